@@ -1,0 +1,122 @@
+//! What went wrong with one request. A failure of the engine is data: stored, counted, shown.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of failure: one list for code, reports and docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The endpoint refused or could not be reached.
+    Unreachable,
+    /// No connection within the connect limit.
+    ConnectTimeout,
+    /// No token within the first-token limit.
+    FirstTokenTimeout,
+    /// Silence between chunks beyond the chunk limit.
+    ChunkTimeout,
+    /// The whole request exceeded its limit.
+    RequestTimeout,
+    /// A status other than 200.
+    HttpStatus,
+    /// The connection was reset or closed before the response began.
+    Reset,
+    /// The stream ended without a finish reason.
+    IncompleteStream,
+    /// Bytes that are not the protocol: bad chunking, bad JSON, bad UTF-8.
+    BadStream,
+    /// An error object inside a 200.
+    ErrorEvent,
+    /// More bytes, or longer lines, than any honest answer has.
+    LimitExceeded,
+    /// A success without a single token of text.
+    EmptyAnswer,
+    /// The answer came from another model than the one asked for.
+    WrongModel,
+    /// Stopped by us before its end.
+    Cancelled,
+    /// A fault of Regatta itself.
+    Harness,
+}
+
+impl FailureKind {
+    /// Every kind, in the order of the docs.
+    pub const ALL: [Self; 15] = [
+        Self::Unreachable,
+        Self::ConnectTimeout,
+        Self::FirstTokenTimeout,
+        Self::ChunkTimeout,
+        Self::RequestTimeout,
+        Self::HttpStatus,
+        Self::Reset,
+        Self::IncompleteStream,
+        Self::BadStream,
+        Self::ErrorEvent,
+        Self::LimitExceeded,
+        Self::EmptyAnswer,
+        Self::WrongModel,
+        Self::Cancelled,
+        Self::Harness,
+    ];
+
+    /// The name used in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::FirstTokenTimeout => "first_token_timeout",
+            Self::ChunkTimeout => "chunk_timeout",
+            Self::RequestTimeout => "request_timeout",
+            Self::HttpStatus => "http_status",
+            Self::Reset => "reset",
+            Self::IncompleteStream => "incomplete_stream",
+            Self::BadStream => "bad_stream",
+            Self::ErrorEvent => "error_event",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::EmptyAnswer => "empty_answer",
+            Self::WrongModel => "wrong_model",
+            Self::Cancelled => "cancelled",
+            Self::Harness => "harness",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A failed request: its kind and what the other side said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// One clean line, at most 300 characters ([`crate::clean::excerpt`]).
+    pub message: String,
+    /// The HTTP status, when one was received.
+    pub http_status: Option<u16>,
+}
+
+impl Failure {
+    /// A failure with a cleaned message.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: &str) -> Self {
+        Self { kind, message: crate::clean::excerpt(message, 300), http_status: None }
+    }
+
+    /// The same failure with the status that was received.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.http_status = Some(status);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}

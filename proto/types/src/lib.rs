@@ -1,0 +1,22 @@
+//! The vocabulary both sides of Regatta share: ids, suites, traces, facts, failures, events.
+//!
+//! Everything here is a plain value. The crate opens no socket, file or thread and knows nothing
+//! of gRPC; the one clock it can read ([`time::MonoNs::now`]) is behind the feature `clock`, which
+//! the report does not enable. Per-request formulas are methods of [`trace::RequestTrace`];
+//! anything over several requests belongs to `regatta-report`.
+
+pub mod assignment;
+pub mod attempt;
+pub mod clean;
+pub mod event;
+pub mod facts;
+pub mod failure;
+pub mod gpu;
+pub mod ids;
+pub mod reading;
+pub mod record;
+pub mod suite;
+pub mod time;
+pub mod trace;
+pub mod units;
+pub mod validity;

@@ -1,0 +1,91 @@
+//! One run as the store remembers it: the whole input of a report.
+
+use crate::attempt::AttemptReport;
+use crate::event::{Disposition, MissingReason, RunEvent};
+use crate::facts::{EngineFacts, HostFacts};
+use crate::gpu::GpuInventory;
+use crate::ids::{CellKey, HostId, RunId};
+use crate::reading::Reading;
+use crate::suite::{StartMode, Suite};
+use crate::time::{ClockOffset, UnixNs};
+
+/// Everything known about a run. Reports are a pure function of this value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    /// What was asked for.
+    pub header: RunHeader,
+    /// When the run was sealed; `None` while it is open or if it never was.
+    pub sealed: Option<UnixNs>,
+    /// The hosts, sorted by name.
+    pub hosts: Vec<HostRecord>,
+    /// Expected hosts that never joined and whose name nobody knows.
+    pub absent: u32,
+    /// The attempts, sorted by key.
+    pub attempts: Vec<AttemptRecord>,
+    /// Cells that ended without a counted attempt, sorted by key.
+    pub missing: Vec<(CellKey, MissingReason)>,
+    /// The events, by number.
+    pub events: Vec<RunEvent>,
+}
+
+/// What was asked for, fixed before the first agent joins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunHeader {
+    /// The run.
+    pub run: RunId,
+    /// The whole suite.
+    pub suite: Suite,
+    /// Seeds the order of the cases.
+    pub seed: u64,
+    /// When the run was created.
+    pub created: UnixNs,
+    /// How hosts are started.
+    pub start: StartMode,
+    /// Hosts expected by number or by name.
+    pub expected: ExpectedHosts,
+    /// Version of the coordinator.
+    pub coordinator_version: String,
+    /// Plain text beyond loopback was allowed.
+    pub insecure: bool,
+    /// Answers' text is kept.
+    pub keep_text: bool,
+    /// The command line, without secrets, for "Reproduce".
+    pub command: String,
+}
+
+/// Who is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExpectedHosts {
+    /// Any so many.
+    Count(u32),
+    /// These and nobody else.
+    Named(Vec<HostId>),
+}
+
+/// One host in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostRecord {
+    /// Its name.
+    pub host: HostId,
+    /// The machine.
+    pub facts: Option<HostFacts>,
+    /// Its GPUs.
+    pub gpus: Reading<GpuInventory>,
+    /// Its engine.
+    pub engine: Reading<EngineFacts>,
+    /// Clock estimates, in order of time (before the run, after it).
+    pub clocks: Vec<ClockOffset>,
+    /// Why it took no part, if it was refused.
+    pub refused: Option<String>,
+    /// Simulated, so that no report passes it off as a machine.
+    pub simulated: bool,
+}
+
+/// One stored attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRecord {
+    /// What became of it.
+    pub disposition: Disposition,
+    /// The agent's report.
+    pub report: AttemptReport,
+}

@@ -1,0 +1,102 @@
+use super::*;
+use crate::failure::FailureKind;
+
+const MS: u64 = 1_000_000;
+
+/// A trace sent at 1 s whose chunks arrive at the given milliseconds after the send.
+fn trace(arrivals_ms: &[u64], completion: Option<u64>) -> RequestTrace {
+    let start = 1_000 * MS;
+    let mut t = RequestTrace::new(0, 0, Phase::Measured);
+    t.sent = Some(SendStamp { before: MonoNs(start), after: MonoNs(start + 10_000) });
+    t.chunks = arrivals_ms
+        .iter()
+        .map(|&ms| Chunk {
+            at: MonoNs(start + ms * MS),
+            kind: ChunkKind::Answer,
+            chars: 4,
+            tokens: None,
+        })
+        .collect();
+    t.usage = completion.map(|n| Usage { prompt: 10, completion: n, ..Usage::default() });
+    t.outcome = Outcome::Ok;
+    t
+}
+
+fn close(a: Option<f64>, b: f64) {
+    let a = a.expect("a value");
+    assert!((a - b).abs() < 1e-9 * b.abs().max(1.0), "{a} != {b}");
+}
+
+#[test]
+fn one_token_a_chunk() {
+    let arrivals: Vec<u64> = (0..101).map(|i| 200 + 20 * i).collect();
+    let t = trace(&arrivals, Some(101));
+    close(t.ttft(), 0.2);
+    close(t.decode_tps(), 50.0);
+    close(t.tpot(), 0.02);
+    close(t.e2e(), 2.2);
+    close(t.e2e_tps(), 101.0 / 2.2);
+}
+
+#[test]
+fn a_first_chunk_of_several_tokens_is_not_decoded_twice() {
+    // Ten chunks of four tokens each: 36 tokens in 9 gaps of 80 ms.
+    let arrivals: Vec<u64> = (0..10).map(|i| 100 + 80 * i).collect();
+    let t = trace(&arrivals, Some(40));
+    close(t.decode_tps(), 36.0 / 0.72);
+    assert!(t.inter_token().iter().all(|&(s, k)| (s - 0.02).abs() < 1e-9 && k == 4.0));
+}
+
+#[test]
+fn more_chunks_than_tokens_share_what_there_is() {
+    let arrivals: Vec<u64> = (0..40).map(|i| 100 + 10 * i).collect();
+    let t = trace(&arrivals, Some(20));
+    assert_eq!(t.chunk_tokens(), vec![0.5; 40]);
+}
+
+#[test]
+fn missing_is_not_zero() {
+    let t = trace(&[], Some(5));
+    assert_eq!((t.ttft(), t.e2e(), t.decode_tps()), (None, None, None));
+    let single = trace(&[200], Some(1));
+    close(single.ttft(), 0.2);
+    assert_eq!((single.decode_tps(), single.tpot()), (None, None));
+    let few = trace(&[200, 300], Some(5));
+    assert_eq!(few.decode_tps(), None, "four tokens are too few for a speed");
+}
+
+#[test]
+fn without_usage_chunks_are_counted_and_marked() {
+    let t = trace(&[100, 110, 120], None);
+    assert_eq!(t.token_source(), Some(TokenSource::Chunks));
+    close(t.completion_tokens(), 3.0);
+}
+
+#[test]
+fn the_first_answer_token_is_not_the_first_token() {
+    let mut t = trace(&[100, 200, 300], Some(3));
+    t.chunks[0].kind = ChunkKind::Reasoning;
+    t.chunks[1].kind = ChunkKind::Reasoning;
+    close(t.ttft(), 0.1);
+    close(t.ttfa(), 0.3);
+    t.chunks[2].kind = ChunkKind::Reasoning;
+    assert_eq!(t.ttfa(), None);
+}
+
+#[test]
+fn a_stream_in_one_burst_is_buffered() {
+    let mut arrivals = vec![100; 36];
+    arrivals.extend([200, 300, 400, 500]);
+    assert!(trace(&arrivals, Some(40)).is_buffered());
+    let spread: Vec<u64> = (0..40).map(|i| 100 + i).collect();
+    assert!(!trace(&spread, Some(40)).is_buffered());
+}
+
+#[test]
+fn truncation_is_a_property_of_a_success() {
+    let mut t = trace(&[100], Some(1));
+    t.finish_reason = Some(FinishReason::Length);
+    assert!(t.is_truncated());
+    t.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
+    assert!(!t.is_truncated());
+}

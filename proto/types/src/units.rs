@@ -1,0 +1,68 @@
+//! Numbers with their unit in the type.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A size in bytes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    /// Bytes of a MiB (2^20).
+    pub const MIB: u64 = 1 << 20;
+
+    /// Whole and fractional MiB (2^20 bytes).
+    #[must_use]
+    pub fn mib(self) -> f64 {
+        // u64 to f64: exact below 2^53 bytes (8 PiB).
+        self.0 as f64 / Self::MIB as f64
+    }
+
+    /// Whole and fractional GiB (2^30 bytes).
+    #[must_use]
+    pub fn gib(self) -> f64 {
+        self.mib() / 1024.0
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// `97,887 MiB (95.6 GiB)`; below 1 GiB only MiB.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = grouped((self.0 + Self::MIB / 2) / Self::MIB);
+        if self.0 >= 1 << 30 {
+            write!(f, "{mib} MiB ({:.1} GiB)", self.gib())
+        } else {
+            write!(f, "{mib} MiB")
+        }
+    }
+}
+
+/// A whole number with commas between thousands.
+#[must_use]
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_name_their_unit() {
+        assert_eq!(Bytes(97_887 << 20).to_string(), "97,887 MiB (95.6 GiB)");
+        assert_eq!(Bytes(512 << 20).to_string(), "512 MiB");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+}
