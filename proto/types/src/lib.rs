@@ -9,6 +9,7 @@ pub mod assignment;
 pub mod attempt;
 pub mod clean;
 pub mod event;
+pub mod exit;
 pub mod facts;
 pub mod failure;
 pub mod gpu;
