@@ -1,1 +1,145 @@
-//! placeholder
+//! Suites: which cases are measured. Reads TOML files and the built-in suites into
+//! [`regatta_types::suite::Suite`], with every problem of a file at once.
+//!
+//! The entries are [`load`] and [`Overrides`]. It plans nothing and starts nothing.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use regatta_types::suite::Suite;
+
+pub mod duration;
+mod fields;
+mod overrides;
+mod parse;
+mod problem;
+mod settings;
+mod text;
+
+pub use overrides::{OverrideError, Overrides};
+pub use parse::{CASES_MAX, MESSAGES_MAX, parse};
+pub use problem::{Problem, SuiteProblems};
+pub use text::{check, list, show};
+
+/// What the numbers of a case may be, in files and on the command line alike.
+pub mod range {
+    use std::ops::RangeInclusive;
+
+    /// Completion tokens.
+    pub const MAX_TOKENS: RangeInclusive<u32> = 1..=1_000_000;
+    /// Sampling temperature.
+    pub const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
+    /// Measured requests of an attempt.
+    pub const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
+    /// Times a case is run on every host.
+    pub const REPETITIONS: RangeInclusive<u32> = 1..=1_000;
+    /// Unmeasured requests before the measured ones of an attempt.
+    pub const WARMUP: RangeInclusive<u32> = 0..=1_000;
+    /// Streams kept busy at once.
+    pub const CONCURRENCY: RangeInclusive<u32> = 1..=4_096;
+}
+
+/// Largest suite file, bytes.
+pub const FILE_MAX: u64 = 16 << 20;
+
+/// A suite that comes with the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Builtin {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// The TOML file.
+    pub source: &'static str,
+}
+
+impl Builtin {
+    /// The suite itself.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        parse(self.source, self.name).expect("built-in suites have no problems: a test reads each")
+    }
+}
+
+/// The suites that come with the program.
+#[must_use]
+pub fn builtin() -> &'static [Builtin] {
+    &[
+        Builtin { name: "complex", source: include_str!("../../suites/complex.toml") },
+        Builtin { name: "quick", source: include_str!("../../suites/quick.toml") },
+    ]
+}
+
+/// Why there is no suite.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// Neither a built-in suite nor a file.
+    #[error("there is no suite or file `{name}`; {hint}")]
+    Unknown {
+        /// What was asked for, cleaned.
+        name: String,
+        /// What there is.
+        hint: String,
+    },
+    /// The file could not be read.
+    #[error("cannot read suite {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is longer than [`FILE_MAX`].
+    #[error("suite {} is longer than {} MiB", .path.display(), FILE_MAX >> 20)]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file says something wrong.
+    #[error(transparent)]
+    Problems(#[from] SuiteProblems),
+}
+
+/// The suite of that name, or of that file. A built-in name wins over a file of the same name;
+/// `./quick` is always a file.
+///
+/// # Errors
+/// When there is no such suite, it cannot be read, or something in it is wrong.
+pub fn load(name_or_path: &str) -> Result<Suite, SuiteError> {
+    let source = source(name_or_path)?;
+    Ok(parse(&source, name_or_path)?)
+}
+
+/// The text of a suite.
+fn source(name_or_path: &str) -> Result<String, SuiteError> {
+    if let Some(builtin) = builtin().iter().find(|b| b.name == name_or_path) {
+        return Ok(builtin.source.to_owned());
+    }
+    let path = Path::new(name_or_path);
+    match read(path) {
+        Err(SuiteError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            let names: Vec<_> = builtin().iter().map(|b| b.name).collect();
+            let hint = fields::did_you_mean(name_or_path, &names)
+                .unwrap_or_else(|| format!("built in: {}", names.join(", ")));
+            Err(SuiteError::Unknown {
+                name: regatta_types::clean::excerpt(name_or_path, 200),
+                hint,
+            })
+        }
+        other => other,
+    }
+}
+
+fn read(path: &Path) -> Result<String, SuiteError> {
+    let failed = |source| SuiteError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    let length = file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if u64::try_from(length).is_ok_and(|length| length <= FILE_MAX) {
+        Ok(text)
+    } else {
+        Err(SuiteError::TooLong { path: path.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests;
