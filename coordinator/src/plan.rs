@@ -1,1 +1,152 @@
-//! placeholder
+//! The order of work: which case comes when, the same on every host.
+//!
+//! The entry is [`Plan::new`]. A plan knows nothing of hosts or time; it is a pure function of the
+//! suite and a seed, so a run that is resumed gets the very same one.
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use regatta_types::ids::Repetition;
+use regatta_types::suite::Suite;
+
+/// One (case, repetition): all hosts run it at the same time, and it is what they are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Block {
+    /// Index into [`Suite::cases`].
+    pub case: usize,
+    /// From 1.
+    pub repetition: Repetition,
+}
+
+/// The blocks of a run, in the order in which every host works through them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    blocks: Vec<Block>,
+}
+
+impl Plan {
+    /// Repetition by repetition, the cases that have that many repetitions in an order of its own,
+    /// so that effects of the position (heat, caches) cancel. Two repetitions in a row never have
+    /// the same order, unless there is but one case.
+    ///
+    /// Stable for ever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
+    /// that draws `floor(next_u64 * n / 2^64)`. No library decides the order.
+    #[must_use]
+    pub fn new(suite: &Suite, seed: u64) -> Self {
+        let last = suite.cases.iter().map(|case| case.repetitions).max().unwrap_or(0);
+        let mut blocks = Vec::new();
+        let mut before: Vec<usize> = Vec::new();
+        for repetition in 1..=last {
+            let mut order: Vec<usize> = (0..suite.cases.len())
+                .filter(|&case| suite.cases[case].repetitions >= repetition)
+                .collect();
+            shuffle(&mut order, seed, repetition);
+            if order == before && order.len() > 1 {
+                order.rotate_left(1);
+            }
+            let repetition = Repetition(repetition);
+            blocks.extend(order.iter().map(|&case| Block { case, repetition }));
+            before = order;
+        }
+        Self { blocks }
+    }
+
+    /// The blocks in order.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// Cells each host has to fill.
+    #[must_use]
+    pub fn cells_per_host(&self) -> usize {
+        self.blocks.len()
+    }
+}
+
+fn shuffle(order: &mut [usize], seed: u64, repetition: u32) {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..12].copy_from_slice(&repetition.to_le_bytes());
+    let mut random = ChaCha20Rng::from_seed(key);
+    for i in (1..order.len()).rev() {
+        order.swap(i, below(random.next_u64(), i + 1));
+    }
+}
+
+/// A draw of 64 bits made a number below `n`.
+fn below(draw: u64, n: usize) -> usize {
+    let scaled = (u128::from(draw) * n as u128) >> 64;
+    usize::try_from(scaled).expect("below n, which is a usize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::builtin;
+
+    fn complex() -> Suite {
+        builtin()[0].suite()
+    }
+
+    /// The cases of each repetition, in order.
+    fn orders(plan: &Plan) -> Vec<Vec<usize>> {
+        let mut out: Vec<Vec<usize>> = Vec::new();
+        for block in plan.blocks() {
+            let index = block.repetition.0 as usize - 1;
+            out.resize(out.len().max(index + 1), Vec::new());
+            assert_eq!(index, out.len() - 1, "repetitions come one after another");
+            out[index].push(block.case);
+        }
+        out
+    }
+
+    #[test]
+    fn every_repetition_holds_every_case_once() {
+        let plan = Plan::new(&complex(), 7);
+        assert_eq!(plan.cells_per_host(), 50);
+        for mut order in orders(&plan) {
+            order.sort_unstable();
+            assert_eq!(order, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_seed_never_changes() {
+        let orders = orders(&Plan::new(&complex(), 7));
+        // Computed by an independent implementation of the documented rule.
+        assert_eq!(orders[0], [3, 0, 7, 9, 8, 1, 5, 6, 4, 2]);
+        assert_eq!(orders[1], [7, 6, 2, 0, 9, 1, 5, 8, 4, 3]);
+    }
+
+    #[test]
+    fn other_seeds_and_other_repetitions_have_other_orders() {
+        let of = |seed| orders(&Plan::new(&complex(), seed));
+        assert_eq!(of(7), of(7));
+        assert_ne!(of(7), of(8));
+        let mut suite = complex();
+        suite.cases.truncate(2);
+        for seed in 0..50 {
+            let orders = orders(&Plan::new(&suite, seed));
+            assert!(orders.windows(2).all(|pair| pair[0] != pair[1]), "{orders:?}");
+        }
+    }
+
+    #[test]
+    fn every_case_comes_first_about_as_often() {
+        let mut first = [0; 10];
+        for seed in 0..1_000 {
+            first[Plan::new(&complex(), seed).blocks()[0].case] += 1;
+        }
+        assert!(first.iter().all(|n| (60..=140).contains(n)), "{first:?}");
+    }
+
+    #[test]
+    fn a_case_with_fewer_repetitions_is_left_out_of_the_later_ones() {
+        let mut suite = complex();
+        suite.cases.truncate(3);
+        suite.cases[1].repetitions = 2;
+        let orders = orders(&Plan::new(&suite, 7));
+        assert_eq!(orders.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 2, 2, 2]);
+        assert!(orders[2..].iter().all(|order| !order.contains(&1)));
+    }
+}
