@@ -1,0 +1,262 @@
+//! TOML in, a checked [`GpuScript`] out: every problem has its line.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use regatta_types::units::Bytes;
+use serde::Deserialize;
+use thiserror::Error;
+use toml::Spanned;
+
+use super::{Call, CudaVersion, Failure, GpuScript, NvmlCode, ScriptedGpu, Series};
+
+/// Largest value of a series; far beyond any reading.
+const LARGEST: f64 = 1e8;
+/// Largest time in a script, seconds: ten years.
+const LONGEST: f64 = 3.2e8;
+
+/// The first problem of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}: {message}")]
+pub struct ScriptError {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScript {
+    driver: Spanned<String>,
+    cuda: Spanned<String>,
+    #[serde(default)]
+    gpu: Vec<Spanned<RawGpu>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGpu {
+    name: Spanned<String>,
+    uuid: Spanned<String>,
+    pci_bus_id: Spanned<String>,
+    memory_total_mib: u32,
+    memory_reserved_mib: u32,
+    power_limit_w: Spanned<f64>,
+    power_limit_default_w: Spanned<f64>,
+    memory_used_mib: Spanned<RawSeries>,
+    power_w: Spanned<RawSeries>,
+    temperature_c: Spanned<RawSeries>,
+    utilization_pct: Spanned<RawSeries>,
+    #[serde(default)]
+    unsupported: Vec<Call>,
+    #[serde(default)]
+    fails: Vec<Spanned<RawFailure>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a number or a list of [seconds, value] steps")]
+enum RawSeries {
+    Constant(f64),
+    Steps(Vec<(f64, f64)>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFailure {
+    call: Call,
+    #[serde(default)]
+    from_s: f64,
+    code: u32,
+}
+
+/// A problem and where it is, in bytes.
+type Problem = (Range<usize>, String);
+
+impl GpuScript {
+    /// Reads a script in the format of `docs/gpu-script.md`.
+    ///
+    /// # Errors
+    /// The first problem: bad TOML, an unknown or missing key, a value outside its range.
+    pub fn parse(text: &str) -> Result<Self, ScriptError> {
+        let error = |(span, message): Problem| {
+            let before = text.as_bytes().iter().take(span.start);
+            ScriptError { line: 1 + before.filter(|&&b| b == b'\n').count(), message }
+        };
+        let raw: RawScript = toml::from_str(text)
+            .map_err(|e| error((e.span().unwrap_or_default(), e.message().to_owned())))?;
+        script(raw).map_err(error)
+    }
+}
+
+fn script(raw: RawScript) -> Result<GpuScript, Problem> {
+    let cuda = cuda(raw.cuda)?;
+    let mut gpus: Vec<ScriptedGpu> = Vec::with_capacity(raw.gpu.len());
+    for entry in raw.gpu {
+        let span = entry.span();
+        let gpu = gpu(entry)?;
+        if gpus.iter().any(|other| other.uuid == gpu.uuid) {
+            return Err((span, format!("a second GPU with uuid {}", gpu.uuid)));
+        }
+        gpus.push(gpu);
+    }
+    Ok(GpuScript { driver: text(raw.driver, 79)?, cuda, gpus })
+}
+
+fn cuda(raw: Spanned<String>) -> Result<CudaVersion, Problem> {
+    let part = |digits: &str| digits.parse().ok().filter(|n| *n <= 99);
+    let version = raw
+        .get_ref()
+        .split_once('.')
+        .and_then(|(major, minor)| Some(CudaVersion { major: part(major)?, minor: part(minor)? }));
+    version.ok_or((raw.span(), "cuda must be like \"13.0\"".into()))
+}
+
+fn gpu(entry: Spanned<RawGpu>) -> Result<ScriptedGpu, Problem> {
+    let span = entry.span();
+    let raw = entry.into_inner();
+    let used_span = raw.memory_used_mib.span();
+    let memory_used_mib = series(raw.memory_used_mib)?;
+    let (total, reserved) = (raw.memory_total_mib, raw.memory_reserved_mib);
+    let Some(room) = total.checked_sub(reserved) else {
+        return Err((span, "memory_reserved_mib is more than memory_total_mib".into()));
+    };
+    if memory_used_mib.0.iter().any(|(_, used)| *used > f64::from(room)) {
+        let message = format!("memory_used_mib exceeds the {room} MiB beside the reserve");
+        return Err((used_span, message));
+    }
+    let mib = |n: u32| Bytes(u64::from(n) * Bytes::MIB);
+    Ok(ScriptedGpu {
+        name: text(raw.name, 95)?,
+        uuid: text(raw.uuid, 79)?,
+        pci_bus_id: text(raw.pci_bus_id, 31)?,
+        memory_total: mib(total),
+        memory_reserved: mib(reserved),
+        power_limit_w: number(raw.power_limit_w)?,
+        power_limit_default_w: number(raw.power_limit_default_w)?,
+        memory_used_mib,
+        power_w: series(raw.power_w)?,
+        temperature_c: series(raw.temperature_c)?,
+        utilization_pct: series(raw.utilization_pct)?,
+        unsupported: raw.unsupported,
+        failures: raw.fails.into_iter().map(failure).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A C string of at most `most` bytes.
+fn text(raw: Spanned<String>, most: usize) -> Result<String, Problem> {
+    let text = raw.get_ref();
+    if text.is_empty() || text.len() > most || text.contains('\0') {
+        return Err((raw.span(), format!("must be text of 1 to {most} bytes")));
+    }
+    Ok(raw.into_inner())
+}
+
+fn number(raw: Spanned<f64>) -> Result<f64, Problem> {
+    let span = raw.span();
+    in_range(raw.into_inner(), LARGEST).map_err(|message| (span, message))
+}
+
+fn in_range(value: f64, most: f64) -> Result<f64, String> {
+    if (0.0..=most).contains(&value) { Ok(value) } else { Err(format!("{value} is out of range")) }
+}
+
+fn series(raw: Spanned<RawSeries>) -> Result<Series, Problem> {
+    let span = raw.span();
+    let steps = match raw.into_inner() {
+        RawSeries::Constant(value) => vec![(0.0, value)],
+        RawSeries::Steps(steps) => steps,
+    };
+    let problem = |message: String| (span.clone(), message);
+    if steps.first().is_none_or(|(from, _)| *from != 0.0) {
+        return Err(problem("the first step must be at 0 seconds".into()));
+    }
+    if steps.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err(problem("steps must be in order of time".into()));
+    }
+    let step = |(from, value)| {
+        Ok((Duration::from_secs_f64(in_range(from, LONGEST)?), in_range(value, LARGEST)?))
+    };
+    let steps: Result<_, String> = steps.into_iter().map(step).collect();
+    steps.map(Series).map_err(problem)
+}
+
+fn failure(raw: Spanned<RawFailure>) -> Result<Failure, Problem> {
+    let span = raw.span();
+    let RawFailure { call, from_s, code } = raw.into_inner();
+    if code == 0 {
+        return Err((span, "code 0 is success".into()));
+    }
+    let from = in_range(from_s, LONGEST).map_err(|message| (span, message))?;
+    Ok(Failure { call, from: Duration::from_secs_f64(from), code: NvmlCode(code) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOC: &str = include_str!("../../../docs/gpu-script.md");
+
+    fn example() -> &'static str {
+        let (_, rest) = DOC.split_once("```toml\n").expect("the page has an example");
+        rest.split_once("```").expect("the example ends").0
+    }
+
+    fn problem(from: &str, to: &str) -> String {
+        let text = example();
+        assert!(text.contains(from), "{from}");
+        GpuScript::parse(&text.replacen(from, to, 1)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_documented_example_reads_as_the_page_says() {
+        let script = GpuScript::parse(example()).unwrap();
+        assert_eq!(
+            (script.driver.as_str(), script.cuda.to_string()),
+            ("580.126.09", "13.0".into())
+        );
+        let gpu = &script.gpus[0];
+        assert_eq!(gpu.name, "NVIDIA RTX PRO 6000 Blackwell Workstation Edition");
+        assert_eq!(gpu.memory_total, Bytes(97_887 << 20));
+        let at = |seconds| gpu.at(Duration::from_secs_f64(seconds));
+        assert_eq!(at(0.0).memory_used, Ok(Bytes(512 << 20)));
+        assert_eq!(at(1.999).memory_used, Ok(Bytes(512 << 20)));
+        assert_eq!(at(2.0).memory_used, Ok(Bytes(81_920 << 20)));
+        assert_eq!(at(1e6).memory_used, Ok(Bytes(83_968 << 20)));
+        assert_eq!(at(0.0).power_w, Ok(39.5));
+        assert_eq!(at(60.0).temperature_c, Err(NvmlCode(15)));
+        let second = &script.gpus[1];
+        assert_eq!(second.at(Duration::ZERO).power_w, Err(NvmlCode::NOT_SUPPORTED));
+        assert_eq!(second.at(Duration::ZERO).utilization_pct, Ok(0));
+    }
+
+    #[test]
+    fn problems_name_their_line() {
+        assert!(problem("cuda = \"13.0\"", "cuda = \"new\"").starts_with("line 2: cuda must"));
+        assert!(problem("cuda", "kuda").contains("unknown field `kuda`"));
+        assert!(problem("[[0, 512], ", "[").contains("first step"));
+        assert!(problem("[2, 81920]", "[6, 81920]").contains("order of time"));
+        assert!(problem("[2, 81920]", "[2, 99999]").contains("exceeds"));
+        assert!(problem("code = 15", "code = 0").contains("success"));
+        assert!(problem("power_w = 40", "power_w = \"hot\"").contains("[seconds, value]"));
+        let twice = problem(
+            "GPU-00000000-0000-0000-0000-000000000002",
+            "GPU-00000000-0000-0000-0000-000000000001",
+        );
+        assert!(twice.contains("second GPU"), "{twice}");
+    }
+
+    #[test]
+    fn the_built_in_gpus_differ_by_host_and_stay_within_their_board() {
+        let (a, b) = (GpuScript::blackwell(0), GpuScript::blackwell(1));
+        assert_ne!(a.gpus[0].uuid, b.gpus[0].uuid);
+        for index in 0..16 {
+            let gpu = &GpuScript::blackwell(index).gpus[0];
+            for second in [0, 4, 10, 1000] {
+                let now = gpu.at(Duration::from_secs(second));
+                assert!(now.memory_used.unwrap().0 + gpu.memory_reserved.0 < gpu.memory_total.0);
+                assert!(now.power_w.unwrap() < gpu.power_limit_w);
+            }
+        }
+    }
+}
