@@ -1,6 +1,21 @@
-//! A simulated GPU host.
+//! A simulated GPU host: an OpenAI-compatible endpoint whose timing is set to the microsecond,
+//! and scripted GPU readings.
 //!
-//! [`gpu_script`] is one format with two readers, the agent's simulated GPUs and the fake NVML
-//! library.
+//! It serves the demo, the tests and the check of Regatta's own clocks, so it must never be less
+//! exact than what is checked against it: [`SimServer`] sends every token at an absolute instant
+//! and logs when each write ended. [`gpu_script`] is one format with two readers, the agent's
+//! simulated GPUs and the fake NVML library. It measures nothing and knows nothing of runs.
 
+mod alarm;
+mod chat;
+mod events;
 pub mod gpu_script;
+mod log;
+mod options;
+mod reply;
+mod schedule;
+mod server;
+mod socket;
+
+pub use options::{OptionsError, SimOptions, TokensPerChunk};
+pub use server::{SimError, SimServer};

@@ -1,0 +1,106 @@
+//! Waits for an instant of `CLOCK_MONOTONIC` to within scheduling delay.
+//!
+//! Tokio's own timer rounds up to whole milliseconds, which would be the whole error that the
+//! endpoint is used to detect in others. A timerfd is a high-resolution timer of the kernel (no
+//! timer slack, no spinning), and its readiness wakes the same epoll that drives the sockets.
+
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
+
+use regatta_types::time::MonoNs;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// One timer, used for one instant after another.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    fd: AsyncFd<OwnedFd>,
+    armed: Option<MonoNs>,
+}
+
+impl Alarm {
+    /// A timer on the current runtime.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let fd = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        #[expect(
+            unsafe_code,
+            reason = "tokio's only way to watch a descriptor that it does not make"
+        )]
+        // SAFETY: an OwnedFd names one open descriptor for its whole life, and AsyncFd owns it.
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
+        Ok(Self { fd, armed: None })
+    }
+
+    /// Ready once the clock has reached `due`.
+    pub(crate) fn poll_until(
+        &mut self,
+        due: MonoNs,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        loop {
+            if MonoNs::now() >= due {
+                return Poll::Ready(Ok(()));
+            }
+            if self.armed != Some(due) {
+                timerfd_settime(self.fd.get_ref(), TimerfdTimerFlags::ABSTIME, &once_at(due))?;
+                self.armed = Some(due);
+            }
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            // Takes the expiry, or finds the readiness stale and clears it; the clock decides.
+            if let Ok(Err(error)) =
+                guard.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut [0_u8; 8])?))
+            {
+                return Poll::Ready(Err(error));
+            }
+        }
+    }
+}
+
+fn once_at(due: MonoNs) -> Itimerspec {
+    // u64 nanoseconds are at most 1.9e10 seconds.
+    let seconds = i64::try_from(due.0 / 1_000_000_000).unwrap_or(i64::MAX);
+    let nanos = (due.0 % 1_000_000_000) as _;
+    Itimerspec {
+        it_interval: Timespec::default(),
+        it_value: Timespec { tv_sec: seconds, tv_nsec: nanos },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn instants_are_met_early_never_and_late_by_less_than_a_tokio_tick() {
+        let mut alarm = Alarm::new().unwrap();
+        let start = MonoNs::now();
+        let mut late = Vec::new();
+        for i in 1..=50 {
+            let due = start.after(Duration::from_micros(2_300) * i);
+            poll_fn(|cx| alarm.poll_until(due, cx)).await.unwrap();
+            let now = MonoNs::now();
+            assert!(now >= due);
+            late.push(now.since(due));
+        }
+        late.sort();
+        // The median: on a busy machine single wake-ups may be late by any amount.
+        assert!(late[25] < Duration::from_micros(900), "{late:?}");
+    }
+
+    #[tokio::test]
+    async fn an_instant_in_the_past_is_ready_at_once() {
+        let mut alarm = Alarm::new().unwrap();
+        poll_fn(|cx| alarm.poll_until(MonoNs(1), cx)).await.unwrap();
+        assert_eq!(alarm.armed, None);
+    }
+}

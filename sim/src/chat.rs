@@ -1,0 +1,277 @@
+//! Reads a chat request as vLLM does: which fields count, what is refused and in which words.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::options::SimOptions;
+
+/// A request that will be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// As server-sent events.
+    pub(crate) stream: bool,
+    /// When a stream says its usage.
+    pub(crate) usage: UsageEvents,
+    /// By the rule of [`prompt_tokens`].
+    pub(crate) prompt_tokens: u32,
+    /// Exactly so many will be made; at least 1.
+    pub(crate) completion_tokens: u32,
+    /// `stop` or `length`.
+    pub(crate) finish_reason: &'static str,
+}
+
+/// When a stream says how many tokens there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UsageEvents {
+    /// `stream_options.include_usage` was not set.
+    Never,
+    /// In one event after the finish reason.
+    AtEnd,
+    /// `continuous_usage_stats`: in every event as well.
+    Always,
+}
+
+/// A request that is answered with an error object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    kind: &'static str,
+    param: Option<&'static str>,
+    message: String,
+}
+
+impl Refusal {
+    fn invalid(param: &'static str, message: String) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "BadRequestError",
+            param: Some(param),
+            message,
+        }
+    }
+
+    /// The body that vLLM sends.
+    pub(crate) fn body(&self) -> Value {
+        json!({"error": {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.status.as_u16(),
+        }})
+    }
+}
+
+/// The fields that change the answer, and those whose type vLLM checks; others are ignored.
+#[derive(Debug, Deserialize)]
+struct Body {
+    model: Option<String>,
+    messages: Vec<Message>,
+    #[serde(default)]
+    stream: bool,
+    stream_options: Option<StreamOptions>,
+    max_tokens: Option<i64>,
+    max_completion_tokens: Option<i64>,
+    min_tokens: Option<i64>,
+    #[serde(default)]
+    ignore_eos: bool,
+    n: Option<i64>,
+    #[serde(rename = "temperature")]
+    _temperature: Option<f64>,
+    #[serde(rename = "seed")]
+    _seed: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: bool,
+    #[serde(default)]
+    continuous_usage_stats: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    #[serde(rename = "role")]
+    _role: String,
+    content: Option<Content>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    #[serde(default)]
+    text: String,
+}
+
+impl Message {
+    fn bytes(&self) -> usize {
+        match &self.content {
+            None => 0,
+            Some(Content::Text(text)) => text.len(),
+            Some(Content::Parts(parts)) => parts.iter().map(|p| p.text.len()).sum(),
+        }
+    }
+}
+
+/// One token for every four bytes of a message, rounded up, four a message and three for the
+/// prompt.
+fn prompt_tokens(messages: &[Message]) -> u32 {
+    let tokens: usize = messages.iter().map(|m| m.bytes().div_ceil(4) + 4).sum();
+    u32::try_from(tokens + 3).unwrap_or(u32::MAX)
+}
+
+/// Reads the bytes of a request to `/v1/chat/completions`.
+pub(crate) fn parse(bytes: &[u8], options: &SimOptions) -> Result<Accepted, Refusal> {
+    let body: Body = serde_json::from_slice(bytes).map_err(|error| Refusal {
+        status: StatusCode::BAD_REQUEST,
+        kind: "Bad Request",
+        param: Some("body"),
+        message: format!("1 validation error: {error}"),
+    })?;
+    if let Some(model) = body.model.as_ref().filter(|m| **m != options.model) {
+        let known = &options.model;
+        return Err(Refusal {
+            status: StatusCode::NOT_FOUND,
+            kind: "NotFoundError",
+            param: Some("model"),
+            message: format!("The model `{model}` does not exist. Valid aliases: {known}."),
+        });
+    }
+    if body.messages.is_empty() {
+        return Err(Refusal::invalid("messages", "messages must not be empty".into()));
+    }
+    if body.n.is_some_and(|n| n != 1) {
+        return Err(Refusal::invalid("n", "the simulated host makes one choice only".into()));
+    }
+    let usage = match &body.stream_options {
+        Some(o) if o.include_usage && o.continuous_usage_stats => UsageEvents::Always,
+        Some(o) if o.include_usage => UsageEvents::AtEnd,
+        Some(_) | None => UsageEvents::Never,
+    };
+    let prompt_tokens = prompt_tokens(&body.messages);
+    let (completion_tokens, finish_reason) = length(&body, prompt_tokens, options)?;
+    Ok(Accepted { stream: body.stream, usage, prompt_tokens, completion_tokens, finish_reason })
+}
+
+/// How many tokens the answer has, and why it ends there. Like vLLM, an answer that would pass
+/// the context's end is cut there without a word; a prompt that leaves no room is refused.
+fn length(
+    body: &Body,
+    prompt_tokens: u32,
+    options: &SimOptions,
+) -> Result<(u32, &'static str), Refusal> {
+    let context = options.context_length;
+    let room = context.saturating_sub(prompt_tokens);
+    if room == 0 {
+        let message = format!(
+            "This model's maximum context length is {context} tokens. However, your prompt \
+             contains at least {prompt_tokens} input tokens."
+        );
+        return Err(Refusal::invalid("input_tokens", message));
+    }
+    let limit = match body.max_completion_tokens.or(body.max_tokens) {
+        None => room,
+        Some(asked) => match u32::try_from(asked) {
+            Ok(asked) if asked >= 1 && asked <= context => asked.min(room),
+            Ok(0) | Err(_) if asked < 1 => {
+                let message = format!("max_tokens must be at least 1, got {asked}.");
+                return Err(Refusal::invalid("max_tokens", message));
+            }
+            Ok(_) | Err(_) => {
+                let message = format!(
+                    "max_tokens={asked} cannot be greater than max_model_len={context}. Please \
+                     request fewer output tokens."
+                );
+                return Err(Refusal::invalid("max_tokens", message));
+            }
+        },
+    };
+    let least = match body.min_tokens {
+        None => 0,
+        Some(least) => u32::try_from(least).ok().filter(|l| *l <= limit).ok_or_else(|| {
+            let message =
+                format!("min_tokens must be between 0 and max_tokens={limit}, got {least}.");
+            Refusal::invalid("min_tokens", message)
+        })?,
+    };
+    match options.stop_after {
+        Some(end) if !body.ignore_eos && end.max(least) < limit => Ok((end.max(least), "stop")),
+        Some(_) | None => Ok((limit, "length")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> SimOptions {
+        SimOptions { model: "m".into(), context_length: 100, ..SimOptions::default() }
+    }
+
+    fn parse_with(extra: &str, options: &SimOptions) -> Result<Accepted, Refusal> {
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"12345678"}}]{extra}}}"#);
+        parse(body.as_bytes(), options)
+    }
+
+    fn refused(extra: &str) -> (u16, String) {
+        let refusal = parse_with(extra, &options()).unwrap_err();
+        (refusal.status.as_u16(), refusal.message)
+    }
+
+    #[test]
+    fn the_answer_ends_at_max_tokens_or_at_the_end_of_the_context() {
+        let accepted = parse_with(r#","max_tokens":5,"stream":true"#, &options()).unwrap();
+        assert_eq!(
+            accepted,
+            Accepted {
+                stream: true,
+                usage: UsageEvents::Never,
+                prompt_tokens: 9,
+                completion_tokens: 5,
+                finish_reason: "length",
+            }
+        );
+        assert_eq!(parse_with("", &options()).unwrap().completion_tokens, 91);
+        let cut = parse_with(r#","max_tokens":100"#, &options()).unwrap();
+        assert_eq!((cut.completion_tokens, cut.finish_reason), (91, "length"));
+    }
+
+    #[test]
+    fn a_natural_end_comes_first_unless_it_is_ignored() {
+        let options = SimOptions { stop_after: Some(10), ..options() };
+        let end = |extra| {
+            let a = parse_with(extra, &options).unwrap();
+            (a.completion_tokens, a.finish_reason)
+        };
+        assert_eq!(end(r#","max_tokens":20"#), (10, "stop"));
+        assert_eq!(end(r#","max_tokens":10"#), (10, "length"));
+        assert_eq!(end(r#","max_tokens":20,"min_tokens":15"#), (15, "stop"));
+        assert_eq!(end(r#","max_tokens":20,"ignore_eos":true"#), (20, "length"));
+    }
+
+    #[test]
+    fn what_vllm_refuses_is_refused_with_its_status() {
+        assert_eq!(refused(r#","max_tokens":0"#).0, 400);
+        assert_eq!(refused(r#","max_tokens":-3"#).1, "max_tokens must be at least 1, got -3.");
+        assert!(refused(r#","max_tokens":101"#).1.contains("max_model_len=100"));
+        assert!(refused(r#","max_tokens":9999999999"#).1.contains("max_model_len=100"));
+        assert_eq!(refused(r#","max_tokens":5,"min_tokens":6"#).0, 400);
+        assert_eq!(refused(r#","temperature":"hot""#).0, 400);
+        assert_eq!(refused(r#","model":"other""#).0, 404);
+        assert_eq!(parse(b"{", &options()).unwrap_err().status.as_u16(), 400);
+        assert_eq!(parse(br#"{"messages":[]}"#, &options()).unwrap_err().status.as_u16(), 400);
+        let long = format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"{}"}}]}}]}}"#,
+            "x".repeat(400)
+        );
+        let refusal = parse(long.as_bytes(), &options()).unwrap_err();
+        assert_eq!(refusal.body()["error"]["param"], "input_tokens");
+    }
+}
