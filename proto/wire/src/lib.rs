@@ -1,1 +1,28 @@
-//! placeholder
+//! The contract on the wire: generated messages and their checked conversions to `regatta_types`.
+//!
+//! Main types: [`frame::AgentFrame`] and [`frame::CoordinatorFrame`], what either side of a session
+//! says; [`codec`] for what is kept as bytes (attempt reports, headers, host records); [`slices`] for
+//! carrying a report in pieces. Whatever a peer sends becomes a checked value or an error that names
+//! the field: nothing here panics on foreign bytes. This crate opens no socket and knows no timers.
+
+pub mod codec;
+mod convert;
+mod error;
+mod field;
+pub mod frame;
+pub mod limits;
+pub mod slices;
+mod version;
+
+pub use error::{ConvertError, DecodeError, Problem};
+pub use version::{PROTOCOL_MAX, PROTOCOL_MIN, VersionMismatch, Versions, negotiate};
+
+/// Generated from `proto/regatta/v1`: the contract and its comments.
+#[expect(
+    clippy::large_enum_variant,
+    clippy::allow_attributes,
+    reason = "generated code; the vocabulary's own enums box their large variants"
+)]
+pub mod v1 {
+    tonic::include_proto!("regatta.v1");
+}

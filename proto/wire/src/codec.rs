@@ -1,0 +1,96 @@
+//! Values that are kept as bytes: in the store, in an agent's outbox, in slices on the wire.
+//!
+//! Equal values give equal bytes, so that a hash of the bytes stands for the value.
+
+use prost::Message;
+use regatta_types::attempt::AttemptReport;
+use regatta_types::ids::{BootId, InstanceId};
+use regatta_types::record::{HostRecord, RunHeader};
+use regatta_types::time::{ClockAnchor, MonoNs};
+
+use crate::error::{ConvertError, DecodeError};
+use crate::frame::Lease;
+use crate::limits::REPORT_MAX;
+use crate::v1;
+
+/// An attempt that is about to send its first request; on disk before it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// The attempt and its lease.
+    pub lease: Lease,
+    /// The agent process.
+    pub instance: InstanceId,
+    /// The boot of the host.
+    pub boot: BootId,
+    /// Both clocks at the start.
+    pub anchor: ClockAnchor,
+    /// The instant the coordinator asked for, on the agent's clock; `None` for settling.
+    pub planned_start: Option<MonoNs>,
+}
+
+fn decode<M, T>(bytes: &[u8]) -> Result<T, DecodeError>
+where
+    M: Message + Default,
+    T: TryFrom<M, Error = ConvertError>,
+{
+    Ok(T::try_from(M::decode(bytes)?)?)
+}
+
+/// An attempt report as bytes.
+#[must_use]
+pub fn encode_report(report: &AttemptReport) -> Vec<u8> {
+    v1::AttemptReport::from(report).encode_to_vec()
+}
+
+/// Reads [`encode_report`].
+///
+/// # Errors
+/// When the bytes are too many, not protobuf, or do not pass the checks.
+pub fn decode_report(bytes: &[u8]) -> Result<AttemptReport, DecodeError> {
+    if bytes.len() > REPORT_MAX {
+        return Err(DecodeError::TooLarge { len: bytes.len(), max: REPORT_MAX });
+    }
+    decode::<v1::AttemptReport, _>(bytes)
+}
+
+/// A run's header as bytes.
+#[must_use]
+pub fn encode_header(header: &RunHeader) -> Vec<u8> {
+    v1::RunHeader::from(header).encode_to_vec()
+}
+
+/// Reads [`encode_header`].
+///
+/// # Errors
+/// When the bytes are not protobuf or do not pass the checks.
+pub fn decode_header(bytes: &[u8]) -> Result<RunHeader, DecodeError> {
+    decode::<v1::RunHeader, _>(bytes)
+}
+
+/// A host record as bytes.
+#[must_use]
+pub fn encode_host(record: &HostRecord) -> Vec<u8> {
+    v1::HostRecord::from(record).encode_to_vec()
+}
+
+/// Reads [`encode_host`].
+///
+/// # Errors
+/// When the bytes are not protobuf or do not pass the checks.
+pub fn decode_host(bytes: &[u8]) -> Result<HostRecord, DecodeError> {
+    decode::<v1::HostRecord, _>(bytes)
+}
+
+/// A started marker as bytes.
+#[must_use]
+pub fn encode_started(started: &Started) -> Vec<u8> {
+    v1::StartedMarker::from(started).encode_to_vec()
+}
+
+/// Reads [`encode_started`].
+///
+/// # Errors
+/// When the bytes are not protobuf or do not pass the checks.
+pub fn decode_started(bytes: &[u8]) -> Result<Started, DecodeError> {
+    decode::<v1::StartedMarker, _>(bytes)
+}

@@ -1,0 +1,194 @@
+//! facts.proto.
+
+use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::gpu::{GpuFacts, GpuInventory};
+use regatta_types::reading::Reading;
+use regatta_types::units::Bytes;
+
+use crate::error::{At, ConvertError, Problem};
+use crate::field::{Checked, cut, encoded, finite, list, required, text};
+use crate::limits::{GPUS_MAX, NAME_MAX, TEXT_MAX};
+use crate::v1;
+
+/// A reading and its message: how its value is read and written.
+macro_rules! reading {
+    ($value:ty = $message:ident, $oneof:ident, $read:expr, $write:expr) => {
+        impl TryFrom<v1::$message> for Reading<$value> {
+            type Error = ConvertError;
+            fn try_from(message: v1::$message) -> Checked<Self> {
+                match message.reading {
+                    Some(v1::$oneof::Reading::Known(value)) => Ok(Self::Known($read(value)?)),
+                    Some(v1::$oneof::Reading::NotAvailable(why)) => {
+                        Ok(Self::missing(text("not_available", why, TEXT_MAX)?))
+                    }
+                    None => Err(ConvertError::new("reading", Problem::Missing)),
+                }
+            }
+        }
+
+        impl From<&Reading<$value>> for v1::$message {
+            fn from(reading: &Reading<$value>) -> Self {
+                let reading = match reading {
+                    Reading::Known(value) => v1::$oneof::Reading::Known($write(value)),
+                    Reading::NotAvailable { not_available } => {
+                        v1::$oneof::Reading::NotAvailable(cut(not_available, TEXT_MAX))
+                    }
+                };
+                Self { reading: Some(reading) }
+            }
+        }
+    };
+}
+
+reading!(String = TextReading, text_reading, |v| text("known", v, NAME_MAX), |v: &String| cut(
+    v, NAME_MAX
+));
+reading!(u32 = CountReading, count_reading, Checked::Ok, |v: &u32| *v);
+reading!(Bytes = BytesReading, bytes_reading, |v| Checked::Ok(Bytes(v)), |v: &Bytes| v.0);
+reading!(f64 = NumberReading, number_reading, |v| finite("known", v), |v: &f64| *v);
+reading!(
+    EngineFacts = EngineReading,
+    engine_reading,
+    |v| EngineFacts::try_from(v).at("known"),
+    v1::EngineFacts::from
+);
+reading!(
+    GpuInventory = GpuInventoryReading,
+    gpu_inventory_reading,
+    |v| GpuInventory::try_from(v).at("known"),
+    v1::GpuInventory::from
+);
+
+impl TryFrom<v1::HostFacts> for HostFacts {
+    type Error = ConvertError;
+    fn try_from(m: v1::HostFacts) -> Checked<Self> {
+        Ok(Self {
+            hostname: text("hostname", m.hostname, NAME_MAX)?,
+            kernel: required("kernel", m.kernel)?,
+            distribution: required("distribution", m.distribution)?,
+            cpu_model: required("cpu_model", m.cpu_model)?,
+            cpus: required("cpus", m.cpus)?,
+            memory_total: required("memory_total", m.memory_total)?,
+            agent_version: text("agent_version", m.agent_version, NAME_MAX)?,
+        })
+    }
+}
+
+impl From<&HostFacts> for v1::HostFacts {
+    fn from(facts: &HostFacts) -> Self {
+        Self {
+            hostname: cut(&facts.hostname, NAME_MAX),
+            kernel: Some((&facts.kernel).into()),
+            distribution: Some((&facts.distribution).into()),
+            cpu_model: Some((&facts.cpu_model).into()),
+            cpus: Some((&facts.cpus).into()),
+            memory_total: Some((&facts.memory_total).into()),
+            agent_version: cut(&facts.agent_version, NAME_MAX),
+        }
+    }
+}
+
+impl TryFrom<v1::EngineFacts> for EngineFacts {
+    type Error = ConvertError;
+    fn try_from(m: v1::EngineFacts) -> Checked<Self> {
+        Ok(Self {
+            engine: required("engine", m.engine)?,
+            version: required("version", m.version)?,
+            model: text("model", m.model, NAME_MAX)?,
+            context_length: required("context_length", m.context_length)?,
+            quantization: required("quantization", m.quantization)?,
+            location: required("location", m.location)?,
+        })
+    }
+}
+
+impl From<&EngineFacts> for v1::EngineFacts {
+    fn from(facts: &EngineFacts) -> Self {
+        Self {
+            engine: Some((&facts.engine).into()),
+            version: Some((&facts.version).into()),
+            model: cut(&facts.model, NAME_MAX),
+            context_length: Some((&facts.context_length).into()),
+            quantization: Some((&facts.quantization).into()),
+            location: Some((&facts.location).into()),
+        }
+    }
+}
+
+impl TryFrom<v1::EndpointLocation> for EndpointLocation {
+    type Error = ConvertError;
+    fn try_from(m: v1::EndpointLocation) -> Checked<Self> {
+        use v1::endpoint_location::Place;
+        match m.place {
+            Some(Place::Loopback(loopback)) => match u16::try_from(loopback.port) {
+                Ok(port) => Ok(Self::Loopback { port }),
+                Err(_) => {
+                    Err(ConvertError::new("loopback.port", Problem::OutOfRange("0 to 65,535")))
+                }
+            },
+            Some(Place::Remote(_)) => Ok(Self::Remote),
+            None => Err(ConvertError::new("place", Problem::Missing)),
+        }
+    }
+}
+
+impl From<&EndpointLocation> for v1::EndpointLocation {
+    fn from(location: &EndpointLocation) -> Self {
+        use v1::endpoint_location::{Loopback, Place, Remote};
+        let place = match *location {
+            EndpointLocation::Loopback { port } => Place::Loopback(Loopback { port: port.into() }),
+            EndpointLocation::Remote => Place::Remote(Remote {}),
+        };
+        Self { place: Some(place) }
+    }
+}
+
+impl TryFrom<v1::GpuFacts> for GpuFacts {
+    type Error = ConvertError;
+    fn try_from(m: v1::GpuFacts) -> Checked<Self> {
+        Ok(Self {
+            index: m.index,
+            uuid: text("uuid", m.uuid, NAME_MAX)?,
+            name: required("name", m.name)?,
+            pci_bus_id: required("pci_bus_id", m.pci_bus_id)?,
+            memory_total: required("memory_total", m.memory_total)?,
+            power_limit_w: required("power_limit_w", m.power_limit_w)?,
+            power_limit_default_w: required("power_limit_default_w", m.power_limit_default_w)?,
+        })
+    }
+}
+
+impl From<&GpuFacts> for v1::GpuFacts {
+    fn from(facts: &GpuFacts) -> Self {
+        Self {
+            index: facts.index,
+            uuid: cut(&facts.uuid, NAME_MAX),
+            name: Some((&facts.name).into()),
+            pci_bus_id: Some((&facts.pci_bus_id).into()),
+            memory_total: Some((&facts.memory_total).into()),
+            power_limit_w: Some((&facts.power_limit_w).into()),
+            power_limit_default_w: Some((&facts.power_limit_default_w).into()),
+        }
+    }
+}
+
+impl TryFrom<v1::GpuInventory> for GpuInventory {
+    type Error = ConvertError;
+    fn try_from(m: v1::GpuInventory) -> Checked<Self> {
+        Ok(Self {
+            driver: required("driver", m.driver)?,
+            cuda_driver: required("cuda_driver", m.cuda_driver)?,
+            gpus: list("gpus", m.gpus, GPUS_MAX)?,
+        })
+    }
+}
+
+impl From<&GpuInventory> for v1::GpuInventory {
+    fn from(inventory: &GpuInventory) -> Self {
+        Self {
+            driver: Some((&inventory.driver).into()),
+            cuda_driver: Some((&inventory.cuda_driver).into()),
+            gpus: encoded(&inventory.gpus),
+        }
+    }
+}

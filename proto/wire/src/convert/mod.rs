@@ -1,0 +1,9 @@
+//! Conversions between the vocabulary and the generated messages, one file per `.proto`.
+//!
+//! To the wire they never fail; from the wire they check every field.
+
+mod attempt;
+mod facts;
+mod record;
+mod suite;
+mod trace;

@@ -1,0 +1,328 @@
+//! Frames from coordinator to agent.
+
+use std::time::Duration;
+
+use regatta_types::assignment::{Assignment, Preparation, Settling};
+use regatta_types::ids::RunId;
+use regatta_types::time::MonoNs;
+
+use super::Lease;
+use crate::error::{At, ConvertError, Problem};
+use crate::field::{Checked, Numbered, cut, encoded, list, numbered, required, slug, text, within};
+use crate::limits::{HELD_MAX, NAME_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX};
+use crate::v1;
+
+/// What a coordinator says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CoordinatorFrame {
+    /// The answer to hello; always the first frame.
+    Welcome(Welcome),
+    /// One ping of a burst.
+    ClockPing(ClockPing),
+    /// Get ready for a run; answered by ready.
+    Prepare(Preparation),
+    /// The run begins.
+    Go(Go),
+    /// Something to do.
+    Assign(Assign),
+    /// Stop an attempt and report what there is.
+    Cancel(Cancel),
+    /// What the coordinator has.
+    Ack(Ack),
+    /// Nothing more will be assigned in this session, with the reason: finish, upload, say goodbye.
+    Drain(String),
+}
+
+/// The answer to hello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// The version both sides speak from here on.
+    pub protocol: u32,
+    /// Build version, for logs; never compared.
+    pub version: String,
+    /// Time between heartbeats: whole milliseconds, at least one.
+    pub heartbeat_interval: Duration,
+    /// The run that is open.
+    pub run: Option<RunId>,
+    /// One decision per held lease of the hello.
+    pub held: Vec<LeaseDecision>,
+    /// Unacknowledged attempts of the hello that are stored already.
+    pub acknowledged: Vec<Lease>,
+}
+
+/// What is to become of a running attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseDecision {
+    /// The attempt.
+    pub lease: Lease,
+    /// Its fate.
+    pub fate: LeaseFate,
+}
+
+/// Whether a running attempt goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LeaseFate {
+    /// Go on.
+    Keep,
+    /// Stop and report what there is: the lease is no longer valid.
+    Abort,
+}
+
+numbered!(LeaseFate = v1::LeaseFate { Keep, Abort });
+
+/// One ping of a burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockPing {
+    /// Which ping; echoed.
+    pub id: u32,
+    /// The coordinator's clock at sending; echoed.
+    pub t0: MonoNs,
+}
+
+/// The run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Go {
+    /// The run.
+    pub run: RunId,
+    /// T0 on the agent's clock.
+    pub start: MonoNs,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Assign {
+    /// A cell.
+    Case(Box<Assignment>),
+    /// A check outside of any run; answered by a probe result.
+    Probe(ProbeKind),
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProbeKind {
+    /// The endpoint: model, streaming, usage.
+    Endpoint,
+    /// The GPUs: library, driver, readings.
+    Gpu,
+}
+
+numbered!(ProbeKind = v1::ProbeKind { Endpoint, Gpu });
+
+/// Stop an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancel {
+    /// The attempt.
+    pub lease: Lease,
+    /// For people.
+    pub reason: String,
+}
+
+/// What the coordinator has of an attempt report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ack {
+    /// The attempt.
+    pub lease: Lease,
+    /// How much of it.
+    pub what: Acked,
+}
+
+/// How much of a report has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acked {
+    /// The slice of this index is in memory: the next may be sent.
+    Chunk(u32),
+    /// The whole report is on disk: the agent may let go of it.
+    Stored,
+}
+
+impl TryFrom<v1::CoordinatorFrame> for CoordinatorFrame {
+    type Error = ConvertError;
+    fn try_from(m: v1::CoordinatorFrame) -> Checked<Self> {
+        use v1::coordinator_frame::Frame;
+        match m.frame.ok_or_else(|| ConvertError::new("frame", Problem::Missing))? {
+            Frame::Welcome(m) => welcome(m).at("welcome").map(Self::Welcome),
+            Frame::ClockPing(m) => Ok(Self::ClockPing(ClockPing { id: m.id, t0: MonoNs(m.t0_ns) })),
+            Frame::Prepare(m) => Preparation::try_from(m).at("prepare").map(Self::Prepare),
+            Frame::Go(m) => go(m).at("go").map(Self::Go),
+            Frame::Assign(m) => assign(m).at("assign").map(Self::Assign),
+            Frame::Cancel(m) => cancel(m).at("cancel").map(Self::Cancel),
+            Frame::Ack(m) => ack(m).at("ack").map(Self::Ack),
+            Frame::Drain(m) => text("reason", m.reason, TEXT_MAX).at("drain").map(Self::Drain),
+        }
+    }
+}
+
+impl From<CoordinatorFrame> for v1::CoordinatorFrame {
+    fn from(frame: CoordinatorFrame) -> Self {
+        use v1::coordinator_frame::Frame;
+        let frame = match frame {
+            CoordinatorFrame::Welcome(welcome) => Frame::Welcome(welcome.into()),
+            CoordinatorFrame::ClockPing(ping) => {
+                Frame::ClockPing(v1::ClockPing { id: ping.id, t0_ns: ping.t0.0 })
+            }
+            CoordinatorFrame::Prepare(preparation) => Frame::Prepare((&preparation).into()),
+            CoordinatorFrame::Go(go) => {
+                Frame::Go(v1::Go { run: go.run.into(), start_ns: go.start.0 })
+            }
+            CoordinatorFrame::Assign(assign) => Frame::Assign((&assign).into()),
+            CoordinatorFrame::Cancel(cancel) => Frame::Cancel(v1::Cancel {
+                lease: Some((&cancel.lease).into()),
+                reason: cut(&cancel.reason, TEXT_MAX),
+            }),
+            CoordinatorFrame::Ack(ack) => Frame::Ack(ack.into()),
+            CoordinatorFrame::Drain(reason) => {
+                Frame::Drain(v1::Drain { reason: cut(&reason, TEXT_MAX) })
+            }
+        };
+        Self { frame: Some(frame) }
+    }
+}
+
+fn welcome(m: v1::Welcome) -> Checked<Welcome> {
+    let interval = within("heartbeat_interval_ms", m.heartbeat_interval_ms, 1.., "at least 1")?;
+    Ok(Welcome {
+        protocol: within("protocol", m.protocol, 1.., "at least 1")?,
+        version: text("version", m.version, NAME_MAX)?,
+        heartbeat_interval: Duration::from_millis(interval.into()),
+        run: m.run.map(|run| slug("run", run)).transpose()?,
+        held: list("held", m.held, HELD_MAX)?,
+        acknowledged: list("acknowledged", m.acknowledged, UNACKNOWLEDGED_MAX)?,
+    })
+}
+
+impl From<Welcome> for v1::Welcome {
+    fn from(welcome: Welcome) -> Self {
+        let interval = u32::try_from(welcome.heartbeat_interval.as_millis()).unwrap_or(u32::MAX);
+        Self {
+            protocol: welcome.protocol,
+            version: cut(&welcome.version, NAME_MAX),
+            heartbeat_interval_ms: interval.max(1),
+            run: welcome.run.map(String::from),
+            held: encoded(&welcome.held),
+            acknowledged: encoded(&welcome.acknowledged),
+        }
+    }
+}
+
+impl TryFrom<v1::LeaseDecision> for LeaseDecision {
+    type Error = ConvertError;
+    fn try_from(m: v1::LeaseDecision) -> Checked<Self> {
+        Ok(Self { lease: required("lease", m.lease)?, fate: LeaseFate::read("fate", m.fate)? })
+    }
+}
+
+impl From<&LeaseDecision> for v1::LeaseDecision {
+    fn from(decision: &LeaseDecision) -> Self {
+        Self { lease: Some((&decision.lease).into()), fate: decision.fate.number() }
+    }
+}
+
+impl TryFrom<v1::Prepare> for Preparation {
+    type Error = ConvertError;
+    fn try_from(m: v1::Prepare) -> Checked<Self> {
+        use v1::prepare::Settling as Sent;
+        let settling = match m.settling {
+            Some(Sent::UntilSteady(_)) => Settling::UntilSteady,
+            Some(Sent::Requests(n)) => Settling::Requests(n),
+            None => return Err(ConvertError::new("settling", Problem::Missing)),
+        };
+        Ok(Self {
+            run: slug("run", m.run)?,
+            suite_hash: text("suite_hash", m.suite_hash, NAME_MAX)?,
+            model: m.model.map(|model| text("model", model, NAME_MAX)).transpose()?,
+            settling,
+            timeouts: required("timeouts", m.timeouts)?,
+        })
+    }
+}
+
+impl From<&Preparation> for v1::Prepare {
+    fn from(preparation: &Preparation) -> Self {
+        use v1::prepare::Settling as Sent;
+        Self {
+            run: preparation.run.to_string(),
+            suite_hash: preparation.suite_hash.clone(),
+            model: preparation.model.clone(),
+            timeouts: Some((&preparation.timeouts).into()),
+            settling: Some(match preparation.settling {
+                Settling::UntilSteady => Sent::UntilSteady(v1::UntilSteady {}),
+                Settling::Requests(n) => Sent::Requests(n),
+            }),
+        }
+    }
+}
+
+fn go(m: v1::Go) -> Checked<Go> {
+    Ok(Go { run: slug("run", m.run)?, start: MonoNs(m.start_ns) })
+}
+
+fn assign(m: v1::Assign) -> Checked<Assign> {
+    use v1::assign::Work;
+    match m.work.ok_or_else(|| ConvertError::new("work", Problem::Missing))? {
+        Work::CaseAssignment(m) => {
+            Assignment::try_from(m).at("case_assignment").map(Box::new).map(Assign::Case)
+        }
+        Work::Probe(m) => ProbeKind::read("kind", m.kind).at("probe").map(Assign::Probe),
+    }
+}
+
+impl From<&Assign> for v1::Assign {
+    fn from(assign: &Assign) -> Self {
+        use v1::assign::Work;
+        let work = match assign {
+            Assign::Case(assignment) => Work::CaseAssignment((&**assignment).into()),
+            Assign::Probe(kind) => Work::Probe(v1::Probe { kind: kind.number() }),
+        };
+        Self { work: Some(work) }
+    }
+}
+
+impl TryFrom<v1::CaseAssignment> for Assignment {
+    type Error = ConvertError;
+    fn try_from(m: v1::CaseAssignment) -> Checked<Self> {
+        let Lease { key, epoch } = required("lease", m.lease)?;
+        let case: regatta_types::suite::Case = required("case_spec", m.case_spec)?;
+        if case.id != key.cell.case {
+            let problem = Problem::OutOfRange("the case of the lease");
+            return Err(ConvertError::new("case_spec.id", problem));
+        }
+        Ok(Self { key, epoch, case, start: MonoNs(m.start_ns), keep_text: m.keep_text })
+    }
+}
+
+impl From<&Assignment> for v1::CaseAssignment {
+    fn from(assignment: &Assignment) -> Self {
+        let lease = Lease { key: assignment.key.clone(), epoch: assignment.epoch };
+        Self {
+            lease: Some((&lease).into()),
+            case_spec: Some((&assignment.case).into()),
+            start_ns: assignment.start.0,
+            keep_text: assignment.keep_text,
+        }
+    }
+}
+
+fn cancel(m: v1::Cancel) -> Checked<Cancel> {
+    Ok(Cancel { lease: required("lease", m.lease)?, reason: text("reason", m.reason, TEXT_MAX)? })
+}
+
+fn ack(m: v1::Ack) -> Checked<Ack> {
+    use v1::ack::What;
+    let what = match m.what {
+        Some(What::Chunk(index)) => Acked::Chunk(index),
+        Some(What::Stored(_)) => Acked::Stored,
+        None => return Err(ConvertError::new("what", Problem::Missing)),
+    };
+    Ok(Ack { lease: required("lease", m.lease)?, what })
+}
+
+impl From<Ack> for v1::Ack {
+    fn from(ack: Ack) -> Self {
+        use v1::ack::What;
+        let what = match ack.what {
+            Acked::Chunk(index) => What::Chunk(index),
+            Acked::Stored => What::Stored(v1::Stored {}),
+        };
+        Self { lease: Some((&ack.lease).into()), what: Some(what) }
+    }
+}

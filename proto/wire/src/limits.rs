@@ -1,0 +1,55 @@
+//! Bounds on everything that crosses the wire. Both sides use the same ones.
+//!
+//! The sender cuts texts for people to their limit; ids, hashes and prompts are never cut. The
+//! receiver refuses whatever is over a limit.
+
+/// Largest gRPC message in either direction, bytes. Set on both codecs of both sides.
+pub const MAX_MESSAGE: usize = 1 << 20;
+
+/// Largest slice of an attempt report, bytes. All slices but the last are this long.
+pub const CHUNK_MAX: usize = 64 << 10;
+
+/// Slices of a report that may be sent before the oldest is acknowledged.
+pub const CHUNKS_AHEAD: usize = 2;
+
+/// Largest encoded attempt report, bytes.
+pub const REPORT_MAX: usize = 256 << 20;
+
+/// Text of one case's title and messages together, bytes: an assignment must fit into a message.
+pub const CASE_TEXT_MAX: usize = 768 << 10;
+
+/// Names, versions, models and other short texts, bytes.
+pub const NAME_MAX: usize = 256;
+
+/// Reasons, evidence, advice and probe results, bytes.
+pub const TEXT_MAX: usize = 4 << 10;
+
+/// A suite's description and a command line, bytes.
+pub const LONG_TEXT_MAX: usize = 64 << 10;
+
+/// Leases an agent may hold at once.
+pub const HELD_MAX: usize = 64;
+
+/// Attempts named in one resume.
+pub const UNACKNOWLEDGED_MAX: usize = 4_096;
+
+/// GPUs of a host.
+pub const GPUS_MAX: usize = 256;
+
+/// Findings of an attempt or of a preparation.
+pub const FINDINGS_MAX: usize = 256;
+
+/// Kinds of GPU reading that may be declared unavailable.
+pub const UNAVAILABLE_MAX: usize = 64;
+
+/// Requests of one attempt.
+pub const REQUESTS_MAX: usize = 250_000;
+
+/// Cases of a suite.
+pub const CASES_MAX: usize = 10_000;
+
+/// Hosts named in a run's header.
+pub const HOSTS_MAX: usize = 100_000;
+
+/// Clock estimates kept for one host.
+pub const CLOCKS_MAX: usize = 10_000;

@@ -1,0 +1,205 @@
+//! What a peer must not say is refused with the name of the field.
+
+use prost::Message;
+use regatta_wire::frame::{AgentFrame, CoordinatorFrame};
+use regatta_wire::limits::{CASE_TEXT_MAX, CHUNK_MAX, HELD_MAX};
+use regatta_wire::v1;
+use regatta_wire::v1::agent_frame::Frame as Up;
+use regatta_wire::v1::coordinator_frame::Frame as Down;
+
+fn up(frame: Up) -> String {
+    AgentFrame::try_from(v1::AgentFrame { frame: Some(frame) }).expect_err("a refusal").to_string()
+}
+
+fn down(frame: Down) -> String {
+    CoordinatorFrame::try_from(v1::CoordinatorFrame { frame: Some(frame) })
+        .expect_err("a refusal")
+        .to_string()
+}
+
+fn lease() -> v1::Lease {
+    let cell = v1::CellKey { host: "gpu-01".into(), case_id: "chat".into(), repetition: 1 };
+    let key = v1::AttemptKey { run: "night".into(), cell: Some(cell), attempt: 1 };
+    v1::Lease { key: Some(key), epoch: 1 }
+}
+
+fn heartbeat() -> v1::Heartbeat {
+    v1::Heartbeat {
+        held: vec![lease()],
+        counters: Some(v1::Counters::default()),
+        phase: v1::AgentPhase::Idle.into(),
+        gpus: Vec::new(),
+    }
+}
+
+fn assignment() -> v1::CaseAssignment {
+    v1::CaseAssignment {
+        lease: Some(lease()),
+        case_spec: Some(v1::Case {
+            id: "chat".into(),
+            max_tokens: 10,
+            stop: Some(v1::StopRule { requests: Some(1), duration_ns: None }),
+            repetitions: 1,
+            concurrency: 1,
+            timeouts: Some(v1::Timeouts::default()),
+            ..v1::Case::default()
+        }),
+        start_ns: 1,
+        keep_text: false,
+    }
+}
+
+fn assign(change: impl FnOnce(&mut v1::CaseAssignment)) -> v1::CoordinatorFrame {
+    let mut assignment = assignment();
+    change(&mut assignment);
+    let work = v1::assign::Work::CaseAssignment(assignment);
+    v1::CoordinatorFrame { frame: Some(Down::Assign(v1::Assign { work: Some(work) })) }
+}
+
+fn assign_error(change: impl FnOnce(&mut v1::Case)) -> String {
+    let frame = assign(|a| change(a.case_spec.as_mut().expect("a case")));
+    CoordinatorFrame::try_from(frame).expect_err("a refusal").to_string()
+}
+
+#[test]
+fn the_samples_themselves_are_accepted() {
+    let frame = v1::AgentFrame { frame: Some(Up::Heartbeat(heartbeat())) };
+    assert!(AgentFrame::try_from(frame).is_ok());
+    assert!(CoordinatorFrame::try_from(assign(|_| ())).is_ok());
+}
+
+#[test]
+fn a_frame_of_an_unknown_kind_is_missing() {
+    // Field 99, as a later version might send it.
+    let frame = v1::AgentFrame::decode(&[0x9a, 0x06, 0x00][..]).unwrap();
+    assert_eq!(
+        AgentFrame::try_from(frame).unwrap_err().to_string(),
+        "frame: missing (or of a kind this version does not know)"
+    );
+}
+
+#[test]
+fn missing_fields_and_bad_ids_are_named_by_their_path() {
+    assert_eq!(
+        up(Up::AttemptStarted(v1::AttemptStarted { lease: None })),
+        "attempt_started.lease: missing (or of a kind this version does not know)"
+    );
+    let mut beat = heartbeat();
+    beat.held[0].key.as_mut().unwrap().cell.as_mut().unwrap().host = "../etc".into();
+    assert_eq!(
+        up(Up::Heartbeat(beat)),
+        "heartbeat.held[0].key.cell.host: `../etc` is not a valid host name: use 1 to 63 of a-z, \
+         0-9, `.`, `_`, `-`, starting with a letter or digit"
+    );
+}
+
+#[test]
+fn unspecified_and_unknown_enum_values_are_refused() {
+    for phase in [0, 77] {
+        let beat = v1::Heartbeat { phase, ..heartbeat() };
+        assert_eq!(
+            up(Up::Heartbeat(beat)),
+            format!("heartbeat.phase: unspecified or unknown value {phase}")
+        );
+    }
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let counters = v1::Counters { tokens_per_second: Some(f64::NAN), ..v1::Counters::default() };
+    let beat = v1::Heartbeat { counters: Some(counters), ..heartbeat() };
+    assert_eq!(
+        up(Up::Heartbeat(beat)),
+        "heartbeat.counters.tokens_per_second: not a finite number"
+    );
+    let prefix = "assign.case_assignment.case_spec";
+    assert_eq!(
+        assign_error(|c| c.temperature = f64::INFINITY),
+        format!("{prefix}.temperature: must be 0 to 2")
+    );
+    assert_eq!(
+        assign_error(|c| c.concurrency = 5_000),
+        format!("{prefix}.concurrency: must be 1 to 4,096")
+    );
+    assert_eq!(
+        assign_error(|c| c.max_tokens = 0),
+        format!("{prefix}.max_tokens: must be at least 1")
+    );
+    assert_eq!(
+        assign_error(|c| c.stop = Some(v1::StopRule::default())),
+        format!("{prefix}.stop.requests: missing (or of a kind this version does not know)")
+    );
+}
+
+#[test]
+fn an_assignment_is_for_the_case_of_its_lease() {
+    assert_eq!(
+        assign_error(|c| c.id = "other".into()),
+        "assign.case_assignment.case_spec.id: must be the case of the lease"
+    );
+}
+
+#[test]
+fn too_much_is_refused() {
+    let beat = v1::Heartbeat { held: vec![lease(); HELD_MAX + 1], ..heartbeat() };
+    assert_eq!(up(Up::Heartbeat(beat)), "heartbeat.held: 65 items are more than the 64 allowed");
+    assert_eq!(
+        down(Down::Drain(v1::Drain { reason: "x".repeat(5_000) })),
+        "drain.reason: 5000 bytes are more than the 4096 allowed"
+    );
+    let message =
+        v1::Message { role: v1::Role::User.into(), content: "x".repeat(CASE_TEXT_MAX + 1) };
+    assert_eq!(
+        assign_error(|c| c.messages = vec![message]),
+        "assign.case_assignment.case_spec.messages: 786433 bytes are more than the 786432 allowed"
+    );
+    for len in [0, CHUNK_MAX + 1] {
+        let data = vec![0; len].into();
+        assert_eq!(
+            up(Up::ReportChunk(v1::ReportChunk { lease: Some(lease()), index: 0, data })),
+            "report_chunk.data: must be 1 byte to 64 KiB long"
+        );
+    }
+}
+
+#[test]
+fn columns_of_different_length_and_stamps_that_go_back_are_refused() {
+    use regatta_wire::codec::decode_report;
+
+    let report = |chunks| {
+        let trace = v1::RequestTrace {
+            phase: v1::Phase::Measured.into(),
+            chunks: Some(chunks),
+            status: v1::RequestStatus::Ok.into(),
+            answer: Some(v1::Answer::default()),
+            ..v1::RequestTrace::default()
+        };
+        let report = v1::AttemptReport {
+            lease: Some(lease()),
+            instance: "00000000-0000-0000-0000-000000000000".into(),
+            status: v1::AttemptStatus::Completed.into(),
+            anchor: Some(v1::ClockAnchor::default()),
+            traces: vec![trace],
+            ..v1::AttemptReport::default()
+        };
+        let error = decode_report(&report.encode_to_vec()).unwrap_err();
+        std::error::Error::source(&error).unwrap().to_string()
+    };
+    let kind = v1::ChunkKind::Answer.into();
+    let chunks = v1::Chunks { delta_ns: vec![1, 2], kind: vec![kind], ..v1::Chunks::default() };
+    assert_eq!(report(chunks), "traces[0].chunks.kind: 1 items where 2 are expected");
+    let chunks = v1::Chunks {
+        delta_ns: vec![5, u64::MAX],
+        kind: vec![kind; 2],
+        chars: vec![1, 1],
+        tokens_plus_one: Vec::new(),
+    };
+    assert_eq!(report(chunks), "traces[0].chunks.delta_ns: must be in order of time");
+}
+
+#[test]
+fn texts_for_people_are_cut_by_the_sender_not_refused() {
+    let frame = AgentFrame::Goodbye("ä".repeat(5_000));
+    let back = AgentFrame::try_from(v1::AgentFrame::from(frame)).unwrap();
+    assert_eq!(back, AgentFrame::Goodbye("ä".repeat(2_048)));
+}

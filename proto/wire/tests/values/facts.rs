@@ -1,0 +1,86 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::gpu::{GpuFacts, GpuInventory};
+use regatta_types::reading::Reading;
+use regatta_types::units::Bytes;
+
+use super::{finite, text};
+
+pub(crate) fn reading<T: std::fmt::Debug>(
+    known: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Reading<T>> {
+    prop_oneof![known.prop_map(Reading::Known), text().prop_map(Reading::missing)]
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    any::<u64>().prop_map(Bytes)
+}
+
+pub(crate) fn host_facts() -> impl Strategy<Value = HostFacts> {
+    (
+        text(),
+        reading(text()),
+        reading(text()),
+        reading(text()),
+        reading(any::<u32>()),
+        reading(bytes()),
+        text(),
+    )
+        .prop_map(
+            |(hostname, kernel, distribution, cpu_model, cpus, memory_total, agent_version)| {
+                HostFacts {
+                    hostname,
+                    kernel,
+                    distribution,
+                    cpu_model,
+                    cpus,
+                    memory_total,
+                    agent_version,
+                }
+            },
+        )
+}
+
+pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
+    let location = prop_oneof![
+        any::<u16>().prop_map(|port| EndpointLocation::Loopback { port }),
+        Just(EndpointLocation::Remote),
+    ];
+    let facts = (
+        reading(text()),
+        reading(text()),
+        text(),
+        reading(any::<u32>()),
+        reading(text()),
+        location,
+    )
+        .prop_map(|(engine, version, model, context_length, quantization, location)| {
+            EngineFacts { engine, version, model, context_length, quantization, location }
+        });
+    reading(facts)
+}
+
+pub(crate) fn gpu_facts_reading() -> impl Strategy<Value = Reading<GpuInventory>> {
+    let gpu = (
+        any::<u32>(),
+        text(),
+        reading(text()),
+        reading(text()),
+        reading(bytes()),
+        reading(finite()),
+        reading(finite()),
+    )
+        .prop_map(|(index, uuid, name, pci_bus_id, memory_total, limit, default)| GpuFacts {
+            index,
+            uuid,
+            name,
+            pci_bus_id,
+            memory_total,
+            power_limit_w: limit,
+            power_limit_default_w: default,
+        });
+    let inventory = (reading(text()), reading(text()), vec(gpu, 0..3))
+        .prop_map(|(driver, cuda_driver, gpus)| GpuInventory { driver, cuda_driver, gpus });
+    reading(inventory)
+}

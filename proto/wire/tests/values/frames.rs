@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use regatta_wire::Versions;
+use regatta_wire::frame::{
+    Ack, Acked, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame,
+    Counters, Go, GpuReading, Heartbeat, Hello, LeaseDecision, LeaseFate, ProbeKind, ProbeResult,
+    Ready, ReportChunk, ReportEnd, Resume, Welcome,
+};
+use regatta_wire::limits::CHUNK_MAX;
+
+use super::attempt::{findings, sample};
+use super::{
+    assignment, boot, engine, finite, gpu_facts_reading, host, host_facts, instance, lease, mono,
+    preparation, run, text, unix,
+};
+
+fn hello() -> impl Strategy<Value = Hello> {
+    let versions =
+        (1_u32..1_000, 0_u32..1_000).prop_map(|(min, more)| Versions { min, max: min + more });
+    let resume = (option::of(run()), vec(lease(), 0..3), vec(lease(), 0..3))
+        .prop_map(|(run, held, unacknowledged)| Resume { run, held, unacknowledged });
+    let seen = (host_facts(), gpu_facts_reading(), engine());
+    (versions, host(), instance(), boot(), text(), seen, any::<bool>(), resume).prop_map(
+        |(versions, host, instance, boot, version, (facts, gpus, engine), simulated, resume)| {
+            Hello {
+                versions,
+                host,
+                instance,
+                boot,
+                version,
+                facts,
+                gpus,
+                engine,
+                simulated,
+                resume,
+            }
+        },
+    )
+}
+
+fn heartbeat() -> impl Strategy<Value = Heartbeat> {
+    let counters = (any::<u64>(), any::<u64>(), any::<u64>(), option::of(finite())).prop_map(
+        |(done, failed, chunks, tokens_per_second)| Counters {
+            done,
+            failed,
+            chunks,
+            tokens_per_second,
+        },
+    );
+    let phase = proptest::sample::select(vec![
+        AgentPhase::Idle,
+        AgentPhase::Settling,
+        AgentPhase::Waiting,
+        AgentPhase::Measuring,
+        AgentPhase::Uploading,
+    ]);
+    let gpus = vec((text(), sample()).prop_map(|(uuid, sample)| GpuReading { uuid, sample }), 0..3);
+    (vec(lease(), 0..2), counters, phase, gpus)
+        .prop_map(|(held, counters, phase, gpus)| Heartbeat { held, counters, phase, gpus })
+}
+
+fn ready() -> impl Strategy<Value = Ready> {
+    (run(), "[0-9a-f]{64}", engine(), gpu_facts_reading(), option::of(text()), findings()).prop_map(
+        |(run, suite_hash, engine, gpus, refused, findings)| Ready {
+            run,
+            suite_hash,
+            engine,
+            gpus,
+            refused,
+            findings,
+        },
+    )
+}
+
+fn probe_kind() -> impl Strategy<Value = ProbeKind> {
+    prop_oneof![Just(ProbeKind::Endpoint), Just(ProbeKind::Gpu)]
+}
+
+pub(crate) fn agent_frame() -> impl Strategy<Value = AgentFrame> {
+    let pong = (any::<u32>(), mono(), mono(), mono(), unix())
+        .prop_map(|(id, t0, t1, t2, unix)| ClockPong { id, t0, t1, t2, unix });
+    let probe = (probe_kind(), any::<bool>(), text()).prop_map(|(kind, ok, text)| ProbeResult {
+        kind,
+        ok,
+        text,
+    });
+    let chunk = (lease(), any::<u32>(), vec(any::<u8>(), 1..CHUNK_MAX / 64))
+        .prop_map(|(lease, index, data)| ReportChunk { lease, index, data: data.into() });
+    let end = (lease(), any::<u32>(), 0_u64..=256 << 20, any::<[u8; 32]>()).prop_map(
+        |(lease, chunks, total_bytes, sha256)| ReportEnd { lease, chunks, total_bytes, sha256 },
+    );
+    prop_oneof![
+        hello().prop_map(|h| AgentFrame::Hello(Box::new(h))),
+        heartbeat().prop_map(AgentFrame::Heartbeat),
+        ready().prop_map(|r| AgentFrame::Ready(Box::new(r))),
+        pong.prop_map(AgentFrame::ClockPong),
+        probe.prop_map(AgentFrame::ProbeResult),
+        lease().prop_map(AgentFrame::AttemptStarted),
+        chunk.prop_map(AgentFrame::ReportChunk),
+        end.prop_map(AgentFrame::ReportEnd),
+        text().prop_map(AgentFrame::Goodbye),
+    ]
+}
+
+fn welcome() -> impl Strategy<Value = Welcome> {
+    let fate = prop_oneof![Just(LeaseFate::Keep), Just(LeaseFate::Abort)];
+    let held = vec((lease(), fate).prop_map(|(lease, fate)| LeaseDecision { lease, fate }), 0..3);
+    (1_u32.., text(), 1_u64..100_000, option::of(run()), held, vec(lease(), 0..3)).prop_map(
+        |(protocol, version, beat, run, held, acknowledged)| Welcome {
+            protocol,
+            version,
+            heartbeat_interval: Duration::from_millis(beat),
+            run,
+            held,
+            acknowledged,
+        },
+    )
+}
+
+pub(crate) fn coordinator_frame() -> impl Strategy<Value = CoordinatorFrame> {
+    let ping = (any::<u32>(), mono()).prop_map(|(id, t0)| ClockPing { id, t0 });
+    let go = (run(), mono()).prop_map(|(run, start)| Go { run, start });
+    let assign = prop_oneof![
+        assignment().prop_map(|a| Assign::Case(Box::new(a))),
+        probe_kind().prop_map(Assign::Probe),
+    ];
+    let cancel = (lease(), text()).prop_map(|(lease, reason)| Cancel { lease, reason });
+    let what = prop_oneof![any::<u32>().prop_map(Acked::Chunk), Just(Acked::Stored)];
+    let ack = (lease(), what).prop_map(|(lease, what)| Ack { lease, what });
+    prop_oneof![
+        welcome().prop_map(CoordinatorFrame::Welcome),
+        ping.prop_map(CoordinatorFrame::ClockPing),
+        preparation().prop_map(CoordinatorFrame::Prepare),
+        go.prop_map(CoordinatorFrame::Go),
+        assign.prop_map(CoordinatorFrame::Assign),
+        cancel.prop_map(CoordinatorFrame::Cancel),
+        ack.prop_map(CoordinatorFrame::Ack),
+        text().prop_map(CoordinatorFrame::Drain),
+    ]
+}
