@@ -57,7 +57,8 @@ impl LlamaCpp {
     #[must_use]
     pub fn tokens_predicted_total(&self) -> u64 {
         let metrics = http::get(self.port, "/metrics");
-        let value = metrics.lines().find_map(|l| l.strip_prefix("llamacpp:tokens_predicted_total "));
+        let value =
+            metrics.lines().find_map(|l| l.strip_prefix("llamacpp:tokens_predicted_total "));
         value.and_then(|v| v.trim().parse().ok()).expect("a counter of whole tokens")
     }
 }

@@ -164,7 +164,8 @@ impl Running {
     /// # Panics
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("a process that was not waited for");
+        kill_process(Pid::from_child(&self.child), signal)
+            .expect("a process that was not waited for");
     }
 
     /// Waits until a line of `stream` contains `text`, and returns that line.
