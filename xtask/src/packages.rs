@@ -1,0 +1,62 @@
+//! Licences and bans over everything the workspace is built from, on any system.
+
+use std::path::Path;
+
+use anyhow::bail;
+use cargo_metadata::{MetadataCommand, Package};
+use spdx::{Expression, ParseMode};
+
+/// Licences that ask for no more than to be named.
+const LICENCES: [&str; 7] =
+    ["Apache-2.0", "MIT", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "CDLA-Permissive-2.0"];
+
+/// Crates that must not be there, and why.
+const BANNED: [(&str, &str); 8] = [
+    ("aws-lc-rs", "ring is the one crypto provider"),
+    ("aws-lc-sys", "ring is the one crypto provider"),
+    ("aws-lc-fips-sys", "ring is the one crypto provider"),
+    ("openssl", "rustls is the one TLS"),
+    ("openssl-sys", "rustls is the one TLS"),
+    ("openssl-src", "rustls is the one TLS"),
+    ("native-tls", "rustls is the one TLS"),
+    ("bincode", "unmaintained; the wire is protobuf"),
+];
+
+/// Fails with every package that has a licence not allowed or is banned.
+pub(crate) fn check(top: &Path) -> anyhow::Result<()> {
+    let metadata =
+        MetadataCommand::new().current_dir(top).other_options(["--locked".to_owned()]).exec()?;
+    let wrong: Vec<String> = metadata.packages.iter().filter_map(problem).collect();
+    println!("{} packages looked at", metadata.packages.len());
+    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\n")) }
+}
+
+fn problem(package: &Package) -> Option<String> {
+    let (name, version) = (package.name.as_str(), &package.version);
+    if let Some((_, why)) = BANNED.iter().find(|(banned, _)| *banned == name) {
+        return Some(format!("{name} {version} is banned: {why}"));
+    }
+    let licence = package.license.as_deref().unwrap_or("none");
+    (!is_allowed(licence)).then(|| format!("{name} {version} has licence {licence}"))
+}
+
+/// Whether the allowed licences satisfy an SPDX expression; old crates write `/` for `OR`.
+fn is_allowed(licence: &str) -> bool {
+    let Ok(expression) = Expression::parse_mode(licence, ParseMode::LAX) else { return false };
+    expression.evaluate(|one| one.license.id().is_some_and(|id| LICENCES.contains(&id.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_allowed_when_it_can_be_met() {
+        for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR GPL-2.0-only) AND Zlib"] {
+            assert!(is_allowed(good), "{good}");
+        }
+        for bad in ["none", "GPL-3.0-only", "MIT AND AGPL-3.0", "Proprietary", ""] {
+            assert!(!is_allowed(bad), "{bad}");
+        }
+    }
+}
