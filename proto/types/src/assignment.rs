@@ -1,6 +1,6 @@
 //! What a coordinator asks of an agent.
 
-use crate::ids::{AttemptKey, Epoch, RunId};
+use crate::ids::{AttemptKey, AttemptNo, Epoch, RunId};
 use crate::suite::{Case, Timeouts};
 use crate::time::MonoNs;
 
@@ -32,6 +32,8 @@ pub struct Preparation {
     pub settling: Settling,
     /// Limits on waiting during settling.
     pub timeouts: Timeouts,
+    /// Number of the settling on this host, from 1: one that comes back settles again.
+    pub attempt: AttemptNo,
 }
 
 /// How an engine is warmed up once per host and run.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regatta_types::assignment::{Assignment, Preparation, Settling};
-use regatta_types::ids::RunId;
+use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::time::MonoNs;
 
 use super::Lease;
@@ -232,6 +232,7 @@ impl TryFrom<v1::Prepare> for Preparation {
             model: m.model.map(|model| text("model", model, NAME_MAX)).transpose()?,
             settling,
             timeouts: required("timeouts", m.timeouts)?,
+            attempt: AttemptNo(within("attempt", m.attempt, 1.., "at least 1")?),
         })
     }
 }
@@ -244,6 +245,7 @@ impl From<&Preparation> for v1::Prepare {
             suite_hash: preparation.suite_hash.clone(),
             model: preparation.model.clone(),
             timeouts: Some((&preparation.timeouts).into()),
+            attempt: preparation.attempt.0,
             settling: Some(match preparation.settling {
                 Settling::UntilSteady => Sent::UntilSteady(v1::UntilSteady {}),
                 Settling::Requests(n) => Sent::Requests(n),

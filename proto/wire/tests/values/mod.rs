@@ -131,13 +131,14 @@ pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
 pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
     let settling =
         prop_oneof![Just(Settling::UntilSteady), any::<u32>().prop_map(Settling::Requests)];
-    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts()).prop_map(
-        |(run, suite_hash, model, settling, timeouts)| Preparation {
+    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts(), 1..9_u32).prop_map(
+        |(run, suite_hash, model, settling, timeouts, attempt)| Preparation {
             run,
             suite_hash,
             model,
             settling,
             timeouts,
+            attempt: AttemptNo(attempt),
         },
     )
 }
