@@ -1,1 +1,62 @@
-//! placeholder
+//! Reports of a run, as a pure function of its record.
+//!
+//! [`render`] makes every file of a report, [`summary`] the few lines for a terminal. The crate
+//! sees only `regatta-types`: it reads no clock, no environment, no file and no network, so that
+//! the same record gives the same bytes anywhere and in any order of its rows.
+
+mod analysis;
+mod compare;
+mod completeness;
+mod export;
+mod markdown;
+mod metrics;
+mod start;
+mod summary;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod utc;
+
+use std::collections::BTreeMap;
+
+use regatta_types::record::RunRecord;
+
+pub use completeness::{Cells, Completeness};
+pub use metrics::METRICS_SCHEMA;
+pub use summary::{HostSummary, Summary};
+
+/// The files of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Content by path below the report's folder: `report.md`, `hosts/<host>.md`, `run.json`,
+    /// `requests.jsonl`. Paths have `/` and never leave the folder.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// Renders every file of a report.
+#[must_use]
+pub fn render(record: &RunRecord) -> Rendered {
+    let analysis = analysis::Analysis::new(record);
+    let mut files = BTreeMap::new();
+    files.insert("report.md".to_owned(), markdown::combined(&analysis).into_bytes());
+    for host in &analysis.hosts {
+        let page = markdown::host(&analysis, host);
+        files.insert(format!("hosts/{}.md", host.host), page.into_bytes());
+    }
+    files.insert("run.json".to_owned(), export::run_json(&analysis));
+    files.insert("requests.jsonl".to_owned(), export::requests_jsonl(&analysis));
+    Rendered { files }
+}
+
+/// The answer in a few lines of plain text.
+#[must_use]
+pub fn summary(record: &RunRecord) -> Summary {
+    summary::summarise(&analysis::Analysis::new(record))
+}
+
+/// How complete a run is.
+#[must_use]
+pub fn completeness(record: &RunRecord) -> Completeness {
+    analysis::Analysis::new(record).completeness()
+}

@@ -1,0 +1,184 @@
+//! Which hosts may be compared at all: equal in model, engine and GPU.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regatta_types::facts::EndpointLocation;
+use regatta_types::ids::HostId;
+use regatta_types::record::HostRecord;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::analysis::HostAnalysis;
+
+/// Why a fact matters to a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) enum Code {
+    /// Model.
+    C1,
+    /// Quantisation.
+    C2,
+    /// Engine, version, settings.
+    C3,
+    /// GPU model and memory.
+    C4,
+    /// Power limit, driver and the like: same class, first causes to look at.
+    C5,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::C1 => "C1",
+            Self::C2 => "C2",
+            Self::C3 => "C3",
+            Self::C4 => "C4",
+            Self::C5 => "C5",
+        })
+    }
+}
+
+/// One fact of a host; `None`: not known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Fact {
+    pub(crate) code: Code,
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<String>,
+}
+
+/// Hosts that are equal in every fact of C1 to C4.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Class {
+    /// `A`, `B`, ...: the largest first.
+    pub(crate) label: String,
+    /// First 12 digits of the SHA-256 of the facts.
+    pub(crate) fingerprint: String,
+    /// Sorted.
+    pub(crate) hosts: Vec<HostId>,
+    pub(crate) facts: Vec<Fact>,
+}
+
+impl Class {
+    /// Names of the facts nobody knows.
+    pub(crate) fn unverified(&self) -> Vec<&'static str> {
+        self.facts.iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()
+    }
+}
+
+/// Sorts hosts with anything usable into classes.
+pub(crate) fn classes(hosts: &[HostAnalysis<'_>]) -> Vec<Class> {
+    let mut by_facts: BTreeMap<Vec<Fact>, Vec<HostId>> = BTreeMap::new();
+    for host in hosts.iter().filter(|h| h.has_usable()) {
+        by_facts.entry(facts_of(host.record)).or_default().push(host.host.clone());
+    }
+    let mut sorted: Vec<(Vec<Fact>, Vec<HostId>)> = by_facts.into_iter().collect();
+    sorted.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.1.cmp(&b.1)));
+    sorted
+        .into_iter()
+        .enumerate()
+        .map(|(index, (facts, hosts))| Class {
+            label: label(index),
+            fingerprint: fingerprint(&facts),
+            hosts,
+            facts,
+        })
+        .collect()
+}
+
+/// `A` to `Z`, then `A1`, `B1`, ...
+fn label(index: usize) -> String {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let letter = letters.chars().nth(index % letters.len()).unwrap_or('?');
+    match index / letters.len() {
+        0 => letter.to_string(),
+        round => format!("{letter}{round}"),
+    }
+}
+
+fn fingerprint(facts: &[Fact]) -> String {
+    let mut hash = Sha256::new();
+    for fact in facts {
+        hash.update(fact.name);
+        hash.update([0, u8::from(fact.value.is_some())]);
+        hash.update(fact.value.as_deref().unwrap_or_default());
+        hash.update([0]);
+    }
+    hex::encode(hash.finalize())[..12].to_owned()
+}
+
+/// The facts that make a class, in a fixed order.
+pub(crate) fn facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
+    let engine = record.and_then(|r| r.engine.known());
+    let fact = |code, name, value| Fact { code, name, value };
+    // The GPUs of this machine say nothing of an endpoint on another.
+    let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
+    let gpus = record.filter(|_| is_here).and_then(|r| r.gpus.known()).and_then(|inventory| {
+        let named: Option<Vec<String>> = inventory
+            .gpus
+            .iter()
+            .map(|gpu| {
+                let memory = gpu.memory_total.known().map(ToString::to_string);
+                Some(format!("{}, {}", gpu.name.known()?, memory?))
+            })
+            .collect();
+        named.map(counted)
+    });
+    vec![
+        fact(Code::C1, "model", engine.map(|e| e.model.clone())),
+        fact(Code::C2, "quantisation", engine.and_then(|e| e.quantization.known().cloned())),
+        fact(Code::C3, "engine", engine.and_then(|e| e.engine.known().cloned())),
+        fact(Code::C3, "engine version", engine.and_then(|e| e.version.known().cloned())),
+        fact(
+            Code::C3,
+            "context length",
+            engine.and_then(|e| e.context_length.known().map(ToString::to_string)),
+        ),
+        fact(Code::C4, "GPU", gpus),
+    ]
+}
+
+/// Facts that leave the class as it is but explain differences.
+pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
+    let machine = record.and_then(|r| r.facts.as_ref());
+    let inventory = record.and_then(|r| r.gpus.known());
+    let fact = |name, value| Fact { code: Code::C5, name, value };
+    let limits = inventory.and_then(|i| {
+        let limits: Option<Vec<String>> = i
+            .gpus
+            .iter()
+            .map(|gpu| gpu.power_limit_w.known().map(|w| format!("{w:.0} W")))
+            .collect();
+        limits.map(counted)
+    });
+    vec![
+        fact("GPU power limit", limits),
+        fact("GPU driver", inventory.and_then(|i| i.driver.known().cloned())),
+        fact("CUDA (driver)", inventory.and_then(|i| i.cuda_driver.known().cloned())),
+        fact("CPU", machine.and_then(|m| m.cpu_model.known().cloned())),
+        fact("logical CPUs", machine.and_then(|m| m.cpus.known().map(ToString::to_string))),
+        fact(
+            "memory",
+            machine.and_then(|m| m.memory_total.known().map(|b| format!("{:.0} GiB", b.gib()))),
+        ),
+        fact("kernel", machine.and_then(|m| m.kernel.known().cloned())),
+        fact("distribution", machine.and_then(|m| m.distribution.known().cloned())),
+        fact("agent version", machine.map(|m| m.agent_version.clone())),
+    ]
+}
+
+/// `4 x this; that`, sorted.
+fn counted(mut items: Vec<String>) -> String {
+    items.sort();
+    let mut groups: Vec<(String, u32)> = Vec::new();
+    for item in items {
+        match groups.last_mut() {
+            Some((same, n)) if *same == item => *n += 1,
+            _ => groups.push((item, 1)),
+        }
+    }
+    let named = groups.into_iter().map(|(item, n)| match n {
+        1 => item,
+        _ => format!("{n} x {item}"),
+    });
+    named.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,262 @@
+//! The rules for two, three and more hosts.
+
+use regatta_types::ids::HostId;
+use serde::Serialize;
+
+use super::MIN_REPETITIONS;
+use super::series::Series;
+use super::stats::{Effect, holm};
+use super::verdict::{Evidence, Unjudged, Verdict};
+use crate::metrics::real;
+
+/// What decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rule {
+    /// Half-width of "of no account", on the log scale.
+    pub(crate) margin: f64,
+    /// Family-wise error rate over the hosts.
+    pub(crate) alpha: f64,
+    /// `+1` where larger values are faster, else `-1`.
+    pub(crate) sign: f64,
+}
+
+/// A comparison of hosts in one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Outcome {
+    /// Every host that was given, in that order.
+    pub(crate) hosts: Vec<Judged>,
+    /// Hosts that were no part of the others' reference, because they are settled.
+    pub(crate) set_aside: Vec<HostId>,
+    /// No majority agrees: nobody is judged.
+    pub(crate) two_groups: bool,
+    /// With three hosts, every pair: the first minus the second.
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// What was found for one host. Effects are differences of logarithms of the metric itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) host: HostId,
+    /// The host's own mean; `None` without a complete repetition.
+    pub(crate) mean: Option<f64>,
+    /// The same with its spread, from two repetitions on.
+    pub(crate) level: Option<Effect>,
+    /// Complete repetitions.
+    pub(crate) repetitions: usize,
+    /// Against the mean of the other hosts that were not set aside.
+    pub(crate) effect: Option<Effect>,
+    /// Holm over the hosts, two-sided.
+    pub(crate) adjusted_p: Option<f64>,
+    pub(crate) verdict: Verdict,
+}
+
+/// Two hosts, paired repetition by repetition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Pair {
+    pub(crate) first: HostId,
+    pub(crate) second: HostId,
+    pub(crate) effect: Effect,
+}
+
+/// Compares the hosts. Those with fewer than three repetitions get no verdict.
+pub(crate) fn compare(series: &[Series], rule: Rule) -> Outcome {
+    let (able, unable): (Vec<&Series>, Vec<&Series>) =
+        series.iter().partition(|s| s.values.len() >= MIN_REPETITIONS);
+    let mut outcome = Outcome {
+        hosts: unable.iter().map(|s| unjudged(s, Unjudged::TooFewRepetitions)).collect(),
+        set_aside: Vec::new(),
+        two_groups: false,
+        pairs: Vec::new(),
+    };
+    let field = Field { series: &able, rule };
+    match able.len() {
+        0 => {}
+        1 => outcome.hosts.push(unjudged(able[0], Unjudged::Alone)),
+        2 => field.judge_pair(&mut outcome),
+        3 => field.judge_three(&mut outcome),
+        _ => field.judge_many(&mut outcome),
+    }
+    outcome.hosts.sort_by_key(|j| series.iter().position(|s| s.host == j.host));
+    outcome
+}
+
+fn unjudged(series: &Series, why: Unjudged) -> Judged {
+    Judged {
+        host: series.host.clone(),
+        mean: (!series.values.is_empty()).then(|| series.mean()),
+        level: series.level(),
+        repetitions: series.values.len(),
+        effect: None,
+        adjusted_p: None,
+        verdict: Verdict::NotJudged(why),
+    }
+}
+
+/// The hosts that can be judged, by index.
+struct Field<'a> {
+    series: &'a [&'a Series],
+    rule: Rule,
+}
+
+impl Field<'_> {
+    fn all(&self) -> std::ops::Range<usize> {
+        0..self.series.len()
+    }
+
+    fn others(&self, host: usize) -> Vec<usize> {
+        self.all().filter(|&other| other != host).collect()
+    }
+
+    /// `host` minus the mean of `pool`, repetition by repetition, as it is.
+    ///
+    /// Where some of the pool lack a repetition, the others stand in for them at the distance
+    /// they have on the whole, so that a gap does not shift the reference.
+    fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
+        let whole = pool.iter().map(|&j| self.series[j].mean()).sum::<f64>() / real(pool.len());
+        let differences: Vec<f64> = self.series[host]
+            .values
+            .iter()
+            .filter_map(|(repetition, value)| {
+                let present: Vec<f64> = pool
+                    .iter()
+                    .filter_map(|&j| {
+                        let other = self.series[j];
+                        Some(other.values.get(repetition)? - other.mean())
+                    })
+                    .collect();
+                let shift = present.iter().sum::<f64>() / real(present.len());
+                (!present.is_empty()).then(|| value - whole - shift)
+            })
+            .collect();
+        Effect::of(&differences).filter(|e| e.n >= MIN_REPETITIONS)
+    }
+
+    /// An effect turned so that larger is faster.
+    fn turned(&self, effect: Effect) -> Effect {
+        Effect { mean: self.rule.sign * effect.mean, ..effect }
+    }
+
+    /// `host` against the middle of the others: the one or two of them whose mean is the median.
+    fn against_middle(&self, host: usize) -> Option<Effect> {
+        let mut others = self.others(host);
+        others.sort_by(|&a, &b| self.series[a].mean().total_cmp(&self.series[b].mean()));
+        let n = others.len();
+        self.against(host, &others[(n - 1) / 2..=n / 2])
+    }
+
+    fn judge_pair(&self, outcome: &mut Outcome) {
+        for host in self.all() {
+            let effect = self.against(host, &self.others(host));
+            let evidence = effect.map(|e| evidence_of(self.turned(e)));
+            let adjusted = evidence.as_ref().map(Evidence::p);
+            outcome.hosts.push(self.judged(host, effect, adjusted, evidence));
+        }
+    }
+
+    fn judge_three(&self, outcome: &mut Outcome) {
+        let pair = |a: usize, b: usize| self.against(a, &[b]);
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            outcome.pairs.extend(pair(a, b).map(|effect| Pair {
+                first: self.series[a].host.clone(),
+                second: self.series[b].host.clone(),
+                effect,
+            }));
+        }
+        let differences: Vec<Option<Evidence>> = self
+            .all()
+            .map(|host| {
+                let both: Option<Vec<Effect>> = self
+                    .others(host)
+                    .into_iter()
+                    .map(|other| pair(host, other).map(|e| self.turned(e)))
+                    .collect();
+                both.map(|difference| Evidence { difference, sameness: Vec::new() })
+            })
+            .collect();
+        let adjusted = adjust(&differences);
+        let settled: Vec<bool> = differences
+            .iter()
+            .zip(&adjusted)
+            .map(|(e, p)| e.as_ref().zip(*p).and_then(|(e, p)| e.settle(p, self.rule)).is_some())
+            .collect();
+        outcome.set_aside = self.hosts_where(&settled);
+        for (host, evidence) in differences.into_iter().enumerate() {
+            let calm: Vec<usize> =
+                self.others(host).into_iter().filter(|&other| !settled[other]).collect();
+            let pool = if calm.is_empty() { self.others(host) } else { calm.clone() };
+            let sameness = calm.iter().filter_map(|&c| pair(host, c)).map(|e| self.turned(e));
+            let evidence = evidence.map(|e| Evidence { sameness: sameness.collect(), ..e });
+            let effect = self.against(host, &pool);
+            outcome.hosts.push(self.judged(host, effect, adjusted[host], evidence));
+        }
+    }
+
+    fn judge_many(&self, outcome: &mut Outcome) {
+        let first: Vec<Option<Evidence>> = self
+            .all()
+            .map(|host| self.against_middle(host).map(|e| evidence_of(self.turned(e))))
+            .collect();
+        let aside: Vec<bool> = first
+            .iter()
+            .zip(adjust(&first))
+            .map(|(e, p)| {
+                let verdict = e.as_ref().zip(p).and_then(|(e, p)| e.settle(p, self.rule));
+                verdict.is_some_and(Verdict::is_settled_difference)
+            })
+            .collect();
+        let calm: Vec<usize> = self.all().filter(|&host| !aside[host]).collect();
+        if calm.len() < self.series.len() / 2 + 1 {
+            outcome.two_groups = true;
+            outcome.hosts.extend(self.series.iter().map(|s| unjudged(s, Unjudged::TwoGroups)));
+            return;
+        }
+        outcome.set_aside = self.hosts_where(&aside);
+        let effects: Vec<Option<Effect>> = self
+            .all()
+            .map(|host| {
+                let pool: Vec<usize> = calm.iter().copied().filter(|&c| c != host).collect();
+                self.against(host, &pool)
+            })
+            .collect();
+        let evidence: Vec<Option<Evidence>> =
+            effects.iter().map(|e| e.map(|e| evidence_of(self.turned(e)))).collect();
+        let adjusted = adjust(&evidence);
+        for (host, evidence) in evidence.into_iter().enumerate() {
+            outcome.hosts.push(self.judged(host, effects[host], adjusted[host], evidence));
+        }
+    }
+
+    fn judged(
+        &self,
+        host: usize,
+        effect: Option<Effect>,
+        adjusted_p: Option<f64>,
+        evidence: Option<Evidence>,
+    ) -> Judged {
+        let series = self.series[host];
+        let family = if self.series.len() == 2 { 1 } else { self.series.len() };
+        let verdict = match (evidence, adjusted_p) {
+            (Some(evidence), Some(p)) => evidence.settle(p, self.rule).unwrap_or_else(|| {
+                Verdict::NotSettled { more: evidence.further(real(family), self.rule) }
+            }),
+            _ => Verdict::NotJudged(Unjudged::TooFewRepetitions),
+        };
+        Judged { effect, adjusted_p, verdict, ..unjudged(series, Unjudged::Alone) }
+    }
+
+    fn hosts_where(&self, flags: &[bool]) -> Vec<HostId> {
+        let flagged = self.series.iter().zip(flags).filter(|(_, flag)| **flag);
+        flagged.map(|(series, _)| series.host.clone()).collect()
+    }
+}
+
+fn evidence_of(effect: Effect) -> Evidence {
+    Evidence { difference: vec![effect], sameness: vec![effect] }
+}
+
+/// Holm over the hosts that have evidence.
+fn adjust(evidence: &[Option<Evidence>]) -> Vec<Option<f64>> {
+    let ps: Vec<f64> = evidence.iter().flatten().map(Evidence::p).collect();
+    let mut adjusted = holm(&ps).into_iter();
+    evidence.iter().map(|e| e.as_ref().and_then(|_| adjusted.next())).collect()
+}

@@ -1,0 +1,113 @@
+//! Which hosts differ, by how much, and whether that is settled.
+//!
+//! Hosts are compared only inside a comparability class ([`class`]). The unit is one logarithm per
+//! (host, case, repetition) ([`series`]); [`fleet`] holds the rules for two, three and more hosts,
+//! [`stats`] the interval and the correction, [`verdict`] the four verdicts. Nothing here formats
+//! a number.
+
+mod class;
+mod fleet;
+mod metric;
+mod series;
+mod stats;
+mod verdict;
+
+use regatta_types::ids::{CaseId, HostId};
+use serde::Serialize;
+
+pub(crate) use class::{Class, Code, Fact, facts_of, other_facts_of};
+pub(crate) use fleet::{Judged, Outcome, Rule, compare};
+pub(crate) use metric::Metric;
+pub(crate) use series::MetricSeries;
+pub(crate) use stats::Effect;
+pub(crate) use verdict::{Unjudged, Verdict};
+
+use crate::analysis::HostAnalysis;
+
+/// Fewest complete repetitions for a verdict.
+pub(crate) const MIN_REPETITIONS: usize = 3;
+
+/// From so many repetitions on a verdict is more than indicative.
+pub(crate) const FULL_REPETITIONS: usize = 5;
+
+/// Family-wise error rate.
+const ALPHA: f64 = 0.05;
+
+/// A comparability class with what was found in it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClassReport {
+    #[serde(flatten)]
+    pub(crate) class: Class,
+    /// One entry per metric that has values.
+    pub(crate) metrics: Vec<MetricReport>,
+}
+
+/// One metric compared over the hosts of a class.
+#[derive(Debug, Serialize)]
+pub(crate) struct MetricReport {
+    pub(crate) metric: Metric,
+    #[serde(flatten)]
+    pub(crate) series: MetricSeries,
+    /// Over the mean of all compared cases.
+    pub(crate) outcome: Outcome,
+    /// Each case by itself, at `alpha / cases`.
+    pub(crate) by_case: Vec<CaseOutcome>,
+}
+
+/// One case compared by itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct CaseOutcome {
+    pub(crate) case: CaseId,
+    pub(crate) outcome: Outcome,
+}
+
+impl ClassReport {
+    pub(crate) fn metric(&self, metric: Metric) -> Option<&MetricReport> {
+        self.metrics.iter().find(|m| m.metric == metric)
+    }
+}
+
+impl MetricReport {
+    pub(crate) fn by_case(&self, case: &CaseId) -> Option<&Outcome> {
+        self.by_case.iter().find(|c| c.case == *case).map(|c| &c.outcome)
+    }
+
+    pub(crate) fn judged(&self, host: &HostId) -> Option<&Judged> {
+        self.outcome.hosts.iter().find(|j| j.host == *host)
+    }
+}
+
+/// Sorts the hosts into classes and compares within each.
+pub(crate) fn compare_classes(hosts: &[HostAnalysis<'_>]) -> Vec<ClassReport> {
+    class::classes(hosts)
+        .into_iter()
+        .map(|class| {
+            let members: Vec<&HostAnalysis<'_>> =
+                hosts.iter().filter(|h| class.hosts.contains(h.host)).collect();
+            let metrics =
+                Metric::ALL.into_iter().filter_map(|m| metric_report(m, &members)).collect();
+            ClassReport { class, metrics }
+        })
+        .collect()
+}
+
+fn metric_report(metric: Metric, members: &[&HostAnalysis<'_>]) -> Option<MetricReport> {
+    let series = MetricSeries::of(metric, members);
+    if series.cases.is_empty() {
+        return None;
+    }
+    let rule = Rule { margin: metric.log_margin(), alpha: ALPHA, sign: metric.sign() };
+    let outcome = compare(&series.means(), rule);
+    // Bonferroni over the cases on top of Holm over the hosts: a bold cell among many is rare
+    // where nothing differs.
+    let per_case = Rule { alpha: ALPHA / crate::metrics::real(series.cases.len()), ..rule };
+    let by_case = series
+        .cases
+        .iter()
+        .map(|case| CaseOutcome {
+            case: case.clone(),
+            outcome: compare(&series.of_case(case), per_case),
+        })
+        .collect();
+    Some(MetricReport { metric, series, outcome, by_case })
+}

@@ -1,0 +1,202 @@
+//! From cells to one number per host and repetition, and what has to stay out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::ids::{CaseId, HostId};
+use serde::Serialize;
+
+use super::metric::Metric;
+use super::stats::Effect;
+use crate::analysis::{CaseAnalysis, HostAnalysis};
+use crate::metrics::{Distribution, Figures, real};
+
+/// One host's logarithm per repetition.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) host: HostId,
+    pub(crate) values: BTreeMap<u32, f64>,
+}
+
+impl Series {
+    pub(crate) fn mean(&self) -> f64 {
+        self.values.values().sum::<f64>() / real(self.values.len())
+    }
+
+    pub(crate) fn level(&self) -> Option<Effect> {
+        Effect::of(&self.values.values().copied().collect::<Vec<_>>())
+    }
+}
+
+/// What of a class enters the comparison of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct MetricSeries {
+    /// Compared cases, in the order of the suite.
+    pub(crate) cases: Vec<CaseId>,
+    /// Cases that stay out, with the reason.
+    pub(crate) cases_left_out: Vec<(CaseId, String)>,
+    /// Hosts that stay out, with the reason.
+    pub(crate) hosts_left_out: Vec<(HostId, String)>,
+    /// Repetitions that every compared case was planned for.
+    pub(crate) planned_repetitions: u32,
+    /// Logarithm by host, case and repetition.
+    #[serde(skip)]
+    values: BTreeMap<HostId, BTreeMap<CaseId, BTreeMap<u32, f64>>>,
+}
+
+impl MetricSeries {
+    pub(crate) fn of(metric: Metric, members: &[&HostAnalysis<'_>]) -> Self {
+        let hosts_left_out = barred_hosts(metric, members);
+        let barred: BTreeSet<&HostId> = hosts_left_out.iter().map(|(host, _)| host).collect();
+        let members: Vec<&HostAnalysis<'_>> =
+            members.iter().copied().filter(|m| !barred.contains(m.host)).collect();
+        let suite = members.first().map_or(&[][..], |m| &m.cases);
+        let planned = suite.iter().map(|c| c.case.repetitions).max().unwrap_or(0);
+        let (mut cases, mut cases_left_out) = (Vec::new(), Vec::new());
+        for (index, first) in suite.iter().enumerate() {
+            let column: Vec<&CaseAnalysis<'_>> = members.iter().map(|m| &m.cases[index]).collect();
+            let id = first.case.id.clone();
+            match why_left_out(metric, &column, planned) {
+                None => cases.push(id),
+                Some(Some(reason)) => cases_left_out.push((id, reason)),
+                Some(None) => {}
+            }
+        }
+        let values = members.iter().map(|m| (m.host.clone(), host_values(metric, m))).collect();
+        Self { cases, cases_left_out, hosts_left_out, planned_repetitions: planned, values }
+    }
+
+    /// Per host the mean over the cases, in the repetitions that have all of them.
+    pub(crate) fn means(&self) -> Vec<Series> {
+        self.each_host(|values| {
+            (1..=self.planned_repetitions)
+                .filter_map(|repetition| {
+                    let logs: Option<Vec<f64>> = self
+                        .cases
+                        .iter()
+                        .map(|case| values.get(case)?.get(&repetition).copied())
+                        .collect();
+                    let logs = logs?;
+                    Some((repetition, logs.iter().sum::<f64>() / real(logs.len())))
+                })
+                .collect()
+        })
+    }
+
+    /// Per host one case by itself.
+    pub(crate) fn of_case(&self, case: &CaseId) -> Vec<Series> {
+        self.each_host(|values| values.get(case).cloned().unwrap_or_default())
+    }
+
+    fn each_host(
+        &self,
+        values: impl Fn(&BTreeMap<CaseId, BTreeMap<u32, f64>>) -> BTreeMap<u32, f64>,
+    ) -> Vec<Series> {
+        let series =
+            |(host, own): (&HostId, &_)| Series { host: host.clone(), values: values(own) };
+        self.values.iter().map(series).collect()
+    }
+}
+
+fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, BTreeMap<u32, f64>> {
+    let of_case = |c: &CaseAnalysis<'_>| {
+        let cells = c.cells.iter().filter_map(|cell| {
+            let value = metric.of_cell(c.case, cell.usable()?)?;
+            Some((cell.repetition.0, value.ln()))
+        });
+        (c.case.id.clone(), cells.collect())
+    };
+    host.cases.iter().map(of_case).collect()
+}
+
+/// Hosts whose token counts cannot be compared with those of the others.
+fn barred_hosts(metric: Metric, members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
+    if !metric.counts_tokens() {
+        return Vec::new();
+    }
+    let mut votes = BTreeMap::new();
+    for source in members.iter().filter_map(|m| m.figures.tokens.main_source()) {
+        *votes.entry(source).or_insert(0_u32) += 1;
+    }
+    let usual = votes.iter().max_by_key(|&(source, n)| (n, std::cmp::Reverse(source)));
+    let usual = usual.map(|(source, _)| *source);
+    members
+        .iter()
+        .filter_map(|m| {
+            let tokens = &m.figures.tokens;
+            let own = tokens.main_source();
+            let reason = if tokens.is_approximate() {
+                "C9: the engine gives no token counts; chunks were counted".to_owned()
+            } else if own.is_some() && own != usual {
+                let name = |s: Option<_>| s.map_or("none", regatta_types::trace::TokenSource::name);
+                format!(
+                    "C9: token counts from `{}`, on most hosts from `{}`",
+                    name(own),
+                    name(usual)
+                )
+            } else {
+                return None;
+            };
+            Some((m.host.clone(), reason))
+        })
+        .collect()
+}
+
+/// `None`: the case is compared. `Some(None)`: the metric does not exist for it.
+fn why_left_out(
+    metric: Metric,
+    column: &[&CaseAnalysis<'_>],
+    planned: u32,
+) -> Option<Option<String>> {
+    let case = column.first()?.case;
+    if metric == Metric::OutputTps && case.concurrency < 2 {
+        return Some(None);
+    }
+    if case.repetitions < planned {
+        let own = case.repetitions;
+        return Some(Some(format!("{own} repetitions planned, other cases have {planned}")));
+    }
+    let usable = || column.iter().flat_map(|c| c.cells.iter().filter_map(|cell| cell.usable()));
+    let valued = usable().filter(|cell| metric.of_cell(case, cell).is_some()).count();
+    if 2 * valued <= usable().count() {
+        return Some(Some(match metric {
+            Metric::DecodeTps => "answers too short for a decode speed".to_owned(),
+            Metric::Ttft | Metric::E2e => "no first token in most attempts".to_owned(),
+            Metric::OutputTps => "too few requests for a steady window".to_owned(),
+        }));
+    }
+    match metric {
+        Metric::DecodeTps => None,
+        Metric::Ttft => cached_differ(column).then(|| {
+            Some("C8: cached prompt tokens differ by more than 1 % of the prompt".to_owned())
+        }),
+        Metric::E2e | Metric::OutputTps => lengths_differ(column)
+            .then(|| Some("C6: the answers differ in length or in how they end".to_owned())),
+    }
+}
+
+/// The largest distance of a host's value from the median of the hosts.
+fn farthest(column: &[&CaseAnalysis<'_>], value: impl Fn(&Figures) -> Option<f64>) -> (f64, f64) {
+    let values = Distribution::new(column.iter().filter_map(|c| value(&c.figures)));
+    let median = values.median().unwrap_or(0.0);
+    let ends = [values.min(), values.max()];
+    (ends.into_iter().flatten().map(|v| (v - median).abs()).fold(0.0, f64::max), median)
+}
+
+/// C6: mean output length off by more than 10 %, or the mix of stop and length by more than five
+/// points, from the median of the class.
+fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
+    let per_request =
+        |f: &Figures, n: f64| (f.requests.ok > 0).then(|| n / f64::from(f.requests.ok));
+    let (length, median) = farthest(column, |f| per_request(f, f.tokens.completion? as f64));
+    let (mix, _) = farthest(column, |f| per_request(f, f64::from(f.requests.truncated)));
+    length > 0.10 * median || mix > 0.05
+}
+
+/// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class.
+fn cached_differ(column: &[&CaseAnalysis<'_>]) -> bool {
+    let share = |f: &Figures| {
+        let prompt = f.tokens.prompt.filter(|&p| p > 0)?;
+        Some(f.tokens.cached? as f64 / prompt as f64)
+    };
+    farthest(column, share).0 > 0.01
+}

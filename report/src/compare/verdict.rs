@@ -1,0 +1,101 @@
+//! The four verdicts on a host.
+
+use serde::Serialize;
+
+use super::fleet::Rule;
+use super::stats::Effect;
+
+/// Most further repetitions that are worth naming.
+const MOST_FURTHER: usize = 200;
+
+/// What can be said of a host against the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Settled, at or beyond the margin.
+    Faster,
+    /// Settled, at or beyond the margin.
+    Slower,
+    /// The 90 % interval lies inside the margin.
+    Equivalent,
+    /// Neither, with the repetitions that would settle it; `None`: more would not.
+    NotSettled {
+        /// About so many more repetitions.
+        more: Option<usize>,
+    },
+    /// No verdict is possible.
+    NotJudged(Unjudged),
+}
+
+/// Why a host has no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unjudged {
+    /// Too few complete repetitions.
+    TooFewRepetitions,
+    /// No other host of its class can be judged.
+    Alone,
+    /// No majority of the hosts agrees, so that none of them is the slow or the fast one.
+    TwoGroups,
+}
+
+impl Verdict {
+    pub(crate) fn is_settled_difference(self) -> bool {
+        match self {
+            Self::Faster | Self::Slower => true,
+            Self::Equivalent | Self::NotSettled { .. } | Self::NotJudged(_) => false,
+        }
+    }
+}
+
+/// What a verdict on one host rests on: its differences from the others, larger is faster.
+#[derive(Debug, Clone)]
+pub(crate) struct Evidence {
+    /// All must show the same for `faster` or `slower`.
+    pub(crate) difference: Vec<Effect>,
+    /// All must lie inside the margin for `equivalent`; none: it cannot be equivalent.
+    pub(crate) sameness: Vec<Effect>,
+}
+
+impl Evidence {
+    /// The largest two-sided p of the differences; 1 where they do not agree in sign.
+    pub(crate) fn p(&self) -> f64 {
+        let agree = self.difference.iter().all(|e| e.mean > 0.0)
+            || self.difference.iter().all(|e| e.mean < 0.0);
+        if !agree {
+            return 1.0;
+        }
+        self.difference.iter().map(|e| e.p()).fold(0.0, f64::max)
+    }
+
+    /// A verdict, if there is one at this adjusted p.
+    pub(crate) fn settle(&self, adjusted_p: f64, rule: Rule) -> Option<Verdict> {
+        if adjusted_p < rule.alpha {
+            if self.difference.iter().all(|e| e.mean >= rule.margin) {
+                return Some(Verdict::Faster);
+            }
+            if self.difference.iter().all(|e| e.mean <= -rule.margin) {
+                return Some(Verdict::Slower);
+            }
+        }
+        let inside = |e: &Effect| {
+            let (low, high) = e.interval(0.90);
+            -rule.margin < low && high < rule.margin
+        };
+        (!self.sameness.is_empty() && self.sameness.iter().all(inside))
+            .then_some(Verdict::Equivalent)
+    }
+
+    /// How many more repetitions of the same mean and spread would settle it, at the first step
+    /// of Holm over `family` hosts.
+    pub(crate) fn further(&self, family: f64, rule: Rule) -> Option<usize> {
+        (1..=MOST_FURTHER).find(|&further| {
+            let longer = |effects: &[Effect]| {
+                effects.iter().map(|e| e.with_n(e.n + further)).collect::<Vec<_>>()
+            };
+            let then =
+                Self { difference: longer(&self.difference), sameness: longer(&self.sameness) };
+            then.settle(then.p() * family, rule).is_some()
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! `requests.jsonl`: one line per request, nothing rounded, absent is `null`.
+//!
+//! The names and their order are fixed: fields may be added, never renamed.
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::Disposition;
+use regatta_types::failure::Failure;
+use regatta_types::ids::{AttemptNo, CaseId, HostId, Repetition, RunId};
+use regatta_types::time::{MonoNs, UnixNs};
+use regatta_types::trace::{Connection, Outcome, Phase, RequestTrace, TokenSource};
+use serde::Serialize;
+
+use crate::analysis::{Analysis, HostAnalysis};
+use crate::metrics::completion_tokens;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    run: &'a RunId,
+    host: &'a HostId,
+    case: &'a CaseId,
+    repetition: Repetition,
+    attempt: AttemptNo,
+    counted: bool,
+    concurrency: Option<u32>,
+    request: u32,
+    request_id: String,
+    phase: Phase,
+    status: &'static str,
+    failure: Option<&'a Failure>,
+    scheduled_unix_ns: Option<UnixNs>,
+    sent_unix_ns: Option<UnixNs>,
+    first_byte_unix_ns: Option<UnixNs>,
+    first_token_unix_ns: Option<UnixNs>,
+    first_answer_unix_ns: Option<UnixNs>,
+    last_token_unix_ns: Option<UnixNs>,
+    done_unix_ns: Option<UnixNs>,
+    connect_s: Option<f64>,
+    ttft_s: Option<f64>,
+    ttfa_s: Option<f64>,
+    e2e_s: Option<f64>,
+    tpot_s: Option<f64>,
+    decode_tps: Option<f64>,
+    prompt_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+    token_source: Option<TokenSource>,
+    chunks: usize,
+    chunk_gaps_us: Vec<f64>,
+    chunk_tokens: Vec<f64>,
+    finish_reason: Option<&'a str>,
+    connection: Option<Connection>,
+}
+
+impl<'a> Line<'a> {
+    fn new(report: &'a AttemptReport, trace: &'a RequestTrace, of: Of) -> Self {
+        let key = &report.key;
+        let unix = |at: Option<MonoNs>| at.map(|at| report.anchor.to_unix(at));
+        Self {
+            run: &key.run,
+            host: &key.cell.host,
+            case: &key.cell.case,
+            repetition: key.cell.repetition,
+            attempt: key.attempt,
+            counted: of.counted,
+            concurrency: of.concurrency,
+            request: trace.seq,
+            request_id: key.request_id(trace.seq),
+            phase: trace.phase,
+            status: trace.outcome.status(),
+            failure: match &trace.outcome {
+                Outcome::Failed(failure) => Some(failure),
+                Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
+            },
+            scheduled_unix_ns: unix(trace.scheduled),
+            sent_unix_ns: unix(trace.t_send()),
+            first_byte_unix_ns: unix(trace.first_byte),
+            first_token_unix_ns: unix(trace.t_first()),
+            first_answer_unix_ns: unix(trace.t_answer()),
+            last_token_unix_ns: unix(trace.t_last()),
+            done_unix_ns: unix(trace.done),
+            connect_s: trace.connect.map(|d| d.as_secs_f64()),
+            ttft_s: trace.ttft(),
+            ttfa_s: trace.ttfa(),
+            e2e_s: trace.e2e(),
+            tpot_s: trace.tpot(),
+            decode_tps: trace.decode_tps(),
+            prompt_tokens: trace.usage.map(|u| u.prompt),
+            cached_tokens: trace.usage.and_then(|u| u.cached),
+            completion_tokens: completion_tokens(trace),
+            reasoning_tokens: trace.usage.and_then(|u| u.reasoning),
+            token_source: trace.token_source(),
+            chunks: trace.chunks.len(),
+            chunk_gaps_us: trace.chunk_gaps().map(|gap| gap.as_nanos() as f64 / 1e3).collect(),
+            chunk_tokens: trace.chunk_tokens(),
+            finish_reason: trace.finish_reason.as_ref().map(|f| f.name()),
+            connection: trace.connection,
+        }
+    }
+}
+
+/// What a line says of its attempt.
+#[derive(Clone, Copy)]
+struct Of {
+    counted: bool,
+    /// `None` for settling, which is no case.
+    concurrency: Option<u32>,
+}
+
+/// The whole file, by host, case, repetition, attempt and request.
+pub(crate) fn requests_jsonl(analysis: &Analysis<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for attempt in analysis.hosts.iter().flat_map(|host: &HostAnalysis<'_>| &host.attempts) {
+        let case = analysis.record.header.suite.case(&attempt.report.key.cell.case);
+        let of = Of {
+            counted: attempt.disposition == Disposition::Counted,
+            concurrency: case.map(|c| c.concurrency),
+        };
+        for trace in &attempt.report.traces {
+            // String keys and plain numbers only: writing them to memory cannot fail.
+            let line = serde_json::to_vec(&Line::new(&attempt.report, trace, of));
+            out.extend(line.unwrap_or_default());
+            out.push(b'\n');
+        }
+    }
+    out
+}

@@ -1,0 +1,225 @@
+//! `run.json`: everything the reports say, for programs.
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::MissingReason;
+use regatta_types::facts::{EngineFacts, HostFacts};
+use regatta_types::gpu::GpuInventory;
+use regatta_types::ids::{CaseId, HostId, Repetition, RunId};
+use regatta_types::reading::Reading;
+use regatta_types::record::ExpectedHosts;
+use regatta_types::suite::{Case, StartMode};
+use regatta_types::time::{ClockOffset, UnixNs};
+use regatta_types::validity::{Finding, Validity};
+use serde::Serialize;
+
+use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
+use crate::compare::ClassReport;
+use crate::completeness::{Cells, Completeness};
+use crate::metrics::{Figures, GpuFigures, METRICS_SCHEMA, Rate};
+use crate::start::StartReport;
+
+/// Version of this file's layout. Fields may be added without a new one.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct RunFile<'a> {
+    schema: u32,
+    metrics_schema: u32,
+    run: Run<'a>,
+    suite: SuiteFacts<'a>,
+    completeness: Completeness,
+    cells: Cells,
+    hosts: Vec<Host<'a>>,
+    absent_hosts: u32,
+    classes: &'a [ClassReport],
+    start: &'a StartReport,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    id: &'a RunId,
+    created_unix_ns: UnixNs,
+    sealed_unix_ns: Option<UnixNs>,
+    command: &'a str,
+    seed: u64,
+    start: StartMode,
+    expected_hosts: usize,
+    expected_names: &'a [HostId],
+    coordinator_version: &'a str,
+    insecure: bool,
+    keep_text: bool,
+}
+
+#[derive(Serialize)]
+struct SuiteFacts<'a> {
+    name: &'a str,
+    description: &'a str,
+    hash: String,
+    cases: Vec<CaseFacts<'a>>,
+}
+
+#[derive(Serialize)]
+struct CaseFacts<'a> {
+    prompt_hash: String,
+    #[serde(flatten)]
+    case: &'a Case,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    host: &'a HostId,
+    simulated: bool,
+    refused: Option<&'a str>,
+    class: Option<&'a str>,
+    facts: Option<&'a HostFacts>,
+    engine: Option<&'a Reading<EngineFacts>>,
+    gpu_inventory: Option<&'a Reading<GpuInventory>>,
+    clocks: &'a [ClockOffset],
+    settling: Vec<Figures>,
+    figures: &'a Figures,
+    gpus: &'a Reading<Vec<GpuFigures>>,
+    cases: Vec<CaseResult<'a>>,
+    attempts: Vec<Attempt<'a>>,
+}
+
+#[derive(Serialize)]
+struct CaseResult<'a> {
+    case: &'a CaseId,
+    figures: &'a Figures,
+    output: &'a Reading<Rate>,
+    gpus: &'a Reading<Vec<GpuFigures>>,
+    cells: Vec<CellResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct CellResult<'a> {
+    repetition: Repetition,
+    state: &'static str,
+    missing: Option<&'a MissingReason>,
+    validity: Option<Validity>,
+    findings: &'a [Finding],
+    figures: Option<&'a Figures>,
+}
+
+#[derive(Serialize)]
+struct Attempt<'a> {
+    case: &'a CaseId,
+    repetition: Repetition,
+    attempt: u32,
+    epoch: u64,
+    disposition: &'static str,
+    outcome: String,
+    began_unix_ns: UnixNs,
+    finished_unix_ns: UnixNs,
+    requests: usize,
+    agent_instance: String,
+    boot: &'a str,
+}
+
+impl<'a> CellResult<'a> {
+    fn of(cell: &'a Cell<'a>) -> Self {
+        let counted = cell.counted();
+        let (state, missing) = match &cell.state {
+            CellState::Counted(_) => ("counted", None),
+            CellState::Missing(reason) => ("missing", Some(*reason)),
+            CellState::Open => ("open", None),
+        };
+        Self {
+            repetition: cell.repetition,
+            state,
+            missing,
+            validity: counted.map(crate::analysis::Counted::validity),
+            findings: counted.map_or(&[], |c| &c.findings),
+            figures: counted.map(|c| &c.figures),
+        }
+    }
+}
+
+impl<'a> Host<'a> {
+    fn of(analysis: &'a Analysis<'a>, host: &'a HostAnalysis<'a>) -> Self {
+        let record = host.record;
+        let case = |c: &'a CaseAnalysis<'a>| CaseResult {
+            case: &c.case.id,
+            figures: &c.figures,
+            output: &c.output,
+            gpus: &c.gpus,
+            cells: c.cells.iter().map(CellResult::of).collect(),
+        };
+        let attempt = |disposition: &'static str, report: &'a AttemptReport| Attempt {
+            case: &report.key.cell.case,
+            repetition: report.key.cell.repetition,
+            attempt: report.key.attempt.0,
+            epoch: report.epoch.0,
+            disposition,
+            outcome: report.outcome.to_string(),
+            began_unix_ns: report.anchor.to_unix(report.began),
+            finished_unix_ns: report.anchor.to_unix(report.finished),
+            requests: report.traces.len(),
+            agent_instance: report.instance.to_string(),
+            boot: &report.boot.0,
+        };
+        Self {
+            host: host.host,
+            simulated: record.is_some_and(|r| r.simulated),
+            refused: record.and_then(|r| r.refused.as_deref()),
+            class: analysis.class_of(host.host).map(|c| c.class.label.as_str()),
+            facts: record.and_then(|r| r.facts.as_ref()),
+            engine: record.map(|r| &r.engine),
+            gpu_inventory: record.map(|r| &r.gpus),
+            clocks: record.map_or(&[], |r| &r.clocks),
+            settling: host.settling().into_iter().map(settling_figures).collect(),
+            figures: &host.figures,
+            gpus: &host.gpus,
+            cases: host.cases.iter().map(case).collect(),
+            attempts: host
+                .attempts
+                .iter()
+                .map(|a| attempt(a.disposition.name(), &a.report))
+                .collect(),
+        }
+    }
+}
+
+/// The whole file, indented, with a newline at its end.
+pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
+    let record = analysis.record;
+    let header = &record.header;
+    let (expected_hosts, expected_names): (usize, &[HostId]) = match &header.expected {
+        ExpectedHosts::Count(n) => (usize::try_from(*n).unwrap_or(usize::MAX), &[]),
+        ExpectedHosts::Named(names) => (names.len(), names),
+    };
+    let case = |case| CaseFacts { prompt_hash: Case::prompt_hash(case), case };
+    let file = RunFile {
+        schema: SCHEMA,
+        metrics_schema: METRICS_SCHEMA,
+        run: Run {
+            id: &header.run,
+            created_unix_ns: header.created,
+            sealed_unix_ns: record.sealed,
+            command: &header.command,
+            seed: header.seed,
+            start: header.start,
+            expected_hosts,
+            expected_names,
+            coordinator_version: &header.coordinator_version,
+            insecure: header.insecure,
+            keep_text: header.keep_text,
+        },
+        suite: SuiteFacts {
+            name: header.suite.name.as_str(),
+            description: &header.suite.description,
+            hash: header.suite.hash(),
+            cases: header.suite.cases.iter().map(case).collect(),
+        },
+        completeness: analysis.completeness(),
+        cells: analysis.cells,
+        hosts: analysis.hosts.iter().map(|host| Host::of(analysis, host)).collect(),
+        absent_hosts: record.absent,
+        classes: &analysis.classes,
+        start: &analysis.start,
+    };
+    // String keys only, and a number that is not finite becomes null: this cannot fail.
+    let mut json = serde_json::to_vec_pretty(&file).unwrap_or_default();
+    json.push(b'\n');
+    json
+}

@@ -1,0 +1,120 @@
+//! Numbers as text, with a fixed number of digits for each kind.
+
+use regatta_types::units::{Bytes, grouped};
+
+use super::text::Inline;
+use crate::compare::{Effect, Metric};
+use crate::metrics::Percentile;
+
+/// What stands where there is no number; the reason is in the notes.
+pub(crate) const NONE: &str = "-";
+
+/// A number with fixed digits, or `-`.
+pub(crate) fn fixed(value: Option<f64>, digits: usize) -> Inline {
+    Inline::own(value.map_or_else(|| NONE.to_owned(), |v| format!("{v:.digits$}")))
+}
+
+/// Tokens per second.
+pub(crate) fn tps(value: Option<f64>) -> Inline {
+    fixed(value, 2)
+}
+
+/// Seconds as milliseconds.
+pub(crate) fn millis(seconds: Option<f64>) -> Inline {
+    fixed(seconds.map(|s| s * 1e3), 1)
+}
+
+/// Seconds.
+pub(crate) fn seconds(value: Option<f64>) -> Inline {
+    fixed(value, 2)
+}
+
+/// A count, with commas.
+pub(crate) fn count(value: impl Into<u64>) -> Inline {
+    Inline::own(grouped(value.into()))
+}
+
+/// A count that may be unknown.
+pub(crate) fn known_count(value: Option<u64>) -> Inline {
+    value.map_or(Inline::own(NONE), count)
+}
+
+/// Mebibytes.
+pub(crate) fn mib(value: Option<Bytes>) -> Inline {
+    let whole = |b: Bytes| grouped((b.0 + Bytes::MIB / 2) / Bytes::MIB);
+    Inline::own(value.map_or_else(|| NONE.to_owned(), whole))
+}
+
+/// A percentile in milliseconds, or why there is none.
+pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
+    Inline::own(match percentile {
+        Percentile::Value { value, .. } => format!("{:.1}", value * 1e3),
+        Percentile::TooFew { n: 0, .. } => NONE.to_owned(),
+        Percentile::TooFew { n, .. } => format!("n = {n} too small"),
+    })
+}
+
+/// The 95 % interval of a percentile in milliseconds, or why there is none.
+pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
+    match percentile {
+        Percentile::Value { low, high, .. } => {
+            Inline::own(format!("{:.1}–{:.1}", low * 1e3, high * 1e3))
+        }
+        Percentile::TooFew { .. } => percentile_ms(percentile),
+    }
+}
+
+/// A difference of logarithms as a signed change in per cent: `-20.1`.
+pub(crate) fn signed_percent(log_difference: f64) -> String {
+    let percent = log_difference.exp_m1() * 100.0;
+    // No `-0.0`.
+    let rounded = (percent * 10.0).round() / 10.0 + 0.0;
+    format!("{rounded:+.1}")
+}
+
+/// The 95 % interval of an effect as signed changes in per cent: `-20.4 to -19.8`.
+pub(crate) fn signed_interval(effect: Effect) -> String {
+    let (low, high) = effect.interval(0.95);
+    format!("{} to {}", signed_percent(low), signed_percent(high))
+}
+
+/// A host's own mean on the scale of the metric.
+pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
+    let value = log.map(f64::exp);
+    match metric {
+        Metric::DecodeTps | Metric::OutputTps => tps(value),
+        Metric::Ttft => millis(value),
+        Metric::E2e => seconds(value),
+    }
+}
+
+/// `1 case`, `3 cases`.
+pub(crate) fn count_of(n: u64, noun: &str) -> String {
+    format!("{} {}", grouped(n), plural(n, noun))
+}
+
+/// The noun for so many.
+fn plural(n: u64, noun: &str) -> String {
+    if n == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_signed_and_never_minus_zero() {
+        assert_eq!(signed_percent(0.8_f64.ln()), "-20.0");
+        assert_eq!(signed_percent(1.25_f64.ln()), "+25.0");
+        assert_eq!(signed_percent(-0.000_1), "+0.0");
+    }
+
+    #[test]
+    fn a_missing_number_is_a_dash_and_never_zero() {
+        assert_eq!(tps(None).as_str(), "-");
+        assert_eq!(known_count(None).as_str(), "-");
+        assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
+        let few = Percentile::TooFew { n: 5, max: Some(0.312) };
+        assert_eq!(interval_ms(few).as_str(), "n = 5 too small");
+    }
+}

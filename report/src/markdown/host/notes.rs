@@ -1,0 +1,41 @@
+//! What to keep in mind: every remark with its evidence and advice.
+
+use std::collections::BTreeMap;
+
+use crate::analysis::HostAnalysis;
+use crate::markdown::page::Page;
+use crate::markdown::table::Table;
+use crate::markdown::text::Inline;
+
+/// Section 8.
+pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
+    page.section(&"8. Notes and limits".into());
+    let mut groups = BTreeMap::new();
+    for (_, cell) in host.cells() {
+        for finding in cell.counted().into_iter().flat_map(|c| &c.findings) {
+            let key = (finding.validity, &finding.code);
+            groups.entry(key).or_insert((finding, 0_usize)).1 += 1;
+        }
+    }
+    let mut table =
+        Table::new(["Validity", "Code", "Attempts>", "Evidence (first attempt)", "Advice"]);
+    for ((validity, code), (finding, attempts)) in groups {
+        table.row([
+            Inline::own(validity.to_string()),
+            Inline::text(code),
+            Inline::own(attempts.to_string()),
+            Inline::text(&finding.evidence),
+            Inline::text(&finding.advice),
+        ]);
+    }
+    page.table(&table);
+    page.list([
+        Inline::own(
+            "Not measured in this version: SM clocks, throttle reasons, energy, KV-cache use.",
+        ),
+        Inline::own(
+            "Every answer is kept as a SHA-256 and a length; its text only with `--keep-text`.",
+        ),
+        Inline::own("A dash means that there is no such figure, never zero."),
+    ]);
+}

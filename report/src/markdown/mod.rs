@@ -1,0 +1,17 @@
+//! The Markdown files of a report.
+//!
+//! [`text`] makes text from outside inert, [`table`] and [`page`] lay out, [`format`] writes
+//! numbers; [`combined`] and [`host`] hold the two kinds of page. Nothing is computed here but the
+//! number of digits.
+
+mod combined;
+mod format;
+mod grid;
+mod host;
+mod page;
+mod table;
+mod text;
+
+pub(crate) use combined::combined;
+pub(crate) use format::{count_of, signed_percent};
+pub(crate) use host::host;

@@ -1,0 +1,397 @@
+//! Whole runs from a few words, for tests and for looking at a sample report.
+//!
+//! Values are made up from the names by hashing, so that the same words give the same run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::event::{Disposition, MissingReason};
+use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
+use regatta_types::ids::{
+    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
+    SuiteName,
+};
+use regatta_types::reading::Reading;
+use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
+use regatta_types::suite::{Case, Message, Role, StartMode, StopRule, Suite, Timeouts};
+use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
+use regatta_types::trace::{
+    Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
+    Usage,
+};
+use regatta_types::units::Bytes;
+use sha2::{Digest, Sha256};
+
+/// When the made-up runs begin: 2026-11-24 12:00:00 UTC.
+const BEGIN: UnixNs = UnixNs(1_795_521_600_000_000_000);
+const RUN: &str = "2026-11-24-quick-7f3a";
+
+/// A host and what it does.
+#[derive(Debug, Clone)]
+pub struct TestHost {
+    name: HostId,
+    /// Time to first token, milliseconds.
+    pub ttft_ms: f64,
+    /// Time per token, milliseconds.
+    pub token_ms: f64,
+    /// Scatter of both between repetitions, as a share (uniform, plus or minus).
+    pub noise: f64,
+    /// Engine version.
+    pub version: String,
+}
+
+impl TestHost {
+    /// A host that takes 180 ms to the first token and 24 ms a token, within 0.5 %.
+    ///
+    /// # Panics
+    /// When `name` is not a host name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: HostId::new(name).expect("a valid host name"),
+            ttft_ms: 180.0,
+            token_ms: 24.0,
+            noise: 0.005,
+            version: "0.15.1".to_owned(),
+        }
+    }
+
+    /// The same host, generating more slowly by this share of the time per token.
+    #[must_use]
+    pub fn slower_by(mut self, share: f64) -> Self {
+        self.token_ms *= 1.0 + share;
+        self
+    }
+
+    fn record(&self, index: u32) -> HostRecord {
+        let slope = i64::from(index) * 1_837_000;
+        HostRecord {
+            host: self.name.clone(),
+            facts: Some(HostFacts {
+                hostname: self.name.to_string(),
+                kernel: Reading::Known("6.12.9-amd64".to_owned()),
+                distribution: Reading::Known("Debian GNU/Linux 13 (trixie)".to_owned()),
+                cpu_model: Reading::Known("AMD Ryzen Threadripper PRO 9975WX".to_owned()),
+                cpus: Reading::Known(64),
+                memory_total: Reading::Known(Bytes(256 << 30)),
+                agent_version: "0.1.0".to_owned(),
+            }),
+            gpus: Reading::Known(GpuInventory {
+                driver: Reading::Known("580.126.09".to_owned()),
+                cuda_driver: Reading::Known("13.0".to_owned()),
+                gpus: vec![GpuFacts {
+                    index: 0,
+                    uuid: gpu_uuid(&self.name),
+                    name: Reading::Known(
+                        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition".to_owned(),
+                    ),
+                    pci_bus_id: Reading::Known("00000000:01:00.0".to_owned()),
+                    memory_total: Reading::Known(Bytes(97_887 << 20)),
+                    power_limit_w: Reading::Known(600.0),
+                    power_limit_default_w: Reading::missing("not supported by this board"),
+                }],
+            }),
+            engine: Reading::Known(EngineFacts {
+                engine: Reading::Known("vllm".to_owned()),
+                version: Reading::Known(self.version.clone()),
+                model: "example/Coder-30B-A3B-FP8".to_owned(),
+                context_length: Reading::Known(32_768),
+                quantization: Reading::missing("the engine does not tell"),
+                location: EndpointLocation::Loopback { port: 8000 },
+            }),
+            clocks: vec![ClockOffset {
+                offset_ns: slope,
+                bound_ns: 120_000,
+                wall_offset_ns: slope / 2,
+                pings: 32,
+                at: MonoNs(1_000_000_000),
+            }],
+            refused: None,
+            simulated: false,
+        }
+    }
+}
+
+fn gpu_uuid(host: &HostId) -> String {
+    format!("GPU-{host}")
+}
+
+/// A run in the making.
+#[derive(Debug, Clone)]
+pub struct RunBuilder {
+    hosts: Vec<TestHost>,
+    cases: Vec<Case>,
+    /// Measured requests of each attempt.
+    pub requests: u32,
+    /// Keep a text with every answer.
+    pub keep_text: bool,
+}
+
+impl RunBuilder {
+    /// Cases with these titles (the ids follow from them), each `repetitions` times.
+    ///
+    /// # Panics
+    /// When a title makes no case id.
+    #[must_use]
+    pub fn new(titles: &[&str], repetitions: u32) -> Self {
+        let cases = titles.iter().enumerate().map(|(index, title)| Case {
+            id: CaseId::new(title.to_lowercase().replace(' ', "-")).expect("a title makes an id"),
+            title: (*title).to_owned(),
+            messages: vec![Message { role: Role::User, content: format!("Write about {title}.") }],
+            max_tokens: [120, 160, 200][index % 3],
+            temperature: 0.0,
+            seed: Some(7),
+            stop: StopRule { requests: Some(1), duration: None },
+            repetitions,
+            warmup: 0,
+            concurrency: 1,
+            timeouts: Timeouts::default(),
+        });
+        Self { hosts: Vec::new(), cases: cases.collect(), requests: 1, keep_text: false }
+    }
+
+    /// Adds a host.
+    #[must_use]
+    pub fn host(mut self, host: TestHost) -> Self {
+        self.hosts.push(host);
+        self
+    }
+
+    /// So many measured requests in every attempt.
+    #[must_use]
+    pub fn requests(mut self, requests: u32) -> Self {
+        self.requests = requests;
+        self
+    }
+
+    /// So many streams at once in every case.
+    #[must_use]
+    pub fn concurrency(mut self, streams: u32) -> Self {
+        for case in &mut self.cases {
+            case.concurrency = streams;
+        }
+        self
+    }
+
+    /// The record of the run: every cell counted.
+    ///
+    /// # Panics
+    /// Never: the ids are constants.
+    #[must_use]
+    pub fn build(&self) -> RunRecord {
+        let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let mut attempts = Vec::new();
+        for (host, index) in self.hosts.iter().zip(0..) {
+            attempts.push(self.settling(host, index));
+            let mut block = 0;
+            for repetition in 1..=self.cases[0].repetitions {
+                for case in &self.cases {
+                    block += 1;
+                    attempts.push(self.attempt(host, case, Slot { index, repetition, block }));
+                }
+            }
+        }
+        attempts.sort_by(|a, b| a.report.key.cmp(&b.report.key));
+        RunRecord {
+            header: RunHeader {
+                run: RunId::new(RUN).expect("a valid run id"),
+                suite: Suite {
+                    name: SuiteName::new("quick").expect("a valid suite name"),
+                    description: "A short look at every host.".to_owned(),
+                    cases: self.cases.clone(),
+                },
+                seed: 42,
+                created: BEGIN,
+                start: StartMode::Together,
+                expected: ExpectedHosts::Count(count),
+                coordinator_version: "0.1.0".to_owned(),
+                insecure: false,
+                keep_text: self.keep_text,
+                command: format!("regatta run quick --expect {count}"),
+            },
+            sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
+            hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),
+            absent: 0,
+            attempts,
+            missing: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn settling(&self, host: &TestHost, index: u32) -> AttemptRecord {
+        let slot = Slot { index, repetition: 0, block: 0 };
+        let begin = slot.begin();
+        let cold = host.ttft_ms + 2_400.0;
+        let traces = [cold, host.ttft_ms, host.ttft_ms].into_iter().zip(0..).map(|(ttft, seq)| {
+            let at = begin.after(Duration::from_secs(u64::from(seq) * 5));
+            trace(
+                seq,
+                Phase::Warmup,
+                at,
+                Pace { ttft_ms: ttft, token_ms: host.token_ms, tokens: 64 },
+            )
+        });
+        let case = CaseId::settling();
+        attempt(host, &case, slot, Disposition::Settling, traces.collect())
+    }
+
+    fn attempt(&self, host: &TestHost, case: &Case, slot: Slot) -> AttemptRecord {
+        let pace = |seq| {
+            let spread = 1.0 + host.noise * scatter(&host.name, &case.id, slot.repetition, seq);
+            Pace {
+                ttft_ms: host.ttft_ms * spread,
+                token_ms: host.token_ms * spread,
+                tokens: case.max_tokens,
+            }
+        };
+        let mut traces = Vec::new();
+        let mut free = vec![slot.begin(); usize::try_from(case.concurrency).unwrap_or(1)];
+        for seq in 0..self.requests {
+            let stream = usize::try_from(seq).unwrap_or(0) % free.len();
+            let mut one = trace(seq, Phase::Measured, free[stream], pace(seq));
+            one.stream = seq % case.concurrency;
+            free[stream] = one.done.unwrap_or(free[stream]);
+            if self.keep_text {
+                one.answer.text =
+                    Some(format!("# {}\n\n```rust\nfn main() {{}}\n```\n", case.title));
+            }
+            traces.push(one);
+        }
+        attempt(host, &case.id, slot, Disposition::Counted, traces)
+    }
+}
+
+/// Where in the run an attempt lies.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    index: u32,
+    repetition: u32,
+    block: u64,
+}
+
+impl Slot {
+    fn begin(self) -> MonoNs {
+        let shift = u64::from(self.index) * 1_837_000;
+        MonoNs(100_000_000_000 + self.block * 10_000_000_000 + shift)
+    }
+}
+
+/// -1 to 1, from the names.
+fn scatter(host: &HostId, case: &CaseId, repetition: u32, seq: u32) -> f64 {
+    let hash = Sha256::digest(format!("{host}/{case}/{repetition}/{seq}"));
+    let number = u16::from_be_bytes([hash[0], hash[1]]);
+    f64::from(number) / 32_767.5 - 1.0
+}
+
+/// How fast a request is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Time to first token, milliseconds.
+    pub ttft_ms: f64,
+    /// Time per token, milliseconds.
+    pub token_ms: f64,
+    /// Completion tokens, one a chunk.
+    pub tokens: u32,
+}
+
+/// A successful request that began at `at` and was cut by its limit.
+#[must_use]
+pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Pace) -> RequestTrace {
+    let millis = |ms: f64| at.after(Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default());
+    let first = millis(pace.ttft_ms);
+    let chunk = |i: u32| Chunk {
+        at: millis(pace.ttft_ms + f64::from(i) * pace.token_ms),
+        kind: ChunkKind::Answer,
+        chars: 4,
+        tokens: None,
+    };
+    let mut out = RequestTrace::new(seq, 0, phase);
+    out.connection = Some(if seq == 0 { Connection::New } else { Connection::Reused });
+    out.connect = (seq == 0).then(|| Duration::from_micros(180));
+    out.sent = Some(SendStamp { before: at, after: at.after(Duration::from_micros(9)) });
+    out.header = Some(first);
+    out.first_byte = Some(first);
+    out.chunks = (0..pace.tokens).map(chunk).collect();
+    out.events = pace.tokens + 3;
+    out.done = out.chunks.last().map(|c| c.at.after(Duration::from_micros(40)));
+    out.outcome = Outcome::Ok;
+    out.http_status = Some(200);
+    out.finish_reason = Some(FinishReason::Length);
+    out.usage = Some(Usage {
+        prompt: 96,
+        completion: u64::from(pace.tokens),
+        cached: Some(0),
+        reasoning: None,
+    });
+    out.answer = Answer { sha256: "0".repeat(64), chars: u64::from(pace.tokens) * 4, text: None };
+    out
+}
+
+fn attempt(
+    host: &TestHost,
+    case: &CaseId,
+    slot: Slot,
+    disposition: Disposition,
+    traces: Vec<RequestTrace>,
+) -> AttemptRecord {
+    let began = slot.begin();
+    let finished = traces.iter().filter_map(|t| t.done).max().unwrap_or(began);
+    let late = Duration::from_micros(40 + 25 * u64::from(slot.index));
+    AttemptRecord {
+        disposition,
+        report: AttemptReport {
+            key: AttemptKey {
+                run: RunId::new(RUN).expect("a valid run id"),
+                cell: cell(&host.name, case, slot.repetition),
+                attempt: AttemptNo(1),
+            },
+            epoch: Epoch(1),
+            instance: InstanceId::nil(),
+            boot: BootId("8a4f".to_owned()),
+            outcome: AttemptOutcome::Completed,
+            anchor: ClockAnchor { mono: MonoNs(0), unix: BEGIN },
+            planned_start: (!case.is_settling()).then_some(began),
+            began: began.after(late),
+            finished,
+            traces,
+            gpu: gpu_window(host, began),
+            findings: Vec::new(),
+        },
+    }
+}
+
+fn gpu_window(host: &TestHost, began: MonoNs) -> GpuWindow {
+    let sample = |i: u32| GpuSample {
+        at: began.after(Duration::from_millis(u64::from(i) * 100)),
+        memory_used: Some(Bytes((88_412 + u64::from(i)) << 20)),
+        power_w: Some(312.5 + f64::from(i)),
+        temperature_c: Some(61 + i / 8),
+        utilization_pct: Some(97),
+    };
+    let baseline = GpuSample { memory_used: Some(Bytes(88_400 << 20)), ..sample(0) };
+    let series = GpuSeries {
+        uuid: gpu_uuid(&host.name),
+        baseline: Some(baseline),
+        samples: (0..20).map(sample).collect(),
+        unavailable: BTreeMap::new(),
+    };
+    GpuWindow { series: Reading::Known(vec![series]), period_ms: 100 }
+}
+
+/// The key of a cell.
+#[must_use]
+pub fn cell(host: &HostId, case: &CaseId, repetition: u32) -> CellKey {
+    CellKey { host: host.clone(), case: case.clone(), repetition: Repetition(repetition) }
+}
+
+/// Takes the counted attempts of some cells away and notes them as missing.
+pub fn lose(record: &mut RunRecord, reason: &MissingReason, lost: impl Fn(&CellKey) -> bool) {
+    let (gone, kept): (Vec<AttemptRecord>, Vec<AttemptRecord>) =
+        std::mem::take(&mut record.attempts)
+            .into_iter()
+            .partition(|a| a.disposition == Disposition::Counted && lost(&a.report.key.cell));
+    record.attempts = kept;
+    record.missing.extend(gone.into_iter().map(|a| (a.report.key.cell, reason.clone())));
+}

@@ -1,0 +1,44 @@
+//! Whole reports: golden pages, order of the rows, hostile text.
+
+use regatta_types::record::RunRecord;
+
+use crate::testing::{RunBuilder, TestHost};
+
+/// Three hosts, the last one 20 % slower.
+fn three_hosts() -> RunRecord {
+    RunBuilder::new(&["Backend system", "Debug task"], 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .host(TestHost::new("gpu-03").slower_by(0.25))
+        .build()
+}
+
+fn page(record: &RunRecord, path: &str) -> String {
+    let mut rendered = crate::render(record);
+    let bytes = rendered.files.remove(path).expect("the report has this file");
+    String::from_utf8(bytes).expect("reports are UTF-8")
+}
+
+#[test]
+fn a_slow_host_among_three_is_named_with_its_difference() {
+    insta::assert_snapshot!(page(&three_hosts(), "report.md"));
+}
+
+#[test]
+fn a_host_page_holds_what_was_measured_on_it() {
+    insta::assert_snapshot!(page(&three_hosts(), "hosts/gpu-03.md"));
+}
+
+#[test]
+fn shuffled_rows_give_the_same_bytes() {
+    let record = three_hosts();
+    let mut shuffled = record.clone();
+    shuffled.attempts.reverse();
+    shuffled.attempts.swap(3, 17);
+    shuffled.hosts.reverse();
+    let (one, other) = (crate::render(&record).files, crate::render(&shuffled).files);
+    assert!(one.keys().eq(other.keys()));
+    for (path, content) in &one {
+        assert!(other[path] == *content, "{path} depends on the order of the rows");
+    }
+}
