@@ -1,0 +1,170 @@
+//! From rows to a [`RunRecord`]: a pure function, so that equal rows give equal reports.
+//!
+//! Whatever cannot be trusted is left out and listed; nothing here panics on a damaged file.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use regatta_types::event::{Disposition, MissingReason, RunEvent};
+use regatta_types::ids::{AttemptKey, AttemptNo, CaseId, CellKey, HostId, Repetition, RunId};
+use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunRecord};
+use regatta_types::time::UnixNs;
+use regatta_wire::codec::{decode_header, decode_host, decode_report};
+use regatta_wire::slices::sha256;
+
+use super::{Damage, Loaded, StoreError};
+
+/// Bytes with the hash they had when they were stored.
+pub(super) struct Sealed {
+    pub(super) bytes: Vec<u8>,
+    pub(super) sha256: Vec<u8>,
+}
+
+/// The rows of one run, in any order.
+pub(super) struct Rows {
+    pub(super) header: Sealed,
+    pub(super) sealed: Option<UnixNs>,
+    pub(super) hosts: Vec<(String, Sealed)>,
+    pub(super) attempts: Vec<AttemptCells>,
+    pub(super) conflicts: Vec<(String, String, u32, u32)>,
+    pub(super) missing: Vec<(String, String, u32, String)>,
+    pub(super) events: Vec<(i64, String)>,
+}
+
+/// One row of the attempts.
+pub(super) struct AttemptCells {
+    pub(super) host: String,
+    pub(super) case: String,
+    pub(super) repetition: u32,
+    pub(super) attempt: u32,
+    pub(super) epoch: i64,
+    pub(super) disposition: String,
+    pub(super) report: Sealed,
+}
+
+/// A row's value, or what is wrong with it.
+type Read<T> = Result<T, String>;
+
+pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
+    let header = rows
+        .header
+        .open(decode_header)
+        .and_then(|header| same(header.run == *run, header))
+        .map_err(|problem| StoreError::HeaderDamaged { run: run.clone(), problem })?;
+    let mut damaged = Vec::new();
+
+    let mut hosts = sift(rows.hosts, &mut damaged, |(host, _)| format!("host {host}"), read_host);
+    hosts.sort_by(|a, b| a.host.cmp(&b.host));
+
+    let name = |row: &AttemptCells| {
+        format!("attempt {run}/{}/{}/r{}/a{}", row.host, row.case, row.repetition, row.attempt)
+    };
+    let mut attempts = sift(rows.attempts, &mut damaged, name, |row| read_attempt(run, row));
+    attempts.sort_by(|a, b| a.report.key.cmp(&b.report.key));
+
+    let name = |row: &(String, String, u32, u32)| {
+        format!("conflict {run}/{}/{}/r{}/a{}", row.0, row.1, row.2, row.3)
+    };
+    let mut conflicts = sift(rows.conflicts, &mut damaged, name, |(host, case, rep, attempt)| {
+        let cell = cell(host, case, rep)?;
+        Ok(AttemptKey { run: run.clone(), cell, attempt: AttemptNo(attempt) })
+    });
+    conflicts.sort();
+
+    let name = |row: &(String, String, u32, String)| {
+        format!("missing {run}/{}/{}/r{}", row.0, row.1, row.2)
+    };
+    let mut missing = sift(rows.missing, &mut damaged, name, |(host, case, rep, reason)| {
+        let reason: MissingReason = serde_json::from_str(&reason).map_err(text)?;
+        Ok((cell(host, case, rep)?, reason))
+    });
+    // A run that was resumed may have filled the gap since.
+    let counted: BTreeSet<&CellKey> = attempts
+        .iter()
+        .filter(|a| a.disposition == Disposition::Counted)
+        .map(|a| &a.report.key.cell)
+        .collect();
+    missing.retain(|(cell, _)| !counted.contains(cell));
+    missing.sort();
+
+    let mut events = sift(
+        rows.events,
+        &mut damaged,
+        |(seq, _)| format!("event {run}/{seq}"),
+        |(seq, json)| {
+            let event: RunEvent = serde_json::from_str(&json).map_err(text)?;
+            same(event.seq == seq.cast_unsigned(), event)
+        },
+    );
+    events.sort_by_key(|event| event.seq);
+
+    let absent = match header.expected {
+        ExpectedHosts::Count(n) => n.saturating_sub(u32::try_from(hosts.len()).unwrap_or(u32::MAX)),
+        ExpectedHosts::Named(_) => 0,
+    };
+    damaged.sort_by(|a, b| a.row.cmp(&b.row));
+    let record =
+        RunRecord { header, sealed: rows.sealed, hosts, absent, attempts, missing, events };
+    Ok(Loaded { record, damaged, conflicts })
+}
+
+/// Reads every row; those that fail are listed by their name.
+fn sift<R, T>(
+    rows: Vec<R>,
+    damaged: &mut Vec<Damage>,
+    name: impl Fn(&R) -> String,
+    read: impl Fn(R) -> Read<T>,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(rows.len());
+    for row in rows {
+        let name = name(&row);
+        match read(row) {
+            Ok(value) => out.push(value),
+            Err(problem) => damaged.push(Damage { row: name, problem }),
+        }
+    }
+    out
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+fn same<T>(is: bool, value: T) -> Read<T> {
+    if is { Ok(value) } else { Err("its key and its content differ".to_owned()) }
+}
+
+fn cell(host: String, case: String, repetition: u32) -> Read<CellKey> {
+    Ok(CellKey {
+        host: HostId::new(host).map_err(text)?,
+        case: CaseId::new(case).map_err(text)?,
+        repetition: Repetition(repetition),
+    })
+}
+
+fn read_host((host, record): (String, Sealed)) -> Read<HostRecord> {
+    let record = record.open(decode_host)?;
+    same(record.host.as_str() == host, record)
+}
+
+fn read_attempt(run: &RunId, row: AttemptCells) -> Read<AttemptRecord> {
+    let disposition = Disposition::parse(&row.disposition)
+        .ok_or_else(|| "its disposition is unknown".to_owned())?;
+    let report = row.report.open(decode_report)?;
+    let key = AttemptKey {
+        run: run.clone(),
+        cell: cell(row.host, row.case, row.repetition)?,
+        attempt: AttemptNo(row.attempt),
+    };
+    let is = report.key == key && report.epoch.0 == row.epoch.cast_unsigned();
+    same(is, AttemptRecord { disposition, report })
+}
+
+impl Sealed {
+    fn open<T, E: Display>(&self, decode: impl Fn(&[u8]) -> Result<T, E>) -> Read<T> {
+        if sha256(&self.bytes)[..] != self.sha256[..] {
+            return Err("its SHA-256 does not match".to_owned());
+        }
+        decode(&self.bytes).map_err(text)
+    }
+}
