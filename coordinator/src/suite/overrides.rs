@@ -23,8 +23,6 @@ pub struct Overrides {
     pub max_tokens: Option<u32>,
     /// Times a case is run on every host.
     pub repetitions: Option<u32>,
-    /// Unmeasured requests before the measured ones.
-    pub warmup: Option<u32>,
 }
 
 /// A flag that cannot be.
@@ -91,7 +89,6 @@ impl Overrides {
             }
             case.max_tokens = self.max_tokens.unwrap_or(case.max_tokens);
             case.repetitions = self.repetitions.unwrap_or(case.repetitions);
-            case.warmup = self.warmup.unwrap_or(case.warmup);
         }
         Ok(suite)
     }
@@ -106,7 +103,6 @@ impl Overrides {
         in_range("requests", self.requests, range::REQUESTS)?;
         in_range("max-tokens", self.max_tokens, range::MAX_TOKENS)?;
         in_range("repetitions", self.repetitions, range::REPETITIONS)?;
-        in_range("warmup", self.warmup, range::WARMUP)?;
         let Some(levels) = &self.concurrency else { return Ok(()) };
         for &level in levels {
             in_range("concurrency", Some(level), range::CONCURRENCY)?;
