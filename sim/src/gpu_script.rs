@@ -195,7 +195,6 @@ impl ScriptedGpu {
 
 #[expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "series hold values from 0 to 1e8, checked when read"
 )]
 fn whole(value: f64) -> u32 {
