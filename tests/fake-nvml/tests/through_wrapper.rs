@@ -1,0 +1,213 @@
+//! The agent's sampler against the fake library, through the real nvml-wrapper.
+
+#![expect(clippy::unwrap_used, reason = "test helpers: a failure is the test's")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::error::NvmlError;
+use regatta_agent::gpu::{GpuHandle, GpuSource, Sampler};
+use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries};
+use regatta_types::reading::Reading;
+use regatta_types::units::Bytes;
+use tempfile::TempDir;
+
+/// One RTX PRO 6000 whose memory in use rises, peaks for 0.6 s and falls; `more` is added to it.
+fn script(more: &str) -> String {
+    format!(
+        r#"
+        driver = "580.126.09"
+        cuda = "13.0"
+        [[gpu]]
+        name = "NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
+        uuid = "GPU-11111111-2222-3333-4444-555555555555"
+        pci_bus_id = "00000000:C1:00.0"
+        memory_total_mib = 97887
+        memory_reserved_mib = 637
+        power_limit_w = 480
+        power_limit_default_w = 600
+        memory_used_mib = [[0, 512], [1.0, 90000], [1.6, 83968]]
+        power_w = [[0, 39.5], [1.0, 412.25]]
+        temperature_c = 41
+        utilization_pct = [[0, 0], [1.0, 97]]
+        {more}
+        "#
+    )
+}
+
+/// A sampler on its own copy of the library.
+fn start(script: &str) -> (TempDir, GpuHandle) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Some(regatta_fake_nvml::install(folder.path(), script).unwrap());
+    (folder, Sampler::start(GpuSource::Nvml { library }))
+}
+
+fn mib(n: u64) -> Option<Bytes> {
+    Some(Bytes(n << 20))
+}
+
+/// Waits until the first GPU's newest sample is as wished.
+async fn until(handle: &GpuHandle, what: &str, wished: impl Fn(&GpuSample) -> bool) {
+    let limit = tokio::time::Instant::now() + Duration::from_secs(15);
+    while !handle.latest().first().is_some_and(|(_, sample)| wished(sample)) {
+        assert!(tokio::time::Instant::now() < limit, "never {what}: {:?}", handle.latest());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The one GPU's series from the script's start to the end of its peak.
+async fn whole_script(handle: &GpuHandle) -> GpuSeries {
+    until(handle, "sampled", |_| true).await;
+    let window = handle.begin_window();
+    until(handle, "past the last step", |s| {
+        s.memory_used == mib(83_968) || s.power_w == Some(412.25) && s.memory_used.is_none()
+    })
+    .await;
+    handle.end_window(window).series.known().unwrap()[0].clone()
+}
+
+fn peak(series: &GpuSeries) -> Option<Bytes> {
+    series.samples.iter().filter_map(|s| s.memory_used).max()
+}
+
+#[tokio::test]
+async fn facts_baseline_and_peak_are_those_of_the_script() {
+    let (_folder, handle) = start(&script(""));
+    let uuid = "GPU-11111111-2222-3333-4444-555555555555";
+    let gpu = GpuFacts {
+        index: 0,
+        uuid: uuid.into(),
+        name: Reading::Known("NVIDIA RTX PRO 6000 Blackwell Workstation Edition".into()),
+        pci_bus_id: Reading::Known("00000000:C1:00.0".into()),
+        memory_total: Reading::Known(Bytes(97_887 << 20)),
+        power_limit_w: Reading::Known(480.0),
+        power_limit_default_w: Reading::Known(600.0),
+    };
+    let expected = GpuInventory {
+        driver: Reading::Known("580.126.09".into()),
+        cuda_driver: Reading::Known("13.0".into()),
+        gpus: vec![gpu],
+    };
+    assert_eq!(handle.inventory().await, Reading::Known(expected));
+
+    let series = whole_script(&handle).await;
+    assert_eq!(series.uuid, uuid);
+    let baseline = series.baseline.unwrap();
+    assert_eq!((baseline.memory_used, baseline.power_w), (mib(512), Some(39.5)));
+    assert_eq!((baseline.temperature_c, baseline.utilization_pct), (Some(41), Some(0)));
+    assert_eq!(peak(&series), mib(90_000));
+    assert!(series.samples.iter().any(|s| s.utilization_pct == Some(97)));
+    assert_eq!(series.unavailable.len(), 0, "{:?}", series.unavailable);
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn an_unsupported_call_is_a_reason_and_the_others_stay() {
+    let (_folder, handle) = start(&script(r#"unsupported = ["power", "power_limit"]"#));
+    let inventory = handle.inventory().await;
+    let gpu = &inventory.known().unwrap().gpus[0];
+    assert_eq!(gpu.power_limit_w.to_string(), "not available: not supported");
+    assert_eq!(gpu.memory_total.known(), Some(&Bytes(97_887 << 20)));
+    let series = whole_script(&handle).await;
+    assert_eq!(
+        series.unavailable.into_iter().collect::<Vec<_>>(),
+        [("power".to_owned(), "not supported".to_owned())]
+    );
+    assert!(series.samples.iter().all(|s| s.power_w.is_none() && s.memory_used.is_some()));
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn calls_that_begin_to_fail_leave_the_samples_that_were_there() {
+    let fails = r#"fails = [
+        { call = "memory", from_s = 1.3, code = 15 },
+        { call = "temperature", code = 28 },
+        { call = "utilization", code = 4 },
+    ]"#;
+    let (_folder, handle) = start(&script(&fails.replace('\n', " ")));
+    let series = whole_script(&handle).await;
+    assert_eq!(peak(&series), mib(90_000));
+    let lost = &series.unavailable["memory"];
+    assert!(lost.starts_with("GPU lost in ") && lost.ends_with(" readings"), "{lost}");
+    assert_eq!(series.unavailable["temperature"], "unexpected NVML code 28");
+    assert_eq!(series.unavailable["utilization"], "no permission");
+    assert_eq!(series.samples.last().unwrap().memory_used, None);
+    handle.stop().await;
+}
+
+/// What inventory and window say when there is no NVML to speak of.
+async fn reason(library: PathBuf) -> String {
+    let handle = Sampler::start(GpuSource::Nvml { library: Some(library) });
+    let inventory = handle.inventory().await;
+    let window = handle.begin_window();
+    let window = handle.end_window(window);
+    assert_eq!(window.series.reason(), inventory.reason());
+    handle.stop().await;
+    inventory.reason().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn without_a_usable_library_the_reason_stands_in_inventory_and_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("libnvidia-ml.so.1");
+    assert_eq!(reason(library.clone()).await, "NVML library not found");
+
+    std::fs::write(&library, "not a library").unwrap();
+    let text = reason(library.clone()).await;
+    assert!(text.starts_with("NVML library cannot be loaded: "), "{text}");
+
+    let library = regatta_fake_nvml::install(folder.path(), "driver = 1").unwrap();
+    assert_eq!(reason(library).await, "unknown NVML error");
+}
+
+#[tokio::test]
+async fn a_driver_without_gpus_is_known_and_its_windows_say_so() {
+    let (_folder, handle) = start("driver = \"580.126.09\"\ncuda = \"13.0\"");
+    let inventory = handle.inventory().await;
+    assert_eq!(inventory.known().map(|i| i.gpus.len()), Some(0));
+    let window = handle.begin_window();
+    assert_eq!(handle.end_window(window).series.reason(), Some("the driver shows no GPU"));
+    handle.stop().await;
+}
+
+#[test]
+#[expect(unsafe_code, reason = "what a careless C caller does cannot be done through the wrapper")]
+fn bad_pointers_lengths_and_versions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = regatta_fake_nvml::install(folder.path(), &script("")).unwrap();
+    let nvml = Nvml::builder().lib_path(library.as_os_str()).init().unwrap();
+    assert_eq!(nvml.sys_nvml_version().unwrap(), "13.580.126.09");
+    assert!(matches!(nvml.device_by_index(1), Err(NvmlError::InvalidArg)));
+    assert!(matches!(nvml.device_by_uuid("GPU-none"), Err(NvmlError::NotFound)));
+    let device = nvml.device_by_uuid("GPU-11111111-2222-3333-4444-555555555555").unwrap();
+    assert_eq!(device.index().unwrap(), 0);
+    assert_eq!(device.running_compute_processes().unwrap(), []);
+    assert_eq!(device.pci_info().unwrap().bus, 0xc1);
+    let memory = device.memory_info().unwrap();
+    assert_eq!(memory.total, memory.used + memory.free + memory.reserved);
+    // SAFETY: the handle is the library's own and lives as long as `nvml`.
+    let handle = unsafe { device.handle() };
+    let lib = nvml.lib();
+    let mut buffer = [1; 96];
+    // "580.126.09" and its NUL are 11 bytes.
+    let version = lib.nvmlSystemGetDriverVersion.as_ref().unwrap();
+    // SAFETY: the buffer is longer than every length given, or null, which the callee checks.
+    unsafe {
+        assert_eq!(version(buffer.as_mut_ptr(), 10), 7);
+        assert_eq!(buffer, [1; 96], "nothing is written into a short buffer");
+        assert_eq!(version(buffer.as_mut_ptr(), 11), 0);
+        assert_eq!(version(std::ptr::null_mut(), 96), 2);
+    }
+    let memory = lib.nvmlDeviceGetMemoryInfo_v2.as_ref().unwrap();
+    // SAFETY: zero is a valid value of every field, and a wrong version; a null or unknown handle
+    // is only compared.
+    unsafe {
+        let mut info = std::mem::zeroed();
+        assert_eq!(memory(handle, &mut info), 25);
+        info.version = 0x0200_0028;
+        assert_eq!(memory(handle, &mut info), 0);
+        assert_eq!(memory(handle, std::ptr::null_mut()), 2);
+        assert_eq!(memory(std::ptr::null_mut(), &mut info), 2);
+    }
+}
