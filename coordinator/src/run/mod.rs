@@ -1,1 +1,21 @@
-//! placeholder
+//! A run: the pure state machine ([`RunState`]), and the actor that feeds it and carries out what
+//! it wants ([`actor`]). Nothing here knows of gRPC or SQL.
+
+mod actor;
+mod attempts;
+mod host;
+mod input;
+mod link;
+mod phases;
+mod schedule;
+mod state;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use actor::{Actor, Parts};
+pub use input::{
+    Effect, Input, Joining, LatePolicy, Now, Progress, Refusal, RunPolicy, SessionId, StoredAttempt,
+};
+pub use state::{Orders, RunState};
+pub use view::{HostView, RunView, Stage};

@@ -70,7 +70,7 @@ impl ClockAnchor {
 }
 
 /// Wall time, injected so that tests and reports can fix it.
-pub trait WallClock: Send + Sync {
+pub trait WallClock: Send + Sync + std::fmt::Debug {
     /// The current wall time.
     fn now(&self) -> UnixNs;
 }

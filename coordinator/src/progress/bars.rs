@@ -1,0 +1,122 @@
+//! A bar per host: cells done, what it does, tokens per second, GPU memory, expected end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use regatta_types::event::RunEvent;
+use regatta_types::ids::HostId;
+use regatta_types::record::ExpectedHosts;
+use regatta_types::units::Bytes;
+use tokio::time::Instant;
+
+use super::{Screen, lines, short};
+use crate::run::{HostView, RunView, Stage};
+
+/// Most bars at once; a terminal has no more lines to spare.
+const BARS_MAX: usize = 30;
+
+pub(super) struct Bars {
+    area: MultiProgress,
+    head: ProgressBar,
+    hosts: BTreeMap<HostId, ProgressBar>,
+    /// When the first cell was begun.
+    measuring: Option<Instant>,
+}
+
+impl Bars {
+    pub(super) fn new() -> Self {
+        let area = MultiProgress::new();
+        let head = area.add(ProgressBar::new_spinner().with_style(style("{msg}")));
+        Self { area, head, hosts: BTreeMap::new(), measuring: None }
+    }
+
+    fn bar(&mut self, view: &HostView) -> Option<&ProgressBar> {
+        if !self.hosts.contains_key(&view.host) {
+            if self.hosts.len() >= BARS_MAX {
+                return None;
+            }
+            let bar = ProgressBar::new(u64::try_from(view.total).unwrap_or(0))
+                .with_style(
+                    style("  {prefix} {bar:24} {pos:>3}/{len:<3} {msg}").progress_chars("##-"),
+                )
+                .with_prefix(format!("{:<16.16}", view.host.as_str()));
+            self.hosts.insert(view.host.clone(), self.area.add(bar));
+        }
+        self.hosts.get(&view.host)
+    }
+
+    fn rest(&self, view: &HostView) -> Option<Duration> {
+        let began = self.measuring?;
+        let done = u32::try_from(view.done).ok().filter(|&n| n > 0)?;
+        let left = u32::try_from(view.total.saturating_sub(view.done)).ok().filter(|&n| n > 0)?;
+        Some(began.elapsed() / done * left)
+    }
+}
+
+/// The template is a constant of this module.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a valid template")
+}
+
+fn message(view: &HostView, rest: Option<Duration>) -> String {
+    let mut parts = vec![match (&view.case, view.stage) {
+        (Some(case), Stage::Measuring) => format!("{case:<24.24}"),
+        (Some(_) | None, stage) => format!("{:<24.24}", stage.name()),
+    }];
+    if view.stage == Stage::Measuring && view.progress.tokens_per_second > 0.0 {
+        parts.push(format!("{:>7.1} tok/s", view.progress.tokens_per_second));
+    }
+    let used: u64 = view.progress.gpus.iter().filter_map(|(_, s)| s.memory_used).map(|b| b.0).sum();
+    if used > 0 {
+        parts.push(format!("{:.1} GiB", Bytes(used).gib()));
+    }
+    if let Some(rest) = rest {
+        parts.push(format!("~{} left", short(rest)));
+    }
+    parts.join("  ")
+}
+
+impl Screen for Bars {
+    fn period(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn event(&mut self, event: &RunEvent) {
+        if let Some(line) = lines::describe(&event.kind) {
+            // Nothing can be done about a terminal that is gone.
+            let _ = self.area.println(line);
+        }
+    }
+
+    fn view(&mut self, view: &RunView) {
+        let expected = match &view.expected {
+            ExpectedHosts::Count(n) => usize::try_from(*n).unwrap_or(usize::MAX),
+            ExpectedHosts::Named(names) => names.len(),
+        };
+        let head = if view.gathering {
+            format!("waiting for hosts: {} of {expected}", view.hosts.len())
+        } else {
+            let done = view.hosts.iter().filter(|h| h.done >= h.total).count();
+            format!("measuring: {done} of {} hosts done", view.hosts.len())
+        };
+        self.head.set_message(head);
+        if self.measuring.is_none() && view.hosts.iter().any(|h| h.stage == Stage::Measuring) {
+            self.measuring = Some(Instant::now());
+        }
+        for host in &view.hosts {
+            let message = message(host, self.rest(host));
+            if let Some(bar) = self.bar(host) {
+                bar.set_position(u64::try_from(host.done).unwrap_or(0));
+                bar.set_message(message);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        for bar in self.hosts.values() {
+            bar.finish_and_clear();
+        }
+        self.head.finish_and_clear();
+    }
+}

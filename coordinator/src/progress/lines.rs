@@ -1,0 +1,90 @@
+//! Plain lines for logs, pipes and CI: what changed, and a summary now and then.
+
+use std::time::Duration;
+
+use regatta_types::event::{Disposition, EventKind, RunEvent};
+use tokio::time::Instant;
+
+use super::{Screen, short};
+use crate::run::RunView;
+
+/// Time between summaries.
+const SUMMARY: Duration = Duration::from_secs(10);
+
+pub(super) struct Lines {
+    began: Instant,
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self { began: Instant::now() }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "progress is talk: it goes to stderr")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// The line for an event worth one; `None` for those that only move a counter.
+pub(super) fn describe(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::RunStarted { run, cells } => Some(format!("run {run}: {cells} cells per host")),
+        EventKind::AgentJoined { host, again: false } => Some(format!("{host} joined")),
+        EventKind::AgentJoined { host, again: true } => Some(format!("{host} is back")),
+        EventKind::AgentDisconnected { host, reason } => {
+            Some(format!("{host} is disconnected ({reason}); it may come back"))
+        }
+        EventKind::AgentLost { host, reason } => Some(format!("{host} is lost ({reason})")),
+        EventKind::HostPrepared { host, refused: None } => Some(format!("{host} is ready")),
+        EventKind::HostPrepared { host, refused: Some(why) } => {
+            Some(format!("{host} can't take part: {why}"))
+        }
+        EventKind::AttemptFinished { attempt, disposition, ok, failed } => match disposition {
+            Disposition::Counted | Disposition::Settling if *failed == 0 => None,
+            Disposition::Counted | Disposition::Settling => {
+                Some(format!("{attempt}: {failed} of {} requests failed", ok + failed))
+            }
+            Disposition::Superseded | Disposition::Late | Disposition::Partial => {
+                Some(format!("{attempt} is not counted: {}", disposition.name()))
+            }
+        },
+        EventKind::CellMissing { .. }
+        | EventKind::AssignmentLeased { .. }
+        | EventKind::AttemptStarted { .. } => None,
+        EventKind::Warning { text } => Some(format!("warning: {text}")),
+        EventKind::RunCancelled => Some(
+            "stopping: current requests end, then the report is written (once more: stop now)"
+                .to_owned(),
+        ),
+        EventKind::RunFinished { counted, missing } => {
+            Some(format!("finished: {counted} cells counted, {missing} missing"))
+        }
+    }
+}
+
+impl Screen for Lines {
+    fn period(&self) -> Duration {
+        SUMMARY
+    }
+
+    fn event(&mut self, event: &RunEvent) {
+        if let Some(line) = describe(&event.kind) {
+            say(&format!("[{:>6}] {line}", short(event.elapsed)));
+        }
+    }
+
+    fn view(&mut self, view: &RunView) {
+        if self.began.elapsed() < SUMMARY || view.hosts.is_empty() {
+            return;
+        }
+        let hosts: Vec<String> = view
+            .hosts
+            .iter()
+            .map(|host| format!("{} {}/{} {}", host.host, host.done, host.total, host.stage.name()))
+            .collect();
+        say(&format!("[{:>6}] {}", short(self.began.elapsed()), hosts.join(", ")));
+    }
+
+    fn close(&mut self) {}
+}

@@ -1,0 +1,232 @@
+//! The run as a pure state machine: an input and the time go in, effects come out. No IO, no
+//! clock, no randomness, so loss, return and cancel are unit tests.
+
+use std::collections::BTreeMap;
+
+use regatta_types::assignment::{Preparation, Settling};
+use regatta_types::event::EventKind;
+use regatta_types::ids::{AttemptNo, CellKey, HostId};
+use regatta_types::record::RunHeader;
+use regatta_types::suite::Timeouts;
+use tokio::time::Instant;
+
+use super::host::{Host, Link, Readiness, Work};
+use super::input::{Effect, Input, LatePolicy, Now, RunPolicy, SessionId};
+use crate::plan::Plan;
+
+/// One run, from the first hello to the seal.
+#[derive(Debug)]
+pub struct RunState {
+    pub(super) header: RunHeader,
+    pub(super) plan: Plan,
+    pub(super) policy: RunPolicy,
+    /// What every host is asked; only the attempt's number differs.
+    pub(super) preparation: Preparation,
+    pub(super) hosts: BTreeMap<HostId, Host>,
+    pub(super) phase: Phase,
+    /// Cells that have their end.
+    pub(super) closed: BTreeMap<CellKey, Closed>,
+    /// Blocks that somebody has begun: nobody waits for them any more.
+    pub(super) begun: usize,
+    pub(super) cancelled: bool,
+}
+
+/// Where the run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Hosts join and prepare.
+    Gathering { until: Instant },
+    /// Cells are measured.
+    Running,
+    /// Clocks are compared once more.
+    Closing { until: Instant },
+    /// Over.
+    Finished,
+}
+
+/// How a cell ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closed {
+    Counted,
+    Missing,
+}
+
+/// What a run asks of every host before it begins.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// The model to ask for; `None`: each agent's own choice.
+    pub model: Option<String>,
+    /// How engines are settled.
+    pub settling: Settling,
+}
+
+impl RunState {
+    /// A run that begins to wait for its hosts at `now`.
+    #[must_use]
+    pub fn new(
+        header: RunHeader,
+        orders: Orders,
+        policy: RunPolicy,
+        now: Now,
+    ) -> (Self, Vec<Effect>) {
+        let plan = Plan::new(&header.suite, header.seed);
+        let cells = u32::try_from(plan.blocks().len()).unwrap_or(u32::MAX);
+        let begin = Effect::Event(EventKind::RunStarted { run: header.run.clone(), cells });
+        let preparation = Preparation {
+            run: header.run.clone(),
+            suite_hash: header.suite.hash(),
+            model: orders.model,
+            settling: orders.settling,
+            timeouts: header.suite.cases.first().map_or_else(Timeouts::default, |c| c.timeouts),
+            attempt: AttemptNo(0),
+        };
+        let phase = Phase::Gathering { until: now.instant + policy.wait };
+        let state = Self {
+            header,
+            plan,
+            policy,
+            preparation,
+            hosts: BTreeMap::new(),
+            phase,
+            closed: BTreeMap::new(),
+            begun: 0,
+            cancelled: false,
+        };
+        (state, vec![begin])
+    }
+
+    /// Takes one input and says what is to be done.
+    pub fn apply(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Joined { session, joining } => self.joined(now, session, *joining, &mut effects),
+            Input::Left { session, reason } => self.left(now, session, &reason, &mut effects),
+            Input::Contact { session } => self.contact(now, session, &mut effects),
+            Input::Beat { session, progress } => {
+                self.contact(now, session, &mut effects);
+                if let Some(host) = self.by_session(session) {
+                    host.progress = progress;
+                }
+            }
+            Input::Clock { session, offset } => self.clock(now, session, offset, &mut effects),
+            Input::Prepared { session, engine, gpus, refused } => {
+                self.contact(now, session, &mut effects);
+                if let Some(host) = self.by_session(session) {
+                    host.record.engine = engine;
+                    host.record.gpus = gpus;
+                    Self::prepared(host, refused, &mut effects);
+                }
+            }
+            Input::Started { session, attempt } => {
+                self.contact(now, session, &mut effects);
+                self.started(session, &attempt, &mut effects);
+            }
+            Input::Report { session, report, bytes } => {
+                self.contact(now, session, &mut effects);
+                self.report(session, &report, bytes, &mut effects);
+            }
+            Input::Stored { session, stored } => self.stored(session, stored, &mut effects),
+            Input::Cancel => self.cancel(&mut effects),
+            Input::Tick => {}
+        }
+        self.watch_links(now, &mut effects);
+        self.advance(now, &mut effects);
+        effects
+    }
+
+    /// When the next [`Input::Tick`] is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            // Nothing ends by the clock when late hosts are waited for.
+            Phase::Gathering { .. } if self.policy.late == LatePolicy::Wait => None,
+            Phase::Gathering { until } | Phase::Closing { until } => Some(until),
+            Phase::Running | Phase::Finished => None,
+        };
+        let hosts = self.hosts.values().filter_map(|host| {
+            let silent = |beats: u32| host.last_contact + self.policy.beat * beats;
+            let link = match host.link {
+                Link::Connected(_) => Some(silent(SUSPECT_BEATS)),
+                Link::Suspect(_) => Some(silent(DISCONNECT_BEATS)),
+                Link::Disconnected(_) => Some(host.last_contact + self.policy.lost_after),
+                Link::Lost => None,
+            };
+            let barrier = match host.work {
+                Work::Waiting(since) if self.phase == Phase::Running => {
+                    Some(since + self.policy.barrier)
+                }
+                Work::Waiting(_) | Work::Syncing | Work::Leased { .. } | Work::Storing { .. } => {
+                    None
+                }
+            };
+            [link, barrier].into_iter().flatten().min()
+        });
+        phase.into_iter().chain(hosts).min()
+    }
+
+    /// Whether the run is over.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
+    }
+
+    pub(super) fn by_session(&mut self, session: SessionId) -> Option<&mut Host> {
+        self.hosts.values_mut().find(|host| host.link.is_over(session))
+    }
+
+    pub(super) fn contact(&mut self, now: Now, session: SessionId, effects: &mut Vec<Effect>) {
+        let Some(host) = self.by_session(session) else { return };
+        host.last_contact = now.instant;
+        let before = std::mem::replace(&mut host.link, Link::Connected(session));
+        if before == Link::Disconnected(Some(session)) {
+            // It was only silent: the connection held, nothing is repeated.
+            let host = host.record.host.clone();
+            effects.push(Effect::Event(EventKind::AgentJoined { host, again: true }));
+        }
+    }
+
+    pub(super) fn prepared(host: &mut Host, refused: Option<String>, effects: &mut Vec<Effect>) {
+        if host.readiness != Readiness::Preparing {
+            return;
+        }
+        host.readiness = if refused.is_some() { Readiness::Out } else { Readiness::Ready };
+        host.record.refused.clone_from(&refused);
+        effects.push(Effect::StoreHost(Box::new(host.record.clone())));
+        effects.push(Effect::Event(EventKind::HostPrepared {
+            host: host.record.host.clone(),
+            refused,
+        }));
+    }
+
+    pub(super) fn clock(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        offset: Option<regatta_types::time::ClockOffset>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.contact(now, session, effects);
+        let Some(host) = self.by_session(session) else { return };
+        if let Some(offset) = offset {
+            host.clock = Some(offset);
+            // The first and the latest are kept: before the run and after it.
+            host.record.clocks.truncate(1);
+            host.record.clocks.push(offset);
+            effects.push(Effect::StoreHost(Box::new(host.record.clone())));
+        } else if host.clock.is_none() && host.work == Work::Syncing {
+            effects.push(Effect::MeasureClock { session });
+            return;
+        }
+        if host.work == Work::Syncing {
+            host.work = Work::Waiting(now.instant);
+        }
+    }
+}
+
+/// Beats of silence after which an agent is suspect, and disconnected.
+pub(super) const SUSPECT_BEATS: u32 = 3;
+pub(super) const DISCONNECT_BEATS: u32 = 10;
+
+pub(super) fn usize_of(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,451 @@
+//! Claims about the state machine, driven without a runtime.
+
+use std::time::Duration;
+
+use regatta_types::assignment::Settling;
+use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::event::{Disposition, EventKind, MissingReason};
+use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::gpu::GpuWindow;
+use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, HostId, InstanceId, RunId, SuiteName};
+use regatta_types::reading::Reading;
+use regatta_types::record::{ExpectedHosts, RunHeader};
+use regatta_types::suite::{Case, Message, Role, StartMode, StopRule, Suite, Timeouts};
+use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
+use regatta_wire::frame::Lease;
+use tokio::time::Instant;
+
+use super::*;
+
+mod random;
+
+/// A run and the time, moved by hand; what every input led to.
+struct Bench {
+    state: RunState,
+    now: Now,
+    log: Vec<Effect>,
+}
+
+const CASES: usize = 2;
+const REPETITIONS: u32 = 2;
+
+fn case(id: &str) -> Case {
+    Case {
+        id: CaseId::new(id).unwrap(),
+        title: id.to_owned(),
+        messages: vec![Message { role: Role::User, content: "hello".to_owned() }],
+        max_tokens: 8,
+        temperature: 0.0,
+        seed: None,
+        stop: StopRule { requests: Some(1), duration: None },
+        repetitions: REPETITIONS,
+        warmup: 0,
+        concurrency: 1,
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn host(name: &str) -> HostId {
+    HostId::new(name).unwrap()
+}
+
+impl Bench {
+    fn new(expected: ExpectedHosts) -> Self {
+        Self::with(expected, RunPolicy::default())
+    }
+
+    fn with(expected: ExpectedHosts, policy: RunPolicy) -> Self {
+        let header = RunHeader {
+            run: RunId::new("run").unwrap(),
+            suite: Suite {
+                name: SuiteName::new("two").unwrap(),
+                description: String::new(),
+                cases: vec![case("a"), case("b")],
+            },
+            seed: 1,
+            created: UnixNs(0),
+            start: StartMode::Together,
+            expected,
+            coordinator_version: "0".to_owned(),
+            insecure: false,
+            keep_text: false,
+            command: String::new(),
+        };
+        let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
+        let orders = Orders { model: None, settling: Settling::Requests(1) };
+        let (state, log) = RunState::new(header, orders, policy, now);
+        Self { state, now, log }
+    }
+
+    fn input(&mut self, input: Input) {
+        let effects = self.state.apply(self.now, input);
+        self.log.extend(effects);
+    }
+
+    /// Lets time pass, waking at every deadline; `alive` sessions beat each second.
+    fn pass(&mut self, time: Duration, alive: &[u64]) {
+        let end = self.now.instant + time;
+        while self.now.instant < end {
+            let step = Duration::from_secs(1).min(end - self.now.instant);
+            self.now.instant += step;
+            self.now.mono = self.now.mono.after(step);
+            for &session in alive {
+                self.input(Input::Beat {
+                    session: SessionId(session),
+                    progress: Progress::default(),
+                });
+            }
+            if self.state.next_deadline().is_some_and(|at| at <= self.now.instant) {
+                self.input(Input::Tick);
+            }
+        }
+    }
+
+    fn joining(name: &str, instance: u128) -> Joining {
+        Joining {
+            host: host(name),
+            instance: InstanceId::from_u128(instance),
+            boot: BootId("boot".to_owned()),
+            facts: HostFacts {
+                hostname: name.to_owned(),
+                kernel: Reading::missing("test"),
+                distribution: Reading::missing("test"),
+                cpu_model: Reading::missing("test"),
+                cpus: Reading::missing("test"),
+                memory_total: Reading::missing("test"),
+                agent_version: "0".to_owned(),
+            },
+            gpus: Reading::missing("test"),
+            engine: Reading::missing("test"),
+            simulated: false,
+            held: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    fn join(&mut self, session: u64, name: &str) {
+        let joining = Box::new(Self::joining(name, session.into()));
+        self.input(Input::Joined { session: SessionId(session), joining });
+    }
+
+    fn clock(&mut self, session: u64) {
+        let offset = ClockOffset {
+            offset_ns: 5,
+            bound_ns: 1_000,
+            wall_offset_ns: 0,
+            pings: 8,
+            at: self.now.mono,
+        };
+        self.input(Input::Clock { session: SessionId(session), offset: Some(offset) });
+    }
+
+    fn prepared(&mut self, session: u64, refused: Option<&str>) {
+        let engine = Reading::Known(EngineFacts {
+            engine: Reading::missing("test"),
+            version: Reading::missing("test"),
+            model: "m".to_owned(),
+            context_length: Reading::missing("test"),
+            quantization: Reading::missing("test"),
+            location: EndpointLocation::Loopback { port: 1 },
+        });
+        self.input(Input::Prepared {
+            session: SessionId(session),
+            engine,
+            gpus: Reading::missing("test"),
+            refused: refused.map(str::to_owned),
+        });
+    }
+
+    fn ready(&mut self, session: u64, name: &str) {
+        self.join(session, name);
+        self.clock(session);
+        self.prepared(session, None);
+    }
+
+    /// The last cell leased to a host.
+    fn lease(&self, name: &str) -> Option<(AttemptKey, Epoch, MonoNs)> {
+        self.log.iter().rev().find_map(|effect| match effect {
+            Effect::Assign { assignment, .. } if assignment.key.cell.host == host(name) => {
+                Some((assignment.key.clone(), assignment.epoch, assignment.start))
+            }
+            _ => None,
+        })
+    }
+
+    fn leases(&self, name: &str) -> usize {
+        let to = |effect: &&Effect| matches!(effect, Effect::Assign { assignment, .. } if assignment.key.cell.host == host(name));
+        self.log.iter().filter(to).count()
+    }
+
+    fn report_of(
+        &self,
+        session: u64,
+        lease: (AttemptKey, Epoch),
+        outcome: AttemptOutcome,
+    ) -> AttemptReport {
+        AttemptReport {
+            key: lease.0,
+            epoch: lease.1,
+            instance: InstanceId::from_u128(session.into()),
+            boot: BootId("boot".to_owned()),
+            outcome,
+            anchor: ClockAnchor::default(),
+            planned_start: None,
+            began: self.now.mono,
+            finished: self.now.mono,
+            traces: Vec::new(),
+            gpu: GpuWindow::missing("test"),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Hands over a report for the lease of `name` and stores it; returns its disposition.
+    fn finish_with(
+        &mut self,
+        session: u64,
+        lease: (AttemptKey, Epoch),
+        outcome: AttemptOutcome,
+    ) -> Disposition {
+        let report = self.report_of(session, lease, outcome);
+        self.input(Input::Report {
+            session: SessionId(session),
+            report: Box::new(report),
+            bytes: Vec::new(),
+        });
+        let stored = self
+            .log
+            .iter()
+            .rev()
+            .find_map(|effect| match effect {
+                Effect::StoreAttempt { stored, .. } => Some(stored.clone()),
+                _ => None,
+            })
+            .expect("a report is stored");
+        let disposition = stored.disposition;
+        self.input(Input::Stored { session: SessionId(session), stored });
+        disposition
+    }
+
+    fn finish(&mut self, session: u64, name: &str) {
+        let (key, epoch, _) = self.lease(name).expect("a lease");
+        let disposition = self.finish_with(session, (key, epoch), AttemptOutcome::Completed);
+        assert_eq!(disposition, Disposition::Counted);
+        self.clock(session);
+    }
+
+    fn missing(&self) -> Vec<(String, MissingReason)> {
+        self.log
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::StoreMissing(cell, reason) => Some((cell.host.to_string(), reason.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn end(&self) -> Option<(u32, u32)> {
+        self.log.iter().find_map(|effect| match effect {
+            Effect::Event(EventKind::RunFinished { counted, missing }) => {
+                Some((*counted, *missing))
+            }
+            _ => None,
+        })
+    }
+}
+
+const CELLS: usize = CASES * REPETITIONS as usize;
+
+#[test]
+fn two_hosts_start_every_cell_at_the_same_instant_and_end_well() {
+    let mut bench = Bench::new(ExpectedHosts::Count(2));
+    bench.ready(1, "one");
+    assert_eq!(bench.leases("one"), 0, "nobody starts before all are ready");
+    bench.ready(2, "two");
+    for cell in 1..=CELLS {
+        let (one, two) = (bench.lease("one").unwrap(), bench.lease("two").unwrap());
+        assert_eq!(
+            (&one.0.cell.case, one.0.cell.repetition),
+            (&two.0.cell.case, two.0.cell.repetition)
+        );
+        assert_eq!(one.2, two.2, "the offsets are equal here, so the instants are");
+        bench.finish(1, "one");
+        assert_eq!(bench.leases("one"), cell, "the first waits for the second");
+        bench.finish(2, "two");
+    }
+    assert_eq!(bench.end(), Some((8, 0)));
+    assert!(bench.state.is_finished());
+}
+
+#[test]
+fn a_slow_host_holds_the_others_up_for_the_barrier_only() {
+    let mut bench = Bench::new(ExpectedHosts::Count(2));
+    bench.ready(1, "fast");
+    bench.ready(2, "slow");
+    bench.finish(1, "fast");
+    bench.pass(Duration::from_secs(9), &[1, 2]);
+    assert_eq!(bench.leases("fast"), 1);
+    bench.pass(Duration::from_secs(2), &[1, 2]);
+    assert_eq!(bench.leases("fast"), 2);
+}
+
+#[test]
+fn a_second_agent_of_a_name_is_refused_while_the_first_is_connected() {
+    let mut bench = Bench::new(ExpectedHosts::Count(2));
+    bench.join(1, "one");
+    bench.join(2, "one");
+    let refused = bench.log.iter().any(|effect| {
+        matches!(effect, Effect::Refuse { session: SessionId(2), refusal: Refusal::NameTaken(why) } if why.contains("already connected"))
+    });
+    assert!(refused);
+}
+
+#[test]
+fn only_named_hosts_come_in() {
+    let mut bench = Bench::new(ExpectedHosts::Named(vec![host("one")]));
+    bench.join(1, "stranger");
+    assert!(matches!(bench.log.last(), Some(Effect::Refuse { .. })));
+    bench.ready(2, "one");
+    assert_eq!(bench.leases("one"), 1);
+}
+
+#[test]
+fn a_host_that_dies_is_lost_after_its_time_and_the_other_goes_on() {
+    let mut bench = Bench::new(ExpectedHosts::Count(2));
+    bench.ready(1, "good");
+    bench.ready(2, "dead");
+    let (attempt, ..) = bench.lease("dead").unwrap();
+    bench.input(Input::Started { session: SessionId(2), attempt });
+    bench.input(Input::Left { session: SessionId(2), reason: "connection closed".to_owned() });
+    for _ in 0..CELLS {
+        bench.finish(1, "good");
+    }
+    assert_eq!(bench.end(), None, "it may come back");
+    bench.pass(Duration::from_secs(119), &[1]);
+    assert_eq!(bench.end(), None);
+    bench.pass(Duration::from_secs(6), &[1]);
+    assert_eq!(bench.end(), Some((4, 4)));
+    let missing = bench.missing();
+    assert_eq!(missing.len(), CELLS);
+    assert!(
+        matches!(&missing[0].1, MissingReason::AgentLost { progress } if progress.contains("finished"))
+    );
+    assert_eq!(missing[1].1, MissingReason::AgentLost { progress: "not started".to_owned() });
+}
+
+#[test]
+fn a_result_that_survived_a_lost_connection_counts() {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    bench.ready(1, "one");
+    let (key, epoch, _) = bench.lease("one").unwrap();
+    bench.input(Input::Started { session: SessionId(1), attempt: key.clone() });
+    bench.input(Input::Left { session: SessionId(1), reason: "reset".to_owned() });
+    bench.pass(Duration::from_secs(60), &[]);
+    let mut joining = Bench::joining("one", 1);
+    joining.held = vec![Lease { key: key.clone(), epoch }];
+    bench.input(Input::Joined { session: SessionId(2), joining: Box::new(joining) });
+    let kept = bench
+        .log
+        .iter()
+        .any(|e| matches!(e, Effect::Accept { session: SessionId(2), keep } if keep.len() == 1));
+    assert!(kept);
+    assert_eq!(bench.leases("one"), 1, "nothing is repeated");
+    assert_eq!(bench.finish_with(2, (key, epoch), AttemptOutcome::Completed), Disposition::Counted);
+}
+
+#[test]
+fn a_restarted_agent_gets_a_new_attempt_and_the_old_one_is_shown() {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    bench.ready(1, "one");
+    let (key, epoch, _) = bench.lease("one").unwrap();
+    bench.input(Input::Left { session: SessionId(1), reason: "reset".to_owned() });
+    let mut joining = Bench::joining("one", 2);
+    joining.pending = vec![Lease { key: key.clone(), epoch }];
+    bench.input(Input::Joined { session: SessionId(2), joining: Box::new(joining) });
+    assert_eq!(
+        bench.finish_with(2, (key, epoch), AttemptOutcome::Interrupted),
+        Disposition::Partial
+    );
+    bench.clock(2);
+    assert_eq!(bench.leases("one"), 1, "a restarted agent prepares first");
+    bench.prepared(2, None);
+    let (second, second_epoch, _) = bench.lease("one").unwrap();
+    assert_eq!(second.attempt.0, 2);
+    assert!(second_epoch > epoch);
+    assert_eq!(
+        bench.finish_with(2, (second, second_epoch), AttemptOutcome::Failed("no".to_owned())),
+        Disposition::Partial
+    );
+    assert!(
+        matches!(&bench.missing()[..], [(_, MissingReason::AttemptFailed { .. })]),
+        "two tries are the limit"
+    );
+}
+
+#[test]
+fn a_zombies_result_is_late() {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    bench.ready(1, "one");
+    let (key, epoch, _) = bench.lease("one").unwrap();
+    bench.pass(Duration::from_secs(130), &[]);
+    assert_eq!(bench.finish_with(1, (key, epoch), AttemptOutcome::Completed), Disposition::Late);
+    bench.pass(Duration::from_secs(5), &[]);
+    assert_eq!(bench.end(), Some((0, 4)));
+}
+
+#[test]
+fn silence_that_ends_in_time_changes_nothing() {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    bench.ready(1, "one");
+    let (key, epoch, _) = bench.lease("one").unwrap();
+    bench.pass(Duration::from_secs(30), &[]);
+    bench.pass(Duration::from_secs(1), &[1]);
+    assert_eq!(bench.leases("one"), 1);
+    assert_eq!(bench.finish_with(1, (key, epoch), AttemptOutcome::Completed), Disposition::Counted);
+}
+
+#[test]
+fn the_first_interrupt_closes_what_has_not_begun_and_waits_for_what_has() {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    bench.ready(1, "one");
+    let (key, epoch, _) = bench.lease("one").unwrap();
+    bench.input(Input::Cancel);
+    assert!(bench.log.iter().any(|e| matches!(e, Effect::CancelAttempt { .. })));
+    assert_eq!(bench.missing().len(), CELLS - 1);
+    assert_eq!(bench.end(), None);
+    assert_eq!(bench.finish_with(1, (key, epoch), AttemptOutcome::Cancelled), Disposition::Partial);
+    bench.clock(1);
+    assert_eq!(bench.end(), Some((0, 4)));
+    assert_eq!(bench.leases("one"), 1);
+}
+
+#[test]
+fn hosts_that_do_not_come_are_missing_and_the_rest_runs() {
+    let policy = RunPolicy { wait: Duration::from_secs(20), ..RunPolicy::default() };
+    let mut bench =
+        Bench::with(ExpectedHosts::Named(vec![host("here"), host("absent"), host("bad")]), policy);
+    bench.ready(1, "here");
+    bench.join(2, "bad");
+    bench.clock(2);
+    bench.prepared(2, Some("no endpoint found"));
+    bench.pass(Duration::from_secs(19), &[1, 2]);
+    assert_eq!(bench.leases("here"), 0);
+    bench.pass(Duration::from_secs(2), &[1, 2]);
+    assert_eq!(bench.leases("here"), 1);
+    let missing = bench.missing();
+    assert_eq!(missing.iter().filter(|(_, r)| *r == MissingReason::NeverJoined).count(), CELLS);
+    let refused = MissingReason::Refused { why: "no endpoint found".to_owned() };
+    assert_eq!(missing.iter().filter(|(_, r)| *r == refused).count(), CELLS);
+}
+
+#[test]
+fn late_hosts_can_be_waited_for_or_end_the_run() {
+    for (late, leased, ended) in
+        [(LatePolicy::Wait, 0, false), (LatePolicy::Drop, 1, false), (LatePolicy::Abort, 0, true)]
+    {
+        let policy = RunPolicy { wait: Duration::from_secs(5), late, ..RunPolicy::default() };
+        let mut bench = Bench::with(ExpectedHosts::Count(2), policy);
+        bench.ready(1, "one");
+        bench.pass(Duration::from_secs(30), &[1]);
+        assert_eq!((bench.leases("one"), bench.end().is_some()), (leased, ended), "{late:?}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Random lives of a small fleet: whatever happens in whatever order, the promises hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use regatta_types::ids::CellKey;
+
+use super::*;
+
+/// One thing that may happen to one of three hosts.
+#[derive(Debug, Clone)]
+enum Step {
+    Join {
+        host: usize,
+        restarted: bool,
+    },
+    Leave(usize),
+    Clock(usize),
+    Prepare {
+        host: usize,
+        refused: bool,
+    },
+    Begin(usize),
+    End {
+        host: usize,
+        outcome: u8,
+    },
+    /// Disk writes of reports complete.
+    Flush,
+    Pass {
+        seconds: u64,
+        alive: bool,
+    },
+    Cancel,
+}
+
+const NAMES: [&str; 3] = ["one", "two", "three"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let host = 0..NAMES.len();
+    prop_oneof![
+        4 => (host.clone(), any::<bool>()).prop_map(|(host, restarted)| Step::Join { host, restarted }),
+        1 => host.clone().prop_map(Step::Leave),
+        6 => host.clone().prop_map(Step::Clock),
+        6 => (host.clone(), 0..10_u8).prop_map(|(host, n)| Step::Prepare { host, refused: n == 0 }),
+        3 => host.clone().prop_map(Step::Begin),
+        12 => (host, 0..8_u8).prop_map(|(host, outcome)| Step::End { host, outcome }),
+        8 => Just(Step::Flush),
+        4 => (1..15_u64, any::<bool>()).prop_map(|(seconds, alive)| Step::Pass { seconds, alive }),
+        1 => (100..200_u64).prop_map(|seconds| Step::Pass { seconds, alive: false }),
+        1 => Just(Step::Cancel),
+    ]
+}
+
+/// What the world outside the state machine knows.
+#[derive(Default)]
+struct World {
+    /// Session and instance of each host's agent, while connected.
+    sessions: BTreeMap<usize, u64>,
+    instances: BTreeMap<usize, u128>,
+    next: u64,
+    /// Leases an agent was given and has not reported on.
+    held: BTreeMap<usize, (AttemptKey, Epoch)>,
+    writing: Vec<(u64, StoredAttempt)>,
+    ends: BTreeMap<CellKey, &'static str>,
+    epochs: BTreeMap<String, u64>,
+    joined: BTreeSet<usize>,
+    seen: usize,
+}
+
+impl World {
+    /// Reads the effects since the last look and checks what must hold of them.
+    fn look(&mut self, bench: &Bench) {
+        for effect in &bench.log[self.seen..] {
+            match effect {
+                Effect::Assign { session, assignment } => {
+                    let key = &assignment.key;
+                    let host = NAMES.iter().position(|n| *n == key.cell.host.as_str()).unwrap();
+                    assert_eq!(
+                        self.sessions.get(&host),
+                        Some(&session.0),
+                        "a lease goes to the host's own session"
+                    );
+                    assert!(
+                        !self.ends.contains_key(&key.cell),
+                        "{key} was leased after its cell's end"
+                    );
+                    let last = self.epochs.entry(key.cell.host.to_string()).or_default();
+                    assert!(assignment.epoch.0 > *last, "epochs grow");
+                    *last = assignment.epoch.0;
+                    assert!(!self.held.contains_key(&host), "one assignment at a time: {key}");
+                    self.held.insert(host, (key.clone(), assignment.epoch));
+                }
+                Effect::StoreMissing(cell, _) => {
+                    let before = self.ends.insert(cell.clone(), "missing");
+                    assert_eq!(before, None, "{cell} ended twice");
+                }
+                Effect::StoreAttempt { session, stored, .. } => {
+                    if stored.disposition == Disposition::Counted {
+                        let before = self.ends.insert(stored.lease.key.cell.clone(), "counted");
+                        assert_eq!(before, None, "{} ended twice", stored.lease.key);
+                    }
+                    self.writing.push((session.0, stored.clone()));
+                }
+                _ => {}
+            }
+        }
+        self.seen = bench.log.len();
+    }
+
+    fn session(&self, host: usize) -> Option<SessionId> {
+        self.sessions.get(&host).map(|s| SessionId(*s))
+    }
+
+    fn take(&mut self, bench: &mut Bench, step: &Step) {
+        match *step {
+            Step::Join { host, restarted } => self.join(bench, host, restarted),
+            Step::Leave(host) => {
+                if let Some(session) = self.sessions.remove(&host) {
+                    bench.input(Input::Left {
+                        session: SessionId(session),
+                        reason: "test".to_owned(),
+                    });
+                }
+            }
+            Step::Clock(host) => {
+                if let Some(session) = self.session(host) {
+                    bench.clock(session.0);
+                }
+            }
+            Step::Prepare { host, refused } => {
+                if let Some(session) = self.session(host) {
+                    bench.prepared(session.0, refused.then_some("test"));
+                }
+            }
+            Step::Begin(host) => {
+                if let (Some(session), Some((attempt, _))) =
+                    (self.session(host), self.held.get(&host))
+                {
+                    let attempt = attempt.clone();
+                    bench.input(Input::Started { session, attempt });
+                }
+            }
+            Step::End { host, outcome } => {
+                if let (Some(session), Some(lease)) = (self.session(host), self.held.remove(&host))
+                {
+                    let outcome = match outcome {
+                        0 => AttemptOutcome::Failed("test".to_owned()),
+                        1 => AttemptOutcome::Interrupted,
+                        _ => AttemptOutcome::Completed,
+                    };
+                    let report = bench.report_of(session.0, lease, outcome);
+                    bench.input(Input::Report {
+                        session,
+                        report: Box::new(report),
+                        bytes: Vec::new(),
+                    });
+                }
+            }
+            Step::Flush => self.flush(bench),
+            Step::Pass { seconds, alive } => {
+                let alive: Vec<u64> =
+                    if alive { self.sessions.values().copied().collect() } else { Vec::new() };
+                bench.pass(Duration::from_secs(seconds), &alive);
+            }
+            Step::Cancel => bench.input(Input::Cancel),
+        }
+        self.look(bench);
+    }
+
+    fn join(&mut self, bench: &mut Bench, host: usize, restarted: bool) {
+        if self.sessions.contains_key(&host) {
+            return;
+        }
+        self.next += 1;
+        let first = !self.joined.contains(&host);
+        if restarted || first {
+            self.instances.insert(host, self.next.into());
+        }
+        let mut joining = Bench::joining(NAMES[host], self.instances[&host]);
+        let lease =
+            self.held.get(&host).map(|(key, epoch)| Lease { key: key.clone(), epoch: *epoch });
+        if restarted {
+            joining.pending = lease.into_iter().collect();
+        } else {
+            joining.held = lease.into_iter().collect();
+        }
+        let session = SessionId(self.next);
+        bench.input(Input::Joined { session, joining: Box::new(joining) });
+        let refused = bench.log[self.seen..].iter().any(|e| matches!(e, Effect::Refuse { .. }));
+        if refused {
+            self.held.remove(&host);
+        } else {
+            self.sessions.insert(host, self.next);
+            self.joined.insert(host);
+        }
+    }
+
+    fn flush(&mut self, bench: &mut Bench) {
+        for (session, stored) in std::mem::take(&mut self.writing) {
+            bench.input(Input::Stored { session: SessionId(session), stored });
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_cell_ends_once_and_every_run_ends(steps in prop::collection::vec(step(), 1..120)) {
+        let names = NAMES.iter().map(|n| host(n)).collect();
+        let mut bench = Bench::new(ExpectedHosts::Named(names));
+        let mut world = World::default();
+        for step in &steps {
+            if bench.state.is_finished() {
+                break;
+            }
+            world.take(&mut bench, step);
+        }
+        // Then nobody is heard of any more.
+        for _ in 0..4 {
+            world.flush(&mut bench);
+            world.look(&bench);
+            bench.pass(Duration::from_secs(200), &[]);
+            world.look(&bench);
+        }
+        prop_assert!(bench.state.is_finished(), "the run never ends");
+        prop_assert_eq!(world.ends.len(), NAMES.len() * CELLS);
+    }
+}

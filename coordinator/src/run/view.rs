@@ -1,0 +1,117 @@
+//! A picture of a run in progress, for people.
+
+use regatta_types::ids::{CaseId, HostId};
+use regatta_types::record::ExpectedHosts;
+
+use super::host::{Host, Link, Readiness, Work};
+use super::input::Progress;
+use super::state::{Phase, RunState};
+
+/// All hosts at one moment.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// By name.
+    pub hosts: Vec<HostView>,
+    /// Who is waited for.
+    pub expected: ExpectedHosts,
+    /// Still waiting for hosts.
+    pub gathering: bool,
+}
+
+/// One host at one moment.
+#[derive(Debug, Clone)]
+pub struct HostView {
+    /// Its name.
+    pub host: HostId,
+    /// What it is doing.
+    pub stage: Stage,
+    /// The case it is at.
+    pub case: Option<CaseId>,
+    /// Cells that have ended.
+    pub done: usize,
+    /// Cells in all.
+    pub total: usize,
+    /// Its last heartbeat.
+    pub progress: Progress,
+}
+
+/// What a host is doing, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Checking and settling its engine.
+    Preparing,
+    /// For the others.
+    Waiting,
+    /// A case runs.
+    Measuring,
+    /// A report goes to the disk.
+    Storing,
+    /// All its cells have ended.
+    Done,
+    /// No heartbeat for a while.
+    Silent,
+    /// May come back.
+    Disconnected,
+    /// Given up.
+    Lost,
+    /// Takes no part.
+    Refused,
+}
+
+impl Stage {
+    /// The word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preparing => "warming up",
+            Self::Waiting => "waiting",
+            Self::Measuring => "measuring",
+            Self::Storing => "storing",
+            Self::Done => "done",
+            Self::Silent => "silent",
+            Self::Disconnected => "disconnected",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl RunState {
+    /// A picture of the run for the progress display.
+    #[must_use]
+    pub fn view(&self) -> RunView {
+        let blocks = self.plan.blocks().len();
+        let hosts = self.hosts.iter().map(|(name, host)| HostView {
+            host: name.clone(),
+            stage: self.stage(host, blocks),
+            case: self
+                .plan
+                .blocks()
+                .get(host.cursor)
+                .and_then(|block| self.header.suite.cases.get(block.case))
+                .map(|case| case.id.clone()),
+            done: host.cursor.min(blocks),
+            total: blocks,
+            progress: host.progress.clone(),
+        });
+        RunView {
+            hosts: hosts.collect(),
+            expected: self.header.expected.clone(),
+            gathering: matches!(self.phase, Phase::Gathering { .. }),
+        }
+    }
+
+    fn stage(&self, host: &Host, blocks: usize) -> Stage {
+        match (host.link, host.readiness, &host.work) {
+            (Link::Lost, _, _) => Stage::Lost,
+            (Link::Disconnected(_), _, _) => Stage::Disconnected,
+            (_, Readiness::Out, _) => Stage::Refused,
+            (_, Readiness::Preparing, _) => Stage::Preparing,
+            (Link::Suspect(_), _, _) => Stage::Silent,
+            _ if host.cursor >= blocks => Stage::Done,
+            (_, _, Work::Leased { .. }) => Stage::Measuring,
+            (_, _, Work::Storing { .. }) => Stage::Storing,
+            (_, _, Work::Syncing | Work::Waiting(_)) => Stage::Waiting,
+        }
+    }
+}
