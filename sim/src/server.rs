@@ -153,6 +153,8 @@ struct Shared {
     answered: AtomicU64,
 }
 
+/// One connection, until either side ends it. There are no limits on connections, idle time or a
+/// slow request: the clients are Regatta's own, and a limit would show up in their figures.
 async fn connection(tcp: TcpStream, host: Host, stop: CancellationToken) {
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "connection ended before it began");
