@@ -1,7 +1,7 @@
 //! A fake `libnvidia-ml.so.1` that plays a GPU script, for tests through the real `nvml-wrapper`.
 //!
-//! The C side ([`exports`]) only checks pointers and lengths; what is answered comes from
-//! [`state`]. Of NVML's some 400 functions it has those that Regatta calls and their nearest
+//! The C side (`exports`) only checks pointers and lengths; what is answered comes from
+//! `state`. Of NVML's some 400 functions it has those that Regatta calls and their nearest
 //! kin; a missing one behaves as with an older driver. The script is found as
 //! `docs/gpu-script.md` says.
 

@@ -10,6 +10,7 @@ use nvml_wrapper::error::NvmlError;
 use regatta_agent::gpu::{GpuHandle, GpuSource, Sampler};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries};
 use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
 use regatta_types::units::Bytes;
 use tempfile::TempDir;
 
@@ -169,6 +170,34 @@ async fn a_driver_without_gpus_is_known_and_its_windows_say_so() {
     let window = handle.begin_window();
     assert_eq!(handle.end_window(window).series.reason(), Some("the driver shows no GPU"));
     handle.stop().await;
+}
+
+/// In a process of its own, because the environment belongs to the process.
+#[test]
+fn the_environment_names_script_and_second_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("named.toml");
+    let steps = script("").replace("[[0, 512], [1.0, 90000], [1.6, 83968]]", "[[0, 1], [5, 2]]");
+    std::fs::write(&named, steps).unwrap();
+    let ten_seconds_ago = MonoNs::now().0.saturating_sub(10_000_000_000);
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "prints_memory_in_use", "--nocapture"])
+        .env("REGATTA_FAKE_NVML_SCRIPT", &named)
+        .env("REGATTA_FAKE_NVML_ORIGIN_MONO_NS", ten_seconds_ago.to_string())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(output.contains("in use: 2 MiB\n"), "{output}");
+}
+
+#[test]
+#[ignore = "the other half of the_environment_names_script_and_second_zero"]
+fn prints_memory_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = regatta_fake_nvml::install(folder.path(), &script("")).unwrap();
+    let nvml = Nvml::builder().lib_path(library.as_os_str()).init().unwrap();
+    let memory = nvml.device_by_index(0).unwrap().memory_info().unwrap();
+    println!("in use: {}", Bytes(memory.used));
 }
 
 #[test]
