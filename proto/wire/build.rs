@@ -6,8 +6,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         // Equal values have equal bytes: reports are compared by hash.
         .btree_map(".")
-        // Slices of a report are passed on without a copy.
+        // Reports and their slices are passed on without a copy.
         .bytes(".regatta.v1.ReportChunk.data")
+        .bytes(".regatta.v1.Sealed.content")
         .compile_fds(set)?;
     Ok(())
 }

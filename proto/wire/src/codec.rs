@@ -2,15 +2,17 @@
 //!
 //! Equal values give equal bytes, so that a hash of the bytes stands for the value.
 
+use bytes::Bytes;
 use prost::Message;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::{BootId, InstanceId};
 use regatta_types::record::{HostRecord, RunHeader};
 use regatta_types::time::{ClockAnchor, MonoNs};
 
-use crate::error::{ConvertError, DecodeError};
+use crate::error::{ConvertError, DecodeError, Problem};
 use crate::frame::Lease;
 use crate::limits::REPORT_MAX;
+use crate::slices::sha256;
 use crate::v1;
 
 /// An attempt that is about to send its first request; on disk before it does.
@@ -93,4 +95,24 @@ pub fn encode_started(started: &Started) -> Vec<u8> {
 /// When the bytes are not protobuf or do not pass the checks.
 pub fn decode_started(bytes: &[u8]) -> Result<Started, DecodeError> {
     decode::<v1::StartedMarker, _>(bytes)
+}
+
+/// `content` with its hash, as a file of the outbox holds it: damage anywhere is noticed.
+#[must_use]
+pub fn seal(content: Bytes) -> Vec<u8> {
+    let sha256 = sha256(&content).to_vec();
+    v1::Sealed { content, sha256 }.encode_to_vec()
+}
+
+/// Reads [`seal`], without copying the content.
+///
+/// # Errors
+/// When the bytes are not protobuf or the hash is not that of the content.
+pub fn unseal(file: Bytes) -> Result<Bytes, DecodeError> {
+    let v1::Sealed { content, sha256: hash } = v1::Sealed::decode(file)?;
+    if sha256(&content)[..] == hash[..] {
+        Ok(content)
+    } else {
+        Err(ConvertError::new("sha256", Problem::Sha256Differs).into())
+    }
 }

@@ -30,6 +30,9 @@ pub enum Problem {
     /// Not a lower-case hex SHA-256, or not 32 bytes.
     #[error("not a SHA-256")]
     Sha256,
+    /// A hash of other bytes.
+    #[error("does not match the content")]
+    Sha256Differs,
     /// NaN or infinite.
     #[error("not a finite number")]
     NotFinite,
