@@ -16,7 +16,9 @@ use regatta_types::validity::{Finding, Validity};
 
 use crate::compare::{ClassReport, compare_classes};
 use crate::completeness::{Cells, Completeness};
-use crate::metrics::{Figures, GpuFigures, Rate, derived_findings, gpu_figures, steady_output};
+use crate::metrics::{
+    Figures, GpuFigures, Rate, Requests, derived_findings, gpu_figures, steady_output,
+};
 use crate::start::{StartReport, start_report};
 
 /// A run, worked out.
@@ -43,6 +45,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) attempts: Vec<&'a AttemptRecord>,
     /// One entry per case, in the order of the suite.
     pub(crate) cases: Vec<CaseAnalysis<'a>>,
+    /// How the measured requests of all counted attempts ended, invalid ones included.
+    pub(crate) requests: Requests,
     /// Over all usable cells.
     pub(crate) figures: Figures,
     /// Over all usable cells; the baseline is from before the host's first attempt.
@@ -55,6 +59,8 @@ pub(crate) struct CaseAnalysis<'a> {
     pub(crate) case: &'a Case,
     /// One entry per planned repetition, in order.
     pub(crate) cells: Vec<Cell<'a>>,
+    /// How the measured requests of its counted attempts ended, invalid ones included.
+    pub(crate) requests: Requests,
     /// Over the usable cells.
     pub(crate) figures: Figures,
     /// System output in the steady windows; only with more than one stream.
@@ -137,7 +143,9 @@ impl<'a> CaseAnalysis<'a> {
         let windows: Vec<_> = windows.into_iter().map(|report| &report.gpu).collect();
         let output = output_of(case, &usable);
         let gpus = gpu_figures(&windows);
-        Self { case, cells, figures, output, gpus }
+        let counted = cells.iter().filter_map(Cell::counted);
+        let requests = Requests::of(counted.flat_map(|c| measured(c.report)));
+        Self { case, cells, requests, figures, output, gpus }
     }
 }
 
@@ -192,7 +200,9 @@ impl<'a> HostAnalysis<'a> {
         let figures = Figures::of(usable.clone().flat_map(|c| measured(c.report)));
         let gpus = host_gpus(&attempts, usable.map(|c| c.report).collect());
         let record = run.hosts.iter().find(|h| h.host == *host);
-        Self { host, record, attempts, cases, figures, gpus }
+        let counted = cases.iter().flat_map(|c| &c.cells).filter_map(Cell::counted);
+        let requests = Requests::of(counted.flat_map(|c| measured(c.report)));
+        Self { host, record, attempts, requests, figures, gpus, cases }
     }
 
     /// The attempts of PREPARE, in order of time.
@@ -205,6 +215,13 @@ impl<'a> HostAnalysis<'a> {
             .collect();
         settling.sort_by_key(|report| report.began);
         settling
+    }
+
+    /// The case with the highest system output, tokens per second.
+    pub(crate) fn peak_output(&self) -> Option<(&'a Case, f64)> {
+        let outputs =
+            self.cases.iter().filter_map(|c| Some((c.case, c.output.known()?.per_second()?)));
+        outputs.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&'a Case, &Cell<'a>)> {

@@ -1,18 +1,20 @@
 //! The answer first: what was found, in sentences of plain text, and what could not be judged.
 //!
 //! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
-//! are slugs and text of our own, no text of an engine.
+//! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
+use regatta_types::clean;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{
-    ClassReport, Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged,
-    Verdict,
+    ClassReport, Effect, FULL_REPETITIONS, Fact, Judged, MIN_REPETITIONS, Metric, MetricReport,
+    Unjudged, Verdict, other_facts_of,
 };
 use crate::completeness::{Cells, Completeness};
-use crate::markdown::{count_of, signed_percent};
+use crate::markdown::{count_of, signed_percent, with_unit};
+use crate::metrics::{Distribution, Requests};
 
 /// A report in a few lines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,6 +44,7 @@ pub struct HostSummary {
 
 pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
     let mut verdict_lines = found(analysis);
+    verdict_lines.extend(causes(analysis));
     verdict_lines.extend(not_judged(analysis));
     let hosts = analysis
         .hosts
@@ -78,7 +81,7 @@ pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
     for class in &analysis.classes {
         let prefix = if several { format!("Class {}: ", class.class.label) } else { String::new() };
         if let [host] = class.class.hosts.as_slice() {
-            out.push(format!("{prefix}{host} has no host to be compared with."));
+            out.push(format!("{prefix}{}", alone(analysis, host)));
             continue;
         }
         for metric in &class.metrics {
@@ -86,6 +89,25 @@ pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
         }
     }
     out
+}
+
+/// The figures of a host that has no other to be compared with.
+fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
+    let found = analysis.hosts.iter().find(|h| h.host == host);
+    let mut figures = Vec::new();
+    if let Some(figure) = found.and_then(|h| h.figures.decode.per_second()) {
+        figures.push(format!("decode speed {figure:.2} tok/s"));
+    }
+    if let Some(seconds) = found.and_then(|h| h.figures.ttft_s.median()) {
+        figures.push(format!("median time to first token {:.1} ms", seconds * 1e3));
+    }
+    if let Some((_, figure)) = found.and_then(HostAnalysis::peak_output) {
+        figures.push(format!("highest system output {figure:.2} tok/s"));
+    }
+    if figures.is_empty() {
+        figures.push("no speed could be taken".to_owned());
+    }
+    format!("{host}: {}. There is no host to compare it with.", figures.join(", "))
 }
 
 /// One metric over the hosts of one class: `Decode speed: ...`.
@@ -100,7 +122,7 @@ fn sentence(report: &MetricReport) -> String {
     } else {
         fleet(report.metric, &able)
     };
-    let fewest = able.iter().map(|j| j.repetitions).min();
+    let fewest = able.iter().map(|j| j.basis()).min();
     let indicative = match fewest {
         Some(n) if n < FULL_REPETITIONS => format!(" (indicative: {n} repetitions)"),
         _ => String::new(),
@@ -116,7 +138,10 @@ fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
     let estimate = told.effect.map_or_else(String::new, estimate);
     match told.verdict {
         Verdict::Slower | Verdict::Faster => difference(metric, told, Some(&other.host)),
-        Verdict::Equivalent => format!("{a} and {b} are equivalent within {}", margin(metric)),
+        Verdict::Equivalent => {
+            let level = around(metric, [&first, &second].into_iter());
+            format!("{a} and {b} are equivalent within {}{level}", margin(metric))
+        }
         Verdict::NotSettled { .. } | Verdict::NotJudged(_) => format!(
             "whether {a} and {b} differ is not settled ({} against {}: {estimate}{})",
             told.host,
@@ -130,11 +155,12 @@ fn fleet(metric: Metric, able: &[&Judged]) -> String {
     let all = able.len();
     let equivalent = able.iter().filter(|j| j.verdict == Verdict::Equivalent).count();
     let within = margin(metric);
+    let level = around(metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
     let head = match equivalent {
         0 => format!("no host is shown equivalent within {within}"),
-        1 => format!("1 of {all} hosts is equivalent to the rest within {within}"),
-        n if n == all => format!("all {n} hosts are equivalent within {within}"),
-        n => format!("{n} of {all} hosts are equivalent within {within}"),
+        1 => format!("1 of {all} hosts is equivalent to the rest within {within}{level}"),
+        n if n == all => format!("all {n} hosts are equivalent within {within}{level}"),
+        n => format!("{n} of {all} hosts are equivalent within {within}{level}"),
     };
     let settled = able
         .iter()
@@ -146,6 +172,12 @@ fn fleet(metric: Metric, able: &[&Judged]) -> String {
     });
     let parts: Vec<String> = std::iter::once(head).chain(settled).chain(open).collect();
     parts.join("; ")
+}
+
+/// ` (median 41.68 tok/s)`, over these hosts.
+fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> String {
+    let median = Distribution::new(hosts.filter_map(|j| j.mean)).median();
+    median.map_or_else(String::new, |log| format!(" (median {})", with_unit(metric, log)))
 }
 
 /// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4)`.
@@ -235,7 +267,46 @@ pub(crate) fn verdict_words(judged: &Judged) -> String {
         Verdict::NotJudged(Unjudged::Alone) => return "no other host to judge by".to_owned(),
         Verdict::NotJudged(Unjudged::TwoGroups) => return "two groups".to_owned(),
     };
-    if judged.repetitions < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
+    if judged.basis() < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
+}
+
+/// Facts in which a host with a settled decode speed differs from most others of its class.
+pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    for class in &analysis.classes {
+        let Some(report) = class.metric(Metric::DecodeTps) else { continue };
+        let members: Vec<&HostAnalysis<'_>> =
+            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
+        for judged in report.outcome.hosts.iter().filter(|j| j.verdict.is_settled_difference()) {
+            let unusual = unusual_facts(&judged.host, &members);
+            if !unusual.is_empty() {
+                out.push(format!(
+                    "{} differs from most others in: {}.",
+                    judged.host,
+                    unusual.join("; ")
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// `GPU power limit 450 W (most others 600 W)`.
+fn unusual_facts(host: &HostId, members: &[&HostAnalysis<'_>]) -> Vec<String> {
+    let facts = |m: &HostAnalysis<'_>| other_facts_of(m.record);
+    let own = members.iter().find(|m| m.host == host).map(|m| facts(m)).unwrap_or_default();
+    let others: Vec<Vec<Fact>> =
+        members.iter().filter(|m| m.host != host).map(|m| facts(m)).collect();
+    let unusual = |(index, fact): (usize, &Fact)| {
+        let own = fact.value.as_ref()?;
+        let usual: Vec<&String> =
+            others.iter().filter_map(|facts| facts[index].value.as_ref()).collect();
+        let most = usual
+            .iter()
+            .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
+        (own != *most).then(|| clean::line(&format!("{} {own} (most others {most})", fact.name)))
+    };
+    own.iter().enumerate().filter_map(unusual).collect()
 }
 
 /// What could not be judged, and what to keep in mind.
@@ -255,21 +326,21 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     }
     if cells.invalid > 0 {
         out.push(format!(
-            "{} of {} counted cells are invalid: kept, not compared.",
+            "Invalid, kept and not compared: {} of {} counted cells.",
             cells.invalid, cells.counted
         ));
     }
-    let sum = |f: fn(&crate::metrics::Figures) -> u32| {
-        analysis.hosts.iter().map(|h| u64::from(f(&h.figures))).sum::<u64>()
+    let sum = |f: fn(&Requests) -> u32| {
+        analysis.hosts.iter().map(|h| u64::from(f(&h.requests))).sum::<u64>()
     };
-    let (ok, failed) = (sum(|f| f.requests.ok), sum(|f| f.requests.failures()));
-    let truncated = sum(|f| f.requests.truncated);
+    let (ok, failed) = (sum(|r| r.ok), sum(Requests::failures));
+    let truncated = sum(|r| r.truncated);
     if failed > 0 {
         out.push(format!("{} failed.", count_of(failed, "measured request")));
     }
     if truncated > 0 {
         out.push(format!(
-            "{truncated} of {ok} answers were cut by `max_tokens` or the context (finish reason `length`)."
+            "{truncated} of {ok} answers were cut by max_tokens or the context (finish reason length)."
         ));
     }
     out

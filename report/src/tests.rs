@@ -1,5 +1,8 @@
 //! Whole reports: golden pages, order of the rows, hostile text.
 
+mod golden;
+mod hostile;
+
 use regatta_types::record::RunRecord;
 
 use crate::testing::{RunBuilder, TestHost};
@@ -17,16 +20,6 @@ fn page(record: &RunRecord, path: &str) -> String {
     let mut rendered = crate::render(record);
     let bytes = rendered.files.remove(path).expect("the report has this file");
     String::from_utf8(bytes).expect("reports are UTF-8")
-}
-
-#[test]
-fn a_slow_host_among_three_is_named_with_its_difference() {
-    insta::assert_snapshot!(page(&three_hosts(), "report.md"));
-}
-
-#[test]
-fn a_host_page_holds_what_was_measured_on_it() {
-    insta::assert_snapshot!(page(&three_hosts(), "hosts/gpu-03.md"));
 }
 
 #[test]

@@ -50,6 +50,13 @@ pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
 }
 
+impl Judged {
+    /// Repetitions behind the verdict: those it shares with the others.
+    pub(crate) fn basis(&self) -> usize {
+        self.effect.map_or(self.repetitions, |e| e.n)
+    }
+}
+
 /// Two hosts, paired repetition by repetition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Pair {

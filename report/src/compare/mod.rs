@@ -10,6 +10,8 @@ mod fleet;
 mod metric;
 mod series;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use regatta_types::ids::{CaseId, HostId};

@@ -1,12 +1,12 @@
 //! Student's t over repetitions, and Holm's correction.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::metrics::real;
 
 /// Mean and spread of one number per repetition, on the scale of logarithms.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Effect {
     /// Mean over the repetitions.
     pub(crate) mean: f64,
@@ -52,6 +52,22 @@ impl Effect {
     /// The same mean and spread with another number of repetitions.
     pub(crate) fn with_n(self, n: usize) -> Self {
         Self { n, ..self }
+    }
+}
+
+impl Serialize for Effect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written {
+            mean_log: f64,
+            sd_log: f64,
+            repetitions: usize,
+            ci95_log: (f64, f64),
+        }
+        let ci95_log = self.interval(0.95);
+        let written =
+            Written { mean_log: self.mean, sd_log: self.sd, repetitions: self.n, ci95_log };
+        written.serialize(serializer)
     }
 }
 

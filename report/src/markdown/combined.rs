@@ -14,9 +14,9 @@ use super::grid::{is_shown_by_case, metric_grid, reference_of};
 use super::page::Page;
 use super::table::Table;
 use super::text::Inline;
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::Metric;
-use crate::summary::{found, not_judged};
+use crate::summary::{causes, found, not_judged};
 use crate::utc::utc;
 
 /// The combined report.
@@ -90,23 +90,13 @@ fn headline(analysis: &Analysis<'_>) -> Inline {
 
 fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"1. Answer first".into());
-    let line = |text: String| Inline::own(sentence(&text));
-    page.list(found(analysis).into_iter().map(line));
+    let line = |text: String| Inline::sentence(&text);
+    page.list(found(analysis).into_iter().chain(causes(analysis)).map(line));
     let limits = not_judged(analysis);
     if !limits.is_empty() {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());
         page.list(limits.into_iter().map(line));
     }
-}
-
-/// A sentence of [`crate::summary`]: its words are ours and its names are slugs, but a slug may
-/// look like an address.
-pub(super) fn sentence(text: &str) -> String {
-    text.split(' ').map(word_of).collect::<Vec<_>>().join(" ")
-}
-
-fn word_of(word: &str) -> String {
-    if word.contains("www.") { Inline::text(word).to_string() } else { word.to_owned() }
 }
 
 fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
@@ -194,19 +184,28 @@ fn start(page: &mut Page, analysis: &Analysis<'_>) {
 fn totals(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"8. Fleet totals".into());
     let mut table = Table::new(["Sum over all hosts", "Value>"]);
-    let sum = |f: &dyn Fn(&crate::metrics::Figures) -> u64| {
-        Inline::own(grouped(analysis.hosts.iter().map(|h| f(&h.figures)).sum()))
-    };
-    table.row(["Measured requests that succeeded".into(), sum(&|f| u64::from(f.requests.ok))]);
-    table.row(["Measured requests that failed".into(), sum(&|f| u64::from(f.requests.failures()))]);
-    table.row(["Prompt tokens".into(), sum(&|f| f.tokens.prompt.unwrap_or(0))]);
-    table.row(["Completion tokens".into(), sum(&|f| f.tokens.completion.unwrap_or(0))]);
+    let sum =
+        |f: fn(&HostAnalysis<'_>) -> u64| Inline::own(grouped(analysis.hosts.iter().map(f).sum()));
+    table.row(["Measured requests that succeeded".into(), sum(|h| u64::from(h.requests.ok))]);
+    table.row(["Measured requests that failed".into(), sum(|h| u64::from(h.requests.failures()))]);
+    table.row(["Prompt tokens".into(), sum(|h| h.figures.tokens.prompt.unwrap_or(0))]);
+    table.row(["Completion tokens".into(), sum(|h| h.figures.tokens.completion.unwrap_or(0))]);
+    let one_stream = analysis.record.header.suite.cases.iter().all(|c| c.concurrency == 1);
+    let all_there = analysis.record.absent == 0;
     let speeds: Option<Vec<f64>> =
         analysis.hosts.iter().map(|h| h.figures.decode.per_second()).collect();
-    if let Some(speeds) = speeds.filter(|s| s.len() > 1 && analysis.record.absent == 0) {
+    if let Some(speeds) = speeds.filter(|s| s.len() > 1 && one_stream && all_there) {
         table.row([
             "Decode speed of one stream on every host at once (tok/s)".into(),
             fixed(Some(speeds.iter().sum()), 2),
+        ]);
+    }
+    let peaks: Option<Vec<f64>> =
+        analysis.hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
+    if let Some(peaks) = peaks.filter(|p| p.len() > 1 && all_there) {
+        table.row([
+            "Highest system output of every host (tok/s)".into(),
+            fixed(Some(peaks.iter().sum()), 2),
         ]);
     }
     let power: Option<Vec<f64>> = analysis
@@ -217,7 +216,7 @@ fn totals(page: &mut Page, analysis: &Analysis<'_>) {
             gpus.iter().map(|g| g.power_mean_w).sum::<Option<f64>>()
         })
         .collect();
-    if let Some(power) = power.filter(|p| !p.is_empty() && analysis.record.absent == 0) {
+    if let Some(power) = power.filter(|p| !p.is_empty() && all_there) {
         table.row([
             "Mean GPU board power of all hosts (W)".into(),
             fixed(Some(power.iter().sum()), 1),

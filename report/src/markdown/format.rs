@@ -88,6 +88,16 @@ pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
     }
 }
 
+/// The same with its unit, for a sentence.
+pub(crate) fn with_unit(metric: Metric, log: f64) -> String {
+    let unit = match metric {
+        Metric::DecodeTps | Metric::OutputTps => "tok/s",
+        Metric::Ttft => "ms",
+        Metric::E2e => "s",
+    };
+    format!("{} {unit}", level(metric, Some(log)))
+}
+
 /// `1 case`, `3 cases`.
 pub(crate) fn count_of(n: u64, noun: &str) -> String {
     format!("{} {}", grouped(n), plural(n, noun))

@@ -57,19 +57,13 @@ fn metric_cell(report: &MetricReport, host: &HostId, case: &Case) -> Inline {
     let Some(judged) = hosts.iter().find(|j| j.host == *host) else { return NONE.into() };
     let Some(own) = judged.mean else { return NONE.into() };
     let value = level(report.metric, Some(own));
-    let reference = match hosts {
-        [] | [_] => None,
-        [a, b] => {
-            if a.host == *host {
-                b.mean
-            } else {
-                a.mean
-            }
-        }
-        fleet => Distribution::new(fleet.iter().filter_map(|j| j.mean)).median(),
+    let difference = match hosts.iter().filter(|j| j.effect.is_some()).count() {
+        2 => judged.effect.map(|e| e.mean),
+        _ if hosts.len() < 2 => None,
+        _ => Distribution::new(hosts.iter().filter_map(|j| j.mean)).median().map(|m| own - m),
     };
-    let Some(reference) = reference else { return value };
-    let difference = Inline::own(format!("{} %", signed_percent(own - reference)));
+    let Some(difference) = difference else { return value };
+    let difference = Inline::own(format!("{} %", signed_percent(difference)));
     let settled = judged.verdict.is_settled_difference();
     let difference = if settled { difference.bold() } else { difference };
     Inline::own(format!("{value} ({difference})"))
@@ -77,10 +71,11 @@ fn metric_cell(report: &MetricReport, host: &HostId, case: &Case) -> Inline {
 
 /// What the difference in the cells of [`metric_grid`] is from.
 pub(crate) fn reference_of(report: &MetricReport) -> &'static str {
-    match report.outcome.hosts.len() {
-        0 | 1 => "one host, so no difference",
-        2 => "difference from the other host",
-        _ => "difference from the fleet median",
+    let hosts = &report.outcome.hosts;
+    match hosts.iter().filter(|j| j.effect.is_some()).count() {
+        _ if hosts.len() < 2 => "one host, so no difference",
+        2 => "in brackets: difference from the other host",
+        _ => "in brackets: difference from the fleet median",
     }
 }
 

@@ -9,7 +9,7 @@ mod warmup;
 
 use regatta_types::validity::Validity;
 
-use super::combined::{definitions, reproduce, sentence};
+use super::combined::{definitions, reproduce};
 use super::format::{count_of, signed_interval, signed_percent};
 use super::page::Page;
 use super::text::Inline;
@@ -71,9 +71,16 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             median * 1e3
         )));
     }
+    if let Some((case, speed)) = host.peak_output() {
+        lines.push(Inline::own(format!(
+            "Highest system output: {speed:.2} tok/s with {} streams (case {}).",
+            case.concurrency,
+            Inline::text(&case.title)
+        )));
+    }
     lines.extend(against_others(analysis, host));
     lines.extend(warmup::cold_start(host));
-    let requests = &figures.requests;
+    let requests = &host.requests;
     lines.push(Inline::own(format!(
         "{} ok, {} failed; {} of {} answers truncated.",
         count_of(u64::from(requests.ok), "measured request"),
@@ -120,11 +127,11 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         let estimate = judged.effect.map_or_else(String::new, |e| {
             format!(" ({} %, 95 % CI {})", signed_percent(e.mean), signed_interval(e))
         });
-        out.push(Inline::own(sentence(&format!(
+        out.push(Inline::own(format!(
             "Against the other hosts in {}: **{}**{estimate}.",
             metric.label(),
             verdict_words(judged)
-        ))));
+        )));
     }
     out
 }

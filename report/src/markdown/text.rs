@@ -17,14 +17,27 @@ pub(crate) struct Inline(String);
 impl Inline {
     /// Text from outside: one line, at most 160 grapheme clusters, inert.
     pub(crate) fn text(untrusted: &str) -> Self {
-        let line = clean::excerpt(untrusted, CELL_MAX);
-        // Bare addresses become links in GitHub's dialect, even with their characters escaped,
-        // but never in code.
-        if looks_like_link(&line) {
-            let pieces = line.split('|').map(code_span).collect::<Vec<_>>();
-            return Self(pieces.join("&#124;"));
+        Self::sentence(&clean::excerpt(untrusted, CELL_MAX))
+    }
+
+    /// Plain text of ours that holds names from outside: one line of any length, inert.
+    pub(crate) fn sentence(plain: &str) -> Self {
+        let line = clean::line(plain);
+        let mut out = String::with_capacity(line.len());
+        for word in line.split(' ') {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            // Bare addresses become links in GitHub's dialect, even with their characters
+            // escaped, but never in code.
+            if looks_like_link(word) {
+                out.push_str(&word.split('|').map(code_span).collect::<Vec<_>>().join("&#124;"));
+            } else {
+                let begins_line = out.is_empty();
+                escape(word, begins_line, &mut out);
+            }
         }
-        Self(escape(&line))
+        Self(out)
     }
 
     /// Markdown of our own: literals and numbers, or [`Inline`]s put together.
@@ -53,43 +66,37 @@ impl From<&'static str> for Inline {
     }
 }
 
-fn looks_like_link(line: &str) -> bool {
-    let lower = line.to_lowercase();
+fn looks_like_link(word: &str) -> bool {
+    let lower = word.to_lowercase();
     ["://", "www.", "@", "mailto:", "xmpp:"].iter().any(|mark| lower.contains(mark))
 }
 
-/// Markup characters as entities, which never act as markup; an underscore within a word is none.
-fn escape(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut before: Option<char> = None;
-    let mut rest = line.chars().peekable();
-    while let Some(c) = rest.next() {
-        let is_first = before.is_none();
-        let in_word = before.is_some_and(char::is_alphanumeric)
-            && rest.peek().is_some_and(|next| next.is_alphanumeric());
+/// Markup characters as entities, which never act as markup. An underscore between letters is
+/// none, nor is a dash or a number but at the beginning of a line.
+fn escape(word: &str, begins_line: bool, out: &mut String) {
+    let is_word_char = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let only_hashes = word.chars().all(|c| c == '#');
+    let numbers = begins_line
+        && word.strip_suffix(['.', ')']).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let mut before = None;
+    for (index, c) in word.char_indices() {
+        let rest = &word[index + c.len_utf8()..];
+        let is_first = begins_line && index == 0;
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '\\' | '`' | '*' | '[' | ']' | '|' | '~' | '$' | '{' | '}' | '!' | '#' => {
+            '\\' | '`' | '*' | '[' | ']' | '|' | '~' | '$' | '{' => out.push_str(&entity(c)),
+            '_' if !(is_word_char(before) && is_word_char(rest.chars().next())) => {
                 out.push_str(&entity(c));
             }
-            '_' if !in_word => out.push_str(&entity(c)),
+            '#' if is_first || only_hashes => out.push_str(&entity(c)),
             '-' | '+' | '=' if is_first => out.push_str(&entity(c)),
-            '.' | ')' if starts_a_list(&out, rest.peek()) => out.push_str(&entity(c)),
+            '.' | ')' if numbers => out.push_str(&entity(c)),
             _ => out.push(c),
         }
         before = Some(c);
     }
-    out
-}
-
-/// Whether a dot between these would begin a numbered list.
-fn starts_a_list(before: &str, next: Option<&char>) -> bool {
-    next.is_none_or(|c| c.is_whitespace())
-        && !before.is_empty()
-        && before.len() <= 9
-        && before.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn entity(c: char) -> String {
@@ -134,13 +141,19 @@ mod tests {
     #[test]
     fn markup_becomes_entities() {
         assert_eq!(Inline::text("a|b\n<i>`x`").as_str(), "a&#124;b &lt;i&gt;&#96;x&#96;");
-        assert_eq!(Inline::text("1. one").as_str(), "1&#46; one");
+        assert_eq!(Inline::text("1. one 2. two").as_str(), "1&#46; one 2. two");
+        assert_eq!(Inline::text("- a - b").as_str(), "&#45; a - b");
         assert_eq!(Inline::text("_x_ a_b").as_str(), "&#95;x&#95; a_b");
+        assert_eq!(Inline::text("# host #4 ##").as_str(), "&#35; host #4 &#35;&#35;");
     }
 
     #[test]
     fn addresses_stand_in_code_where_nothing_links_them() {
-        assert_eq!(Inline::text("see http://x/?a|b`").as_str(), "`see http://x/?a`&#124;`` b` ``");
+        assert_eq!(
+            Inline::text("see http://x/?a|b` <").as_str(),
+            "see `http://x/?a`&#124;`` b` `` &lt;"
+        );
+        assert_eq!(Inline::text("mail a@b.example").as_str(), "mail `a@b.example`");
     }
 
     #[test]

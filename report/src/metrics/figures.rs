@@ -61,6 +61,13 @@ impl Requests {
         self.failed.values().sum()
     }
 
+    /// How `traces` ended.
+    pub(crate) fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
+        let mut out = Self::default();
+        traces.into_iter().for_each(|trace| out.add(trace));
+        out
+    }
+
     fn add(&mut self, trace: &RequestTrace) {
         match &trace.outcome {
             Outcome::Ok => {

@@ -10,7 +10,7 @@ mod gpu;
 mod window;
 
 pub(crate) use distribution::{Distribution, Percentile, Weighted};
-pub(crate) use figures::{Figures, Rate, completion_tokens, is_streamed};
+pub(crate) use figures::{Figures, Rate, Requests, Tokens, completion_tokens, is_streamed};
 pub(crate) use findings::derived_findings;
 pub(crate) use gpu::{GpuFigures, gpu_figures};
 pub(crate) use window::steady_output;

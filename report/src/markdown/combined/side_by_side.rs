@@ -8,6 +8,7 @@ use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::metrics::Distribution;
 use crate::summary::verdict_words;
+use regatta_types::ids::HostId;
 use regatta_types::units::Bytes;
 use regatta_types::validity::Validity;
 
@@ -29,7 +30,14 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>) {
         page.paragraph(&"Nothing usable was measured.".into());
         return;
     }
+    let links: Vec<Inline> = analysis.hosts.iter().map(|h| link(h.host)).collect();
+    page.paragraph(&Inline::own(format!("Each host by itself: {}.", super::join(&links))));
     page.paragraph(&"Speeds and times are geometric means over the cases, equally weighted, of repetitions that are complete. \"vs. others\" is the difference from the mean of the other hosts without those set aside, paired repetition by repetition; it decides the verdict.".into());
+}
+
+/// A host's name, linked to its page.
+fn link(host: &HostId) -> Inline {
+    Inline::own(format!("[{}](hosts/{host}.md)", Inline::text(host.as_str())))
 }
 
 fn speeds(class: &ClassReport, members: &[&HostAnalysis<'_>]) -> Table {
@@ -96,7 +104,7 @@ fn machine(members: &[&HostAnalysis<'_>]) -> Table {
         let memory: Option<u64> = gpus.iter().map(|g| g.memory_peak.map(|b| b.0)).sum();
         let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
         let temperature = gpus.iter().filter_map(|g| g.temperature_max_c).max();
-        let requests = &host.figures.requests;
+        let requests = &host.requests;
         let truncated = count(requests.truncated);
         let counted = host.cells().filter(|(_, c)| c.counted().is_some()).count();
         table.row([

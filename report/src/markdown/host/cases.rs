@@ -8,6 +8,7 @@ use crate::markdown::format::{
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::{Inline, fenced};
+use crate::metrics::{Requests, Tokens};
 
 /// Longest preview of an answer, in characters.
 const PREVIEW_MAX: usize = 400;
@@ -155,8 +156,7 @@ fn generated(host: &HostAnalysis<'_>) -> Table {
         "Failed>",
         "Token counts from",
     ]);
-    let mut row = |name: Inline, figures: &crate::metrics::Figures| {
-        let (requests, tokens) = (&figures.requests, &figures.tokens);
+    let mut row = |name: Inline, requests: &Requests, tokens: &Tokens| {
         let truncated = count(requests.truncated);
         let sources: Vec<&str> = tokens.sources.keys().map(|s| s.name()).collect();
         table.row([
@@ -173,9 +173,9 @@ fn generated(host: &HostAnalysis<'_>) -> Table {
         ]);
     };
     for case in &host.cases {
-        row(title(case), &case.figures);
+        row(title(case), &case.requests, &case.figures.tokens);
     }
-    row(Inline::from("All cases").bold(), &host.figures);
+    row(Inline::from("All cases").bold(), &host.requests, &host.figures.tokens);
     table
 }
 

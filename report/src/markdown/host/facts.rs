@@ -6,6 +6,7 @@ use regatta_types::reading::Reading;
 use regatta_types::units::grouped;
 
 use crate::analysis::{Analysis, HostAnalysis};
+use crate::markdown::format::count_of;
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
@@ -38,7 +39,11 @@ fn run(table: &mut Table, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     table.row(["Run".into(), Inline::text(header.run.as_str())]);
     table.row([
         "Suite".into(),
-        Inline::own(format!("{}, {} cases", Inline::text(suite.name.as_str()), suite.cases.len())),
+        Inline::own(format!(
+            "{}, {}",
+            Inline::text(suite.name.as_str()),
+            count_of(u64::try_from(suite.cases.len()).unwrap_or(u64::MAX), "case")
+        )),
     ]);
     table.row(["Suite hash (SHA-256)".into(), Inline::own(suite.hash())]);
     table.row(["Run created".into(), Inline::own(utc(header.created))]);

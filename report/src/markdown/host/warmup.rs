@@ -1,5 +1,7 @@
 //! Warm-up: its own section, in no measured figure.
 
+use regatta_types::attempt::AttemptReport;
+use regatta_types::ids::AttemptNo;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 
 use crate::analysis::HostAnalysis;
@@ -9,16 +11,19 @@ use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::metrics::{Distribution, completion_tokens};
 
-fn settling_traces<'a>(host: &HostAnalysis<'a>) -> Vec<&'a RequestTrace> {
-    host.settling().into_iter().flat_map(|report| &report.traces).collect()
+/// Every settling request with the number of its settling, in order.
+fn settling<'a>(host: &HostAnalysis<'a>) -> Vec<(AttemptNo, &'a RequestTrace)> {
+    let with_number =
+        |report: &'a AttemptReport| report.traces.iter().map(|trace| (report.key.attempt, trace));
+    host.settling().into_iter().flat_map(with_number).collect()
 }
 
 /// The cold first request against those after it, in one line.
 pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
-    let traces = settling_traces(host);
-    let (first, later) = traces.split_first()?;
+    let traces = settling(host);
+    let ((_, first), later) = traces.split_first()?;
     let cold = first.ttft()?;
-    let rest = Distribution::new(later.iter().filter_map(|t| t.ttft())).median();
+    let rest = Distribution::new(later.iter().filter_map(|(_, t)| t.ttft())).median();
     let rest = rest.map_or_else(String::new, |r| {
         format!(", median of the later warm-up requests {:.1} ms", r * 1e3)
     });
@@ -31,15 +36,16 @@ pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
 /// Section 3.
 pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"3. Warm-up".into());
-    let traces = settling_traces(host);
+    let traces = settling(host);
     if traces.is_empty() {
         page.paragraph(&"No settling requests were recorded.".into());
     } else {
         page.paragraph(
-            &"Settling requests, once before the run, in order. The first one is the cold start."
+            &"Settling requests before the run (and after a return of the agent), in order. The first one is the cold start."
                 .into(),
         );
         let mut table = Table::new([
+            "Settling>",
             "Request>",
             "Result",
             "TTFT (ms)>",
@@ -47,7 +53,7 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
             "End to end (s)>",
             "Completion tokens>",
         ]);
-        for trace in traces {
+        for (settling, trace) in traces {
             let result = match &trace.outcome {
                 Outcome::Failed(failure) => Inline::text(&failure.to_string()),
                 Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
@@ -55,6 +61,7 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
                 }
             };
             table.row([
+                Inline::own(settling.to_string()),
                 Inline::own((trace.seq + 1).to_string()),
                 result,
                 millis(trace.ttft()),

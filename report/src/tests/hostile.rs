@@ -1,0 +1,214 @@
+//! Text from engines, hosts and suite files stays text, whatever it holds.
+
+use std::collections::BTreeSet;
+
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use regatta_types::attempt::AttemptOutcome;
+use regatta_types::event::{Disposition, MissingReason};
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::reading::Reading;
+use regatta_types::record::RunRecord;
+use regatta_types::trace::{FinishReason, Outcome};
+use regatta_types::validity::{Finding, Validity};
+
+use super::three_hosts;
+use crate::testing::lose;
+
+const CORPUS: [&str; 30] = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "a | b || c",
+    "a \\| b \\\\| c \\",
+    "`code` ``two`` ```three```",
+    "```\n# out of the fence\n```",
+    "~~~~\nfence\n~~~~",
+    "line one\nline two\r\nline three\rfour",
+    "[link](http://evil.example)",
+    "![image](https://evil.example/x.png)",
+    "http://evil.example/a|b?c=`d`",
+    "www.evil.example and someone@evil.example",
+    "<http://evil.example>",
+    "[ref]: http://evil.example \"x\"",
+    "**bold** __bold__ *i* _i_ ~~gone~~",
+    "# heading #",
+    "- item",
+    "1. item",
+    "> quote",
+    "--- ",
+    "===",
+    "&lt;script&gt; &amp; &#60;b&#62;",
+    "\u{1b}[31mred\u{1b}[0m \u{9b}2J \u{7}",
+    "\u{202e}reversed\u{202c} \u{200b}zero\u{feff}",
+    "日本語 🦀 e\u{301} \u{1F468}\u{200D}\u{1F469}",
+    "$x^2$ $$y$$ {{ site.secret }} {% raw %}",
+    "<!-- comment --> <?php ?> <![CDATA[x]]>",
+    "|",
+    "",
+    "`",
+];
+
+/// A run in which every text that comes from outside is `text`.
+fn poisoned(text: &str) -> RunRecord {
+    let mut record = three_hosts();
+    record.header.suite.description = text.to_owned();
+    record.header.command = format!("regatta run '{text}'");
+    record.header.coordinator_version = text.to_owned();
+    record.header.keep_text = true;
+    for case in &mut record.header.suite.cases {
+        case.title = text.to_owned();
+    }
+    for host in &mut record.hosts {
+        if let Some(facts) = &mut host.facts {
+            facts.hostname = text.to_owned();
+            facts.kernel = Reading::Known(format!("{text}{}", host.host));
+            facts.distribution = Reading::missing(text);
+            facts.agent_version = text.to_owned();
+        }
+        host.refused = Some(text.to_owned());
+        if let Reading::Known(engine) = &mut host.engine {
+            engine.model = text.to_owned();
+            engine.version = Reading::Known(text.to_owned());
+            engine.engine = Reading::missing(text);
+        }
+        if let Reading::Known(inventory) = &mut host.gpus {
+            inventory.driver = Reading::Known(text.to_owned());
+            inventory.gpus[0].name = Reading::Known(text.to_owned());
+        }
+    }
+    for (attempt, index) in record.attempts.iter_mut().zip(0_u32..) {
+        poison_attempt(attempt, index, text);
+    }
+    let lost = MissingReason::AgentLost { progress: text.to_owned() };
+    lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-01" && cell.repetition.0 == 5);
+    record
+}
+
+fn poison_attempt(attempt: &mut regatta_types::record::AttemptRecord, index: u32, text: &str) {
+    let report = &mut attempt.report;
+    report.findings.push(Finding {
+        code: text.to_owned(),
+        validity: Validity::Degraded,
+        evidence: text.to_owned(),
+        advice: text.to_owned(),
+    });
+    if let Reading::Known(series) = &mut report.gpu.series {
+        series[0].unavailable.insert(text.to_owned(), text.to_owned());
+    }
+    for trace in &mut report.traces {
+        trace.answer.text = Some(text.to_owned());
+        trace.finish_reason = Some(FinishReason::Other(text.to_owned()));
+    }
+    if index % 7 == 3 {
+        let mut failure = Failure::new(FailureKind::BadStream, text);
+        failure.message = text.to_owned();
+        report.traces[0].outcome = Outcome::Failed(failure);
+    }
+    if index % 7 == 5 {
+        attempt.disposition = Disposition::Partial;
+        report.outcome = AttemptOutcome::Failed(text.to_owned());
+    }
+}
+
+/// What a reader of the page could act on or be misled by.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Structure {
+    links: BTreeSet<String>,
+    headings: Vec<String>,
+    /// Rows whose number of cells is not that of their header.
+    ragged_rows: usize,
+    rows: usize,
+    rules: usize,
+    fences: usize,
+}
+
+fn structure(markdown: &str) -> Structure {
+    let mut out = Structure::default();
+    let (mut columns, mut cells, mut heading) = (0, 0, None::<String>);
+    let mut in_fence = false;
+    for event in Parser::new_ext(markdown, Options::all()) {
+        match event {
+            Event::Html(html) | Event::InlineHtml(html) => panic!("markup: {html}"),
+            Event::Start(Tag::Image { dest_url, .. }) => panic!("image: {dest_url}"),
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                out.links.insert(dest_url.to_string());
+            }
+            Event::Start(Tag::Table(align)) => columns = align.len(),
+            Event::Start(Tag::TableRow | Tag::TableHead) => cells = 0,
+            Event::Start(Tag::TableCell) => cells += 1,
+            Event::End(TagEnd::TableRow) => {
+                out.rows += 1;
+                out.ragged_rows += usize::from(cells != columns);
+            }
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => out.headings.extend(heading.take()),
+            Event::Rule => out.rules += 1,
+            Event::Start(Tag::CodeBlock(kind)) => {
+                assert!(matches!(kind, CodeBlockKind::Fenced(info) if &*info == "text"));
+                out.fences += 1;
+                in_fence = true;
+            }
+            Event::End(TagEnd::CodeBlock) => in_fence = false,
+            Event::Start(Tag::Strikethrough | Tag::BlockQuote(Some(_))) => panic!("markup"),
+            Event::Text(text) => {
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&text);
+                }
+                let lower = text.to_lowercase();
+                let links = ["://", "www.", "@"].iter().any(|mark| lower.contains(mark));
+                assert!(in_fence || !links, "a bare address: {text}");
+            }
+            Event::Code(_) | Event::SoftBreak | Event::Start(_) | Event::End(_) => {}
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    out
+}
+
+/// Every page of a report, by its path.
+fn pages(record: &RunRecord) -> Vec<(String, String)> {
+    let pages = crate::render(record).files.into_iter().filter(|(path, _)| path.ends_with(".md"));
+    pages.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap())).collect()
+}
+
+#[test]
+fn hostile_text_changes_no_structure() {
+    let plain: Vec<Structure> =
+        pages(&poisoned("plain")).iter().map(|(_, page)| structure(page)).collect();
+    assert!(plain.iter().all(|s| s.ragged_rows == 0 && s.rules == 0 && s.rows > 20));
+    for text in CORPUS {
+        for ((path, page), wanted) in pages(&poisoned(text)).iter().zip(&plain) {
+            assert_eq!(structure(page), *wanted, "{text:?} in {path}");
+            let hostile = page
+                .chars()
+                .find(|&c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c));
+            assert_eq!(hostile, None, "{text:?} in {path}");
+        }
+    }
+}
+
+#[test]
+fn hostile_text_survives_in_json_byte_for_byte() {
+    for text in CORPUS {
+        let record = poisoned(text);
+        let json = crate::export::run_json(&crate::analysis::Analysis::new(&record));
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["hosts"][0]["facts"]["hostname"], text);
+    }
+}
+
+#[test]
+fn the_text_of_a_cell_reads_as_it_was() {
+    for text in CORPUS {
+        let escaped = crate::markdown::Inline::text(text);
+        let mut read = String::new();
+        let options = Options::all() - Options::ENABLE_SMART_PUNCTUATION;
+        for event in Parser::new_ext(escaped.as_str(), options) {
+            match event {
+                Event::Text(text) | Event::Code(text) => read.push_str(&text),
+                Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
+                other => panic!("{text:?} became {other:?}"),
+            }
+        }
+        assert_eq!(read, regatta_types::clean::line(text), "{escaped}");
+    }
+}
