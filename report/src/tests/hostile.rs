@@ -126,7 +126,7 @@ fn structure(markdown: &str) -> Structure {
     let (mut columns, mut cells, mut heading) = (0, 0, None::<String>);
     let mut in_fence = false;
     for event in Parser::new_ext(markdown, Options::all()) {
-        match event {
+        match event.clone() {
             Event::Html(html) | Event::InlineHtml(html) => panic!("markup: {html}"),
             Event::Start(Tag::Image { dest_url, .. }) => panic!("image: {dest_url}"),
             Event::Start(Tag::Link { dest_url, .. }) => {
@@ -158,7 +158,11 @@ fn structure(markdown: &str) -> Structure {
                 assert!(in_fence || !links, "a bare address: {text}");
             }
             Event::Code(_) | Event::SoftBreak | Event::Start(_) | Event::End(_) => {}
-            other => panic!("unexpected: {other:?}"),
+            Event::InlineMath(_)
+            | Event::DisplayMath(_)
+            | Event::FootnoteReference(_)
+            | Event::HardBreak
+            | Event::TaskListMarker(_) => panic!("markup: {event:?}"),
         }
     }
     out
@@ -203,10 +207,12 @@ fn the_text_of_a_cell_reads_as_it_was() {
         let mut read = String::new();
         let options = Options::all() - Options::ENABLE_SMART_PUNCTUATION;
         for event in Parser::new_ext(escaped.as_str(), options) {
-            match event {
-                Event::Text(text) | Event::Code(text) => read.push_str(&text),
-                Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
-                other => panic!("{text:?} became {other:?}"),
+            let is_plain =
+                matches!(event, Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph));
+            if let Event::Text(text) | Event::Code(text) = event {
+                read.push_str(&text);
+            } else {
+                assert!(is_plain, "{text:?} became {event:?}");
             }
         }
         assert_eq!(read, regatta_types::clean::line(text), "{escaped}");
