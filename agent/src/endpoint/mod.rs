@@ -1,1 +1,120 @@
-//! placeholder
+//! The engine's OpenAI-compatible endpoint: finding it, and measuring single requests to it.
+//!
+//! [`Endpoint`] is found once ([`Endpoint::discover`], with reqwest, not measured). A [`Lane`] is
+//! one stream's connection; measured requests go over it with stamps taken at the socket (ADR
+//! 0003). Nothing here decides how many requests are made or when.
+
+mod address;
+mod discover;
+mod engine;
+mod event;
+mod exchange;
+pub mod key;
+mod lane;
+mod recorder;
+mod request;
+mod socket;
+pub mod sse;
+mod stop;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use regatta_types::facts::EngineFacts;
+use secrecy::SecretString;
+
+pub use address::AddressError;
+pub use discover::DiscoverError;
+pub use exchange::{Sending, failed};
+pub use lane::Lane;
+pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
+pub use request::{Ask, PrepareError, Prepared};
+pub use stop::{Stop, Stopper};
+pub use tls::TlsError;
+
+/// Sent with every request.
+const USER_AGENT: &str = concat!("regatta/", env!("CARGO_PKG_VERSION"));
+
+/// How to find an endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointOptions {
+    /// `host:port`, a base URL or a full path; absent: the usual ports of this machine.
+    pub url: Option<String>,
+    /// The model to ask for; absent: the only one there is.
+    pub model: Option<String>,
+    /// Sent as a bearer token; see [`key`].
+    pub api_key: Option<SecretString>,
+    /// Certificates to trust beside the system's, in PEM form.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// An endpoint and the model that is asked for. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    target: Arc<lane::Target>,
+    engine: Arc<engine::Engine>,
+    facts: EngineFacts,
+    other_models: Arc<[String]>,
+    notices: Vec<String>,
+}
+
+impl Endpoint {
+    /// Finds the endpoint, its model and its engine. Takes at most about 15 s.
+    ///
+    /// # Errors
+    /// When there is none, it does not answer, or the model is not to be decided; the text says
+    /// what to do.
+    pub async fn discover(options: &EndpointOptions) -> Result<Self, DiscoverError> {
+        discover::discover(options).await
+    }
+
+    fn new(
+        target: Arc<lane::Target>,
+        engine: Arc<engine::Engine>,
+        model: Option<&str>,
+    ) -> Result<Self, DiscoverError> {
+        let model = engine.choose(model)?;
+        let facts = engine.facts(&model);
+        let other_models = engine.models().filter(|id| *id != model).map(str::to_owned).collect();
+        Ok(Self { target, engine, facts, other_models, notices: Vec::new() })
+    }
+
+    /// The same endpoint with another model.
+    ///
+    /// # Errors
+    /// When the endpoint does not list it.
+    pub fn with_model(&self, model: &str) -> Result<Self, DiscoverError> {
+        let mut other = Self::new(Arc::clone(&self.target), Arc::clone(&self.engine), Some(model))?;
+        other.notices.clone_from(&self.notices);
+        Ok(other)
+    }
+
+    /// What is behind it, its model included.
+    #[must_use]
+    pub fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+
+    /// What the user should know of how it was found; sentences.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// A stream's connection, not opened yet.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        Lane::new(Arc::clone(&self.target))
+    }
+
+    fn target(&self) -> &lane::Target {
+        &self.target
+    }
+
+    fn other_models(&self) -> Arc<[String]> {
+        Arc::clone(&self.other_models)
+    }
+}

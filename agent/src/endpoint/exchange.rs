@@ -1,0 +1,327 @@
+//! One measured request over a live connection, from its send instant to its end.
+//!
+//! The connection is driven by the task that reads the body, in turn with it: body, connection,
+//! body. hyper decodes at most one piece of a body ahead of its reader and reads the socket only
+//! when it has nothing left to decode, so whenever a piece comes out, the socket's last read is the
+//! one that completed it. A connection in a task of its own could read again in between, and the
+//! piece would be given the later stamp.
+
+use std::error::Error as _;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use hyper::body::{Body, Incoming};
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::suite::Timeouts;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Connection, Outcome, RequestTrace};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::event::{body_text, error_text};
+use super::lane::{Lane, Live};
+use super::recorder::{Ending, Recorder, Wanted};
+use super::request::Prepared;
+use super::stop::Stop;
+
+/// Longest error body that is read.
+const ERROR_BODY: usize = 64 << 10;
+/// How long the end of a body may lag behind `[DONE]` before the connection is given up.
+const TAIL: Duration = Duration::from_millis(100);
+
+/// What to send and where to note it.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    /// The request.
+    pub prepared: &'a Prepared,
+    /// Its `X-Request-Id`.
+    pub id: String,
+    /// Its trace, not sent yet.
+    pub trace: RequestTrace,
+    /// Ends it early.
+    pub stop: &'a mut Stop,
+    /// Counts chunks with text as they come.
+    pub chunks: &'a AtomicU64,
+}
+
+impl Lane {
+    /// Sends one request over the connection that [`Lane::ensure_connected`] has made sure of, and
+    /// reads its response to the end. Whatever happens is in the trace.
+    pub async fn send(&mut self, sending: Sending<'_>) -> RequestTrace {
+        let Sending { prepared, id, mut trace, stop, chunks } = sending;
+        let Some(mut live) = self.live.take() else {
+            let failure = Failure::new(FailureKind::Harness, "the stream has no connection");
+            return failed(trace, failure);
+        };
+        trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
+        trace.connect = live.opening.take();
+        let mut exchange =
+            Exchange { live: &mut live, stop, deadlines: Deadlines::new(prepared.timeouts) };
+        let (trace, rested) = exchange.run(prepared, &id, trace, chunks).await;
+        let was_reused = live.used;
+        if rested {
+            live.rest();
+            self.live = Some(live);
+        } else if was_reused && trace.http_status.is_none() && live.stamps.is_cut() {
+            // It was closed under us: the next requests had better not rely on it.
+            self.target().keep_alive.set_closes();
+        }
+        trace
+    }
+}
+
+/// Gives an unfinished trace its failure.
+pub fn failed(mut trace: RequestTrace, failure: Failure) -> RequestTrace {
+    trace.outcome = Outcome::Failed(match trace.http_status {
+        Some(status) => failure.with_status(status),
+        None => failure,
+    });
+    trace
+}
+
+struct Exchange<'a> {
+    live: &'a mut Live,
+    stop: &'a mut Stop,
+    deadlines: Deadlines,
+}
+
+/// What came first.
+enum First<T> {
+    Got(T),
+    Stopped,
+    TimedOut(Failure),
+}
+
+impl Exchange<'_> {
+    /// Waits for `source`, driving the connection between two looks at it.
+    async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
+        poll_fn(|cx| {
+            if let Poll::Ready(got) = source(cx) {
+                return Poll::Ready(First::Got(got));
+            }
+            self.live.poll_connection(cx);
+            self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);
+            if let Poll::Ready(got) = source(cx) {
+                return Poll::Ready(First::Got(got));
+            }
+            if self.stop.poll(cx).is_ready() {
+                return Poll::Ready(First::Stopped);
+            }
+            self.deadlines.poll(cx).map(First::TimedOut)
+        })
+        .await
+    }
+
+    /// The whole exchange; with whether the connection may be used again.
+    async fn run(
+        &mut self,
+        prepared: &Prepared,
+        id: &str,
+        mut trace: RequestTrace,
+        chunks: &AtomicU64,
+    ) -> (RequestTrace, bool) {
+        self.live.stamps.arm();
+        let mut response = pin!(self.live.sender.send_request(prepared.request(id)));
+        let head = self.first(|cx| response.as_mut().poll(cx)).await;
+        trace.sent = self.live.stamps.sent();
+        let head = match head {
+            First::Got(Ok(head)) => head,
+            First::Got(Err(error)) => return (failed(trace, self.no_head(&error)), false),
+            First::Stopped => {
+                trace.outcome = Outcome::Cancelled;
+                return (trace, false);
+            }
+            First::TimedOut(failure) => return (failed(trace, failure), false),
+        };
+        trace.header = Some(self.live.stamps.last_read());
+        trace.http_status = Some(head.status().as_u16());
+        let (parts, mut body) = head.into_parts();
+        if parts.status != StatusCode::OK {
+            let said = body_text(&self.error_body(&mut body, &mut trace).await);
+            let message = if said.trim().is_empty() { parts.status.to_string() } else { said };
+            return (failed(trace, Failure::new(FailureKind::HttpStatus, &message)), false);
+        }
+        if let Some(strange) = strange_content(&parts.headers) {
+            let said = self.error_body(&mut body, &mut trace).await;
+            return (failed(trace, no_stream(&strange, &said)), false);
+        }
+        let mut recorder = Recorder::new(trace, prepared.expected.clone());
+        let (ending, rested) = self.body(&mut body, &mut recorder, chunks).await;
+        (recorder.conclude(ending, MonoNs::now()), rested)
+    }
+
+    async fn body(
+        &mut self,
+        body: &mut Incoming,
+        recorder: &mut Recorder,
+        chunks: &AtomicU64,
+    ) -> (Ending, bool) {
+        loop {
+            let frame = match self.first(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+                First::Got(Some(Ok(frame))) => frame,
+                First::Got(Some(Err(error))) => return (self.broken_body(&error), false),
+                First::Got(None) => return (Ending::Complete, true),
+                First::Stopped => return (Ending::Cancelled, false),
+                First::TimedOut(failure) => return (Ending::Failed(failure), false),
+            };
+            // Trailers say nothing of interest.
+            let Ok(data) = frame.into_data() else { continue };
+            let before = recorder.chunks();
+            let wanted = recorder.feed(&data, self.live.stamps.last_read());
+            let new = recorder.chunks() - before;
+            if new > 0 {
+                chunks.fetch_add(new as u64, Ordering::Relaxed);
+            }
+            self.deadlines.progress(recorder);
+            match wanted {
+                Wanted::More => {}
+                Wanted::End => return (Ending::Complete, self.tail(body).await),
+                Wanted::Nothing => return (Ending::Complete, false),
+            }
+        }
+    }
+
+    /// After `[DONE]`: whether the body ends soon, so that the connection can be used again.
+    async fn tail(&mut self, body: &mut Incoming) -> bool {
+        let end = async {
+            loop {
+                match self.first(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+                    First::Got(Some(Ok(_))) => {}
+                    First::Got(None) => return true,
+                    First::Got(Some(Err(_))) | First::Stopped | First::TimedOut(_) => return false,
+                }
+            }
+        };
+        timeout(TAIL, end).await.unwrap_or(false)
+    }
+
+    /// A body that is no stream, as far as it comes and is not too long.
+    async fn error_body(&mut self, body: &mut Incoming, trace: &mut RequestTrace) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while let First::Got(Some(Ok(frame))) =
+            self.first(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+        {
+            if let Ok(data) = frame.into_data() {
+                trace.first_byte.get_or_insert(self.live.stamps.last_read());
+                bytes.extend_from_slice(&data[..data.len().min(ERROR_BODY - bytes.len())]);
+            }
+            if bytes.len() == ERROR_BODY {
+                break;
+            }
+        }
+        trace.done = Some(MonoNs::now());
+        bytes
+    }
+
+    fn no_head(&self, error: &hyper::Error) -> Failure {
+        if error.is_parse_too_large() {
+            Failure::new(FailureKind::LimitExceeded, "the response's head is too long")
+        } else if error.is_parse() {
+            Failure::new(FailureKind::BadStream, &format!("the response is not HTTP/1.1: {error}"))
+        } else if self.live.stamps.is_cut() {
+            let message = format!("{} before the response began", self.live.stamps.cut());
+            Failure::new(FailureKind::Reset, &message)
+        } else {
+            Failure::new(FailureKind::Reset, &error.to_string())
+        }
+    }
+
+    fn broken_body(&self, error: &hyper::Error) -> Ending {
+        if self.live.stamps.is_cut() {
+            return Ending::Cut(format!("{} in the middle of the stream", self.live.stamps.cut()));
+        }
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let message = format!("the response is not HTTP/1.1: {cause}");
+        Ending::Failed(Failure::new(FailureKind::BadStream, &message))
+    }
+}
+
+/// What a 200 says of its content, if that is not a stream of events.
+fn strange_content(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()));
+    if let Some(encoding) = text(CONTENT_ENCODING).filter(|e| e != "identity") {
+        return Some(format!("a body encoded as {encoding}"));
+    }
+    // An absent type is let pass: the events speak for themselves.
+    let kind = text(CONTENT_TYPE)?;
+    (!kind.to_ascii_lowercase().starts_with("text/event-stream")).then(|| kind.into_owned())
+}
+
+fn no_stream(content: &str, body: &[u8]) -> Failure {
+    let json = serde_json::from_slice::<serde_json::Value>(body).ok();
+    match json.as_ref().and_then(|value| value.get("error")).filter(|error| !error.is_null()) {
+        Some(error) => Failure::new(FailureKind::ErrorEvent, &error_text(error)),
+        None => {
+            let said = String::from_utf8_lossy(body);
+            let message = format!("the answer is {content}, not a stream of events: {said}");
+            Failure::new(FailureKind::BadStream, &message)
+        }
+    }
+}
+
+/// The limits on waiting. One timer serves them all and is set again only when it has run out, so
+/// that a chunk costs no timer.
+struct Deadlines {
+    timeouts: Timeouts,
+    begun: MonoNs,
+    sent: Option<MonoNs>,
+    first_token: bool,
+    last_event: Option<MonoNs>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Deadlines {
+    fn new(timeouts: Timeouts) -> Self {
+        // Out at once, to be set at the first look.
+        let timer = Box::pin(sleep_until(Instant::now()));
+        let begun = MonoNs::now();
+        Self { timeouts, begun, sent: None, first_token: false, last_event: None, timer }
+    }
+
+    /// The recorder has taken bytes: what that means for the limits.
+    fn progress(&mut self, recorder: &Recorder) {
+        if recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true) {
+            // The limit between chunks may be reached before the one on the first.
+            self.timer.as_mut().reset(Instant::now() + self.timeouts.chunk);
+        }
+        self.last_event = recorder.last_event();
+    }
+
+    /// The limit that is reached next: when, and as what.
+    fn next(&self) -> (MonoNs, FailureKind, String) {
+        let Timeouts { connect: _, first_token, chunk, request } = self.timeouts;
+        let sent = self.sent.unwrap_or(self.begun);
+        let whole = sent.after(request);
+        let step = if self.first_token {
+            self.last_event.unwrap_or(sent).after(chunk)
+        } else {
+            sent.after(first_token)
+        };
+        if whole < step {
+            (whole, FailureKind::RequestTimeout, format!("not finished within {request:?}"))
+        } else if self.first_token {
+            (step, FailureKind::ChunkTimeout, format!("no further event within {chunk:?}"))
+        } else {
+            (step, FailureKind::FirstTokenTimeout, format!("no token within {first_token:?}"))
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let (at, kind, message) = self.next();
+            let now = MonoNs::now();
+            if now >= at {
+                return Poll::Ready(Failure::new(kind, &message));
+            }
+            self.timer.as_mut().reset(Instant::now() + at.since(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

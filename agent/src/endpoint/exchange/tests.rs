@@ -1,0 +1,530 @@
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use regatta_types::suite::{Message, Role};
+use regatta_types::trace::{ChunkKind, FinishReason, Phase, TokenSource, Usage};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+use super::super::testing::{
+    FINISH, STREAM_HEAD, Server, Step, USAGE, answer, chunk, content, endpoint_at, event, plain,
+    within,
+};
+use super::super::{Ask, Endpoint};
+use super::*;
+
+fn quick() -> Timeouts {
+    Timeouts {
+        connect: Duration::from_secs(5),
+        first_token: Duration::from_millis(300),
+        chunk: Duration::from_millis(200),
+        request: Duration::from_secs(10),
+    }
+}
+
+fn prepared(endpoint: &Endpoint, timeouts: Timeouts) -> Prepared {
+    let messages = [Message { role: Role::User, content: "Say something.".to_owned() }];
+    let ask = Ask {
+        messages: &messages,
+        max_tokens: 16,
+        temperature: 0.5,
+        seed: Some(7),
+        timeouts,
+        keep_text: true,
+    };
+    Prepared::new(endpoint, &ask).unwrap()
+}
+
+async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {
+    let trace = RequestTrace::new(0, 0, Phase::Measured);
+    let (_stopper, mut stop) = Stop::new();
+    let chunks = AtomicU64::new(0);
+    within("the request", async {
+        match lane.ensure_connected(prepared.connect_limit()).await {
+            Err(failure) => failed(trace, failure),
+            Ok(()) => {
+                let id = "run/host/case/r1/a1/0".to_owned();
+                lane.send(Sending { prepared, id, trace, stop: &mut stop, chunks: &chunks }).await
+            }
+        }
+    })
+    .await
+}
+
+async fn once(steps: Vec<Step>, timeouts: Timeouts) -> RequestTrace {
+    let server = Server::always(steps).await;
+    let endpoint = server.endpoint();
+    request(&mut endpoint.lane(), &prepared(&endpoint, timeouts)).await
+}
+
+fn stream(parts: &[&str]) -> Step {
+    Step::Write((STREAM_HEAD.to_owned() + &parts.concat()).into_bytes())
+}
+
+#[tokio::test]
+async fn every_fault_has_its_kind() {
+    let json = "application/json";
+    let error = r#"{"error":{"message":"broken\u001b[31m engine","code":500}}"#;
+    let mut invalid = content("\u{e9}").into_bytes();
+    let at = invalid.iter().position(|&b| b == 0xc3).unwrap();
+    invalid[at] = 0xff;
+    let invalid = [STREAM_HEAD.as_bytes(), &invalid].concat();
+    let long = "x".repeat(300 << 10);
+    let words = content("w").repeat(200);
+    let gzip = STREAM_HEAD.replace("\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n");
+    let cases: Vec<(&str, Vec<Step>, FailureKind, &str)> = vec![
+        ("reset before the head", vec![Step::Reset], FailureKind::Reset, "before the response"),
+        ("close before the head", vec![Step::Close], FailureKind::Reset, "before the response"),
+        (
+            "reset in the stream",
+            vec![stream(&[&content("a")]), Step::Reset],
+            FailureKind::IncompleteStream,
+            "in the middle",
+        ),
+        (
+            "close in the stream",
+            vec![stream(&[&content("a")]), Step::Close],
+            FailureKind::IncompleteStream,
+            "closed the connection in the middle",
+        ),
+        (
+            "end without finish reason",
+            vec![stream(&[&content("a"), "0\r\n\r\n"])],
+            FailureKind::IncompleteStream,
+            "without a finish reason",
+        ),
+        (
+            "[DONE] without finish reason",
+            vec![stream(&[&content("a"), &event("[DONE]"), "0\r\n\r\n"])],
+            FailureKind::IncompleteStream,
+            "without a finish reason",
+        ),
+        (
+            "503 with an error object",
+            vec![Step::Write(plain("503 Service Unavailable", json, error))],
+            FailureKind::HttpStatus,
+            "broken [31m engine",
+        ),
+        (
+            "404 with a string",
+            vec![Step::Write(plain("404 Not Found", json, r#"{"detail":"Not Found"}"#))],
+            FailureKind::HttpStatus,
+            "Not Found",
+        ),
+        (
+            "429 without a body",
+            vec![Step::Write(plain("429 Too Many Requests", json, ""))],
+            FailureKind::HttpStatus,
+            "429 Too Many Requests",
+        ),
+        (
+            "a redirect",
+            vec![Step::Write(plain("307 Temporary Redirect\r\nLocation: /x", "text/plain", ""))],
+            FailureKind::HttpStatus,
+            "307",
+        ),
+        (
+            "error event, then [DONE]",
+            vec![stream(&[&content("a"), &event(error), &event("[DONE]"), "0\r\n\r\n"])],
+            FailureKind::ErrorEvent,
+            "broken",
+        ),
+        (
+            "error as a string",
+            vec![stream(&[&event(r#"{"error":"no"}"#)])],
+            FailureKind::ErrorEvent,
+            "no",
+        ),
+        (
+            "error object instead of a stream",
+            vec![Step::Write(plain("200 OK", json, error))],
+            FailureKind::ErrorEvent,
+            "broken",
+        ),
+        (
+            "an answer that is not streamed",
+            vec![Step::Write(plain("200 OK", json, r#"{"choices":[]}"#))],
+            FailureKind::BadStream,
+            "not a stream of events",
+        ),
+        (
+            "a compressed stream",
+            vec![Step::Write(gzip.into_bytes()), Step::Close],
+            FailureKind::BadStream,
+            "gzip",
+        ),
+        ("silence before the head", vec![Step::Hang], FailureKind::FirstTokenTimeout, "300ms"),
+        (
+            "pings instead of a token",
+            vec![stream(&[&chunk(": ping\n\n")]), Step::Hang],
+            FailureKind::FirstTokenTimeout,
+            "300ms",
+        ),
+        (
+            "silence in the stream",
+            vec![stream(&[&content("a")]), Step::Hang],
+            FailureKind::ChunkTimeout,
+            "200ms",
+        ),
+        (
+            "malformed JSON",
+            vec![stream(&[&event(r#"{"choices":[{"#)])],
+            FailureKind::BadStream,
+            "not the JSON",
+        ),
+        ("invalid UTF-8", vec![Step::Write(invalid)], FailureKind::BadStream, "not the JSON"),
+        (
+            "broken chunk framing",
+            vec![stream(&[&content("a"), "zz\r\n"])],
+            FailureKind::BadStream,
+            "chunk size",
+        ),
+        (
+            "no HTTP at all",
+            vec![Step::Write(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())],
+            FailureKind::BadStream,
+            "not HTTP",
+        ),
+        (
+            "a giant event",
+            vec![stream(&[&event(&long)])],
+            FailureKind::LimitExceeded,
+            "longer than",
+        ),
+        (
+            "a giant head",
+            vec![Step::Write(format!("HTTP/1.1 200 OK\r\nA: {long}\r\n\r\n").into_bytes())],
+            FailureKind::LimitExceeded,
+            "head is too long",
+        ),
+        (
+            "a line without end",
+            vec![stream(&[]), Step::Flood(chunk(&"x".repeat(8192)).into_bytes())],
+            FailureKind::LimitExceeded,
+            "longer than",
+        ),
+        (
+            "events without end",
+            vec![stream(&[]), Step::Flood(words.into_bytes())],
+            FailureKind::LimitExceeded,
+            "over 1032 events",
+        ),
+        (
+            "comments without end",
+            vec![stream(&[]), Step::Flood(chunk(&": ping\n\n".repeat(1000)).into_bytes())],
+            FailureKind::LimitExceeded,
+            "the body is over",
+        ),
+        (
+            "no text",
+            vec![stream(&[&event(FINISH), &event("[DONE]"), "0\r\n\r\n"])],
+            FailureKind::EmptyAnswer,
+            "no text",
+        ),
+        (
+            "another model of the list",
+            vec![stream(&[&event(r#"{"model":"other","choices":[]}"#)])],
+            FailureKind::WrongModel,
+            "other",
+        ),
+    ];
+    for (name, steps, kind, part) in cases {
+        let trace = once(steps, quick()).await;
+        let Outcome::Failed(failure) = &trace.outcome else {
+            panic!("{name}: {:?}", trace.outcome);
+        };
+        assert_eq!(failure.kind, kind, "{name}: {failure}");
+        assert!(failure.message.contains(part), "{name}: {failure}");
+        assert_eq!(failure.http_status, trace.http_status, "{name}");
+        assert!(trace.sent.is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_arrived_before_a_fault_is_kept() {
+    let trace = once(vec![stream(&[&content("a"), &content("b")]), Step::Hang], quick()).await;
+    assert_eq!(trace.chunks.len(), 2);
+    assert_eq!(trace.answer.text.as_deref(), Some("ab"));
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_unreachable() {
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let endpoint = endpoint_at(address);
+    let trace = request(&mut endpoint.lane(), &prepared(&endpoint, quick())).await;
+    let Outcome::Failed(failure) = &trace.outcome else { panic!("{:?}", trace.outcome) };
+    assert_eq!(failure.kind, FailureKind::Unreachable);
+    assert_eq!((trace.sent, trace.connection, trace.http_status), (None, None, None));
+}
+
+/// A full backlog drops the next handshake, so that connecting hangs.
+#[tokio::test]
+async fn a_connection_that_is_never_accepted_times_out() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let endpoint = endpoint_at(listener.local_addr().unwrap());
+    let prepared = prepared(&endpoint, Timeouts { connect: Duration::from_millis(200), ..quick() });
+    let mut lanes = Vec::new();
+    for _ in 0..64 {
+        let mut lane = endpoint.lane();
+        match lane.ensure_connected(prepared.connect_limit()).await {
+            Ok(()) => lanes.push(lane),
+            Err(failure) => return assert_eq!(failure.kind, FailureKind::ConnectTimeout),
+        }
+    }
+    panic!("64 connections went into a backlog of 0");
+}
+
+#[tokio::test]
+async fn a_whole_answer_fills_the_whole_trace() {
+    let parts = [
+        event(r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#),
+        event(r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#),
+        content("a\u{e9}"),
+        event(FINISH),
+        event(USAGE),
+        event("[DONE]"),
+    ];
+    let server = Server::always(vec![Step::Write(
+        (STREAM_HEAD.to_owned() + &parts.concat() + "0\r\n\r\n").into(),
+    )])
+    .await;
+    let endpoint = server.endpoint();
+    let trace = request(&mut endpoint.lane(), &prepared(&endpoint, quick())).await;
+    assert_eq!(trace.outcome, Outcome::Ok);
+    assert_eq!(trace.http_status, Some(200));
+    assert_eq!(trace.events, 6);
+    assert_eq!(trace.finish_reason, Some(FinishReason::Stop));
+    let usage = Usage { prompt: 3, completion: 2, cached: None, reasoning: None };
+    assert_eq!(trace.usage, Some(usage));
+    assert_eq!(trace.token_source(), Some(TokenSource::Usage));
+    let kinds: Vec<_> = trace.chunks.iter().map(|c| (c.kind, c.chars)).collect();
+    assert_eq!(kinds, [(ChunkKind::Reasoning, 2), (ChunkKind::Answer, 2)]);
+    assert_eq!(trace.answer.text.as_deref(), Some("hma\u{e9}"));
+    assert_eq!(trace.connection, Some(Connection::New));
+    let sent = trace.sent.unwrap();
+    let order = [sent.before, sent.after, trace.header.unwrap(), trace.first_byte.unwrap()];
+    assert!(order.is_sorted(), "{order:?}");
+    assert!(trace.first_byte <= trace.t_first() && trace.t_last() <= trace.done);
+
+    let seen = &server.seen()[0];
+    assert!(seen.head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{}", seen.head);
+    assert!(seen.head.contains("x-request-id: run/host/case/r1/a1/0\r\n"), "{}", seen.head);
+    assert!(seen.head.contains("accept: text/event-stream\r\n"), "{}", seen.head);
+    assert!(!seen.head.contains("accept-encoding"), "{}", seen.head);
+    assert_eq!(
+        seen.body,
+        r#"{"model":"tiny","messages":[{"role":"user","content":"Say something."}],"max_tokens":16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
+    );
+}
+
+#[tokio::test]
+async fn an_answer_with_all_its_parts_needs_no_done_and_no_clean_end() {
+    for end in [vec![Step::Write(b"0\r\n\r\n".to_vec())], vec![Step::Close], vec![Step::Reset]] {
+        let parts = stream(&[&content("a"), &event(FINISH), &event(USAGE)]);
+        let trace = once([vec![parts], end.clone()].concat(), quick()).await;
+        assert_eq!(trace.outcome, Outcome::Ok, "{end:?}");
+        assert_eq!(trace.done.is_some(), matches!(end[..], [Step::Write(_)]), "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_reused_while_the_server_keeps_it() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let endpoint = server.endpoint();
+    let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, quick()));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let trace = request(&mut lane, &prepared).await;
+        assert_eq!(trace.outcome, Outcome::Ok);
+        seen.push((trace.connection, trace.connect.is_some()));
+    }
+    let reused = (Some(Connection::Reused), false);
+    assert_eq!(seen, [(Some(Connection::New), true), reused, reused]);
+    assert!(server.seen().iter().all(|request| request.connection == 0));
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_each_stream_is_connected_to_again_before_the_send() {
+    let server = Server::always(vec![Step::Write(answer(3)), Step::Close]).await;
+    let endpoint = server.endpoint();
+    let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, quick()));
+    for n in 0..20 {
+        let trace = request(&mut lane, &prepared).await;
+        assert_eq!(trace.outcome, Outcome::Ok, "request {n}");
+        assert_eq!(trace.connection, Some(Connection::New), "request {n}");
+        assert!(trace.connect.is_some(), "request {n}");
+    }
+    assert_eq!(server.seen().len(), 20, "each request is sent once");
+}
+
+#[tokio::test]
+async fn a_request_is_never_sent_twice() {
+    let server =
+        Server::start(|n| if n == 1 { vec![Step::Reset] } else { vec![Step::Write(answer(3))] })
+            .await;
+    let endpoint = server.endpoint();
+    let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, quick()));
+    let mut outcomes = Vec::new();
+    for _ in 0..3 {
+        outcomes.push(request(&mut lane, &prepared).await.outcome.status());
+    }
+    assert_eq!(outcomes, ["ok", "failed", "ok"]);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_stopped_request_keeps_what_has_arrived() {
+    let server = Server::always(vec![stream(&[&content("a")]), Step::Hang]).await;
+    let endpoint = server.endpoint();
+    let prepared = prepared(&endpoint, Timeouts { chunk: Duration::from_secs(60), ..quick() });
+    let mut lane = endpoint.lane();
+    lane.ensure_connected(prepared.connect_limit()).await.unwrap();
+    let (stopper, mut stop) = Stop::new();
+    let chunks = AtomicU64::new(0);
+    let trace = RequestTrace::new(0, 0, Phase::Measured);
+    let sending = Sending {
+        prepared: &prepared,
+        id: "x".to_owned(),
+        trace,
+        stop: &mut stop,
+        chunks: &chunks,
+    };
+    let stopping = async {
+        while chunks.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(stopper);
+    };
+    let (trace, ()) =
+        within("stopping", async { tokio::join!(lane.send(sending), stopping) }).await;
+    assert_eq!(trace.outcome, Outcome::Cancelled);
+    assert_eq!(trace.chunks.len(), 1);
+    assert_eq!(trace.done, None);
+}
+
+#[tokio::test]
+async fn chunks_written_apart_have_stamps_apart() {
+    let go = Arc::new(Notify::new());
+    let server = Server::always(vec![
+        stream(&[&content("a")]),
+        Step::Wait(Arc::clone(&go)),
+        Step::Write((content("b") + &content("c") + &event(FINISH) + "0\r\n\r\n").into()),
+    ])
+    .await;
+    let endpoint = server.endpoint();
+    let prepared = prepared(&endpoint, Timeouts { chunk: Duration::from_secs(10), ..quick() });
+    let released = Mutex::new(None);
+    let mut lane = endpoint.lane();
+    lane.ensure_connected(prepared.connect_limit()).await.unwrap();
+    let (_stopper, mut stop) = Stop::new();
+    let chunks = AtomicU64::new(0);
+    let trace = RequestTrace::new(0, 0, Phase::Measured);
+    let sending = Sending {
+        prepared: &prepared,
+        id: "x".to_owned(),
+        trace,
+        stop: &mut stop,
+        chunks: &chunks,
+    };
+    let releasing = async {
+        while chunks.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        *released.lock().unwrap() = Some(MonoNs::now());
+        go.notify_one();
+    };
+    let (trace, ()) =
+        within("the request", async { tokio::join!(lane.send(sending), releasing) }).await;
+    let released = released.lock().unwrap().unwrap();
+    let at: Vec<MonoNs> = trace.chunks.iter().map(|chunk| chunk.at).collect();
+    assert!(at[0] <= released && released <= at[1] && at[1] <= at[2], "{at:?} {released:?}");
+}
+
+/// Hands out one piece a read, as often as it is asked, and notes when.
+#[derive(Debug)]
+struct Pieces {
+    pieces: std::vec::IntoIter<Vec<u8>>,
+    reads: Arc<Mutex<Vec<MonoNs>>>,
+    written: bool,
+}
+
+impl AsyncRead for Pieces {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // A response before its request would be a protocol error.
+        if self.written
+            && let Some(piece) = self.pieces.next()
+        {
+            buf.put_slice(&piece);
+            self.reads.lock().unwrap().push(MonoNs::now());
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Pieces {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.written = true;
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The socket always has more to read, so that a connection that ran ahead of the body's reader
+/// would give every chunk a later read's stamp.
+#[tokio::test]
+async fn each_chunk_has_the_stamp_of_the_read_that_completed_it() {
+    let cut = content("cut in two");
+    let (head, tail) = cut.split_at(cut.len() / 2);
+    let pieces: Vec<String> = vec![
+        STREAM_HEAD.to_owned() + &content("with the head"),
+        content("alone"),
+        content("two") + &content("in one read"),
+        head.to_owned(),
+        tail.to_owned() + &content("behind it"),
+        content("alone again"),
+        event(FINISH) + &event("[DONE]") + "0\r\n\r\n",
+    ];
+    let reads_of_chunks = [0, 1, 2, 2, 4, 4, 5];
+    let reads = Arc::new(Mutex::new(Vec::new()));
+    let io = Pieces {
+        pieces: pieces.into_iter().map(String::into_bytes).collect::<Vec<_>>().into_iter(),
+        reads: Arc::clone(&reads),
+        written: false,
+    };
+    let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
+    let prepared = prepared(&endpoint, quick());
+    let mut lane = Lane::over(Arc::clone(&endpoint.target), io).await;
+    let trace = request(&mut lane, &prepared).await;
+    assert_eq!(trace.outcome, Outcome::Ok);
+    let reads = reads.lock().unwrap();
+    assert_eq!(trace.chunks.len(), reads_of_chunks.len());
+    for (chunk, read) in trace.chunks.iter().zip(reads_of_chunks) {
+        assert!(
+            reads[read] <= chunk.at && chunk.at <= reads[read + 1],
+            "{read}: {:?}",
+            trace.chunks
+        );
+    }
+    let same = |a: usize, b: usize| trace.chunks[a].at == trace.chunks[b].at;
+    assert!(same(2, 3) && same(4, 5) && !same(1, 2) && !same(3, 4));
+}

@@ -1,0 +1,335 @@
+//! Fills a [`RequestTrace`] from the bytes of one response body and their stamps.
+//!
+//! [`Recorder`] is synchronous and pure: it reads no clock and no socket, so that recorded streams
+//! can be played to it. It decides what made a request succeed or fail as far as the body tells;
+//! timeouts and connections are [`super::lane`]'s.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Answer, Chunk, ChunkKind, FinishReason, Outcome, RequestTrace};
+use sha2::{Digest, Sha256};
+
+use super::event::{Choice, Event, Text, error_text};
+use super::sse::Decoder;
+
+/// Bounds on one response; beyond them it is cut as `limit_exceeded`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one event.
+    pub line: usize,
+    /// Bytes of the body.
+    pub body: u64,
+    /// Events with text.
+    pub chunks: usize,
+}
+
+impl Limits {
+    /// The limits for a prompt of so many bytes and an answer of at most so many tokens.
+    #[must_use]
+    pub fn new(prompt_bytes: usize, max_tokens: u32) -> Self {
+        let tokens = usize::try_from(max_tokens).unwrap_or(usize::MAX);
+        Self {
+            // 16 bytes for each token of the prompt, which some engines repeat as token ids. Its
+            // tokens are not known; text has at least two bytes for each.
+            line: (256 << 10).max(prompt_bytes.saturating_mul(8)),
+            body: (8 << 20).max(2048 * u64::from(max_tokens)),
+            chunks: tokens.saturating_mul(2).saturating_add(1000),
+        }
+    }
+}
+
+/// What an answer may look like.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Bounds on it.
+    pub limits: Limits,
+    /// Models that the endpoint lists beside the one asked for: an answer by one of them is wrong.
+    pub other_models: Arc<[String]>,
+    /// Room to make for chunks: the tokens that are asked for.
+    pub max_tokens: u32,
+    /// Keep the text, not only its hash.
+    pub keep_text: bool,
+}
+
+/// How a body ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// As the protocol wants.
+    Complete,
+    /// The connection closed or was reset in the middle; with what was seen.
+    Cut(String),
+    /// Given up, and why.
+    Failed(Failure),
+    /// Stopped by us.
+    Cancelled,
+}
+
+/// Whether more of the body is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Yes.
+    More,
+    /// `[DONE]` was seen: only the end of the body is to come.
+    End,
+    /// No: the request has failed.
+    Nothing,
+}
+
+/// Room for chunks made before the answer begins is bounded by this many.
+const RESERVED_CHUNKS: u32 = 1024;
+
+/// Records one response.
+#[derive(Debug)]
+pub struct Recorder {
+    sse: Decoder,
+    state: State,
+}
+
+#[derive(Debug)]
+struct State {
+    trace: RequestTrace,
+    expected: Expected,
+    bytes: u64,
+    last_event: Option<MonoNs>,
+    reasoning: String,
+    answer: String,
+    /// Tokens of events without text, which belong to the next chunk.
+    carried_tokens: u32,
+    /// The last count of a usage that comes with every event.
+    counted_tokens: u64,
+    model_checked: bool,
+    failure: Option<Failure>,
+}
+
+impl Recorder {
+    /// Goes on with `trace`, whose head has been received.
+    #[must_use]
+    pub fn new(mut trace: RequestTrace, expected: Expected) -> Self {
+        let chunks = usize::try_from(expected.max_tokens.min(RESERVED_CHUNKS)).unwrap_or(0);
+        trace.chunks.reserve(chunks);
+        let state = State {
+            answer: String::with_capacity(chunks * 5),
+            reasoning: String::new(),
+            trace,
+            bytes: 0,
+            last_event: None,
+            carried_tokens: 0,
+            counted_tokens: 0,
+            model_checked: expected.other_models.is_empty(),
+            failure: None,
+            expected,
+        };
+        Self { sse: Decoder::new(state.expected.limits.line), state }
+    }
+
+    /// Takes bytes of the body that one read returned at `at`.
+    pub fn feed(&mut self, bytes: &[u8], at: MonoNs) -> Wanted {
+        let Self { sse, state } = self;
+        state.trace.first_byte.get_or_insert(at);
+        state.bytes += bytes.len() as u64;
+        if state.bytes > state.expected.limits.body {
+            let limit = state.expected.limits.body;
+            state.fail(FailureKind::LimitExceeded, &format!("the body is over {limit} bytes"));
+        } else if let Err(error) = sse.push(bytes, |data| state.event(data, at)) {
+            state.fail(FailureKind::LimitExceeded, &error.to_string());
+        }
+        if state.failure.is_some() {
+            Wanted::Nothing
+        } else if state.trace.done.is_some() {
+            Wanted::End
+        } else {
+            Wanted::More
+        }
+    }
+
+    /// Chunks with text so far.
+    #[must_use]
+    pub fn chunks(&self) -> usize {
+        self.state.trace.chunks.len()
+    }
+
+    /// When the last event of any kind came.
+    #[must_use]
+    pub fn last_event(&self) -> Option<MonoNs> {
+        self.state.last_event
+    }
+
+    /// The body has ended at `at`; what became of the request.
+    #[must_use]
+    pub fn conclude(self, ending: Ending, at: MonoNs) -> RequestTrace {
+        let Self { mut sse, mut state } = self;
+        if ending == Ending::Complete && state.trace.done.is_none() && state.failure.is_none() {
+            // A last event may lack its blank line. One that was cut is none.
+            let _ = sse.finish(|data| {
+                if serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok() || data == DONE {
+                    state.event(data, at)
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+            state.trace.done.get_or_insert(at);
+        }
+        state.conclude(ending)
+    }
+}
+
+const DONE: &[u8] = b"[DONE]";
+
+impl State {
+    fn fail(&mut self, kind: FailureKind, message: &str) {
+        self.failure.get_or_insert_with(|| Failure::new(kind, message));
+    }
+
+    fn event(&mut self, data: &[u8], at: MonoNs) -> ControlFlow<()> {
+        if data.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.trace.events += 1;
+        self.last_event = Some(at);
+        if data == DONE {
+            self.trace.done = Some(at);
+            return ControlFlow::Break(());
+        }
+        match serde_json::from_slice::<Event<'_>>(data) {
+            Ok(event) => self.take(&event, at),
+            Err(error) => {
+                let start = String::from_utf8_lossy(&data[..data.len().min(120)]);
+                let message = format!("an event is not the JSON it should be ({error}): {start}");
+                self.fail(FailureKind::BadStream, &message);
+            }
+        }
+        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn take(&mut self, event: &Event<'_>, at: MonoNs) {
+        let old_form = event.object.as_ref().is_some_and(|object| object.0 == "error");
+        if let Some(error) = event.error.as_ref().or(event.message.as_ref().filter(|_| old_form)) {
+            return self.fail(FailureKind::ErrorEvent, &error_text(error));
+        }
+        if let Some(Text(model)) = &event.model
+            && !std::mem::replace(&mut self.model_checked, true)
+            && self.expected.other_models.iter().any(|other| other == model)
+        {
+            let message = format!("the answer comes from `{model}`");
+            return self.fail(FailureKind::WrongModel, &message);
+        }
+        let usage = event.usage.as_ref().and_then(|usage| usage.counts());
+        for choice in event.choices.iter() {
+            self.choice(choice, usage.map(|u| u.completion), at);
+        }
+        if let Some(usage) = usage {
+            self.counted_tokens = usage.completion;
+            self.trace.usage = Some(usage);
+        }
+        if let Some(timings) = event.timings.as_ref().and_then(|t| t.timings()) {
+            self.trace.server_timings = Some(timings);
+        }
+        if self.trace.chunks.len() > self.expected.limits.chunks {
+            let limit = self.expected.limits.chunks;
+            self.fail(FailureKind::LimitExceeded, &format!("over {limit} events with text"));
+        }
+    }
+
+    fn choice(&mut self, choice: &Choice<'_>, counted: Option<u64>, at: MonoNs) {
+        let reasoning = choice.delta.as_ref().map_or("", |delta| delta.reasoning());
+        let content = choice.delta.as_ref().and_then(|delta| delta.content.as_ref());
+        let answer = content.or(choice.text.as_ref()).map_or("", |t| &t.0);
+        let ids = choice.token_ids.as_ref().map(|ids| u32::try_from(ids.len()).unwrap_or(u32::MAX));
+        let new = match (ids, counted) {
+            (Some(ids), _) => Some(ids),
+            (None, Some(counted)) => {
+                u32::try_from(counted.saturating_sub(self.counted_tokens)).ok()
+            }
+            (None, None) => None,
+        };
+        let with_carried = new.map(|new| new.saturating_add(self.carried_tokens));
+        let has_text = !reasoning.is_empty() || !answer.is_empty();
+        self.carried_tokens =
+            if has_text { 0 } else { with_carried.unwrap_or(self.carried_tokens) };
+        let mut tokens = with_carried;
+        for (kind, text) in [(ChunkKind::Reasoning, reasoning), (ChunkKind::Answer, answer)] {
+            if text.is_empty() {
+                continue;
+            }
+            let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+            self.trace.chunks.push(Chunk { at, kind, chars, tokens });
+            // Of two kinds of text in one event the first has all its tokens.
+            tokens = tokens.map(|_| 0);
+            match kind {
+                ChunkKind::Reasoning => self.reasoning.push_str(text),
+                ChunkKind::Answer => self.answer.push_str(text),
+            }
+        }
+        if let Some(Text(word)) = &choice.finish_reason
+            && !word.is_empty()
+        {
+            self.trace.finish_reason = Some(FinishReason::parse(word));
+        }
+    }
+
+    fn conclude(mut self, ending: Ending) -> RequestTrace {
+        if self.carried_tokens > 0
+            && let Some(last) = self.trace.chunks.last_mut()
+            && let Some(tokens) = &mut last.tokens
+        {
+            // An end-of-text token has no text of its own.
+            *tokens = tokens.saturating_add(self.carried_tokens);
+        }
+        self.trace.answer = self.answer();
+        self.trace.chunks.shrink_to_fit();
+        let outcome = match (self.failure.take(), ending) {
+            (Some(failure), _) => Outcome::Failed(failure),
+            (None, Ending::Cancelled) => Outcome::Cancelled,
+            (None, Ending::Failed(failure)) => Outcome::Failed(failure),
+            (None, Ending::Complete) => self.verdict("the stream ended"),
+            // All that was asked for had come.
+            (None, Ending::Cut(_)) if self.trace.usage.is_some() || self.trace.done.is_some() => {
+                self.verdict("the connection closed")
+            }
+            (None, Ending::Cut(what)) => {
+                Outcome::Failed(Failure::new(FailureKind::IncompleteStream, &what))
+            }
+        };
+        self.trace.outcome = match (outcome, self.trace.http_status) {
+            (Outcome::Failed(failure), Some(status)) => {
+                Outcome::Failed(failure.with_status(status))
+            }
+            (outcome, _) => outcome,
+        };
+        self.trace
+    }
+
+    /// Whether what came is a whole answer.
+    fn verdict(&self, end: &str) -> Outcome {
+        if self.trace.finish_reason.is_none() {
+            let message = format!("{end} without a finish reason");
+            Outcome::Failed(Failure::new(FailureKind::IncompleteStream, &message))
+        } else if self.trace.chunks.is_empty() {
+            Outcome::Failed(Failure::new(FailureKind::EmptyAnswer, "the answer has no text"))
+        } else {
+            Outcome::Ok
+        }
+    }
+
+    fn answer(&mut self) -> Answer {
+        if self.trace.chunks.is_empty() {
+            return Answer::default();
+        }
+        let mut hash = Sha256::new();
+        hash.update(&self.reasoning);
+        hash.update(&self.answer);
+        let chars = self.trace.chunks.iter().map(|c| u64::from(c.chars)).sum();
+        let text = self.expected.keep_text.then(|| {
+            let mut text = std::mem::take(&mut self.reasoning);
+            text.push_str(&self.answer);
+            text
+        });
+        Answer { sha256: hex::encode(hash.finalize()), chars, text }
+    }
+}
+
+#[cfg(test)]
+mod tests;

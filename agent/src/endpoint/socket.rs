@@ -1,0 +1,146 @@
+//! The socket under a measured request: stamps what passes through it.
+//!
+//! [`StampedSocket`] lies below TLS and below hyper, so that a stamp is the moment the kernel was
+//! asked, not the moment a library got round to it.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use regatta_types::time::MonoNs;
+use regatta_types::trace::SendStamp;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What the socket has seen; shared between it and the request that runs over it. Both live in one
+/// task.
+#[derive(Debug, Default)]
+pub(super) struct Stamps {
+    read: Cell<MonoNs>,
+    armed: Cell<bool>,
+    sent: Cell<Option<SendStamp>>,
+    closed: Cell<bool>,
+    error: Cell<Option<io::ErrorKind>>,
+}
+
+impl Stamps {
+    /// Stamp the next write: the first bytes of a request.
+    pub(super) fn arm(&self) {
+        self.armed.set(true);
+        self.sent.set(None);
+    }
+
+    /// When the last read that returned bytes returned.
+    pub(super) fn last_read(&self) -> MonoNs {
+        self.read.get()
+    }
+
+    /// The first write since [`Stamps::arm`].
+    pub(super) fn sent(&self) -> Option<SendStamp> {
+        self.sent.get()
+    }
+
+    /// Whether the peer has closed or reset the connection, as far as reads and writes tell.
+    pub(super) fn is_cut(&self) -> bool {
+        self.closed.get() || self.error.get().is_some()
+    }
+
+    /// How the connection was cut, for people.
+    pub(super) fn cut(&self) -> String {
+        match self.error.get() {
+            Some(kind) => format!("the connection failed ({kind})"),
+            None => "the endpoint closed the connection".to_owned(),
+        }
+    }
+
+    fn after_write<T>(&self, before: MonoNs, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &result {
+            Poll::Ready(Ok(_)) => {
+                if self.armed.replace(false) {
+                    self.sent.set(Some(SendStamp { before, after: MonoNs::now() }));
+                }
+            }
+            Poll::Ready(Err(error)) => self.error.set(Some(error.kind())),
+            Poll::Pending => {}
+        }
+        result
+    }
+}
+
+/// A stream that stamps its reads and the first write of each request.
+#[derive(Debug)]
+pub(super) struct StampedSocket<S> {
+    inner: S,
+    stamps: Rc<Stamps>,
+}
+
+impl<S> StampedSocket<S> {
+    pub(super) fn new(inner: S, stamps: Rc<Stamps>) -> Self {
+        Self { inner, stamps }
+    }
+
+    fn before_write(&self) -> MonoNs {
+        if self.stamps.armed.get() { MonoNs::now() } else { MonoNs::default() }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for StampedSocket<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let wanted = buf.remaining() > 0;
+        let result = Pin::new(&mut this.inner).poll_read(cx, buf);
+        match &result {
+            Poll::Ready(Ok(())) if buf.filled().len() > before => {
+                this.stamps.read.set(MonoNs::now());
+            }
+            Poll::Ready(Ok(())) => {
+                if wanted {
+                    this.stamps.closed.set(true);
+                }
+            }
+            Poll::Ready(Err(error)) => this.stamps.error.set(Some(error.kind())),
+            Poll::Pending => {}
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for StampedSocket<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let before = this.before_write();
+        this.stamps.after_write(before, Pin::new(&mut this.inner).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let before = this.before_write();
+        this.stamps.after_write(before, Pin::new(&mut this.inner).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
