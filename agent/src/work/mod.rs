@@ -1,1 +1,237 @@
-//! placeholder
+//! Carries out what a coordinator asks: one assignment in, one attempt report out.
+//!
+//! [`Worker`] is what the session holds. Requests run on a thread of their own; here is
+//! no session, no upload and no disk, and no figure that a report would show.
+
+mod attempt;
+mod progress;
+mod settle;
+mod stream;
+mod thread;
+mod watchdog;
+
+use std::fmt;
+use std::sync::Arc;
+
+use regatta_types::assignment::{Assignment, Preparation};
+use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::facts::EndpointLocation;
+use regatta_types::gpu::GpuWindow;
+use regatta_types::ids::{
+    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition,
+};
+use regatta_types::time::{ClockAnchor, MonoNs, WallClock};
+use regatta_types::trace::RequestTrace;
+use regatta_types::validity::Finding;
+use tokio_util::sync::CancellationToken;
+
+pub use progress::{Activity, Progress, ProgressSnapshot};
+
+use crate::endpoint::Endpoint;
+
+/// Which process on which boot of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// This start of the agent.
+    pub instance: InstanceId,
+    /// This boot of the host.
+    pub boot: BootId,
+}
+
+/// GPU telemetry over an attempt; one window is open at a time.
+pub trait GpuWindows: Send + Sync {
+    /// An attempt begins: the last sample before now is its baseline.
+    fn begin(&self);
+
+    /// It has ended: the samples between the two instants. Must not block for longer than a few
+    /// milliseconds.
+    fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow;
+}
+
+/// Measures one endpoint, one assignment at a time.
+#[derive(Clone)]
+pub struct Worker {
+    endpoint: Endpoint,
+    identity: Identity,
+    clock: Arc<dyn WallClock>,
+    gpus: Arc<dyn GpuWindows>,
+    progress: Arc<Progress>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("endpoint", &self.endpoint)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a thread made, before it becomes a report.
+struct Made {
+    outcome: AttemptOutcome,
+    began: MonoNs,
+    finished: MonoNs,
+    traces: Vec<RequestTrace>,
+    findings: Vec<Finding>,
+}
+
+impl Made {
+    fn failed(reason: String) -> Self {
+        let now = MonoNs::now();
+        Self {
+            outcome: AttemptOutcome::Failed(reason),
+            began: now,
+            finished: now,
+            traces: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+impl Worker {
+    /// A worker for this endpoint and its model.
+    #[must_use]
+    pub fn new(
+        endpoint: Endpoint,
+        identity: Identity,
+        clock: Arc<dyn WallClock>,
+        gpus: Arc<dyn GpuWindows>,
+    ) -> Self {
+        Self { endpoint, identity, clock, gpus, progress: Arc::default() }
+    }
+
+    /// The endpoint it measures.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Takes the same endpoint with another model, or another endpoint.
+    pub fn set_endpoint(&mut self, endpoint: Endpoint) {
+        self.endpoint = endpoint;
+    }
+
+    /// The counters of the attempt at hand, for the heartbeat.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Carries out an assignment. Failures of the engine are in the traces; cancelling ends the
+    /// requests in flight at once and keeps what they have.
+    pub async fn run(&self, assignment: Assignment, cancel: &CancellationToken) -> AttemptReport {
+        let Assignment { key, epoch, case, start, keep_text } = assignment;
+        let job = attempt::Job {
+            endpoint: self.endpoint.clone(),
+            key: key.clone(),
+            case,
+            start,
+            keep_text,
+            progress: Arc::clone(&self.progress),
+        };
+        let measuring = thread::measured(cancel, |token| attempt::run(job, token));
+        let work = async {
+            match measuring.await {
+                Ok(Ok(measured)) => Made {
+                    outcome: completed_unless(measured.cancelled),
+                    began: measured.began,
+                    finished: measured.finished,
+                    traces: measured.traces,
+                    findings: measured.findings,
+                },
+                Ok(Err(error)) => Made::failed(error.to_string()),
+                Err(error) => Made::failed(error.to_string()),
+            }
+        };
+        self.report(key, epoch, Some(start), work).await
+    }
+
+    /// Settles the engine: requests of no case, until it is steady.
+    pub async fn settle(
+        &self,
+        preparation: &Preparation,
+        host: &HostId,
+        cancel: &CancellationToken,
+    ) -> AttemptReport {
+        let key = AttemptKey {
+            run: preparation.run.clone(),
+            cell: CellKey {
+                host: host.clone(),
+                case: CaseId::settling(),
+                repetition: Repetition(0),
+            },
+            attempt: AttemptNo(1),
+        };
+        let settling = {
+            let (endpoint, key) = (self.endpoint.clone(), key.clone());
+            let (preparation, progress) = (preparation.clone(), Arc::clone(&self.progress));
+            thread::measured(cancel, move |token| {
+                settle::run(endpoint, key, preparation, progress, token)
+            })
+        };
+        let work = async {
+            match settling.await {
+                Ok(Ok(settled)) => Made {
+                    outcome: match settled.failed {
+                        Some(reason) => AttemptOutcome::Failed(reason),
+                        None => completed_unless(settled.cancelled),
+                    },
+                    began: settled.began,
+                    finished: settled.finished,
+                    traces: settled.traces,
+                    findings: settled.findings,
+                },
+                Ok(Err(error)) => Made::failed(error.to_string()),
+                Err(error) => Made::failed(error.to_string()),
+            }
+        };
+        self.report(key, Epoch(0), None, work).await
+    }
+
+    async fn report(
+        &self,
+        key: AttemptKey,
+        epoch: Epoch,
+        planned_start: Option<MonoNs>,
+        work: impl Future<Output = Made>,
+    ) -> AttemptReport {
+        let anchor = ClockAnchor { mono: MonoNs::now(), unix: self.clock.now() };
+        let local = match self.endpoint.facts().location {
+            EndpointLocation::Loopback { .. } => true,
+            EndpointLocation::Remote => false,
+        };
+        self.progress.begin(Activity::Waiting);
+        if local {
+            self.gpus.begin();
+        }
+        let made = work.await;
+        let gpu = if local {
+            self.gpus.end(made.began, made.finished)
+        } else {
+            GpuWindow::missing("the endpoint is on another machine")
+        };
+        self.progress.enter(Activity::Idle);
+        AttemptReport {
+            key,
+            epoch,
+            instance: self.identity.instance,
+            boot: self.identity.boot.clone(),
+            outcome: made.outcome,
+            anchor,
+            planned_start,
+            began: made.began,
+            finished: made.finished,
+            traces: made.traces,
+            gpu,
+            findings: made.findings,
+        }
+    }
+}
+
+fn completed_unless(cancelled: bool) -> AttemptOutcome {
+    if cancelled { AttemptOutcome::Cancelled } else { AttemptOutcome::Completed }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! The closed loop of one attempt, on the measured thread: warm-up, connections, start instant,
+//! measured requests.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regatta_types::ids::AttemptKey;
+use regatta_types::suite::{Case, Message, StopRule};
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Outcome, Phase, RequestTrace};
+use regatta_types::validity::{Finding, Validity};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::progress::{Activity, Progress};
+use super::stream::{Shared, Stream};
+use super::watchdog::{self, Stalls};
+use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
+
+/// Connections are made sure of this long before the start.
+const CONNECT_AHEAD: Duration = Duration::from_millis(300);
+/// The last stretch before the start is slept by the kernel's clock: the runtime's timer goes off
+/// in whole milliseconds.
+const FINE: Duration = Duration::from_millis(3);
+/// The very last stretch is spun.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// What to do.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) endpoint: Endpoint,
+    pub(super) key: AttemptKey,
+    pub(super) case: Case,
+    pub(super) start: MonoNs,
+    pub(super) keep_text: bool,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) began: MonoNs,
+    pub(super) finished: MonoNs,
+    pub(super) cancelled: bool,
+    /// In order of `seq`.
+    pub(super) traces: Vec<RequestTrace>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Runs the job until its stop rule is met or `cancel` is; requests in flight are then cancelled
+/// and keep what has arrived.
+pub(super) async fn run(job: Job, cancel: CancellationToken) -> Result<Measured, PrepareError> {
+    let Job { endpoint, key, case, start, keep_text, progress } = job;
+    let ask = Ask::of(&case, keep_text);
+    let prepared = Rc::new(Prepared::new(&endpoint, &ask)?);
+    let shared = Shared::new(key, Arc::clone(&progress));
+    let count = case.concurrency.min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
+    let mut stoppers = Vec::new();
+    let mut streams = Vec::new();
+    for number in 0..count {
+        let (stopper, stop) = Stop::new();
+        stoppers.push(stopper);
+        streams.push(Stream::new(number, endpoint.lane(), stop, Rc::clone(&shared)));
+    }
+    let mut tasks = JoinSet::new();
+    let stopping = cancel.clone();
+    tasks.spawn_local(async move {
+        stopping.cancelled().await;
+        drop(stoppers);
+    });
+
+    if case.warmup > 0 {
+        progress.enter(Activity::WarmingUp);
+        let warmups = warmups(&endpoint, &ask, case.warmup)?;
+        streams = each(streams, |stream| warm_up(stream, Rc::clone(&warmups))).await;
+    }
+    progress.enter(Activity::Waiting);
+    sleep_until_near(start.offset_by(-nanos(CONNECT_AHEAD)), &cancel).await;
+    let limit = case.timeouts.connect;
+    streams = each(streams, |stream| connect(stream, limit)).await;
+    start_at(start, &cancel).await;
+
+    progress.enter(Activity::Measuring);
+    let stalls = Rc::new(RefCell::new(Stalls::new()));
+    tasks.spawn_local(watchdog::watch(Rc::clone(&stalls)));
+    let began = MonoNs::now();
+    let quota = Rc::new(Quota { stop: case.stop, first: shared.begun(), began });
+    if !cancel.is_cancelled() {
+        let measured = |stream| measure(stream, Rc::clone(&prepared), Rc::clone(&quota));
+        streams = each(streams, measured).await;
+    }
+    let finished = MonoNs::now();
+    tasks.shutdown().await;
+
+    let mut traces: Vec<_> = streams.into_iter().flat_map(|stream| stream.traces).collect();
+    traces.sort_by_key(|trace| trace.seq);
+    let mut findings = stalls.borrow().findings(median_ttft(&traces));
+    findings.extend(buffered(&traces));
+    Ok(Measured { began, finished, cancelled: cancel.is_cancelled(), traces, findings })
+}
+
+/// Does one thing on every stream at once, each in a task of its own so that none uses up another's
+/// turn, and waits for all.
+async fn each<F: Future<Output = Stream> + 'static>(
+    streams: Vec<Stream>,
+    act: impl Fn(Stream) -> F,
+) -> Vec<Stream> {
+    let mut tasks = JoinSet::new();
+    for stream in streams {
+        tasks.spawn_local(act(stream));
+    }
+    tasks.join_all().await
+}
+
+/// When the measured part is over.
+#[derive(Debug)]
+struct Quota {
+    stop: StopRule,
+    /// Number of the first measured request.
+    first: u32,
+    began: MonoNs,
+}
+
+impl Quota {
+    fn allows_another(&self, begun: u32) -> bool {
+        self.stop.requests.is_none_or(|requests| begun - self.first < requests)
+            && self.stop.duration.is_none_or(|limit| MonoNs::now().since(self.began) <= limit)
+    }
+}
+
+async fn connect(mut stream: Stream, limit: Duration) -> Stream {
+    stream.connect(limit).await;
+    stream
+}
+
+async fn measure(mut stream: Stream, prepared: Rc<Prepared>, quota: Rc<Quota>) -> Stream {
+    while !stream.is_stopped() && quota.allows_another(stream.begun()) {
+        stream.request(&prepared, Phase::Measured).await;
+    }
+    stream
+}
+
+async fn warm_up(mut stream: Stream, warmups: Rc<Vec<Prepared>>) -> Stream {
+    while !stream.is_stopped() {
+        let Some(prepared) = usize::try_from(stream.begun()).ok().and_then(|n| warmups.get(n))
+        else {
+            break;
+        };
+        stream.request(prepared, Phase::Warmup).await;
+    }
+    stream
+}
+
+/// The case's requests with another first line each, so that no prompt of the measured part finds
+/// itself in the engine's cache.
+fn warmups(
+    endpoint: &Endpoint,
+    ask: &Ask<'_>,
+    count: u32,
+) -> Result<Rc<Vec<Prepared>>, PrepareError> {
+    let make = |n: u32| {
+        let mut messages: Vec<Message> = ask.messages.to_vec();
+        if let Some(first) = messages.first_mut() {
+            first.content = format!("Warm-up {n}.\n{}", first.content);
+        }
+        Prepared::new(endpoint, &Ask { messages: &messages, ..*ask })
+    };
+    Ok(Rc::new((1..=count).map(make).collect::<Result<_, _>>()?))
+}
+
+/// Waits for an instant to within the milliseconds of the runtime's timer, or until cancelled.
+async fn sleep_until_near(instant: MonoNs, cancel: &CancellationToken) {
+    let left = instant.since(MonoNs::now());
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => {}
+        () = sleep(left) => {}
+    }
+}
+
+/// Waits for an instant to within a few microseconds, or until cancelled.
+async fn start_at(instant: MonoNs, cancel: &CancellationToken) {
+    sleep_until_near(instant.offset_by(-nanos(FINE)), cancel).await;
+    if cancel.is_cancelled() {
+        return;
+    }
+    let left = instant.since(MonoNs::now());
+    if left > SPIN {
+        // Nothing else happens on this thread now.
+        std::thread::sleep(left - SPIN);
+    }
+    while MonoNs::now() < instant {
+        std::hint::spin_loop();
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn measured_ok(traces: &[RequestTrace]) -> impl Iterator<Item = &RequestTrace> {
+    traces.iter().filter(|t| t.phase == Phase::Measured && t.outcome == Outcome::Ok)
+}
+
+fn median_ttft(traces: &[RequestTrace]) -> Option<Duration> {
+    let mut all: Vec<f64> = measured_ok(traces).filter_map(RequestTrace::ttft).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).map(|&seconds| Duration::from_secs_f64(seconds))
+}
+
+fn buffered(traces: &[RequestTrace]) -> Option<Finding> {
+    let all = measured_ok(traces).count();
+    let buffered = measured_ok(traces).filter(|t| t.is_buffered()).count();
+    (buffered * 2 > all).then(|| Finding {
+        code: "buffered_stream".to_owned(),
+        validity: Validity::Invalid,
+        evidence: format!("{buffered} of {all} answers came in one burst instead of a stream"),
+        advice: "look for a proxy between agent and engine that buffers, and measure the engine \
+                 itself"
+            .to_owned(),
+    })
+}

@@ -1,0 +1,183 @@
+//! Settling an engine once per host and run: requests of no case until its speed is steady.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regatta_types::assignment::{Preparation, Settling};
+use regatta_types::ids::AttemptKey;
+use regatta_types::suite::{Message, Role};
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Outcome, Phase, RequestTrace};
+use regatta_types::validity::{Finding, Validity};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::progress::{Activity, Progress};
+use super::stream::{Shared, Stream};
+use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
+
+/// Speeds that must agree.
+const STEADY_REQUESTS: usize = 3;
+/// How far apart they may be, as a share of the slowest.
+const STEADY_WITHIN: f64 = 0.03;
+/// Settling ends then in any case.
+const LONGEST: Duration = Duration::from_secs(60);
+/// So many failures in a row end it.
+const MAX_FAILURES: usize = 3;
+const MAX_TOKENS: u32 = 64;
+
+/// What came of settling.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) began: MonoNs,
+    pub(super) finished: MonoNs,
+    pub(super) cancelled: bool,
+    pub(super) traces: Vec<RequestTrace>,
+    pub(super) findings: Vec<Finding>,
+    /// Why the engine cannot be measured.
+    pub(super) failed: Option<String>,
+}
+
+/// Sends one request after another until the rule of `preparation` is met.
+pub(super) async fn run(
+    endpoint: Endpoint,
+    key: AttemptKey,
+    preparation: Preparation,
+    progress: Arc<Progress>,
+    cancel: CancellationToken,
+) -> Result<Settled, PrepareError> {
+    progress.enter(Activity::Settling);
+    let (stopper, stop) = Stop::new();
+    let mut tasks = JoinSet::new();
+    let stopping = cancel.clone();
+    tasks.spawn_local(async move {
+        stopping.cancelled().await;
+        drop(stopper);
+    });
+    let shared = Shared::new(key, progress);
+    let mut stream = Stream::new(0, endpoint.lane(), stop, shared);
+    let began = MonoNs::now();
+    let mut findings = Vec::new();
+    let mut failed = None;
+    while !stream.is_stopped() {
+        match next(&preparation.settling, &stream.traces, MonoNs::now().since(began)) {
+            Next::Request => {}
+            Next::Enough => break,
+            Next::NotSettled(evidence) => {
+                findings.push(not_settled(evidence));
+                break;
+            }
+            Next::Failed(reason) => {
+                failed = Some(reason);
+                break;
+            }
+        }
+        let messages = [prompt(stream.begun())];
+        let prepared = Prepared::new(
+            &endpoint,
+            &Ask {
+                messages: &messages,
+                max_tokens: MAX_TOKENS,
+                temperature: 0.0,
+                seed: None,
+                timeouts: preparation.timeouts,
+                keep_text: false,
+            },
+        )?;
+        stream.request(&prepared, Phase::Warmup).await;
+    }
+    tasks.shutdown().await;
+    Ok(Settled {
+        began,
+        finished: MonoNs::now(),
+        cancelled: cancel.is_cancelled(),
+        traces: stream.traces,
+        findings,
+        failed,
+    })
+}
+
+/// A prompt of no suite, different each time from its first line on, so that neither a measured
+/// prompt nor the next of its kind finds itself in the engine's cache.
+fn prompt(number: u32) -> Message {
+    Message {
+        role: Role::User,
+        content: format!(
+            "Settling request {number}.\nDescribe a harbour on a windy morning, the boats that \
+             leave it and the people who stay behind, in as much detail as you can."
+        ),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Next {
+    Request,
+    Enough,
+    NotSettled(String),
+    Failed(String),
+}
+
+fn next(settling: &Settling, traces: &[RequestTrace], elapsed: Duration) -> Next {
+    let failures = traces.iter().rev().map_while(|trace| match &trace.outcome {
+        Outcome::Failed(failure) => Some(failure),
+        Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
+    });
+    if let Some(failure) = failures.clone().next()
+        && failures.count() >= MAX_FAILURES
+    {
+        return Next::Failed(format!(
+            "{MAX_FAILURES} requests in a row failed, the last: {failure}"
+        ));
+    }
+    match *settling {
+        Settling::Requests(wanted) => {
+            let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+            if traces.len() >= wanted { Next::Enough } else { Next::Request }
+        }
+        Settling::UntilSteady => {
+            let spread = spread(traces);
+            if spread.is_some_and(|spread| spread <= STEADY_WITHIN) {
+                Next::Enough
+            } else if elapsed < LONGEST {
+                Next::Request
+            } else {
+                let limit = LONGEST.as_secs();
+                Next::NotSettled(match spread {
+                    Some(spread) => format!(
+                        "after {limit} s the last {STEADY_REQUESTS} speeds differed by {:.1} %",
+                        spread * 100.0
+                    ),
+                    None => format!("{limit} s were not enough for {STEADY_REQUESTS} requests"),
+                })
+            }
+        }
+    }
+}
+
+/// How far the last speeds are apart: decode speeds, or end-to-end ones where the answers are too
+/// short to have any.
+fn spread(traces: &[RequestTrace]) -> Option<f64> {
+    let ok: Vec<&RequestTrace> = traces.iter().filter(|trace| trace.is_ok()).collect();
+    let last = ok.last_chunk::<STEADY_REQUESTS>()?;
+    let all = |speed: fn(&RequestTrace) -> Option<f64>| -> Option<Vec<f64>> {
+        last.iter().map(|trace| speed(trace)).collect()
+    };
+    let speeds = all(RequestTrace::decode_tps).or_else(|| all(RequestTrace::e2e_tps))?;
+    let slowest = speeds.iter().copied().fold(f64::INFINITY, f64::min);
+    let fastest = speeds.iter().copied().fold(0.0, f64::max);
+    (slowest > 0.0).then(|| fastest / slowest - 1.0)
+}
+
+fn not_settled(evidence: String) -> Finding {
+    Finding {
+        code: "not_settled".to_owned(),
+        validity: Validity::Degraded,
+        evidence,
+        advice: "see whether something else uses the machine; `--warmup N` sets a fixed number of \
+                 requests"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

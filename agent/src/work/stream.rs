@@ -1,0 +1,115 @@
+//! One stream of a closed loop: sends its next request when the one before has ended.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regatta_types::ids::AttemptKey;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Outcome, Phase, RequestTrace};
+use tokio::time::sleep;
+
+use super::progress::Progress;
+use crate::endpoint::{Lane, Prepared, Sending, Stop, failed};
+
+/// After a request that failed at once the stream waits, so that a dead endpoint does not turn the
+/// closed loop into a busy one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the streams of an attempt share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) key: AttemptKey,
+    pub(super) progress: Arc<Progress>,
+    /// The number of the next request of the attempt.
+    next: Cell<u32>,
+}
+
+impl Shared {
+    pub(super) fn new(key: AttemptKey, progress: Arc<Progress>) -> Rc<Self> {
+        Rc::new(Self { key, progress, next: Cell::new(0) })
+    }
+
+    /// How many requests have been begun.
+    pub(super) fn begun(&self) -> u32 {
+        self.next.get()
+    }
+
+    fn take_seq(&self) -> u32 {
+        self.next.replace(self.next.get() + 1)
+    }
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    number: u32,
+    lane: Lane,
+    stop: Stop,
+    shared: Rc<Shared>,
+    pub(super) traces: Vec<RequestTrace>,
+}
+
+impl Stream {
+    pub(super) fn new(number: u32, lane: Lane, stop: Stop, shared: Rc<Shared>) -> Self {
+        Self { number, lane, stop, shared, traces: Vec::new() }
+    }
+
+    /// How many requests of the attempt have been begun, over all streams.
+    pub(super) fn begun(&self) -> u32 {
+        self.shared.begun()
+    }
+
+    pub(super) fn is_stopped(&mut self) -> bool {
+        self.stop.is_stopped()
+    }
+
+    /// Opens the connection ahead of the start. If it cannot be had, the first request will say so.
+    pub(super) async fn connect(&mut self, limit: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stop.stopped() => {}
+            _ = self.lane.ensure_connected(limit) => {}
+        }
+    }
+
+    /// Makes one request and notes what became of it.
+    pub(super) async fn request(&mut self, prepared: &Prepared, phase: Phase) -> &RequestTrace {
+        let seq = self.shared.take_seq();
+        let trace = RequestTrace::new(seq, self.number, phase);
+        let begun = MonoNs::now();
+        let connected = tokio::select! {
+            biased;
+            () = self.stop.stopped() => None,
+            connected = self.lane.ensure_connected(prepared.connect_limit()) => Some(connected),
+        };
+        let trace = match connected {
+            None => RequestTrace { outcome: Outcome::Cancelled, ..trace },
+            Some(Err(failure)) => failed(trace, failure),
+            Some(Ok(())) => {
+                let sending = Sending {
+                    prepared,
+                    id: self.shared.key.request_id(seq),
+                    trace,
+                    stop: &mut self.stop,
+                    chunks: &self.shared.progress.chunks,
+                };
+                self.lane.send(sending).await
+            }
+        };
+        let has_failed = matches!(trace.outcome, Outcome::Failed(_));
+        self.shared.progress.ended(has_failed);
+        let took = MonoNs::now().since(begun);
+        if has_failed && took < PAUSE {
+            tokio::select! {
+                biased;
+                () = self.stop.stopped() => {}
+                () = sleep(PAUSE.saturating_sub(took)) => {}
+            }
+        }
+        let at = self.traces.len();
+        self.traces.push(trace);
+        &self.traces[at]
+    }
+}

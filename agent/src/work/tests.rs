@@ -1,0 +1,262 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use regatta_types::assignment::Settling;
+use regatta_types::failure::FailureKind;
+use regatta_types::ids::{AgentInstanceKind, RunId};
+use regatta_types::reading::Reading;
+use regatta_types::suite::{Case, Message, Role, StopRule, Timeouts};
+use regatta_types::time::UnixNs;
+use regatta_types::trace::{Connection, Outcome, Phase};
+
+use super::*;
+use crate::endpoint::testing::{STREAM_HEAD, Server, Step, answer, content, plain, within};
+
+struct FixedClock;
+
+impl WallClock for FixedClock {
+    fn now(&self) -> UnixNs {
+        UnixNs(1_795_000_000_000_000_000)
+    }
+}
+
+/// Notes the windows that were asked for.
+#[derive(Default)]
+struct Windows {
+    begun: AtomicUsize,
+    ended: Mutex<Vec<(MonoNs, MonoNs)>>,
+}
+
+impl GpuWindows for Windows {
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow {
+        self.ended.lock().unwrap().push((began, finished));
+        GpuWindow { series: Reading::Known(Vec::new()), period_ms: 100 }
+    }
+}
+
+fn worker(server: &Server) -> (Worker, Arc<Windows>) {
+    let windows = Arc::new(Windows::default());
+    let identity = Identity {
+        instance: newtype_uuid::TypedUuid::<AgentInstanceKind>::nil(),
+        boot: BootId("boot".to_owned()),
+    };
+    let gpus: Arc<dyn GpuWindows> = Arc::clone(&windows) as _;
+    (Worker::new(server.endpoint(), identity, Arc::new(FixedClock), gpus), windows)
+}
+
+fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
+    Assignment {
+        key: AttemptKey {
+            run: RunId::new("run").unwrap(),
+            cell: CellKey {
+                host: HostId::new("host").unwrap(),
+                case: CaseId::new("case").unwrap(),
+                repetition: Repetition(1),
+            },
+            attempt: AttemptNo(1),
+        },
+        epoch: Epoch(3),
+        case: Case {
+            id: CaseId::new("case").unwrap(),
+            title: "A case".to_owned(),
+            messages: vec![Message { role: Role::User, content: "Measured.".to_owned() }],
+            max_tokens: 16,
+            temperature: 0.0,
+            seed: None,
+            stop,
+            repetitions: 1,
+            warmup,
+            concurrency,
+            timeouts: Timeouts::default(),
+        },
+        start: MonoNs::now().after(Duration::from_millis(50)),
+        keep_text: false,
+    }
+}
+
+fn requests(n: u32) -> StopRule {
+    StopRule { requests: Some(n), duration: None }
+}
+
+fn preparation(settling: Settling) -> Preparation {
+    Preparation {
+        run: RunId::new("run").unwrap(),
+        suite_hash: String::new(),
+        model: None,
+        settling,
+        timeouts: Timeouts::default(),
+    }
+}
+
+async fn settle(worker: &Worker, settling: Settling) -> AttemptReport {
+    let host = HostId::new("host").unwrap();
+    let cancel = CancellationToken::new();
+    within("settling", worker.settle(&preparation(settling), &host, &cancel)).await
+}
+
+#[tokio::test]
+async fn an_assignment_becomes_a_report_of_all_its_requests() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let (worker, windows) = worker(&server);
+    let assignment = assignment(2, 3, requests(5));
+    let report = within("run", worker.run(assignment.clone(), &CancellationToken::new())).await;
+
+    assert_eq!(report.outcome, AttemptOutcome::Completed);
+    assert_eq!((&report.key, report.epoch), (&assignment.key, Epoch(3)));
+    assert_eq!(report.planned_start, Some(assignment.start));
+    let seqs: Vec<u32> = report.traces.iter().map(|t| t.seq).collect();
+    assert_eq!(seqs, [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert!(report.traces.iter().all(RequestTrace::is_ok));
+    let measured: Vec<_> = report.traces.iter().filter(|t| t.phase == Phase::Measured).collect();
+    assert_eq!(measured.len(), 5);
+    assert!(measured.iter().any(|t| t.stream == 0) && measured.iter().any(|t| t.stream == 1));
+    assert!(report.began >= assignment.start, "no measured request before the start");
+    assert!(measured.iter().all(|t| t.t_send() >= Some(report.began)));
+    assert!(measured.iter().all(|t| t.done <= Some(report.finished)));
+
+    assert_eq!(windows.begun.load(Ordering::Relaxed), 1);
+    assert_eq!(*windows.ended.lock().unwrap(), [(report.began, report.finished)]);
+    assert_eq!(report.gpu.period_ms, 100);
+    let snapshot = worker.progress().snapshot();
+    assert_eq!((snapshot.activity, snapshot.done, snapshot.failed), (Activity::Idle, 8, 0));
+    assert_eq!(snapshot.chunks, 24);
+}
+
+#[tokio::test]
+async fn warm_up_prompts_differ_from_the_measured_ones_and_from_each_other() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let (worker, _) = worker(&server);
+    within("run", worker.run(assignment(1, 2, requests(2)), &CancellationToken::new())).await;
+    let bodies: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
+    assert!(bodies[0].contains(r#""content":"Warm-up 1.\nMeasured.""#), "{}", bodies[0]);
+    assert!(bodies[1].contains(r#""content":"Warm-up 2.\nMeasured.""#), "{}", bodies[1]);
+    assert!(bodies[2].contains(r#""content":"Measured.""#) && bodies[2] == bodies[3]);
+}
+
+#[tokio::test]
+async fn all_connections_are_open_before_the_start() {
+    let server = Server::always(vec![Step::Write(answer(3)), Step::Close]).await;
+    let (worker, _) = worker(&server);
+    let report =
+        within("run", worker.run(assignment(8, 0, requests(8)), &CancellationToken::new())).await;
+    for trace in &report.traces {
+        assert_eq!(trace.connection, Some(Connection::New));
+        assert!(trace.connect.is_some());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_begun_after_the_duration() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let (worker, _) = worker(&server);
+    let limit = Duration::from_millis(50);
+    let stop = StopRule { requests: None, duration: Some(limit) };
+    let report = within("run", worker.run(assignment(2, 0, stop), &CancellationToken::new())).await;
+    assert_eq!(report.outcome, AttemptOutcome::Completed);
+    let sent: Vec<Duration> =
+        report.traces.iter().filter_map(|t| Some(t.t_send()?.since(report.began))).collect();
+    assert!(!sent.is_empty());
+    // A reactor's turn lies between the look at the clock and the send.
+    let late = sent.iter().filter(|after| **after > limit).count();
+    assert!(late <= 2, "{late} of {}", sent.len());
+}
+
+#[tokio::test]
+async fn cancelling_keeps_what_has_arrived() {
+    let head = (STREAM_HEAD.to_owned() + &content("a")).into_bytes();
+    let server = Server::start(move |n| match n {
+        0 => vec![Step::Write(answer(3))],
+        _ => vec![Step::Write(head.clone()), Step::Hang],
+    })
+    .await;
+    let (worker, _) = worker(&server);
+    let (cancel, progress) = (CancellationToken::new(), worker.progress());
+    let cancelling = async {
+        while progress.snapshot().chunks < 5 {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let run = worker.run(assignment(2, 0, requests(100)), &cancel);
+    let (report, ()) = within("run", async { tokio::join!(run, cancelling) }).await;
+    assert_eq!(report.outcome, AttemptOutcome::Cancelled);
+    let mut outcomes: Vec<_> = report.traces.iter().map(|t| t.outcome.status()).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["cancelled", "cancelled", "ok"]);
+    assert!(report.traces.iter().all(|t| !t.chunks.is_empty()));
+}
+
+#[tokio::test]
+async fn cancelling_before_the_start_sends_nothing() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let (worker, _) = worker(&server);
+    let cancel = CancellationToken::new();
+    let mut assignment = assignment(2, 0, requests(2));
+    assignment.start = MonoNs::now().after(Duration::from_secs(3600));
+    let progress = worker.progress();
+    let cancelling = async {
+        while progress.snapshot().activity != Activity::Waiting {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let (report, ()) =
+        within("run", async { tokio::join!(worker.run(assignment, &cancel), cancelling) }).await;
+    assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Cancelled, 0));
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn failures_of_the_engine_complete_the_attempt() {
+    let refusal = plain("503 Service Unavailable", "text/plain", "busy");
+    let server = Server::start(move |n| match n {
+        1 => vec![Step::Write(refusal.clone())],
+        _ => vec![Step::Write(answer(3))],
+    })
+    .await;
+    let (worker, _) = worker(&server);
+    let report =
+        within("run", worker.run(assignment(1, 0, requests(3)), &CancellationToken::new())).await;
+    assert_eq!(report.outcome, AttemptOutcome::Completed);
+    let outcomes: Vec<_> = report.traces.iter().map(|t| t.outcome.status()).collect();
+    assert_eq!(outcomes, ["ok", "failed", "ok"]);
+    let Outcome::Failed(failure) = &report.traces[1].outcome else { panic!() };
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::HttpStatus, "busy"));
+    assert_eq!(worker.progress().snapshot().failed, 1);
+}
+
+#[tokio::test]
+async fn settling_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let (worker, _) = worker(&server);
+    let report = settle(&worker, Settling::Requests(4)).await;
+    assert_eq!(report.outcome, AttemptOutcome::Completed);
+    assert_eq!(report.key.request_id(0), "run/host/settling/r0/a1/0");
+    assert_eq!((report.epoch, report.planned_start), (Epoch(0), None));
+    assert!(report.traces.iter().all(|t| t.phase == Phase::Warmup && t.is_ok()));
+    let mut bodies: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
+    bodies.dedup();
+    assert_eq!((report.traces.len(), bodies.len()), (4, 4));
+}
+
+#[tokio::test]
+async fn settling_with_no_requests_sends_none() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let report = settle(&worker(&server).0, Settling::Requests(0)).await;
+    assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 0));
+}
+
+#[tokio::test]
+async fn settling_gives_up_after_three_failures_in_a_row() {
+    let refusal = plain("500 Internal Server Error", "text/plain", "broken");
+    let server = Server::always(vec![Step::Write(refusal)]).await;
+    let report = settle(&worker(&server).0, Settling::UntilSteady).await;
+    let AttemptOutcome::Failed(reason) = &report.outcome else { panic!("{}", report.outcome) };
+    assert!(reason.contains("3 requests in a row") && reason.contains("broken"), "{reason}");
+    assert_eq!(report.traces.len(), 3);
+}
