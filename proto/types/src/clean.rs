@@ -27,7 +27,7 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// [`line`], cut to at most `max` grapheme clusters, with `…` for what was cut.
+/// [`line()`], cut to at most `max` grapheme clusters, with `…` for what was cut.
 #[must_use]
 pub fn excerpt(text: &str, max: usize) -> String {
     // A bound on the work before the graphemes are counted: one cluster may be many bytes.
