@@ -50,11 +50,11 @@ def parameters(a):
 
 def main():
     server = xllamacpp.Server(parameters(arguments()))
-    print("listening at", server.listening_address, flush=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
+    print("listening at", server.listening_address, flush=True)
     while not stop.wait(0.2):
         pass
     # Not by way of the server's destructor: it waits for open streams.

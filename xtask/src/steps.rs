@@ -133,11 +133,12 @@ fn pass_on(from: impl Read) -> Tally {
 
 /// The tests of a closing line of cargo test (`test result: ok. 3 passed; 1 failed; ...`) or of
 /// nextest (`Summary [ 1.2s] 4 tests run: 3 passed (1 slow), 1 failed, 0 skipped`).
+///
+/// nextest repeats cargo test's line, indented, for each test that failed: that one is not counted.
 fn tests_of(line: &str) -> Option<Tally> {
-    let line = line.trim_start();
     let counts = match line.strip_prefix("test result: ") {
         Some(rest) => rest,
-        None => line.strip_prefix("Summary [")?.split_once("run: ")?.1,
+        None => line.trim_start().strip_prefix("Summary [")?.split_once("run: ")?.1,
     };
     let count = |what: &[&str]| {
         let words: Vec<&str> =
@@ -169,6 +170,7 @@ mod tests {
             ),
             Some((6, 3))
         );
+        assert_eq!(of("    test result: FAILED. 0 passed; 1 failed; 0 ignored"), None);
         assert_eq!(of("test plan::tests::passed ... ok"), None);
     }
 }
