@@ -53,9 +53,9 @@ const UNREACHABLE: [(&str, &[&str], &str); 3] = [
 ];
 
 /// Where `unsafe` may be expected.
-const UNSAFE: [&str; 2] = ["tests/fake-nvml/src/", "sim/src/alarm.rs"];
+const UNSAFE: [&str; 2] = ["tests/fake-nvml/", "sim/src/alarm.rs"];
 
-/// Lines of a file before its tests.
+/// Most lines of a file before its tests.
 const LINES_MAX: usize = 500;
 
 fn metadata() -> Metadata {
@@ -154,8 +154,10 @@ fn sources() -> Vec<(String, String)> {
 
 #[test]
 fn no_file_is_longer_than_a_review_can_hold() {
+    let is_test = |name: &str| name.ends_with("tests.rs") || name.contains("tests/");
     let long: Vec<_> = sources()
         .into_iter()
+        .filter(|(name, _)| !is_test(name))
         .map(|(name, text)| {
             let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
             (name, lines)
