@@ -14,8 +14,8 @@ use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
+use super::halt::Halt;
 use super::progress::{Activity, Progress};
 use super::stream::{Shared, Stream};
 use super::watchdog::{self, Stalls};
@@ -51,13 +51,12 @@ pub(super) struct Measured {
     pub(super) findings: Vec<Finding>,
 }
 
-/// Runs the job until its stop rule is met or `cancel` is; requests in flight are then cancelled
-/// and keep what has arrived.
-pub(super) async fn run(job: Job, cancel: CancellationToken) -> Result<Measured, PrepareError> {
+/// Runs the job until its stop rule is met or it is halted.
+pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> {
     let Job { endpoint, key, case, start, keep_text, progress } = job;
     let ask = Ask::of(&case, keep_text);
     let prepared = Rc::new(Prepared::new(&endpoint, &ask)?);
-    let shared = Shared::new(key, Arc::clone(&progress));
+    let shared = Shared::new(key, Arc::clone(&progress), halt.clone());
     let count = case.concurrency.min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
     let mut stoppers = Vec::new();
     let mut streams = Vec::new();
@@ -67,7 +66,7 @@ pub(super) async fn run(job: Job, cancel: CancellationToken) -> Result<Measured,
         streams.push(Stream::new(number, endpoint.lane(), stop, Rc::clone(&shared)));
     }
     let mut tasks = JoinSet::new();
-    let stopping = cancel.clone();
+    let stopping = halt.now.clone();
     tasks.spawn_local(async move {
         stopping.cancelled().await;
         drop(stoppers);
@@ -79,20 +78,18 @@ pub(super) async fn run(job: Job, cancel: CancellationToken) -> Result<Measured,
         streams = each(streams, |stream| warm_up(stream, Rc::clone(&warmups))).await;
     }
     progress.enter(Activity::Waiting);
-    sleep_until_near(start.offset_by(-nanos(CONNECT_AHEAD)), &cancel).await;
+    sleep_until_near(start.offset_by(-nanos(CONNECT_AHEAD)), &halt).await;
     let limit = case.timeouts.connect;
     streams = each(streams, |stream| connect(stream, limit)).await;
-    start_at(start, &cancel).await;
+    start_at(start, &halt).await;
 
     progress.enter(Activity::Measuring);
     let stalls = Rc::new(RefCell::new(Stalls::new()));
     tasks.spawn_local(watchdog::watch(Rc::clone(&stalls)));
     let began = MonoNs::now();
     let quota = Rc::new(Quota { stop: case.stop, first: shared.begun(), began });
-    if !cancel.is_cancelled() {
-        let measured = |stream| measure(stream, Rc::clone(&prepared), Rc::clone(&quota));
-        streams = each(streams, measured).await;
-    }
+    let measured = |stream| measure(stream, Rc::clone(&prepared), Rc::clone(&quota));
+    streams = each(streams, measured).await;
     let finished = MonoNs::now();
     tasks.shutdown().await;
 
@@ -100,7 +97,7 @@ pub(super) async fn run(job: Job, cancel: CancellationToken) -> Result<Measured,
     traces.sort_by_key(|trace| trace.seq);
     let mut findings = stalls.borrow().findings(median_ttft(&traces));
     findings.extend(buffered(&traces));
-    Ok(Measured { began, finished, cancelled: cancel.is_cancelled(), traces, findings })
+    Ok(Measured { began, finished, cancelled: shared.was_halted(), traces, findings })
 }
 
 /// Does one thing on every stream at once, each in a task of its own so that none uses up another's
@@ -138,18 +135,16 @@ async fn connect(mut stream: Stream, limit: Duration) -> Stream {
 }
 
 async fn measure(mut stream: Stream, prepared: Rc<Prepared>, quota: Rc<Quota>) -> Stream {
-    while !stream.is_stopped() && quota.allows_another(stream.begun()) {
+    while quota.allows_another(stream.begun()) && stream.may_begin() {
         stream.request(&prepared, Phase::Measured).await;
     }
     stream
 }
 
 async fn warm_up(mut stream: Stream, warmups: Rc<Vec<Prepared>>) -> Stream {
-    while !stream.is_stopped() {
-        let Some(prepared) = usize::try_from(stream.begun()).ok().and_then(|n| warmups.get(n))
-        else {
-            break;
-        };
+    while let Some(prepared) = usize::try_from(stream.begun()).ok().and_then(|n| warmups.get(n))
+        && stream.may_begin()
+    {
         stream.request(prepared, Phase::Warmup).await;
     }
     stream
@@ -173,19 +168,19 @@ fn warmups(
 }
 
 /// Waits for an instant to within the milliseconds of the runtime's timer, or until cancelled.
-async fn sleep_until_near(instant: MonoNs, cancel: &CancellationToken) {
+async fn sleep_until_near(instant: MonoNs, halt: &Halt) {
     let left = instant.since(MonoNs::now());
     tokio::select! {
         biased;
-        () = cancel.cancelled() => {}
+        () = halt.either() => {}
         () = sleep(left) => {}
     }
 }
 
 /// Waits for an instant to within a few microseconds, or until cancelled.
-async fn start_at(instant: MonoNs, cancel: &CancellationToken) {
-    sleep_until_near(instant.offset_by(-nanos(FINE)), cancel).await;
-    if cancel.is_cancelled() {
+async fn start_at(instant: MonoNs, halt: &Halt) {
+    sleep_until_near(instant.offset_by(-nanos(FINE)), halt).await;
+    if halt.is_requested() {
         return;
     }
     let left = instant.since(MonoNs::now());

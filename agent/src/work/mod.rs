@@ -4,6 +4,7 @@
 //! no session, no upload and no disk, and no figure that a report would show.
 
 mod attempt;
+mod halt;
 mod progress;
 mod settle;
 mod stream;
@@ -18,13 +19,13 @@ use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::facts::EndpointLocation;
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{
-    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition,
+    AttemptKey, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition,
 };
 use regatta_types::time::{ClockAnchor, MonoNs, WallClock};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::Finding;
-use tokio_util::sync::CancellationToken;
 
+pub use halt::Halt;
 pub use progress::{Activity, Progress, ProgressSnapshot};
 
 use crate::endpoint::Endpoint;
@@ -118,9 +119,9 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
-    /// Carries out an assignment. Failures of the engine are in the traces; cancelling ends the
-    /// requests in flight at once and keeps what they have.
-    pub async fn run(&self, assignment: Assignment, cancel: &CancellationToken) -> AttemptReport {
+    /// Carries out an assignment. Failures of the engine are in the traces. An attempt that was
+    /// halted is [`AttemptOutcome::Cancelled`], unless nothing of it is missing.
+    pub async fn run(&self, assignment: Assignment, halt: &Halt) -> AttemptReport {
         let Assignment { key, epoch, case, start, keep_text } = assignment;
         let job = attempt::Job {
             endpoint: self.endpoint.clone(),
@@ -130,7 +131,7 @@ impl Worker {
             keep_text,
             progress: Arc::clone(&self.progress),
         };
-        let measuring = thread::measured(cancel, |token| attempt::run(job, token));
+        let measuring = thread::measured(halt, |halt| attempt::run(job, halt));
         let work = async {
             match measuring.await {
                 Ok(Ok(measured)) => Made {
@@ -152,7 +153,7 @@ impl Worker {
         &self,
         preparation: &Preparation,
         host: &HostId,
-        cancel: &CancellationToken,
+        halt: &Halt,
     ) -> AttemptReport {
         let key = AttemptKey {
             run: preparation.run.clone(),
@@ -161,13 +162,13 @@ impl Worker {
                 case: CaseId::settling(),
                 repetition: Repetition(0),
             },
-            attempt: AttemptNo(1),
+            attempt: preparation.attempt,
         };
         let settling = {
             let (endpoint, key) = (self.endpoint.clone(), key.clone());
             let (preparation, progress) = (preparation.clone(), Arc::clone(&self.progress));
-            thread::measured(cancel, move |token| {
-                settle::run(endpoint, key, preparation, progress, token)
+            thread::measured(halt, move |halt| {
+                settle::run(endpoint, key, preparation, progress, halt)
             })
         };
         let work = async {

@@ -1,5 +1,6 @@
 //! Settling an engine once per host and run: requests of no case until its speed is steady.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+use super::halt::Halt;
 use super::progress::{Activity, Progress};
 use super::stream::{Shared, Stream};
 use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
@@ -44,22 +45,22 @@ pub(super) async fn run(
     key: AttemptKey,
     preparation: Preparation,
     progress: Arc<Progress>,
-    cancel: CancellationToken,
+    halt: Halt,
 ) -> Result<Settled, PrepareError> {
     progress.enter(Activity::Settling);
     let (stopper, stop) = Stop::new();
     let mut tasks = JoinSet::new();
-    let stopping = cancel.clone();
+    let stopping = halt.now.clone();
     tasks.spawn_local(async move {
         stopping.cancelled().await;
         drop(stopper);
     });
-    let shared = Shared::new(key, progress);
-    let mut stream = Stream::new(0, endpoint.lane(), stop, shared);
+    let shared = Shared::new(key, progress, halt);
+    let mut stream = Stream::new(0, endpoint.lane(), stop, Rc::clone(&shared));
     let began = MonoNs::now();
     let mut findings = Vec::new();
     let mut failed = None;
-    while !stream.is_stopped() {
+    loop {
         match next(&preparation.settling, &stream.traces, MonoNs::now().since(began)) {
             Next::Request => {}
             Next::Enough => break,
@@ -71,6 +72,9 @@ pub(super) async fn run(
                 failed = Some(reason);
                 break;
             }
+        }
+        if !stream.may_begin() {
+            break;
         }
         let messages = [prompt(stream.begun())];
         let prepared = Prepared::new(
@@ -90,7 +94,7 @@ pub(super) async fn run(
     Ok(Settled {
         began,
         finished: MonoNs::now(),
-        cancelled: cancel.is_cancelled(),
+        cancelled: shared.was_halted(),
         traces: stream.traces,
         findings,
         failed,

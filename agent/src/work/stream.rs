@@ -10,6 +10,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use tokio::time::sleep;
 
+use super::halt::Halt;
 use super::progress::Progress;
 use crate::endpoint::{Lane, Prepared, Sending, Stop, failed};
 
@@ -22,13 +23,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Shared {
     pub(super) key: AttemptKey,
     pub(super) progress: Arc<Progress>,
+    halt: Halt,
+    /// A request was cut off, or not begun that should have been.
+    halted: Cell<bool>,
     /// The number of the next request of the attempt.
     next: Cell<u32>,
 }
 
 impl Shared {
-    pub(super) fn new(key: AttemptKey, progress: Arc<Progress>) -> Rc<Self> {
-        Rc::new(Self { key, progress, next: Cell::new(0) })
+    pub(super) fn new(key: AttemptKey, progress: Arc<Progress>, halt: Halt) -> Rc<Self> {
+        Rc::new(Self { key, progress, halt, halted: Cell::new(false), next: Cell::new(0) })
+    }
+
+    /// Whether anything is missing because it was stopped.
+    pub(super) fn was_halted(&self) -> bool {
+        self.halted.get()
     }
 
     /// How many requests have been begun.
@@ -61,8 +70,13 @@ impl Stream {
         self.shared.begun()
     }
 
-    pub(super) fn is_stopped(&mut self) -> bool {
-        self.stop.is_stopped()
+    /// Whether the next request, which is due, may be begun: nobody has asked to stop.
+    pub(super) fn may_begin(&self) -> bool {
+        let halted = self.shared.halt.is_requested();
+        if halted {
+            self.shared.halted.set(true);
+        }
+        !halted
     }
 
     /// Opens the connection ahead of the start. If it cannot be had, the first request will say so.
@@ -100,11 +114,14 @@ impl Stream {
         };
         let has_failed = matches!(trace.outcome, Outcome::Failed(_));
         self.shared.progress.ended(has_failed);
+        if trace.outcome == Outcome::Cancelled {
+            self.shared.halted.set(true);
+        }
         let took = MonoNs::now().since(begun);
         if has_failed && took < PAUSE {
             tokio::select! {
                 biased;
-                () = self.stop.stopped() => {}
+                () = self.shared.halt.either() => {}
                 () = sleep(PAUSE.saturating_sub(took)) => {}
             }
         }

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use regatta_types::assignment::Settling;
 use regatta_types::failure::FailureKind;
-use regatta_types::ids::{AgentInstanceKind, RunId};
+use regatta_types::ids::{AgentInstanceKind, AttemptNo, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Message, Role, StopRule, Timeouts};
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Connection, Outcome, Phase};
 
-use super::*;
-use crate::endpoint::testing::{STREAM_HEAD, Server, Step, answer, content, plain, within};
+use tokio::sync::Notify;
 
+use super::*;
+use crate::endpoint::testing::{
+    FINISH, STREAM_HEAD, Server, Step, answer, content, event, plain, within,
+};
+
+#[derive(Debug)]
 struct FixedClock;
 
 impl WallClock for FixedClock {
@@ -90,13 +95,14 @@ fn preparation(settling: Settling) -> Preparation {
         model: None,
         settling,
         timeouts: Timeouts::default(),
+        attempt: AttemptNo(1),
     }
 }
 
 async fn settle(worker: &Worker, settling: Settling) -> AttemptReport {
     let host = HostId::new("host").unwrap();
-    let cancel = CancellationToken::new();
-    within("settling", worker.settle(&preparation(settling), &host, &cancel)).await
+    let halt = Halt::default();
+    within("settling", worker.settle(&preparation(settling), &host, &halt)).await
 }
 
 #[tokio::test]
@@ -104,7 +110,7 @@ async fn an_assignment_becomes_a_report_of_all_its_requests() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, windows) = worker(&server);
     let assignment = assignment(2, 3, requests(5));
-    let report = within("run", worker.run(assignment.clone(), &CancellationToken::new())).await;
+    let report = within("run", worker.run(assignment.clone(), &Halt::default())).await;
 
     assert_eq!(report.outcome, AttemptOutcome::Completed);
     assert_eq!((&report.key, report.epoch), (&assignment.key, Epoch(3)));
@@ -131,7 +137,7 @@ async fn an_assignment_becomes_a_report_of_all_its_requests() {
 async fn warm_up_prompts_differ_from_the_measured_ones_and_from_each_other() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
-    within("run", worker.run(assignment(1, 2, requests(2)), &CancellationToken::new())).await;
+    within("run", worker.run(assignment(1, 2, requests(2)), &Halt::default())).await;
     let bodies: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
     assert!(bodies[0].contains(r#""content":"Warm-up 1.\nMeasured.""#), "{}", bodies[0]);
     assert!(bodies[1].contains(r#""content":"Warm-up 2.\nMeasured.""#), "{}", bodies[1]);
@@ -142,8 +148,7 @@ async fn warm_up_prompts_differ_from_the_measured_ones_and_from_each_other() {
 async fn all_connections_are_open_before_the_start() {
     let server = Server::always(vec![Step::Write(answer(3)), Step::Close]).await;
     let (worker, _) = worker(&server);
-    let report =
-        within("run", worker.run(assignment(8, 0, requests(8)), &CancellationToken::new())).await;
+    let report = within("run", worker.run(assignment(8, 0, requests(8)), &Halt::default())).await;
     for trace in &report.traces {
         assert_eq!(trace.connection, Some(Connection::New));
         assert!(trace.connect.is_some());
@@ -156,7 +161,7 @@ async fn nothing_is_begun_after_the_duration() {
     let (worker, _) = worker(&server);
     let limit = Duration::from_millis(50);
     let stop = StopRule { requests: None, duration: Some(limit) };
-    let report = within("run", worker.run(assignment(2, 0, stop), &CancellationToken::new())).await;
+    let report = within("run", worker.run(assignment(2, 0, stop), &Halt::default())).await;
     assert_eq!(report.outcome, AttemptOutcome::Completed);
     let sent: Vec<Duration> =
         report.traces.iter().filter_map(|t| Some(t.t_send()?.since(report.began))).collect();
@@ -175,14 +180,14 @@ async fn cancelling_keeps_what_has_arrived() {
     })
     .await;
     let (worker, _) = worker(&server);
-    let (cancel, progress) = (CancellationToken::new(), worker.progress());
+    let (halt, progress) = (Halt::default(), worker.progress());
     let cancelling = async {
         while progress.snapshot().chunks < 5 {
             tokio::task::yield_now().await;
         }
-        cancel.cancel();
+        halt.now.cancel();
     };
-    let run = worker.run(assignment(2, 0, requests(100)), &cancel);
+    let run = worker.run(assignment(2, 0, requests(100)), &halt);
     let (report, ()) = within("run", async { tokio::join!(run, cancelling) }).await;
     assert_eq!(report.outcome, AttemptOutcome::Cancelled);
     let mut outcomes: Vec<_> = report.traces.iter().map(|t| t.outcome.status()).collect();
@@ -192,10 +197,60 @@ async fn cancelling_keeps_what_has_arrived() {
 }
 
 #[tokio::test]
+async fn halting_soon_lets_the_requests_under_way_end() {
+    let (go, head) = (Arc::new(Notify::new()), STREAM_HEAD.to_owned() + &content("a"));
+    let rest = content("b") + &event(FINISH) + &event("[DONE]") + "0\r\n\r\n";
+    let steps = vec![
+        Step::Write(head.into_bytes()),
+        Step::Wait(Arc::clone(&go)),
+        Step::Write(rest.into_bytes()),
+    ];
+    let server = Server::always(steps).await;
+    let (worker, _) = worker(&server);
+    let (halt, progress) = (Halt::default(), worker.progress());
+    let halting = async {
+        while progress.snapshot().chunks < 1 {
+            tokio::task::yield_now().await;
+        }
+        halt.soon.cancel();
+        go.notify_one();
+    };
+    let run = worker.run(assignment(1, 0, requests(100)), &halt);
+    let (report, ()) = within("run", async { tokio::join!(run, halting) }).await;
+    assert_eq!(report.outcome, AttemptOutcome::Cancelled);
+    assert_eq!(report.traces.len(), 1);
+    assert!(report.traces[0].is_ok());
+}
+
+#[tokio::test]
+async fn halting_when_all_has_been_begun_completes_the_attempt() {
+    let (go, head) = (Arc::new(Notify::new()), STREAM_HEAD.to_owned() + &content("a"));
+    let rest = event(FINISH) + &event("[DONE]") + "0\r\n\r\n";
+    let steps = vec![
+        Step::Write(head.into_bytes()),
+        Step::Wait(Arc::clone(&go)),
+        Step::Write(rest.into_bytes()),
+    ];
+    let server = Server::always(steps).await;
+    let (worker, _) = worker(&server);
+    let (halt, progress) = (Halt::default(), worker.progress());
+    let halting = async {
+        while progress.snapshot().chunks < 1 {
+            tokio::task::yield_now().await;
+        }
+        halt.soon.cancel();
+        go.notify_one();
+    };
+    let run = worker.run(assignment(1, 0, requests(1)), &halt);
+    let (report, ()) = within("run", async { tokio::join!(run, halting) }).await;
+    assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 1));
+}
+
+#[tokio::test]
 async fn cancelling_before_the_start_sends_nothing() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
-    let cancel = CancellationToken::new();
+    let halt = Halt::default();
     let mut assignment = assignment(2, 0, requests(2));
     assignment.start = MonoNs::now().after(Duration::from_secs(3600));
     let progress = worker.progress();
@@ -203,10 +258,10 @@ async fn cancelling_before_the_start_sends_nothing() {
         while progress.snapshot().activity != Activity::Waiting {
             tokio::task::yield_now().await;
         }
-        cancel.cancel();
+        halt.now.cancel();
     };
     let (report, ()) =
-        within("run", async { tokio::join!(worker.run(assignment, &cancel), cancelling) }).await;
+        within("run", async { tokio::join!(worker.run(assignment, &halt), cancelling) }).await;
     assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Cancelled, 0));
     assert!(server.seen().is_empty());
 }
@@ -220,8 +275,7 @@ async fn failures_of_the_engine_complete_the_attempt() {
     })
     .await;
     let (worker, _) = worker(&server);
-    let report =
-        within("run", worker.run(assignment(1, 0, requests(3)), &CancellationToken::new())).await;
+    let report = within("run", worker.run(assignment(1, 0, requests(3)), &Halt::default())).await;
     assert_eq!(report.outcome, AttemptOutcome::Completed);
     let outcomes: Vec<_> = report.traces.iter().map(|t| t.outcome.status()).collect();
     assert_eq!(outcomes, ["ok", "failed", "ok"]);

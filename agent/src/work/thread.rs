@@ -5,7 +5,8 @@ use std::future::Future;
 
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
-use tokio_util::sync::CancellationToken;
+
+use super::halt::Halt;
 
 /// The thread ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -16,19 +17,15 @@ pub(super) enum ThreadError {
     Died,
 }
 
-/// Runs `work` on a thread of its own and hands back what it makes. The token `work` is given is
-/// cancelled with `cancel`, and when the returned future is dropped.
-pub(super) async fn measured<T, F, Fut>(
-    cancel: &CancellationToken,
-    work: F,
-) -> Result<T, ThreadError>
+/// Runs `work` on a thread of its own and hands back what it makes. The halt that `work` is given
+/// stops it with `halt`, and at once when the returned future is dropped.
+pub(super) async fn measured<T, F, Fut>(halt: &Halt, work: F) -> Result<T, ThreadError>
 where
     T: Send + 'static,
-    F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+    F: FnOnce(Halt) -> Fut + Send + 'static,
     Fut: Future<Output = T>,
 {
-    let token = cancel.child_token();
-    let _guard = token.clone().drop_guard();
+    let (halt, _guard) = halt.child();
     let (done, result) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -38,7 +35,7 @@ where
         .name("measure".to_owned())
         .spawn(move || {
             let local = LocalSet::new();
-            let made = local.block_on(&runtime, work(token));
+            let made = local.block_on(&runtime, work(halt));
             // Nobody waits for it any more: then it is not missed either.
             let _ = done.send(made);
         })
