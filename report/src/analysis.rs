@@ -217,6 +217,12 @@ impl<'a> HostAnalysis<'a> {
         settling
     }
 
+    /// From the first request to the end of the last, summed over the usable attempts.
+    pub(crate) fn measured_seconds(&self) -> f64 {
+        let usable = self.cells().filter_map(|(_, cell)| cell.usable());
+        usable.map(|c| c.report.finished.since(c.report.began).as_secs_f64()).sum()
+    }
+
     /// The case with the highest system output, tokens per second.
     pub(crate) fn peak_output(&self) -> Option<(&'a Case, f64)> {
         let outputs =

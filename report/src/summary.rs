@@ -264,6 +264,11 @@ pub(crate) fn verdict_words(judged: &Judged) -> String {
                 judged.repetitions.min(MIN_REPETITIONS)
             );
         }
+        Verdict::NotJudged(Unjudged::TooFewShared) => {
+            return format!(
+                "no verdict: fewer than {MIN_REPETITIONS} repetitions shared with others"
+            );
+        }
         Verdict::NotJudged(Unjudged::Alone) => return "no other host to judge by".to_owned(),
         Verdict::NotJudged(Unjudged::TwoGroups) => return "two groups".to_owned(),
     };
@@ -381,12 +386,15 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
             .outcome
             .hosts
             .iter()
-            .filter(|j| j.verdict == Verdict::NotJudged(Unjudged::TooFewRepetitions))
+            .filter(|j| {
+                let Verdict::NotJudged(why) = j.verdict else { return false };
+                matches!(why, Unjudged::TooFewRepetitions | Unjudged::TooFewShared)
+            })
             .map(|j| j.host.as_str())
             .collect();
         if !few.is_empty() && report.metric == Metric::DecodeTps {
             out.push(format!(
-                "No verdict on {}: fewer than {MIN_REPETITIONS} complete repetitions.",
+                "No verdict on {}: fewer than {MIN_REPETITIONS} complete repetitions, or fewer shared with the others.",
                 few.join(", ")
             ));
         }

@@ -1,5 +1,6 @@
 //! Whole reports: golden pages, order of the rows, hostile text.
 
+mod compared;
 mod golden;
 mod hostile;
 

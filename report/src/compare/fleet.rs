@@ -246,7 +246,7 @@ impl Field<'_> {
             (Some(evidence), Some(p)) => evidence.settle(p, self.rule).unwrap_or_else(|| {
                 Verdict::NotSettled { more: evidence.further(real(family), self.rule) }
             }),
-            _ => Verdict::NotJudged(Unjudged::TooFewRepetitions),
+            _ => Verdict::NotJudged(Unjudged::TooFewShared),
         };
         Judged { effect, adjusted_p, verdict, ..unjudged(series, Unjudged::Alone) }
     }

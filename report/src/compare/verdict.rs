@@ -33,6 +33,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Unjudged {
     /// Too few complete repetitions.
     TooFewRepetitions,
+    /// It has enough, but shares fewer than three with the others.
+    TooFewShared,
     /// No other host of its class can be judged.
     Alone,
     /// No majority of the hosts agrees, so that none of them is the slow or the fast one.

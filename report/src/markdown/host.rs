@@ -13,7 +13,7 @@ use super::combined::{definitions, reproduce};
 use super::format::{count_of, signed_interval, signed_percent};
 use super::page::Page;
 use super::text::Inline;
-use crate::analysis::{Analysis, Counted, HostAnalysis};
+use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::compare::Metric;
 use crate::metrics::Percentile;
 use crate::summary::verdict_words;
@@ -71,6 +71,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             median * 1e3
         )));
     }
+    lines.extend(spread_of_cases(host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
             "Highest system output: {speed:.2} tok/s with {} streams (case {}).",
@@ -88,7 +89,31 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
         requests.truncated,
         requests.ok
     )));
+    let tokens = |n: Option<u64>| super::format::known_count(n);
+    lines.push(Inline::own(format!(
+        "{} prompt tokens and {} completion tokens in {:.2} s of counted attempts.",
+        tokens(figures.tokens.prompt),
+        tokens(figures.tokens.completion),
+        host.measured_seconds()
+    )));
     page.list(lines);
+}
+
+/// The slowest and the fastest case, by decode speed.
+fn spread_of_cases(host: &HostAnalysis<'_>) -> Option<Inline> {
+    let speed = |c: &CaseAnalysis<'_>| c.figures.decode.per_second();
+    let mut cases: Vec<&CaseAnalysis<'_>> =
+        host.cases.iter().filter(|c| speed(c).is_some()).collect();
+    cases.sort_by(|a, b| f64::total_cmp(&speed(a).unwrap_or(0.0), &speed(b).unwrap_or(0.0)));
+    let [slowest, .., fastest] = cases.as_slice() else { return None };
+    let named = |c: &CaseAnalysis<'_>| {
+        format!("{} ({} tok/s)", Inline::text(&c.case.title), super::format::tps(speed(c)))
+    };
+    Some(Inline::own(format!(
+        "Slowest case {}, fastest case {}, by decode speed.",
+        named(slowest),
+        named(fastest)
+    )))
 }
 
 fn validity(host: &HostAnalysis<'_>) -> Inline {

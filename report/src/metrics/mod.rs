@@ -7,6 +7,8 @@ mod distribution;
 mod figures;
 mod findings;
 mod gpu;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub(crate) use distribution::{Distribution, Percentile, Weighted};

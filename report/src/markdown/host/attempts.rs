@@ -14,6 +14,7 @@ use crate::metrics::Figures;
 /// Section 6 and 7.
 pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"6. Attempts".into());
+    page.paragraph(&"Every attempt that was stored, in order of time.".into());
     if host.attempts.is_empty() {
         page.paragraph(&"None was recorded.".into());
     }
@@ -30,7 +31,9 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
         "TTFT (ms)>",
         "Decode (tok/s)>",
     ]);
-    for attempt in &host.attempts {
+    let mut attempts = host.attempts.clone();
+    attempts.sort_by_key(|a| a.report.anchor.to_unix(a.report.began));
+    for attempt in attempts {
         table.row(row(host, attempt));
     }
     page.table(&table);

@@ -1,0 +1,176 @@
+//! Figures of handmade traces.
+
+use std::time::Duration;
+
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
+use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Chunk, FinishReason, Outcome, Phase, RequestTrace, TokenSource};
+use regatta_types::units::Bytes;
+use regatta_types::validity::Validity;
+
+use super::{Figures, derived_findings, gpu_figures, steady_output};
+use crate::testing::{Pace, trace};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
+    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })
+}
+
+fn refs(traces: &[RequestTrace]) -> Vec<&RequestTrace> {
+    traces.iter().collect()
+}
+
+fn close(a: Option<f64>, b: f64) -> bool {
+    a.is_some_and(|a| (a - b).abs() <= 1e-9 * b.abs())
+}
+
+#[test]
+fn speeds_are_ratios_of_sums_and_latencies_medians() {
+    // 100 tokens at 10 ms and 300 at 30 ms: 99 / 0.99 s and 299 / 8.97 s.
+    let traces = [request(0, 100.0, 10.0, 100), request(2_000, 300.0, 30.0, 300)];
+    let figures = Figures::of(&traces);
+    assert!(close(figures.decode.per_second(), 398.0 / 9.96));
+    assert!(close(figures.decode_tps.median(), f64::midpoint(100.0, 1000.0 / 30.0)));
+    assert!(close(figures.e2e.per_second(), 400.0 / (1.09 + 9.27)));
+    assert!(close(figures.ttft_s.median(), 0.2));
+    assert!(close(figures.inter_token_s.quantile(0.5), 0.03), "most tokens took 30 ms");
+    assert!(close(figures.longest_gap_s, 0.03));
+    assert_eq!(figures.tokens.prompt, Some(192));
+    assert_eq!(figures.tokens.completion, Some(400));
+    assert_eq!(figures.tokens.reasoning, None, "not told is not zero");
+}
+
+#[test]
+fn failures_are_counted_by_kind_and_enter_no_figure() {
+    let mut failed = request(0, 5.0, 1.0, 50);
+    failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
+    let mut stopped = request(0, 100.0, 10.0, 50);
+    stopped.finish_reason = Some(FinishReason::Stop);
+    let mut cancelled = request(0, 5.0, 1.0, 50);
+    cancelled.outcome = Outcome::Cancelled;
+    let never = RequestTrace::new(3, 0, Phase::Measured);
+    let traces = [failed, stopped, cancelled, never, request(0, 100.0, 10.0, 50)];
+    let figures = Figures::of(&traces);
+    let requests = &figures.requests;
+    assert_eq!((requests.ok, requests.stopped, requests.truncated), (2, 1, 1));
+    assert_eq!((requests.failures(), requests.cancelled, requests.not_sent), (1, 1, 1));
+    assert_eq!(requests.failed.get(&FailureKind::Reset), Some(&1));
+    assert_eq!(figures.ttft_s.n(), 2);
+    assert!(close(figures.ttft_s.min(), 0.1));
+}
+
+#[test]
+fn a_buffered_stream_has_no_streaming_figures() {
+    let traces = [request(0, 900.0, 0.01, 64)];
+    let figures = Figures::of(&traces);
+    assert_eq!((figures.ttft_s.n(), figures.decode_tps.n()), (0, 0));
+    assert_eq!(figures.e2e_s.n(), 1);
+    let findings = derived_findings(&refs(&traces), &figures);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        (findings[0].code.as_str(), findings[0].validity),
+        ("buffered_stream", Validity::Invalid)
+    );
+}
+
+#[test]
+fn short_answers_have_a_first_token_and_no_decode_speed() {
+    let figures = Figures::of(&[request(0, 80.0, 10.0, 5)]);
+    assert!(close(figures.ttft_s.median(), 0.08));
+    assert_eq!(figures.decode.per_second(), None);
+}
+
+#[test]
+fn counted_chunks_are_marked_and_disagreeing_counts_are_found() {
+    let mut chunks_only = request(0, 100.0, 10.0, 40);
+    chunks_only.usage = None;
+    let mut per_chunk = request(0, 100.0, 10.0, 40);
+    let tokens = |c: &Chunk| Chunk { tokens: Some(2), ..*c };
+    per_chunk.chunks = per_chunk.chunks.iter().map(tokens).collect();
+    let traces = [chunks_only, per_chunk];
+    let figures = Figures::of(&traces);
+    assert!(figures.tokens.is_approximate());
+    assert_eq!(figures.tokens.sources.get(&TokenSource::PerChunk), Some(&1));
+    let findings = derived_findings(&refs(&traces), &figures);
+    assert_eq!(findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["token_mismatch"]);
+}
+
+#[test]
+fn an_attempt_without_a_success_is_invalid() {
+    let mut failed = request(0, 5.0, 1.0, 1);
+    failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
+    let traces = [failed];
+    let findings = derived_findings(&refs(&traces), &Figures::of(&traces));
+    assert_eq!(findings[0].code, "no_ok_request");
+    assert_eq!(findings[0].validity, Validity::Invalid);
+}
+
+#[test]
+fn steady_output_counts_tokens_that_arrive_between_ramp_and_last_send() {
+    // Two streams of four requests each; a request lasts 1 s: 0.1 s to the first of 91 tokens,
+    // then 10 ms each. Sends at 0, 1, 2 and 3 s, so the window is 1 s to 3 s.
+    let traces: Vec<RequestTrace> =
+        (0..8_u64).map(|i| request(i / 2 * 1_000, 100.0, 10.0, 91)).collect();
+    let rate = steady_output(&refs(&traces)).known().copied().unwrap();
+    assert!(close(Some(rate.seconds), 2.0));
+    // Each request's last token falls on the second: the first two end on the window's begin,
+    // the last two inside end on its last instant.
+    assert!(close(Some(rate.tokens), 2.0 * (1.0 + 2.0 * 91.0)));
+}
+
+#[test]
+fn no_steady_window_says_why() {
+    let two = [request(0, 100.0, 10.0, 50), request(600, 100.0, 10.0, 50)];
+    assert_eq!(steady_output(&refs(&two)).reason(), Some("fewer than 3 requests"));
+    let at_once = [0, 1, 2].map(|i| request(i, 100.0, 10.0, 50));
+    let reason = steady_output(&refs(&at_once)).reason().map(str::to_owned);
+    assert!(reason.is_some_and(|r| r.starts_with("no steady part")));
+}
+
+#[test]
+fn gpu_figures_take_the_first_baseline_and_the_highest_peak() {
+    let sample = |mib: u64, watts: Option<f64>| GpuSample {
+        at: MonoNs(SECOND),
+        memory_used: Some(Bytes(mib << 20)),
+        power_w: watts,
+        temperature_c: None,
+        utilization_pct: Some(50),
+    };
+    let window = |baseline: u64, peak: u64| GpuWindow {
+        series: Reading::Known(vec![GpuSeries {
+            uuid: "GPU-1".to_owned(),
+            baseline: Some(sample(baseline, None)),
+            samples: vec![sample(peak - 1, Some(100.0)), sample(peak, Some(300.0))],
+            unavailable: [("temperature".to_owned(), "not supported".to_owned())].into(),
+        }]),
+        period_ms: 100,
+    };
+    let (first, second) = (window(10, 40), window(20, 30));
+    let figures = gpu_figures(&[&first, &second]);
+    let gpu = &figures.known().unwrap()[0];
+    assert_eq!(gpu.memory_baseline, Some(Bytes(10 << 20)));
+    assert_eq!(gpu.memory_peak, Some(Bytes(40 << 20)));
+    assert_eq!((gpu.power_mean_w, gpu.power_max_w), (Some(200.0), Some(300.0)));
+    assert_eq!((gpu.temperature_max_c, gpu.utilization_mean_pct), (None, Some(50.0)));
+    assert_eq!(gpu.unavailable["temperature"], "not supported");
+    let none = GpuWindow::missing("no driver");
+    assert_eq!(gpu_figures(&[&none]).reason(), Some("no driver"));
+}
+
+#[test]
+fn a_chunk_of_several_tokens_shares_its_gap() {
+    let mut coarse = request(0, 100.0, 40.0, 20);
+    if let Some(usage) = &mut coarse.usage {
+        usage.completion = 80;
+    }
+    let figures = Figures::of(&[coarse]);
+    assert!(close(figures.inter_token_s.quantile(0.5), 0.01));
+    assert!(
+        close(figures.longest_gap_s, 0.04),
+        "the gap itself is what the reader of the text sees"
+    );
+    assert!(close(figures.decode.per_second(), 76.0 / Duration::from_millis(760).as_secs_f64()));
+}

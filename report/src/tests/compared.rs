@@ -1,0 +1,194 @@
+//! What enters a comparison, which hosts may be compared, and what is said of it.
+
+use std::time::Duration;
+
+use regatta_types::facts::EngineFacts;
+use regatta_types::reading::Reading;
+use regatta_types::record::{AttemptRecord, RunRecord};
+use regatta_types::time::ClockOffset;
+use regatta_types::trace::FinishReason;
+use regatta_types::validity::{Finding, Validity};
+
+use super::{page, three_hosts};
+use crate::analysis::Analysis;
+use crate::compare::{Metric, Unjudged, Verdict};
+use crate::testing::{RunBuilder, TestHost};
+use crate::{Completeness, completeness, summary};
+
+fn engine<'a>(record: &'a mut RunRecord, host: &str) -> &'a mut EngineFacts {
+    let host = record.hosts.iter_mut().find(|h| h.host.as_str() == host).unwrap();
+    match &mut host.engine {
+        Reading::Known(engine) => engine,
+        Reading::NotAvailable { .. } => panic!("made with an engine"),
+    }
+}
+
+fn attempts_of<'a>(
+    record: &'a mut RunRecord,
+    host: &'a str,
+) -> impl Iterator<Item = &'a mut AttemptRecord> {
+    record.attempts.iter_mut().filter(move |a| {
+        let cell = &a.report.key.cell;
+        cell.host.as_str() == host && !cell.case.is_settling()
+    })
+}
+
+fn verdict(record: &RunRecord, metric: Metric, host: &str) -> Option<Verdict> {
+    let analysis = Analysis::new(record);
+    let report = analysis.classes[0].metric(metric)?;
+    let judged = report.outcome.hosts.iter().find(|j| j.host.as_str() == host);
+    judged.map(|j| j.verdict)
+}
+
+#[test]
+fn hosts_of_another_engine_version_are_not_compared() {
+    let mut record = three_hosts();
+    engine(&mut record, "gpu-03").version = Reading::Known("0.15.0".to_owned());
+    let lines = summary(&record).verdict_lines;
+    assert!(lines[0].contains("2 comparability classes"), "{lines:?}");
+    assert!(lines.iter().any(|l| l.starts_with("Class B: gpu-03:")), "{lines:?}");
+    let page = page(&record, "report.md");
+    let row = "| C3   | engine version | B     | 0.15.0 |";
+    assert!(page.contains(row), "{page}");
+}
+
+#[test]
+fn unknown_against_known_is_another_class_and_unknown_on_all_is_unverified() {
+    let mut record = three_hosts();
+    engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
+    assert_eq!(Analysis::new(&record).classes.len(), 2);
+    for host in ["gpu-01", "gpu-02"] {
+        engine(&mut record, host).version = Reading::missing("no endpoint for it");
+    }
+    let analysis = Analysis::new(&record);
+    assert_eq!(analysis.classes.len(), 1);
+    assert_eq!(analysis.classes[0].class.unverified(), ["quantisation", "engine version"]);
+}
+
+#[test]
+fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
+    let mut record = three_hosts();
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    let lines = summary(&record).verdict_lines;
+    let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W).";
+    assert!(lines.iter().any(|l| l == cause), "{lines:?}");
+    assert!(page(&record, "report.md").contains("| C5   | GPU power limit | 450 W |"));
+}
+
+#[test]
+fn an_invalid_attempt_is_kept_and_not_compared() {
+    let mut record = three_hosts();
+    let stalled = attempts_of(&mut record, "gpu-02").next().unwrap();
+    stalled.report.findings.push(Finding {
+        code: "client_stall".to_owned(),
+        validity: Validity::Invalid,
+        evidence: "stall of 1,200 ms".to_owned(),
+        advice: "leave a core to the agent".to_owned(),
+    });
+    let analysis = Analysis::new(&record);
+    let decode = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
+    let repetitions: Vec<usize> = decode.outcome.hosts.iter().map(|j| j.repetitions).collect();
+    assert_eq!(repetitions, [5, 4, 5]);
+    assert_eq!(completeness(&record), Completeness::SomeInvalid);
+    assert!(page(&record, "hosts/gpu-02.md").contains("leave a core to the agent"));
+}
+
+#[test]
+fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
+    let mut record = three_hosts();
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        attempt.report.traces[0].usage = None;
+    }
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), None);
+    assert_eq!(verdict(&record, Metric::Ttft, "gpu-02"), Some(Verdict::Equivalent));
+    assert!(summary(&record).verdict_lines.iter().any(|l| l.contains("C9")));
+}
+
+#[test]
+fn answers_of_different_length_are_compared_in_speed_and_not_end_to_end() {
+    let mut record = three_hosts();
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        attempt.report.traces[0].finish_reason = Some(FinishReason::Stop);
+    }
+    let analysis = Analysis::new(&record);
+    assert!(analysis.classes[0].metric(Metric::E2e).is_none(), "C6 in every case");
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+}
+
+#[test]
+fn cached_prompts_are_not_compared_in_the_time_to_first_token() {
+    let mut record = three_hosts();
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        if let Some(usage) = &mut attempt.report.traces[0].usage {
+            usage.cached = Some(64);
+        }
+    }
+    assert_eq!(verdict(&record, Metric::Ttft, "gpu-01"), None);
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-01"), Some(Verdict::Equivalent));
+}
+
+#[test]
+fn two_repetitions_give_figures_and_no_verdict() {
+    let record = RunBuilder::new(&["Debug task"], 2)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02").slower_by(0.5))
+        .build();
+    let few = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), few);
+    assert!(page(&record, "report.md").contains("no verdict: 2 of 3 complete repetitions"));
+}
+
+#[test]
+fn a_late_start_or_a_loose_clock_withholds_the_badge() {
+    let synchronised = |record: &RunRecord| Analysis::new(record).start.is_synchronised();
+    let mut record = three_hosts();
+    assert_eq!(synchronised(&record), Some(true));
+    let report = &mut attempts_of(&mut record, "gpu-02").next().unwrap().report;
+    report.began = report.began.after(Duration::from_millis(150));
+    assert_eq!(synchronised(&record), Some(false));
+    let mut loose = three_hosts();
+    let clock = &mut loose.hosts[0].clocks[0];
+    *clock = ClockOffset { bound_ns: 120_000_000, ..*clock };
+    assert_eq!(synchronised(&loose), Some(false));
+}
+
+#[test]
+fn a_host_whose_block_was_planned_for_later_widens_the_spread() {
+    let mut record = three_hosts();
+    let report = &mut attempts_of(&mut record, "gpu-02").next().unwrap().report;
+    let later = Duration::from_secs(8);
+    report.began = report.began.after(later);
+    report.planned_start = report.planned_start.map(|at| at.after(later));
+    let analysis = Analysis::new(&record);
+    assert!(analysis.start.hosts[1].lateness_ms.max() < Some(1.0), "it kept to its own plan");
+    assert!(analysis.start.spread_ms.max() > Some(7_900.0));
+}
+
+#[test]
+fn simulated_hosts_are_named_at_the_top_of_every_page() {
+    let mut record = three_hosts();
+    for host in &mut record.hosts {
+        host.simulated = true;
+    }
+    for path in ["report.md", "hosts/gpu-01.md"] {
+        let page = page(&record, path);
+        let head: Vec<&str> = page.lines().take(3).collect();
+        assert!(head[2].starts_with("> **Simulated"), "{head:?}");
+    }
+}
+
+#[test]
+fn a_fleet_of_forty_is_laid_out_with_a_row_for_each_host() {
+    let titles = ["One", "Two"];
+    let fleet = (1..=40).fold(RunBuilder::new(&titles, 5), |run, n| {
+        let host = TestHost::new(&format!("gpu-{n:02}"));
+        run.host(if n == 17 { host.slower_by(0.06) } else { host })
+    });
+    let record = fleet.build();
+    let lines = summary(&record).verdict_lines;
+    assert!(lines[0].starts_with("Decode speed: 39 of 40 hosts are equivalent"), "{lines:?}");
+    assert!(lines[0].contains("gpu-17 is 5."), "{lines:?}");
+    assert!(page(&record, "report.md").contains("Set aside in decode speed"));
+}
