@@ -1,5 +1,6 @@
 //! Claims about the store, on files and in memory.
 
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -238,6 +239,33 @@ fn everything_is_there_after_reopening() {
     );
     drop(store);
     assert_eq!(SqliteStore::open(&state).unwrap().load(&run("night")).unwrap(), before);
+}
+
+#[test]
+fn a_log_cut_anywhere_leaves_a_prefix_with_everything_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = |dir: &Path| dir.join(format!("{FILE_NAME}-wal"));
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    store.write(&[header("night", 1)]).unwrap();
+    // Length of the log when each event was acknowledged: what was flushed by then is safe.
+    let acknowledged: Vec<u64> = (0..12)
+        .map(|seq| {
+            store.write(&[event(seq, "as it happened")]).unwrap();
+            std::fs::metadata(log(dir.path())).unwrap().len()
+        })
+        .collect();
+    let whole = std::fs::read(log(dir.path())).unwrap();
+    let begun = acknowledged[0];
+    for cut in (begun..=whole.len() as u64).step_by(509) {
+        let after = tempfile::tempdir().unwrap();
+        std::fs::copy(dir.path().join(FILE_NAME), after.path().join(FILE_NAME)).unwrap();
+        std::fs::write(log(after.path()), &whole[..usize::try_from(cut).unwrap()]).unwrap();
+        let events =
+            SqliteStore::open(after.path()).unwrap().load(&run("night")).unwrap().record.events;
+        let found: Vec<u64> = events.iter().map(|e| e.seq).collect();
+        let due = acknowledged.iter().filter(|&&len| len <= cut).count();
+        assert_eq!(found, (0..due as u64).collect::<Vec<_>>(), "cut at {cut}");
+    }
 }
 
 #[test]

@@ -9,9 +9,10 @@ use regatta_types::ids::{BootId, InstanceId};
 use regatta_types::record::{HostRecord, RunHeader};
 use regatta_types::time::{ClockAnchor, MonoNs};
 
+use crate::count;
 use crate::error::{ConvertError, DecodeError, Problem};
 use crate::frame::Lease;
-use crate::limits::REPORT_MAX;
+use crate::limits::{FINDINGS_MAX, GPUS_MAX, REPORT_MAX, REQUESTS_MAX, SAMPLES_MAX};
 use crate::slices::sha256;
 use crate::v1;
 
@@ -38,6 +39,14 @@ where
     Ok(T::try_from(M::decode(bytes)?)?)
 }
 
+/// The lists of a report that are counted before it is decoded: name, field numbers, limit.
+const REPORT_LISTS: [(&str, &[u32], usize); 4] = [
+    ("traces", &[10], REQUESTS_MAX),
+    ("findings", &[12], FINDINGS_MAX),
+    ("gpu.known.series", &[11, 1, 1], GPUS_MAX),
+    ("gpu.known.series.samples", &[11, 1, 1, 3], SAMPLES_MAX),
+];
+
 /// An attempt report as bytes.
 #[must_use]
 pub fn encode_report(report: &AttemptReport) -> Vec<u8> {
@@ -51,6 +60,12 @@ pub fn encode_report(report: &AttemptReport) -> Vec<u8> {
 pub fn decode_report(bytes: &[u8]) -> Result<AttemptReport, DecodeError> {
     if bytes.len() > REPORT_MAX {
         return Err(DecodeError::TooLarge { len: bytes.len(), max: REPORT_MAX });
+    }
+    for (field, path, max) in REPORT_LISTS {
+        let len = count::messages(bytes, path, max);
+        if len > max {
+            return Err(ConvertError::new(field, Problem::TooMany { len, max }).into());
+        }
     }
     decode::<v1::AttemptReport, _>(bytes)
 }

@@ -7,6 +7,7 @@
 
 pub mod codec;
 mod convert;
+mod count;
 mod error;
 mod field;
 pub mod frame;

@@ -45,6 +45,9 @@ pub const UNAVAILABLE_MAX: usize = 64;
 /// Requests of one attempt.
 pub const REQUESTS_MAX: usize = 250_000;
 
+/// GPU samples of one attempt, over all GPUs: 8 GPUs at 10 Hz for 12 hours are 3,456,000.
+pub const SAMPLES_MAX: usize = 5_000_000;
+
 /// Cases of a suite.
 pub const CASES_MAX: usize = 10_000;
 

@@ -7,13 +7,12 @@ use std::fmt::Write;
 fn the_contract_is_the_reviewed_one() {
     let set = protox::compile(["regatta/v1/session.proto", "regatta/v1/record.proto"], [".."])
         .expect("the contract compiles");
-    let mut out = String::new();
+    let mut lines = Vec::new();
     for file in &set.file {
         for service in &file.service {
             for method in &service.method {
-                writeln!(
-                    out,
-                    "rpc {}.{}.{}(stream={} {}) -> stream={} {}",
+                lines.push(format!(
+                    "rpc {}.{}.{}(stream={} {}) -> stream={} {}\n",
                     file.package(),
                     service.name(),
                     method.name(),
@@ -21,21 +20,22 @@ fn the_contract_is_the_reviewed_one() {
                     method.input_type(),
                     method.server_streaming(),
                     method.output_type()
-                )
-                .unwrap();
+                ));
             }
         }
         for e in &file.enum_type {
-            let values: Vec<String> =
-                e.value.iter().map(|v| format!("{}={}", v.name(), v.number())).collect();
-            writeln!(out, "enum {}: {}", e.name(), values.join(" ")).unwrap();
             assert_eq!(e.value[0].number(), 0);
             assert!(e.value[0].name().ends_with("_UNSPECIFIED"), "{}", e.value[0].name());
+            let mut text = format!("enum {}\n", e.name());
+            for value in &e.value {
+                writeln!(text, "  {} {}", value.number(), value.name()).unwrap();
+            }
+            lines.push(text);
         }
         let mut messages: Vec<_> =
             file.message_type.iter().map(|m| (m.name().to_owned(), m)).collect();
         while let Some((name, message)) = messages.pop() {
-            writeln!(out, "message {name}").unwrap();
+            let mut text = format!("message {name}\n");
             let mut fields: Vec<_> = message.field.iter().collect();
             fields.sort_by_key(|f| f.number());
             for f in fields {
@@ -49,11 +49,13 @@ fn the_contract_is_the_reviewed_one() {
                     },
                 };
                 let named = f.type_name();
-                writeln!(out, "  {} {label} {kind}{named} {}", f.number(), f.name()).unwrap();
+                writeln!(text, "  {} {label} {kind}{named} {}", f.number(), f.name()).unwrap();
             }
+            lines.push(text);
             messages
                 .extend(message.nested_type.iter().map(|m| (format!("{name}.{}", m.name()), m)));
         }
     }
-    insta::assert_snapshot!(out);
+    lines.sort();
+    insta::assert_snapshot!(lines.concat());
 }

@@ -198,6 +198,17 @@ fn columns_of_different_length_and_stamps_that_go_back_are_refused() {
 }
 
 #[test]
+fn a_report_of_empty_messages_is_refused_before_it_fills_the_memory() {
+    // Two bytes each: decoded they would take a hundred times as much.
+    let report = [0x52, 0x00].repeat(250_001);
+    let error = regatta_wire::codec::decode_report(&report).unwrap_err();
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "traces: 250001 items are more than the 250000 allowed"
+    );
+}
+
+#[test]
 fn texts_for_people_are_cut_by_the_sender_not_refused() {
     let frame = AgentFrame::Goodbye("ä".repeat(5_000));
     let back = AgentFrame::try_from(v1::AgentFrame::from(frame)).unwrap();
