@@ -295,3 +295,21 @@ fn version_1_is_read_and_written_as_ever() {
     assert_eq!(CoordinatorFrame::try_from(read).unwrap(), assign());
     assert_eq!(frame, bytes);
 }
+
+#[test]
+fn a_chunk_takes_six_bytes() {
+    let mut report = report();
+    let before = encode_report(&report).len();
+    let first = report.traces[0].chunks[0].at.0;
+    report.traces[0].chunks = (0..10_000)
+        .map(|i| Chunk {
+            // 20 ms apart, give or take a millisecond.
+            at: MonoNs(first + i * 20_000_000 + i * 7_919 % 1_000_000),
+            kind: ChunkKind::Answer,
+            chars: 5,
+            tokens: None,
+        })
+        .collect();
+    let each = (encode_report(&report).len() - before) as f64 / 10_000.0;
+    assert!(each < 6.5, "{each} bytes a chunk");
+}
