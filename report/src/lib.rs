@@ -1,6 +1,6 @@
 //! Reports of a run, as a pure function of its record.
 //!
-//! [`render`] makes every file of a report, [`summary`] the few lines for a terminal. The crate
+//! [`render`] makes every file of a report, [`summary()`] the few lines for a terminal. The crate
 //! sees only `regatta-types`: it reads no clock, no environment, no file and no network, so that
 //! the same record gives the same bytes anywhere and in any order of its rows.
 

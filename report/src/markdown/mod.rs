@@ -1,7 +1,7 @@
 //! The Markdown files of a report.
 //!
-//! [`text`] makes text from outside inert, [`table`] and [`page`] lay out, [`format`] writes
-//! numbers; [`combined`] and [`host`] hold the two kinds of page. Nothing is computed here but the
+//! [`text`] makes text from outside inert, [`table`] and [`page`] lay out, `format` writes
+//! numbers; `combined` and `host` hold the two kinds of page. Nothing is computed here but the
 //! number of digits.
 
 mod combined;
