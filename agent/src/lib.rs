@@ -3,9 +3,16 @@
 //! It measures its own local endpoint and reads its GPUs; it never renders a report and never
 //! decides what is run.
 
+pub mod cli;
 pub mod endpoint;
 pub mod facts;
 pub mod gpu;
+pub mod logging;
 pub mod outbox;
+pub mod run;
 pub mod session;
+pub mod wall;
 pub mod work;
+
+/// Version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,14 @@
 //! The coordinator: plans every case on every host, assigns them over gRPC, keeps every raw
 //! result and has the reports written.
+//!
+//! The way of one run: [`cli`] and [`commands`] decide, [`conduct`] starts everything and joins
+//! it, [`session`] speaks with agents, [`run`] decides what happens next, [`store`] remembers.
 
+pub mod cli;
+pub mod commands;
+pub mod conduct;
+pub mod names;
+pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod reports;

@@ -1,1 +1,39 @@
-fn main() {}
+//! `regatta`: the control node's program.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use regatta_agent::logging;
+use regatta_agent::wall::SystemClock;
+use regatta_coordinator::cli::Cli;
+use regatta_coordinator::commands;
+use regatta_coordinator::output::say;
+use regatta_types::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(cli.verbose, cli.log_json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&format!("error: no runtime: {error}"));
+            return Exit::Unexpected.into();
+        }
+    };
+    let exit = match runtime.block_on(commands::execute(cli, Arc::new(SystemClock))) {
+        Ok(exit) => exit,
+        Err(problem) => {
+            say(&format!("error: {problem}"));
+            let mut cause = std::error::Error::source(&problem);
+            while let Some(error) = cause {
+                say(&format!("  because: {error}"));
+                cause = error.source();
+            }
+            problem.exit
+        }
+    };
+    // Nothing of ours is still worth waiting for; a blocked system call must not hold the exit.
+    runtime.shutdown_background();
+    exit.into()
+}

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 pub mod engine;
+pub mod fleet;
 pub mod http;
 pub mod process;
 

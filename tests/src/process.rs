@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A program with its arguments and a home folder of its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
     path: PathBuf,
     args: Vec<OsString>,

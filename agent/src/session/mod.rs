@@ -1,1 +1,211 @@
-//! placeholder
+//! The agent's life: dial, say hello, do what the coordinator asks, hand results over, come back
+//! after a loss.
+//!
+//! [`Agent`] owns everything that outlives a connection: the outbox, the work in hand, the
+//! identity. A lost connection is not a lost measurement: the work goes on, its report waits in
+//! the outbox.
+
+mod backoff;
+mod beat;
+mod connect;
+mod converse;
+mod job;
+mod upload;
+
+use std::sync::Arc;
+
+use rand::RngExt as _;
+use regatta_types::facts::HostFacts;
+use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
+use regatta_types::reading::Reading;
+use regatta_types::time::WallClock;
+use regatta_wire::Versions;
+use regatta_wire::frame::{Hello, Lease, Resume};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::endpoint::{Endpoint, EndpointOptions};
+use crate::gpu::GpuHandle;
+use crate::outbox::{Outbox, OutboxError};
+use backoff::Backoff;
+use converse::{Conversation, Ended};
+use job::Job;
+
+pub use connect::{Connector, SessionError};
+
+/// What an agent is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its name in the reports.
+    pub host: HostId,
+    /// This start.
+    pub instance: InstanceId,
+    /// This boot.
+    pub boot: BootId,
+    /// The machine.
+    pub facts: HostFacts,
+    /// A simulated host.
+    pub simulated: bool,
+    /// The coordinator.
+    pub connector: Connector,
+    /// How the engine is found.
+    pub endpoint: EndpointOptions,
+    /// The GPU sampler.
+    pub gpu: Arc<GpuHandle>,
+    /// Where results wait until they are acknowledged.
+    pub outbox: Outbox,
+    /// Leave after one run.
+    pub once: bool,
+    /// Wall time, for display.
+    pub wall: Arc<dyn WallClock>,
+}
+
+/// Why an agent ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The coordinator does not want it.
+    #[error("the coordinator refused this agent: {0}")]
+    Refused(String),
+    /// Its own storage failed.
+    #[error("the agent's state folder failed")]
+    Outbox(#[from] OutboxError),
+}
+
+/// One agent.
+#[derive(Debug)]
+pub struct Agent {
+    setup: Setup,
+    job: Option<Job>,
+    /// The engine as the last preparation found it.
+    endpoint: Option<Endpoint>,
+    /// The run it prepared for.
+    run: Option<RunId>,
+}
+
+impl Agent {
+    /// An agent that has not dialled yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        Self { setup, job: None, endpoint: None, run: None }
+    }
+
+    /// Runs until `stop` is cancelled, or, with `once`, until a run is over.
+    ///
+    /// # Errors
+    /// When the coordinator refuses the agent for good, or its own storage fails.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), AgentError> {
+        let mut backoff = Backoff::default();
+        let mut told: Option<String> = None;
+        loop {
+            let dialled = Instant::now();
+            let problem = match self.session(&stop).await? {
+                Ok(Ended::Stopped) => return self.leave().await,
+                Ok(Ended::RunOver(reason)) => {
+                    info!(reason, "run over");
+                    if self.setup.once {
+                        return self.leave().await;
+                    }
+                    reason
+                }
+                Err(SessionError::Refused(reason)) => return Err(AgentError::Refused(reason)),
+                Err(SessionError::NotInRun(reason)) if self.setup.once => {
+                    return Err(AgentError::Refused(reason));
+                }
+                Err(SessionError::NotInRun(reason) | SessionError::Lost(reason)) => reason,
+            };
+            if told.as_ref() != Some(&problem) {
+                warn!(reason = problem, "no session; dialling again");
+                told = Some(problem);
+            }
+            let wait = backoff.next(dialled.elapsed(), rand::rng().random());
+            if self.pause(wait, &stop).await? {
+                return self.leave().await;
+            }
+        }
+    }
+
+    /// One connection from dial to end. The outer error is ours, the inner the link's.
+    async fn session(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<Result<Ended, SessionError>, AgentError> {
+        let hello = self.hello().await;
+        let link = tokio::select! {
+            link = connect::open(&self.setup.connector, hello) => link,
+            () = stop.cancelled() => return Ok(Ok(Ended::Stopped)),
+        };
+        match link {
+            Ok(link) => {
+                info!(
+                    protocol = link.welcome.protocol,
+                    version = link.welcome.version,
+                    "connected"
+                );
+                Conversation::new(self, link).run(stop).await
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn hello(&self) -> Hello {
+        let held: Vec<Lease> = self.job.iter().filter_map(Job::lease).cloned().collect();
+        Hello {
+            versions: Versions::OURS,
+            host: self.setup.host.clone(),
+            instance: self.setup.instance,
+            boot: self.setup.boot.clone(),
+            version: crate::VERSION.to_owned(),
+            facts: self.setup.facts.clone(),
+            gpus: self.setup.gpu.inventory().await,
+            engine: Reading::missing("not looked for yet"),
+            simulated: self.setup.simulated,
+            resume: Resume {
+                run: self.run.clone(),
+                held,
+                unacknowledged: self.setup.outbox.pending(),
+            },
+        }
+    }
+
+    /// Waits before the next dial; work that ends meanwhile goes to the outbox. `true`: stopped.
+    async fn pause(
+        &mut self,
+        wait: std::time::Duration,
+        stop: &CancellationToken,
+    ) -> Result<bool, AgentError> {
+        let until = Instant::now() + wait;
+        loop {
+            let ended = tokio::select! {
+                ended = job::ended(&mut self.job) => Some(ended),
+                () = tokio::time::sleep_until(until) => None,
+                () = stop.cancelled() => return Ok(true),
+            };
+            match ended {
+                Some(output) => {
+                    self.keep(output)?;
+                }
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Puts what a job made into the outbox; what else it says is for the coordinator.
+    fn keep(&mut self, output: job::Output) -> Result<Option<job::Prepared>, AgentError> {
+        let job::Output { report, prepared } = output;
+        if let Some(report) = report {
+            self.setup.outbox.put(&report)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Ends the work in hand and keeps its report.
+    async fn leave(mut self) -> Result<(), AgentError> {
+        if let Some(job) = &self.job {
+            job.stop_now();
+            let output = job::ended(&mut self.job).await;
+            self.keep(output)?;
+        }
+        Ok(())
+    }
+}

@@ -1,1 +1,253 @@
-//! placeholder
+//! The command line as typed: flags and help, no logic. `commands` does the work.
+
+mod workload;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use regatta_agent::cli::AgentArgs;
+use regatta_types::ids::HostId;
+
+use crate::run::LatePolicy;
+use crate::suite::duration;
+
+pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  regatta demo                                 three simulated hosts, one of them slow: a whole run in under a minute
+  regatta bench                                this machine: finds the engine on the usual ports
+  regatta bench localhost:8000 --suite quick   an endpoint, a suite
+  regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
+                                               wait for four agents, run, write the reports
+  regatta-agent --coordinator control:7717 --insecure
+                                               on each GPU host
+  regatta report latest                        write the reports of a stored run again
+
+Exit codes: 0 all well, 2 usage, 3 something invalid, 4 something missing, 5 nothing usable,
+6 own storage failed, 7 refused, 130 second interrupt, 1 anything unexpected (docs/exit-codes.md).";
+
+/// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and
+/// whether that is real.
+#[derive(Debug, Parser)]
+#[command(name = "regatta", version = crate::VERSION, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log more to stderr; twice for debugging
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write the log as JSON lines
+    #[arg(long, global = true)]
+    pub log_json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run three simulated hosts, one of them slow, and write their reports
+    Demo(DemoArgs),
+    /// Benchmark this machine's endpoint, without a network
+    Bench(BenchArgs),
+    /// Wait for agents, run a suite on all of them, write the reports
+    Run(RunArgs),
+    /// Write the reports of a stored run again
+    Report(ReportArgs),
+    /// List the stored runs
+    Runs(RunsArgs),
+    /// List, show or check suites
+    #[command(subcommand)]
+    Suite(SuiteCommand),
+    /// Be an agent (the same as the program `regatta-agent`)
+    Agent(AgentArgs),
+    /// Simulate a GPU host: an OpenAI-compatible endpoint with exact timing
+    Sim(SimArgs),
+}
+
+/// `regatta demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How much slower the third host is, in per cent of speed; 0 for none
+    #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = percent)]
+    pub slow: f64,
+    /// Times each case is run on every host
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub repetitions: u32,
+    /// Seed of the simulated hosts and of the order of cases [default: random]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Where the reports go and what is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `regatta bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Endpoint: host:port, http(s)://host:port, its /v1 or its full path
+    /// [default: the one found on loopback port 8000, 30000, 8080 or 11434]
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// Built-in suite or TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "quick")]
+    pub suite: String,
+    /// How the local endpoint and GPUs are reached.
+    #[command(flatten)]
+    pub local: regatta_agent::cli::LocalArgs,
+    /// What is changed in the suite.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// Where the reports go and what is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `regatta run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Built-in suite or TOML file
+    #[arg(value_name = "SUITE")]
+    pub suite: String,
+    /// Wait for this many agents
+    #[arg(long, value_name = "N", required_unless_present = "hosts", conflicts_with = "hosts",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub expect: Option<u32>,
+    /// Wait for the agents of these names, and refuse others
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub hosts: Vec<HostId>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7717")]
+    pub listen: SocketAddr,
+    /// Allow plain text beyond loopback: whoever can read the network reads prompts and results
+    #[arg(long)]
+    pub insecure: bool,
+    /// How long to wait for agents to be ready
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
+    pub wait: Duration,
+    /// What to do with hosts that are not ready by then
+    #[arg(long, value_name = "POLICY", default_value = "drop")]
+    pub late: LatePolicy,
+    /// Silence after which an agent is given up
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration::parse)]
+    pub lost_after: Duration,
+    /// Model to ask for [default: each agent's own choice]
+    #[arg(long, value_name = "ID")]
+    pub model: Option<String>,
+    /// What is changed in the suite.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// Where the reports go and what is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `regatta report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run's id, or `latest`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub run: String,
+    /// Folder of the reports; replaced as a whole [default: reports/<run>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Where runs are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `regatta runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Print JSON lines
+    #[arg(long)]
+    pub json: bool,
+    /// Where runs are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `regatta suite`.
+#[derive(Debug, Subcommand)]
+pub enum SuiteCommand {
+    /// List the built-in suites
+    List,
+    /// Print a suite's TOML, to copy and change
+    Show {
+        /// Built-in suite or TOML file
+        #[arg(value_name = "NAME|FILE")]
+        suite: String,
+    },
+    /// Check a suite file and list every problem in it
+    Check {
+        /// Built-in suite or TOML file
+        #[arg(value_name = "NAME|FILE")]
+        suite: String,
+    },
+}
+
+/// `regatta sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Model id it serves
+    #[arg(long, value_name = "ID", default_value = "regatta-sim")]
+    pub model: String,
+    /// Time to first token
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration::parse)]
+    pub ttft: Duration,
+    /// Time between tokens
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = duration::parse)]
+    pub inter_token: Duration,
+    /// Tokens of each chunk; `random:N` for 1 to N
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub tokens_per_chunk: String,
+    /// Relative standard deviation of a request's times, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    pub jitter: f64,
+    /// How much slower it is than it says, in per cent of speed
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    pub slow: f64,
+    /// The first so many tokens of an answer are reasoning
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub reasoning: u32,
+    /// Seed of texts and jitter
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Append one JSON line per request to this file
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(value) if (0.0..100.0).contains(&value) => Ok(value),
+        Ok(_) | Err(_) => Err("a number of per cent from 0 to below 100".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_needs_to_know_who_to_wait_for() {
+        assert!(Cli::try_parse_from(["regatta", "run", "quick"]).is_err());
+        assert!(Cli::try_parse_from(["regatta", "run", "quick", "--hosts", "a,b"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["regatta", "run", "quick", "--expect", "2", "--hosts", "a"])
+                .is_err()
+        );
+    }
+}

@@ -8,6 +8,8 @@ mod handshake;
 mod pings;
 mod serve;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -25,6 +25,8 @@ use crate::run::{Input, Progress, Refusal, SessionId};
 const BURST: Duration = Duration::from_secs(2);
 /// Longest time an agent may leave its frames unread.
 const STUCK: Duration = Duration::from_secs(10);
+/// After the run's end, an agent has this long to say goodbye.
+const PARTING: Duration = Duration::from_secs(5);
 
 type Down = mpsc::Sender<Result<v1::CoordinatorFrame, Status>>;
 
@@ -141,12 +143,15 @@ impl Session {
         orders: &mut mpsc::Receiver<Command>,
         stop: &CancellationToken,
     ) -> End {
+        // Once the run is over: until when the agent may still say goodbye.
+        let mut over = None;
         loop {
             let due = self.burst.as_ref().map(|(_, until)| *until);
             let next = tokio::select! {
                 frame = frames.message() => Next::Frame(frame),
-                order = orders.recv() => Next::Command(order),
+                order = orders.recv(), if over.is_none() => Next::Command(order),
                 () = sleep_until(due) => Next::BurstDue,
+                () = sleep_until(over) => Next::Stop,
                 () = stop.cancelled() => Next::Stop,
             };
             let result = match next {
@@ -156,9 +161,12 @@ impl Session {
                     Err(End::Gone(format!("the connection broke: {}", status.message())))
                 }
                 Next::Command(Some(command)) => self.command(command).await,
-                Next::Command(None) => Err(End::Status(Status::unavailable("the run is over"))),
+                Next::Command(None) => {
+                    over = Some(Instant::now() + PARTING);
+                    Ok(())
+                }
                 Next::BurstDue => self.burst_ended().await,
-                Next::Stop => Err(End::Status(Status::unavailable("the coordinator is stopping"))),
+                Next::Stop => Err(End::Status(Status::unavailable("the run is over"))),
             };
             if let Err(end) = result {
                 return end;
@@ -178,9 +186,9 @@ impl Session {
         }
     }
 
-    async fn tell(&self, input: Input) -> Result<(), End> {
-        let over = |_| End::Status(Status::unavailable("the run is over"));
-        self.messages.send(Message::Input(input)).await.map_err(over)
+    /// After the run's end nobody listens; the closed command channel tells us so.
+    async fn tell(&self, input: Input) {
+        let _ = self.messages.send(Message::Input(input)).await;
     }
 
     async fn command(&mut self, command: Command) -> Result<(), End> {
@@ -220,7 +228,8 @@ impl Session {
 
     async fn burst_ended(&mut self) -> Result<(), End> {
         let Some((burst, _)) = self.burst.take() else { return Ok(()) };
-        self.tell(Input::Clock { session: self.id, offset: burst.result() }).await
+        self.tell(Input::Clock { session: self.id, offset: burst.result() }).await;
+        Ok(())
     }
 
     // --- frames ---
@@ -232,17 +241,20 @@ impl Session {
         match frame {
             AgentFrame::Hello(_) => Err(violation("a second hello".to_owned())),
             AgentFrame::Heartbeat(beat) => {
-                self.tell(Input::Beat { session, progress: progress(beat) }).await
+                self.tell(Input::Beat { session, progress: progress(beat) }).await;
+                Ok(())
             }
             AgentFrame::Ready(ready) => self.ready(*ready).await,
             AgentFrame::ClockPong(pong) => self.pong(pong).await,
             AgentFrame::ProbeResult(result) => {
                 debug!(ok = result.ok, text = result.text, "probe result that nobody asked for");
-                self.tell(Input::Contact { session }).await
+                self.tell(Input::Contact { session }).await;
+                Ok(())
             }
             AgentFrame::AttemptStarted(lease) => {
                 own(host, &lease).map_err(violation)?;
-                self.tell(Input::Started { session, attempt: lease.key }).await
+                self.tell(Input::Started { session, attempt: lease.key }).await;
+                Ok(())
             }
             AgentFrame::ReportChunk(chunk) => {
                 own(host, &chunk.lease).map_err(violation)?;
@@ -260,7 +272,8 @@ impl Session {
             )));
         }
         let Ready { engine, gpus, refused, .. } = ready;
-        self.tell(Input::Prepared { session: self.id, engine, gpus, refused }).await
+        self.tell(Input::Prepared { session: self.id, engine, gpus, refused }).await;
+        Ok(())
     }
 
     async fn chunk(&mut self, chunk: ReportChunk) -> Result<(), End> {
@@ -275,7 +288,8 @@ impl Session {
         }
         let what = Acked::Chunk(chunk.index);
         self.send(CoordinatorFrame::Ack(Ack { lease: chunk.lease, what })).await?;
-        self.tell(Input::Contact { session: self.id }).await
+        self.tell(Input::Contact { session: self.id }).await;
+        Ok(())
     }
 
     async fn report(&mut self, end: ReportEnd) -> Result<(), End> {
@@ -299,7 +313,8 @@ impl Session {
         if report.key != lease.key || report.epoch != lease.epoch {
             return Err(violation(&"the report is of another attempt than its slices"));
         }
-        self.tell(Input::Report { session: self.id, report: Box::new(report), bytes }).await
+        self.tell(Input::Report { session: self.id, report: Box::new(report), bytes }).await;
+        Ok(())
     }
 }
 

@@ -1,0 +1,78 @@
+//! The agent's flags, as typed. Shared by `regatta-agent`, `regatta agent` and `regatta bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use regatta_types::ids::HostId;
+
+const EXAMPLES: &str = "\
+Examples:
+  regatta-agent --coordinator control:7717 --insecure
+  regatta-agent --coordinator control:7717 --insecure --endpoint localhost:8000 --name gpu-03
+  REGATTA_API_KEY=... regatta-agent --coordinator 127.0.0.1:7717 --api-key-env REGATTA_API_KEY
+
+Exit codes: 0 the run is over, 2 usage, 6 own storage failed, 7 refused by the coordinator,
+130 second interrupt, 1 anything unexpected.";
+
+/// Measures this host's endpoint and reads its GPUs for a Regatta coordinator.
+#[derive(Debug, Parser)]
+#[command(name = "regatta-agent", version = crate::VERSION, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// The agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// Log more to stderr; twice for debugging
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write the log as JSON lines
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+/// What an agent is told.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// Where the coordinator listens
+    #[arg(long, value_name = "HOST:PORT", env = "REGATTA_COORDINATOR")]
+    pub coordinator: String,
+    /// Name of this host in the reports [default: its hostname]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<HostId>,
+    /// Endpoint: host:port, http(s)://host:port, its /v1 or its full path
+    /// [default: the one found on loopback port 8000, 30000, 8080 or 11434]
+    #[arg(long, value_name = "URL", env = "REGATTA_ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// How the local endpoint and GPUs are reached.
+    #[command(flatten)]
+    pub local: LocalArgs,
+    /// Allow plain text to a coordinator beyond loopback
+    #[arg(long)]
+    pub insecure: bool,
+    /// Leave after one run instead of waiting for the next
+    #[arg(long)]
+    pub once: bool,
+    /// Folder for results not yet handed over [default: the user's state folder]
+    #[arg(long, value_name = "DIR", env = "REGATTA_AGENT_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+/// How the local endpoint and GPUs are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "This host")]
+pub struct LocalArgs {
+    /// Model to ask for [default: the only one served]
+    #[arg(long, value_name = "ID")]
+    pub model: Option<String>,
+    /// File with the endpoint's API key
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key_env")]
+    pub api_key_file: Option<PathBuf>,
+    /// Environment variable with the endpoint's API key
+    #[arg(long, value_name = "VARIABLE")]
+    pub api_key_env: Option<String>,
+    /// PEM file with a further certificate authority for https endpoints
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// NVML library to load [default: libnvidia-ml.so.1]
+    #[arg(long, value_name = "PATH")]
+    pub nvml_library: Option<PathBuf>,
+}

@@ -1,0 +1,237 @@
+//! From flags to a running agent, for `regatta-agent`, `regatta agent` and the embedded agent.
+
+use std::net::ToSocketAddrs as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use etcetera::BaseStrategy as _;
+use regatta_types::exit::Exit;
+use regatta_types::facts::HostFacts;
+use regatta_types::ids::{BootId, HostId, InstanceId};
+use regatta_types::time::WallClock;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::cli::{AgentArgs, LocalArgs};
+use crate::endpoint::EndpointOptions;
+use crate::endpoint::key::{self, KeyError};
+use crate::facts;
+use crate::gpu::{GpuHandle, GpuSource, Sampler};
+use crate::outbox::{Outbox, OutboxError};
+use crate::session::{Agent, AgentError, Connector, Setup};
+
+/// Why an agent could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The flags.
+    #[error("{0}")]
+    Usage(String),
+    /// The API key.
+    #[error(transparent)]
+    ApiKey(#[from] KeyError),
+    /// The state folder.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The session.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// A second interrupt.
+    #[error("stopped at once; what was measured is in the state folder")]
+    Interrupted,
+}
+
+impl RunError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::ApiKey(_) => Exit::Usage,
+            Self::Outbox(_) | Self::Agent(AgentError::Outbox(_)) => Exit::Storage,
+            Self::Agent(AgentError::Refused(_)) => Exit::Refused,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+/// Runs an agent until it is stopped or, with `--once`, a run is over.
+///
+/// # Errors
+/// When it can't start, is refused for good, or its storage fails.
+pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunError> {
+    check_plain_text(&args)?;
+    let endpoint = endpoint_options(args.endpoint, &args.local)?;
+    let local = Local::of_this_machine(args.name, &args.local)?;
+    let dir = match args.state {
+        Some(dir) => dir,
+        None => default_state(&local.host)?,
+    };
+    let (outbox, recovered) = Outbox::open(&dir, wall.as_ref())?;
+    for (what, number) in [
+        ("reports not yet handed over", outbox.pending().len()),
+        ("attempts that were interrupted", recovered.interrupted.len()),
+        ("damaged files put aside", recovered.quarantined.len()),
+    ] {
+        if number > 0 {
+            info!(number, what, "found in the outbox");
+        }
+    }
+    let setup = local.setup(Connector::Tcp(args.coordinator), endpoint, outbox, args.once, wall);
+    let stop = CancellationToken::new();
+    let agent = Agent::new(setup).run(stop.clone());
+    tokio::select! {
+        ended = agent => ended.map(|()| Exit::Ok).map_err(RunError::from),
+        error = interrupts(&stop) => Err(error),
+    }
+}
+
+/// The first interrupt asks the agent to stop; the future ends with the second.
+async fn interrupts(stop: &CancellationToken) -> RunError {
+    let Ok(mut term) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        if stop.is_cancelled() {
+            return RunError::Interrupted;
+        }
+        stop.cancel();
+    }
+}
+
+/// Plain text is for loopback; beyond it the user has to say so.
+fn check_plain_text(args: &AgentArgs) -> Result<(), RunError> {
+    let address = &args.coordinator;
+    if address
+        .rsplit_once(':')
+        .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+    {
+        return Err(RunError::Usage(format!(
+            "--coordinator `{address}`: give HOST:PORT, e.g. control:7717"
+        )));
+    }
+    if args.insecure {
+        warn!(
+            "plain text to the coordinator (--insecure): prompts and results can be read on the network"
+        );
+        return Ok(());
+    }
+    // A name that does not resolve yet is refused too: it is not loopback.
+    let loopback = address
+        .to_socket_addrs()
+        .is_ok_and(|mut found| found.all(|address| address.ip().is_loopback()));
+    if loopback {
+        return Ok(());
+    }
+    Err(RunError::Usage(format!(
+        "--coordinator {address} is beyond loopback, where prompts and results would travel in plain \
+         text; on a network that only you can read, add --insecure here and at `regatta run`"
+    )))
+}
+
+fn default_state(host: &HostId) -> Result<PathBuf, RunError> {
+    let strategy = etcetera::choose_base_strategy()
+        .map_err(|_| RunError::Usage("no home folder is known: give --state DIR".to_owned()))?;
+    let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
+    // Two agents of two names on one machine have two outboxes.
+    Ok(base.join("regatta-agent").join(host.as_str()))
+}
+
+/// How the engine is found, from the flags.
+///
+/// # Errors
+/// When the API key can't be read.
+pub fn endpoint_options(
+    url: Option<String>,
+    args: &LocalArgs,
+) -> Result<EndpointOptions, RunError> {
+    let api_key = match (&args.api_key_file, &args.api_key_env) {
+        (Some(file), _) => Some(key::from_file(file)?),
+        (None, Some(variable)) => Some(key::from_env(variable)?),
+        (None, None) => None,
+    };
+    Ok(EndpointOptions { url, model: args.model.clone(), api_key, ca_file: args.ca_file.clone() })
+}
+
+fn boot() -> Result<BootId, RunError> {
+    facts::boot_id()
+        .map_err(|e| RunError::Usage(format!("this machine's boot id can't be read: {e}")))
+}
+
+/// This machine, or a simulated one, before it is connected.
+#[derive(Debug)]
+pub struct Local {
+    /// Its name in the reports.
+    pub host: HostId,
+    facts: HostFacts,
+    boot: BootId,
+    gpu: Arc<GpuHandle>,
+    simulated: bool,
+}
+
+impl Local {
+    /// This machine, and its GPU sampler running.
+    ///
+    /// # Errors
+    /// When no name can be made of its hostname.
+    pub fn of_this_machine(name: Option<HostId>, args: &LocalArgs) -> Result<Self, RunError> {
+        let facts = facts::collect();
+        let host = match name {
+            Some(name) => name,
+            None => HostId::from_hostname(&facts.hostname).ok_or_else(|| {
+                let name = regatta_types::clean::excerpt(&facts.hostname, 80);
+                RunError::Usage(format!(
+                    "no name can be made of the hostname `{name}`: give --name"
+                ))
+            })?,
+        };
+        let gpu = Sampler::start(GpuSource::Nvml { library: args.nvml_library.clone() });
+        Ok(Self { host, facts, boot: boot()?, gpu: Arc::new(gpu), simulated: false })
+    }
+
+    /// A simulated machine of this name.
+    ///
+    /// # Errors
+    /// When this machine does not say which boot it is in.
+    pub fn simulated(host: HostId, gpu: GpuHandle) -> Result<Self, RunError> {
+        let (facts, boot) = (facts::collect(), boot()?);
+        Ok(Self { host, facts, boot, gpu: Arc::new(gpu), simulated: true })
+    }
+
+    /// An agent in this process: it takes part in one run and keeps its outbox in memory.
+    #[must_use]
+    pub fn embedded(
+        self,
+        connector: Connector,
+        endpoint: EndpointOptions,
+        wall: Arc<dyn WallClock>,
+    ) -> Setup {
+        self.setup(connector, endpoint, Outbox::memory(), true, wall)
+    }
+
+    fn setup(
+        self,
+        connector: Connector,
+        endpoint: EndpointOptions,
+        outbox: Outbox,
+        once: bool,
+        wall: Arc<dyn WallClock>,
+    ) -> Setup {
+        Setup {
+            host: self.host,
+            instance: InstanceId::new_v4(),
+            boot: self.boot,
+            facts: self.facts,
+            simulated: self.simulated,
+            connector,
+            endpoint,
+            gpu: self.gpu,
+            outbox,
+            once,
+            wall,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Heartbeats: a task of its own, so that nothing the agent does delays them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use regatta_wire::frame::{AgentFrame, AgentPhase, Counters, GpuReading, Heartbeat, Lease};
+use regatta_wire::v1;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::gpu::GpuHandle;
+use crate::work::{Activity, Progress};
+
+/// Time over which the output speed is taken.
+const SPEED_WINDOW: Duration = Duration::from_secs(3);
+/// The interval varies by this share, so that a fleet's beats do not fall together.
+const JITTER: f64 = 0.2;
+
+/// What the beats tell of.
+#[derive(Debug, Clone)]
+pub(super) struct Now {
+    pub(super) held: Vec<Lease>,
+    /// What is done outside of attempts.
+    pub(super) phase: AgentPhase,
+    pub(super) progress: Option<Arc<Progress>>,
+}
+
+/// Beats until the session's channel closes.
+pub(super) async fn beat(
+    up: mpsc::Sender<v1::AgentFrame>,
+    interval: Duration,
+    now: watch::Receiver<Now>,
+    gpu: Arc<GpuHandle>,
+) {
+    let mut speed = Speed::default();
+    loop {
+        let stretch = rand::rng().random_range(1.0 - JITTER..=1.0 + JITTER);
+        tokio::select! {
+            () = tokio::time::sleep(interval.mul_f64(stretch)) => {}
+            () = up.closed() => return,
+        }
+        let now = now.borrow().clone();
+        let mut counters = Counters::default();
+        let mut phase = now.phase;
+        if let Some(seen) = now.progress.as_ref().map(|progress| progress.snapshot()) {
+            counters.done = seen.done.saturating_sub(seen.failed);
+            counters.failed = seen.failed;
+            counters.chunks = seen.chunks;
+            counters.tokens_per_second = speed.take(Instant::now(), seen.chunks);
+            phase = phase_of(seen.activity);
+        }
+        let gpus =
+            gpu.latest().into_iter().map(|(uuid, sample)| GpuReading { uuid, sample }).collect();
+        let frame = Heartbeat { held: now.held, counters, phase, gpus };
+        if up.send(AgentFrame::Heartbeat(frame).into()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn phase_of(activity: Activity) -> AgentPhase {
+    match activity {
+        Activity::Idle => AgentPhase::Idle,
+        Activity::Settling => AgentPhase::Settling,
+        Activity::WarmingUp | Activity::Waiting => AgentPhase::Waiting,
+        Activity::Measuring => AgentPhase::Measuring,
+    }
+}
+
+/// Output speed from a running count.
+#[derive(Debug, Default)]
+struct Speed {
+    seen: VecDeque<(Instant, u64)>,
+}
+
+impl Speed {
+    fn take(&mut self, now: Instant, count: u64) -> Option<f64> {
+        if self.seen.back().is_some_and(|&(_, last)| count < last) {
+            // Another attempt began.
+            self.seen.clear();
+        }
+        self.seen.push_back((now, count));
+        while self.seen.len() > 2
+            && self.seen.front().is_some_and(|&(at, _)| now - at > SPEED_WINDOW)
+        {
+            self.seen.pop_front();
+        }
+        let &(at, first) = self.seen.front()?;
+        let seconds = (now - at).as_secs_f64();
+        // A count of chunks over seconds: exact far beyond any display.
+        (seconds > 0.1).then(|| (count - first) as f64 / seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speed_is_that_of_the_last_seconds_and_starts_over_with_an_attempt() {
+        let start = Instant::now();
+        let mut speed = Speed::default();
+        assert_eq!(speed.take(start, 0), None);
+        let at = |s| start + Duration::from_secs(s);
+        assert_eq!(speed.take(at(1), 50), Some(50.0));
+        speed.take(at(2), 100);
+        speed.take(at(3), 200);
+        assert_eq!(speed.take(at(4), 350), Some(100.0));
+        assert_eq!(speed.take(at(5), 10), None);
+    }
+}

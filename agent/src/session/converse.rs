@@ -1,0 +1,361 @@
+//! One connected session of an agent: reads the coordinator's frames, starts and stops work,
+//! hands results over between attempts.
+
+use std::time::Duration;
+
+use regatta_types::assignment::{Assignment, Preparation};
+use regatta_types::facts::EndpointLocation;
+use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
+use regatta_wire::frame::{
+    Ack, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame, LeaseFate,
+    ProbeResult, Ready,
+};
+use regatta_wire::v1;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+use tracing::{info, warn};
+
+use super::connect::{Link, SessionError};
+use super::job::{self, Job};
+use super::upload::Upload;
+use super::{Agent, AgentError, beat};
+
+/// Longest time the coordinator may leave our frames unread.
+const STUCK: Duration = Duration::from_secs(10);
+/// After being asked to leave, the request in hand gets this long to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How a conversation ended well.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The coordinator has nothing more to do.
+    RunOver(String),
+    /// We were asked to stop.
+    Stopped,
+}
+
+/// One thing to act on; the `select!` only names it.
+enum Next {
+    Frame(Result<Option<v1::CoordinatorFrame>, Status>),
+    Job(job::Output),
+    Stop,
+    GraceOver,
+}
+
+/// Why the loop ends.
+enum End {
+    Well(Ended),
+    Link(SessionError),
+    Ours(AgentError),
+}
+
+impl From<SessionError> for End {
+    fn from(error: SessionError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl From<AgentError> for End {
+    fn from(error: AgentError) -> Self {
+        Self::Ours(error)
+    }
+}
+
+/// The state of one session.
+pub(super) struct Conversation<'a> {
+    agent: &'a mut Agent,
+    up: mpsc::Sender<v1::AgentFrame>,
+    down: Streaming<v1::CoordinatorFrame>,
+    beats: JoinSet<()>,
+    now: watch::Sender<beat::Now>,
+    upload: Option<Upload>,
+    /// Set once we were asked to stop: when the work in hand is cut off.
+    leaving: Option<Instant>,
+    /// Set once the run is over: why.
+    drained: Option<String>,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(agent: &'a mut Agent, link: Link) -> Self {
+        let Link { up, down, welcome } = link;
+        for decision in &welcome.held {
+            if decision.fate == LeaseFate::Abort
+                && let Some(job) =
+                    agent.job.as_ref().filter(|job| job.lease() == Some(&decision.lease))
+            {
+                job.stop_now();
+            }
+        }
+        let (now, seen) =
+            watch::channel(beat::Now { held: Vec::new(), phase: AgentPhase::Idle, progress: None });
+        let mut beats = JoinSet::new();
+        beats.spawn(beat::beat(
+            up.clone(),
+            welcome.heartbeat_interval,
+            seen,
+            agent.setup.gpu.clone(),
+        ));
+        let mut conversation =
+            Self { agent, up, down, beats, now, upload: None, leaving: None, drained: None };
+        conversation.publish();
+        conversation
+    }
+
+    pub(super) async fn run(
+        mut self,
+        stop: &CancellationToken,
+    ) -> Result<Result<Ended, SessionError>, AgentError> {
+        let end = loop {
+            if let Err(end) = self.pump().await {
+                break end;
+            }
+            if let Some(ended) = self.finished() {
+                // The coordinator may have gone first; the leave is only polite.
+                let _ = self.send(AgentFrame::Goodbye("nothing left to do".to_owned())).await;
+                break End::Well(ended);
+            }
+            let leaving = self.leaving;
+            let next = tokio::select! {
+                frame = self.down.message() => Next::Frame(frame),
+                output = job::ended(&mut self.agent.job) => Next::Job(output),
+                () = stop.cancelled(), if leaving.is_none() => Next::Stop,
+                () = sleep_until(leaving) => Next::GraceOver,
+            };
+            if let Err(end) = self.act(next).await {
+                break end;
+            }
+        };
+        self.beats.shutdown().await;
+        match end {
+            End::Well(ended) => Ok(Ok(ended)),
+            End::Link(_) if self.leaving.is_some() => Ok(Ok(Ended::Stopped)),
+            End::Link(error) => Ok(self.drained.map(Ended::RunOver).ok_or(error)),
+            End::Ours(error) => Err(error),
+        }
+    }
+
+    /// Whether there is nothing left to do in this session.
+    fn finished(&self) -> Option<Ended> {
+        if self.agent.job.is_some() || self.upload.is_some() {
+            return None;
+        }
+        if self.leaving.is_some() {
+            return Some(Ended::Stopped);
+        }
+        self.drained.clone().map(Ended::RunOver)
+    }
+
+    async fn act(&mut self, next: Next) -> Result<(), End> {
+        match next {
+            Next::Frame(Ok(Some(frame))) => self.frame(frame).await,
+            Next::Frame(Ok(None)) => {
+                Err(SessionError::Lost("the coordinator closed the connection".to_owned()).into())
+            }
+            Next::Frame(Err(status)) => Err(SessionError::from(status).into()),
+            Next::Job(output) => self.done(output).await,
+            Next::Stop => {
+                info!("stopping: the request in hand may end");
+                self.leaving = Some(Instant::now() + GRACE);
+                if let Some(job) = &self.agent.job {
+                    job.stop_soon();
+                }
+                Ok(())
+            }
+            Next::GraceOver => {
+                if let Some(job) = &self.agent.job {
+                    job.stop_now();
+                }
+                self.leaving = Some(Instant::now() + GRACE);
+                if self.agent.job.is_none() {
+                    // What could not be handed over in time stays in the outbox.
+                    self.upload = None;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn send(&self, frame: AgentFrame) -> Result<(), SessionError> {
+        match self.up.send_timeout(frame.into(), STUCK).await {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                Err(SessionError::Lost("the coordinator does not read".to_owned()))
+            }
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => {
+                Err(SessionError::Lost("the coordinator closed the connection".to_owned()))
+            }
+        }
+    }
+
+    /// Moves the upload on. Nothing is uploaded while an attempt runs.
+    async fn pump(&mut self) -> Result<(), End> {
+        if self.agent.job.is_none() && self.upload.is_none() {
+            let pending = self.agent.setup.outbox.pending();
+            if let Some(lease) = pending.into_iter().next() {
+                let report = self.agent.setup.outbox.read(&lease.key).map_err(AgentError::from)?;
+                self.upload = Some(Upload::new(lease, &report));
+                self.publish();
+            }
+        }
+        if self.agent.job.is_none()
+            && let Some(upload) = &mut self.upload
+        {
+            for frame in upload.due() {
+                self.send(frame).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn frame(&mut self, frame: v1::CoordinatorFrame) -> Result<(), End> {
+        let t1 = MonoNs::now();
+        let frame = CoordinatorFrame::try_from(frame).map_err(|e| {
+            SessionError::Refused(format!("the coordinator broke the protocol: {e}"))
+        })?;
+        match frame {
+            CoordinatorFrame::ClockPing(ping) => self.pong(ping, t1).await,
+            CoordinatorFrame::Prepare(preparation) => self.prepare(preparation),
+            CoordinatorFrame::Assign(assign) => match assign {
+                Assign::Case(assignment) => self.assign(*assignment).await,
+                Assign::Probe(kind) => {
+                    let text = "not supported by this agent".to_owned();
+                    Ok(self
+                        .send(AgentFrame::ProbeResult(ProbeResult { kind, ok: false, text }))
+                        .await?)
+                }
+            },
+            CoordinatorFrame::Cancel(cancel) => {
+                self.cancel(&cancel);
+                Ok(())
+            }
+            CoordinatorFrame::Ack(ack) => self.acknowledged(&ack),
+            CoordinatorFrame::Go(go) => {
+                info!(run = %go.run, "go");
+                Ok(())
+            }
+            CoordinatorFrame::Drain(reason) => {
+                self.drained = Some(reason);
+                Ok(())
+            }
+            CoordinatorFrame::Welcome(_) => {
+                Err(SessionError::Refused("a second welcome".to_owned()).into())
+            }
+        }
+    }
+
+    async fn pong(&mut self, ping: ClockPing, t1: MonoNs) -> Result<(), End> {
+        let unix = self.agent.setup.wall.now();
+        let pong = ClockPong { id: ping.id, t0: ping.t0, t1, t2: MonoNs::now(), unix };
+        Ok(self.send(AgentFrame::ClockPong(pong)).await?)
+    }
+
+    fn prepare(&mut self, preparation: Preparation) -> Result<(), End> {
+        if let Some(job) = &self.agent.job {
+            // After a short loss the same settling is still under way: its ready will follow.
+            return if job.prepares(&preparation.run) {
+                Ok(())
+            } else {
+                Err(SessionError::Refused(
+                    "asked to prepare in the middle of an attempt".to_owned(),
+                )
+                .into())
+            };
+        }
+        self.agent.run = Some(preparation.run.clone());
+        self.agent.job = Some(Job::prepare(&self.agent.setup, preparation));
+        self.publish();
+        Ok(())
+    }
+
+    async fn assign(&mut self, assignment: Assignment) -> Result<(), End> {
+        if self.agent.job.is_some() {
+            let text = "asked for a second attempt while one is running".to_owned();
+            return Err(SessionError::Refused(text).into());
+        }
+        let endpoint = self.agent.endpoint.as_ref();
+        let job =
+            Job::attempt(&mut self.agent.setup, endpoint, assignment).map_err(AgentError::from)?;
+        let started = job.lease().cloned();
+        self.agent.job = Some(job);
+        self.publish();
+        if let Some(lease) = started {
+            self.send(AgentFrame::AttemptStarted(lease)).await?;
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, cancel: &Cancel) {
+        if let Some(job) = self.agent.job.as_ref().filter(|job| job.lease() == Some(&cancel.lease))
+        {
+            info!(attempt = %cancel.lease.key, reason = cancel.reason, "attempt cancelled");
+            job.stop_soon();
+        }
+    }
+
+    fn acknowledged(&mut self, ack: &Ack) -> Result<(), End> {
+        let Some(upload) = self.upload.as_mut().filter(|upload| *upload.lease() == ack.lease)
+        else {
+            return Ok(());
+        };
+        if upload.acknowledge(ack.what) {
+            self.upload = None;
+            self.agent.setup.outbox.acknowledge(&ack.lease.key).map_err(AgentError::from)?;
+            self.publish();
+        }
+        Ok(())
+    }
+
+    async fn done(&mut self, output: job::Output) -> Result<(), End> {
+        let prepared = self.agent.keep(output)?;
+        self.publish();
+        let Some(prepared) = prepared else { return Ok(()) };
+        if let Some(reason) = &prepared.refused {
+            warn!(reason, "this host can't take part");
+        }
+        let engine = prepared.engine();
+        let gpus = match engine.known().map(|engine| engine.location) {
+            Some(EndpointLocation::Remote) => {
+                Reading::missing("the endpoint is on another machine")
+            }
+            Some(EndpointLocation::Loopback { .. }) | None => {
+                self.agent.setup.gpu.inventory().await
+            }
+        };
+        self.agent.endpoint = prepared.endpoint.ok();
+        let ready = Ready {
+            run: prepared.run,
+            suite_hash: prepared.suite_hash,
+            engine,
+            gpus,
+            refused: prepared.refused,
+            findings: Vec::new(),
+        };
+        Ok(self.send(AgentFrame::Ready(Box::new(ready))).await?)
+    }
+
+    /// Tells the heartbeats what is being done.
+    fn publish(&mut self) {
+        let job = self.agent.job.as_ref();
+        let phase = match (job, &self.upload) {
+            (Some(_), _) => AgentPhase::Settling,
+            (None, Some(_)) => AgentPhase::Uploading,
+            (None, None) => AgentPhase::Idle,
+        };
+        self.now.send_replace(beat::Now {
+            held: job.and_then(Job::lease).cloned().into_iter().collect(),
+            phase,
+            progress: job.and_then(Job::progress),
+        });
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

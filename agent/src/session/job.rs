@@ -1,0 +1,289 @@
+//! The work in hand: one preparation or one attempt, in a task of its own that outlives a lost
+//! connection.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regatta_types::assignment::{Assignment, Preparation};
+use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::facts::EngineFacts;
+use regatta_types::gpu::GpuWindow;
+use regatta_types::ids::RunId;
+use regatta_types::reading::Reading;
+use regatta_types::time::{ClockAnchor, MonoNs};
+use regatta_wire::codec::Started;
+use regatta_wire::frame::Lease;
+use tokio::task::JoinSet;
+
+use super::Setup;
+use crate::endpoint::{Endpoint, EndpointOptions};
+use crate::gpu::{GpuHandle, Window};
+use crate::outbox::OutboxError;
+use crate::work::{GpuWindows, Halt, Identity, Progress, Worker};
+
+/// What a job is for.
+#[derive(Debug)]
+enum Kind {
+    Preparation(RunId),
+    Attempt(Lease),
+}
+
+/// The work in hand.
+#[derive(Debug)]
+pub(super) struct Job {
+    kind: Kind,
+    halt: Halt,
+    progress: Option<Arc<Progress>>,
+    /// Holds the one task; dropping it ends the work.
+    task: JoinSet<Output>,
+    /// What to report if the task is lost to a panic of ours.
+    blank: Output,
+}
+
+/// What a job made.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    pub(super) report: Option<AttemptReport>,
+    pub(super) prepared: Option<Prepared>,
+}
+
+/// What a preparation found.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    pub(super) run: RunId,
+    pub(super) suite_hash: String,
+    pub(super) endpoint: Result<Endpoint, String>,
+    pub(super) refused: Option<String>,
+}
+
+impl Prepared {
+    /// The engine that was found.
+    pub(super) fn engine(&self) -> Reading<EngineFacts> {
+        match &self.endpoint {
+            Ok(endpoint) => Reading::Known(endpoint.facts().clone()),
+            Err(reason) => Reading::missing(reason.clone()),
+        }
+    }
+}
+
+/// Waits for the job to end; for ever without one.
+pub(super) async fn ended(job: &mut Option<Job>) -> Output {
+    let Some(running) = job else { return std::future::pending().await };
+    let output = match running.task.join_next().await {
+        Some(Ok(output)) => output,
+        Some(Err(error)) => {
+            tracing::error!(%error, "the work in hand was lost to a fault of ours");
+            running.blank.clone()
+        }
+        None => running.blank.clone(),
+    };
+    *job = None;
+    output
+}
+
+impl Job {
+    /// Finds the engine and settles it.
+    pub(super) fn prepare(setup: &Setup, preparation: Preparation) -> Self {
+        let halt = Halt::default();
+        let mut options = setup.endpoint.clone();
+        if options.model.is_none() {
+            options.model.clone_from(&preparation.model);
+        }
+        let bench = Bench::of(setup);
+        let mut prepared = Prepared {
+            run: preparation.run.clone(),
+            suite_hash: preparation.suite_hash.clone(),
+            endpoint: Err("a fault of the agent".to_owned()),
+            refused: Some("a fault of the agent".to_owned()),
+        };
+        let blank = Output { report: None, prepared: Some(prepared.clone()) };
+        let kind = Kind::Preparation(preparation.run.clone());
+        let mut task = JoinSet::new();
+        let stop = halt.clone();
+        task.spawn(async move {
+            let (endpoint, report) = settle(options, &bench, &preparation, &stop).await;
+            prepared.refused = match (&endpoint, report.as_ref().map(|r| &r.outcome)) {
+                (Err(reason), _) => Some(reason.clone()),
+                (Ok(_), Some(AttemptOutcome::Completed) | None) => None,
+                (Ok(_), Some(other)) => Some(format!("settling the engine: {other}")),
+            };
+            prepared.endpoint = endpoint;
+            Output { report, prepared: Some(prepared) }
+        });
+        Self { kind, halt, progress: None, task, blank }
+    }
+
+    /// Begins an attempt; its marker is on disk when this returns.
+    pub(super) fn attempt(
+        setup: &mut Setup,
+        endpoint: Option<&Endpoint>,
+        assignment: Assignment,
+    ) -> Result<Self, OutboxError> {
+        let lease = Lease { key: assignment.key.clone(), epoch: assignment.epoch };
+        let bench = Bench::of(setup);
+        let anchor = ClockAnchor { mono: MonoNs::now(), unix: setup.wall.now() };
+        let started = Started {
+            lease: lease.clone(),
+            instance: setup.instance,
+            boot: setup.boot.clone(),
+            anchor,
+            planned_start: Some(assignment.start),
+        };
+        setup.outbox.mark_started(&started)?;
+        let blank = |why: &str| Output {
+            report: Some(AttemptReport {
+                key: started.lease.key.clone(),
+                epoch: started.lease.epoch,
+                instance: started.instance,
+                boot: started.boot.clone(),
+                outcome: AttemptOutcome::Failed(why.to_owned()),
+                anchor,
+                planned_start: started.planned_start,
+                began: anchor.mono,
+                finished: anchor.mono,
+                traces: Vec::new(),
+                gpu: GpuWindow::missing("the attempt was not carried out"),
+                findings: Vec::new(),
+            }),
+            prepared: None,
+        };
+        let halt = Halt::default();
+        let mut task = JoinSet::new();
+        let mut progress = None;
+        match endpoint {
+            Some(endpoint) => {
+                let worker = bench.worker(endpoint.clone());
+                progress = Some(worker.progress());
+                let stop = halt.clone();
+                task.spawn(async move {
+                    Output { report: Some(worker.run(assignment, &stop).await), prepared: None }
+                });
+            }
+            None => {
+                let output = blank("the engine was never found on this host");
+                task.spawn(async move { output });
+            }
+        }
+        let blank = blank("a fault of the agent");
+        Ok(Self { kind: Kind::Attempt(lease), halt, progress, task, blank })
+    }
+
+    /// The lease, if it is an attempt.
+    pub(super) fn lease(&self) -> Option<&Lease> {
+        match &self.kind {
+            Kind::Preparation(_) => None,
+            Kind::Attempt(lease) => Some(lease),
+        }
+    }
+
+    /// Whether it prepares for this run.
+    pub(super) fn prepares(&self, run: &RunId) -> bool {
+        match &self.kind {
+            Kind::Preparation(own) => own == run,
+            Kind::Attempt(_) => false,
+        }
+    }
+
+    /// The counters of an attempt.
+    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
+        self.progress.clone()
+    }
+
+    /// Begins no further request; those under way may end.
+    pub(super) fn stop_soon(&self) {
+        match &self.kind {
+            // Settling holds nothing that anybody waits for.
+            Kind::Preparation(_) => self.halt.now.cancel(),
+            Kind::Attempt(_) => self.halt.soon.cancel(),
+        }
+    }
+
+    /// Cuts off what is under way.
+    pub(super) fn stop_now(&self) {
+        self.halt.now.cancel();
+    }
+}
+
+async fn settle(
+    options: EndpointOptions,
+    bench: &Bench,
+    preparation: &Preparation,
+    halt: &Halt,
+) -> (Result<Endpoint, String>, Option<AttemptReport>) {
+    let found = tokio::select! {
+        found = Endpoint::discover(&options) => found.map_err(|e| e.to_string()),
+        () = halt.now.cancelled() => Err("the agent was stopped".to_owned()),
+    };
+    match found {
+        Ok(endpoint) => {
+            for notice in endpoint.notices() {
+                tracing::warn!(notice, "endpoint");
+            }
+            let worker = bench.worker(endpoint.clone());
+            let report = worker.settle(preparation, &bench.host, halt).await;
+            (Ok(endpoint), Some(report))
+        }
+        Err(reason) => (Err(reason), None),
+    }
+}
+
+/// What every worker of this agent is built from.
+struct Bench {
+    host: regatta_types::ids::HostId,
+    identity: Identity,
+    wall: Arc<dyn regatta_types::time::WallClock>,
+    gpu: Arc<GpuHandle>,
+}
+
+impl Bench {
+    fn of(setup: &Setup) -> Self {
+        Self {
+            host: setup.host.clone(),
+            identity: Identity { instance: setup.instance, boot: setup.boot.clone() },
+            wall: setup.wall.clone(),
+            gpu: setup.gpu.clone(),
+        }
+    }
+
+    fn worker(&self, endpoint: Endpoint) -> Worker {
+        let windows = Arc::new(Windows { handle: self.gpu.clone(), open: Mutex::new(None) });
+        Worker::new(endpoint, self.identity.clone(), self.wall.clone(), windows)
+    }
+}
+
+/// One worker's GPU window.
+#[derive(Debug)]
+struct Windows {
+    handle: Arc<GpuHandle>,
+    /// A lock because the worker is shared by reference; one attempt at a time, never contended.
+    open: Mutex<Option<Window>>,
+}
+
+impl GpuWindows for Windows {
+    fn begin(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(self.handle.begin_window());
+    }
+
+    fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow {
+        let window = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match window {
+            Some(window) => cut(self.handle.end_window(window), began, finished),
+            None => GpuWindow::missing("no window was open"),
+        }
+    }
+}
+
+/// Keeps the samples from the first request to the last; the last before them is the baseline.
+fn cut(window: GpuWindow, began: MonoNs, finished: MonoNs) -> GpuWindow {
+    let series = window.series.map(|all| {
+        all.into_iter()
+            .map(|mut series| {
+                let before = series.samples.iter().rev().find(|s| s.at < began).copied();
+                series.baseline = before.or(series.baseline);
+                series.samples.retain(|s| (began..=finished).contains(&s.at));
+                series
+            })
+            .collect()
+    });
+    GpuWindow { series, ..window }
+}

@@ -1,0 +1,44 @@
+//! `regatta bench`: this machine, with an agent in this process.
+
+use std::sync::Arc;
+
+use regatta_agent::run::{Local, endpoint_options};
+use regatta_types::exit::Exit;
+use regatta_types::record::ExpectedHosts;
+use regatta_types::time::WallClock;
+
+use super::{Problem, command_line, dry_run, load, orders, state_dir};
+use crate::cli::BenchArgs;
+use crate::conduct::{Conduct, conduct};
+use crate::run::RunPolicy;
+
+pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+    let suite = load(&args.suite, &args.workload)?;
+    if args.output.dry_run {
+        return dry_run(&suite, args.workload.seed, &args.output);
+    }
+    let model = args.local.model.clone();
+    let endpoint =
+        endpoint_options(args.url, &args.local).map_err(|e| Problem::usage(e.to_string()))?;
+    let local =
+        Local::of_this_machine(None, &args.local).map_err(|e| Problem::usage(e.to_string()))?;
+    let host = local.host.clone();
+    let agent_wall = wall.clone();
+    conduct(Conduct {
+        suite,
+        expected: ExpectedHosts::Named(vec![host]),
+        seed: args.workload.seed,
+        orders: orders(model, args.workload.warmup),
+        policy: RunPolicy::default(),
+        listen: None,
+        insecure: false,
+        embedded: vec![Box::new(move |connector| local.embedded(connector, endpoint, agent_wall))],
+        state: state_dir(&args.output.store)?,
+        out: args.output.out,
+        json: args.output.json,
+        keep_text: args.output.keep_text,
+        command: command_line(),
+        wall,
+    })
+    .await
+}

@@ -1,0 +1,95 @@
+//! `regatta demo`: three simulated hosts, one of them slow, through the whole program.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regatta_agent::endpoint::EndpointOptions;
+use regatta_agent::gpu::{GpuSource, Sampler};
+use regatta_agent::run::Local;
+use regatta_sim::gpu_script::GpuScript;
+use regatta_sim::{SimOptions, SimServer};
+use regatta_types::assignment::Settling;
+use regatta_types::exit::Exit;
+use regatta_types::ids::HostId;
+use regatta_types::record::ExpectedHosts;
+use regatta_types::time::WallClock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Problem, command_line, dry_run, state_dir};
+use crate::cli::DemoArgs;
+use crate::conduct::{Conduct, Embedded, conduct};
+use crate::run::{Orders, RunPolicy};
+use crate::suite::{self, Overrides};
+
+const HOSTS: u32 = 3;
+/// What a simulated host is set to. Small enough for a demo of well under a minute.
+const TTFT: Duration = Duration::from_millis(60);
+const INTER_TOKEN: Duration = Duration::from_millis(6);
+/// Spread of a request's times: what a quiet host shows between repetitions.
+const JITTER: f64 = 0.004;
+
+pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+    let overrides = Overrides { repetitions: Some(args.repetitions), ..Overrides::default() };
+    let suite = overrides.apply(suite::load("quick")?)?;
+    if args.output.dry_run {
+        return dry_run(&suite, args.seed, &args.output);
+    }
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let stop = CancellationToken::new();
+    let mut sims = JoinSet::new();
+    let mut embedded: Vec<Embedded> = Vec::new();
+    let mut names = Vec::new();
+    for index in 1..=HOSTS {
+        let options = SimOptions {
+            ttft: TTFT,
+            inter_token: INTER_TOKEN,
+            jitter: JITTER,
+            slow_percent: if index == HOSTS { args.slow } else { 0.0 },
+            seed: seed.wrapping_add(index.into()),
+            ..SimOptions::default()
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let failed = |e| Problem::unexpected(format!("a simulated host can't start: {e}"));
+        let server = SimServer::bind(address, options).await.map_err(failed)?;
+        let url = server.local_addr().to_string();
+        sims.spawn(server.serve(stop.clone()));
+        let host =
+            HostId::new(format!("sim-{index}")).map_err(|e| Problem::unexpected(e.to_string()))?;
+        names.push(host.clone());
+        embedded.push(agent(host, index, url, wall.clone())?);
+    }
+    let exit = conduct(Conduct {
+        suite,
+        expected: ExpectedHosts::Named(names),
+        seed: Some(seed),
+        orders: Orders { model: None, settling: Settling::UntilSteady },
+        policy: RunPolicy::default(),
+        listen: None,
+        insecure: false,
+        embedded,
+        state: state_dir(&args.output.store)?,
+        out: args.output.out,
+        json: args.output.json,
+        keep_text: args.output.keep_text,
+        command: command_line(),
+        wall,
+    })
+    .await;
+    stop.cancel();
+    while sims.join_next().await.is_some() {}
+    exit
+}
+
+fn agent(
+    host: HostId,
+    index: u32,
+    url: String,
+    wall: Arc<dyn WallClock>,
+) -> Result<Embedded, Problem> {
+    let endpoint = EndpointOptions { url: Some(url), ..EndpointOptions::default() };
+    let gpu = Sampler::start(GpuSource::Simulated(GpuScript::blackwell(index)));
+    let local = Local::simulated(host, gpu).map_err(|e| Problem::unexpected(e.to_string()))?;
+    Ok(Box::new(move |connector| local.embedded(connector, endpoint, wall)))
+}

@@ -1,0 +1,49 @@
+//! `regatta sim`: a simulated GPU host until interrupted.
+
+use regatta_sim::{SimError, SimOptions, SimServer, TokensPerChunk};
+use regatta_types::exit::Exit;
+use tokio_util::sync::CancellationToken;
+
+use super::Problem;
+use crate::cli::SimArgs;
+use crate::output::say;
+
+pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
+    let listen = args.listen;
+    let server = SimServer::bind(listen, options(args)?).await.map_err(|e| match e {
+        SimError::Options(_) | SimError::Bind { .. } => Problem::usage(e.to_string()),
+        SimError::Log { .. } => Problem::with(Exit::Storage, e),
+    })?;
+    say(&format!("simulated host on http://{}/v1 (interrupt to stop)", server.local_addr()));
+    let stop = CancellationToken::new();
+    let interrupted = async {
+        crate::signals::stop_asked().await;
+        stop.cancel();
+    };
+    tokio::join!(server.serve(stop.clone()), interrupted);
+    Ok(Exit::Ok)
+}
+
+fn options(args: SimArgs) -> Result<SimOptions, Problem> {
+    Ok(SimOptions {
+        model: args.model,
+        ttft: args.ttft,
+        inter_token: args.inter_token,
+        tokens_per_chunk: tokens_per_chunk(&args.tokens_per_chunk)?,
+        jitter: args.jitter / 100.0,
+        slow_percent: args.slow,
+        seed: args.seed,
+        reasoning_tokens: args.reasoning,
+        log: args.log,
+        ..SimOptions::default()
+    })
+}
+
+fn tokens_per_chunk(text: &str) -> Result<TokensPerChunk, Problem> {
+    let wrong =
+        || Problem::usage(format!("--tokens-per-chunk `{text}`: give a number, or random:N"));
+    match text.strip_prefix("random:") {
+        Some(max) => Ok(TokensPerChunk::Random { max: max.parse().map_err(|_| wrong())? }),
+        None => Ok(TokensPerChunk::Fixed(text.parse().map_err(|_| wrong())?)),
+    }
+}

@@ -1,0 +1,69 @@
+//! `regatta report` and `regatta runs`: what the store has.
+
+use std::path::PathBuf;
+
+use regatta_types::exit::Exit;
+use regatta_types::ids::RunId;
+
+use super::{Problem, state_dir};
+use crate::cli::{ReportArgs, RunsArgs};
+use crate::conduct::conclude;
+use crate::output::print;
+use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
+
+pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
+    let store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
+    let run = named(&args.run, &store.runs()?)?;
+    let out = args.out.unwrap_or_else(|| PathBuf::from("reports").join(run.as_str()));
+    conclude(&store.load(&run)?, &out, false)
+}
+
+/// The run a user means: an id, or `latest`.
+fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
+    let found = if text == "latest" {
+        runs.first()
+    } else {
+        runs.iter().find(|run| run.run.as_str() == text)
+    };
+    found.map(|run| run.run.clone()).ok_or_else(|| {
+        let text = regatta_types::clean::excerpt(text, 80);
+        Problem::usage(if runs.is_empty() {
+            format!("no run `{text}`: the store has none yet")
+        } else {
+            format!("no run `{text}`: `regatta runs` lists what there is")
+        })
+    })
+}
+
+pub(super) fn runs(args: RunsArgs) -> Result<Exit, Problem> {
+    let runs = match SqliteStore::open_to_read(&state_dir(&args.store)?) {
+        Ok(store) => store.runs()?,
+        Err(StoreError::Empty(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let mut text = String::new();
+    for run in runs {
+        let created = jiff::Timestamp::from_nanosecond(run.created.0.into())
+            .map_or_else(|_| "?".to_owned(), |at| format!("{at:.0}"));
+        let state = if run.sealed.is_some() { "finished" } else { "unfinished" };
+        let line = if args.json {
+            serde_json::json!({
+                "run": run.run, "suite": run.suite, "created_unix_ns": run.created, "finished": run.sealed.is_some(),
+                "hosts": run.hosts, "attempts": run.attempts,
+            })
+            .to_string()
+        } else {
+            format!(
+                "{:<40} {created}  {state:<10}  {} hosts, {} attempts",
+                run.run, run.hosts, run.attempts
+            )
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    if text.is_empty() {
+        crate::output::say("the store has no runs yet: `regatta demo` makes one in under a minute");
+    }
+    print(&text);
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,306 @@
+//! Conducting one run from the first hello to the written report: the store, the server, the
+//! embedded agents, the actor, the display and the signals, started and joined in one place.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regatta_agent::session::{Agent, AgentError, Connector, Setup};
+use regatta_types::event::RunEvent;
+use regatta_types::exit::Exit;
+use regatta_types::record::{ExpectedHosts, RunHeader};
+use regatta_types::suite::{StartMode, Suite};
+use regatta_types::time::{MonoNs, WallClock};
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::commands::Problem;
+use crate::output::say;
+use crate::progress::{self, Feed};
+use crate::run::{Actor, Input, Now, Orders, Parts, RunPolicy, RunState};
+use crate::session::{Context, Hub, Message, serve};
+use crate::store::{Loaded, SqliteStore, StoreError, StoreHandle, Write, Writer};
+use crate::{names, reports};
+
+/// Messages that may wait for the actor, events that may wait for a reader.
+const MESSAGES: usize = 1_024;
+const EVENTS: usize = 65_536;
+/// Time for sessions and agents to end after the run.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// An agent in this process, up to its connector.
+pub type Embedded = Box<dyn FnOnce(Connector) -> Setup + Send>;
+
+/// Everything about a run that the command line decides.
+pub struct Conduct {
+    /// What is measured.
+    pub suite: Suite,
+    /// Who is waited for.
+    pub expected: ExpectedHosts,
+    /// Seed of the order of cases; `None`: random.
+    pub seed: Option<u64>,
+    /// What every host is asked first.
+    pub orders: Orders,
+    /// Timers.
+    pub policy: RunPolicy,
+    /// Where agents dial in; `None`: embedded ones only.
+    pub listen: Option<SocketAddr>,
+    /// Plain text beyond loopback was allowed.
+    pub insecure: bool,
+    /// Agents in this process.
+    pub embedded: Vec<Embedded>,
+    /// The store's folder.
+    pub state: PathBuf,
+    /// The report's folder; `None`: `reports/<run>`.
+    pub out: Option<PathBuf>,
+    /// Print events as JSON lines.
+    pub json: bool,
+    /// Keep answers' text.
+    pub keep_text: bool,
+    /// The command line, for "Reproduce".
+    pub command: String,
+    /// Wall time.
+    pub wall: Arc<dyn WallClock>,
+}
+
+impl std::fmt::Debug for Conduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conduct").field("suite", &self.suite.name).finish_non_exhaustive()
+    }
+}
+
+/// Runs it, writes the reports, says the verdict.
+///
+/// # Errors
+/// When it can't begin, its storage fails, or the report can't be written.
+pub async fn conduct(plan: Conduct) -> Result<Exit, Problem> {
+    let writer = Writer::start(Box::new(SqliteStore::open(&plan.state)?))
+        .map_err(|e| Problem::unexpected(format!("no thread for the store: {e}")))?;
+    let exit = conduct_with(plan, writer.handle()).await;
+    // Releases the folder for the next run, and for `regatta report`.
+    writer.close().await?;
+    exit
+}
+
+async fn conduct_with(plan: Conduct, store: StoreHandle) -> Result<Exit, Problem> {
+    let header = header(&plan, &store).await?;
+    let listener = match plan.listen {
+        Some(address) => {
+            let failed = |e| Problem::usage(format!("can't listen on {address}: {e}"));
+            Some(TcpListener::bind(address).await.map_err(failed)?)
+        }
+        None => None,
+    };
+    store.write(vec![Write::Run(Box::new(header.clone()))]).await?;
+    if let Some(listener) = &listener {
+        announce(&header, listener, plan.insecure);
+    }
+    let side = Side {
+        store: store.clone(),
+        listener,
+        embedded: plan.embedded,
+        json: plan.json,
+        wall: plan.wall,
+    };
+    match measure(&header, plan.orders, plan.policy, side).await? {
+        Measured::ToTheEnd => {
+            let loaded = store.load(header.run.clone()).await?;
+            let out =
+                plan.out.unwrap_or_else(|| PathBuf::from("reports").join(header.run.as_str()));
+            conclude(&loaded, &out, plan.json)
+        }
+        Measured::Interrupted => {
+            say(&format!(
+                "stopped; what was stored can be rendered: regatta report {}",
+                header.run
+            ));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
+///
+/// # Errors
+/// When the report can't be written.
+pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
+    for damage in &loaded.damaged {
+        say(&format!("warning: {} is damaged and left out: {}", damage.row, damage.problem));
+    }
+    for key in &loaded.conflicts {
+        say(&format!("warning: two different reports of {key} arrived; the first one counts"));
+    }
+    let record = &loaded.record;
+    let rendered = regatta_report::render(record);
+    reports::write(out, &rendered.files).map_err(Problem::from)?;
+    crate::output::verdict(&regatta_report::summary(record), out, json);
+    Ok(crate::output::exit_of(regatta_report::completeness(record)))
+}
+
+async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Problem> {
+    let taken = store.runs().await?.into_iter().map(|run| run.run).collect();
+    let created = plan.wall.now();
+    Ok(RunHeader {
+        run: names::run_id(created, &plan.suite.name, &taken)?,
+        suite: plan.suite.clone(),
+        seed: plan.seed.unwrap_or_else(rand::random),
+        created,
+        start: StartMode::Together,
+        expected: plan.expected.clone(),
+        coordinator_version: crate::VERSION.to_owned(),
+        insecure: plan.insecure,
+        keep_text: plan.keep_text,
+        command: plan.command.clone(),
+    })
+}
+
+fn announce(header: &RunHeader, listener: &TcpListener, insecure: bool) {
+    if insecure {
+        say(
+            "warning: plain text beyond loopback (--insecure): prompts and results can be read on the network",
+        );
+    }
+    if let Ok(address) = listener.local_addr() {
+        say(&format!("run {} waits for its hosts on {address}", header.run));
+    }
+}
+
+/// What [`measure`] works with besides the run itself.
+struct Side {
+    store: StoreHandle,
+    listener: Option<TcpListener>,
+    embedded: Vec<Embedded>,
+    json: bool,
+    wall: Arc<dyn WallClock>,
+}
+
+enum Measured {
+    ToTheEnd,
+    Interrupted,
+}
+
+async fn measure(
+    header: &RunHeader,
+    orders: Orders,
+    policy: RunPolicy,
+    side: Side,
+) -> Result<Measured, StoreError> {
+    let stop = CancellationToken::new();
+    let (messages, inbox) = mpsc::channel(MESSAGES);
+    let (events, event_feed) = mpsc::channel::<RunEvent>(EVENTS);
+    let context = Context {
+        run: header.run.clone(),
+        suite_hash: header.suite.hash(),
+        beat: policy.beat,
+        wall: side.wall.clone(),
+    };
+    let hub = Hub::new(context, messages.clone(), stop.clone());
+    let now = Now { instant: Instant::now(), mono: MonoNs::now() };
+    let state = RunState::new(header.clone(), orders, policy, now);
+    let (view, view_feed) = watch::channel(state.0.view());
+    let (actor, first) = Actor::new(Parts {
+        run: header.run.clone(),
+        state,
+        store: side.store,
+        wall: side.wall,
+        messages: inbox,
+        events,
+        view,
+    });
+
+    let mut servers = JoinSet::new();
+    let pipes = start_servers(&mut servers, &hub, side.listener, &stop);
+    let mut agents: JoinSet<Result<(), AgentError>> = JoinSet::new();
+    for build in side.embedded {
+        let setup = build(Connector::Memory(pipes.clone()));
+        agents.spawn(Agent::new(setup).run(stop.clone()));
+    }
+    drop(pipes);
+    let mut display = JoinSet::new();
+    display.spawn(progress::show(Feed { events: event_feed, view: view_feed }, side.json));
+
+    let outcome = tokio::select! {
+        result = actor.run(first) => result.map(|()| Measured::ToTheEnd),
+        () = interrupts(messages) => Ok(Measured::Interrupted),
+    };
+    // Politely first: sessions were drained, agents say goodbye.
+    let to_the_end = matches!(outcome, Ok(Measured::ToTheEnd));
+    if to_the_end && tokio::time::timeout(PARTING, part(&mut agents, &hub)).await.is_err() {
+        warn!("not every agent said goodbye");
+    }
+    stop.cancel();
+    agents.shutdown().await;
+    servers.shutdown().await;
+    // The actor has dropped its end, so the display ends by itself.
+    if let Some(Err(panic)) = display.join_next().await {
+        warn!(error = %panic, "the display failed");
+    }
+    outcome
+}
+
+/// Waits for the embedded agents and for every session to end.
+async fn part(agents: &mut JoinSet<Result<(), AgentError>>, hub: &Hub) {
+    while let Some(ended) = agents.join_next().await {
+        report_agent(ended);
+    }
+    hub.joined().await;
+}
+
+fn start_servers(
+    servers: &mut JoinSet<()>,
+    hub: &Hub,
+    listener: Option<TcpListener>,
+    stop: &CancellationToken,
+) -> mpsc::Sender<DuplexStream> {
+    let (pipes, incoming) = mpsc::channel::<DuplexStream>(16);
+    let incoming = ReceiverStream::new(incoming).map(Ok::<_, std::io::Error>);
+    let (service, ended) = (hub.clone(), stop.clone());
+    servers.spawn(async move {
+        if let Err(error) = serve(service, incoming, ended).await {
+            warn!(%error, "the in-memory server failed");
+        }
+    });
+    if let Some(listener) = listener {
+        let incoming = TcpListenerStream::new(listener).map(|connection| {
+            let connection = connection?;
+            connection.set_nodelay(true)?;
+            Ok::<_, std::io::Error>(connection)
+        });
+        let (service, ended) = (hub.clone(), stop.clone());
+        servers.spawn(async move {
+            if let Err(error) = serve(service, incoming, ended).await {
+                warn!(%error, "the server failed");
+            }
+        });
+    }
+    pipes
+}
+
+/// The first interrupt asks the run to stop; the future ends with the second.
+async fn interrupts(messages: mpsc::Sender<Message>) {
+    for first in [true, false] {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without signals there is nothing to wait for.
+            std::future::pending::<()>().await;
+        }
+        if first && messages.send(Message::Input(Input::Cancel)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn report_agent(ended: Result<Result<(), AgentError>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "an embedded agent ended"),
+        Err(error) => warn!(%error, "an embedded agent failed"),
+    }
+}
