@@ -3,11 +3,13 @@
 //! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use regatta_types::clean;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use crate::analysis::{Analysis, HostAnalysis};
+use crate::analysis::{Analysis, CellState, HostAnalysis};
 use crate::compare::{
     ClassReport, Effect, FULL_REPETITIONS, Fact, Judged, MIN_REPETITIONS, Metric, MetricReport,
     Unjudged, Verdict, other_facts_of,
@@ -84,9 +86,7 @@ pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
             out.push(format!("{prefix}{}", alone(analysis, host)));
             continue;
         }
-        for metric in &class.metrics {
-            out.push(format!("{prefix}{}", sentence(metric)));
-        }
+        out.extend(class.metrics.iter().map(|metric| format!("{prefix}{}", sentence(metric))));
     }
     out
 }
@@ -113,7 +113,9 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
 /// One metric over the hosts of one class: `Decode speed: ...`.
 fn sentence(report: &MetricReport) -> String {
     let able: Vec<&Judged> = report.outcome.hosts.iter().filter(|j| j.effect.is_some()).collect();
-    let said = if report.outcome.two_groups {
+    let said = if report.series.cases.is_empty() {
+        "not compared, every case had to stay out".to_owned()
+    } else if report.outcome.two_groups {
         two_groups(report)
     } else if able.is_empty() {
         format!("no verdict, fewer than two hosts have {MIN_REPETITIONS} complete repetitions")
@@ -318,7 +320,8 @@ fn unusual_facts(host: &HostId, members: &[&HostAnalysis<'_>]) -> Vec<String> {
 pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     let mut out = Vec::new();
     for host in analysis.hosts.iter().filter(|h| !h.has_usable()) {
-        out.push(format!("{} could not be judged: nothing usable was measured on it.", host.host));
+        let host_name = host.host;
+        out.push(format!("{host_name} could not be judged: {}.", why_nothing(host)));
     }
     out.extend(absent(analysis));
     for class in &analysis.classes {
@@ -351,6 +354,24 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     out
 }
 
+/// Why a host has nothing usable.
+fn why_nothing(host: &HostAnalysis<'_>) -> String {
+    if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
+        return clean::line(why);
+    }
+    let reasons: BTreeSet<String> = host
+        .cells()
+        .filter_map(|(_, cell)| match &cell.state {
+            CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
+            CellState::Counted(_) | CellState::Open => None,
+        })
+        .collect();
+    match reasons.into_iter().collect::<Vec<_>>().as_slice() {
+        [only] => only.clone(),
+        _ => "nothing usable was measured on it".to_owned(),
+    }
+}
+
 /// Expected hosts that nobody saw.
 fn absent(analysis: &Analysis<'_>) -> Vec<String> {
     absent_numbers(analysis).map(|number| format!("Host #{number} never joined.")).collect()
@@ -379,8 +400,14 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
         for (host, reason) in &report.series.hosts_left_out {
             out.push(format!("{host} is left out of the comparison of {label} ({reason})."));
         }
+        let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (case, reason) in &report.series.cases_left_out {
-            out.push(format!("Case {case} is left out of the comparison of {label} ({reason})."));
+            by_reason.entry(reason).or_default().push(case.as_str());
+        }
+        for (reason, cases) in by_reason {
+            let n = count_of(u64::try_from(cases.len()).unwrap_or(u64::MAX), "case");
+            let cases = cases.join(", ");
+            out.push(format!("Left out of the comparison of {label}, {n} ({reason}): {cases}."));
         }
         let few: Vec<&str> = report
             .outcome

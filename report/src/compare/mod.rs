@@ -40,7 +40,7 @@ const ALPHA: f64 = 0.05;
 pub(crate) struct ClassReport {
     #[serde(flatten)]
     pub(crate) class: Class,
-    /// One entry per metric that has values.
+    /// One entry per metric that exists for any case, also where every case had to stay out.
     pub(crate) metrics: Vec<MetricReport>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn compare_classes(hosts: &[HostAnalysis<'_>]) -> Vec<ClassReport> {
 
 fn metric_report(metric: Metric, members: &[&HostAnalysis<'_>]) -> Option<MetricReport> {
     let series = MetricSeries::of(metric, members);
-    if series.cases.is_empty() {
+    if series.cases.is_empty() && series.cases_left_out.is_empty() {
         return None;
     }
     let rule = Rule { margin: metric.log_margin(), alpha: ALPHA, sign: metric.sign() };

@@ -68,7 +68,8 @@ impl MetricSeries {
     /// Per host the mean over the cases, in the repetitions that have all of them.
     pub(crate) fn means(&self) -> Vec<Series> {
         self.each_host(|values| {
-            (1..=self.planned_repetitions)
+            let repetitions = if self.cases.is_empty() { 0 } else { self.planned_repetitions };
+            (1..=repetitions)
                 .filter_map(|repetition| {
                     let logs: Option<Vec<f64>> = self
                         .cases

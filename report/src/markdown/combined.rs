@@ -103,7 +103,8 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"4. Host by case".into());
     let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
-        for report in class.metrics.iter().filter(|m| is_shown_by_case(m.metric)) {
+        let shown = class.metrics.iter().filter(|m| is_shown_by_case(m.metric));
+        for report in shown.filter(|m| !m.series.cases.is_empty()) {
             let unit = match report.metric {
                 Metric::DecodeTps => "Decode speed, tok/s",
                 Metric::Ttft => "Time to first token, ms",
@@ -177,6 +178,16 @@ fn start(page: &mut Page, analysis: &Analysis<'_>) {
         ]);
     }
     page.table(&table);
+    let wrong_clocks = start.hosts.iter().filter_map(|host| {
+        let off = host.clocks.iter().map(|c| c.wall_offset_ns.unsigned_abs()).max()?;
+        (off > 1_000_000_000).then(|| {
+            Inline::own(format!(
+                "{}: its wall clock differs from the coordinator's by more than 1 s; set up time synchronisation.",
+                Inline::text(host.host.as_str())
+            ))
+        })
+    });
+    page.list(wrong_clocks);
     page.paragraph(&"Lateness is taken on each host's own clock. Offsets are of the wall clocks and are for display: no figure depends on them.".into());
 }
 

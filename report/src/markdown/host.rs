@@ -148,7 +148,8 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
     }
     let mut out = Vec::new();
     for metric in [Metric::DecodeTps, Metric::Ttft, Metric::E2e, Metric::OutputTps] {
-        let Some(judged) = class.metric(metric).and_then(|m| m.judged(host.host)) else { continue };
+        let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
+        let Some(judged) = report.and_then(|m| m.judged(host.host)) else { continue };
         let estimate = judged.effect.map_or_else(String::new, |e| {
             format!(" ({} %, 95 % CI {})", signed_percent(e.mean), signed_interval(e))
         });

@@ -1,7 +1,10 @@
 //! Whole pages, reviewed like code.
 
-use regatta_types::event::MissingReason;
+use std::time::Duration;
+
+use regatta_types::event::{EventKind, MissingReason, RunEvent};
 use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 
 use super::{page, three_hosts};
@@ -41,6 +44,15 @@ fn a_partial_run_says_what_is_missing_and_why() {
     let lost = MissingReason::AgentLost { progress: "7 of 10 requests".to_owned() };
     lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-02" && cell.repetition.0 > 2);
     record.absent = 1;
+    record.events.push(RunEvent {
+        seq: 7,
+        at: UnixNs(0),
+        elapsed: Duration::from_millis(61_250),
+        kind: EventKind::AgentLost {
+            host: record.hosts[1].host.clone(),
+            reason: "silent for 120 s".to_owned(),
+        },
+    });
     let failed = record.attempts.iter_mut().filter(|a| a.report.key.cell.host.as_str() == "gpu-03");
     for attempt in failed.skip(1).take(1) {
         let failure = Failure::new(FailureKind::HttpStatus, "503 overloaded").with_status(503);

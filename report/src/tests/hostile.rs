@@ -1,13 +1,15 @@
 //! Text from engines, hosts and suite files stays text, whatever it holds.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use regatta_types::attempt::AttemptOutcome;
-use regatta_types::event::{Disposition, MissingReason};
+use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::reading::Reading;
 use regatta_types::record::RunRecord;
+use regatta_types::time::UnixNs;
 use regatta_types::trace::{FinishReason, Outcome};
 use regatta_types::validity::{Finding, Validity};
 
@@ -78,6 +80,12 @@ fn poisoned(text: &str) -> RunRecord {
     for (attempt, index) in record.attempts.iter_mut().zip(0_u32..) {
         poison_attempt(attempt, index, text);
     }
+    record.events.push(RunEvent {
+        seq: 0,
+        at: UnixNs(0),
+        elapsed: Duration::ZERO,
+        kind: EventKind::Warning { text: text.to_owned() },
+    });
     let lost = MissingReason::AgentLost { progress: text.to_owned() };
     lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-01" && cell.repetition.0 == 5);
     record

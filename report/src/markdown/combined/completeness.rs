@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::ids::{HostId, Repetition};
 use regatta_types::suite::Case;
 use regatta_types::validity::Validity;
 
 use crate::analysis::{Analysis, Cell, CellState};
-use crate::markdown::format::{NONE, count_of};
+use crate::markdown::format::{NONE, count_of, fixed};
 use crate::markdown::grid::grid;
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
@@ -42,6 +43,38 @@ pub(super) fn completeness(page: &mut Page, analysis: &Analysis<'_>) {
         Inline::own(format!("host #{number}: never joined, all its cells are missing"))
     }));
     page.table(&reasons(analysis));
+    page.table(&events(analysis));
+}
+
+/// What happened beside the measuring: losses, refusals, warnings, a stop.
+fn events(analysis: &Analysis<'_>) -> Table {
+    let mut events: Vec<&RunEvent> = analysis.record.events.iter().collect();
+    events.sort_by_key(|e| e.seq);
+    let mut table = Table::new(["After (s)>", "Event"]);
+    for event in events {
+        let what = match &event.kind {
+            EventKind::AgentJoined { host, again: true } => format!("{host}: joined again"),
+            EventKind::AgentDisconnected { host, reason } => {
+                format!("{host}: disconnected ({reason})")
+            }
+            EventKind::AgentLost { host, reason } => format!("{host}: lost ({reason})"),
+            EventKind::HostPrepared { host, refused: Some(why) } => {
+                format!("{host}: cannot take part ({why})")
+            }
+            EventKind::Warning { text } => format!("warning: {text}"),
+            EventKind::RunCancelled => "the user stopped the run".to_owned(),
+            EventKind::RunStarted { .. }
+            | EventKind::AgentJoined { again: false, .. }
+            | EventKind::HostPrepared { refused: None, .. }
+            | EventKind::AssignmentLeased { .. }
+            | EventKind::AttemptStarted { .. }
+            | EventKind::AttemptFinished { .. }
+            | EventKind::CellMissing { .. }
+            | EventKind::RunFinished { .. } => continue,
+        };
+        table.row([fixed(Some(event.elapsed.as_secs_f64()), 1), Inline::text(&what)]);
+    }
+    table
 }
 
 /// `5 of 5`, or which repetitions lack.
