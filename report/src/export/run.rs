@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::compare::ClassReport;
 use crate::completeness::{Cells, Completeness};
-use crate::metrics::{Figures, GpuFigures, METRICS_SCHEMA, Rate};
+use crate::metrics::{Figures, GpuFigures, METRICS_SCHEMA, Rate, Requests};
 use crate::start::StartReport;
 
 /// Version of this file's layout. Fields may be added without a new one.
@@ -76,6 +76,7 @@ struct Host<'a> {
     gpu_inventory: Option<&'a Reading<GpuInventory>>,
     clocks: &'a [ClockOffset],
     settling: Vec<Figures>,
+    requests: &'a Requests,
     figures: &'a Figures,
     gpus: &'a Reading<Vec<GpuFigures>>,
     cases: Vec<CaseResult<'a>>,
@@ -85,6 +86,7 @@ struct Host<'a> {
 #[derive(Serialize)]
 struct CaseResult<'a> {
     case: &'a CaseId,
+    requests: &'a Requests,
     figures: &'a Figures,
     output: &'a Reading<Rate>,
     gpus: &'a Reading<Vec<GpuFigures>>,
@@ -140,6 +142,7 @@ impl<'a> Host<'a> {
         let record = host.record;
         let case = |c: &'a CaseAnalysis<'a>| CaseResult {
             case: &c.case.id,
+            requests: &c.requests,
             figures: &c.figures,
             output: &c.output,
             gpus: &c.gpus,
@@ -168,6 +171,7 @@ impl<'a> Host<'a> {
             gpu_inventory: record.map(|r| &r.gpus),
             clocks: record.map_or(&[], |r| &r.clocks),
             settling: host.settling().into_iter().map(settling_figures).collect(),
+            requests: &host.requests,
             figures: &host.figures,
             gpus: &host.gpus,
             cases: host.cases.iter().map(case).collect(),

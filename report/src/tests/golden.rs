@@ -88,3 +88,12 @@ fn run_json_parses_and_names_its_versions() {
     assert_eq!(json["classes"][0]["metrics"][0]["outcome"]["hosts"][2]["verdict"], "slower");
     assert_eq!(json["hosts"][0]["cases"][0]["cells"][4]["state"], "counted");
 }
+
+#[test]
+fn answers_appear_only_where_their_text_was_kept() {
+    let mut run = RunBuilder::new(&["Tiny"], 3).host(TestHost::new("gpu-01"));
+    assert!(!page(&run.build(), "hosts/gpu-01.md").contains("previews"));
+    run.keep_text = true;
+    let page = page(&run.build(), "hosts/gpu-01.md");
+    assert!(page.contains("````text\n# Tiny\n\n```rust\nfn main() {}\n```\n````\n"), "{page}");
+}

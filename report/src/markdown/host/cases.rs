@@ -1,5 +1,7 @@
 //! One row per case: how fast, and what was generated.
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use crate::analysis::{Analysis, CaseAnalysis, HostAnalysis, measured};
 use crate::compare::{ClassReport, Metric};
 use crate::markdown::format::{
@@ -10,7 +12,7 @@ use crate::markdown::table::Table;
 use crate::markdown::text::{Inline, fenced};
 use crate::metrics::{Requests, Tokens};
 
-/// Longest preview of an answer, in characters.
+/// Longest preview of an answer, in grapheme clusters.
 const PREVIEW_MAX: usize = 400;
 
 /// Section 4.
@@ -218,7 +220,7 @@ fn previews(page: &mut Page, host: &HostAnalysis<'_>) {
     }
     page.subsection(&"Answers, previews".into());
     for (title, text) in texts {
-        let mut preview: String = text.chars().take(PREVIEW_MAX).collect();
+        let mut preview: String = text.graphemes(true).take(PREVIEW_MAX).collect();
         if preview.len() < text.len() {
             preview.push('…');
         }
