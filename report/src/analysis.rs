@@ -105,7 +105,10 @@ impl<'a> Counted<'a> {
         let figures = Figures::of(traces.iter().copied());
         let mut findings = report.findings.clone();
         findings.extend(derived_findings(&traces, &figures));
-        findings.sort_by(|a, b| (&a.code, &a.evidence).cmp(&(&b.code, &b.evidence)));
+        // Of two remarks with one code, the agent's and ours, the worse stays.
+        findings.sort_by(|a, b| {
+            (&a.code, b.validity, &a.evidence).cmp(&(&b.code, a.validity, &b.evidence))
+        });
         findings.dedup_by(|a, b| a.code == b.code);
         Self { report, figures, output: steady_output(&traces), findings }
     }

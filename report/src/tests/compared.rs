@@ -196,3 +196,20 @@ fn a_fleet_of_forty_is_laid_out_with_a_row_for_each_host() {
     assert!(lines[0].contains("gpu-17 is 5."), "{lines:?}");
     assert!(page(&record, "report.md").contains("Set aside in decode speed"));
 }
+
+#[test]
+fn of_two_remarks_with_one_code_the_worse_stays() {
+    let mut record = three_hosts();
+    let report = &mut attempts_of(&mut record, "gpu-01").next().unwrap().report;
+    for (validity, evidence) in [(Validity::Degraded, "a"), (Validity::Invalid, "b")] {
+        report.findings.push(Finding {
+            code: "client_stall".to_owned(),
+            validity,
+            evidence: evidence.to_owned(),
+            advice: String::new(),
+        });
+    }
+    let analysis = Analysis::new(&record);
+    let counted = analysis.hosts[0].cells().find_map(|(_, cell)| cell.counted()).unwrap();
+    assert_eq!((counted.findings.len(), counted.validity()), (1, Validity::Invalid));
+}
