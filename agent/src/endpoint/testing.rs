@@ -47,9 +47,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers request `n` (from 0) with the steps `script(n)`, and goes on with the next request of
-    /// the connection unless they end it.
-    pub(crate) async fn start(script: impl Fn(usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    /// Answers request `n` (from 0) for `path` with the steps `script(n, path)`, and goes on with
+    /// the next request of the connection unless they end it.
+    pub(crate) async fn start(
+        script: impl Fn(usize, &str) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -70,7 +72,7 @@ impl Server {
 
     /// One script for every request.
     pub(crate) async fn always(steps: Vec<Step>) -> Self {
-        Self::start(move |_| steps.clone()).await
+        Self::start(move |_, _| steps.clone()).await
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -85,18 +87,19 @@ impl Server {
 async fn serve(
     mut stream: TcpStream,
     connection: usize,
-    script: &(impl Fn(usize) -> Vec<Step> + Send + Sync),
+    script: &(impl Fn(usize, &str) -> Vec<Step> + Send + Sync),
     seen: &Mutex<Vec<Seen>>,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     loop {
         let Some((head, body)) = read_request(&mut stream).await? else { return Ok(()) };
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         let number = {
             let mut seen = seen.lock().unwrap();
             seen.push(Seen { connection, head, body });
             seen.len() - 1
         };
-        for step in script(number) {
+        for step in script(number, &path) {
             match step {
                 Step::Write(bytes) => stream.write_all(&bytes).await?,
                 Step::Flood(bytes) => loop {

@@ -174,7 +174,7 @@ async fn nothing_is_begun_after_the_duration() {
 #[tokio::test]
 async fn cancelling_keeps_what_has_arrived() {
     let head = (STREAM_HEAD.to_owned() + &content("a")).into_bytes();
-    let server = Server::start(move |n| match n {
+    let server = Server::start(move |n, _| match n {
         0 => vec![Step::Write(answer(3))],
         _ => vec![Step::Write(head.clone()), Step::Hang],
     })
@@ -269,7 +269,7 @@ async fn cancelling_before_the_start_sends_nothing() {
 #[tokio::test]
 async fn failures_of_the_engine_complete_the_attempt() {
     let refusal = plain("503 Service Unavailable", "text/plain", "busy");
-    let server = Server::start(move |n| match n {
+    let server = Server::start(move |n, _| match n {
         1 => vec![Step::Write(refusal.clone())],
         _ => vec![Step::Write(answer(3))],
     })

@@ -363,7 +363,7 @@ async fn a_server_that_closes_after_each_stream_is_connected_to_again_before_the
 #[tokio::test]
 async fn a_request_is_never_sent_twice() {
     let server =
-        Server::start(|n| if n == 1 { vec![Step::Reset] } else { vec![Step::Write(answer(3))] })
+        Server::start(|n, _| if n == 1 { vec![Step::Reset] } else { vec![Step::Write(answer(3))] })
             .await;
     let endpoint = server.endpoint();
     let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, quick()));
