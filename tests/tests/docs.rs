@@ -2,11 +2,24 @@
 
 use std::fs;
 
+use clap::Parser as _;
 use regatta_coordinator::suite;
 use regatta_tests::repository;
 use regatta_types::event::MissingReason;
 use regatta_types::exit::Exit;
 use regatta_types::failure::FailureKind;
+
+const PAGES: [&str; 9] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/README.md",
+    "docs/exit-codes.md",
+    "docs/failures.md",
+    "docs/suites.md",
+    "deploy/runbook.md",
+];
 
 fn doc(name: &str) -> String {
     let path = repository().join(name);
@@ -101,18 +114,7 @@ fn every_built_in_suite_is_named() {
 #[test]
 fn links_lead_to_files() {
     let top = repository();
-    let pages = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "docs/README.md",
-        "docs/exit-codes.md",
-        "docs/failures.md",
-        "docs/suites.md",
-        "deploy/runbook.md",
-    ];
-    for page in pages {
+    for page in PAGES {
         let text = doc(page);
         let folder = top.join(page).parent().expect("a page lies in a folder").to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -122,4 +124,33 @@ fn links_lead_to_files() {
             }
         }
     }
+}
+
+/// The commands in a page's fenced blocks: lines that begin with one of the programs, up to the
+/// two spaces that set a remark apart.
+fn commands(page: &str) -> Vec<Vec<String>> {
+    let lines = page.split("```").skip(1).step_by(2).flat_map(str::lines).map(str::trim);
+    lines
+        .filter(|line| line.starts_with("regatta ") || line.starts_with("regatta-agent "))
+        .map(|line| line.split("  ").next().unwrap_or(line))
+        .map(|command| command.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}
+
+#[test]
+fn every_command_in_the_docs_is_one() {
+    let mut seen = 0;
+    for page in PAGES {
+        for words in commands(&doc(page)) {
+            let parsed = match words[0].as_str() {
+                "regatta-agent" => regatta_agent::cli::Cli::try_parse_from(&words).map(drop),
+                _ => regatta_coordinator::cli::Cli::try_parse_from(&words).map(drop),
+            };
+            if let Err(error) = parsed {
+                panic!("{page}: {}: {error}", words.join(" "));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 12, "the commands were found: {seen}");
 }
