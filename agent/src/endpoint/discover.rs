@@ -59,12 +59,14 @@ pub enum DiscoverError {
     )]
     NoEngine,
     /// No answer.
-    #[error("the endpoint does not answer at {url}; check that the engine is running there")]
+    #[error(
+        "the endpoint does not answer at {url} ({why}); check that the engine is running there"
+    )]
     Unreachable {
         /// What was tried.
         url: String,
-        /// What went wrong.
-        source: reqwest::Error,
+        /// The innermost cause: what stands around it names only the layers of the client.
+        why: String,
     },
     /// An answer, but a refusal.
     #[error("{url} answers with status {status}: {said}{}", hint(*status))]
@@ -302,9 +304,9 @@ impl Asker {
     }
 
     async fn get(&self, url: &str) -> Result<RawAnswer, DiscoverError> {
-        let unreachable = |source: reqwest::Error| DiscoverError::Unreachable {
+        let unreachable = |error: reqwest::Error| DiscoverError::Unreachable {
             url: url.to_owned(),
-            source: source.without_url(),
+            why: root_cause(&error),
         };
         let mut request = self.client.get(url);
         if let Some(authorization) = &self.authorization {
@@ -334,6 +336,17 @@ impl Asker {
             })
         }
     }
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {LIMIT:?}");
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    excerpt(&cause.to_string(), 200)
 }
 
 struct RawAnswer {

@@ -141,8 +141,13 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(String,
     Ok(Some((head, String::from_utf8_lossy(&bytes[head_end..]).into_owned())))
 }
 
-/// An endpoint that was not asked anything.
+/// An endpoint on this machine that was not asked anything.
 pub(crate) fn endpoint_at(address: SocketAddr) -> Endpoint {
+    endpoint_in(address, EndpointLocation::Loopback { port: address.port() })
+}
+
+/// The same, wherever it is said to be.
+pub(crate) fn endpoint_in(address: SocketAddr, location: EndpointLocation) -> Endpoint {
     let target = Target {
         address: Address::parse(&address.to_string()).unwrap(),
         resolved: vec![address],
@@ -157,7 +162,7 @@ pub(crate) fn endpoint_at(address: SocketAddr) -> Endpoint {
         server: None,
         props: None,
         version: Reading::missing("a test"),
-        location: EndpointLocation::Loopback { port: address.port() },
+        location,
     };
     Endpoint::new(Arc::new(target), Arc::new(engine), Some("tiny")).unwrap()
 }

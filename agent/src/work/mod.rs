@@ -78,7 +78,13 @@ struct Made {
 }
 
 impl Made {
-    fn failed(reason: String) -> Self {
+    fn failed(error: &dyn std::error::Error) -> Self {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            reason = format!("{reason}: {inner}");
+            cause = inner.source();
+        }
         let now = MonoNs::now();
         Self {
             outcome: AttemptOutcome::Failed(reason),
@@ -141,8 +147,8 @@ impl Worker {
                     traces: measured.traces,
                     findings: measured.findings,
                 },
-                Ok(Err(error)) => Made::failed(error.to_string()),
-                Err(error) => Made::failed(error.to_string()),
+                Ok(Err(error)) => Made::failed(&error),
+                Err(error) => Made::failed(&error),
             }
         };
         self.report(key, epoch, Some(start), work).await
@@ -183,8 +189,8 @@ impl Worker {
                     traces: settled.traces,
                     findings: settled.findings,
                 },
-                Ok(Err(error)) => Made::failed(error.to_string()),
-                Err(error) => Made::failed(error.to_string()),
+                Ok(Err(error)) => Made::failed(&error),
+                Err(error) => Made::failed(&error),
             }
         };
         self.report(key, Epoch(0), None, work).await

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::endpoint::testing::{
-    FINISH, STREAM_HEAD, Server, Step, answer, content, event, plain, within,
+    FINISH, STREAM_HEAD, Server, Step, answer, content, endpoint_in, event, plain, within,
 };
 
 #[derive(Debug)]
@@ -282,6 +282,25 @@ async fn failures_of_the_engine_complete_the_attempt() {
     let Outcome::Failed(failure) = &report.traces[1].outcome else { panic!() };
     assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::HttpStatus, "busy"));
     assert_eq!(worker.progress().snapshot().failed, 1);
+}
+
+#[tokio::test]
+async fn the_gpus_of_this_machine_say_nothing_about_an_endpoint_on_another() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let (mut worker, windows) = worker(&server);
+    worker.set_endpoint(endpoint_in(server.address, EndpointLocation::Remote));
+    let report = within("run", worker.run(assignment(1, 0, requests(1)), &Halt::default())).await;
+    assert_eq!(report.gpu, GpuWindow::missing("the endpoint is on another machine"));
+    assert_eq!(windows.begun.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn an_answer_in_one_burst_is_remarked() {
+    let server = Server::always(vec![Step::Write(answer(40))]).await;
+    let (worker, _) = worker(&server);
+    let report = within("run", worker.run(assignment(1, 0, requests(2)), &Halt::default())).await;
+    let codes: Vec<&str> = report.findings.iter().map(|f| f.code.as_str()).collect();
+    assert!(codes.contains(&"buffered_stream"), "{codes:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use regatta_types::suite::Timeouts;
@@ -276,4 +277,28 @@ fn a_last_event_without_its_blank_line_counts_unless_it_is_cut() {
     let cut = play([&text.as_bytes()[..text.len() - 2]]);
     let Outcome::Failed(failure) = cut.outcome else { panic!("{:?}", cut.outcome) };
     assert_eq!((failure.kind, cut.events), (FailureKind::IncompleteStream, 0));
+}
+
+proptest! {
+    /// Whatever an engine sends is recorded or classified, and never panics.
+    #[test]
+    fn no_stream_panics(
+        parts in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..20),
+                prop::sample::select(vec![
+                    "data: ", "\n\n", "[DONE]", "{\"choices\":[", "{\"delta\":{\"content\":\"\u{1f600}\"}",
+                    ",\"token_ids\":[1,2]", "}", "]", ",", "\"usage\":{\"prompt_tokens\":1,",
+                    "\"completion_tokens\":18446744073709551615}", "\"error\":", "null", "\"\\ud83d\"", "-1",
+                    ",\"finish_reason\":\"stop\"",
+                ])
+                .prop_map(|text| text.as_bytes().to_vec()),
+            ],
+            0..30,
+        ),
+    ) {
+        let trace = play(parts.iter().map(Vec::as_slice));
+        prop_assert!(trace.chunks.iter().all(|chunk| chunk.chars > 0));
+        prop_assert!(!trace.is_ok() || trace.finish_reason.is_some());
+    }
 }
