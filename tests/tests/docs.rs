@@ -9,17 +9,20 @@ use regatta_types::event::MissingReason;
 use regatta_types::exit::Exit;
 use regatta_types::failure::FailureKind;
 
-const PAGES: [&str; 9] = [
-    "README.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "docs/README.md",
-    "docs/exit-codes.md",
-    "docs/failures.md",
-    "docs/suites.md",
-    "deploy/runbook.md",
-];
+/// Every page, by path from the top of the repository.
+fn pages() -> Vec<String> {
+    let mut pages = Vec::new();
+    for folder in ["", "docs/", "docs/adr/", "deploy/"] {
+        for entry in fs::read_dir(repository().join(folder)).expect("a folder") {
+            let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+            if name.ends_with(".md") {
+                pages.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    assert!(pages.len() > 10, "the pages were found");
+    pages
+}
 
 fn doc(name: &str) -> String {
     let path = repository().join(name);
@@ -114,14 +117,24 @@ fn every_built_in_suite_is_named() {
 #[test]
 fn links_lead_to_files() {
     let top = repository();
-    for page in PAGES {
-        let text = doc(page);
-        let folder = top.join(page).parent().expect("a page lies in a folder").to_owned();
+    for page in pages() {
+        let text = doc(&page);
+        let folder = top.join(&page).parent().expect("a page lies in a folder").to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
             if !file.is_empty() && !file.contains("://") {
                 assert!(folder.join(file).exists(), "{page} links to {file}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_page_of_the_docs_is_in_the_index() {
+    let index = doc("docs/README.md");
+    for page in pages() {
+        if let Some(name) = page.strip_prefix("docs/").filter(|name| *name != "README.md") {
+            assert!(index.contains(&format!("]({name})")), "docs/README.md does not list {name}");
         }
     }
 }
@@ -140,8 +153,8 @@ fn commands(page: &str) -> Vec<Vec<String>> {
 #[test]
 fn every_command_in_the_docs_is_one() {
     let mut seen = 0;
-    for page in PAGES {
-        for words in commands(&doc(page)) {
+    for page in pages() {
+        for words in commands(&doc(&page)) {
             let parsed = match words[0].as_str() {
                 "regatta-agent" => regatta_agent::cli::Cli::try_parse_from(&words).map(drop),
                 _ => regatta_coordinator::cli::Cli::try_parse_from(&words).map(drop),
