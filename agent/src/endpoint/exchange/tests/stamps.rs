@@ -18,7 +18,7 @@ async fn chunks_written_apart_have_stamps_apart() {
     ])
     .await;
     let endpoint = server.endpoint();
-    let prepared = prepared(&endpoint, Timeouts { chunk: Duration::from_secs(10), ..quick() });
+    let prepared = prepared(&endpoint, patient());
     let released = Mutex::new(None);
     let mut lane = endpoint.lane();
     lane.ensure_connected(prepared.connect_limit()).await.unwrap();
@@ -115,7 +115,7 @@ async fn each_chunk_has_the_stamp_of_the_read_that_completed_it() {
         written: false,
     };
     let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
-    let prepared = prepared(&endpoint, quick());
+    let prepared = prepared(&endpoint, patient());
     let mut lane = Lane::over(Arc::clone(&endpoint.target), io).await;
     let trace = request(&mut lane, &prepared).await;
     assert_eq!(trace.outcome, Outcome::Ok);
