@@ -49,6 +49,8 @@ def parameters(a):
 
 
 def main():
+    # On a small machine the engine would keep a client's timers waiting, and the client would say so.
+    os.nice(10)
     server = xllamacpp.Server(parameters(arguments()))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
