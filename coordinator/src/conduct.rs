@@ -151,7 +151,7 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
     Ok(RunHeader {
         run: names::run_id(created, &plan.suite.name, &taken)?,
         suite: plan.suite.clone(),
-        seed: plan.seed.unwrap_or_else(rand::random),
+        seed: plan.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         created,
         start: StartMode::Together,
         expected: plan.expected.clone(),

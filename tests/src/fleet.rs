@@ -38,13 +38,16 @@ impl Sim {
         Self { process, port, log }
     }
 
-    /// Its log, one value a request.
+    /// Its log, one value a request that has ended.
     ///
     /// # Panics
     /// When a line is no JSON.
     #[must_use]
     pub fn log(&self) -> Vec<Value> {
-        json_lines(&std::fs::read_to_string(&self.log).unwrap_or_default())
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        // The last line may still be on its way.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        json_lines(whole)
     }
 }
 

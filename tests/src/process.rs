@@ -174,9 +174,19 @@ impl Running {
     /// When none does within `limit`, or the stream ends before.
     #[must_use]
     pub fn line_with(&self, stream: Stream, text: &str, limit: Duration) -> String {
+        self.line_with_all(stream, &[text], limit)
+    }
+
+    /// Waits until a line of `stream` contains all of `texts`, and returns that line.
+    ///
+    /// # Panics
+    /// When none does within `limit`, or the stream ends before.
+    #[must_use]
+    pub fn line_with_all(&self, stream: Stream, texts: &[&str], limit: Duration) -> String {
         let find = |output: &Output| {
             let mut lines = output.of(stream).text.split_inclusive('\n');
-            lines.find(|line| line.ends_with('\n') && line.contains(text)).map(str::to_owned)
+            let all = |line: &&str| line.ends_with('\n') && texts.iter().all(|t| line.contains(t));
+            lines.find(all).map(str::to_owned)
         };
         let mut line = None;
         self.said.wait(limit, |output| {
@@ -184,7 +194,7 @@ impl Running {
             line.is_some() || output.of(stream).ended
         });
         let Some(line) = line else {
-            panic!("no line with {text:?} within {limit:?}; so far:\n{}", self.said.all())
+            panic!("no line with {texts:?} within {limit:?}; so far:\n{}", self.said.all())
         };
         line.trim_end().to_owned()
     }

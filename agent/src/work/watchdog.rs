@@ -41,9 +41,11 @@ impl Stalls {
         self.longest = self.longest.max(late);
     }
 
-    /// Upper end of the class that holds the 99th percentile; `None` without a single period.
+    /// Upper end of the class that holds the 99th percentile; `None` with fewer than two periods.
+    /// Of fewer than a hundred it is the second largest: one late moment is no percentile, and an
+    /// attempt of half a second has fifty.
     fn p99(&self) -> Option<Duration> {
-        let rank = (self.count * 99).div_ceil(100);
+        let rank = (self.count * 99).div_ceil(100).min(self.count.checked_sub(1)?).max(1);
         let mut seen = 0;
         let class = self.classes.iter().position(|&n| {
             seen += u64::from(n);

@@ -36,7 +36,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
     if args.output.dry_run {
         return dry_run(&suite, args.seed, &args.output);
     }
-    let seed = args.seed.unwrap_or_else(rand::random);
+    let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let stop = CancellationToken::new();
     let mut sims = JoinSet::new();
     let mut embedded: Vec<Embedded> = Vec::new();

@@ -50,6 +50,8 @@ struct Line<'a> {
     chunk_tokens: Vec<f64>,
     finish_reason: Option<&'a str>,
     connection: Option<Connection>,
+    server_prompt_ms: Option<f64>,
+    server_predicted_ms: Option<f64>,
 }
 
 impl<'a> Line<'a> {
@@ -95,6 +97,8 @@ impl<'a> Line<'a> {
             chunk_tokens: trace.chunk_tokens(),
             finish_reason: trace.finish_reason.as_ref().map(|f| f.name()),
             connection: trace.connection,
+            server_prompt_ms: trace.server_timings.map(|t| t.prompt_ms),
+            server_predicted_ms: trace.server_timings.map(|t| t.predicted_ms),
         }
     }
 }

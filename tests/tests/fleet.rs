@@ -1,0 +1,183 @@
+//! Two agents, a coordinator and two simulated engines: whole runs over TCP.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use regatta_tests::fleet::{Report, Sim, agent, coordinator};
+use regatta_tests::process::{Finished, Stream, regatta};
+use rustix::process::Signal;
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// A quick engine: an answer of `quick` takes a few hundred milliseconds.
+const FAST: [&str; 4] = ["--ttft", "20ms", "--inter-token", "2ms"];
+/// An engine whose answers take seconds, so that a test can act in the middle of one.
+const SLOW: [&str; 4] = ["--ttft", "50ms", "--inter-token", "30ms"];
+
+/// Requests the engine saw, by their ids.
+fn seen(sim: &Sim) -> BTreeSet<String> {
+    sim.log().iter().filter_map(|line| line["id"].as_str().map(str::to_owned)).collect()
+}
+
+/// Requests the report tells of one host, by their ids.
+fn told(report: &Report, host: &str) -> BTreeSet<String> {
+    let requests = report.requests();
+    let own = requests.iter().filter(|r| r["host"] == host);
+    own.filter_map(|r| r["request_id"].as_str().map(str::to_owned)).collect()
+}
+
+/// Whether nothing is missing. A busy test machine may make attempts invalid, and rightly so.
+fn complete(run: &Finished) -> bool {
+    matches!(run.code, Some(0 | 3))
+}
+
+#[test]
+fn a_run_of_two_agents_tells_of_every_request_the_engines_saw() {
+    let sims = [Sim::start(&FAST), Sim::start(&FAST)];
+    let program = regatta();
+    let (run, address) = coordinator(&program, "quick", &["--expect", "2", "--warmup", "1"]);
+    let agents = [
+        agent("gpu-01", &address, sims[0].port, &[]),
+        agent("gpu-02", &address, sims[1].port, &[]),
+    ];
+    let run = run.wait(LIMIT);
+    assert!(complete(&run), "{}", run.stderr);
+    for agent in agents {
+        let agent = agent.wait(LIMIT);
+        assert_eq!(agent.code, Some(0), "{}", agent.stderr);
+    }
+    let report = Report::of(&run, program.home());
+    for (host, sim) in [("gpu-01", &sims[0]), ("gpu-02", &sims[1])] {
+        assert_eq!(told(&report, host), seen(sim), "{host}");
+        assert_eq!(told(&report, host).len(), 3 * 3 + 1, "three cases, three times, one settling");
+        assert!(report.text(&format!("hosts/{host}.md")).contains("Explain Code"));
+    }
+    assert_eq!(report.run()["cells"]["counted"], 2 * 3 * 3);
+    assert_eq!(report.run()["hosts"].as_array().map(Vec::len), Some(2));
+    assert!(report.text("report.md").contains("gpu-02"));
+}
+
+#[test]
+fn the_same_run_renders_to_the_same_bytes_anywhere() {
+    let sim = Sim::start(&FAST);
+    let program = regatta();
+    let (run, address) = coordinator(&program, "quick", &["--expect", "1", "--warmup", "1"]);
+    let agent = agent("gpu-01", &address, sim.port, &[]);
+    let run = run.wait(LIMIT);
+    assert!(complete(&run), "{}", run.stderr);
+    drop(agent);
+    let first = Report::of(&run, program.home());
+
+    let again = program
+        .clone()
+        .args(["report", "latest", "--out", "elsewhere/again"])
+        .env("TZ", "Pacific/Auckland")
+        .env("LANG", "tr_TR.UTF-8")
+        .env("LC_ALL", "tr_TR.UTF-8");
+    let again = again.run(LIMIT);
+    assert_eq!(again.code, run.code, "{}", again.stderr);
+    let second = Report::of(&again, program.home());
+    assert_eq!(first.files(), second.files());
+}
+
+#[test]
+fn a_host_killed_in_mid_case_is_missing_and_the_other_is_complete() {
+    let sims = [Sim::start(&FAST), Sim::start(&SLOW)];
+    let program = regatta();
+    let flags = ["--expect", "2", "--warmup", "1", "--lost-after", "5s", "--json"];
+    let (run, address) = coordinator(&program, "quick", &flags);
+    let good = agent("good", &address, sims[0].port, &[]);
+    let bad = agent("bad", &address, sims[1].port, &[]);
+    let started = [r#""event":"attempt_started""#, r#""host":"bad""#];
+    let _ = run.line_with_all(Stream::Out, &started, LIMIT);
+    bad.signal(Signal::KILL);
+    let run = run.wait(LIMIT);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert_eq!(good.wait(LIMIT).code, Some(0));
+    let report = Report::of(&run, program.home());
+    assert_eq!(told(&report, "good"), seen(&sims[0]));
+    let page = report.text("report.md");
+    assert!(page.contains("the agent was lost"), "{page}");
+    assert_eq!(report.run()["completeness"], "partial");
+}
+
+#[test]
+fn a_host_that_never_joins_is_named_as_such() {
+    let sim = Sim::start(&FAST);
+    let program = regatta();
+    let (run, address) =
+        coordinator(&program, "quick", &["--expect", "2", "--warmup", "1", "--wait", "3s"]);
+    let _agent = agent("here", &address, sim.port, &[]);
+    let run = run.wait(LIMIT);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(Report::of(&run, program.home()).text("report.md").contains("never joined"));
+}
+
+#[test]
+fn the_first_interrupt_ends_the_requests_in_hand_and_writes_a_partial_report() {
+    let sim = Sim::start(&SLOW);
+    let program = regatta();
+    let flags = ["--expect", "1", "--warmup", "0", "--json"];
+    let (run, address) = coordinator(&program, "quick", &flags);
+    let _agent = agent("gpu-01", &address, sim.port, &[]);
+    let _ = run.line_with(Stream::Out, r#""disposition":"counted""#, LIMIT);
+    run.signal(Signal::INT);
+    let run = run.wait(Duration::from_secs(30));
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let report = Report::of(&run, program.home());
+    assert!(report.text("report.md").contains("the run was stopped"));
+    let requests = report.requests();
+    assert!(requests.iter().all(|r| r["status"] == "ok"), "the request in hand was let end");
+    assert_eq!(told(&report, "gpu-01"), seen(&sim));
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once_and_the_store_still_has_the_run() {
+    let sim = Sim::start(&["--ttft", "50ms", "--inter-token", "500ms"]);
+    let program = regatta();
+    let (run, address) = coordinator(&program, "quick", &["--expect", "1", "--warmup", "0"]);
+    let agent = agent("gpu-01", &address, sim.port, &[]);
+    let _ = agent.line_with(Stream::Err, "go", LIMIT);
+    run.signal(Signal::INT);
+    let _ = run.line_with(Stream::Err, "stopping", LIMIT);
+    run.signal(Signal::INT);
+    let run = run.wait(Duration::from_secs(10));
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    let report = program.clone().args(["report"]).run(LIMIT);
+    assert_eq!(report.code, Some(5), "nothing usable was measured: {}", report.stderr);
+}
+
+#[test]
+fn a_host_without_an_engine_is_refused_with_what_to_do_and_the_other_runs() {
+    let sim = Sim::start(&FAST);
+    let program = regatta();
+    let (run, address) = coordinator(&program, "quick", &["--expect", "2", "--warmup", "1"]);
+    let _good = agent("good", &address, sim.port, &[]);
+    let _bad = agent("bad", &address, regatta_tests::free_port(), &[]);
+    let run = run.wait(LIMIT);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(run.stderr.contains("bad can't take part"), "{}", run.stderr);
+    assert_eq!(told(&Report::of(&run, program.home()), "good"), seen(&sim));
+}
+
+#[test]
+fn a_second_agent_of_a_name_ends_with_a_sentence() {
+    let sim = Sim::start(&SLOW);
+    let program = regatta();
+    let (_run, address) = coordinator(&program, "quick", &["--expect", "2"]);
+    let first = agent("twin", &address, sim.port, &[]);
+    let _ = first.line_with(Stream::Err, "connected", LIMIT);
+    let second = agent("twin", &address, sim.port, &[]).wait(LIMIT);
+    assert_eq!(second.code, Some(7), "{}", second.stderr);
+    assert!(second.stderr.contains("already connected"), "{}", second.stderr);
+}
+
+#[test]
+fn plain_text_beyond_loopback_needs_a_word_on_both_sides() {
+    let run = regatta().args(["run", "quick", "--expect", "1", "--listen", "0.0.0.0:0"]).run(LIMIT);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("--insecure"), "{}", run.stderr);
+    let agent = regatta_tests::process::regatta_agent();
+    let agent = agent.args(["--coordinator", "192.0.2.1:7717"]).run(LIMIT);
+    assert_eq!(agent.code, Some(2));
+    assert!(agent.stderr.contains("--insecure"), "{}", agent.stderr);
+}
