@@ -75,4 +75,7 @@ pub struct LocalArgs {
     /// NVML library to load [default: libnvidia-ml.so.1]
     #[arg(long, value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,
+    /// Simulated GPU readings from a script instead of NVML; the reports say so
+    #[arg(long, value_name = "FILE", conflicts_with = "nvml_library")]
+    pub gpu_script: Option<PathBuf>,
 }

@@ -1,10 +1,11 @@
 //! From flags to a running agent, for `regatta-agent`, `regatta agent` and the embedded agent.
 
 use std::net::ToSocketAddrs as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use etcetera::BaseStrategy as _;
+use regatta_sim::gpu_script::GpuScript;
 use regatta_types::exit::Exit;
 use regatta_types::facts::HostFacts;
 use regatta_types::ids::{BootId, HostId, InstanceId};
@@ -156,6 +157,12 @@ pub fn endpoint_options(
     Ok(EndpointOptions { url, model: args.model.clone(), api_key, ca_file: args.ca_file.clone() })
 }
 
+fn script(file: &Path) -> Result<GpuScript, RunError> {
+    let wrong = |e: &dyn std::fmt::Display| RunError::Usage(format!("--gpu-script {}: {e}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
+    GpuScript::parse(&text).map_err(|e| wrong(&e))
+}
+
 fn boot() -> Result<BootId, RunError> {
     facts::boot_id()
         .map_err(|e| RunError::Usage(format!("this machine's boot id can't be read: {e}")))
@@ -188,8 +195,12 @@ impl Local {
                 ))
             })?,
         };
-        let gpu = Sampler::start(GpuSource::Nvml { library: args.nvml_library.clone() });
-        Ok(Self { host, facts, boot: boot()?, gpu: Arc::new(gpu), simulated: false })
+        let source = match &args.gpu_script {
+            Some(file) => GpuSource::Simulated(script(file)?),
+            None => GpuSource::Nvml { library: args.nvml_library.clone() },
+        };
+        let gpu = Arc::new(Sampler::start(source));
+        Ok(Self { host, facts, boot: boot()?, gpu, simulated: args.gpu_script.is_some() })
     }
 
     /// A simulated machine of this name.

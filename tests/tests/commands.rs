@@ -1,0 +1,131 @@
+//! What the commands say and return.
+
+use std::time::Duration;
+
+use regatta_fake_nvml::install;
+use regatta_tests::fleet::{Report, Sim, number};
+use regatta_tests::process::regatta;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+fn every_problem_of_a_suite_is_named_with_its_line_and_nothing_starts() {
+    let program = regatta();
+    let file = program.home().join("bad.toml");
+    let source = "\
+name = \"bad\"
+colour = \"red\"
+
+[[case]]
+title = \"One\"
+max_tokens = 0
+messages = [{ role = \"user\", content = \"hello\" }]
+
+[[case]]
+title = \"One\"
+temperature = \"hot\"
+messages = [{ role = \"boss\", content = \"hello\" }]
+";
+    std::fs::write(&file, source).unwrap();
+    for command in [vec!["run", "bad.toml", "--expect", "1"], vec!["suite", "check", "bad.toml"]] {
+        let done = program.clone().args(command).run(LIMIT);
+        assert_eq!(done.code, Some(2), "{}", done.stderr);
+        for (line, what) in [(2, "colour"), (6, "max_tokens"), (11, "temperature"), (12, "boss")] {
+            let place = format!("bad.toml:{line}:");
+            let named = done.stderr.lines().any(|l| l.contains(&place) && l.contains(what));
+            assert!(named, "{place} {what}\n{}", done.stderr);
+        }
+        assert!(done.stderr.contains("one"), "the duplicate case: {}", done.stderr);
+        assert!(!program.home().join(".local").exists(), "nothing was started");
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_cells_and_touches_nothing() {
+    let program = regatta();
+    let done = program.clone().args(["run", "complex", "--expect", "4", "--dry-run"]).run(LIMIT);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert_eq!(done.stdout.lines().filter(|l| l.contains("streams")).count(), 50);
+    assert!(!program.home().join(".local").exists());
+}
+
+#[test]
+fn runs_and_report_find_what_was_measured() {
+    let program = regatta();
+    let empty = program.clone().args(["runs"]).run(LIMIT);
+    assert_eq!((empty.code, empty.stdout.as_str()), (Some(0), ""));
+    let none = program.clone().args(["report", "latest"]).run(LIMIT);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+
+    let sim = Sim::start(&["--ttft", "5ms", "--inter-token", "1ms"]);
+    let url = format!("127.0.0.1:{}", sim.port);
+    let bench =
+        program.clone().args(["bench", &url, "--warmup", "0", "--repetitions", "1"]).run(LIMIT);
+    assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+    let runs = program.clone().args(["runs"]).run(LIMIT);
+    assert_eq!(runs.stdout.lines().count(), 1, "{}", runs.stdout);
+    assert!(runs.stdout.contains("finished"), "{}", runs.stdout);
+}
+
+#[test]
+fn a_scripted_gpu_reaches_the_report_through_the_real_wrapper() {
+    let program = regatta();
+    let script = r#"
+driver = "580.126.09"
+cuda = "13.0"
+
+[[gpu]]
+name = "NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
+uuid = "GPU-5e6a77a0-0000-4000-8000-0000000000aa"
+pci_bus_id = "00000000:01:00.0"
+memory_total_mib = 97887
+memory_reserved_mib = 600
+power_limit_w = 600
+power_limit_default_w = 600
+memory_used_mib = [[0, 81000], [2, 90321], [3, 88000]]
+power_w = 420
+temperature_c = 61
+utilization_pct = 97
+"#;
+    let library = install(program.home(), script).unwrap();
+    let sim = Sim::start(&["--ttft", "100ms", "--inter-token", "20ms"]);
+    let url = format!("127.0.0.1:{}", sim.port);
+    let flags = ["bench", &url, "--warmup", "0", "--repetitions", "1", "--nvml-library"];
+    let bench = program.clone().args(flags).args([&library]).run(LIMIT);
+    assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+    let report = Report::of(&bench, program.home());
+    let host = report.run()["hosts"][0]["host"].as_str().expect("one host").to_owned();
+    let page = report.text(&format!("hosts/{host}.md"));
+    for text in [
+        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition",
+        "97,887",
+        "90,321",
+        "580.126.09",
+        "420.0",
+    ] {
+        assert!(page.contains(text), "{text} is missing in\n{page}");
+    }
+}
+
+#[test]
+fn what_the_simulator_is_set_to_is_what_is_measured() {
+    for streams in [1_u32, 16] {
+        let sim = Sim::start(&["--ttft", "200ms", "--inter-token", "20ms"]);
+        let program = regatta();
+        let (url, streams) = (format!("127.0.0.1:{}", sim.port), streams.to_string());
+        let flags =
+            ["bench", &url, "--warmup", "0", "--repetitions", "1", "--concurrency", &streams];
+        let bench = program.clone().args(flags).run(LIMIT);
+        assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+        let requests = Report::of(&bench, program.home()).requests();
+        let measured: Vec<_> = requests.iter().filter(|r| r["phase"] == "measured").collect();
+        assert_eq!(measured.len(), 3 * streams.parse::<usize>().unwrap());
+        // A busy machine makes single answers late; none can be early, and the best are exact.
+        let best = |field: &str, set: f64| {
+            let off = measured.iter().map(|r| (number(r, field) - set).abs() / set);
+            off.fold(f64::INFINITY, f64::min)
+        };
+        assert!(best("ttft_s", 0.2) < 0.01, "TTFT is within 2 ms");
+        assert!(best("decode_tps", 50.0) < 0.01, "decode speed is within 1 %");
+    }
+}

@@ -1,0 +1,71 @@
+//! The programs against a real engine: llama.cpp's own server.
+
+use std::time::Duration;
+
+use regatta_tests::engine::LlamaCpp;
+use regatta_tests::fleet::{Report, agent, coordinator, median, number};
+use regatta_tests::process::regatta;
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Completion tokens of all requests of a host, warm-up included.
+fn tokens(report: &Report, host: &str) -> u64 {
+    let requests = report.requests();
+    let own = requests.iter().filter(|r| r["host"] == host);
+    own.map(|r| r["completion_tokens"].as_u64().expect("usage on every answer")).sum()
+}
+
+#[test]
+fn a_bench_counts_every_token_the_server_made() {
+    let engine = LlamaCpp::start();
+    let program = regatta();
+    let flags = ["bench", &engine.base_url, "--warmup", "2", "--repetitions", "2"];
+    let bench = program.clone().args(flags).run(LIMIT);
+    assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+    let report = Report::of(&bench, program.home());
+    let host = report.run()["hosts"][0]["host"].as_str().expect("one host").to_owned();
+    assert_eq!(tokens(&report, &host), engine.tokens_predicted_total());
+    let page = report.text(&format!("hosts/{host}.md"));
+    assert!(page.contains("llama.cpp"), "{page}");
+    assert!(
+        page.contains("not available: NVML library not found") || page.contains("GPU"),
+        "{page}"
+    );
+}
+
+#[test]
+fn two_agents_measure_ten_cases_on_two_servers() {
+    let engines = [LlamaCpp::start(), LlamaCpp::start()];
+    let program = regatta();
+    let flags = ["--expect", "2", "--warmup", "2", "--repetitions", "1"];
+    let (run, address) = coordinator(&program, "complex", &flags);
+    let agents = [
+        agent("gpu-01", &address, engines[0].port, &[]),
+        agent("gpu-02", &address, engines[1].port, &[]),
+    ];
+    let run = run.wait(LIMIT);
+    assert!(matches!(run.code, Some(0 | 3)), "{}", run.stderr);
+    for agent in agents {
+        assert_eq!(agent.wait(LIMIT).code, Some(0));
+    }
+    let report = Report::of(&run, program.home());
+    let cases: Vec<String> = report.run()["suite"]["cases"]
+        .as_array()
+        .expect("cases")
+        .iter()
+        .map(|case| case["title"].as_str().expect("a title").to_owned())
+        .collect();
+    assert_eq!(cases.len(), 10);
+    for (host, engine) in [("gpu-01", &engines[0]), ("gpu-02", &engines[1])] {
+        assert_eq!(tokens(&report, host), engine.tokens_predicted_total(), "{host}");
+        let page = report.text(&format!("hosts/{host}.md"));
+        assert!(cases.iter().all(|title| page.contains(title)), "{page}");
+        let requests = report.requests();
+        let ours_over_theirs =
+            |r: &Value| number(r, "ttft_s") * 1e3 - number(r, "server_prompt_ms");
+        let over =
+            median(requests.iter().filter(|r| r["host"] == host).map(ours_over_theirs).collect());
+        assert!((0.0..10.0).contains(&over), "{host}: {over} ms over the server's own prompt time");
+    }
+}
