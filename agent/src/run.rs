@@ -77,7 +77,8 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
             info!(number, what, "found in the outbox");
         }
     }
-    let setup = local.setup(Connector::Tcp(args.coordinator), endpoint, outbox, args.once, wall);
+    let mut setup = local.setup(Connector::Tcp(args.coordinator), endpoint, outbox, wall);
+    setup.once = args.once;
     let stop = CancellationToken::new();
     let agent = Agent::new(setup).run(stop.clone());
     tokio::select! {
@@ -158,7 +159,9 @@ pub fn endpoint_options(
 }
 
 fn script(file: &Path) -> Result<GpuScript, RunError> {
-    let wrong = |e: &dyn std::fmt::Display| RunError::Usage(format!("--gpu-script {}: {e}", file.display()));
+    let wrong = |e: &dyn std::fmt::Display| {
+        RunError::Usage(format!("--gpu-script {}: {e}", file.display()))
+    };
     let text = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
     GpuScript::parse(&text).map_err(|e| wrong(&e))
 }
@@ -220,15 +223,15 @@ impl Local {
         endpoint: EndpointOptions,
         wall: Arc<dyn WallClock>,
     ) -> Setup {
-        self.setup(connector, endpoint, Outbox::memory(), true, wall)
+        self.setup(connector, endpoint, Outbox::memory(), wall)
     }
 
+    /// An agent for one run.
     fn setup(
         self,
         connector: Connector,
         endpoint: EndpointOptions,
         outbox: Outbox,
-        once: bool,
         wall: Arc<dyn WallClock>,
     ) -> Setup {
         Setup {
@@ -241,7 +244,7 @@ impl Local {
             endpoint,
             gpu: self.gpu,
             outbox,
-            once,
+            once: true,
             wall,
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -46,7 +47,7 @@ pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Report
         write_file(&path, bytes).map_err(failed(&path))?;
     }
     // mkdtemp makes it private; a report is for everybody the umask allows.
-    let mode = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(fresh.path(), mode).map_err(failed(fresh.path()))?;
     let flags = if exists { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
     renameat_with(CWD, fresh.path(), CWD, out, flags).map_err(|e| failed(out)(e.into()))?;

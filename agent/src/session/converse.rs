@@ -39,6 +39,7 @@ pub(super) enum Ended {
 }
 
 /// One thing to act on; the `select!` only names it.
+#[expect(clippy::large_enum_variant, reason = "one value, moved once between select and match")]
 enum Next {
     Frame(Result<Option<v1::CoordinatorFrame>, Status>),
     Job(job::Output),

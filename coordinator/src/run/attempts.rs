@@ -37,7 +37,9 @@ impl RunState {
         let disposition = self.disposition(report);
         let incomplete = match &report.outcome {
             AttemptOutcome::Completed => None,
-            other => Some(other.to_string()),
+            AttemptOutcome::Cancelled | AttemptOutcome::Interrupted | AttemptOutcome::Failed(_) => {
+                Some(report.outcome.to_string())
+            }
         };
         let count = |ok| report.traces.iter().filter(|t| t.is_ok() == ok).count();
         let stored = StoredAttempt {

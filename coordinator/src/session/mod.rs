@@ -9,6 +9,7 @@ mod pings;
 mod serve;
 mod task;
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "tests look for one variant among many")]
 mod tests;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) use task::cancel;
 
 /// What sessions tell the run's actor.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a full queue of 1,024 is 300 KiB")]
 pub enum Message {
     /// An agent introduced itself; the actor answers over `commands`.
     Join {

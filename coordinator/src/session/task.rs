@@ -42,6 +42,7 @@ pub(super) struct Session {
 }
 
 /// One thing to act on; the `select!` only names it.
+#[expect(clippy::large_enum_variant, reason = "one value, moved once between select and match")]
 enum Next {
     Frame(Result<Option<v1::AgentFrame>, Status>),
     Command(Option<Command>),
