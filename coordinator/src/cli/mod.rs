@@ -150,7 +150,7 @@ pub struct ReportArgs {
     /// A run's id, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// Folder of the reports; replaced as a whole [default: reports/<run>]
+    /// Folder of the reports; replaced as a whole [default: reports/RUN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Where runs are kept.

@@ -38,7 +38,7 @@ pub struct WorkloadArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Folder of the reports; replaced as a whole [default: reports/<run>]
+    /// Folder of the reports; replaced as a whole [default: reports/RUN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print what happens as JSON lines on stdout
