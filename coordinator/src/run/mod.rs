@@ -1,5 +1,5 @@
 //! A run: the pure state machine ([`RunState`]), and the actor that feeds it and carries out what
-//! it wants ([`actor`]). Nothing here knows of gRPC or SQL.
+//! it wants ([`Actor`]). Nothing here knows of gRPC or SQL.
 
 mod actor;
 mod attempts;
