@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::address::{Address, AddressError};
 use super::engine::{self, Engine, ModelList, Props, VersionAnswer};
 use super::event::body_text;
-use super::lane::{KeepAlive, Target};
+use super::lane::Target;
 use super::tls::{self, TlsError};
 use super::{Endpoint, EndpointOptions};
 
@@ -154,13 +154,10 @@ pub(super) async fn discover(options: &EndpointOptions) -> Result<Endpoint, Disc
     let resolved = resolve(&address).await?;
     let location = location(&address, &resolved);
     let engine = asker.engine(&address, listing, location).await;
-    let target = Target {
-        tls: if address.https { Some(connector(tls, &address)?) } else { None },
-        resolved,
-        address,
-        authorization: asker.authorization,
-        keep_alive: KeepAlive::default(),
-    };
+    let tls = if address.https { Some(connector(tls, &address)?) } else { None };
+    let mut target = Target::new(address, resolved);
+    target.tls = tls;
+    target.authorization = asker.authorization;
     let mut endpoint = Endpoint::new(Arc::new(target), Arc::new(engine), options.model.as_deref())?;
     endpoint.notices = notices;
     Ok(endpoint)

@@ -22,6 +22,7 @@ use regatta_types::time::MonoNs;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -32,6 +33,9 @@ use super::socket::{StampedSocket, Stamps};
 const MAX_IDLE: Duration = Duration::from_secs(2);
 /// How long the first streams over an endpoint wait to see whether it closes the connection.
 const CLOSE_GRACE: Duration = Duration::from_millis(20);
+/// Connections of one endpoint that are opened at a time. Some servers let only five wait to be
+/// accepted; one more is answered a second later, when the kernel tries again.
+const OPENING: usize = 4;
 /// Longest response head.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -44,6 +48,21 @@ pub(super) struct Target {
     /// Marked sensitive.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) keep_alive: KeepAlive,
+    opening: Semaphore,
+}
+
+impl Target {
+    /// A plain target without a key.
+    pub(super) fn new(address: Address, resolved: Vec<SocketAddr>) -> Self {
+        Self {
+            address,
+            resolved,
+            tls: None,
+            authorization: None,
+            keep_alive: KeepAlive::default(),
+            opening: Semaphore::new(OPENING),
+        }
+    }
 }
 
 impl std::fmt::Debug for Target {
@@ -108,15 +127,12 @@ impl Lane {
             self.live = Some(live);
             return Ok(());
         }
-        let begun = MonoNs::now();
-        let address = self.target.address.authority();
         let opened = timeout(limit, open(&self.target)).await.unwrap_or_else(|_| {
+            let address = self.target.address.authority();
             let message = format!("no connection to {address} within {limit:?}");
             Err(Failure::new(FailureKind::ConnectTimeout, &message))
         });
-        let mut live = opened?;
-        live.opening = Some(MonoNs::now().since(begun));
-        self.live = Some(live);
+        self.live = Some(opened?);
         Ok(())
     }
 
@@ -208,10 +224,17 @@ impl Live {
 }
 
 async fn open(target: &Target) -> Result<Live, Failure> {
+    // Never closed; waiting for others' turns is no part of the time that opening takes.
+    let _turn = target.opening.acquire().await;
+    let begun = MonoNs::now();
     let mut refused = None;
     for address in &target.resolved {
         match TcpStream::connect(address).await {
-            Ok(stream) => return over(target, stream).await,
+            Ok(stream) => {
+                let mut live = over(target, stream).await?;
+                live.opening = Some(MonoNs::now().since(begun));
+                return Ok(live);
+            }
             Err(error) => refused = Some((address, error)),
         }
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::Endpoint;
 use super::address::Address;
 use super::engine::{Engine, ModelList};
-use super::lane::{KeepAlive, Target};
+use super::lane::Target;
 
 /// One thing the server does in answer to a request.
 #[derive(Debug, Clone)]
@@ -148,13 +148,8 @@ pub(crate) fn endpoint_at(address: SocketAddr) -> Endpoint {
 
 /// The same, wherever it is said to be.
 pub(crate) fn endpoint_in(address: SocketAddr, location: EndpointLocation) -> Endpoint {
-    let target = Target {
-        address: Address::parse(&address.to_string()).unwrap(),
-        resolved: vec![address],
-        tls: None,
-        authorization: None,
-        keep_alive: KeepAlive::default(),
-    };
+    let parsed = Address::parse(&address.to_string()).unwrap();
+    let target = Target::new(parsed, vec![address]);
     let list: ModelList =
         serde_json::from_str(r#"{"data":[{"id":"tiny"},{"id":"other"}]}"#).unwrap();
     let engine = Engine {

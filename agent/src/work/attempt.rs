@@ -21,8 +21,9 @@ use super::stream::{Shared, Stream};
 use super::watchdog::{self, Stalls};
 use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
 
-/// Connections are made sure of this long before the start.
-const CONNECT_AHEAD: Duration = Duration::from_millis(300);
+/// Connections are made sure of this long before the start: long enough for one that the kernel
+/// has to try again after a second, and shorter than a connection may be idle.
+const CONNECT_AHEAD: Duration = Duration::from_millis(1500);
 /// The last stretch before the start is slept by the kernel's clock: the runtime's timer goes off
 /// in whole milliseconds.
 const FINE: Duration = Duration::from_millis(3);
