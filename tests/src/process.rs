@@ -22,6 +22,8 @@ pub struct Program {
     args: Vec<OsString>,
     env: Vec<(String, OsString)>,
     home: Arc<TempDir>,
+    /// Where it runs, below its home.
+    folder: PathBuf,
 }
 
 /// How a process ended and what it said.
@@ -77,7 +79,7 @@ impl Program {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let home = Arc::new(TempDir::new().expect("a temporary folder"));
-        Self { path: path.into(), args: Vec::new(), env: Vec::new(), home }
+        Self { path: path.into(), args: Vec::new(), env: Vec::new(), home, folder: PathBuf::new() }
     }
 
     /// Adds arguments.
@@ -91,6 +93,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs it in a folder below its home.
+    #[must_use]
+    pub fn in_folder(mut self, folder: &str) -> Self {
+        self.folder = folder.into();
         self
     }
 
@@ -120,7 +129,7 @@ impl Program {
             .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .env("HOME", self.home())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home())
+            .current_dir(self.home().join(&self.folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

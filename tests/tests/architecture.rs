@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "regatta-agent",
             "regatta-sim",
             "regatta-coordinator",
+            "regatta-fake-nvml",
         ],
     ),
     ("regatta-fake-nvml", &["regatta-types", "regatta-sim"]),

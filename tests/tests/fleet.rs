@@ -1,10 +1,12 @@
 //! Two agents, a coordinator and two simulated engines: whole runs over TCP.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use regatta_tests::fleet::{Report, Sim, agent, coordinator};
 use regatta_tests::process::{Finished, Stream, regatta};
+use rusqlite::Connection;
 use rustix::process::Signal;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -56,26 +58,50 @@ fn a_run_of_two_agents_tells_of_every_request_the_engines_saw() {
     assert!(report.text("report.md").contains("gpu-02"));
 }
 
+/// Copies the store of `from` to `to` with the rows of every table in another order.
+fn shuffle_store(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let original = Connection::open(from.join("regatta.sqlite3")).unwrap();
+    let copy = to.join("regatta.sqlite3");
+    original.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let db = Connection::open(&copy).unwrap();
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    for table in ["run", "host", "attempt", "conflict", "missing", "event"] {
+        let script = format!(
+            "CREATE TEMP TABLE shuffled AS SELECT * FROM {table} ORDER BY random();
+             DELETE FROM {table};
+             INSERT INTO {table} SELECT * FROM shuffled ORDER BY random();
+             DROP TABLE shuffled;"
+        );
+        db.execute_batch(&script).unwrap();
+    }
+}
+
 #[test]
-fn the_same_run_renders_to_the_same_bytes_anywhere() {
+fn the_same_run_renders_to_the_same_bytes_anywhere_and_in_any_order_of_rows() {
     let sim = Sim::start(&FAST);
     let program = regatta();
-    let (run, address) = coordinator(&program, "quick", &["--expect", "1", "--warmup", "1"]);
+    let flags = ["--expect", "1", "--warmup", "1", "--state", "state"];
+    let (run, address) = coordinator(&program, "quick", &flags);
     let agent = agent("gpu-01", &address, sim.port, &[]);
     let run = run.wait(LIMIT);
     assert!(complete(&run), "{}", run.stderr);
     drop(agent);
     let first = Report::of(&run, program.home());
+    shuffle_store(&program.home().join("state"), &program.home().join("shuffled"));
 
+    let folder = program.home().join("elsewhere");
+    std::fs::create_dir(&folder).unwrap();
     let again = program
         .clone()
-        .args(["report", "latest", "--out", "elsewhere/again"])
+        .args(["report", "latest", "--out", "again", "--state", "../shuffled"])
+        .in_folder("elsewhere")
         .env("TZ", "Pacific/Auckland")
         .env("LANG", "tr_TR.UTF-8")
-        .env("LC_ALL", "tr_TR.UTF-8");
-    let again = again.run(LIMIT);
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .run(LIMIT);
     assert_eq!(again.code, run.code, "{}", again.stderr);
-    let second = Report::of(&again, program.home());
+    let second = Report::of(&again, &folder);
     assert_eq!(first.files(), second.files());
 }
 

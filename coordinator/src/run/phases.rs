@@ -119,6 +119,7 @@ impl RunState {
             ExpectedHosts::Named(names) => names.len(),
         };
         let settled = |host: &Host| match host.readiness {
+            _ if host.link == Link::Lost => true,
             // A start instant needs the host's clock.
             Readiness::Ready => host.clock.is_some(),
             Readiness::Out => true,
@@ -153,6 +154,10 @@ impl RunState {
         let names: BTreeSet<HostId> = self.hosts.keys().cloned().collect();
         for name in names {
             let Some(host) = self.hosts.get_mut(&name) else { continue };
+            if host.link == Link::Lost {
+                // Its cells have their reason.
+                continue;
+            }
             let reason = match (host.readiness, &host.record.refused) {
                 (Readiness::Ready, _) if host.clock.is_some() => continue,
                 (_, Some(why)) => MissingReason::Refused { why: why.clone() },

@@ -333,6 +333,22 @@ fn a_host_that_dies_is_lost_after_its_time_and_the_other_goes_on() {
 }
 
 #[test]
+fn a_host_that_dies_while_preparing_holds_the_others_up_until_it_is_lost() {
+    let mut bench = Bench::new(ExpectedHosts::Count(2));
+    bench.ready(1, "good");
+    bench.join(2, "dead");
+    bench.input(Input::Left { session: SessionId(2), reason: "connection closed".to_owned() });
+    bench.pass(Duration::from_secs(115), &[1]);
+    assert_eq!(bench.leases("good"), 0, "it may come back");
+    bench.pass(Duration::from_secs(6), &[1]);
+    assert_eq!(bench.leases("good"), 1);
+    for _ in 0..CELLS {
+        bench.finish(1, "good");
+    }
+    assert_eq!(bench.end(), Some((4, 4)));
+}
+
+#[test]
 fn a_result_that_survived_a_lost_connection_counts() {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
     bench.ready(1, "one");
