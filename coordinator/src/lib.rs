@@ -17,6 +17,7 @@ pub mod session;
 pub mod signals;
 pub mod store;
 pub mod suite;
+mod timer;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

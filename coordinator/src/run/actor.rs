@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -17,9 +18,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Effect, Input, Now, RunState, RunView, SessionId};
+use super::{Effect, Input, Now, RunState, RunView, SessionId, StoredAttempt};
 use crate::session::{Command, Message, cancel};
-use crate::store::{AttemptRow, StoreError, StoreHandle, Write};
+use crate::store::{AttemptRow, StoreError, StoreHandle, Stored, Write};
+use crate::timer::sleep_until;
 
 /// The actor and its ends.
 #[derive(Debug)]
@@ -43,7 +45,8 @@ pub struct Actor {
 #[derive(Debug, Default)]
 struct Batch {
     rows: Vec<Write>,
-    then: Vec<Input>,
+    /// Reports among the rows, by their place there.
+    reports: Vec<(usize, SessionId, StoredAttempt)>,
 }
 
 type Written = Result<Vec<Input>, StoreError>;
@@ -66,6 +69,9 @@ pub struct Parts {
     /// To the display.
     pub view: watch::Sender<RunView>,
 }
+
+/// Time between two pictures for the display: with a thousand hosts one costs a while.
+const VIEW: Duration = Duration::from_millis(100);
 
 /// One thing to act on.
 enum Next {
@@ -101,6 +107,7 @@ impl Actor {
     /// # Errors
     /// When the store fails: nothing may be acknowledged after that.
     pub async fn run(mut self, first: Vec<Effect>) -> Result<(), StoreError> {
+        let mut viewed = Instant::now();
         self.perform(first).await?;
         while !self.state.is_finished() {
             let due = self.state.next_deadline();
@@ -114,7 +121,10 @@ impl Actor {
                 let effects = self.state.apply(now, input);
                 self.perform(effects).await?;
             }
-            self.view.send_replace(self.state.view());
+            if viewed.elapsed() >= VIEW || self.state.is_finished() {
+                self.view.send_replace(self.state.view());
+                viewed = Instant::now();
+            }
         }
         while let Some(written) = self.writes.next().await {
             written?;
@@ -148,12 +158,16 @@ impl Actor {
         for effect in effects {
             self.perform_one(effect);
         }
-        let Batch { rows, then } = std::mem::take(&mut self.batch);
+        let Batch { rows, reports } = std::mem::take(&mut self.batch);
         if !rows.is_empty() {
-            let stored = self.store.submit(rows).await?;
+            let written = self.store.submit(rows).await?;
             self.writes.push(Box::pin(async move {
-                stored.await.map_err(|_| StoreError::Closed)??;
-                Ok(then)
+                let results = written.await.map_err(|_| StoreError::Closed)??;
+                let told = reports.into_iter().map(|(place, session, mut stored)| {
+                    stored.stored = results.get(place).copied().unwrap_or(Stored::New);
+                    Input::Stored { session, stored }
+                });
+                Ok(told.collect())
             }));
         }
         Ok(())
@@ -199,10 +213,9 @@ impl Actor {
                     disposition: stored.disposition,
                     report: bytes.into(),
                 }));
-                self.batch.then.push(Input::Stored { session, stored });
+                self.batch.reports.push((self.batch.rows.len() - 1, session, stored));
             }
             Effect::Event(kind) => self.event(kind),
-            Effect::Finish => {}
         }
     }
 
@@ -227,12 +240,5 @@ impl Actor {
         {
             self.sessions.remove(&session);
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -5,9 +5,10 @@ use regatta_types::event::{Disposition, EventKind, MissingReason};
 use regatta_types::ids::{AttemptKey, AttemptNo, CellKey, HostId};
 use regatta_wire::frame::Lease;
 
-use super::host::{Host, Link, Work};
+use super::host::{Host, Work};
 use super::input::{Effect, SessionId, StoredAttempt};
 use super::state::{Closed, RunState};
+use crate::store::Stored;
 
 impl RunState {
     pub(super) fn started(
@@ -48,6 +49,7 @@ impl RunState {
             incomplete,
             ok: u32::try_from(count(true)).unwrap_or(u32::MAX),
             failed: u32::try_from(count(false)).unwrap_or(u32::MAX),
+            stored: Stored::New,
         };
         if let Some(host) = self.by_session(session)
             && host.attempt() == Some(&report.key)
@@ -64,9 +66,10 @@ impl RunState {
         let current = self.hosts.get(&report.key.cell.host).is_some_and(|host| {
             host.attempt() == Some(&report.key)
                 && host.epoch == report.epoch
-                && host.link != Link::Lost
+                && !host.link.is_lost()
         });
         match (&report.outcome, self.closed.get(&report.key.cell)) {
+            (AttemptOutcome::Completed, Some(Closed::Counted)) => Disposition::Superseded,
             (_, Some(_)) => Disposition::Late,
             (AttemptOutcome::Completed, None) if current => Disposition::Counted,
             (AttemptOutcome::Completed, None) => Disposition::Late,
@@ -85,6 +88,17 @@ impl RunState {
     ) {
         let attempt = stored.lease.key.clone();
         effects.push(Effect::Acknowledge { session, lease: stored.lease });
+        match stored.stored {
+            Stored::New => {}
+            // It was stored before, and its acknowledgement was lost.
+            Stored::Duplicate => return,
+            Stored::Conflict => {
+                let text =
+                    format!("a second, different report of {attempt} came; the first counts");
+                effects.push(Effect::Event(EventKind::Warning { text }));
+                return;
+            }
+        }
         effects.push(Effect::Event(EventKind::AttemptFinished {
             attempt: attempt.clone(),
             disposition: stored.disposition,
@@ -101,8 +115,9 @@ impl RunState {
         if let Some(session) = host.session() {
             effects.push(Effect::MeasureClock { session });
         }
-        let lost = host.link == Link::Lost;
+        let lost = host.link.is_lost();
         let reason = if stored.disposition == Disposition::Counted {
+            host.counted += 1;
             self.closed.insert(attempt.cell, Closed::Counted);
             None
         } else if cancelled {
@@ -110,16 +125,15 @@ impl RunState {
         } else if lost {
             let progress = "its last attempt had not completed".to_owned();
             Some(MissingReason::AgentLost { progress })
-        } else if host.attempts >= max_attempts {
+        } else if host.tries >= max_attempts {
             let why = stored.incomplete.unwrap_or_else(|| "its lease had ended".to_owned());
             Some(MissingReason::AttemptFailed { why })
         } else {
             // Once more, as an attempt of its own.
             return;
         };
-        host.attempts = 0;
         let index = host.cursor;
-        host.cursor = index + 1;
+        host.next_cell();
         if let Some(reason) = reason {
             self.close(&name, index, reason, effects);
         }
@@ -162,6 +176,7 @@ impl RunState {
     /// The number of the next try at the cell a host is at.
     pub(super) fn next_attempt(host: &mut Host) -> AttemptNo {
         host.attempts += 1;
+        host.tries += 1;
         AttemptNo(host.attempts)
     }
 }

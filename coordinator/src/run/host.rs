@@ -19,8 +19,12 @@ pub(super) struct Host {
     pub(super) work: Work,
     /// Index of the plan's block this host is at.
     pub(super) cursor: usize,
-    /// Tries at the cell of `cursor` so far.
+    /// Number of the last attempt at the cell of `cursor`.
     pub(super) attempts: u32,
+    /// Those of them that were begun, as far as is known.
+    pub(super) tries: u32,
+    /// Cells with a counted attempt.
+    pub(super) counted: usize,
     /// Settlings asked of it.
     pub(super) settlings: u32,
     /// Grows with every lease and with every loss, so that no lease is ever granted twice.
@@ -38,8 +42,9 @@ pub(super) enum Link {
     /// May come back; nothing new is given to it and nobody waits for it. With a session: the
     /// connection is still open but silent.
     Disconnected(Option<SessionId>),
-    /// Too long silent: its cells are closed and it takes no further part.
-    Lost,
+    /// Given up: its cells are closed and it takes no further part. With a session: it came back
+    /// to hand over what it still had.
+    Lost(Option<SessionId>),
 }
 
 /// Whether a host takes part.
@@ -71,7 +76,22 @@ impl Link {
             Self::Connected(own) | Self::Suspect(own) | Self::Disconnected(Some(own)) => {
                 own == session
             }
-            Self::Disconnected(None) | Self::Lost => false,
+            Self::Disconnected(None) | Self::Lost(_) => false,
+        }
+    }
+
+    /// The connection that is still open, whether anything is expected of it or not.
+    pub(super) fn open(self) -> Option<SessionId> {
+        match self {
+            Self::Connected(session) | Self::Suspect(session) => Some(session),
+            Self::Disconnected(session) | Self::Lost(session) => session,
+        }
+    }
+
+    pub(super) fn is_lost(self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Connected(_) | Self::Suspect(_) | Self::Disconnected(_) => false,
         }
     }
 }
@@ -81,7 +101,7 @@ impl Host {
     pub(super) fn session(&self) -> Option<SessionId> {
         match self.link {
             Link::Connected(session) | Link::Suspect(session) => Some(session),
-            Link::Disconnected(_) | Link::Lost => None,
+            Link::Disconnected(_) | Link::Lost(_) => None,
         }
     }
 
@@ -90,12 +110,24 @@ impl Host {
         self.session().is_some() && self.readiness == Readiness::Ready && self.cursor < blocks
     }
 
+    /// Whether it could begin its next cell now.
+    pub(super) fn is_waiting(&self, blocks: usize) -> bool {
+        self.is_active(blocks) && self.clock.is_some() && matches!(self.work, Work::Waiting(_))
+    }
+
     /// The attempt it holds or has handed over, if any.
     pub(super) fn attempt(&self) -> Option<&AttemptKey> {
         match &self.work {
             Work::Leased { attempt, .. } | Work::Storing { attempt } => Some(attempt),
             Work::Syncing | Work::Waiting(_) => None,
         }
+    }
+
+    /// Moves on to the next block.
+    pub(super) fn next_cell(&mut self) {
+        self.cursor += 1;
+        self.attempts = 0;
+        self.tries = 0;
     }
 
     /// What was last known of the work in hand, for the reason of a lost cell.

@@ -14,6 +14,8 @@ use regatta_types::time::{ClockOffset, MonoNs};
 use regatta_wire::frame::Lease;
 use tokio::time::Instant;
 
+use crate::store::Stored;
+
 /// The moment an input is applied, on both clocks the machine needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
@@ -79,8 +81,8 @@ pub enum Input {
     Left {
         /// The connection.
         session: SessionId,
-        /// What was seen.
-        reason: String,
+        /// How.
+        parting: Parting,
     },
     /// A heartbeat.
     Beat {
@@ -141,6 +143,15 @@ pub enum Input {
     Tick,
 }
 
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parting {
+    /// The agent said goodbye, and why.
+    Goodbye(String),
+    /// It just ended; what was seen.
+    Lost(String),
+}
+
 /// The summary of a report that goes with it to the store and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAttempt {
@@ -154,6 +165,8 @@ pub struct StoredAttempt {
     pub ok: u32,
     /// Requests that failed.
     pub failed: u32,
+    /// What the store made of it; `New` until it has spoken.
+    pub stored: Stored,
 }
 
 /// One thing to do.
@@ -235,8 +248,6 @@ pub enum Effect {
     StoreMissing(CellKey, MissingReason),
     /// Tell the world.
     Event(EventKind),
-    /// Nothing more will be measured.
-    Finish,
 }
 
 /// Why an agent is turned away, with one sentence for the person at it.
@@ -278,7 +289,7 @@ impl Default for RunPolicy {
             lost_after: Duration::from_secs(120),
             barrier: Duration::from_secs(10),
             first_lead: Duration::from_secs(1),
-            lead: Duration::from_millis(100),
+            lead: Duration::from_millis(200),
             max_attempts: 2,
         }
     }

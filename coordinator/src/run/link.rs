@@ -7,7 +7,7 @@ use regatta_types::record::{ExpectedHosts, HostRecord};
 use regatta_wire::frame::Lease;
 
 use super::host::{Host, Link, Readiness, Work};
-use super::input::{Effect, Joining, Now, Progress, Refusal, SessionId};
+use super::input::{Effect, Joining, Now, Parting, Progress, Refusal, SessionId};
 use super::state::{DISCONNECT_BEATS, Phase, RunState, SUSPECT_BEATS, usize_of};
 
 impl RunState {
@@ -22,11 +22,14 @@ impl RunState {
             effects.push(Effect::Refuse { session, refusal });
             return;
         }
-        let again = self.hosts.contains_key(&joining.host);
-        if again {
-            self.rejoined(now, session, joining, effects);
-            return;
-        }
+        let known = self.hosts.get(&joining.host).map(|host| (host.link.is_lost(), host.settlings));
+        let settlings = match known {
+            None => 1,
+            // Nothing has begun: it starts over.
+            Some((true, settlings)) if self.is_gathering() => settlings + 1,
+            Some(_) => return self.rejoined(now, session, joining, effects),
+        };
+        let again = known.is_some();
         let host = Host {
             record: HostRecord {
                 host: joining.host.clone(),
@@ -45,7 +48,9 @@ impl RunState {
             work: Work::Syncing,
             cursor: 0,
             attempts: 0,
-            settlings: 1,
+            tries: 0,
+            counted: 0,
+            settlings,
             epoch: Epoch(0),
             clock: None,
             progress: Progress::default(),
@@ -54,12 +59,16 @@ impl RunState {
         effects.push(Effect::StoreHost(Box::new(host.record.clone())));
         effects.push(Effect::Event(EventKind::AgentJoined { host: joining.host.clone(), again }));
         effects.push(Effect::MeasureClock { session });
-        effects.push(Effect::Prepare { session, preparation: self.preparation(1) });
+        let preparation = Preparation { attempt: AttemptNo(settlings), ..self.preparation.clone() };
+        effects.push(Effect::Prepare { session, preparation });
         self.hosts.insert(joining.host, host);
     }
 
-    pub(super) fn preparation(&self, attempt: u32) -> Preparation {
-        Preparation { attempt: AttemptNo(attempt), ..self.preparation.clone() }
+    fn is_gathering(&self) -> bool {
+        match self.phase {
+            Phase::Gathering { .. } => true,
+            Phase::Running | Phase::Closing { .. } | Phase::Finished => false,
+        }
     }
 
     /// Why this agent can't come in, if it can't.
@@ -68,15 +77,15 @@ impl RunState {
         let run = &self.header.run;
         if let Some(host) = self.hosts.get(name) {
             return match host.link {
-                Link::Connected(_) | Link::Suspect(_) if host.instance != joining.instance => {
+                Link::Connected(_) if host.instance != joining.instance => {
                     Some(Refusal::NameTaken(format!(
                         "an agent named `{name}` is already connected: give this one another --name"
                     )))
                 }
-                Link::Lost => Some(Refusal::NotInRun(format!(
-                    "host `{name}` was given up in run {run}: it can take part in the next one"
-                ))),
-                Link::Connected(_) | Link::Suspect(_) | Link::Disconnected(_) => None,
+                // A silent one gives way: it may be the same host after a power cut.
+                Link::Connected(_) | Link::Suspect(_) | Link::Disconnected(_) | Link::Lost(_) => {
+                    None
+                }
             };
         }
         let reason = match (&self.header.expected, self.phase) {
@@ -94,7 +103,7 @@ impl RunState {
         Some(Refusal::NotInRun(reason))
     }
 
-    pub(super) fn rejoined(
+    fn rejoined(
         &mut self,
         now: Now,
         session: SessionId,
@@ -103,6 +112,14 @@ impl RunState {
     ) {
         let base = self.preparation.clone();
         let Some(host) = self.hosts.get_mut(&joining.host) else { return };
+        if host.link.is_lost() {
+            // Only to hand over what it still has; that is kept and shown as late.
+            host.link = Link::Lost(Some(session));
+            effects.push(Effect::Accept { session, keep: Vec::new() });
+            let reason = format!("host `{}` was given up in this run", joining.host);
+            effects.push(Effect::Drain { session, reason });
+            return;
+        }
         let restarted = host.instance != joining.instance;
         host.link = Link::Connected(session);
         host.last_contact = now.instant;
@@ -112,6 +129,7 @@ impl RunState {
             // Another boot has another monotonic clock.
             host.boot = joining.boot;
             host.clock = None;
+            host.record.clocks.clear();
         }
         let lease = match &host.work {
             Work::Leased { attempt, .. } => Some(Lease { key: attempt.clone(), epoch: host.epoch }),
@@ -120,17 +138,11 @@ impl RunState {
         let keep: Vec<_> =
             joining.held.iter().filter(|held| lease.as_ref() == Some(held)).cloned().collect();
         effects.push(Effect::Accept { session, keep });
-        effects.push(Effect::Event(EventKind::AgentJoined { host: joining.host, again: true }));
+        effects.push(Effect::Event(EventKind::AgentJoined {
+            host: joining.host.clone(),
+            again: true,
+        }));
         effects.push(Effect::MeasureClock { session });
-        if let Some(lease) = &lease
-            && !joining.held.contains(lease)
-            && !joining.pending.contains(lease)
-        {
-            // It never began, or the agent's marker is gone with its disk.
-            host.work = Work::Syncing;
-        } else if lease.is_none() && !matches!(host.work, Work::Storing { .. }) {
-            host.work = Work::Syncing;
-        }
         if host.readiness == Readiness::Preparing
             || (restarted && host.readiness == Readiness::Ready)
         {
@@ -139,23 +151,82 @@ impl RunState {
             let preparation = Preparation { attempt: AttemptNo(host.settlings), ..base };
             effects.push(Effect::Prepare { session, preparation });
         }
+        match lease {
+            Some(lease) if joining.held.contains(&lease) => {
+                if self.cancelled {
+                    effects.push(Effect::CancelAttempt { session, lease });
+                }
+            }
+            // Its report is on the way.
+            Some(lease) if joining.pending.contains(&lease) => {}
+            Some(lease) => self.forgotten(&joining.host, &lease, effects),
+            None => {
+                if !matches!(host.work, Work::Storing { .. }) {
+                    host.work = Work::Syncing;
+                }
+            }
+        }
+    }
+
+    /// An agent came back without a lease it was given: either it never began, or its record of
+    /// the attempt is gone with its disk.
+    fn forgotten(&mut self, name: &HostId, lease: &Lease, effects: &mut Vec<Effect>) {
+        let (max_attempts, cancelled) = (self.policy.max_attempts, self.cancelled);
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        let begun = matches!(host.work, Work::Leased { started: true, .. });
+        host.work = Work::Syncing;
+        if begun {
+            let text = format!("the agent's record of {} is lost", lease.key);
+            effects.push(Effect::Event(EventKind::Warning { text }));
+        } else {
+            host.tries = host.tries.saturating_sub(1);
+        }
+        let reason = if cancelled {
+            MissingReason::Cancelled
+        } else if begun && host.tries >= max_attempts {
+            MissingReason::AttemptFailed { why: "the agent's record of it is lost".to_owned() }
+        } else {
+            return;
+        };
+        let index = host.cursor;
+        host.next_cell();
+        self.close(name, index, reason, effects);
+        if cancelled {
+            self.finish_host(name);
+        }
     }
 
     pub(super) fn left(
         &mut self,
         now: Now,
         session: SessionId,
-        reason: &str,
+        parting: Parting,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(host) = self.by_session(session) else { return };
-        host.link = Link::Disconnected(None);
+        let gathering = self.is_gathering();
+        let Some(host) = self.hosts.values_mut().find(|h| h.link.open() == Some(session)) else {
+            return;
+        };
+        if host.link.is_lost() {
+            host.link = Link::Lost(None);
+            return;
+        }
+        let name = host.record.host.clone();
         host.last_contact = now.instant;
-        let reason = reason.to_owned();
-        effects.push(Effect::Event(EventKind::AgentDisconnected {
-            host: host.record.host.clone(),
-            reason,
-        }));
+        let (reason, goodbye) = match parting {
+            Parting::Goodbye(why) => (format!("it left: {why}"), Some(why)),
+            Parting::Lost(reason) => (reason, None),
+        };
+        effects.push(Effect::Event(EventKind::AgentDisconnected { host: name.clone(), reason }));
+        match goodbye {
+            Some(why) if !gathering => {
+                host.link = Link::Lost(None);
+                host.epoch.0 += 1;
+                let why = MissingReason::AgentLeft { why };
+                self.give_up(&name, &why.clone(), &why, effects);
+            }
+            Some(_) | None => host.link = Link::Disconnected(None),
+        }
     }
 
     pub(super) fn watch_links(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -178,32 +249,50 @@ impl RunState {
                     host.link = Link::Suspect(session);
                 }
                 Link::Disconnected(_) if silence >= self.policy.lost_after => {
-                    host.link = Link::Lost;
+                    host.link = Link::Lost(host.link.open());
                     host.epoch.0 += 1;
                     let reason = format!("no contact for {} s", silence.as_secs());
                     effects
                         .push(Effect::Event(EventKind::AgentLost { host: name.clone(), reason }));
                     lost.push(name.clone());
                 }
-                Link::Connected(_) | Link::Suspect(_) | Link::Disconnected(_) | Link::Lost => {}
+                Link::Connected(_) | Link::Suspect(_) | Link::Disconnected(_) | Link::Lost(_) => {}
             }
         }
-        for name in lost {
-            self.close_lost(&name, effects);
+        // While hosts gather it may still come back and start over.
+        if !self.is_gathering() {
+            for name in lost {
+                self.close_lost(&name, effects);
+            }
         }
     }
 
     pub(super) fn close_lost(&mut self, name: &HostId, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.get(name) else { return };
-        let words = host.last_words();
-        let current = host.cursor;
+        let current = MissingReason::AgentLost { progress: host.last_words() };
+        let rest = MissingReason::AgentLost { progress: "not started".to_owned() };
+        self.give_up(name, &current, &rest, effects);
+    }
+
+    /// Closes the cells of a host that is gone: the one in hand and those after it.
+    fn give_up(
+        &mut self,
+        name: &HostId,
+        current: &MissingReason,
+        rest: &MissingReason,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(host) = self.hosts.get(name) else { return };
+        let cursor = host.cursor;
         // A report that is on its way to the disk still counts.
-        let first = if matches!(host.work, Work::Storing { .. }) { current + 1 } else { current };
-        for index in first..self.plan.blocks().len() {
-            let progress = if index == current { words.clone() } else { "not started".to_owned() };
-            self.close(name, index, MissingReason::AgentLost { progress }, effects);
+        let storing = matches!(host.work, Work::Storing { .. });
+        if !storing {
+            self.close(name, cursor, current.clone(), effects);
         }
-        if first == current {
+        for index in cursor + 1..self.plan.blocks().len() {
+            self.close(name, index, rest.clone(), effects);
+        }
+        if !storing {
             self.finish_host(name);
         }
     }

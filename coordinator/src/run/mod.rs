@@ -16,7 +16,8 @@ mod view;
 
 pub use actor::{Actor, Parts};
 pub use input::{
-    Effect, Input, Joining, LatePolicy, Now, Progress, Refusal, RunPolicy, SessionId, StoredAttempt,
+    Effect, Input, Joining, LatePolicy, Now, Parting, Progress, Refusal, RunPolicy, SessionId,
+    StoredAttempt,
 };
 pub use state::{Orders, RunState};
 pub use view::{HostView, RunView, Stage};

@@ -48,7 +48,8 @@ impl RunState {
             (Work::Storing { .. }, _) => (host.cursor + 1, true),
             (Work::Leased { .. } | Work::Syncing | Work::Waiting(_), _) => (host.cursor, false),
         };
-        if !busy {
+        if !busy && host.attempt().is_some() {
+            // Nobody is there to end it; what may still come of it is late.
             host.work = Work::Syncing;
         }
         for index in next..self.plan.blocks().len() {
@@ -91,7 +92,7 @@ impl RunState {
             let end = self.plan.blocks().len();
             let open = |host: &Host| match (&host.work, host.link) {
                 (Work::Storing { .. }, _) => true,
-                (Work::Syncing | Work::Waiting(_) | Work::Leased { .. }, Link::Lost) => false,
+                (Work::Syncing | Work::Waiting(_) | Work::Leased { .. }, Link::Lost(_)) => false,
                 (Work::Leased { .. }, _) => true,
                 (Work::Syncing | Work::Waiting(_), _) => {
                     host.cursor < end && host.readiness != Readiness::Out
@@ -119,7 +120,7 @@ impl RunState {
             ExpectedHosts::Named(names) => names.len(),
         };
         let settled = |host: &Host| match host.readiness {
-            _ if host.link == Link::Lost => true,
+            _ if host.link.is_lost() => true,
             // A start instant needs the host's clock.
             Readiness::Ready => host.clock.is_some(),
             Readiness::Out => true,
@@ -147,6 +148,11 @@ impl RunState {
     /// The wait is over: whoever is not ready is out.
     pub(super) fn begin(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Running;
+        let missed = self.absent() + self.never_joined().len();
+        if missed > 0 {
+            let text = format!("{missed} of the expected hosts never joined");
+            effects.push(Effect::Event(EventKind::Warning { text }));
+        }
         for name in self.never_joined() {
             effects.push(Effect::StoreHost(Box::new(Self::unknown_host(name.clone()))));
             self.close_all(&name, &MissingReason::NeverJoined, effects);
@@ -154,8 +160,8 @@ impl RunState {
         let names: BTreeSet<HostId> = self.hosts.keys().cloned().collect();
         for name in names {
             let Some(host) = self.hosts.get_mut(&name) else { continue };
-            if host.link == Link::Lost {
-                // Its cells have their reason.
+            if host.link.is_lost() {
+                self.close_lost(&name, effects);
                 continue;
             }
             let reason = match (host.readiness, &host.record.refused) {
@@ -176,18 +182,26 @@ impl RunState {
     pub(super) fn finish(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Finished;
         let count = |kind: &Closed| self.closed.values().filter(|c| *c == kind).count();
-        let (counted, missing) = (count(&Closed::Counted), count(&Closed::Missing));
+        let absent = self.absent() * self.plan.cells_per_host();
+        let (counted, missing) = (count(&Closed::Counted), count(&Closed::Missing) + absent);
         effects.push(Effect::Event(EventKind::RunFinished {
             counted: u32::try_from(counted).unwrap_or(u32::MAX),
             missing: u32::try_from(missing).unwrap_or(u32::MAX),
         }));
         for host in self.hosts.values() {
-            if let Some(session) = host.session() {
+            if let Some(session) = host.link.open() {
                 let reason = format!("run {} is over", self.header.run);
                 effects.push(Effect::Drain { session, reason });
             }
         }
-        effects.push(Effect::Finish);
+    }
+
+    /// Hosts that were expected by number only and never came.
+    fn absent(&self) -> usize {
+        match &self.header.expected {
+            ExpectedHosts::Count(n) => usize_of(*n).saturating_sub(self.hosts.len()),
+            ExpectedHosts::Named(_) => 0,
+        }
     }
 
     /// What a host is recorded as when it has no facts yet.

@@ -6,12 +6,14 @@ use regatta_types::assignment::Assignment;
 use regatta_types::event::EventKind;
 use regatta_types::ids::{AttemptKey, Epoch, HostId};
 
-use super::host::{Host, Readiness, Work};
+use super::host::{Host, Work};
 use super::input::{Effect, Now};
 use super::state::RunState;
 
 /// A start instant lies at least so many round trips ahead.
 const ROUND_TRIPS: u32 = 20;
+/// Time to open one stream's connection before the start.
+const PER_STREAM: Duration = Duration::from_millis(2);
 /// Longest lead, however bad the link.
 const LEAD_MAX: Duration = Duration::from_secs(2);
 
@@ -22,7 +24,7 @@ impl RunState {
         let mut cursors: Vec<usize> = self
             .hosts
             .values()
-            .filter(|host| is_waiting(host, blocks))
+            .filter(|host| host.is_waiting(blocks))
             .map(|host| host.cursor)
             .collect();
         cursors.sort_unstable();
@@ -40,7 +42,7 @@ impl RunState {
         let blocks = self.plan.blocks().len();
         let behind = |host: &Host| {
             host.is_active(blocks)
-                && (host.cursor < cursor || (host.cursor == cursor && !is_waiting(host, blocks)))
+                && (host.cursor < cursor || (host.cursor == cursor && !host.is_waiting(blocks)))
         };
         let patience_ended = |host: &Host| match host.work {
             Work::Waiting(since) => {
@@ -59,7 +61,7 @@ impl RunState {
         let names: Vec<HostId> = self
             .hosts
             .iter()
-            .filter(|(_, host)| is_waiting(host, blocks) && host.cursor == cursor)
+            .filter(|(_, host)| host.is_waiting(blocks) && host.cursor == cursor)
             .map(|(name, _)| name.clone())
             .collect();
         let first = self.begun == 0;
@@ -70,7 +72,8 @@ impl RunState {
             .map(|clock| Duration::from_nanos(clock.bound_ns.saturating_mul(2)))
             .max()
             .unwrap_or_default();
-        let lead = least.max(worst_round_trip * ROUND_TRIPS).min(LEAD_MAX.max(least));
+        let lead = least + PER_STREAM * self.streams(cursor);
+        let lead = lead.max(worst_round_trip * ROUND_TRIPS).min(LEAD_MAX.max(least));
         let start = now.mono.after(lead);
         self.begun = self.begun.max(cursor + 1);
         for name in names {
@@ -94,12 +97,9 @@ impl RunState {
             effects.push(Effect::Assign { session, assignment });
         }
     }
-}
 
-/// Whether a host could begin its next cell now.
-fn is_waiting(host: &Host, blocks: usize) -> bool {
-    host.is_active(blocks)
-        && host.clock.is_some()
-        && matches!(host.work, Work::Waiting(_))
-        && host.readiness == Readiness::Ready
+    fn streams(&self, cursor: usize) -> u32 {
+        let case = self.plan.blocks().get(cursor).and_then(|b| self.header.suite.cases.get(b.case));
+        case.map_or(1, |case| case.concurrency)
+    }
 }

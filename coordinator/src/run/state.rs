@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use regatta_types::assignment::{Preparation, Settling};
-use regatta_types::event::EventKind;
+use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, CellKey, HostId};
 use regatta_types::record::RunHeader;
 use regatta_types::suite::Timeouts;
@@ -98,9 +98,10 @@ impl RunState {
     /// Takes one input and says what is to be done.
     pub fn apply(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.forgive_own_pause(now);
         match input {
             Input::Joined { session, joining } => self.joined(now, session, *joining, &mut effects),
-            Input::Left { session, reason } => self.left(now, session, &reason, &mut effects),
+            Input::Left { session, parting } => self.left(now, session, parting, &mut effects),
             Input::Contact { session } => self.contact(now, session, &mut effects),
             Input::Beat { session, progress } => {
                 self.contact(now, session, &mut effects);
@@ -114,7 +115,7 @@ impl RunState {
                 if let Some(host) = self.by_session(session) {
                     host.record.engine = engine;
                     host.record.gpus = gpus;
-                    Self::prepared(host, refused, &mut effects);
+                    self.prepared(now, session, refused, &mut effects);
                 }
             }
             Input::Started { session, attempt } => {
@@ -143,16 +144,17 @@ impl RunState {
             Phase::Gathering { until } | Phase::Closing { until } => Some(until),
             Phase::Running | Phase::Finished => None,
         };
+        let blocks = self.plan.blocks().len();
         let hosts = self.hosts.values().filter_map(|host| {
             let silent = |beats: u32| host.last_contact + self.policy.beat * beats;
             let link = match host.link {
                 Link::Connected(_) => Some(silent(SUSPECT_BEATS)),
                 Link::Suspect(_) => Some(silent(DISCONNECT_BEATS)),
                 Link::Disconnected(_) => Some(host.last_contact + self.policy.lost_after),
-                Link::Lost => None,
+                Link::Lost(_) => None,
             };
             let barrier = match host.work {
-                Work::Waiting(since) if self.phase == Phase::Running => {
+                Work::Waiting(since) if self.phase == Phase::Running && host.is_waiting(blocks) => {
                     Some(since + self.policy.barrier)
                 }
                 Work::Waiting(_) | Work::Syncing | Work::Leased { .. } | Work::Storing { .. } => {
@@ -162,6 +164,22 @@ impl RunState {
             [link, barrier].into_iter().flatten().min()
         });
         phase.into_iter().chain(hosts).min()
+    }
+
+    /// A deadline that is noticed late was missed by this process, paused or starved: silence meanwhile
+    /// says nothing about the agents, so their timers start afresh.
+    fn forgive_own_pause(&mut self, now: Now) {
+        let Some(due) = self.next_deadline() else { return };
+        let pause = now.instant.saturating_duration_since(due);
+        if pause <= self.policy.beat {
+            return;
+        }
+        for host in self.hosts.values_mut() {
+            host.last_contact += pause;
+            if let Work::Waiting(since) = &mut host.work {
+                *since += pause;
+            }
+        }
     }
 
     /// Whether the run is over.
@@ -180,22 +198,45 @@ impl RunState {
         let before = std::mem::replace(&mut host.link, Link::Connected(session));
         if before == Link::Disconnected(Some(session)) {
             // It was only silent: the connection held, nothing is repeated.
+            if host.work == Work::Syncing {
+                effects.push(Effect::MeasureClock { session });
+            }
             let host = host.record.host.clone();
             effects.push(Effect::Event(EventKind::AgentJoined { host, again: true }));
         }
     }
 
-    pub(super) fn prepared(host: &mut Host, refused: Option<String>, effects: &mut Vec<Effect>) {
+    fn prepared(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        refused: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(host) = self.by_session(session) else { return };
         if host.readiness != Readiness::Preparing {
             return;
         }
         host.readiness = if refused.is_some() { Readiness::Out } else { Readiness::Ready };
         host.record.refused.clone_from(&refused);
+        if let Work::Waiting(since) = &mut host.work {
+            // Its patience begins now, not when its clock was compared.
+            *since = now.instant;
+        }
+        let (name, cursor) = (host.record.host.clone(), host.cursor);
         effects.push(Effect::StoreHost(Box::new(host.record.clone())));
         effects.push(Effect::Event(EventKind::HostPrepared {
-            host: host.record.host.clone(),
-            refused,
+            host: name.clone(),
+            refused: refused.clone(),
         }));
+        if let Some(why) = refused
+            && self.phase == Phase::Running
+        {
+            for index in cursor..self.plan.blocks().len() {
+                let reason = MissingReason::Refused { why: why.clone() };
+                self.close(&name, index, reason, effects);
+            }
+        }
     }
 
     pub(super) fn clock(

@@ -90,7 +90,11 @@ impl RunState {
                 .get(host.cursor)
                 .and_then(|block| self.header.suite.cases.get(block.case))
                 .map(|case| case.id.clone()),
-            done: host.cursor.min(blocks),
+            done: if host.link.is_lost() || host.readiness == Readiness::Out {
+                host.counted
+            } else {
+                host.cursor.min(blocks)
+            },
             total: blocks,
             progress: host.progress.clone(),
         });
@@ -103,7 +107,7 @@ impl RunState {
 
     fn stage(&self, host: &Host, blocks: usize) -> Stage {
         match (host.link, host.readiness, &host.work) {
-            (Link::Lost, _, _) => Stage::Lost,
+            (Link::Lost(_), _, _) => Stage::Lost,
             (Link::Disconnected(_), _, _) => Stage::Disconnected,
             (_, Readiness::Out, _) => Stage::Refused,
             (_, Readiness::Preparing, _) => Stage::Preparing,

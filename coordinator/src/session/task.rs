@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_types::ids::HostId;
+use regatta_types::ids::{HostId, RunId};
 use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_wire::codec::decode_report;
 use regatta_wire::frame::{
@@ -19,7 +19,8 @@ use tracing::{Instrument as _, debug, info_span, warn};
 
 use super::pings::{Burst, Pong};
 use super::{Command, Context, Message, QUEUE, handshake};
-use crate::run::{Input, Progress, Refusal, SessionId};
+use crate::run::{Input, Parting, Progress, Refusal, SessionId};
+use crate::timer::sleep_until;
 
 /// Longest time for a burst of pings.
 const BURST: Duration = Duration::from_secs(2);
@@ -50,9 +51,25 @@ enum Next {
     Stop,
 }
 
+/// Who is on the other end.
+struct Agent<'a> {
+    host: &'a HostId,
+    held: &'a [Lease],
+    protocol: u32,
+}
+
+/// Where a session's inputs come from.
+struct Ends<'a> {
+    frames: &'a mut Streaming<v1::AgentFrame>,
+    orders: &'a mut mpsc::Receiver<Command>,
+    stop: &'a CancellationToken,
+}
+
 /// Why a session ends.
 enum End {
-    /// The agent said goodbye, or its stream ended.
+    /// The agent said goodbye.
+    Goodbye(String),
+    /// Its stream ended, or it does not read.
     Gone(String),
     /// We end it, with a status for the agent.
     Status(Status),
@@ -88,37 +105,43 @@ impl Session {
             if self.messages.send(join).await.is_err() {
                 return End::Status(Status::unavailable("the run is over"));
             }
-            let keep = match tokio::time::timeout(handshake::DEADLINE, orders.recv()).await {
-                Ok(Some(Command::Accept { keep })) => keep,
-                Ok(Some(Command::Refuse(refusal))) => return End::Status(refused(refusal)),
-                Ok(Some(Command::Send(_) | Command::MeasureClock) | None) | Err(_) => {
-                    return End::Status(Status::unavailable("the run did not answer"));
-                }
+            let agent = Agent { host: &host, held: &held, protocol };
+            let ends = Ends { frames: &mut frames, orders: &mut orders, stop: &stop };
+            let end = self.admitted(agent, ends).await;
+            let parting = match &end {
+                End::Goodbye(reason) => Parting::Goodbye(reason.clone()),
+                End::Gone(reason) => Parting::Lost(reason.clone()),
+                End::Status(status) => Parting::Lost(status.message().to_owned()),
             };
-            let welcome = self.welcome(protocol, &held, &keep);
-            let end = match self.send(CoordinatorFrame::Welcome(welcome)).await {
-                Ok(()) => self.converse(&host, &mut frames, &mut orders, &stop).await,
-                Err(end) => end,
-            };
-            let reason = match &end {
-                End::Gone(reason) => reason.clone(),
-                End::Status(status) => status.message().to_owned(),
-            };
-            // The actor may be gone already; then nobody needs to know.
-            let _ =
-                self.messages.send(Message::Input(Input::Left { session: self.id, reason })).await;
+            self.tell(Input::Left { session: self.id, parting }).await;
             end
         }
         .instrument(span.clone())
         .await;
         let _in_span = span.enter();
         match end {
-            End::Gone(reason) => debug!(reason, "session ended"),
+            End::Goodbye(reason) | End::Gone(reason) => debug!(reason, "session ended"),
             End::Status(status) => {
                 debug!(reason = status.message(), "session ended by us");
                 // Best effort: the agent may have gone first.
                 let _ = self.down.try_send(Err(status));
             }
+        }
+    }
+
+    /// From the hello to the end, once the run knows of the agent.
+    async fn admitted(&mut self, agent: Agent<'_>, ends: Ends<'_>) -> End {
+        let keep = match tokio::time::timeout(handshake::DEADLINE, ends.orders.recv()).await {
+            Ok(Some(Command::Accept { keep })) => keep,
+            Ok(Some(Command::Refuse(refusal))) => return End::Status(refused(refusal)),
+            Ok(Some(Command::Send(_) | Command::MeasureClock) | None) | Err(_) => {
+                return End::Status(Status::unavailable("the run did not answer"));
+            }
+        };
+        let welcome = self.welcome(agent.protocol, agent.held, &keep);
+        match self.send(CoordinatorFrame::Welcome(welcome)).await {
+            Ok(()) => self.converse(agent.host, ends).await,
+            Err(end) => end,
         }
     }
 
@@ -137,13 +160,8 @@ impl Session {
         }
     }
 
-    async fn converse(
-        &mut self,
-        host: &HostId,
-        frames: &mut Streaming<v1::AgentFrame>,
-        orders: &mut mpsc::Receiver<Command>,
-        stop: &CancellationToken,
-    ) -> End {
+    async fn converse(&mut self, host: &HostId, ends: Ends<'_>) -> End {
+        let Ends { frames, orders, stop } = ends;
         // Once the run is over: until when the agent may still say goodbye.
         let mut over = None;
         loop {
@@ -253,16 +271,16 @@ impl Session {
                 Ok(())
             }
             AgentFrame::AttemptStarted(lease) => {
-                own(host, &lease).map_err(violation)?;
+                own(&self.context.run, host, &lease).map_err(violation)?;
                 self.tell(Input::Started { session, attempt: lease.key }).await;
                 Ok(())
             }
             AgentFrame::ReportChunk(chunk) => {
-                own(host, &chunk.lease).map_err(violation)?;
+                own(&self.context.run, host, &chunk.lease).map_err(violation)?;
                 self.chunk(chunk).await
             }
             AgentFrame::ReportEnd(end) => self.report(end).await,
-            AgentFrame::Goodbye(reason) => Err(End::Gone(format!("it left: {reason}"))),
+            AgentFrame::Goodbye(reason) => Err(End::Goodbye(reason)),
         }
     }
 
@@ -319,12 +337,12 @@ impl Session {
     }
 }
 
-/// An agent may speak of its own host's attempts only.
-fn own(host: &HostId, lease: &Lease) -> Result<(), String> {
-    if lease.key.cell.host == *host {
+/// An agent may speak of its own host's attempts in this run only.
+fn own(run: &RunId, host: &HostId, lease: &Lease) -> Result<(), String> {
+    if lease.key.cell.host == *host && lease.key.run == *run {
         Ok(())
     } else {
-        Err(format!("host `{host}` spoke of an attempt of `{}`", lease.key.cell.host))
+        Err(format!("host `{host}` spoke of {} in run {run}", lease.key))
     }
 }
 
@@ -350,13 +368,6 @@ fn progress(beat: Heartbeat) -> Progress {
         tokens_per_second: beat.counters.tokens_per_second.unwrap_or(0.0),
         stage: stage.to_owned(),
         gpus: beat.gpus.into_iter().map(|g| (g.uuid, g.sample)).collect(),
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -164,6 +164,11 @@ pub enum MissingReason {
         /// What it was doing: `not started`, or the last counters before the loss.
         progress: String,
     },
+    /// The agent left of its own accord.
+    AgentLeft {
+        /// In its own words.
+        why: String,
+    },
     /// The attempt ended without completing.
     AttemptFailed {
         /// Its outcome.
@@ -179,6 +184,7 @@ impl fmt::Display for MissingReason {
             Self::NeverJoined => f.write_str("the host never joined"),
             Self::Refused { why } => write!(f, "the host could not take part: {why}"),
             Self::AgentLost { progress } => write!(f, "the agent was lost ({progress})"),
+            Self::AgentLeft { why } => write!(f, "the agent left ({why})"),
             Self::AttemptFailed { why } => write!(f, "the attempt did not complete: {why}"),
             Self::Cancelled => f.write_str("the run was stopped"),
         }

@@ -119,7 +119,7 @@ impl World {
                 if let Some(session) = self.sessions.remove(&host) {
                     bench.input(Input::Left {
                         session: SessionId(session),
-                        reason: "test".to_owned(),
+                        parting: Parting::Lost("test".to_owned()),
                     });
                 }
             }
@@ -216,6 +216,10 @@ proptest! {
                 break;
             }
             world.take(&mut bench, step);
+            bench.input(Input::Tick);
+            world.look(&bench);
+            let due = bench.state.next_deadline();
+            prop_assert!(due.is_none_or(|at| at > bench.now.instant), "a deadline in the past spins");
         }
         // Then nobody is heard of any more.
         for _ in 0..4 {
