@@ -419,16 +419,32 @@ impl RequestTrace {
         out
     }
 
-    /// Whether the stream was buffered on its way: with at least 32 tokens, 90 % of the chunks
-    /// within one window of 5 ms. Streaming metrics of such a request mean nothing.
+    /// Whether the stream was buffered on its way. Streaming metrics of such a request mean nothing.
+    ///
+    /// With at least 32 tokens: all of them in one chunk, or 90 % of the chunks within one window
+    /// of 5 ms that also looks like one burst. That many tokens in 5 ms may come from a really
+    /// fast engine (some 6,000 tokens per second), whose chunks have an arrival each and whose
+    /// first one is not held back. So the burst must either share few arrivals, at most one for
+    /// ten chunks, because a buffer is let go in a few writes; or take at most a hundredth of the
+    /// time to first token, because whoever holds an answer back until its end, and then passes on
+    /// chunk by chunk, makes the first token as late as the last.
     #[must_use]
     pub fn is_buffered(&self) -> bool {
         const WINDOW: Duration = Duration::from_millis(5);
-        if self.chunks.len() < 2 || self.completion_tokens().unwrap_or(0.0) < 32.0 {
+        if self.completion_tokens().unwrap_or(0.0) < 32.0 {
             return false;
         }
+        if self.chunks.len() < 2 {
+            return !self.chunks.is_empty();
+        }
         let needed = (self.chunks.len() * 9).div_ceil(10);
-        self.chunks.windows(needed).any(|w| w[w.len() - 1].at.since(w[0].at) <= WINDOW)
+        self.chunks.windows(needed).any(|burst| {
+            let span = burst[needed - 1].at.since(burst[0].at);
+            let arrivals = 1 + burst.windows(2).filter(|pair| pair[0].at < pair[1].at).count();
+            let at_once = arrivals * 10 <= needed;
+            let held_back = self.ttft().is_some_and(|ttft| span.as_secs_f64() * 100.0 <= ttft);
+            span <= WINDOW && (at_once || held_back)
+        })
     }
 }
 

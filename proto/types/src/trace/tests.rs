@@ -93,6 +93,33 @@ fn a_stream_in_one_burst_is_buffered() {
 }
 
 #[test]
+fn a_long_answer_in_one_event_is_buffered() {
+    assert!(trace(&[3_000], Some(500)).is_buffered());
+    assert!(!trace(&[3_000], Some(31)).is_buffered(), "a short answer may be one event");
+    assert!(!trace(&[], Some(500)).is_buffered(), "nothing came");
+}
+
+#[test]
+fn a_really_fast_engine_is_not_taken_for_a_buffer() {
+    // 100 tokens at 20,000 tokens per second, the first after 60 ms.
+    let mut fast = trace(&[60; 100], Some(100));
+    for (chunk, micros) in fast.chunks.iter_mut().zip((0..).step_by(50)) {
+        chunk.at = chunk.at.after(Duration::from_micros(micros));
+    }
+    assert!(!fast.is_buffered());
+}
+
+#[test]
+fn an_answer_that_is_held_back_and_passed_on_chunk_by_chunk_is_buffered() {
+    // 100 tokens of 20 ms each, collected for 2 s and then passed on 20 us apart.
+    let mut held = trace(&[2_000; 100], Some(100));
+    for (chunk, micros) in held.chunks.iter_mut().zip((0..).step_by(20)) {
+        chunk.at = chunk.at.after(Duration::from_micros(micros));
+    }
+    assert!(held.is_buffered());
+}
+
+#[test]
 fn truncation_is_a_property_of_a_success() {
     let mut t = trace(&[100], Some(1));
     t.finish_reason = Some(FinishReason::Length);
