@@ -77,6 +77,15 @@ fn a_buffered_stream_has_no_streaming_figures() {
 }
 
 #[test]
+fn an_attempt_most_of_whose_streams_were_buffered_is_invalid() {
+    let (held, streamed) = (request(0, 900.0, 0.01, 64), request(0, 100.0, 10.0, 64));
+    let validity =
+        |traces: &[RequestTrace]| derived_findings(&refs(traces), &Figures::of(traces))[0].validity;
+    assert_eq!(validity(&[held.clone(), held.clone(), streamed.clone()]), Validity::Invalid);
+    assert_eq!(validity(&[held, streamed]), Validity::Degraded);
+}
+
+#[test]
 fn short_answers_have_a_first_token_and_no_decode_speed() {
     let figures = Figures::of(&[request(0, 80.0, 10.0, 5)]);
     assert!(close(figures.ttft_s.median(), 0.08));
