@@ -105,6 +105,6 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
         page.paragraph(&"None of the recorded facts.".into());
     } else {
         page.table(&table);
-        page.paragraph(&"C1 model, C2 quantisation, C3 engine and settings, C4 GPU: separate classes. C5: same class, and the first causes to look at.".into());
+        page.paragraph(&"C1 model, C2 quantisation, C3 engine, version and context length, C4 GPU: separate classes. C5: same class, and the first causes to look at.".into());
     }
 }
