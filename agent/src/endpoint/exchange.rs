@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::suite::Timeouts;
@@ -26,6 +28,7 @@ use super::event::{body_text, error_text};
 use super::lane::{Lane, Live};
 use super::recorder::{Ending, Recorder, Wanted};
 use super::request::Prepared;
+use super::salt::Salt;
 use super::stop::Stop;
 
 /// Longest error body that is read.
@@ -40,6 +43,8 @@ pub struct Sending<'a> {
     pub prepared: &'a Prepared,
     /// Its `X-Request-Id`.
     pub id: String,
+    /// The first line of its prompt.
+    pub salt: Salt,
     /// Its trace, not sent yet.
     pub trace: RequestTrace,
     /// Ends it early.
@@ -52,7 +57,8 @@ impl Lane {
     /// Sends one request over the connection that [`Lane::ensure_connected`] has made sure of, and
     /// reads its response to the end. Whatever happens is in the trace.
     pub async fn send(&mut self, sending: Sending<'_>) -> RequestTrace {
-        let Sending { prepared, id, mut trace, stop, chunks } = sending;
+        let Sending { prepared, id, salt, mut trace, stop, chunks } = sending;
+        let request = prepared.request(&id, salt);
         let Some(mut live) = self.live.take() else {
             let failure = Failure::new(FailureKind::Harness, "the stream has no connection");
             return failed(trace, failure);
@@ -61,7 +67,7 @@ impl Lane {
         trace.connect = live.opening.take();
         let mut exchange =
             Exchange { live: &mut live, stop, deadlines: Deadlines::new(prepared.timeouts) };
-        let (trace, rested) = exchange.run(prepared, &id, trace, chunks).await;
+        let (trace, rested) = exchange.run(prepared, request, trace, chunks).await;
         let was_reused = live.used;
         if rested {
             live.rest();
@@ -120,12 +126,12 @@ impl Exchange<'_> {
     async fn run(
         &mut self,
         prepared: &Prepared,
-        id: &str,
+        request: Request<Full<Bytes>>,
         mut trace: RequestTrace,
         chunks: &AtomicU64,
     ) -> (RequestTrace, bool) {
         self.live.stamps.arm();
-        let mut response = pin!(self.live.sender.send_request(prepared.request(id)));
+        let mut response = pin!(self.live.sender.send_request(request));
         let head = self.first(|cx| response.as_mut().poll(cx)).await;
         trace.sent = self.live.stamps.sent();
         let head = match head {

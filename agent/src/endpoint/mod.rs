@@ -13,6 +13,7 @@ pub mod key;
 mod lane;
 mod recorder;
 mod request;
+mod salt;
 mod socket;
 pub mod sse;
 mod stop;
@@ -32,6 +33,7 @@ pub use exchange::{Sending, failed};
 pub use lane::Lane;
 pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
 pub use request::{Ask, PrepareError, Prepared};
+pub use salt::Salt;
 pub use stop::{Stop, Stopper};
 pub use tls::TlsError;
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Endpoint;
 use super::recorder::{Expected, Limits};
+use super::salt::Salt;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -46,12 +47,15 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// A request that can be sent any number of times, each under its own id.
+/// A request that can be sent any number of times, each under its own id and with its own
+/// [`Salt`].
 #[derive(Debug, Clone)]
 pub struct Prepared {
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Vec<u8>,
+    /// Where the salt stands in the body.
+    salt_at: usize,
     pub(super) expected: Expected,
     pub(super) timeouts: Timeouts,
 }
@@ -65,6 +69,9 @@ pub enum PrepareError {
     /// The case does not fit into JSON.
     #[error("the request does not fit into JSON")]
     Body(#[from] serde_json::Error),
+    /// The case has no message.
+    #[error("the request has no message")]
+    NoMessage,
 }
 
 #[derive(Serialize)]
@@ -88,19 +95,15 @@ impl Prepared {
     /// Serialises `ask` for `endpoint` and its model.
     ///
     /// # Errors
-    /// When the address or the messages cannot be written down; neither happens with checked
-    /// values.
+    /// When the address or the messages cannot be written down, or there are none; none of this
+    /// happens with checked values.
     pub fn new(endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Self, PrepareError> {
         let target = endpoint.target();
-        let body = serde_json::to_vec(&Body {
-            model: &endpoint.facts().model,
-            messages: ask.messages,
-            max_tokens: ask.max_tokens,
-            temperature: ask.temperature,
-            seed: ask.seed,
-            stream: true,
-            stream_options: StreamOptions { include_usage: true },
-        })?;
+        let model = &endpoint.facts().model;
+        let body = json(model, ask, Salt::uniform(0))?;
+        // The salt is all that differs between two bodies.
+        let other = json(model, ask, Salt::uniform(1))?;
+        let salt_at = body.iter().zip(&other).position(|(one, other)| one != other);
         let mut headers = HeaderMap::new();
         let host = HeaderValue::try_from(target.address.authority()).map_err(http::Error::from)?;
         headers.insert(HOST, host);
@@ -120,7 +123,8 @@ impl Prepared {
                 max_tokens: ask.max_tokens,
                 keep_text: ask.keep_text,
             },
-            body: Bytes::from(body),
+            body,
+            salt_at: salt_at.ok_or(PrepareError::NoMessage)?,
             timeouts: ask.timeouts,
         })
     }
@@ -131,9 +135,12 @@ impl Prepared {
         self.timeouts.connect
     }
 
-    /// The request under one id. An id that no header can hold is left out.
-    pub(super) fn request(&self, id: &str) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
+    /// The request under one id and with one salt. An id that no header can hold is left out.
+    pub(super) fn request(&self, id: &str, salt: Salt) -> Request<Full<Bytes>> {
+        let mut body = self.body.clone();
+        let salt = salt.bytes();
+        body[self.salt_at..self.salt_at + salt.len()].copy_from_slice(salt);
+        let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -142,4 +149,21 @@ impl Prepared {
         }
         request
     }
+}
+
+/// The body with `salt` as the first line of its first message.
+fn json(model: &str, ask: &Ask<'_>, salt: Salt) -> Result<Vec<u8>, serde_json::Error> {
+    let mut messages = ask.messages.to_vec();
+    if let Some(first) = messages.first_mut() {
+        first.content = format!("[{salt}]\n{}", first.content);
+    }
+    serde_json::to_vec(&Body {
+        model,
+        messages: &messages,
+        max_tokens: ask.max_tokens,
+        temperature: ask.temperature,
+        seed: ask.seed,
+        stream: true,
+        stream_options: StreamOptions { include_usage: true },
+    })
 }

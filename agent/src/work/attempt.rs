@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regatta_types::ids::AttemptKey;
-use regatta_types::suite::{Case, Message, StopRule};
+use regatta_types::suite::{Case, StopRule};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
@@ -75,13 +75,12 @@ pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> 
 
     if case.warmup > 0 {
         progress.enter(Activity::WarmingUp);
-        let warmups = warmups(&endpoint, &ask, case.warmup)?;
-        streams = each(streams, |stream| warm_up(stream, Rc::clone(&warmups))).await;
+        let warm_up = |stream| warm_up(stream, Rc::clone(&prepared), case.warmup);
+        streams = each(streams, warm_up).await;
     }
     progress.enter(Activity::Waiting);
     sleep_until_near(start.offset_by(-nanos(CONNECT_AHEAD)), &halt).await;
-    let limit = case.timeouts.connect;
-    streams = each(streams, |stream| connect(stream, limit)).await;
+    streams = each(streams, |stream| connect(stream, Rc::clone(&prepared))).await;
     start_at(start, &halt).await;
 
     progress.enter(Activity::Measuring);
@@ -130,8 +129,8 @@ impl Quota {
     }
 }
 
-async fn connect(mut stream: Stream, limit: Duration) -> Stream {
-    stream.connect(limit).await;
+async fn connect(mut stream: Stream, prepared: Rc<Prepared>) -> Stream {
+    stream.connect(&prepared).await;
     stream
 }
 
@@ -142,30 +141,11 @@ async fn measure(mut stream: Stream, prepared: Rc<Prepared>, quota: Rc<Quota>) -
     stream
 }
 
-async fn warm_up(mut stream: Stream, warmups: Rc<Vec<Prepared>>) -> Stream {
-    while let Some(prepared) = usize::try_from(stream.begun()).ok().and_then(|n| warmups.get(n))
-        && stream.may_begin()
-    {
-        stream.request(prepared, Phase::Warmup).await;
+async fn warm_up(mut stream: Stream, prepared: Rc<Prepared>, count: u32) -> Stream {
+    while stream.begun() < count && stream.may_begin() {
+        stream.request(&prepared, Phase::Warmup).await;
     }
     stream
-}
-
-/// The case's requests with another first line each, so that no prompt of the measured part finds
-/// itself in the engine's cache.
-fn warmups(
-    endpoint: &Endpoint,
-    ask: &Ask<'_>,
-    count: u32,
-) -> Result<Rc<Vec<Prepared>>, PrepareError> {
-    let make = |n: u32| {
-        let mut messages: Vec<Message> = ask.messages.to_vec();
-        if let Some(first) = messages.first_mut() {
-            first.content = format!("Warm-up {n}.\n{}", first.content);
-        }
-        Prepared::new(endpoint, &Ask { messages: &messages, ..*ask })
-    };
-    Ok(Rc::new((1..=count).map(make).collect::<Result<_, _>>()?))
 }
 
 /// Waits for an instant to within the milliseconds of the runtime's timer, or until cancelled.

@@ -55,6 +55,15 @@ pub(super) async fn run(
         stopping.cancelled().await;
         drop(stopper);
     });
+    let ask = Ask {
+        messages: &[prompt()],
+        max_tokens: MAX_TOKENS,
+        temperature: 0.0,
+        seed: None,
+        timeouts: preparation.timeouts,
+        keep_text: false,
+    };
+    let prepared = Prepared::new(&endpoint, &ask)?;
     let shared = Shared::new(key, progress, halt);
     let mut stream = Stream::new(0, endpoint.lane(), stop, Rc::clone(&shared));
     let began = MonoNs::now();
@@ -76,18 +85,6 @@ pub(super) async fn run(
         if !stream.may_begin() {
             break;
         }
-        let messages = [prompt(stream.begun())];
-        let prepared = Prepared::new(
-            &endpoint,
-            &Ask {
-                messages: &messages,
-                max_tokens: MAX_TOKENS,
-                temperature: 0.0,
-                seed: None,
-                timeouts: preparation.timeouts,
-                keep_text: false,
-            },
-        )?;
         stream.request(&prepared, Phase::Warmup).await;
     }
     tasks.shutdown().await;
@@ -101,15 +98,13 @@ pub(super) async fn run(
     })
 }
 
-/// A prompt of no suite, different each time from its first line on, so that neither a measured
-/// prompt nor the next of its kind finds itself in the engine's cache.
-fn prompt(number: u32) -> Message {
+/// A prompt of no suite.
+fn prompt() -> Message {
     Message {
         role: Role::User,
-        content: format!(
-            "Settling request {number}.\nDescribe a harbour on a windy morning, the boats that \
-             leave it and the people who stay behind, in as much detail as you can."
-        ),
+        content: "Describe a harbour on a windy morning, the boats that leave it and the people \
+                  who stay behind, in as much detail as you can."
+            .to_owned(),
     }
 }
 

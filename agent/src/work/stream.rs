@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::halt::Halt;
 use super::progress::Progress;
-use crate::endpoint::{Lane, Prepared, Sending, Stop, failed};
+use crate::endpoint::{Lane, Prepared, Salt, Sending, Stop, failed};
 
 /// After a request that failed at once the stream waits, so that a dead endpoint does not turn the
 /// closed loop into a busy one.
@@ -80,11 +80,11 @@ impl Stream {
     }
 
     /// Opens the connection ahead of the start. If it cannot be had, the first request will say so.
-    pub(super) async fn connect(&mut self, limit: Duration) {
+    pub(super) async fn connect(&mut self, prepared: &Prepared) {
         tokio::select! {
             biased;
             () = self.stop.stopped() => {}
-            _ = self.lane.ensure_connected(limit) => {}
+            _ = self.lane.ensure_connected(prepared.connect_limit()) => {}
         }
     }
 
@@ -105,6 +105,7 @@ impl Stream {
                 let sending = Sending {
                     prepared,
                     id: self.shared.key.request_id(seq),
+                    salt: Salt::of(&self.shared.key, seq),
                     trace,
                     stop: &mut self.stop,
                     chunks: &self.shared.progress.chunks,

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -134,14 +135,32 @@ async fn an_assignment_becomes_a_report_of_all_its_requests() {
 }
 
 #[tokio::test]
-async fn warm_up_prompts_differ_from_the_measured_ones_and_from_each_other() {
-    let server = Server::always(vec![Step::Write(answer(3))]).await;
-    let (worker, _) = worker(&server);
-    within("run", worker.run(assignment(1, 2, requests(2)), &Halt::default())).await;
-    let bodies: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
-    assert!(bodies[0].contains(r#""content":"Warm-up 1.\nMeasured.""#), "{}", bodies[0]);
-    assert!(bodies[1].contains(r#""content":"Warm-up 2.\nMeasured.""#), "{}", bodies[1]);
-    assert!(bodies[2].contains(r#""content":"Measured.""#) && bodies[2] == bodies[3]);
+async fn every_prompt_has_its_own_first_line_which_all_hosts_share() {
+    let mut seen = Vec::new();
+    for (host, repetition) in [("host-a", 1), ("host-b", 1), ("host-a", 2)] {
+        let server = Server::always(vec![Step::Write(answer(3))]).await;
+        let (worker, _) = worker(&server);
+        let mut assignment = assignment(1, 2, requests(2));
+        assignment.key.cell.host = HostId::new(host).unwrap();
+        assignment.key.cell.repetition = Repetition(repetition);
+        within("run", worker.run(assignment, &Halt::default())).await;
+        seen.push(server.seen().into_iter().map(|seen| seen.body).collect::<Vec<_>>());
+    }
+    let [first, other_host, again] = &seen[..] else { panic!("three runs") };
+    assert_eq!(first, other_host);
+
+    let bodies: Vec<&String> = first.iter().chain(again).collect();
+    let (lines, rests): (Vec<&str>, Vec<String>) = bodies
+        .iter()
+        .map(|body| {
+            let at = body.find(r#""content":"["#).expect("a first line") + 12;
+            (&body[at..at + 9], format!("{}{}", &body[..at], &body[at + 9..]))
+        })
+        .unzip();
+    assert!(lines.iter().all(|line| line.bytes().all(|b| b.is_ascii_digit())), "{lines:?}");
+    assert_eq!(lines.iter().collect::<HashSet<_>>().len(), 8, "{lines:?}");
+    assert!(rests[0].contains(r#""content":"[]\nMeasured.""#), "{}", rests[0]);
+    assert!(rests.iter().all(|rest| *rest == rests[0]), "{rests:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::testing::{Server, Step, answer, plain, within};
-use super::super::{Ask, Prepared, Sending, Stop, failed};
+use super::super::{Ask, Prepared, Salt, Sending, Stop, failed};
 use super::*;
 
 /// A recorded answer of a real engine.
@@ -207,8 +207,15 @@ async fn request(endpoint: &Endpoint) -> RequestTrace {
         return failed(trace, failure);
     }
     let chunks = AtomicU64::new(0);
-    let id = "x".to_owned();
-    lane.send(Sending { prepared: &prepared, id, trace, stop: &mut stop, chunks: &chunks }).await
+    let sending = Sending {
+        prepared: &prepared,
+        id: "x".to_owned(),
+        salt: Salt::uniform(0),
+        trace,
+        stop: &mut stop,
+        chunks: &chunks,
+    };
+    lane.send(sending).await
 }
 
 #[tokio::test]

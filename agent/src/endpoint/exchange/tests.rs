@@ -39,7 +39,15 @@ async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {
             Err(failure) => failed(trace, failure),
             Ok(()) => {
                 let id = "run/host/case/r1/a1/0".to_owned();
-                lane.send(Sending { prepared, id, trace, stop: &mut stop, chunks: &chunks }).await
+                let sending = Sending {
+                    prepared,
+                    id,
+                    salt: Salt::uniform(7),
+                    trace,
+                    stop: &mut stop,
+                    chunks: &chunks,
+                };
+                lane.send(sending).await
             }
         }
     })
@@ -319,7 +327,7 @@ async fn a_whole_answer_fills_the_whole_trace() {
     assert!(!seen.head.contains("accept-encoding"), "{}", seen.head);
     assert_eq!(
         seen.body,
-        r#"{"model":"tiny","messages":[{"role":"user","content":"Say something."}],"max_tokens":16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
+        r#"{"model":"tiny","messages":[{"role":"user","content":"[777777777]\nSay something."}],"max_tokens":16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
     );
 }
 
@@ -391,6 +399,7 @@ async fn a_stopped_request_keeps_what_has_arrived() {
     let sending = Sending {
         prepared: &prepared,
         id: "x".to_owned(),
+        salt: Salt::uniform(0),
         trace,
         stop: &mut stop,
         chunks: &chunks,

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use regatta_types::suite::Timeouts;
+use regatta_types::suite::{Message, Role, Timeouts};
 use regatta_types::trace::{Phase, TokenSource, Usage};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::testing::{endpoint_at, within};
-use super::super::{Ask, Lane, Prepared, Sending, Stop};
+use super::super::{Ask, Lane, Prepared, Salt, Sending, Stop};
 use super::*;
 
 /// What the other decoder says of a recording.
@@ -134,7 +134,7 @@ fn decoded(trace: &RequestTrace) -> DecodedStream {
 async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
     let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
     let ask = Ask {
-        messages: &[],
+        messages: &[Message { role: Role::User, content: "Hello.".to_owned() }],
         max_tokens: 4096,
         temperature: 0.0,
         seed: None,
@@ -155,6 +155,7 @@ async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
         let sending = Sending {
             prepared: &prepared,
             id: "x".to_owned(),
+            salt: Salt::uniform(0),
             trace: RequestTrace::new(0, 0, Phase::Measured),
             stop: &mut stop,
             chunks: &std::sync::atomic::AtomicU64::new(0),

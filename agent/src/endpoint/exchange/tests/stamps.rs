@@ -28,6 +28,7 @@ async fn chunks_written_apart_have_stamps_apart() {
     let sending = Sending {
         prepared: &prepared,
         id: "x".to_owned(),
+        salt: Salt::uniform(0),
         trace,
         stop: &mut stop,
         chunks: &chunks,
