@@ -11,6 +11,7 @@ pub mod logging;
 pub mod outbox;
 pub mod run;
 pub mod session;
+pub mod signals;
 pub mod wall;
 pub mod work;
 

@@ -1,5 +1,7 @@
 //! Logging of both programs: fields on stderr, as text or JSON lines. Nothing parses it.
 
+use std::env::VarError;
+use std::error::Error;
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
@@ -11,11 +13,29 @@ pub fn init(verbose: u8, json: bool) {
         1 => "regatta=info,regatta_agent=info,regatta_coordinator=info,regatta_sim=info,warn",
         _ => "regatta=debug,regatta_agent=debug,regatta_coordinator=debug,regatta_sim=debug,info",
     };
-    let filter = EnvFilter::try_from_env("REGATTA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let from_env = EnvFilter::try_from_env("REGATTA_LOG");
+    let ignored =
+        from_env.as_ref().err().filter(|e| e.source().is_some_and(|s| !s.is::<VarError>()));
+    let ignored = ignored.map(ToString::to_string);
+    let filter = from_env.unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     // A second subscriber in one process (tests) keeps the first.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
+    if let Some(error) = ignored {
+        tracing::warn!(error, "REGATTA_LOG is ignored");
+    }
+}
+
+/// The last words of a program that could not do its work: what, and the causes behind it.
+#[expect(clippy::print_stderr, reason = "an error is talk, also when logging is off")]
+pub fn last_words(error: &dyn Error) {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
 }

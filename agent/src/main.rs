@@ -26,13 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last words of the program")]
 fn fail(error: &dyn std::error::Error, exit: Exit) -> ExitCode {
-    eprintln!("error: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
+    logging::last_words(error);
     exit.into()
 }

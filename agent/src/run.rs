@@ -10,7 +10,6 @@ use regatta_types::exit::Exit;
 use regatta_types::facts::HostFacts;
 use regatta_types::ids::{BootId, HostId, InstanceId};
 use regatta_types::time::WallClock;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -21,6 +20,7 @@ use crate::facts;
 use crate::gpu::{GpuHandle, GpuSource, Sampler};
 use crate::outbox::{Outbox, OutboxError};
 use crate::session::{Agent, AgentError, Connector, Setup};
+use crate::signals::Interrupts;
 
 /// Why an agent could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -80,27 +80,17 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
     let mut setup = local.setup(Connector::Tcp(args.coordinator), endpoint, outbox, wall);
     setup.once = args.once;
     let stop = CancellationToken::new();
+    let interrupts = Interrupts::listen()
+        .map_err(|e| RunError::Usage(format!("signals can't be listened to: {e}")))?;
     let agent = Agent::new(setup).run(stop.clone());
+    let interrupted = async {
+        interrupts.nth(1).await;
+        stop.cancel();
+        interrupts.nth(2).await;
+    };
     tokio::select! {
         ended = agent => ended.map(|()| Exit::Ok).map_err(RunError::from),
-        error = interrupts(&stop) => Err(error),
-    }
-}
-
-/// The first interrupt asks the agent to stop; the future ends with the second.
-async fn interrupts(stop: &CancellationToken) -> RunError {
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
-        }
-        if stop.is_cancelled() {
-            return RunError::Interrupted;
-        }
-        stop.cancel();
+        () = interrupted => Err(RunError::Interrupted),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regatta_agent::session::{Agent, AgentError, Connector, Setup};
+use regatta_agent::signals::Interrupts;
 use regatta_types::event::RunEvent;
 use regatta_types::exit::Exit;
 use regatta_types::record::{ExpectedHosts, RunHeader};
@@ -33,6 +34,8 @@ use crate::{names, reports};
 /// Messages that may wait for the actor, events that may wait for a reader.
 const MESSAGES: usize = 1_024;
 const EVENTS: usize = 65_536;
+/// Time for the store to write what is left and close.
+const CLOSING: Duration = Duration::from_secs(10);
 /// Time for sessions and agents to end after the run.
 const PARTING: Duration = Duration::from_secs(5);
 
@@ -53,8 +56,6 @@ pub struct Conduct {
     pub policy: RunPolicy,
     /// Where agents dial in; `None`: embedded ones only.
     pub listen: Option<SocketAddr>,
-    /// Plain text beyond loopback was allowed.
-    pub insecure: bool,
     /// Agents in this process.
     pub embedded: Vec<Embedded>,
     /// The store's folder.
@@ -82,15 +83,40 @@ impl std::fmt::Debug for Conduct {
 /// # Errors
 /// When it can't begin, its storage fails, or the report can't be written.
 pub async fn conduct(plan: Conduct) -> Result<Exit, Problem> {
-    let writer = Writer::start(Box::new(SqliteStore::open(&plan.state)?))
+    let out = plan.out.clone();
+    if let Some(out) = &out {
+        // Now, not after the night.
+        reports::check(out)?;
+    }
+    let interrupts = Interrupts::listen()
+        .map_err(|e| Problem::unexpected(format!("signals can't be listened to: {e}")))?;
+    let state = plan.state.clone();
+    // Reads the whole store once.
+    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&state))
+        .await
+        .map_err(|e| Problem::unexpected(format!("opening the store failed: {e}")))??;
+    let writer = Writer::start(Box::new(store))
         .map_err(|e| Problem::unexpected(format!("no thread for the store: {e}")))?;
-    let exit = conduct_with(plan, writer.handle()).await;
+    let exit = tokio::select! {
+        exit = conduct_with(plan, writer.handle(), &interrupts) => exit,
+        () = interrupts.nth(2) => {
+            say("stopped; `regatta report latest` renders what was stored");
+            return Ok(Exit::Interrupted);
+        }
+    };
     // Releases the folder for the next run, and for `regatta report`.
-    writer.close().await?;
+    match tokio::time::timeout(CLOSING, writer.close()).await {
+        Ok(closed) => closed.map(drop)?,
+        Err(_) => warn!("the store takes long to close"),
+    }
     exit
 }
 
-async fn conduct_with(plan: Conduct, store: StoreHandle) -> Result<Exit, Problem> {
+async fn conduct_with(
+    plan: Conduct,
+    store: StoreHandle,
+    interrupts: &Interrupts,
+) -> Result<Exit, Problem> {
     let header = header(&plan, &store).await?;
     let listener = match plan.listen {
         Some(address) => {
@@ -101,7 +127,7 @@ async fn conduct_with(plan: Conduct, store: StoreHandle) -> Result<Exit, Problem
     };
     store.write(vec![Write::Run(Box::new(header.clone()))]).await?;
     if let Some(listener) = &listener {
-        announce(&header, listener, plan.insecure);
+        announce(&header, listener);
     }
     let side = Side {
         store: store.clone(),
@@ -110,21 +136,11 @@ async fn conduct_with(plan: Conduct, store: StoreHandle) -> Result<Exit, Problem
         json: plan.json,
         wall: plan.wall,
     };
-    match measure(&header, plan.orders, plan.policy, side).await? {
-        Measured::ToTheEnd => {
-            let loaded = store.load(header.run.clone()).await?;
-            let out =
-                plan.out.unwrap_or_else(|| PathBuf::from("reports").join(header.run.as_str()));
-            conclude(&loaded, &out, plan.json)
-        }
-        Measured::Interrupted => {
-            say(&format!(
-                "stopped; what was stored can be rendered: regatta report {}",
-                header.run
-            ));
-            Ok(Exit::Interrupted)
-        }
-    }
+    let orders = (plan.orders, plan.policy);
+    measure(&header, orders, side, interrupts).await?;
+    let loaded = store.load(header.run.clone()).await?;
+    let out = plan.out.unwrap_or_else(|| PathBuf::from("reports").join(header.run.as_str()));
+    conclude(&loaded, &out, plan.json)
 }
 
 /// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
@@ -156,14 +172,14 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         start: StartMode::Together,
         expected: plan.expected.clone(),
         coordinator_version: crate::VERSION.to_owned(),
-        insecure: plan.insecure,
+        insecure: plan.listen.is_some_and(|address| !address.ip().is_loopback()),
         keep_text: plan.keep_text,
         command: plan.command.clone(),
     })
 }
 
-fn announce(header: &RunHeader, listener: &TcpListener, insecure: bool) {
-    if insecure {
+fn announce(header: &RunHeader, listener: &TcpListener) {
+    if header.insecure {
         say(
             "warning: plain text beyond loopback (--insecure): prompts and results can be read on the network",
         );
@@ -182,17 +198,12 @@ struct Side {
     wall: Arc<dyn WallClock>,
 }
 
-enum Measured {
-    ToTheEnd,
-    Interrupted,
-}
-
 async fn measure(
     header: &RunHeader,
-    orders: Orders,
-    policy: RunPolicy,
+    (orders, policy): (Orders, RunPolicy),
     side: Side,
-) -> Result<Measured, StoreError> {
+    interrupts: &Interrupts,
+) -> Result<(), StoreError> {
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGES);
     let (events, event_feed) = mpsc::channel::<RunEvent>(EVENTS);
@@ -228,20 +239,22 @@ async fn measure(
     display.spawn(progress::show(Feed { events: event_feed, view: view_feed }, side.json));
 
     let outcome = tokio::select! {
-        result = actor.run(first) => result.map(|()| Measured::ToTheEnd),
-        () = interrupts(messages) => Ok(Measured::Interrupted),
+        result = actor.run(first) => result,
+        () = cancel(interrupts, messages) => Ok(()),
     };
     // Politely first: sessions were drained, agents say goodbye.
-    let to_the_end = matches!(outcome, Ok(Measured::ToTheEnd));
-    if to_the_end && tokio::time::timeout(PARTING, part(&mut agents, &hub)).await.is_err() {
+    if outcome.is_ok() && tokio::time::timeout(PARTING, part(&mut agents, &hub)).await.is_err() {
         warn!("not every agent said goodbye");
     }
     stop.cancel();
     agents.shutdown().await;
     servers.shutdown().await;
     // The actor has dropped its end, so the display ends by itself.
-    if let Some(Err(panic)) = display.join_next().await {
-        warn!(error = %panic, "the display failed");
+    match tokio::time::timeout(PARTING, display.join_next()).await {
+        Ok(Some(Err(panic))) => warn!(error = %panic, "the display failed"),
+        Ok(Some(Ok(())) | None) => {}
+        // Whoever reads our output has stopped reading.
+        Err(_) => warn!("the display is stuck"),
     }
     outcome
 }
@@ -284,17 +297,12 @@ fn start_servers(
     pipes
 }
 
-/// The first interrupt asks the run to stop; the future ends with the second.
-async fn interrupts(messages: mpsc::Sender<Message>) {
-    for first in [true, false] {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Without signals there is nothing to wait for.
-            std::future::pending::<()>().await;
-        }
-        if first && messages.send(Message::Input(Input::Cancel)).await.is_err() {
-            return;
-        }
-    }
+/// The first interrupt asks the run to stop; the future never ends.
+async fn cancel(interrupts: &Interrupts, messages: mpsc::Sender<Message>) {
+    interrupts.nth(1).await;
+    // Fails only if the run is over already.
+    let _ = messages.send(Message::Input(Input::Cancel)).await;
+    std::future::pending::<()>().await;
 }
 
 fn report_agent(ended: Result<Result<(), AgentError>, tokio::task::JoinError>) {

@@ -14,7 +14,6 @@ pub mod progress;
 pub mod reports;
 pub mod run;
 pub mod session;
-pub mod signals;
 pub mod store;
 pub mod suite;
 mod timer;

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use clap::Parser as _;
 use regatta_agent::logging;
 use regatta_agent::wall::SystemClock;
-use regatta_coordinator::cli::Cli;
+use regatta_coordinator::cli::{Cli, Command};
 use regatta_coordinator::commands;
 use regatta_coordinator::output::say;
 use regatta_types::exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(cli.verbose, cli.log_json);
+    // An agent is a service: its log is what one sees of it.
+    let least = u8::from(matches!(cli.command, Command::Agent(_)));
+    logging::init(cli.verbose.max(least), cli.log_json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -24,12 +26,7 @@ fn main() -> ExitCode {
     let exit = match runtime.block_on(commands::execute(cli, Arc::new(SystemClock))) {
         Ok(exit) => exit,
         Err(problem) => {
-            say(&format!("error: {problem}"));
-            let mut cause = std::error::Error::source(&problem);
-            while let Some(error) = cause {
-                say(&format!("  because: {error}"));
-                cause = error.source();
-            }
+            logging::last_words(&problem);
             problem.exit
         }
     };

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// Why there is no report on disk.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +26,24 @@ pub enum ReportsError {
     },
 }
 
+/// Whether a report may be written to `out`.
+///
+/// # Errors
+/// When something else is there.
+pub fn check(out: &Path) -> Result<(), ReportsError> {
+    if out.symlink_metadata().is_ok() && !is_report(out) {
+        return Err(ReportsError::NotOurs(out.to_owned()));
+    }
+    Ok(())
+}
+
 /// Writes `files` (relative path to bytes) as the folder `out`, replacing an earlier report there.
 ///
 /// # Errors
 /// When `out` is something else, or the disk fails.
 pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), ReportsError> {
+    check(out)?;
     let exists = out.symlink_metadata().is_ok();
-    if exists && !is_report(out) {
-        return Err(ReportsError::NotOurs(out.to_owned()));
-    }
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| ReportsError::Io { path, source }
@@ -49,15 +59,29 @@ pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Report
     // mkdtemp makes it private; a report is for everybody the umask allows.
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(fresh.path(), mode).map_err(failed(fresh.path()))?;
-    let flags = if exists { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-    renameat_with(CWD, fresh.path(), CWD, out, flags).map_err(|e| failed(out)(e.into()))?;
     if exists {
+        swap(fresh.path(), out).map_err(failed(out))?;
         // What is now under the temporary name is the old report: dropping it removes it.
         drop(fresh);
     } else {
+        fs::rename(fresh.path(), out).map_err(failed(out))?;
         let _renamed_away = fresh.keep();
     }
     sync(parent).map_err(failed(parent))
+}
+
+/// Exchanges two folders at once; file systems that can't get the second-best: for a moment there
+/// is no report under its name, but never half of one.
+fn swap(fresh: &Path, out: &Path) -> io::Result<()> {
+    match renameat_with(CWD, fresh, CWD, out, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let aside = fresh.with_extension("old");
+            fs::rename(out, &aside)?;
+            fs::rename(fresh, out)?;
+            fs::rename(&aside, fresh)
+        }
+        result => result.map_err(io::Error::from),
+    }
 }
 
 fn is_report(out: &Path) -> bool {

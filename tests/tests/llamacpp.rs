@@ -22,7 +22,7 @@ fn a_bench_counts_every_token_the_server_made() {
     let program = regatta();
     let flags = ["bench", &engine.base_url, "--warmup", "2", "--repetitions", "2"];
     let bench = program.clone().args(flags).run(LIMIT);
-    assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+    assert!(matches!(bench.code, Some(0 | 3 | 5)), "{}", bench.stderr);
     let report = Report::of(&bench, program.home());
     let host = report.run()["hosts"][0]["host"].as_str().expect("one host").to_owned();
     assert_eq!(tokens(&report, &host), engine.tokens_predicted_total());
@@ -45,7 +45,7 @@ fn two_agents_measure_ten_cases_on_two_servers() {
         agent("gpu-02", &address, engines[1].port, &[]),
     ];
     let run = run.wait(LIMIT);
-    assert!(matches!(run.code, Some(0 | 3)), "{}", run.stderr);
+    assert!(matches!(run.code, Some(0 | 3 | 5)), "{}", run.stderr);
     for agent in agents {
         assert_eq!(agent.wait(LIMIT).code, Some(0));
     }

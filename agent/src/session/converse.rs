@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::facts::EndpointLocation;
+use regatta_types::ids::RunId;
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use regatta_wire::frame::{
-    Ack, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame, LeaseFate,
-    ProbeResult, Ready,
+    Ack, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame, Lease,
+    LeaseFate, ProbeResult, Ready,
 };
 use regatta_wire::v1;
 use tokio::sync::{mpsc, watch};
@@ -17,12 +17,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::connect::{Link, SessionError};
-use super::job::{self, Job};
+use super::job::{self, Job, Prepared};
 use super::upload::Upload;
-use super::{Agent, AgentError, beat};
+use super::{Agent, AgentError, Order, beat};
 
 /// Longest time the coordinator may leave our frames unread.
 const STUCK: Duration = Duration::from_secs(10);
@@ -78,6 +78,8 @@ pub(super) struct Conversation<'a> {
     leaving: Option<Instant>,
     /// Set once the run is over: why.
     drained: Option<String>,
+    /// The run that is open.
+    run: Option<RunId>,
 }
 
 impl<'a> Conversation<'a> {
@@ -100,8 +102,17 @@ impl<'a> Conversation<'a> {
             seen,
             agent.setup.gpu.clone(),
         ));
-        let mut conversation =
-            Self { agent, up, down, beats, now, upload: None, leaving: None, drained: None };
+        let mut conversation = Self {
+            agent,
+            up,
+            down,
+            beats,
+            now,
+            upload: None,
+            leaving: None,
+            drained: None,
+            run: welcome.run,
+        };
         conversation.publish();
         conversation
     }
@@ -170,11 +181,11 @@ impl<'a> Conversation<'a> {
                 if let Some(job) = &self.agent.job {
                     job.stop_now();
                 }
-                self.leaving = Some(Instant::now() + GRACE);
                 if self.agent.job.is_none() {
                     // What could not be handed over in time stays in the outbox.
-                    self.upload = None;
+                    return Err(End::Well(Ended::Stopped));
                 }
+                self.leaving = Some(Instant::now() + GRACE);
                 Ok(())
             }
         }
@@ -195,10 +206,11 @@ impl<'a> Conversation<'a> {
     /// Moves the upload on. Nothing is uploaded while an attempt runs.
     async fn pump(&mut self) -> Result<(), End> {
         if self.agent.job.is_none() && self.upload.is_none() {
+            // Reports of other runs wait for their own coordinator.
             let pending = self.agent.setup.outbox.pending();
-            if let Some(lease) = pending.into_iter().next() {
-                let report = self.agent.setup.outbox.read(&lease.key).map_err(AgentError::from)?;
-                self.upload = Some(Upload::new(lease, &report));
+            let own = |lease: &Lease| Some(&lease.key.run) == self.run.as_ref();
+            if let Some(lease) = pending.into_iter().find(own) {
+                self.upload = self.read(lease);
                 self.publish();
             }
         }
@@ -212,6 +224,20 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
+    /// A report that can't be read back is reported as failed in its place.
+    fn read(&mut self, lease: Lease) -> Option<Upload> {
+        match self.agent.setup.outbox.read(&lease.key) {
+            Ok(report) => Some(Upload::new(lease, &report)),
+            Err(error) => {
+                error!(%error, attempt = %lease.key, "a report can't be read back");
+                let why = format!("its report was lost on the agent's disk: {error}");
+                let failed = job::failed(&self.agent.setup, &lease, &why);
+                self.agent.put(failed);
+                None
+            }
+        }
+    }
+
     async fn frame(&mut self, frame: v1::CoordinatorFrame) -> Result<(), End> {
         let t1 = MonoNs::now();
         let frame = CoordinatorFrame::try_from(frame).map_err(|e| {
@@ -219,9 +245,9 @@ impl<'a> Conversation<'a> {
         })?;
         match frame {
             CoordinatorFrame::ClockPing(ping) => self.pong(ping, t1).await,
-            CoordinatorFrame::Prepare(preparation) => self.prepare(preparation),
+            CoordinatorFrame::Prepare(preparation) => self.order(Order::Prepare(preparation)).await,
             CoordinatorFrame::Assign(assign) => match assign {
-                Assign::Case(assignment) => self.assign(*assignment).await,
+                Assign::Case(assignment) => self.order(Order::Assign(*assignment)).await,
                 Assign::Probe(kind) => {
                     let text = "not supported by this agent".to_owned();
                     Ok(self
@@ -254,39 +280,45 @@ impl<'a> Conversation<'a> {
         Ok(self.send(AgentFrame::ClockPong(pong)).await?)
     }
 
-    fn prepare(&mut self, preparation: Preparation) -> Result<(), End> {
-        if let Some(job) = &self.agent.job {
-            // After a short loss the same settling is still under way: its ready will follow.
-            return if job.prepares(&preparation.run) {
-                Ok(())
-            } else {
-                Err(SessionError::Refused(
-                    "asked to prepare in the middle of an attempt".to_owned(),
-                )
-                .into())
-            };
+    /// Takes an order; work in hand is ended first.
+    async fn order(&mut self, order: Order) -> Result<(), End> {
+        if self.leaving.is_some() {
+            return Ok(());
         }
-        self.agent.run = Some(preparation.run.clone());
-        self.agent.job = Some(Job::prepare(&self.agent.setup, preparation));
-        self.publish();
-        Ok(())
+        match (&self.agent.job, &order) {
+            (None, _) => self.begin(order).await,
+            // After a short loss the same settling is still under way: its ready will follow.
+            (Some(job), Order::Prepare(again)) if job.prepares(&again.run) => Ok(()),
+            (Some(job), Order::Prepare(_) | Order::Assign(_)) => {
+                job.stop_now();
+                self.agent.next = Some(order);
+                Ok(())
+            }
+        }
     }
 
-    async fn assign(&mut self, assignment: Assignment) -> Result<(), End> {
-        if self.agent.job.is_some() {
-            let text = "asked for a second attempt while one is running".to_owned();
-            return Err(SessionError::Refused(text).into());
+    async fn begin(&mut self, order: Order) -> Result<(), End> {
+        match order {
+            Order::Prepare(preparation) => {
+                let again =
+                    |p: &&Prepared| p.run == preparation.run && p.attempt == preparation.attempt;
+                if let Some(prepared) = self.agent.prepared.as_ref().filter(again).cloned() {
+                    return self.ready(prepared).await;
+                }
+                self.agent.run = Some(preparation.run.clone());
+                self.agent.job = Some(Job::prepare(&self.agent.setup, preparation));
+                self.publish();
+                Ok(())
+            }
+            Order::Assign(assignment) => {
+                let lease = Lease { key: assignment.key.clone(), epoch: assignment.epoch };
+                let endpoint = self.agent.endpoint.as_ref();
+                let job = Job::attempt(&mut self.agent.setup, endpoint, assignment);
+                self.agent.job = Some(job.map_err(AgentError::from)?);
+                self.publish();
+                Ok(self.send(AgentFrame::AttemptStarted(lease)).await?)
+            }
         }
-        let endpoint = self.agent.endpoint.as_ref();
-        let job =
-            Job::attempt(&mut self.agent.setup, endpoint, assignment).map_err(AgentError::from)?;
-        let started = job.lease().cloned();
-        self.agent.job = Some(job);
-        self.publish();
-        if let Some(lease) = started {
-            self.send(AgentFrame::AttemptStarted(lease)).await?;
-        }
-        Ok(())
     }
 
     fn cancel(&mut self, cancel: &Cancel) {
@@ -311,12 +343,21 @@ impl<'a> Conversation<'a> {
     }
 
     async fn done(&mut self, output: job::Output) -> Result<(), End> {
-        let prepared = self.agent.keep(output)?;
+        let prepared = self.agent.keep(output);
         self.publish();
-        let Some(prepared) = prepared else { return Ok(()) };
-        if let Some(reason) = &prepared.refused {
-            warn!(reason, "this host can't take part");
+        if let Some(prepared) = prepared.filter(|p| Some(&p.run) == self.run.as_ref()) {
+            if let Some(reason) = &prepared.refused {
+                warn!(reason, "this host can't take part");
+            }
+            self.ready(prepared).await?;
         }
+        match self.agent.next.take() {
+            Some(order) => self.order(order).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn ready(&mut self, prepared: Prepared) -> Result<(), End> {
         let engine = prepared.engine();
         let gpus = match engine.known().map(|engine| engine.location) {
             Some(EndpointLocation::Remote) => {

@@ -7,9 +7,9 @@ use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::facts::EngineFacts;
 use regatta_types::gpu::GpuWindow;
-use regatta_types::ids::RunId;
+use regatta_types::ids::{AttemptNo, HostId, RunId};
 use regatta_types::reading::Reading;
-use regatta_types::time::{ClockAnchor, MonoNs};
+use regatta_types::time::{ClockAnchor, MonoNs, WallClock};
 use regatta_wire::codec::Started;
 use regatta_wire::frame::Lease;
 use tokio::task::JoinSet;
@@ -50,6 +50,8 @@ pub(super) struct Output {
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
     pub(super) run: RunId,
+    /// Number of the preparation.
+    pub(super) attempt: AttemptNo,
     pub(super) suite_hash: String,
     pub(super) endpoint: Result<Endpoint, String>,
     pub(super) refused: Option<String>,
@@ -91,6 +93,7 @@ impl Job {
         let bench = Bench::of(setup);
         let mut prepared = Prepared {
             run: preparation.run.clone(),
+            attempt: preparation.attempt,
             suite_hash: preparation.suite_hash.clone(),
             endpoint: Err("a fault of the agent".to_owned()),
             refused: Some("a fault of the agent".to_owned()),
@@ -112,58 +115,52 @@ impl Job {
         Self { kind, halt, progress: None, task, blank }
     }
 
-    /// Begins an attempt; its marker is on disk when this returns.
+    /// Begins an attempt; its marker is on disk when this returns. What can't be begun is reported
+    /// as failed.
+    ///
+    /// # Errors
+    /// When it was begun before: a fault of ours or the coordinator's.
     pub(super) fn attempt(
         setup: &mut Setup,
         endpoint: Option<&Endpoint>,
         assignment: Assignment,
     ) -> Result<Self, OutboxError> {
         let lease = Lease { key: assignment.key.clone(), epoch: assignment.epoch };
-        let bench = Bench::of(setup);
-        let anchor = ClockAnchor { mono: MonoNs::now(), unix: setup.wall.now() };
         let started = Started {
             lease: lease.clone(),
             instance: setup.instance,
             boot: setup.boot.clone(),
-            anchor,
+            anchor: ClockAnchor { mono: MonoNs::now(), unix: setup.wall.now() },
             planned_start: Some(assignment.start),
         };
-        setup.outbox.mark_started(&started)?;
-        let blank = |why: &str| Output {
-            report: Some(AttemptReport {
-                key: started.lease.key.clone(),
-                epoch: started.lease.epoch,
-                instance: started.instance,
-                boot: started.boot.clone(),
-                outcome: AttemptOutcome::Failed(why.to_owned()),
-                anchor,
-                planned_start: started.planned_start,
-                began: anchor.mono,
-                finished: anchor.mono,
-                traces: Vec::new(),
-                gpu: GpuWindow::missing("the attempt was not carried out"),
-                findings: Vec::new(),
-            }),
+        let report = |setup: &Setup, why: &str| Output {
+            report: Some(failed(setup, &lease, why)),
             prepared: None,
         };
+        let blank = report(setup, "a fault of the agent");
         let halt = Halt::default();
         let mut task = JoinSet::new();
         let mut progress = None;
-        match endpoint {
-            Some(endpoint) => {
-                let worker = bench.worker(endpoint.clone());
+        let obstacle = match (setup.outbox.mark_started(&started), endpoint) {
+            (Ok(()), Some(_)) => None,
+            (Ok(()), None) => Some("the engine was never found on this host".to_owned()),
+            (Err(error @ OutboxError::AlreadyStarted(_)), _) => return Err(error),
+            (Err(error), _) => Some(format!("the agent's state folder failed: {error}")),
+        };
+        match (obstacle, endpoint) {
+            (None, Some(endpoint)) => {
+                let worker = Bench::of(setup).worker(endpoint.clone());
                 progress = Some(worker.progress());
                 let stop = halt.clone();
                 task.spawn(async move {
                     Output { report: Some(worker.run(assignment, &stop).await), prepared: None }
                 });
             }
-            None => {
-                let output = blank("the engine was never found on this host");
+            (obstacle, _) => {
+                let output = report(setup, &obstacle.unwrap_or_default());
                 task.spawn(async move { output });
             }
         }
-        let blank = blank("a fault of the agent");
         Ok(Self { kind: Kind::Attempt(lease), halt, progress, task, blank })
     }
 
@@ -203,6 +200,25 @@ impl Job {
     }
 }
 
+/// The report of an attempt that came to nothing.
+pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
+    let anchor = ClockAnchor { mono: MonoNs::now(), unix: setup.wall.now() };
+    AttemptReport {
+        key: lease.key.clone(),
+        epoch: lease.epoch,
+        instance: setup.instance,
+        boot: setup.boot.clone(),
+        outcome: AttemptOutcome::Failed(why.to_owned()),
+        anchor,
+        planned_start: None,
+        began: anchor.mono,
+        finished: anchor.mono,
+        traces: Vec::new(),
+        gpu: GpuWindow::missing("the attempt was not carried out"),
+        findings: Vec::new(),
+    }
+}
+
 async fn settle(
     options: EndpointOptions,
     bench: &Bench,
@@ -228,9 +244,9 @@ async fn settle(
 
 /// What every worker of this agent is built from.
 struct Bench {
-    host: regatta_types::ids::HostId,
+    host: HostId,
     identity: Identity,
-    wall: Arc<dyn regatta_types::time::WallClock>,
+    wall: Arc<dyn WallClock>,
     gpu: Arc<GpuHandle>,
 }
 

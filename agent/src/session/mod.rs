@@ -13,8 +13,11 @@ mod job;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::RngExt as _;
+use regatta_types::assignment::{Assignment, Preparation};
+use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::facts::HostFacts;
 use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
@@ -23,16 +26,19 @@ use regatta_wire::Versions;
 use regatta_wire::frame::{Hello, Lease, Resume};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::gpu::GpuHandle;
 use crate::outbox::{Outbox, OutboxError};
 use backoff::Backoff;
 use converse::{Conversation, Ended};
-use job::Job;
+use job::{Job, Prepared};
 
 pub use connect::{Connector, SessionError};
+
+/// How long an agent with `once` looks for its coordinator after the last contact.
+const ORPHANED: Duration = Duration::from_secs(24 * 3_600);
 
 /// What an agent is made of.
 #[derive(Debug)]
@@ -81,13 +87,24 @@ pub struct Agent {
     endpoint: Option<Endpoint>,
     /// The run it prepared for.
     run: Option<RunId>,
+    /// What the last preparation found, to be told again after a lost connection.
+    prepared: Option<Prepared>,
+    /// What to do when the work in hand has ended.
+    next: Option<Order>,
+}
+
+/// Something the coordinator asked for.
+#[derive(Debug)]
+enum Order {
+    Prepare(Preparation),
+    Assign(Assignment),
 }
 
 impl Agent {
     /// An agent that has not dialled yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup, job: None, endpoint: None, run: None }
+        Self { setup, job: None, endpoint: None, run: None, prepared: None, next: None }
     }
 
     /// Runs until `stop` is cancelled, or, with `once`, until a run is over.
@@ -97,9 +114,11 @@ impl Agent {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), AgentError> {
         let mut backoff = Backoff::default();
         let mut told: Option<String> = None;
+        let mut contact = Instant::now();
         loop {
             let dialled = Instant::now();
-            let problem = match self.session(&stop).await? {
+            let ended = self.session(&stop, &mut contact).await?;
+            let problem = match ended {
                 Ok(Ended::Stopped) => return self.leave().await,
                 Ok(Ended::RunOver(reason)) => {
                     info!(reason, "run over");
@@ -114,12 +133,16 @@ impl Agent {
                 }
                 Err(SessionError::NotInRun(reason) | SessionError::Lost(reason)) => reason,
             };
+            if self.setup.once && contact.elapsed() > ORPHANED {
+                warn!("no coordinator for a day; what was measured is in the state folder");
+                return self.leave().await;
+            }
             if told.as_ref() != Some(&problem) {
                 warn!(reason = problem, "no session; dialling again");
                 told = Some(problem);
             }
             let wait = backoff.next(dialled.elapsed(), rand::rng().random());
-            if self.pause(wait, &stop).await? {
+            if self.pause(wait, &stop).await {
                 return self.leave().await;
             }
         }
@@ -129,6 +152,7 @@ impl Agent {
     async fn session(
         &mut self,
         stop: &CancellationToken,
+        contact: &mut Instant,
     ) -> Result<Result<Ended, SessionError>, AgentError> {
         let hello = self.hello().await;
         let link = tokio::select! {
@@ -142,7 +166,9 @@ impl Agent {
                     version = link.welcome.version,
                     "connected"
                 );
-                Conversation::new(self, link).run(stop).await
+                let ended = Conversation::new(self, link).run(stop).await;
+                *contact = Instant::now();
+                ended
             }
             Err(error) => Ok(Err(error)),
         }
@@ -169,34 +195,46 @@ impl Agent {
     }
 
     /// Waits before the next dial; work that ends meanwhile goes to the outbox. `true`: stopped.
-    async fn pause(
-        &mut self,
-        wait: std::time::Duration,
-        stop: &CancellationToken,
-    ) -> Result<bool, AgentError> {
+    async fn pause(&mut self, wait: Duration, stop: &CancellationToken) -> bool {
         let until = Instant::now() + wait;
         loop {
             let ended = tokio::select! {
                 ended = job::ended(&mut self.job) => Some(ended),
                 () = tokio::time::sleep_until(until) => None,
-                () = stop.cancelled() => return Ok(true),
+                () = stop.cancelled() => return true,
             };
             match ended {
                 Some(output) => {
-                    self.keep(output)?;
+                    self.keep(output);
                 }
-                None => return Ok(false),
+                None => return false,
             }
         }
     }
 
     /// Puts what a job made into the outbox; what else it says is for the coordinator.
-    fn keep(&mut self, output: job::Output) -> Result<Option<job::Prepared>, AgentError> {
+    fn keep(&mut self, output: job::Output) -> Option<Prepared> {
         let job::Output { report, prepared } = output;
         if let Some(report) = report {
-            self.setup.outbox.put(&report)?;
+            self.put(report);
         }
-        Ok(prepared)
+        if prepared.is_some() {
+            self.prepared.clone_from(&prepared);
+        }
+        prepared
+    }
+
+    /// A report that the disk does not take is held in memory and handed over all the same.
+    fn put(&mut self, report: AttemptReport) {
+        let Err(error) = self.setup.outbox.put(&report) else { return };
+        error!(%error, attempt = %report.key, "the result could not be written to the state folder");
+        if let OutboxError::TooLarge { .. } = error {
+            let outcome = AttemptOutcome::Failed(error.to_string());
+            let small = AttemptReport { outcome, traces: Vec::new(), ..report };
+            if let Err(error) = self.setup.outbox.put(&small) {
+                error!(%error, "nor could the word of it");
+            }
+        }
     }
 
     /// Ends the work in hand and keeps its report.
@@ -204,7 +242,7 @@ impl Agent {
         if let Some(job) = &self.job {
             job.stop_now();
             let output = job::ended(&mut self.job).await;
-            self.keep(output)?;
+            self.keep(output);
         }
         Ok(())
     }

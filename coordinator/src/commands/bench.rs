@@ -31,7 +31,6 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         orders: orders(model, args.workload.warmup),
         policy: RunPolicy::default(),
         listen: None,
-        insecure: false,
         embedded: vec![Box::new(move |connector| local.embedded(connector, endpoint, agent_wall))],
         state: state_dir(&args.output.store)?,
         out: args.output.out,

@@ -67,7 +67,6 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         orders: Orders { model: None, settling: Settling::UntilSteady },
         policy: RunPolicy::default(),
         listen: None,
-        insecure: false,
         embedded,
         state: state_dir(&args.output.store)?,
         out: args.output.out,

@@ -199,6 +199,6 @@ fn command_line() -> String {
             format!("'{}'", arg.replace('\'', r"'\''"))
         }
     };
-    let rest = std::env::args().skip(1).map(quote);
+    let rest = std::env::args_os().skip(1).map(|arg| quote(arg.to_string_lossy().into_owned()));
     std::iter::once("regatta".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,6 @@
 //! `regatta sim`: a simulated GPU host until interrupted.
 
+use regatta_agent::signals::Interrupts;
 use regatta_sim::{SimError, SimOptions, SimServer, TokensPerChunk};
 use regatta_types::exit::Exit;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +15,13 @@ pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
         SimError::Options(_) | SimError::Bind { .. } => Problem::usage(e.to_string()),
         SimError::Log { .. } => Problem::with(Exit::Storage, e),
     })?;
-    say(&format!("simulated host on http://{}/v1 (interrupt to stop)", server.local_addr()));
     let stop = CancellationToken::new();
+    let interrupts = Interrupts::listen().map_err(|e| Problem::unexpected(e.to_string()))?;
     let interrupted = async {
-        crate::signals::stop_asked().await;
+        interrupts.nth(1).await;
         stop.cancel();
     };
+    say(&format!("simulated host on http://{}/v1 (interrupt to stop)", server.local_addr()));
     tokio::join!(server.serve(stop.clone()), interrupted);
     Ok(Exit::Ok)
 }

@@ -97,8 +97,11 @@ impl Screen for Bars {
         let head = if view.gathering {
             format!("waiting for hosts: {} of {expected}", view.hosts.len())
         } else {
-            let done = view.hosts.iter().filter(|h| h.done >= h.total).count();
-            format!("measuring: {done} of {} hosts done", view.hosts.len())
+            let done = view.hosts.iter().filter(|h| h.stage == Stage::Done).count();
+            let hidden = view.hosts.len().saturating_sub(BARS_MAX);
+            let more =
+                if hidden > 0 { format!(" ({hidden} more than shown)") } else { String::new() };
+            format!("measuring: {done} of {} hosts done{more}", view.hosts.len())
         };
         self.head.set_message(head);
         if self.measuring.is_none() && view.hosts.iter().any(|h| h.stage == Stage::Measuring) {

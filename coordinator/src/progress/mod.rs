@@ -61,10 +61,9 @@ trait Screen: Send {
     fn close(&mut self);
 }
 
-#[expect(clippy::print_stdout, reason = "--json: events are the data of the command")]
 fn print_json(event: &RunEvent) {
     if let Ok(line) = serde_json::to_string(event) {
-        println!("{line}");
+        crate::output::print(&format!("{line}\n"));
     }
 }
 
