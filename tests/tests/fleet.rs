@@ -59,22 +59,21 @@ fn a_run_of_two_agents_tells_of_every_request_the_engines_saw() {
 }
 
 /// Copies the store of `from` to `to` with the rows of every table in another order.
-fn shuffle_store(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    let original = Connection::open(from.join("regatta.sqlite3")).unwrap();
+fn shuffle_store(from: &Path, to: &Path) -> rusqlite::Result<()> {
+    let original = Connection::open(from.join("regatta.sqlite3"))?;
     let copy = to.join("regatta.sqlite3");
-    original.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
-    let db = Connection::open(&copy).unwrap();
-    db.pragma_update(None, "foreign_keys", false).unwrap();
+    original.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    let db = Connection::open(&copy)?;
+    db.pragma_update(None, "foreign_keys", false)?;
     for table in ["run", "host", "attempt", "conflict", "missing", "event"] {
-        let script = format!(
+        db.execute_batch(&format!(
             "CREATE TEMP TABLE shuffled AS SELECT * FROM {table} ORDER BY random();
              DELETE FROM {table};
              INSERT INTO {table} SELECT * FROM shuffled ORDER BY random();
              DROP TABLE shuffled;"
-        );
-        db.execute_batch(&script).unwrap();
+        ))?;
     }
+    Ok(())
 }
 
 #[test]
@@ -88,10 +87,10 @@ fn the_same_run_renders_to_the_same_bytes_anywhere_and_in_any_order_of_rows() {
     assert!(complete(&run), "{}", run.stderr);
     drop(agent);
     let first = Report::of(&run, program.home());
-    shuffle_store(&program.home().join("state"), &program.home().join("shuffled"));
-
-    let folder = program.home().join("elsewhere");
+    let (shuffled, folder) = (program.home().join("shuffled"), program.home().join("elsewhere"));
+    std::fs::create_dir(&shuffled).unwrap();
     std::fs::create_dir(&folder).unwrap();
+    shuffle_store(&program.home().join("state"), &shuffled).unwrap();
     let again = program
         .clone()
         .args(["report", "latest", "--out", "again", "--state", "../shuffled"])
