@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::cli::{AgentArgs, LocalArgs};
-use crate::endpoint::EndpointOptions;
 use crate::endpoint::key::{self, KeyError};
+use crate::endpoint::{EndpointOptions, check_url};
 use crate::facts;
 use crate::gpu::{GpuHandle, GpuSource, Sampler};
 use crate::outbox::{Outbox, OutboxError};
@@ -135,11 +135,14 @@ fn default_state(host: &HostId) -> Result<PathBuf, RunError> {
 /// How the engine is found, from the flags.
 ///
 /// # Errors
-/// When the API key can't be read.
+/// When the URL is none, or the API key can't be read.
 pub fn endpoint_options(
     url: Option<String>,
     args: &LocalArgs,
 ) -> Result<EndpointOptions, RunError> {
+    if let Some(url) = &url {
+        check_url(url).map_err(|e| RunError::Usage(e.to_string()))?;
+    }
     let api_key = match (&args.api_key_file, &args.api_key_env) {
         (Some(file), _) => Some(key::from_file(file)?),
         (None, Some(variable)) => Some(key::from_env(variable)?),

@@ -129,3 +129,12 @@ fn what_the_simulator_is_set_to_is_what_is_measured() {
         assert!(best("decode_tps", 50.0) < 0.01, "decode speed is within 1 %");
     }
 }
+
+#[test]
+fn a_password_in_a_url_is_refused_before_anything_is_stored() {
+    let program = regatta();
+    let done = program.clone().args(["bench", "http://user:hunter2@localhost:1"]).run(LIMIT);
+    assert_eq!(done.code, Some(2), "{}", done.stderr);
+    assert!(!done.stderr.contains("hunter2"), "{}", done.stderr);
+    assert!(!program.home().join(".local").exists());
+}

@@ -53,6 +53,14 @@ pub struct EndpointOptions {
     pub ca_file: Option<PathBuf>,
 }
 
+/// Checks how a user writes an endpoint, before anything is started.
+///
+/// # Errors
+/// What is wrong with it; the text repeats no password.
+pub fn check_url(text: &str) -> Result<(), AddressError> {
+    address::Address::parse(text).map(drop)
+}
+
 /// An endpoint and the model that is asked for. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
