@@ -43,8 +43,11 @@ pub enum DiscoverError {
     #[error("the API key has characters that a header cannot hold")]
     Key,
     /// No HTTP client.
-    #[error("cannot set up an HTTP client")]
-    Client(#[source] reqwest::Error),
+    #[error("cannot set up an HTTP client: {why}")]
+    Client {
+        /// What went wrong.
+        why: String,
+    },
     /// The host's name.
     #[error("cannot find the address of `{host}`: {why}")]
     Resolve {
@@ -125,7 +128,7 @@ pub(super) async fn discover(options: &EndpointOptions) -> Result<Endpoint, Disc
             .timeout(LIMIT)
             .user_agent(super::USER_AGENT)
             .build()
-            .map_err(DiscoverError::Client)?,
+            .map_err(|error| DiscoverError::Client { why: root_cause(&error) })?,
         authorization: options.api_key.as_ref().map(authorization).transpose()?,
     };
     let mut notices = Vec::new();

@@ -280,6 +280,14 @@ struct Deadlines {
     timer: Pin<Box<Sleep>>,
 }
 
+/// Which of the limits.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    FirstToken,
+    Chunk,
+    Request,
+}
+
 impl Deadlines {
     fn new(timeouts: Timeouts) -> Self {
         // Out at once, to be set at the first look.
@@ -290,39 +298,50 @@ impl Deadlines {
 
     /// The recorder has taken bytes: what that means for the limits.
     fn progress(&mut self, recorder: &Recorder) {
-        if recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true) {
-            // The limit between chunks may be reached before the one on the first.
-            self.timer.as_mut().reset(Instant::now() + self.timeouts.chunk);
-        }
         self.last_event = recorder.last_event();
+        if recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true) {
+            // The limits from here on may be reached before the one on the first token.
+            let (at, _) = self.next();
+            self.timer.as_mut().reset(Instant::now() + at.since(MonoNs::now()));
+        }
     }
 
-    /// The limit that is reached next: when, and as what.
-    fn next(&self) -> (MonoNs, FailureKind, String) {
+    /// The limit that is reached next, and when.
+    fn next(&self) -> (MonoNs, Limit) {
         let Timeouts { connect: _, first_token, chunk, request } = self.timeouts;
         let sent = self.sent.unwrap_or(self.begun);
         let whole = sent.after(request);
-        let step = if self.first_token {
-            self.last_event.unwrap_or(sent).after(chunk)
+        let (step, limit) = if self.first_token {
+            (self.last_event.unwrap_or(sent).after(chunk), Limit::Chunk)
         } else {
-            sent.after(first_token)
+            (sent.after(first_token), Limit::FirstToken)
         };
-        if whole < step {
-            (whole, FailureKind::RequestTimeout, format!("not finished within {request:?}"))
-        } else if self.first_token {
-            (step, FailureKind::ChunkTimeout, format!("no further event within {chunk:?}"))
-        } else {
-            (step, FailureKind::FirstTokenTimeout, format!("no token within {first_token:?}"))
-        }
+        if whole < step { (whole, Limit::Request) } else { (step, limit) }
+    }
+
+    fn failure(&self, limit: Limit) -> Failure {
+        let Timeouts { connect: _, first_token, chunk, request } = self.timeouts;
+        let (kind, message) = match limit {
+            Limit::FirstToken => {
+                (FailureKind::FirstTokenTimeout, format!("no token within {first_token:?}"))
+            }
+            Limit::Chunk => {
+                (FailureKind::ChunkTimeout, format!("no further event within {chunk:?}"))
+            }
+            Limit::Request => {
+                (FailureKind::RequestTimeout, format!("not finished within {request:?}"))
+            }
+        };
+        Failure::new(kind, &message)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let (at, kind, message) = self.next();
+            let (at, limit) = self.next();
             let now = MonoNs::now();
             if now >= at {
-                return Poll::Ready(Failure::new(kind, &message));
+                return Poll::Ready(self.failure(limit));
             }
             self.timer.as_mut().reset(Instant::now() + at.since(now));
         }

@@ -7,24 +7,25 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why TLS cannot be set up.
+/// Why TLS cannot be set up. The texts hold the cause, as those of [`super::DiscoverError`] do: they
+/// travel to the coordinator as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The user's CA file.
-    #[error("cannot read certificates from {}", path.display())]
+    #[error("cannot read certificates from {}: {why}", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        source: rustls::pki_types::pem::Error,
+        why: rustls::pki_types::pem::Error,
     },
     /// A certificate in it.
-    #[error("{} holds a certificate that cannot be used", path.display())]
+    #[error("{} holds a certificate that cannot be used: {why}", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        source: rustls::Error,
+        why: rustls::Error,
     },
     /// The file is empty, or of another format.
     #[error("{} holds no certificate in PEM form", path.display())]
@@ -33,8 +34,8 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// The crypto provider refused.
-    #[error("TLS cannot be set up")]
-    Provider(#[from] rustls::Error),
+    #[error("TLS cannot be set up: {0}")]
+    Provider(rustls::Error),
 }
 
 /// The configuration for both the measured requests and the others.
@@ -47,7 +48,8 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Provider)?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -55,12 +57,12 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
-    let ca_file = |source| TlsError::CaFile { path: path.to_owned(), source };
+    let ca_file = |why| TlsError::CaFile { path: path.to_owned(), why };
     let mut found = false;
     for certificate in CertificateDer::pem_file_iter(path).map_err(ca_file)? {
         roots
             .add(certificate.map_err(ca_file)?)
-            .map_err(|source| TlsError::Certificate { path: path.to_owned(), source })?;
+            .map_err(|why| TlsError::Certificate { path: path.to_owned(), why })?;
         found = true;
     }
     if found { Ok(()) } else { Err(TlsError::NoCertificate { path: path.to_owned() }) }

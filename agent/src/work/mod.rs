@@ -114,11 +114,6 @@ impl Worker {
         &self.endpoint
     }
 
-    /// Takes the same endpoint with another model, or another endpoint.
-    pub fn set_endpoint(&mut self, endpoint: Endpoint) {
-        self.endpoint = endpoint;
-    }
-
     /// The counters of the attempt at hand, for the heartbeat.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {

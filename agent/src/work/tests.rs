@@ -46,13 +46,17 @@ impl GpuWindows for Windows {
 }
 
 fn worker(server: &Server) -> (Worker, Arc<Windows>) {
+    worker_for(server.endpoint())
+}
+
+fn worker_for(endpoint: Endpoint) -> (Worker, Arc<Windows>) {
     let windows = Arc::new(Windows::default());
     let identity = Identity {
         instance: newtype_uuid::TypedUuid::<AgentInstanceKind>::nil(),
         boot: BootId("boot".to_owned()),
     };
     let gpus: Arc<dyn GpuWindows> = Arc::clone(&windows) as _;
-    (Worker::new(server.endpoint(), identity, Arc::new(FixedClock), gpus), windows)
+    (Worker::new(endpoint, identity, Arc::new(FixedClock), gpus), windows)
 }
 
 fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
@@ -306,8 +310,7 @@ async fn failures_of_the_engine_complete_the_attempt() {
 #[tokio::test]
 async fn the_gpus_of_this_machine_say_nothing_about_an_endpoint_on_another() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
-    let (mut worker, windows) = worker(&server);
-    worker.set_endpoint(endpoint_in(server.address, EndpointLocation::Remote));
+    let (worker, windows) = worker_for(endpoint_in(server.address, EndpointLocation::Remote));
     let report = within("run", worker.run(assignment(1, 0, requests(1)), &Halt::default())).await;
     assert_eq!(report.gpu, GpuWindow::missing("the endpoint is on another machine"));
     assert_eq!(windows.begun.load(Ordering::Relaxed), 0);

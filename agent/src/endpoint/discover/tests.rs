@@ -287,7 +287,7 @@ async fn https_is_measured_like_http_and_only_with_a_trusted_certificate() {
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_refused() {
+async fn a_file_without_certificates_or_no_file_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let options = EndpointOptions {
         url: Some("https://localhost:1".to_owned()),
@@ -295,4 +295,9 @@ async fn a_file_without_certificates_is_refused() {
         ..EndpointOptions::default()
     };
     assert!(refused(&options).await.ends_with("holds no certificate in PEM form"));
+
+    let gone = file.path().with_extension("pem");
+    let error = refused(&EndpointOptions { ca_file: Some(gone.clone()), ..options }).await;
+    assert!(error.starts_with(&format!("cannot read certificates from {}: ", gone.display())));
+    assert!(error.contains("No such file"), "the cause stands in the text itself: {error}");
 }

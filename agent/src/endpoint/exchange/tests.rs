@@ -259,6 +259,17 @@ async fn what_arrived_before_a_fault_is_kept() {
 }
 
 #[tokio::test]
+async fn the_limit_on_the_whole_request_holds_after_the_first_token() {
+    let timeouts = Timeouts { request: Duration::from_millis(300), ..patient() };
+    let begun = MonoNs::now();
+    let trace = once(vec![stream(&[&content("a")]), Step::Hang], timeouts).await;
+    let took = MonoNs::now().since(begun);
+    let Outcome::Failed(failure) = &trace.outcome else { panic!("{:?}", trace.outcome) };
+    assert_eq!((failure.kind, trace.chunks.len()), (FailureKind::RequestTimeout, 1));
+    assert!(took < patient().chunk / 2, "not before the limit between chunks: {took:?}");
+}
+
+#[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable() {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let endpoint = endpoint_at(address);
