@@ -30,8 +30,8 @@ pub mod range {
     pub const MAX_TOKENS: RangeInclusive<u32> = 1..=1_000_000;
     /// Sampling temperature.
     pub const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
-    /// Measured requests of an attempt.
-    pub const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
+    /// Measured requests of an attempt: with its warm-up they fit into one report.
+    pub const REQUESTS: RangeInclusive<u32> = 1..=200_000;
     /// Times a case is run on every host.
     pub const REPETITIONS: RangeInclusive<u32> = 1..=1_000;
     /// Unmeasured requests before the measured ones of an attempt.

@@ -17,8 +17,8 @@ use super::settings::{Level, Settings};
 
 /// Most cases of a suite, levels of sweeps counted one by one.
 pub const CASES_MAX: usize = 1_000;
-/// Most bytes of text in the messages of one case: with its envelope it fits into one frame.
-pub const MESSAGES_MAX: usize = 900 << 10;
+/// Most bytes of text in the messages of one case: with its title it fits into one assignment.
+pub const MESSAGES_MAX: usize = 760 << 10;
 /// Most characters of a title or description.
 const LINE_MAX: usize = 200;
 

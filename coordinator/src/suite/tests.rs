@@ -35,6 +35,16 @@ fn prompts_of_complex_are_about_as_long_as_those_its_users_know() {
 }
 
 #[test]
+fn no_built_in_prompt_holds_the_backslash_of_a_folded_line() {
+    for builtin in builtin() {
+        for case in builtin.suite().cases {
+            let folded = |m: &regatta_types::suite::Message| m.content.contains("\\\n");
+            assert!(!case.messages.iter().any(folded), "{}: {}", builtin.name, case.title);
+        }
+    }
+}
+
+#[test]
 fn quick_is_quick() {
     let suite = load("quick").unwrap();
     assert!(suite.cases.iter().all(|c| c.repetitions == 3));

@@ -23,7 +23,7 @@ pub fn list() -> String {
     out
 }
 
-/// The TOML of a suite, to read or to start an own one from.
+/// The TOML of a suite, to read or to start your own from.
 ///
 /// # Errors
 /// When there is no such suite or it cannot be read.

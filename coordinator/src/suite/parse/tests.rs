@@ -160,7 +160,16 @@ fn messages_are_checked_one_by_one() {
         "[{ role = \"user\", content = \"a\" }, { role = \"assistant\", content = \"b\" }]";
     assert!(with(prefilled).contains("the last message is not the user's"));
     let long = format!("[{{ role = \"user\", content = \"{}\" }}]", "x".repeat(MESSAGES_MAX + 1));
-    assert!(with(&long).contains("more than the 921600 allowed"));
+    assert!(with(&long).contains("more than the 778240 allowed"));
+}
+
+#[test]
+fn what_a_suite_allows_fits_into_the_protocol() {
+    use regatta_wire::limits::{CASE_TEXT_MAX, REQUESTS_MAX};
+    let title = 4 * LINE_MAX + crate::suite::settings::title_ending(u32::MAX).len();
+    assert!(MESSAGES_MAX + title <= CASE_TEXT_MAX);
+    let requests = crate::suite::range::REQUESTS.end() + crate::suite::range::WARMUP.end();
+    assert!(usize::try_from(requests).unwrap() <= REQUESTS_MAX);
 }
 
 #[test]
