@@ -7,30 +7,35 @@ use regatta_types::ids::HostId;
 
 const EXAMPLES: &str = "\
 Examples:
-  regatta-agent --coordinator control:7717 --insecure
-  regatta-agent --coordinator control:7717 --insecure --endpoint localhost:8000 --name gpu-03
-  REGATTA_API_KEY=... regatta-agent --coordinator 127.0.0.1:7717 --api-key-env REGATTA_API_KEY
+  regatta-agent --coordinator control:7717 --insecure      in an isolated lab: plain text
+  regatta-agent --coordinator 127.0.0.1:7717               through an SSH tunnel
+  regatta-agent --coordinator 127.0.0.1:7717 --endpoint localhost:9000 --name gpu-03 --once
+  regatta-agent --coordinator 127.0.0.1:7717 --api-key-file key.txt
 
-Exit codes: 0 the run is over, 2 usage, 6 own storage failed, 7 refused by the coordinator,
-130 second interrupt, 1 anything unexpected.";
+It stays after a run and dials again until the next one begins; the first interrupt lets it hand
+over what it has, the second ends it at once. REGATTA_LOG sets what is logged (e.g. debug).
+
+Exit codes: 0 stopped, or with --once the run is over; 2 usage; 6 own storage failed; 7 refused by
+the coordinator; 130 second interrupt; 1 anything unexpected.";
 
 /// Measures this host's endpoint and reads its GPUs for a Regatta coordinator.
 #[derive(Debug, Parser)]
-#[command(name = "regatta-agent", version = crate::VERSION, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "regatta-agent", version = crate::VERSION, max_term_width = 100)]
 pub struct Cli {
-    /// The agent.
-    #[command(flatten)]
-    pub agent: AgentArgs,
     /// Log more to stderr; twice for debugging
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Write the log as JSON lines
     #[arg(long)]
     pub log_json: bool,
+    /// The agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
 }
 
 /// What an agent is told.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct AgentArgs {
     /// Where the coordinator listens
     #[arg(long, value_name = "HOST:PORT", env = "REGATTA_COORDINATOR")]
@@ -42,9 +47,6 @@ pub struct AgentArgs {
     /// [default: the one found on loopback port 8000, 30000, 8080 or 11434]
     #[arg(long, value_name = "URL", env = "REGATTA_ENDPOINT")]
     pub endpoint: Option<String>,
-    /// How the local endpoint and GPUs are reached.
-    #[command(flatten)]
-    pub local: LocalArgs,
     /// Allow plain text to a coordinator beyond loopback
     #[arg(long)]
     pub insecure: bool,
@@ -54,6 +56,9 @@ pub struct AgentArgs {
     /// Folder for results not yet handed over [default: the user's state folder]
     #[arg(long, value_name = "DIR", env = "REGATTA_AGENT_STATE")]
     pub state: Option<PathBuf>,
+    /// How the local endpoint and GPUs are reached.
+    #[command(flatten)]
+    pub local: LocalArgs,
 }
 
 /// How the local endpoint and GPUs are reached.

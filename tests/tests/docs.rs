@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use clap::Parser as _;
+use clap::{Arg, Command, CommandFactory as _, Parser as _};
 use regatta_coordinator::suite;
 use regatta_tests::repository;
-use regatta_types::event::MissingReason;
+use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::exit::Exit;
 use regatta_types::failure::FailureKind;
 
@@ -66,6 +66,7 @@ fn every_reason_for_a_missing_cell_is_explained() {
         MissingReason::NeverJoined,
         MissingReason::Refused { why: dots() },
         MissingReason::AgentLost { progress: dots() },
+        MissingReason::AgentLeft { why: dots() },
         MissingReason::AttemptFailed { why: dots() },
         MissingReason::Cancelled,
     ] {
@@ -139,15 +140,27 @@ fn every_page_of_the_docs_is_in_the_index() {
     }
 }
 
-/// The commands in a page's fenced blocks: lines that begin with one of the programs, up to the
-/// two spaces that set a remark apart.
-fn commands(page: &str) -> Vec<Vec<String>> {
+/// The commands in a page's fenced blocks: lines that begin with one of the programs, wherever it
+/// lies, without the remark or redirection after them.
+fn commands(page: &str) -> Vec<String> {
     let lines = page.split("```").skip(1).step_by(2).flat_map(str::lines).map(str::trim);
     lines
+        .map(|line| line.strip_prefix("target/release/").unwrap_or(line))
+        .map(|line| line.strip_prefix("./").unwrap_or(line))
         .filter(|line| line.starts_with("regatta ") || line.starts_with("regatta-agent "))
-        .map(|line| line.split("  ").next().unwrap_or(line))
-        .map(|command| command.split_whitespace().map(str::to_owned).collect())
+        .map(|line| line.split(['#', '>']).next().unwrap_or(line).to_owned())
         .collect()
+}
+
+fn assert_parses(command: &str, place: &str) {
+    let words = command.split_whitespace();
+    let parsed = match command.split(' ').next() {
+        Some("regatta-agent") => regatta_agent::cli::Cli::try_parse_from(words).map(drop),
+        _ => regatta_coordinator::cli::Cli::try_parse_from(words).map(drop),
+    };
+    if let Err(error) = parsed {
+        panic!("{place}: {command}: {error}");
+    }
 }
 
 #[test]
@@ -155,15 +168,121 @@ fn every_command_in_the_docs_is_one() {
     let mut seen = 0;
     for page in pages() {
         for words in commands(&doc(&page)) {
-            let parsed = match words[0].as_str() {
-                "regatta-agent" => regatta_agent::cli::Cli::try_parse_from(&words).map(drop),
-                _ => regatta_coordinator::cli::Cli::try_parse_from(&words).map(drop),
-            };
-            if let Err(error) = parsed {
-                panic!("{page}: {}: {error}", words.join(" "));
-            }
+            assert_parses(&words, &page);
             seen += 1;
         }
     }
-    assert!(seen >= 12, "the commands were found: {seen}");
+    assert!(seen >= 10, "few commands were found: {seen}");
+}
+
+/// The row of docs/commands.md for a flag or argument.
+fn row(arg: &Arg) -> String {
+    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+    let value = value.and_then(|names| names.first()).map(ToString::to_string);
+    let typed = match (arg.get_long(), value) {
+        (Some(long), Some(value)) => format!("--{long} {value}"),
+        (Some(long), None) => format!("--{long}"),
+        (None, value) => value.unwrap_or_default(),
+    };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let (help, in_help) = match help.split_once(" [default: ") {
+        Some((help, default)) => (help.to_owned(), Some(default.trim_end_matches(']').to_owned())),
+        None => (help, None),
+    };
+    let defaults: Vec<_> = arg
+        .get_default_values()
+        .iter()
+        .filter(|_| arg.get_action().takes_values())
+        .map(|value| format!("`{}`", value.to_string_lossy()))
+        .collect();
+    let env = arg.get_env().map(|name| format!("`${}`", name.to_string_lossy()));
+    let default = in_help.or_else(|| (!defaults.is_empty()).then(|| defaults.join(", ")));
+    let default = [env, default].into_iter().flatten().collect::<Vec<_>>().join(", else ");
+    let cells = [format!("`{typed}`"), help, default].map(|cell| cell.replace('|', "\\|"));
+    format!("| {} |", cells.join(" | ")).replace("|  |", "| |")
+}
+
+/// Where a flag stands: flags with a heading are shared, and have a section of their own.
+fn section(command: &str, arg: &Arg) -> String {
+    match arg.get_help_heading() {
+        _ if ["verbose", "log_json"].contains(&arg.get_id().as_str()) => "Everywhere".to_owned(),
+        Some(heading) => heading.to_owned(),
+        None => command.to_owned(),
+    }
+}
+
+/// The wanted rows of a command and those below it, each with its section.
+fn rows(path: &str, command: &Command, out: &mut Vec<(String, String)>) {
+    for arg in command.get_arguments() {
+        out.push((section(path, arg), row(arg)));
+    }
+    for below in command.get_subcommands() {
+        let agent = below.get_name() == "agent";
+        let path =
+            if agent { "regatta-agent".to_owned() } else { format!("{path} {}", below.get_name()) };
+        rows(&path, below, out);
+    }
+}
+
+#[test]
+fn every_flag_is_explained_as_the_programs_explain_it() {
+    let doc = doc("docs/commands.md");
+    let mut wanted = Vec::new();
+    rows("regatta", &regatta_coordinator::cli::Cli::command(), &mut wanted);
+    rows("regatta-agent", &regatta_agent::cli::Cli::command(), &mut wanted);
+    assert!(wanted.len() > 50, "the flags were found: {}", wanted.len());
+    let sections: Vec<(&str, &str)> =
+        doc.split("\n## ").skip(1).filter_map(|section| section.split_once('\n')).collect();
+    let stands = |(section, row): &(String, String)| {
+        let named = |title: &str| title.trim_matches('`') == section;
+        sections.iter().any(|(title, text)| named(title) && text.contains(row))
+    };
+    let missing: Vec<_> = wanted.iter().filter(|wanted| !stands(wanted)).collect();
+    let missing: Vec<_> = missing.iter().map(|(to, row)| format!("{to}: {row}")).collect();
+    assert!(missing.is_empty(), "docs/commands.md lacks\n{}", missing.join("\n"));
+    let flags = doc.lines().filter(|line| line.starts_with("| `--"));
+    for line in flags {
+        assert!(wanted.iter().any(|(_, row)| row == line), "no such flag: {line}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_help_are_commands() {
+    fn ends(command: &Command, out: &mut Vec<String>) {
+        out.extend(command.get_after_help().map(ToString::to_string));
+        command.get_subcommands().for_each(|below| ends(below, out));
+    }
+    let mut texts = Vec::new();
+    ends(&regatta_coordinator::cli::Cli::command(), &mut texts);
+    assert!(texts.len() > 6, "the help has examples: {}", texts.len());
+    for text in texts {
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "too wide:\n{text}");
+        let lines = text.lines().map(str::trim_start).filter(|line| line.starts_with("regatta"));
+        for line in lines {
+            let command = line.split("  ").next().unwrap_or(line);
+            assert_parses(command.split('>').next().unwrap_or(command), "--help");
+        }
+    }
+}
+
+#[test]
+fn every_event_is_explained() {
+    let doc = doc("docs/commands.md");
+    // serde lists what it would have read.
+    let unknown = |what: serde_json::Error| {
+        let text = what.to_string();
+        let list = text.split_once("expected one of ").expect("a list").1.to_owned();
+        let names: Vec<_> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        names
+    };
+    let event = serde_json::from_str::<EventKind>("{\"event\": \"zzz\"}").expect_err("no event");
+    let reason = serde_json::from_str::<MissingReason>("{\"code\": \"zzz\"}").expect_err("no code");
+    let (events, reasons) = (unknown(event), unknown(reason));
+    assert!(events.len() > 10 && reasons.len() > 4, "{events:?} {reasons:?}");
+    for name in events {
+        assert!(doc.contains(&format!("| `{name}` | ")), "docs/commands.md lacks {name}");
+    }
+    for name in reasons {
+        assert!(doc.contains(&format!("`{name}`")), "docs/commands.md lacks {name}");
+    }
 }

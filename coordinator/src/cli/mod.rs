@@ -1,5 +1,6 @@
 //! The command line as typed: flags and help, no logic. `commands` does the work.
 
+mod examples;
 mod workload;
 
 use std::net::SocketAddr;
@@ -15,24 +16,10 @@ use crate::suite::duration;
 
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
-const EXAMPLES: &str = "\
-Examples:
-  regatta demo                                 three simulated hosts, one of them slow: a whole run in under a minute
-  regatta bench                                this machine: finds the engine on the usual ports
-  regatta bench localhost:8000 --suite quick   an endpoint, a suite
-  regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
-                                               wait for four agents, run, write the reports
-  regatta-agent --coordinator control:7717 --insecure
-                                               on each GPU host
-  regatta report latest                        write the reports of a stored run again
-
-Exit codes: 0 all well, 2 usage, 3 something invalid, 4 something missing, 5 nothing usable,
-6 own storage failed, 7 refused, 130 second interrupt, 1 anything unexpected (docs/exit-codes.md).";
-
 /// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and
 /// whether that is real.
 #[derive(Debug, Parser)]
-#[command(name = "regatta", version = crate::VERSION, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "regatta", version = crate::VERSION, after_help = examples::REGATTA, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -59,7 +46,7 @@ pub enum Command {
     /// List the stored runs
     Runs(RunsArgs),
     /// List, show or check suites
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::SUITE)]
     Suite(SuiteCommand),
     /// Be an agent (the same as the program `regatta-agent`)
     Agent(AgentArgs),
@@ -69,6 +56,7 @@ pub enum Command {
 
 /// `regatta demo`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEMO)]
 pub struct DemoArgs {
     /// How much slower the third host is, in per cent of speed; 0 for none
     #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = percent)]
@@ -86,6 +74,7 @@ pub struct DemoArgs {
 
 /// `regatta bench`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::BENCH)]
 pub struct BenchArgs {
     /// Endpoint: host:port, http(s)://host:port, its /v1 or its full path
     /// [default: the one found on loopback port 8000, 30000, 8080 or 11434]
@@ -107,6 +96,7 @@ pub struct BenchArgs {
 
 /// `regatta run`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::RUN)]
 pub struct RunArgs {
     /// Built-in suite or TOML file
     #[arg(value_name = "SUITE")]
@@ -146,6 +136,7 @@ pub struct RunArgs {
 
 /// `regatta report`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::REPORT)]
 pub struct ReportArgs {
     /// A run's id, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
@@ -190,6 +181,7 @@ pub enum SuiteCommand {
 
 /// `regatta sim`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::SIM)]
 pub struct SimArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
@@ -206,13 +198,13 @@ pub struct SimArgs {
     /// Tokens of each chunk; `random:N` for 1 to N
     #[arg(long, value_name = "N", default_value = "1")]
     pub tokens_per_chunk: String,
-    /// Relative standard deviation of a request's times, in per cent
+    /// Relative standard deviation of a request's times, in per cent; at most 30
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     pub jitter: f64,
-    /// How much slower it is than it says, in per cent of speed
+    /// Slow everything down by this much, in per cent of speed
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     pub slow: f64,
-    /// The first so many tokens of an answer are reasoning
+    /// Send the first N tokens of an answer as reasoning
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub reasoning: u32,
     /// Seed of texts and jitter

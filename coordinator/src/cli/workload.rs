@@ -17,7 +17,7 @@ pub struct WorkloadArgs {
     /// Measured requests of each attempt
     #[arg(long, value_name = "N")]
     pub requests: Option<u32>,
-    /// Begin no request later than this after the first
+    /// Start no new request after this long; those under way are finished
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub duration: Option<Duration>,
     /// Limit on the tokens of an answer
@@ -26,7 +26,7 @@ pub struct WorkloadArgs {
     /// Times each case is run on every host
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
-    /// Settle each engine with exactly so many requests [default: until its speed is steady]
+    /// Settle each engine with exactly N requests [default: until its speed is steady]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
     /// Seed of the order of cases [default: random]

@@ -1,0 +1,71 @@
+//! The ends of the help texts: what to type, and what comes of it.
+
+pub(super) const REGATTA: &str = "\
+Examples:
+  regatta demo                                 three simulated hosts, one of them slow
+  regatta bench                                this machine: finds the engine on the usual ports
+  regatta bench localhost:8000 --suite complex
+  regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
+                                               wait for four agents, run, write the reports
+  regatta-agent --coordinator control:7717 --insecure
+                                               on each GPU host
+  regatta report latest                        write the reports of a stored run again
+
+`regatta COMMAND --help` has more of them. REGATTA_LOG sets what is logged (e.g. debug).
+
+Exit codes: 0 all well, 2 usage, 3 something invalid, 4 something missing, 5 nothing usable,
+6 own storage failed, 7 refused, 130 second interrupt, 1 anything unexpected (docs/exit-codes.md).";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  regatta demo                         a whole run in under a minute: sim-3 is 20 % slower
+  regatta demo --slow 5                is 5 % still found?
+  regatta demo --slow 0                three equal hosts: nobody is named
+  regatta demo --seed 7 --out demo     the same simulated hosts again, reports in ./demo";
+
+pub(super) const BENCH: &str = "\
+Examples:
+  regatta bench                                            the engine on this machine, suite `quick`
+  regatta bench localhost:9000 --suite complex             an endpoint, a longer suite
+  regatta bench --concurrency 1,4,16 --max-tokens 256      every case at three levels of load
+  regatta bench --duration 2m --concurrency 8              two minutes of eight streams, each case
+  regatta bench --api-key-env KEY --model my-model         an engine with a key and several models
+  regatta bench --dry-run                                  what would be measured";
+
+pub(super) const RUN: &str = "\
+Examples:
+  regatta run complex --expect 4
+      wait for four agents, through tunnels to 127.0.0.1:7717
+  regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
+      the same in an isolated lab, in plain text
+  regatta run my-suite.toml --hosts gpu-01,gpu-02 --wait 15m
+      wait for these two, up to a quarter of an hour, and refuse others
+  regatta run quick --expect 2 --repetitions 10 --json > events.jsonl
+      ten repetitions; what happens as JSON lines (docs/commands.md)
+
+On each host: regatta-agent --coordinator HOST:7717. The first Ctrl-C ends what is being measured
+and writes a partial report, the second stops at once.";
+
+pub(super) const REPORT: &str = "\
+Examples:
+  regatta report                             the newest run, to reports/RUN
+  regatta report 2026-11-24-complex-7f3a --out night
+  regatta runs                               which runs there are
+
+Returns the exit code of the run it renders.";
+
+pub(super) const SUITE: &str = "\
+Examples:
+  regatta suite list
+  regatta suite show complex > my-suite.toml
+  regatta suite check my-suite.toml          every problem with its line, or what would be measured
+
+docs/suites.md explains the format.";
+
+pub(super) const SIM: &str = "\
+Examples:
+  regatta sim                                    TTFT 200 ms, 50 tokens a second, on port 8000
+  regatta sim --listen 127.0.0.1:8001 --slow 20  a slower one beside it
+  regatta sim --ttft 80ms --inter-token 5ms --tokens-per-chunk random:4 --jitter 2
+  regatta sim --log sim.jsonl                    its own stamps, one line per request
+  regatta bench localhost:8000                   measure it, in another terminal";
