@@ -48,7 +48,8 @@ pub(super) async fn beat(
             counters.done = seen.done.saturating_sub(seen.failed);
             counters.failed = seen.failed;
             counters.chunks = seen.chunks;
-            counters.tokens_per_second = speed.take(Instant::now(), seen.chunks);
+            let chunks = speed.take(Instant::now(), seen.chunks);
+            counters.tokens_per_second = chunks.map(|rate| rate * seen.tokens_per_chunk);
             phase = phase_of(seen.activity);
         }
         let gpus =

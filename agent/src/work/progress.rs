@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use regatta_types::trace::{Outcome, RequestTrace};
+
 /// What a worker is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
@@ -44,10 +46,13 @@ pub struct Progress {
     done: AtomicU64,
     failed: AtomicU64,
     pub(super) chunks: AtomicU64,
+    /// Tokens and chunks of the requests that have ended with both known.
+    told_tokens: AtomicU64,
+    told_chunks: AtomicU64,
 }
 
 /// One look at the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ProgressSnapshot {
     /// What the worker is at.
     pub activity: Activity,
@@ -57,6 +62,8 @@ pub struct ProgressSnapshot {
     pub failed: u64,
     /// Events with text.
     pub chunks: u64,
+    /// Tokens of an event, from the requests that have ended; 1 before the first. For display.
+    pub tokens_per_chunk: f64,
 }
 
 impl Progress {
@@ -69,11 +76,17 @@ impl Progress {
             done: self.done.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             chunks: self.chunks.load(Ordering::Relaxed),
+            tokens_per_chunk: {
+                let chunks = self.told_chunks.load(Ordering::Relaxed);
+                let tokens = self.told_tokens.load(Ordering::Relaxed);
+                if chunks > 0 { tokens as f64 / chunks as f64 } else { 1.0 }
+            },
         }
     }
 
     pub(super) fn begin(&self, activity: Activity) {
-        for counter in [&self.done, &self.failed, &self.chunks] {
+        let all = [&self.done, &self.failed, &self.chunks, &self.told_tokens, &self.told_chunks];
+        for counter in all {
             counter.store(0, Ordering::Relaxed);
         }
         self.enter(activity);
@@ -83,10 +96,15 @@ impl Progress {
         self.activity.store(activity as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn ended(&self, failed: bool) {
+    pub(super) fn ended(&self, trace: &RequestTrace) {
         self.done.fetch_add(1, Ordering::Relaxed);
-        if failed {
+        if let Outcome::Failed(_) = trace.outcome {
             self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(usage) = trace.usage {
+            let chunks = u64::try_from(trace.chunks.len()).unwrap_or(u64::MAX);
+            self.told_tokens.fetch_add(usage.completion, Ordering::Relaxed);
+            self.told_chunks.fetch_add(chunks, Ordering::Relaxed);
         }
     }
 }

@@ -67,10 +67,13 @@ pub(super) async fn run(
     let shared = Shared::new(key, progress, halt);
     let mut stream = Stream::new(0, endpoint.lane(), stop, Rc::clone(&shared));
     let began = MonoNs::now();
+    // The first request is the cold start, which may take minutes; the limit counts from its end.
+    let mut warm: Option<MonoNs> = None;
     let mut findings = Vec::new();
     let mut failed = None;
     loop {
-        match next(&preparation.settling, &stream.traces, MonoNs::now().since(began)) {
+        let elapsed = warm.map_or(Duration::ZERO, |since| MonoNs::now().since(since));
+        match next(&preparation.settling, &stream.traces, elapsed) {
             Next::Request => {}
             Next::Enough => break,
             Next::NotSettled(evidence) => {
@@ -86,6 +89,7 @@ pub(super) async fn run(
             break;
         }
         stream.request(&prepared, Phase::Warmup).await;
+        warm.get_or_insert_with(MonoNs::now);
     }
     tasks.shutdown().await;
     Ok(Settled {

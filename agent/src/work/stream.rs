@@ -114,7 +114,7 @@ impl Stream {
             }
         };
         let has_failed = matches!(trace.outcome, Outcome::Failed(_));
-        self.shared.progress.ended(has_failed);
+        self.shared.progress.ended(&trace);
         if trace.outcome == Outcome::Cancelled {
             self.shared.halted.set(true);
         }

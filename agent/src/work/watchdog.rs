@@ -21,6 +21,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// The least that the p99 of the lateness may be.
 const LEAST_LIMIT: Duration = Duration::from_millis(5);
 
+/// Periods that a 99th percentile needs for a distribution-free 95 % interval.
+const P99_NEEDS: u64 = 368;
+
 /// Lateness of the measured thread's timer.
 #[derive(Debug)]
 pub(super) struct Stalls {
@@ -45,13 +48,22 @@ impl Stalls {
     /// Of fewer than a hundred it is the second largest: one late moment is no percentile, and an
     /// attempt of half a second has fifty.
     fn p99(&self) -> Option<Duration> {
-        let rank = (self.count * 99).div_ceil(100).min(self.count.checked_sub(1)?).max(1);
+        let rank = (self.count * 99).div_ceil(100).min(self.count.checked_sub(1)?);
+        if rank == 0 {
+            return None;
+        }
         let mut seen = 0;
         let class = self.classes.iter().position(|&n| {
             seen += u64::from(n);
             n > 0 && seen >= rank
         })?;
         Some(self.longest.min(CLASS * u32::try_from(class + 1).unwrap_or(u32::MAX)))
+    }
+
+    /// Time by which the timer was late beyond `limit`, over all periods.
+    fn beyond(&self, limit: Duration) -> Duration {
+        let classes = self.classes.iter().zip(1_u32..);
+        classes.map(|(&n, end)| (CLASS * end).saturating_sub(limit) * n).sum()
     }
 
     /// What the lateness does to an attempt whose median TTFT is this.
@@ -63,11 +75,16 @@ impl Stalls {
         if let Some(p99) = self.p99()
             && p99 > limit
         {
+            // A percentile with an interval, or lateness that weighs in the attempt's whole time.
+            let beyond = self.beyond(limit);
+            let watched = PERIOD.mul_f64(self.count as f64);
+            let heavy = self.count >= P99_NEEDS || beyond > watched / 100;
             findings.push(Finding {
                 code: "client_limited".to_owned(),
-                validity: Validity::Invalid,
+                validity: if heavy { Validity::Invalid } else { Validity::Degraded },
                 evidence: format!(
-                    "the agent's own timer was {p99:.1?} late at the 99th percentile of {}, over the limit of {limit:.1?}",
+                    "the agent's own timer was {p99:.1?} late at the 99th percentile of {}, over \
+                     the limit of {limit:.1?}, by {beyond:.1?} in all",
                     self.count
                 ),
                 advice: ADVICE.to_owned(),
@@ -121,6 +138,19 @@ mod tests {
         let late = stalls(std::iter::repeat_n(1, 98).chain([8, 8]));
         assert_eq!(codes(&late, None), ["client_limited"]);
         assert_eq!(codes(&late, Some(900)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_short_attempt_is_spoilt_only_by_lateness_that_weighs() {
+        let validity = |stalls: &Stalls| stalls.findings(None)[0].validity;
+        let light = stalls(std::iter::repeat_n(0, 98).chain([8, 8]));
+        assert_eq!(validity(&light), Validity::Degraded);
+        let heavy = stalls(std::iter::repeat_n(0, 98).chain([40, 40]));
+        assert_eq!(validity(&heavy), Validity::Invalid);
+        let long = stalls(std::iter::repeat_n(0, 980).chain([8; 20]));
+        assert_eq!(validity(&long), Validity::Invalid, "here the percentile has an interval");
+        let single = stalls([400]);
+        assert_eq!(single.findings(None), [], "one period is no percentile");
     }
 
     #[test]
