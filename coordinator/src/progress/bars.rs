@@ -38,7 +38,7 @@ impl Bars {
             }
             let bar = ProgressBar::new(u64::try_from(view.total).unwrap_or(0))
                 .with_style(
-                    style("  {prefix} {bar:24} {pos:>3}/{len:<3} {msg}").progress_chars("##-"),
+                    style("  {prefix} {bar:20} {pos:>3}/{len:<3} {msg}").progress_chars("##-"),
                 )
                 .with_prefix(format!("{:<16.16}", view.host.as_str()));
             self.hosts.insert(view.host.clone(), self.area.add(bar));
@@ -60,13 +60,16 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn message(view: &HostView, rest: Option<Duration>) -> String {
-    let mut parts = vec![match (&view.case, view.stage) {
-        (Some(case), Stage::Measuring) => format!("{case:<24.24}"),
-        (Some(_) | None, stage) => format!("{:<24.24}", stage.name()),
-    }];
-    if view.stage == Stage::Measuring && view.progress.tokens_per_second > 0.0 {
-        parts.push(format!("{:>7.1} tok/s", view.progress.tokens_per_second));
-    }
+    let measuring = view.stage == Stage::Measuring;
+    let speed = view.progress.tokens_per_second;
+    let mut parts = vec![
+        match &view.case {
+            Some(case) if measuring => format!("{case:<20.20}"),
+            Some(_) | None => format!("{:<20.20}", view.stage.name()),
+        },
+        // Blank while there is nothing to tell, so that the columns stay.
+        if measuring && speed > 0.0 { format!("{speed:>7.1} tok/s") } else { " ".repeat(13) },
+    ];
     let used: u64 = view.progress.gpus.iter().filter_map(|(_, s)| s.memory_used).map(|b| b.0).sum();
     if used > 0 {
         parts.push(format!("{:.1} GiB", Bytes(used).gib()));
