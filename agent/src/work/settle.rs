@@ -21,7 +21,8 @@ use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
 const STEADY_REQUESTS: usize = 3;
 /// How far apart they may be, as a share of the slowest.
 const STEADY_WITHIN: f64 = 0.03;
-/// Settling ends then in any case.
+/// Settling ends so long after its first request has, which may be a cold start of minutes, once
+/// enough requests for a spread are done.
 const LONGEST: Duration = Duration::from_secs(60);
 /// So many failures in a row end it.
 const MAX_FAILURES: usize = 3;
@@ -67,13 +68,12 @@ pub(super) async fn run(
     let shared = Shared::new(key, progress, halt);
     let mut stream = Stream::new(0, endpoint.lane(), stop, Rc::clone(&shared));
     let began = MonoNs::now();
-    // The first request is the cold start, which may take minutes; the limit counts from its end.
     let mut warm: Option<MonoNs> = None;
     let mut findings = Vec::new();
     let mut failed = None;
     loop {
-        let elapsed = warm.map_or(Duration::ZERO, |since| MonoNs::now().since(since));
-        match next(&preparation.settling, &stream.traces, elapsed) {
+        let warm_for = warm.map_or(Duration::ZERO, |since| MonoNs::now().since(since));
+        match next(&preparation.settling, &stream.traces, warm_for) {
             Next::Request => {}
             Next::Enough => break,
             Next::NotSettled(evidence) => {
@@ -120,7 +120,8 @@ enum Next {
     Failed(String),
 }
 
-fn next(settling: &Settling, traces: &[RequestTrace], elapsed: Duration) -> Next {
+/// What to do after `traces`, `warm_for` after the first of them has ended.
+fn next(settling: &Settling, traces: &[RequestTrace], warm_for: Duration) -> Next {
     let failures = traces.iter().rev().map_while(|trace| match &trace.outcome {
         Outcome::Failed(failure) => Some(failure),
         Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
@@ -141,16 +142,21 @@ fn next(settling: &Settling, traces: &[RequestTrace], elapsed: Duration) -> Next
             let spread = spread(traces);
             if spread.is_some_and(|spread| spread <= STEADY_WITHIN) {
                 Next::Enough
-            } else if elapsed < LONGEST {
+            } else if warm_for < LONGEST || traces.len() < STEADY_REQUESTS {
                 Next::Request
             } else {
                 let limit = LONGEST.as_secs();
                 Next::NotSettled(match spread {
                     Some(spread) => format!(
-                        "after {limit} s the last {STEADY_REQUESTS} speeds differed by {:.1} %",
+                        "{limit} s after the first request the last {STEADY_REQUESTS} speeds \
+                         differed by {:.1} %",
                         spread * 100.0
                     ),
-                    None => format!("{limit} s were not enough for {STEADY_REQUESTS} requests"),
+                    None => format!(
+                        "{limit} s after the first request fewer than {STEADY_REQUESTS} of {} \
+                         have a speed",
+                        traces.len()
+                    ),
                 })
             }
         }

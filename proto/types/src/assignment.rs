@@ -39,8 +39,8 @@ pub struct Preparation {
 /// How an engine is warmed up once per host and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settling {
-    /// Until at least three requests are done and the last three decode speeds are within 3 %,
-    /// or 60 s have passed.
+    /// Until at least three requests are done, and the last three decode speeds are within 3 % or
+    /// 60 s have passed since the first one ended.
     UntilSteady,
     /// Exactly so many requests.
     Requests(u32),

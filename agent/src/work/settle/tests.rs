@@ -40,10 +40,20 @@ fn a_minute_without_steadiness_is_remarked() {
     let traces = [at_speed(50), at_speed(100), at_speed(50)];
     assert_eq!(
         steady(&traces, 60),
-        Next::NotSettled("after 60 s the last 3 speeds differed by 100.0 %".to_owned())
+        Next::NotSettled(
+            "60 s after the first request the last 3 speeds differed by 100.0 %".to_owned()
+        )
     );
-    let none = Next::NotSettled("60 s were not enough for 3 requests".to_owned());
-    assert_eq!(steady(&traces[..2], 60), none);
+    let traces = [at_speed(50), failure(), at_speed(50)];
+    let none = "60 s after the first request fewer than 3 of 3 have a speed".to_owned();
+    assert_eq!(steady(&traces, 60), Next::NotSettled(none));
+}
+
+#[test]
+fn three_requests_are_made_however_long_they_take() {
+    let traces = [at_speed(50), at_speed(100), at_speed(101)];
+    assert_eq!(steady(&traces[..2], 600), Next::Request);
+    assert!(matches!(steady(&traces, 600), Next::NotSettled(_)));
 }
 
 #[test]
