@@ -10,8 +10,8 @@ use std::time::Duration;
 use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Case, StopRule};
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Outcome, Phase, RequestTrace};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::trace::{Phase, RequestTrace};
+use regatta_types::validity::Finding;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -91,12 +91,12 @@ pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> 
     let measured = |stream| measure(stream, Rc::clone(&prepared), Rc::clone(&quota));
     streams = each(streams, measured).await;
     let finished = MonoNs::now();
+    stalls.borrow_mut().end(finished);
     tasks.shutdown().await;
 
     let mut traces: Vec<_> = streams.into_iter().flat_map(|stream| stream.traces).collect();
     traces.sort_by_key(|trace| trace.seq);
-    let mut findings = stalls.borrow().findings(median_ttft(&traces));
-    findings.extend(buffered(&traces));
+    let findings = stalls.borrow().findings(median_ttft(&traces), finished.since(began));
     Ok(Measured { began, finished, cancelled: shared.was_halted(), traces, findings })
 }
 
@@ -178,27 +178,11 @@ fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn measured_ok(traces: &[RequestTrace]) -> impl Iterator<Item = &RequestTrace> {
-    traces.iter().filter(|t| t.phase == Phase::Measured && t.outcome == Outcome::Ok)
-}
-
 fn median_ttft(traces: &[RequestTrace]) -> Option<Duration> {
-    let mut all: Vec<f64> = measured_ok(traces).filter_map(RequestTrace::ttft).collect();
+    let measured = traces.iter().filter(|t| t.phase == Phase::Measured && t.is_ok());
+    let mut all: Vec<f64> = measured.filter_map(RequestTrace::ttft).collect();
     all.sort_by(f64::total_cmp);
     // As reports have it: of an even number, the mean of the two in the middle.
     let (lower, upper) = (all.get(all.len().checked_sub(1)? / 2)?, all.get(all.len() / 2)?);
     Some(Duration::from_secs_f64(f64::midpoint(*lower, *upper)))
-}
-
-fn buffered(traces: &[RequestTrace]) -> Option<Finding> {
-    let all = measured_ok(traces).count();
-    let buffered = measured_ok(traces).filter(|t| t.is_buffered()).count();
-    (buffered * 2 > all).then(|| Finding {
-        code: "buffered_stream".to_owned(),
-        validity: Validity::Invalid,
-        evidence: format!("{buffered} of {all} answers came in one burst instead of a stream"),
-        advice: "look for a proxy between agent and engine that buffers, and measure the engine \
-                 itself"
-            .to_owned(),
-    })
 }

@@ -317,15 +317,6 @@ async fn the_gpus_of_this_machine_say_nothing_about_an_endpoint_on_another() {
 }
 
 #[tokio::test]
-async fn an_answer_in_one_burst_is_remarked() {
-    let server = Server::always(vec![Step::Write(answer(40))]).await;
-    let (worker, _) = worker(&server);
-    let report = within("run", worker.run(assignment(1, 0, requests(2)), &Halt::default())).await;
-    let codes: Vec<&str> = report.findings.iter().map(|f| f.code.as_str()).collect();
-    assert!(codes.contains(&"buffered_stream"), "{codes:?}");
-}
-
-#[tokio::test]
 async fn settling_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
