@@ -17,7 +17,7 @@ use regatta_types::validity::{Finding, Validity};
 use crate::compare::{ClassReport, compare_classes};
 use crate::completeness::{Cells, Completeness};
 use crate::metrics::{
-    Figures, GpuFigures, Rate, Requests, derived_findings, gpu_figures, steady_output,
+    Figures, GpuFigures, Rate, Requests, Tokens, derived_findings, gpu_figures, steady_output,
 };
 use crate::start::{StartReport, start_report};
 
@@ -35,6 +35,19 @@ pub(crate) struct Analysis<'a> {
     pub(crate) cells: Cells,
 }
 
+/// How answers ended. Cut: finish reason `length`, by `max_tokens` or the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endings {
+    /// None was cut, or there is none.
+    NoneCut,
+    /// Some were and some were not.
+    SomeCut { truncated: u64, ok: u64 },
+    /// All were, each with as many tokens as its case allows: their lengths are equal.
+    AllAtLimit,
+    /// All were, but not all at the limit of their case.
+    AllCut,
+}
+
 /// One host of a run.
 #[derive(Debug)]
 pub(crate) struct HostAnalysis<'a> {
@@ -47,6 +60,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) cases: Vec<CaseAnalysis<'a>>,
     /// How the measured requests of all counted attempts ended, invalid ones included.
     pub(crate) requests: Requests,
+    /// Tokens of the same requests.
+    pub(crate) tokens: Tokens,
     /// Over all usable cells.
     pub(crate) figures: Figures,
     /// Over all usable cells; the baseline is from before the host's first attempt.
@@ -61,6 +76,8 @@ pub(crate) struct CaseAnalysis<'a> {
     pub(crate) cells: Vec<Cell<'a>>,
     /// How the measured requests of its counted attempts ended, invalid ones included.
     pub(crate) requests: Requests,
+    /// Tokens of the same requests.
+    pub(crate) tokens: Tokens,
     /// Over the usable cells.
     pub(crate) figures: Figures,
     /// System output in the steady windows; only with more than one stream.
@@ -146,9 +163,9 @@ impl<'a> CaseAnalysis<'a> {
         let windows: Vec<_> = windows.into_iter().map(|report| &report.gpu).collect();
         let output = output_of(case, &usable);
         let gpus = gpu_figures(&windows);
-        let counted = cells.iter().filter_map(Cell::counted);
-        let requests = Requests::of(counted.flat_map(|c| measured(c.report)));
-        Self { case, cells, requests, figures, output, gpus }
+        let counted = || cells.iter().filter_map(Cell::counted).flat_map(|c| measured(c.report));
+        let (requests, tokens) = (Requests::of(counted()), Tokens::of(counted()));
+        Self { case, cells, requests, tokens, figures, output, gpus }
     }
 }
 
@@ -203,9 +220,10 @@ impl<'a> HostAnalysis<'a> {
         let figures = Figures::of(usable.clone().flat_map(|c| measured(c.report)));
         let gpus = host_gpus(&attempts, usable.map(|c| c.report).collect());
         let record = run.hosts.iter().find(|h| h.host == *host);
-        let counted = cases.iter().flat_map(|c| &c.cells).filter_map(Cell::counted);
-        let requests = Requests::of(counted.flat_map(|c| measured(c.report)));
-        Self { host, record, attempts, requests, figures, gpus, cases }
+        let counted = || cases.iter().flat_map(|c| &c.cells).filter_map(Cell::counted);
+        let requests = Requests::of(counted().flat_map(|c| measured(c.report)));
+        let tokens = Tokens::of(counted().flat_map(|c| measured(c.report)));
+        Self { host, record, attempts, requests, tokens, figures, gpus, cases }
     }
 
     /// The attempts of PREPARE, in order of time.
@@ -220,10 +238,15 @@ impl<'a> HostAnalysis<'a> {
         settling
     }
 
-    /// From the first request to the end of the last, summed over the usable attempts.
+    /// What its agent remarked while settling.
+    pub(crate) fn settling_findings(&self) -> impl Iterator<Item = &'a Finding> {
+        self.settling().into_iter().flat_map(|report| &report.findings)
+    }
+
+    /// From the first request to the end of the last, summed over the counted attempts.
     pub(crate) fn measured_seconds(&self) -> f64 {
-        let usable = self.cells().filter_map(|(_, cell)| cell.usable());
-        usable.map(|c| c.report.finished.since(c.report.began).as_secs_f64()).sum()
+        let counted = self.cells().filter_map(|(_, cell)| cell.counted());
+        counted.map(|c| c.report.finished.since(c.report.began).as_secs_f64()).sum()
     }
 
     /// The case with the highest system output, tokens per second.
@@ -307,6 +330,34 @@ impl<'a> Analysis<'a> {
 
     pub(crate) fn completeness(&self) -> Completeness {
         self.cells.completeness()
+    }
+
+    /// Fewest and most streams of these cases; `None` without any.
+    pub(crate) fn streams_of(&self, cases: &[CaseId]) -> Option<(u32, u32)> {
+        let cases = cases.iter().filter_map(|id| self.record.header.suite.case(id));
+        let streams = || cases.clone().map(|case| case.concurrency);
+        Some((streams().min()?, streams().max()?))
+    }
+
+    /// How the measured answers of all counted attempts ended.
+    pub(crate) fn endings(&self) -> Endings {
+        let sum = |f: fn(&Requests) -> u32| {
+            self.hosts.iter().map(|h| u64::from(f(&h.requests))).sum::<u64>()
+        };
+        let (ok, truncated) = (sum(|r| r.ok), sum(|r| r.truncated));
+        let full = |c: &CaseAnalysis<'_>| {
+            let wanted = u64::from(c.requests.ok) * u64::from(c.case.max_tokens);
+            c.requests.ok == 0 || c.tokens.completion.known() == Some(wanted)
+        };
+        if truncated == 0 {
+            Endings::NoneCut
+        } else if truncated < ok {
+            Endings::SomeCut { truncated, ok }
+        } else if self.hosts.iter().flat_map(|h| &h.cases).all(full) {
+            Endings::AllAtLimit
+        } else {
+            Endings::AllCut
+        }
     }
 
     /// The class a host is in; `None` if it measured nothing usable.

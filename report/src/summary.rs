@@ -3,20 +3,21 @@
 //! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod limits;
 
-use regatta_types::clean;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use crate::analysis::{Analysis, CellState, HostAnalysis};
+pub(crate) use limits::{absent_numbers, causes, not_judged};
+
+use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{
-    ClassReport, Effect, FULL_REPETITIONS, Fact, Judged, MIN_REPETITIONS, Metric, MetricReport,
-    Unjudged, Verdict, other_facts_of,
+    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged,
+    Verdict,
 };
 use crate::completeness::{Cells, Completeness};
-use crate::markdown::{count_of, signed_percent, with_unit};
-use crate::metrics::{Distribution, Requests};
+use crate::markdown::{count_of, level_range, signed_percent, with_unit};
+use crate::metrics::Distribution;
 
 /// A report in a few lines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +37,8 @@ pub struct Summary {
 pub struct HostSummary {
     /// The host.
     pub host: HostId,
-    /// Decode speed over all its usable requests, ratio of sums, tokens per second.
+    /// Decode speed as it is compared, tokens per second: geometric mean over the compared cases
+    /// and the complete repetitions.
     pub decode_tps: Option<f64>,
     /// Decode speed against the other hosts, per cent.
     pub difference_percent: Option<f64>,
@@ -56,7 +58,7 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
             let effect = judged.and_then(|j| j.effect);
             HostSummary {
                 host: host.host.clone(),
-                decode_tps: host.figures.decode.per_second(),
+                decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
                 difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
                 verdict: judged.map_or("nothing to judge".to_owned(), verdict_words),
             }
@@ -67,7 +69,8 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
 
 /// What was found on a host's decode speed.
 pub(crate) fn decode_judged<'a>(analysis: &'a Analysis<'_>, host: &HostId) -> Option<&'a Judged> {
-    analysis.class_of(host)?.metric(Metric::DecodeTps)?.judged(host)
+    let report = analysis.class_of(host)?.metric(Metric::DecodeTps)?;
+    report.judged(host).filter(|_| !report.series.cases.is_empty())
 }
 
 /// What was found, metric by metric and class by class.
@@ -94,20 +97,48 @@ pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
 /// The figures of a host that has no other to be compared with.
 fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
     let found = analysis.hosts.iter().find(|h| h.host == host);
-    let mut figures = Vec::new();
-    if let Some(figure) = found.and_then(|h| h.figures.decode.per_second()) {
-        figures.push(format!("decode speed {figure:.2} tok/s"));
-    }
-    if let Some(seconds) = found.and_then(|h| h.figures.ttft_s.median()) {
-        figures.push(format!("median time to first token {:.1} ms", seconds * 1e3));
-    }
+    let mut figures: Vec<String> = [Metric::DecodeTps, Metric::Ttft]
+        .into_iter()
+        .filter_map(|metric| {
+            Some(format!("{} {}", metric.label(), headline(analysis, metric, host)?))
+        })
+        .collect();
     if let Some((_, figure)) = found.and_then(HostAnalysis::peak_output) {
         figures.push(format!("highest system output {figure:.2} tok/s"));
     }
     if figures.is_empty() {
-        figures.push("no speed could be taken".to_owned());
+        figures.push("no repetition is complete".to_owned());
     }
-    format!("{host}: {}. There is no host to compare it with.", figures.join(", "))
+    format!("{host}: {}. There is no host to compare it with.", figures.join("; "))
+}
+
+/// A host's figure as it is compared: `166.45 tok/s at one stream (95 % CI 166.09–166.81, 5
+/// repetitions, geometric mean of 3 cases)`.
+pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -> Option<String> {
+    let report = analysis.class_of(host)?.metric(metric)?;
+    let judged = report.judged(host)?;
+    let value = with_unit(metric, judged.mean?);
+    let streams = match analysis.streams_of(&report.series.cases)? {
+        (1, 1) => " at one stream".to_owned(),
+        (few, many) if few == many => format!(", {many} streams at once"),
+        (few, many) => format!(", {few} to {many} streams at once"),
+    };
+    let interval = judged.level.map_or_else(String::new, |level| {
+        format!("95 % CI {}, ", level_range(metric, level))
+    });
+    let (compared, all) = (report.series.cases.len(), analysis.record.header.suite.cases.len());
+    let what = if metric.is_speed() { "" } else { "the medians of " };
+    let cases = match (compared, all) {
+        (1, 1) => String::new(),
+        (n, all) if n == all => format!(", geometric mean of {what}{n} cases"),
+        (n, all) => format!(", geometric mean of {what}{n} of {all} cases"),
+    };
+    Some(format!("{value}{streams} ({interval}{}{cases})", repetitions(judged.repetitions)))
+}
+
+/// `5 repetitions`.
+fn repetitions(n: usize) -> String {
+    count_of(u64::try_from(n).unwrap_or(u64::MAX), "repetition")
 }
 
 /// One metric over the hosts of one class: `Decode speed: ...`.
@@ -118,18 +149,29 @@ fn sentence(report: &MetricReport) -> String {
     } else if report.outcome.two_groups {
         two_groups(report)
     } else if able.is_empty() {
-        format!("no verdict, fewer than two hosts have {MIN_REPETITIONS} complete repetitions")
+        no_verdict(report)
     } else if let [first, second] = able.as_slice() {
         pair(report.metric, first, second)
     } else {
         fleet(report.metric, &able)
     };
     let fewest = able.iter().map(|j| j.basis()).min();
-    let indicative = match fewest {
-        Some(n) if n < FULL_REPETITIONS => format!(" (indicative: {n} repetitions)"),
-        _ => String::new(),
-    };
+    let is_indicative = fewest.is_some_and(|n| n < FULL_REPETITIONS);
+    let indicative = if is_indicative { " (indicative)" } else { "" };
     format!("{}: {said}{indicative}.", report.metric.heading())
+}
+
+/// Why nobody has a verdict.
+fn no_verdict(report: &MetricReport) -> String {
+    let hosts = &report.outcome.hosts;
+    let few_shared = Verdict::NotJudged(Unjudged::TooFewShared);
+    if hosts.len() < 2 {
+        "no verdict, the other hosts had to stay out".to_owned()
+    } else if hosts.iter().any(|j| j.verdict == few_shared) {
+        format!("no verdict, no two hosts share {MIN_REPETITIONS} complete repetitions")
+    } else {
+        format!("no verdict, fewer than two hosts have {MIN_REPETITIONS} complete repetitions")
+    }
 }
 
 fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
@@ -176,13 +218,17 @@ fn fleet(metric: Metric, able: &[&Judged]) -> String {
     parts.join("; ")
 }
 
-/// ` (median 41.68 tok/s)`, over these hosts.
+/// ` (median 41.68 tok/s, 5 repetitions)`, over these hosts; the fewest repetitions.
 fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> String {
-    let median = Distribution::new(hosts.filter_map(|j| j.mean)).median();
-    median.map_or_else(String::new, |log| format!(" (median {})", with_unit(metric, log)))
+    let (means, repeated): (Vec<f64>, Vec<usize>) =
+        hosts.filter_map(|j| Some((j.mean?, j.basis()))).unzip();
+    let median = Distribution::new(means).median().zip(repeated.into_iter().min());
+    median.map_or_else(String::new, |(log, n)| {
+        format!(" (median {}, {})", with_unit(metric, log), repetitions(n))
+    })
 }
 
-/// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4)`.
+/// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4, 5 repetitions)`.
 fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String {
     let Some(effect) = judged.effect else { return String::new() };
     let (low, high) = effect.interval(0.95);
@@ -197,11 +243,12 @@ fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String 
     let verb = if metric.is_speed() { "is" } else { "takes" };
     let than = than.map_or_else(String::new, |host| format!(" than {host}"));
     format!(
-        "{} {verb} {:.1} % {word}{than} (95 % CI {:.1}–{:.1})",
+        "{} {verb} {:.1} % {word}{than} (95 % CI {:.1}–{:.1}, {})",
         judged.host,
         effect.mean.exp_m1().abs() * 100.0,
         ends[0],
-        ends[1]
+        ends[1],
+        repetitions(effect.n)
     )
 }
 
@@ -234,10 +281,11 @@ fn margin(metric: Metric) -> String {
 fn estimate(effect: Effect) -> String {
     let (low, high) = effect.interval(0.95);
     format!(
-        "{} %, 95 % CI {} to {}",
+        "{} %, 95 % CI {} to {}, {}",
         signed_percent(effect.mean),
         signed_percent(low),
-        signed_percent(high)
+        signed_percent(high),
+        repetitions(effect.n)
     )
 }
 
@@ -277,154 +325,3 @@ pub(crate) fn verdict_words(judged: &Judged) -> String {
     if judged.basis() < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
 }
 
-/// Facts in which a host with a settled decode speed differs from most others of its class.
-pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for class in &analysis.classes {
-        let Some(report) = class.metric(Metric::DecodeTps) else { continue };
-        let members: Vec<&HostAnalysis<'_>> =
-            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
-        for judged in report.outcome.hosts.iter().filter(|j| j.verdict.is_settled_difference()) {
-            let unusual = unusual_facts(&judged.host, &members);
-            if !unusual.is_empty() {
-                out.push(format!(
-                    "{} differs from most others in: {}.",
-                    judged.host,
-                    unusual.join("; ")
-                ));
-            }
-        }
-    }
-    out
-}
-
-/// `GPU power limit 450 W (most others 600 W)`.
-fn unusual_facts(host: &HostId, members: &[&HostAnalysis<'_>]) -> Vec<String> {
-    let facts = |m: &HostAnalysis<'_>| other_facts_of(m.record);
-    let own = members.iter().find(|m| m.host == host).map(|m| facts(m)).unwrap_or_default();
-    let others: Vec<Vec<Fact>> =
-        members.iter().filter(|m| m.host != host).map(|m| facts(m)).collect();
-    let unusual = |(index, fact): (usize, &Fact)| {
-        let own = fact.value.as_ref()?;
-        let usual: Vec<&String> =
-            others.iter().filter_map(|facts| facts[index].value.as_ref()).collect();
-        let most = usual
-            .iter()
-            .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
-        (own != *most).then(|| clean::line(&format!("{} {own} (most others {most})", fact.name)))
-    };
-    own.iter().enumerate().filter_map(unusual).collect()
-}
-
-/// What could not be judged, and what to keep in mind.
-pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for host in analysis.hosts.iter().filter(|h| !h.has_usable()) {
-        let host_name = host.host;
-        out.push(format!("{host_name} could not be judged: {}.", why_nothing(host)));
-    }
-    out.extend(absent(analysis));
-    for class in &analysis.classes {
-        out.extend(class_limits(class));
-    }
-    let cells = analysis.cells;
-    let lost = cells.missing + cells.open;
-    if lost > 0 {
-        out.push(format!("{lost} of {} cells are missing (section Completeness).", cells.planned));
-    }
-    if cells.invalid > 0 {
-        out.push(format!(
-            "Invalid, kept and not compared: {} of {} counted cells.",
-            cells.invalid, cells.counted
-        ));
-    }
-    let sum = |f: fn(&Requests) -> u32| {
-        analysis.hosts.iter().map(|h| u64::from(f(&h.requests))).sum::<u64>()
-    };
-    let (ok, failed) = (sum(|r| r.ok), sum(Requests::failures));
-    let truncated = sum(|r| r.truncated);
-    if failed > 0 {
-        out.push(format!("{} failed.", count_of(failed, "measured request")));
-    }
-    if truncated > 0 {
-        out.push(format!(
-            "{truncated} of {ok} answers were cut by max_tokens or the context (finish reason length)."
-        ));
-    }
-    out
-}
-
-/// Why a host has nothing usable.
-fn why_nothing(host: &HostAnalysis<'_>) -> String {
-    if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
-        return clean::line(why);
-    }
-    let reasons: BTreeSet<String> = host
-        .cells()
-        .filter_map(|(_, cell)| match &cell.state {
-            CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
-            CellState::Counted(_) | CellState::Open => None,
-        })
-        .collect();
-    match reasons.into_iter().collect::<Vec<_>>().as_slice() {
-        [only] => only.clone(),
-        _ => "nothing usable was measured on it".to_owned(),
-    }
-}
-
-/// Expected hosts that nobody saw.
-fn absent(analysis: &Analysis<'_>) -> Vec<String> {
-    absent_numbers(analysis).map(|number| format!("Host #{number} never joined.")).collect()
-}
-
-/// The numbers of the hosts that never joined, after those that did.
-pub(crate) fn absent_numbers(analysis: &Analysis<'_>) -> impl Iterator<Item = usize> + use<> {
-    let known = analysis.hosts.len();
-    let absent = usize::try_from(analysis.record.absent).unwrap_or(usize::MAX);
-    known + 1..=known.saturating_add(absent)
-}
-
-/// What stays out of the comparison of a class.
-fn class_limits(class: &ClassReport) -> Vec<String> {
-    let mut out = Vec::new();
-    let unverified = class.class.unverified();
-    if !unverified.is_empty() && class.class.hosts.len() > 1 {
-        out.push(format!(
-            "Class {} is unverified: {} unknown on all its hosts.",
-            class.class.label,
-            unverified.join(", ")
-        ));
-    }
-    for report in class.metrics.iter().filter(|_| class.class.hosts.len() > 1) {
-        let label = report.metric.label();
-        for (host, reason) in &report.series.hosts_left_out {
-            out.push(format!("{host} is left out of the comparison of {label} ({reason})."));
-        }
-        let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (case, reason) in &report.series.cases_left_out {
-            by_reason.entry(reason).or_default().push(case.as_str());
-        }
-        for (reason, cases) in by_reason {
-            let n = count_of(u64::try_from(cases.len()).unwrap_or(u64::MAX), "case");
-            let cases = cases.join(", ");
-            out.push(format!("Left out of the comparison of {label}, {n} ({reason}): {cases}."));
-        }
-        let few: Vec<&str> = report
-            .outcome
-            .hosts
-            .iter()
-            .filter(|j| {
-                let Verdict::NotJudged(why) = j.verdict else { return false };
-                matches!(why, Unjudged::TooFewRepetitions | Unjudged::TooFewShared)
-            })
-            .map(|j| j.host.as_str())
-            .collect();
-        if !few.is_empty() && report.metric == Metric::DecodeTps {
-            out.push(format!(
-                "No verdict on {}: fewer than {MIN_REPETITIONS} complete repetitions, or fewer shared with the others.",
-                few.join(", ")
-            ));
-        }
-    }
-    out
-}

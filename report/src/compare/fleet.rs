@@ -37,17 +37,29 @@ pub(crate) struct Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Judged {
     pub(crate) host: HostId,
-    /// The host's own mean; `None` without a complete repetition.
+    /// The host's own mean; `None` without a complete repetition. Of a judged pair both means are
+    /// over the repetitions that both have.
     pub(crate) mean: Option<f64>,
     /// The same with its spread, from two repetitions on.
     pub(crate) level: Option<Effect>,
-    /// Complete repetitions.
+    /// The repetitions of `mean`.
     pub(crate) repetitions: usize,
+    /// From three hosts on: distance from the one or two whose mean is the median, paired
+    /// repetition by repetition. To be read, not to be judged by.
+    pub(crate) from_median: Option<f64>,
     /// Against the mean of the other hosts that were not set aside.
     pub(crate) effect: Option<Effect>,
     /// Holm over the hosts, two-sided.
     pub(crate) adjusted_p: Option<f64>,
     pub(crate) verdict: Verdict,
+}
+
+impl Outcome {
+    /// Hosts with enough repetitions to be compared: the number that chooses the rule.
+    pub(crate) fn compared(&self) -> usize {
+        let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
+        self.hosts.iter().filter(|j| j.verdict != few).count()
+    }
 }
 
 impl Judged {
@@ -76,23 +88,50 @@ pub(crate) fn compare(series: &[Series], rule: Rule) -> Outcome {
         pairs: Vec::new(),
     };
     let field = Field { series: &able, rule };
-    match able.len() {
-        0 => {}
-        1 => outcome.hosts.push(unjudged(able[0], Unjudged::Alone)),
-        2 => field.judge_pair(&mut outcome),
-        3 => field.judge_three(&mut outcome),
+    match able.as_slice() {
+        [] => {}
+        [only] => outcome.hosts.push(unjudged(only, Unjudged::Alone)),
+        [first, second] => judge_pair(first, second, rule, &mut outcome),
+        [_, _, _] => field.judge_three(&mut outcome),
         _ => field.judge_many(&mut outcome),
+    }
+    if able.len() > 2 {
+        let middle = field.middle(field.all().collect());
+        for judged in &mut outcome.hosts {
+            let host = able.iter().position(|s| s.host == judged.host);
+            let distance = host.and_then(|host| field.against(host, &middle));
+            judged.from_median = distance.map(|e| e.mean);
+        }
     }
     outcome.hosts.sort_by_key(|j| series.iter().position(|s| s.host == j.host));
     outcome
 }
 
-fn unjudged(series: &Series, why: Unjudged) -> Judged {
+/// Two hosts, in the repetitions that both have: so that the difference of the means is the mean
+/// of the differences.
+fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome) {
+    let shared = [first.only_in(second), second.only_in(first)];
+    if shared[0].values.len() < MIN_REPETITIONS {
+        let few = [first, second].map(|s| unjudged(s, Unjudged::TooFewShared));
+        outcome.hosts.extend(few);
+        return;
+    }
+    let field = Field { series: &[&shared[0], &shared[1]], rule };
+    for host in field.all() {
+        let effect = field.against(host, &field.others(host));
+        let evidence = effect.map(|e| evidence_of(field.turned(e)));
+        let adjusted = evidence.as_ref().map(Evidence::p);
+        outcome.hosts.push(field.judged(host, effect, adjusted, evidence));
+    }
+}
+
+pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
     Judged {
         host: series.host.clone(),
         mean: (!series.values.is_empty()).then(|| series.mean()),
         level: series.level(),
         repetitions: series.values.len(),
+        from_median: None,
         effect: None,
         adjusted_p: None,
         verdict: Verdict::NotJudged(why),
@@ -143,21 +182,11 @@ impl Field<'_> {
         Effect { mean: self.rule.sign * effect.mean, ..effect }
     }
 
-    /// `host` against the middle of the others: the one or two of them whose mean is the median.
-    fn against_middle(&self, host: usize) -> Option<Effect> {
-        let mut others = self.others(host);
-        others.sort_by(|&a, &b| self.series[a].mean().total_cmp(&self.series[b].mean()));
-        let n = others.len();
-        self.against(host, &others[(n - 1) / 2..=n / 2])
-    }
-
-    fn judge_pair(&self, outcome: &mut Outcome) {
-        for host in self.all() {
-            let effect = self.against(host, &self.others(host));
-            let evidence = effect.map(|e| evidence_of(self.turned(e)));
-            let adjusted = evidence.as_ref().map(Evidence::p);
-            outcome.hosts.push(self.judged(host, effect, adjusted, evidence));
-        }
+    /// The one or two of these hosts whose mean is the median.
+    fn middle(&self, mut hosts: Vec<usize>) -> Vec<usize> {
+        hosts.sort_by(|&a, &b| self.series[a].mean().total_cmp(&self.series[b].mean()));
+        let n = hosts.len();
+        hosts[(n - 1) / 2..=n / 2].to_vec()
     }
 
     fn judge_three(&self, outcome: &mut Outcome) {
@@ -201,7 +230,8 @@ impl Field<'_> {
     fn judge_many(&self, outcome: &mut Outcome) {
         let first: Vec<Option<Evidence>> = self
             .all()
-            .map(|host| self.against_middle(host).map(|e| evidence_of(self.turned(e))))
+            .map(|host| self.against(host, &self.middle(self.others(host))))
+            .map(|effect| effect.map(|e| evidence_of(self.turned(e))))
             .collect();
         let aside: Vec<bool> = first
             .iter()

@@ -68,11 +68,6 @@ impl Metric {
         (1.0 + self.margin()).ln()
     }
 
-    /// Whether token counts enter it.
-    pub(crate) fn counts_tokens(self) -> bool {
-        self.is_speed()
-    }
-
     /// The cell's one number; `None` when it has none above zero.
     pub(crate) fn of_cell(self, case: &Case, cell: &Counted<'_>) -> Option<f64> {
         let figures = &cell.figures;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::trace::TokenSource;
+use regatta_types::validity::Validity;
 use serde::Serialize;
 
 use super::metric::Metric;
@@ -20,6 +22,13 @@ pub(crate) struct Series {
 impl Series {
     pub(crate) fn mean(&self) -> f64 {
         self.values.values().sum::<f64>() / real(self.values.len())
+    }
+
+    /// Only the repetitions that the other has, too.
+    pub(crate) fn only_in(&self, other: &Self) -> Self {
+        let mut out = self.clone();
+        out.values.retain(|repetition, _| other.values.contains_key(repetition));
+        out
     }
 
     pub(crate) fn level(&self) -> Option<Effect> {
@@ -99,47 +108,65 @@ impl MetricSeries {
 }
 
 fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, BTreeMap<u32, f64>> {
-    let of_case = |c: &CaseAnalysis<'_>| {
-        let cells = c.cells.iter().filter_map(|cell| {
-            let value = metric.of_cell(c.case, cell.usable()?)?;
-            Some((cell.repetition.0, value.ln()))
-        });
-        (c.case.id.clone(), cells.collect())
-    };
+    let of_case = |c: &CaseAnalysis<'_>| (c.case.id.clone(), of_case(metric, host.host, c).values);
     host.cases.iter().map(of_case).collect()
+}
+
+/// One case of one host, whatever the others have.
+pub(super) fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
+    let cells = case.cells.iter().filter_map(|cell| {
+        let value = metric.of_cell(case.case, cell.usable()?)?;
+        Some((cell.repetition.0, value.ln()))
+    });
+    Series { host: host.clone(), values: cells.collect() }
 }
 
 /// Hosts whose token counts cannot be compared with those of the others.
 fn barred_hosts(metric: Metric, members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
-    if !metric.counts_tokens() {
-        return Vec::new();
+    match metric {
+        Metric::DecodeTps | Metric::OutputTps => counted_otherwise(members),
+        Metric::Ttft => cached_untold(members),
+        Metric::E2e => Vec::new(),
     }
+}
+
+/// C9: hosts whose counts come from another source than on most hosts, or from chunks.
+fn counted_otherwise(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
     let mut votes = BTreeMap::new();
     for source in members.iter().filter_map(|m| m.figures.tokens.main_source()) {
         *votes.entry(source).or_insert(0_u32) += 1;
     }
     let usual = votes.iter().max_by_key(|&(source, n)| (n, std::cmp::Reverse(source)));
     let usual = usual.map(|(source, _)| *source);
-    members
-        .iter()
-        .filter_map(|m| {
-            let tokens = &m.figures.tokens;
-            let own = tokens.main_source();
-            let reason = if tokens.is_approximate() {
-                "C9: the engine gives no token counts; chunks were counted".to_owned()
-            } else if own.is_some() && own != usual {
-                let name = |s: Option<_>| s.map_or("none", regatta_types::trace::TokenSource::name);
-                format!(
-                    "C9: token counts from `{}`, on most hosts from `{}`",
-                    name(own),
-                    name(usual)
-                )
-            } else {
-                return None;
-            };
-            Some((m.host.clone(), reason))
-        })
-        .collect()
+    let name = |s: Option<TokenSource>| s.map_or("none", TokenSource::name);
+    let reason = |m: &HostAnalysis<'_>| {
+        let own = m.figures.tokens.main_source();
+        if m.figures.tokens.is_approximate() {
+            Some("C9: the engine gives no token counts; chunks were counted".to_owned())
+        } else if own.is_some() && own != usual {
+            let (own, usual) = (name(own), name(usual));
+            Some(format!("C9: token counts from `{own}`, on most hosts from `{usual}`"))
+        } else {
+            None
+        }
+    };
+    members.iter().filter_map(|m| Some((m.host.clone(), reason(m)?))).collect()
+}
+
+/// C8: where some engines tell the cached part of a prompt and others never do, nobody can say
+/// whether the two had the same to do.
+fn cached_untold(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
+    let told = |m: &HostAnalysis<'_>| m.figures.tokens.cached.told > 0;
+    let with_any = || members.iter().filter(|m| told(m)).count();
+    // Of two equal camps the one that tells stays.
+    let usual = 2 * with_any() >= members.len();
+    let reason = if usual {
+        "C8: no cached prompt tokens told, on other hosts they are"
+    } else {
+        "C8: cached prompt tokens told, on most hosts they are not"
+    };
+    let other = members.iter().filter(|m| told(m) != usual && with_any() > 0);
+    other.map(|m| (m.host.clone(), reason.to_owned())).collect()
 }
 
 /// `None`: the case is compared. `Some(None)`: the metric does not exist for it.
@@ -157,22 +184,42 @@ fn why_left_out(
         return Some(Some(format!("{own} repetitions planned, other cases have {planned}")));
     }
     let usable = || column.iter().flat_map(|c| c.cells.iter().filter_map(|cell| cell.usable()));
-    let valued = usable().filter(|cell| metric.of_cell(case, cell).is_some()).count();
-    if 2 * valued <= usable().count() {
+    if usable().next().is_none() {
+        return Some(Some(why_nothing_usable(column)));
+    }
+    let (valued, without): (Vec<_>, Vec<_>) =
+        usable().partition(|cell| metric.of_cell(case, cell).is_some());
+    if valued.len() <= without.len() {
+        let buffered = without.iter().all(|cell| cell.figures.requests.buffered > 0);
         return Some(Some(match metric {
-            Metric::DecodeTps => "answers too short for a decode speed".to_owned(),
-            Metric::Ttft | Metric::E2e => "no first token in most attempts".to_owned(),
-            Metric::OutputTps => "too few requests for a steady window".to_owned(),
+            Metric::DecodeTps if !buffered => "answers too short for a decode speed".to_owned(),
+            Metric::DecodeTps | Metric::Ttft => "streams were buffered on their way".to_owned(),
+            Metric::E2e => "no text in most attempts".to_owned(),
+            Metric::OutputTps => "no steady window in most attempts".to_owned(),
         }));
     }
     match metric {
         Metric::DecodeTps => None,
-        Metric::Ttft => cached_differ(column).then(|| {
-            Some("C8: cached prompt tokens differ by more than 1 % of the prompt".to_owned())
-        }),
+        Metric::Ttft => cached_differ(column).map(|reason| Some(reason.to_owned())),
         Metric::E2e | Metric::OutputTps => lengths_differ(column)
             .then(|| Some("C6: the answers differ in length or in how they end".to_owned())),
     }
+}
+
+/// Why no host has a usable attempt of a case.
+fn why_nothing_usable(column: &[&CaseAnalysis<'_>]) -> String {
+    let cells = column.iter().flat_map(|c| &c.cells);
+    let codes: BTreeSet<&str> = cells
+        .filter_map(|cell| cell.counted())
+        .flat_map(|counted| &counted.findings)
+        .filter(|finding| finding.validity == Validity::Invalid)
+        .map(|finding| finding.code.as_str())
+        .collect();
+    if codes.is_empty() {
+        return "no attempt was counted".to_owned();
+    }
+    let codes: Vec<&str> = codes.into_iter().collect();
+    format!("no usable attempt: {}", codes.join(", "))
 }
 
 /// The largest distance of a host's value from the median of the hosts.
@@ -186,18 +233,27 @@ fn farthest(column: &[&CaseAnalysis<'_>], value: impl Fn(&Figures) -> Option<f64
 /// C6: mean output length off by more than 10 %, or the mix of stop and length by more than five
 /// points, from the median of the class.
 fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
-    let per_request =
-        |f: &Figures, n: f64| (f.requests.ok > 0).then(|| n / f64::from(f.requests.ok));
-    let (length, median) = farthest(column, |f| per_request(f, f.tokens.completion? as f64));
-    let (mix, _) = farthest(column, |f| per_request(f, f64::from(f.requests.truncated)));
+    let truncated = |f: &Figures| {
+        let ok = f.requests.ok;
+        (ok > 0).then(|| f64::from(f.requests.truncated) / f64::from(ok))
+    };
+    let (length, median) = farthest(column, |f| f.tokens.completion.mean());
+    let (mix, _) = farthest(column, truncated);
     length > 0.10 * median || mix > 0.05
 }
 
-/// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class.
-fn cached_differ(column: &[&CaseAnalysis<'_>]) -> bool {
+/// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class, or
+/// not told alike, so that nobody can say.
+fn cached_differ(column: &[&CaseAnalysis<'_>]) -> Option<&'static str> {
     let share = |f: &Figures| {
-        let prompt = f.tokens.prompt.filter(|&p| p > 0)?;
-        Some(f.tokens.cached? as f64 / prompt as f64)
+        let prompt = f.tokens.prompt.known().filter(|&p| p > 0)?;
+        (f.tokens.cached.told > 0).then(|| f.tokens.cached.sum as f64 / prompt as f64)
     };
-    farthest(column, share).0 > 0.01
+    if farthest(column, |f| f.tokens.cached.share_told()).0 > 0.0 {
+        Some("C8: cached prompt tokens are told for some requests and not for others")
+    } else if farthest(column, share).0 > 0.01 {
+        Some("C8: cached prompt tokens differ by more than 1 % of the prompt")
+    } else {
+        None
+    }
 }

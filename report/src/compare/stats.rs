@@ -72,7 +72,7 @@ impl Serialize for Effect {
 }
 
 /// Quantile of Student's t.
-fn t_quantile(p: f64, freedom: usize) -> f64 {
+pub(super) fn t_quantile(p: f64, freedom: usize) -> f64 {
     // A freedom of at least 1 is a valid distribution.
     StudentsT::new(0.0, 1.0, real(freedom)).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::compare::ClassReport;
 use crate::completeness::{Cells, Completeness};
-use crate::metrics::{Figures, GpuFigures, METRICS_SCHEMA, Rate, Requests};
+use crate::metrics::{Figures, GpuFigures, METRICS_SCHEMA, Rate, Requests, Tokens};
 use crate::start::StartReport;
 
 /// Version of this file's layout. Fields may be added without a new one.
@@ -75,8 +75,9 @@ struct Host<'a> {
     engine: Option<&'a Reading<EngineFacts>>,
     gpu_inventory: Option<&'a Reading<GpuInventory>>,
     clocks: &'a [ClockOffset],
-    settling: Vec<Figures>,
+    settling: Vec<Settling<'a>>,
     requests: &'a Requests,
+    tokens: &'a Tokens,
     figures: &'a Figures,
     gpus: &'a Reading<Vec<GpuFigures>>,
     cases: Vec<CaseResult<'a>>,
@@ -84,9 +85,17 @@ struct Host<'a> {
 }
 
 #[derive(Serialize)]
+struct Settling<'a> {
+    findings: &'a [Finding],
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+#[derive(Serialize)]
 struct CaseResult<'a> {
     case: &'a CaseId,
     requests: &'a Requests,
+    tokens: &'a Tokens,
     figures: &'a Figures,
     output: &'a Reading<Rate>,
     gpus: &'a Reading<Vec<GpuFigures>>,
@@ -143,6 +152,7 @@ impl<'a> Host<'a> {
         let case = |c: &'a CaseAnalysis<'a>| CaseResult {
             case: &c.case.id,
             requests: &c.requests,
+            tokens: &c.tokens,
             figures: &c.figures,
             output: &c.output,
             gpus: &c.gpus,
@@ -170,8 +180,16 @@ impl<'a> Host<'a> {
             engine: record.map(|r| &r.engine),
             gpu_inventory: record.map(|r| &r.gpus),
             clocks: record.map_or(&[], |r| &r.clocks),
-            settling: host.settling().into_iter().map(settling_figures).collect(),
+            settling: host
+                .settling()
+                .into_iter()
+                .map(|report| Settling {
+                    findings: &report.findings,
+                    figures: settling_figures(report),
+                })
+                .collect(),
             requests: &host.requests,
+            tokens: &host.tokens,
             figures: &host.figures,
             gpus: &host.gpus,
             cases: host.cases.iter().map(case).collect(),

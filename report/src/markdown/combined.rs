@@ -4,17 +4,16 @@ mod completeness;
 mod facts;
 mod method;
 mod side_by_side;
-
-use regatta_types::units::grouped;
+mod start;
+mod totals;
 
 pub(super) use self::method::{definitions, reproduce};
 
-use super::format::{count_of, fixed, millis};
-use super::grid::{is_shown_by_case, metric_grid, reference_of};
+use super::format::count_of;
+use super::grid::{Reference, metric_grid};
 use super::page::Page;
-use super::table::Table;
 use super::text::Inline;
-use crate::analysis::{Analysis, HostAnalysis};
+use crate::analysis::Analysis;
 use crate::compare::Metric;
 use crate::summary::{causes, found, not_judged};
 use crate::utc::utc;
@@ -31,9 +30,9 @@ pub(crate) fn combined(analysis: &Analysis<'_>) -> String {
     side_by_side::side_by_side(&mut page, analysis);
     by_case(&mut page, analysis);
     facts::differing(&mut page, analysis);
-    start(&mut page, analysis);
+    start::start(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
-    totals(&mut page, analysis);
+    totals::totals(&mut page, analysis);
     method::method(&mut page, analysis);
     method::reproduce(&mut page, analysis.record);
     page.finish()
@@ -103,8 +102,7 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"4. Host by case".into());
     let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
-        let shown = class.metrics.iter().filter(|m| is_shown_by_case(m.metric));
-        for report in shown.filter(|m| !m.series.cases.is_empty()) {
+        for report in class.metrics.iter().filter(|m| !m.series.cases.is_empty()) {
             let unit = match report.metric {
                 Metric::DecodeTps => "Decode speed, tok/s",
                 Metric::Ttft => "Time to first token, ms",
@@ -115,130 +113,13 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
                 if several { format!(", class {}", class.class.label) } else { String::new() };
             page.subsection(&Inline::own(format!("{unit}{class_name}")));
             page.paragraph(&Inline::own(format!(
-                "Geometric mean over the repetitions ({}; **bold**: settled).",
-                reference_of(report)
+                "Geometric mean over the repetitions. {}",
+                Reference::of(report).words()
             )));
-            page.table(&metric_grid(analysis, class, report));
+            page.table(metric_grid(analysis, class, report));
         }
     }
     if analysis.classes.is_empty() {
         page.paragraph(&"Nothing usable was measured.".into());
-    }
-}
-
-fn start(page: &mut Page, analysis: &Analysis<'_>) {
-    page.section(&"6. Start and clocks".into());
-    let start = &analysis.start;
-    if start.hosts.is_empty() {
-        page.paragraph(&"No attempt had a planned start.".into());
-        return;
-    }
-    if let (Some(median), Some(max), Some(bound), Some(synchronised)) =
-        (start.spread_ms.median(), start.spread_ms.max(), start.bound_ms, start.is_synchronised())
-    {
-        let badge = if synchronised {
-            "**synchronised**".to_owned()
-        } else {
-            format!(
-                "**not synchronised**: spread and clock bound exceed {:.0} ms",
-                crate::start::SYNCHRONISED_MS
-            )
-        };
-        page.paragraph(&Inline::own(format!(
-            "Spread between the first and the last host of a block (case and repetition): median {median:.2} ms, largest {max:.2} ms over {}, each ±{bound:.2} ms by the clock bounds; {badge}.",
-            count_of(u64::try_from(start.spread_ms.n()).unwrap_or(0), "block"),
-        )));
-    }
-    let mut table = Table::new([
-        "Host",
-        "Blocks>",
-        "Late, median (ms)>",
-        "Late, largest (ms)>",
-        "Clock against the coordinator (before the run; after)",
-    ]);
-    for host in &start.hosts {
-        let clocks: Vec<String> = host
-            .clocks
-            .iter()
-            .map(|c| {
-                format!(
-                    "offset {:+.2} ms ±{:.2} ms",
-                    c.wall_offset_ns as f64 / 1e6,
-                    c.bound_ns as f64 / 1e6
-                )
-            })
-            .collect();
-        let clocks = if clocks.is_empty() { "not measured".to_owned() } else { clocks.join("; ") };
-        table.row([
-            Inline::text(host.host.as_str()),
-            Inline::own(host.lateness_ms.n().to_string()),
-            fixed(host.lateness_ms.median(), 2),
-            fixed(host.lateness_ms.max(), 2),
-            Inline::own(clocks),
-        ]);
-    }
-    page.table(&table);
-    let wrong_clocks = start.hosts.iter().filter_map(|host| {
-        let off = host.clocks.iter().map(|c| c.wall_offset_ns.unsigned_abs()).max()?;
-        (off > 1_000_000_000).then(|| {
-            Inline::own(format!(
-                "{}: its wall clock differs from the coordinator's by more than 1 s; set up time synchronisation.",
-                Inline::text(host.host.as_str())
-            ))
-        })
-    });
-    page.list(wrong_clocks);
-    page.paragraph(&"Lateness is taken on each host's own clock. Offsets are of the wall clocks and are for display: no figure depends on them.".into());
-}
-
-/// Sums that mean something; never a mean of percentiles.
-fn totals(page: &mut Page, analysis: &Analysis<'_>) {
-    page.section(&"8. Fleet totals".into());
-    let mut table = Table::new(["Sum over all hosts", "Value>"]);
-    let sum =
-        |f: fn(&HostAnalysis<'_>) -> u64| Inline::own(grouped(analysis.hosts.iter().map(f).sum()));
-    table.row(["Measured requests that succeeded".into(), sum(|h| u64::from(h.requests.ok))]);
-    table.row(["Measured requests that failed".into(), sum(|h| u64::from(h.requests.failures()))]);
-    table.row(["Prompt tokens".into(), sum(|h| h.figures.tokens.prompt.unwrap_or(0))]);
-    table.row(["Completion tokens".into(), sum(|h| h.figures.tokens.completion.unwrap_or(0))]);
-    let one_stream = analysis.record.header.suite.cases.iter().all(|c| c.concurrency == 1);
-    let all_there = analysis.record.absent == 0;
-    let speeds: Option<Vec<f64>> =
-        analysis.hosts.iter().map(|h| h.figures.decode.per_second()).collect();
-    if let Some(speeds) = speeds.filter(|s| s.len() > 1 && one_stream && all_there) {
-        table.row([
-            "Decode speed of one stream on every host at once (tok/s)".into(),
-            fixed(Some(speeds.iter().sum()), 2),
-        ]);
-    }
-    let peaks: Option<Vec<f64>> =
-        analysis.hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
-    if let Some(peaks) = peaks.filter(|p| p.len() > 1 && all_there) {
-        table.row([
-            "Highest system output of every host (tok/s)".into(),
-            fixed(Some(peaks.iter().sum()), 2),
-        ]);
-    }
-    let power: Option<Vec<f64>> = analysis
-        .hosts
-        .iter()
-        .map(|h| {
-            let gpus = h.gpus.known()?;
-            gpus.iter().map(|g| g.power_mean_w).sum::<Option<f64>>()
-        })
-        .collect();
-    if let Some(power) = power.filter(|p| !p.is_empty() && all_there) {
-        table.row([
-            "Mean GPU board power of all hosts (W)".into(),
-            fixed(Some(power.iter().sum()), 1),
-        ]);
-    }
-    page.table(&table);
-    let slowest = analysis.hosts.iter().filter_map(|h| h.figures.ttft_s.max()).reduce(f64::max);
-    if slowest.is_some() {
-        page.paragraph(&Inline::own(format!(
-            "Longest time to first token on any host: {} ms.",
-            millis(slowest)
-        )));
     }
 }

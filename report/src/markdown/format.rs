@@ -4,7 +4,7 @@ use regatta_types::units::{Bytes, grouped};
 
 use super::text::Inline;
 use crate::compare::{Effect, Metric};
-use crate::metrics::Percentile;
+use crate::metrics::{Percentile, Told};
 
 /// What stands where there is no number; the reason is in the notes.
 pub(crate) const NONE: &str = "-";
@@ -26,7 +26,7 @@ pub(crate) fn millis(seconds: Option<f64>) -> Inline {
 
 /// Seconds.
 pub(crate) fn seconds(value: Option<f64>) -> Inline {
-    fixed(value, 2)
+    fixed(value, 3)
 }
 
 /// A count, with commas.
@@ -39,22 +39,35 @@ pub(crate) fn known_count(value: Option<u64>) -> Inline {
     value.map_or(Inline::own(NONE), count)
 }
 
+/// A sum of tokens; where only some requests told theirs, no more than what it is at least.
+pub(crate) fn told(tokens: Told) -> Inline {
+    Inline::own(match tokens.known() {
+        Some(sum) => grouped(sum),
+        None if tokens.told == 0 => NONE.to_owned(),
+        None => format!(
+            "at least {} ({} of {} requests told)",
+            grouped(tokens.sum),
+            tokens.told,
+            tokens.of
+        ),
+    })
+}
+
 /// Mebibytes.
 pub(crate) fn mib(value: Option<Bytes>) -> Inline {
     let whole = |b: Bytes| grouped((b.0 + Bytes::MIB / 2) / Bytes::MIB);
     Inline::own(value.map_or_else(|| NONE.to_owned(), whole))
 }
 
-/// A percentile in milliseconds, or why there is none.
+/// A percentile in milliseconds; none where there are too few values for its interval.
 pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
     Inline::own(match percentile {
         Percentile::Value { value, .. } => format!("{:.1}", value * 1e3),
-        Percentile::TooFew { n: 0, .. } => NONE.to_owned(),
-        Percentile::TooFew { n, .. } => format!("n = {n} too small"),
+        Percentile::TooFew { .. } => NONE.to_owned(),
     })
 }
 
-/// The 95 % interval of a percentile in milliseconds, or why there is none.
+/// The 95 % interval of a percentile in milliseconds.
 pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
     match percentile {
         Percentile::Value { low, high, .. } => {
@@ -88,7 +101,13 @@ pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
     }
 }
 
-/// The same with its unit, for a sentence.
+/// The 95 % interval of a host's own mean, on the scale of the metric: `41.52–41.84`.
+pub(crate) fn level_range(metric: Metric, spread: Effect) -> String {
+    let (low, high) = spread.interval(0.95);
+    format!("{}–{}", level(metric, Some(low)), level(metric, Some(high)))
+}
+
+/// A host's own mean with its unit, for a sentence.
 pub(crate) fn with_unit(metric: Metric, log: f64) -> String {
     let unit = match metric {
         Metric::DecodeTps | Metric::OutputTps => "tok/s",
@@ -124,7 +143,10 @@ mod tests {
         assert_eq!(tps(None).as_str(), "-");
         assert_eq!(known_count(None).as_str(), "-");
         assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
+        let some = Told { sum: 1_270, told: 3, of: 5 };
+        assert_eq!(told(some).as_str(), "at least 1,270 (3 of 5 requests told)");
+        assert_eq!(told(Told { told: 0, ..some }).as_str(), "-");
         let few = Percentile::TooFew { n: 5, max: Some(0.312) };
-        assert_eq!(interval_ms(few).as_str(), "n = 5 too small");
+        assert_eq!(interval_ms(few).as_str(), "-");
     }
 }

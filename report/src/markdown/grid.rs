@@ -7,8 +7,7 @@ use super::format::{NONE, level, signed_percent};
 use super::table::{Align, Table};
 use super::text::Inline;
 use crate::analysis::Analysis;
-use crate::compare::{ClassReport, Metric, MetricReport};
-use crate::metrics::Distribution;
+use crate::compare::{ClassReport, Judged, MetricReport};
 
 /// Up to so many hosts stand side by side, with a row for each case.
 const HOSTS_ABREAST: usize = 8;
@@ -40,6 +39,48 @@ pub(crate) fn grid(
     }
 }
 
+/// What the differences of a table by case are from: one thing for the whole table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// There is one host.
+    Nothing,
+    /// Two hosts: the other one, in the repetitions that both have.
+    OtherHost,
+    /// More: the middle of the hosts.
+    Median,
+}
+
+impl Reference {
+    pub(crate) fn of(report: &MetricReport) -> Self {
+        match report.outcome.hosts.len() {
+            0 | 1 => Self::Nothing,
+            2 => Self::OtherHost,
+            _ => Self::Median,
+        }
+    }
+
+    /// The sentence above the table.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "One host, so no difference.",
+            Self::OtherHost => {
+                "In brackets: difference from the other host; both values are then of the repetitions that both hosts have. **Bold**: settled."
+            }
+            Self::Median => {
+                "In brackets: difference from the median of the hosts, paired repetition by repetition. **Bold**: settled."
+            }
+        }
+    }
+
+    fn difference(self, judged: &Judged) -> Option<f64> {
+        match self {
+            Self::Nothing => None,
+            Self::OtherHost => judged.effect.map(|e| e.mean),
+            Self::Median => judged.from_median,
+        }
+    }
+}
+
 /// One metric by host and case: the value and its distance, bold where it is settled.
 pub(crate) fn metric_grid(
     analysis: &Analysis<'_>,
@@ -49,40 +90,22 @@ pub(crate) fn metric_grid(
     let hosts: Vec<&HostId> = class.class.hosts.iter().collect();
     let cases: Vec<&Case> =
         report.series.cases.iter().filter_map(|id| analysis.record.header.suite.case(id)).collect();
-    grid(&hosts, &cases, Align::Right, |host, case| metric_cell(report, host, case))
+    let reference = Reference::of(report);
+    let mut table = grid(&hosts, &cases, Align::Right, |host, case| {
+        metric_cell(report, reference, host, case)
+    });
+    table.dash(&[], "no usable figure, or the host was left out (section 1)".into());
+    table
 }
 
-fn metric_cell(report: &MetricReport, host: &HostId, case: &Case) -> Inline {
+fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case: &Case) -> Inline {
     let hosts = report.by_case(&case.id).map_or(&[][..], |outcome| &outcome.hosts);
     let Some(judged) = hosts.iter().find(|j| j.host == *host) else { return NONE.into() };
     let Some(own) = judged.mean else { return NONE.into() };
     let value = level(report.metric, Some(own));
-    let difference = match hosts.iter().filter(|j| j.effect.is_some()).count() {
-        2 => judged.effect.map(|e| e.mean),
-        _ if hosts.len() < 2 => None,
-        _ => Distribution::new(hosts.iter().filter_map(|j| j.mean)).median().map(|m| own - m),
-    };
-    let Some(difference) = difference else { return value };
+    let Some(difference) = reference.difference(judged) else { return value };
     let difference = Inline::own(format!("{} %", signed_percent(difference)));
     let settled = judged.verdict.is_settled_difference();
     let difference = if settled { difference.bold() } else { difference };
     Inline::own(format!("{value} ({difference})"))
-}
-
-/// What the difference in the cells of [`metric_grid`] is from.
-pub(crate) fn reference_of(report: &MetricReport) -> &'static str {
-    let hosts = &report.outcome.hosts;
-    match hosts.iter().filter(|j| j.effect.is_some()).count() {
-        _ if hosts.len() < 2 => "one host, so no difference",
-        2 => "in brackets: difference from the other host",
-        _ => "in brackets: difference from the fleet median",
-    }
-}
-
-/// Whether a metric is shown by host and case in the combined report.
-pub(crate) fn is_shown_by_case(metric: Metric) -> bool {
-    match metric {
-        Metric::DecodeTps | Metric::Ttft | Metric::OutputTps => true,
-        Metric::E2e => false,
-    }
 }

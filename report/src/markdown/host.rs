@@ -10,13 +10,12 @@ mod warmup;
 use regatta_types::validity::Validity;
 
 use super::combined::{definitions, reproduce};
-use super::format::{count_of, signed_interval, signed_percent};
+use super::format::{count_of, signed_interval, signed_percent, with_unit};
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::compare::Metric;
-use crate::metrics::Percentile;
-use crate::summary::verdict_words;
+use crate::summary::{headline, verdict_words};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
@@ -36,7 +35,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
     attempts::attempts(&mut page, host);
     notes::notes(&mut page, host);
     page.section(&"9. Definitions".into());
-    page.table(&definitions());
+    page.table(definitions());
     reproduce(&mut page, analysis.record);
     page.finish()
 }
@@ -45,33 +44,9 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
 fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"1. Verdict".into());
     let mut lines = vec![validity(host)];
-    let figures = &host.figures;
-    if let Some(speed) = figures.decode.per_second() {
-        lines.push(Inline::own(format!(
-            "**Decode speed: {speed:.2} tok/s** (all decode tokens / all decode seconds of {}); median of the requests {}.",
-            count_of(u64::try_from(figures.decode_tps.n()).unwrap_or(0), "request"),
-            super::format::tps(figures.decode_tps.median()),
-        )));
-    }
-    if let Some(speed) = figures.e2e.per_second() {
-        lines.push(Inline::own(format!(
-            "End-to-end speed: {speed:.2} tok/s (all completion tokens / all end-to-end seconds; contains prefill and queueing)."
-        )));
-    }
-    if let Some(median) = figures.ttft_s.median() {
-        let p95 = match figures.ttft_s.percentile(0.95) {
-            Percentile::Value { value, .. } => format!("p95 {:.1} ms", value * 1e3),
-            Percentile::TooFew { n, .. } => format!(
-                "p95: n = {n} too small, largest {} ms",
-                super::format::millis(figures.ttft_s.max())
-            ),
-        };
-        lines.push(Inline::own(format!(
-            "Time to first token, over all cases: median {:.1} ms, {p95}.",
-            median * 1e3
-        )));
-    }
-    lines.extend(spread_of_cases(host));
+    lines.extend(headlines(analysis, host));
+    lines.extend(against_others(analysis, host));
+    lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
             "Highest system output: {speed:.2} tok/s with {} streams (case {}).",
@@ -79,35 +54,81 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             Inline::text(&case.title)
         )));
     }
-    lines.extend(against_others(analysis, host));
     lines.extend(warmup::cold_start(host));
-    let requests = &host.requests;
-    lines.push(Inline::own(format!(
-        "{} ok, {} failed; {} of {} answers truncated.",
-        count_of(u64::from(requests.ok), "measured request"),
-        requests.failures(),
-        requests.truncated,
-        requests.ok
-    )));
-    let tokens = |n: Option<u64>| super::format::known_count(n);
-    lines.push(Inline::own(format!(
-        "{} prompt tokens and {} completion tokens in {:.2} s of counted attempts.",
-        tokens(figures.tokens.prompt),
-        tokens(figures.tokens.completion),
-        host.measured_seconds()
-    )));
+    lines.extend(warmup::unsettled(host));
+    lines.push(done(host));
+    lines.extend(sums(host));
     page.list(lines);
 }
 
+/// The figures of the host as they are compared, the same as in the combined report.
+fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let said = |metric: Metric| {
+        let said = headline(analysis, metric, host.host)?;
+        let heading = metric.heading();
+        Some(Inline::own(match metric {
+            Metric::DecodeTps => format!("**{heading}: {said}.**"),
+            Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
+            Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
+        }))
+    };
+    let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
+    if lines.is_empty() && host.has_usable() {
+        return vec![
+            "No repetition has all compared cases, so there is no figure over them; section 4 has each case.".into(),
+        ];
+    }
+    lines
+}
+
+/// What was done, over one population: the counted attempts.
+fn done(host: &HostAnalysis<'_>) -> Inline {
+    let attempts = || host.cells().filter_map(|(_, cell)| cell.counted());
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let invalid = attempts().filter(|c| !c.is_usable()).count();
+    let usable = match invalid {
+        0 => String::new(),
+        1 => " One of these attempts is invalid and in no figure.".to_owned(),
+        n => format!(" {n} of these attempts are invalid and in no figure."),
+    };
+    let requests = &host.requests;
+    Inline::own(format!(
+        "In {} ({:.2} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}",
+        count_of(count(attempts().count()), "counted attempt"),
+        host.measured_seconds(),
+        count_of(u64::from(requests.ok), "measured request"),
+        requests.failures(),
+        requests.truncated,
+        super::format::told(host.tokens.prompt),
+        super::format::told(host.tokens.completion),
+    ))
+}
+
+/// The only place of the ratios of sums over all cases: they are not what is compared.
+fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
+    let (decode, e2e) = (host.figures.decode.per_second(), host.figures.e2e.per_second());
+    let decode = decode.map(|v| format!("{v:.2} tok/s decode (all decode tokens / all decode seconds)"));
+    let e2e = e2e.map(|v| {
+        format!("{v:.2} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)")
+    });
+    let parts: Vec<String> = decode.into_iter().chain(e2e).collect();
+    (!parts.is_empty()).then(|| {
+        Inline::own(format!(
+            "Ratio of sums over all usable requests, in which long answers weigh more: {}. It is not what is compared.",
+            parts.join(", ")
+        ))
+    })
+}
+
 /// The slowest and the fastest case, by decode speed.
-fn spread_of_cases(host: &HostAnalysis<'_>) -> Option<Inline> {
-    let speed = |c: &CaseAnalysis<'_>| c.figures.decode.per_second();
-    let mut cases: Vec<&CaseAnalysis<'_>> =
-        host.cases.iter().filter(|c| speed(c).is_some()).collect();
-    cases.sort_by(|a, b| f64::total_cmp(&speed(a).unwrap_or(0.0), &speed(b).unwrap_or(0.0)));
+fn spread_of_cases(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let class = analysis.class_of(host.host)?;
+    let level = |c| Some((c, class.of_case(Metric::DecodeTps, host.host, c).mean?));
+    let mut cases: Vec<(&CaseAnalysis<'_>, f64)> = host.cases.iter().filter_map(level).collect();
+    cases.sort_by(|a, b| a.1.total_cmp(&b.1));
     let [slowest, .., fastest] = cases.as_slice() else { return None };
-    let named = |c: &CaseAnalysis<'_>| {
-        format!("{} ({} tok/s)", Inline::text(&c.case.title), super::format::tps(speed(c)))
+    let named = |(case, level): &(&CaseAnalysis<'_>, f64)| {
+        format!("{} ({})", Inline::text(&case.case.title), with_unit(Metric::DecodeTps, *level))
     };
     Some(Inline::own(format!(
         "Slowest case {}, fastest case {}, by decode speed.",
@@ -127,7 +148,7 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
         "partial"
     } else if invalid > 0 {
         "partly invalid"
-    } else if degraded > 0 {
+    } else if degraded > 0 || host.settling_findings().next().is_some() {
         "degraded"
     } else {
         "valid"
@@ -147,14 +168,16 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         return vec!["Not compared: no other host of this class.".into()];
     }
     let mut out = Vec::new();
-    for metric in [Metric::DecodeTps, Metric::Ttft, Metric::E2e, Metric::OutputTps] {
+    for metric in Metric::ALL {
         let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
         let Some(judged) = report.and_then(|m| m.judged(host.host)) else { continue };
         let estimate = judged.effect.map_or_else(String::new, |e| {
-            format!(" ({} %, 95 % CI {})", signed_percent(e.mean), signed_interval(e))
+            let n = count_of(u64::try_from(e.n).unwrap_or(u64::MAX), "repetition");
+            format!(" ({} %, 95 % CI {}, {n})", signed_percent(e.mean), signed_interval(e))
         });
+        let others = if class.class.hosts.len() == 2 { "other host" } else { "other hosts" };
         out.push(Inline::own(format!(
-            "Against the other hosts in {}: **{}**{estimate}.",
+            "Against the {others} in {}: **{}**{estimate}.",
             metric.label(),
             verdict_words(judged)
         )));

@@ -13,7 +13,7 @@ mod table;
 mod text;
 
 pub(crate) use combined::combined;
-pub(crate) use format::{count_of, signed_percent, with_unit};
+pub(crate) use format::{count_of, level_range, signed_percent, with_unit};
 pub(crate) use host::host;
 #[cfg(test)]
 pub(crate) use text::Inline;

@@ -49,10 +49,16 @@ impl Page {
         }
     }
 
-    /// A table; nothing for one without rows.
-    pub(crate) fn table(&mut self, table: &Table) {
-        if !table.is_empty() {
-            self.part(&table.render());
+    /// A table, with the reasons of its dashes below it; nothing for one without rows.
+    pub(crate) fn table(&mut self, table: Table) {
+        if table.is_empty() {
+            return;
+        }
+        let (table, reasons) = table.settle();
+        self.part(&table.render());
+        if !reasons.is_empty() {
+            let reasons: Vec<&str> = reasons.iter().map(Inline::as_str).collect();
+            self.part(&reasons.join(" "));
         }
     }
 

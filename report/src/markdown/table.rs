@@ -2,6 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use super::format::NONE;
 use super::text::Inline;
 
 /// Cells wider than this do not widen their column in the source.
@@ -21,13 +22,20 @@ pub(crate) enum Align {
 pub(crate) struct Table {
     header: Vec<Inline>,
     align: Vec<Align>,
+    /// Why a dash stands in the column, where one does.
+    dashes: Vec<Option<Inline>>,
     rows: Vec<Vec<Inline>>,
 }
 
 impl Table {
     /// A column whose name ends in `>` holds numbers and lines up on the right.
     pub(crate) fn new<const N: usize>(columns: [&'static str; N]) -> Self {
-        let mut table = Self { header: Vec::new(), align: Vec::new(), rows: Vec::new() };
+        let mut table = Self {
+            header: Vec::new(),
+            align: Vec::new(),
+            dashes: Vec::new(),
+            rows: Vec::new(),
+        };
         for column in columns {
             match column.strip_suffix('>') {
                 Some(name) => table.column(Inline::own(name), Align::Right),
@@ -40,6 +48,53 @@ impl Table {
     pub(crate) fn column(&mut self, name: Inline, align: Align) {
         self.header.push(name);
         self.align.push(align);
+        self.dashes.push(None);
+    }
+
+    /// Says why a dash stands in columns of these names, all columns without any. [`Self::settle`]
+    /// then leaves out those that hold nothing else.
+    pub(crate) fn dash(&mut self, columns: &[&str], why: Inline) {
+        for (name, dash) in self.header.iter().zip(&mut self.dashes) {
+            if columns.is_empty() || columns.contains(&name.as_str()) {
+                *dash = Some(why.clone());
+            }
+        }
+    }
+
+    /// Drops the explained columns that hold only dashes; the sentences that say so, and why dashes
+    /// stand in the others.
+    pub(crate) fn settle(mut self) -> (Self, Vec<Inline>) {
+        let is_dash = |row: &Vec<Inline>, i: usize| row[i].as_str() == NONE;
+        let mut reasons: Vec<(Inline, bool, Vec<Inline>)> = Vec::new();
+        let mut gone = Vec::new();
+        for (i, why) in self.dashes.iter().enumerate() {
+            let (Some(why), true) = (why, self.rows.iter().any(|row| is_dash(row, i))) else {
+                continue;
+            };
+            let all = self.rows.iter().all(|row| is_dash(row, i));
+            if all {
+                gone.push(i);
+            }
+            let name = self.header[i].clone();
+            match reasons.iter_mut().find(|(same, kind, _)| same == why && *kind == all) {
+                Some((_, _, names)) => names.push(name),
+                None => reasons.push((why.clone(), all, vec![name])),
+            }
+        }
+        for &i in gone.iter().rev() {
+            self.header.remove(i);
+            self.align.remove(i);
+            self.dashes.remove(i);
+            for row in &mut self.rows {
+                row.remove(i);
+            }
+        }
+        let sentence = |(why, all, names): (Inline, bool, Vec<Inline>)| {
+            let names = names.iter().map(Inline::as_str).collect::<Vec<_>>().join(", ");
+            let head = if all { "Not shown" } else { "A dash" };
+            Inline::own(format!("{head} ({names}): {why}."))
+        };
+        (self, reasons.into_iter().map(sentence).collect())
     }
 
     /// Adds a row; cells that are lacking stay empty, cells beyond the header are left out.
@@ -99,6 +154,18 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dash_has_its_reason_and_a_column_of_dashes_only_that() {
+        let mut table = Table::new(["Host", "A>", "B>", "C>"]);
+        table.row(["x", "1", "-", "-"].map(Inline::own));
+        table.row(["y", "-", "-", "-"].map(Inline::own));
+        table.dash(&["A", "B"], "not told".into());
+        let (table, reasons) = table.settle();
+        assert_eq!(table.render().lines().next(), Some("| Host |   A |   C |"));
+        let reasons: Vec<&str> = reasons.iter().map(Inline::as_str).collect();
+        assert_eq!(reasons, ["A dash (A): not told.", "Not shown (B): not told."]);
+    }
 
     #[test]
     fn columns_line_up_in_the_source() {

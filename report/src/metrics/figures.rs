@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regatta_types::failure::FailureKind;
-use regatta_types::trace::{FinishReason, Outcome, RequestTrace, TokenSource};
+use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use serde::{Serialize, Serializer};
 
-use super::{Distribution, Weighted};
+use super::{Distribution, Tokens, Weighted};
 
 /// Everything that is derived from a set of measured requests. Only successes enter latencies and
 /// speeds; requests whose stream was buffered on its way enter neither TTFT nor decode speed.
@@ -88,51 +88,6 @@ impl Requests {
     }
 }
 
-/// Token counts, summed over successes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Tokens {
-    /// Prompt tokens, cached ones included; `None` when no engine said.
-    pub(crate) prompt: Option<u64>,
-    /// Of these, answered from a cache; `None` when the engine does not tell.
-    pub(crate) cached: Option<u64>,
-    /// Completion tokens, reasoning included.
-    pub(crate) completion: Option<u64>,
-    /// Of these, reasoning; `None` when the engine does not tell.
-    pub(crate) reasoning: Option<u64>,
-    /// Requests by the source of their counts.
-    pub(crate) sources: BTreeMap<TokenSource, u32>,
-}
-
-impl Tokens {
-    fn add(&mut self, trace: &RequestTrace) {
-        let add = |sum: &mut Option<u64>, value: Option<u64>| {
-            if let Some(value) = value {
-                *sum = Some(sum.unwrap_or(0).saturating_add(value));
-            }
-        };
-        add(&mut self.prompt, trace.usage.map(|u| u.prompt));
-        add(&mut self.cached, trace.usage.and_then(|u| u.cached));
-        add(&mut self.reasoning, trace.usage.and_then(|u| u.reasoning));
-        add(&mut self.completion, completion_tokens(trace));
-        if let Some(source) = trace.token_source() {
-            *self.sources.entry(source).or_default() += 1;
-        }
-    }
-
-    /// Where most counts come from.
-    pub(crate) fn main_source(&self) -> Option<TokenSource> {
-        self.sources
-            .iter()
-            .max_by_key(|&(source, n)| (n, std::cmp::Reverse(source)))
-            .map(|(s, _)| *s)
-    }
-
-    /// Whether any count is a count of chunks.
-    pub(crate) fn is_approximate(&self) -> bool {
-        self.sources.contains_key(&TokenSource::Chunks)
-    }
-}
-
 /// Tokens over seconds, as two sums.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Rate {
@@ -209,15 +164,4 @@ impl Figures {
 /// Whether the request has streaming figures: a success whose stream was not buffered.
 pub(crate) fn is_streamed(trace: &RequestTrace) -> bool {
     trace.is_ok() && !trace.is_buffered()
-}
-
-/// Completion tokens as the whole number the best source gave.
-pub(crate) fn completion_tokens(trace: &RequestTrace) -> Option<u64> {
-    match trace.token_source()? {
-        TokenSource::PerChunk => {
-            Some(trace.chunks.iter().filter_map(|c| c.tokens).map(u64::from).sum())
-        }
-        TokenSource::Usage => trace.usage.map(|u| u.completion),
-        TokenSource::Chunks => u64::try_from(trace.chunks.len()).ok(),
-    }
 }

@@ -32,6 +32,33 @@ pub(crate) struct GpuFigures {
     pub(crate) unavailable: BTreeMap<String, String>,
 }
 
+/// All GPUs of one host together. Nothing says which of them serve the endpoint, so that with more
+/// than one the sums are unattributed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct GpuSum {
+    /// How many there are.
+    pub(crate) gpus: usize,
+    /// Sum of the peaks; `None` if one has none.
+    pub(crate) memory_peak: Option<Bytes>,
+    /// Sum of the mean powers, watts; `None` if one has none.
+    pub(crate) power_mean_w: Option<f64>,
+    /// The hottest.
+    pub(crate) temperature_max_c: Option<u32>,
+}
+
+impl GpuSum {
+    pub(crate) fn of(gpus: &[GpuFigures]) -> Self {
+        let memory: Option<u64> = gpus.iter().map(|g| g.memory_peak.map(|b| b.0)).sum();
+        let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
+        Self {
+            gpus: gpus.len(),
+            memory_peak: memory.filter(|_| !gpus.is_empty()).map(Bytes),
+            power_mean_w: power.filter(|_| !gpus.is_empty()),
+            temperature_max_c: gpus.iter().filter_map(|g| g.temperature_max_c).max(),
+        }
+    }
+}
+
 /// Sums up `windows`, given in order of time; GPUs in order of their UUID.
 pub(crate) fn gpu_figures(windows: &[&GpuWindow]) -> Reading<Vec<GpuFigures>> {
     let mut series: BTreeMap<&str, Vec<&GpuSeries>> = BTreeMap::new();

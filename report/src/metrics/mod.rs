@@ -9,12 +9,14 @@ mod findings;
 mod gpu;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod window;
 
 pub(crate) use distribution::{Distribution, Percentile, Weighted};
-pub(crate) use figures::{Figures, Rate, Requests, Tokens, completion_tokens, is_streamed};
+pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::derived_findings;
-pub(crate) use gpu::{GpuFigures, gpu_figures};
+pub(crate) use gpu::{GpuFigures, GpuSum, gpu_figures};
+pub(crate) use tokens::{Told, Tokens, completion_tokens};
 pub(crate) use window::steady_output;
 
 /// Version of the definitions behind every figure (docs/reports.md).

@@ -38,9 +38,21 @@ fn speeds_are_ratios_of_sums_and_latencies_medians() {
     assert!(close(figures.ttft_s.median(), 0.2));
     assert!(close(figures.inter_token_s.quantile(0.5), 0.03), "most tokens took 30 ms");
     assert!(close(figures.longest_gap_s, 0.03));
-    assert_eq!(figures.tokens.prompt, Some(192));
-    assert_eq!(figures.tokens.completion, Some(400));
-    assert_eq!(figures.tokens.reasoning, None, "not told is not zero");
+    assert_eq!(figures.tokens.prompt.known(), Some(192));
+    assert_eq!(figures.tokens.completion.known(), Some(400));
+    assert_eq!(figures.tokens.reasoning.known(), None, "not told is not zero");
+}
+
+#[test]
+fn a_sum_that_only_some_requests_told_is_no_total() {
+    let (told, mut silent) = (request(0, 100.0, 10.0, 40), request(0, 100.0, 10.0, 40));
+    silent.usage = None;
+    let tokens = Figures::of(&[told, silent]).tokens;
+    assert_eq!((tokens.prompt.known(), tokens.prompt.sum), (None, 96));
+    assert_eq!((tokens.prompt.told, tokens.prompt.of), (1, 2));
+    let json = serde_json::to_value(&tokens).unwrap();
+    assert_eq!(json["prompt"], serde_json::Value::Null);
+    assert_eq!(json["partly_told"]["prompt"]["at_least"], 96);
 }
 
 #[test]

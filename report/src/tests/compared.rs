@@ -99,7 +99,9 @@ fn an_invalid_attempt_is_kept_and_not_compared() {
 fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
     let mut record = three_hosts();
     for attempt in attempts_of(&mut record, "gpu-02") {
-        attempt.report.traces[0].usage = None;
+        for chunk in &mut attempt.report.traces[0].chunks {
+            chunk.tokens = Some(1);
+        }
     }
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), None);
     assert_eq!(verdict(&record, Metric::Ttft, "gpu-02"), Some(Verdict::Equivalent));

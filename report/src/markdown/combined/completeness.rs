@@ -34,7 +34,7 @@ pub(super) fn completeness(page: &mut Page, analysis: &Analysis<'_>) {
     page.paragraph(&Inline::own(said));
     let hosts: Vec<&HostId> = analysis.hosts.iter().map(|h| h.host).collect();
     let cases: Vec<&Case> = analysis.record.header.suite.cases.iter().collect();
-    page.table(&grid(&hosts, &cases, Align::Left, |host, case| {
+    page.table(grid(&hosts, &cases, Align::Left, |host, case| {
         let host = analysis.hosts.iter().find(|h| h.host == host);
         let found = host.and_then(|h| h.cases.iter().find(|c| c.case.id == case.id));
         found.map_or(NONE.into(), |c| matrix_cell(&c.cells))
@@ -42,8 +42,8 @@ pub(super) fn completeness(page: &mut Page, analysis: &Analysis<'_>) {
     page.list(absent_numbers(analysis).map(|number| {
         Inline::own(format!("host #{number}: never joined, all its cells are missing"))
     }));
-    page.table(&reasons(analysis));
-    page.table(&events(analysis));
+    page.table(reasons(analysis));
+    page.table(events(analysis));
 }
 
 /// What happened beside the measuring: losses, refusals, warnings, a stop.
@@ -104,6 +104,10 @@ fn list(repetitions: &[Repetition]) -> String {
 fn reasons(analysis: &Analysis<'_>) -> Table {
     let mut groups: BTreeMap<(&HostId, String), Vec<String>> = BTreeMap::new();
     for host in &analysis.hosts {
+        for finding in host.settling_findings() {
+            let what = format!("{}: {} ({})", finding.validity, finding.code, finding.evidence);
+            groups.entry((host.host, what)).or_default().push("settling".to_owned());
+        }
         for (case, cell) in host.cells() {
             let name = format!("{}/r{}", case.id, cell.repetition);
             let mut add = |reason: String| {

@@ -51,14 +51,14 @@ pub(super) fn classes(page: &mut Page, analysis: &Analysis<'_>) {
             badge,
         ]);
     }
-    page.table(&table);
+    page.table(table);
     let [first, rest @ ..] = analysis.classes.as_slice() else { return };
     if rest.is_empty() {
         let mut table = Table::new(["Fact", "On all compared hosts"]);
         for fact in &first.class.facts {
             table.row([fact.name.into(), value_of(fact)]);
         }
-        page.table(&table);
+        page.table(table);
         return;
     }
     page.paragraph(&"Hosts of different classes are not compared, because they differ in:".into());
@@ -77,7 +77,7 @@ pub(super) fn classes(page: &mut Page, analysis: &Analysis<'_>) {
             ]);
         }
     }
-    page.table(&table);
+    page.table(table);
 }
 
 /// Section 5.
@@ -104,7 +104,7 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
     if table.is_empty() {
         page.paragraph(&"None of the recorded facts.".into());
     } else {
-        page.table(&table);
+        page.table(table);
         page.paragraph(&"C1 model, C2 quantisation, C3 engine, version and context length, C4 GPU: separate classes. C5: same class, and the first causes to look at.".into());
     }
 }

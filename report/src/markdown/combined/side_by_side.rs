@@ -1,38 +1,52 @@
 //! One row per host.
 
-use crate::analysis::{Analysis, CellState, HostAnalysis};
-use crate::compare::{ClassReport, Judged, Metric};
-use crate::markdown::format::{NONE, count, fixed, level, mib, signed_interval, signed_percent};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use crate::metrics::Distribution;
-use crate::summary::verdict_words;
 use regatta_types::ids::HostId;
-use regatta_types::units::Bytes;
 use regatta_types::validity::Validity;
+
+use super::method::rule;
+use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
+use crate::compare::{ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport};
+use crate::markdown::format::{
+    NONE, count, fixed, level, level_range, mib, signed_interval, signed_percent,
+};
+use crate::markdown::page::Page;
+use crate::markdown::table::{Align, Table};
+use crate::markdown::text::Inline;
+use crate::metrics::GpuSum;
+use crate::summary::verdict_words;
+
+/// From so many compared hosts on a difference from their median is shown, too.
+const MEDIAN_FROM: usize = 4;
 
 /// Section 3.
 pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"3. Side by side".into());
-    for class in &analysis.classes {
-        if analysis.classes.len() > 1 {
-            page.subsection(&Inline::own(format!("Class {}", class.class.label)));
-        }
-        let members: Vec<&HostAnalysis<'_>> =
-            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
-        page.table(&speeds(class, &members));
-        page.table(&machine(&members));
-        pairs(page, class);
-        set_aside(page, class);
-    }
     if analysis.classes.is_empty() {
         page.paragraph(&"Nothing usable was measured.".into());
         return;
     }
+    for class in &analysis.classes {
+        let members: Vec<&HostAnalysis<'_>> =
+            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
+        let name = match analysis.classes.len() {
+            1 => String::new(),
+            _ => format!(", class {}", class.class.label),
+        };
+        for metric in [Metric::DecodeTps, Metric::OutputTps] {
+            let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
+            if let Some(report) = report {
+                page.subsection(&title(metric.heading(), &name, &[report]));
+                page.table(speeds(report, &members));
+            }
+        }
+        latency(page, class, &members, &name);
+        reading(page, class);
+        page.subsection(&Inline::own(format!("Machines and requests{name}")));
+        machines(page, &members);
+        page.table(requests(analysis, &members));
+    }
     let links: Vec<Inline> = analysis.hosts.iter().map(|h| link(h.host)).collect();
     page.paragraph(&Inline::own(format!("Each host by itself: {}.", super::join(&links))));
-    page.paragraph(&"Speeds and times are geometric means over the cases, equally weighted, of repetitions that are complete. \"vs. others\" is the difference from the mean of the other hosts without those set aside, paired repetition by repetition; it decides the verdict.".into());
 }
 
 /// A host's name, linked to its page.
@@ -40,90 +54,245 @@ fn link(host: &HostId) -> Inline {
     Inline::own(format!("[{}](hosts/{host}.md)", Inline::text(host.as_str())))
 }
 
-fn speeds(class: &ClassReport, members: &[&HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new([
-        "Host",
-        "Decode (tok/s)>",
-        "95 % CI (tok/s)>",
-        "vs. median (%)>",
-        "vs. others (%)>",
-        "95 % CI (%)>",
-        "Verdict",
-        "TTFT (ms)>",
-        "TTFT vs. others (%)>",
-        "End to end (s)>",
-    ]);
-    let decode = |host: &HostAnalysis<'_>| class.metric(Metric::DecodeTps)?.judged(host.host);
-    let median = Distribution::new(members.iter().filter_map(|h| decode(h)?.mean)).median();
-    for host in members {
-        let judged = decode(host);
-        let effect = judged.and_then(|j| j.effect);
-        let other = |metric| class.metric(metric).and_then(|m| m.judged(host.host));
-        let ttft = other(Metric::Ttft);
-        let versus = |j: Option<&Judged>| {
-            let effect = j.and_then(|j| j.effect);
-            Inline::own(effect.map_or(NONE.to_owned(), |e| signed_percent(e.mean)))
-        };
-        let interval = judged.and_then(|j| j.level).map(|l| l.interval(0.95));
-        let from_median = judged.and_then(|j| j.mean).zip(median).map(|(own, m)| own - m);
-        let verdict = judged.map_or_else(|| "not compared".to_owned(), verdict_words);
-        let verdict = Inline::own(verdict);
-        let is_settled = judged.is_some_and(|j| j.verdict.is_settled_difference());
-        table.row([
-            Inline::text(host.host.as_str()),
-            level(Metric::DecodeTps, judged.and_then(|j| j.mean)),
-            Inline::own(interval.map_or(NONE.to_owned(), |(low, high)| {
-                format!("{:.2}–{:.2}", low.exp(), high.exp())
-            })),
-            Inline::own(from_median.map_or(NONE.to_owned(), signed_percent)),
-            versus(judged),
-            Inline::own(effect.map_or(NONE.to_owned(), signed_interval)),
-            if is_settled { verdict.bold() } else { verdict },
-            level(Metric::Ttft, ttft.and_then(|j| j.mean)),
-            versus(ttft),
-            level(Metric::E2e, other(Metric::E2e).and_then(|j| j.mean)),
-        ]);
+/// The title of a table of verdicts; few repetitions establish no order.
+fn title(what: &str, class: &str, reports: &[&MetricReport]) -> Inline {
+    let judged = reports.iter().flat_map(|r| &r.outcome.hosts).filter(|j| j.effect.is_some());
+    let fewest = judged.map(Judged::basis).min().filter(|&n| n < FULL_REPETITIONS);
+    let order =
+        fewest.map_or_else(String::new, |n| format!(": order not established ({n} repetitions)"));
+    Inline::own(format!("{what}{class}{order}"))
+}
+
+/// A difference with its interval, both in per cent.
+fn difference(effect: Option<Effect>) -> Inline {
+    Inline::own(effect.map_or(NONE.to_owned(), |e| {
+        format!("{} ({})", signed_percent(e.mean), signed_interval(e))
+    }))
+}
+
+fn verdict(judged: Option<&Judged>) -> Inline {
+    let Some(judged) = judged else { return "left out (section 1)".into() };
+    let words = Inline::own(verdict_words(judged));
+    if judged.verdict.is_settled_difference() { words.bold() } else { words }
+}
+
+fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
+    let metric = report.metric;
+    let mut table =
+        Table::new(["Host", "Repetitions>", "Speed (tok/s)>", "95 % CI (tok/s)>"]);
+    let median = report.outcome.compared() >= MEDIAN_FROM;
+    if median {
+        table.column("vs. median (%)".into(), Align::Right);
     }
+    table.column("vs. others (%, 95 % CI)".into(), Align::Right);
+    table.column("Verdict".into(), Align::Left);
+    for host in members {
+        let judged = report.judged(host.host);
+        let from_median = judged.and_then(|j| j.from_median);
+        let from_median = Inline::own(from_median.map_or(NONE.to_owned(), signed_percent));
+        let spread = judged.and_then(|j| j.level);
+        let own = [
+            Inline::text(host.host.as_str()),
+            judged.map_or(NONE.into(), |j| Inline::own(j.repetitions.to_string())),
+            level(metric, judged.and_then(|j| j.mean)),
+            Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
+        ];
+        let against = [difference(judged.and_then(|j| j.effect)), verdict(judged)];
+        table.row(own.into_iter().chain(median.then_some(from_median)).chain(against));
+    }
+    table.dash(&["Repetitions", "Speed (tok/s)"], "left out, or no complete repetition".into());
+    table.dash(&["95 % CI (tok/s)"], "fewer than two complete repetitions".into());
+    table.dash(&["vs. median (%)", "vs. others (%, 95 % CI)"], "no verdict".into());
     table
 }
 
-fn machine(members: &[&HostAnalysis<'_>]) -> Table {
+/// Both latencies, for as far as they are compared.
+fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], name: &str) {
+    let both = [Metric::Ttft, Metric::E2e]
+        .map(|m| class.metric(m).filter(|report| !report.series.cases.is_empty()));
+    let reports: Vec<&MetricReport> = both.into_iter().flatten().collect();
+    if reports.is_empty() {
+        return;
+    }
+    page.subsection(&title("Latency", name, &reports));
+    let mut table = Table::new([
+        "Host",
+        "Repetitions>",
+        "TTFT (ms)>",
+        "TTFT vs. others (%, 95 % CI)>",
+        "TTFT verdict",
+        "End to end (s)>",
+        "End to end vs. others (%, 95 % CI)>",
+        "End to end verdict",
+    ]);
+    for host in members {
+        let [ttft, e2e] = both.map(|report| report.and_then(|m| m.judged(host.host)));
+        let repetitions: Vec<usize> =
+            [ttft, e2e].into_iter().flatten().map(|j| j.repetitions).collect();
+        table.row([
+            Inline::text(host.host.as_str()),
+            either(&repetitions),
+            level(Metric::Ttft, ttft.and_then(|j| j.mean)),
+            difference(ttft.and_then(|j| j.effect)),
+            verdict(ttft),
+            level(Metric::E2e, e2e.and_then(|j| j.mean)),
+            difference(e2e.and_then(|j| j.effect)),
+            verdict(e2e),
+        ]);
+    }
+    table.dash(&["TTFT (ms)", "End to end (s)"], "left out, or no complete repetition".into());
+    table.dash(
+        &["TTFT vs. others (%, 95 % CI)", "End to end vs. others (%, 95 % CI)"],
+        "no verdict".into(),
+    );
+    page.table(table);
+}
+
+/// Numbers of repetitions of several figures: one number where they are equal.
+fn either(repetitions: &[usize]) -> Inline {
+    let mut shown = repetitions.to_vec();
+    shown.dedup();
+    Inline::own(shown.iter().map(usize::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// How the tables above are to be read: the rule that was used, pairs, what could have been found.
+fn reading(page: &mut Page, class: &ClassReport) {
+    page.paragraph(&"Speeds and times are geometric means over the compared cases, equally weighted, and over the repetitions that have all of them.".into());
+    let mut rules: Vec<usize> = class.metrics.iter().map(|m| m.outcome.compared()).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    for compared in rules {
+        if let Some(words) = rule(compared) {
+            page.paragraph(&words.into());
+        }
+    }
+    page.table(pairs(class));
+    for report in &class.metrics {
+        let aside = &report.outcome.set_aside;
+        if !aside.is_empty() && report.outcome.pairs.is_empty() {
+            let names: Vec<Inline> = aside.iter().map(|h| Inline::text(h.as_str())).collect();
+            page.paragraph(&Inline::own(format!(
+                "Set aside in {}, so that they do not shift the reference of the others: {}.",
+                report.metric.label(),
+                super::join(&names)
+            )));
+        }
+    }
+    let shown: Vec<String> = class
+        .metrics
+        .iter()
+        .filter_map(|m| {
+            let percent = m.detectable_log?.exp_m1() * 100.0;
+            Some(format!("{} {percent:.1} %", m.metric.label()))
+        })
+        .collect();
+    if !shown.is_empty() {
+        page.paragraph(&Inline::own(format!(
+            "With the scatter seen, these repetitions would have found a difference of this size in 8 of 10 such runs: {}. (Never less than the margin.)",
+            shown.join(", ")
+        )));
+    }
+}
+
+/// With three hosts no mean of others decides, but every pair.
+fn pairs(class: &ClassReport) -> Table {
+    let with_pairs: Vec<&MetricReport> =
+        class.metrics.iter().filter(|m| !m.outcome.pairs.is_empty()).collect();
+    let mut table = Table::new(["Pair", "Repetitions>"]);
+    for report in &with_pairs {
+        let name = format!("{} (%, 95 % CI)", report.metric.heading());
+        table.column(Inline::own(name), Align::Right);
+    }
+    let hosts = &class.class.hosts;
+    for (index, first) in hosts.iter().enumerate() {
+        for second in &hosts[index + 1..] {
+            let found: Vec<Option<Effect>> = with_pairs
+                .iter()
+                .map(|m| {
+                    let mut pairs = m.outcome.pairs.iter();
+                    pairs.find(|p| p.first == *first && p.second == *second).map(|p| p.effect)
+                })
+                .collect();
+            let repetitions: Vec<usize> = found.iter().flatten().map(|e| e.n).collect();
+            if repetitions.is_empty() {
+                continue;
+            }
+            let (first, second) = (Inline::text(first.as_str()), Inline::text(second.as_str()));
+            let head = [Inline::own(format!("{first} against {second}")), either(&repetitions)];
+            table.row(head.into_iter().chain(found.into_iter().map(difference)));
+        }
+    }
+    table.dash(&[], "the two share too few repetitions".into());
+    table
+}
+
+fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     let mut table = Table::new([
         "Host",
         "GPU memory in use, peak (MiB)>",
         "GPU power, mean (W)>",
         "GPU temperature, max (°C)>",
+        "Notes",
+    ]);
+    let mut several = false;
+    for host in members {
+        let gpus = GpuSum::of(host.gpus.known().map_or(&[][..], Vec::as_slice));
+        several |= gpus.gpus > 1;
+        table.row([
+            Inline::text(host.host.as_str()),
+            mib(gpus.memory_peak),
+            fixed(gpus.power_mean_w, 1),
+            gpus.temperature_max_c.map_or(NONE.into(), count),
+            notes(host, gpus.gpus),
+        ]);
+    }
+    let readings =
+        ["GPU memory in use, peak (MiB)", "GPU power, mean (W)", "GPU temperature, max (°C)"];
+    table.dash(&readings, "no such reading, see the notes and the host's page".into());
+    page.table(table);
+    if members.iter().any(|h| h.gpus.known().is_some()) {
+        let whose = if several {
+            " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
+        } else {
+            ""
+        };
+        page.paragraph(&Inline::own(format!(
+            "Over usable attempts. Power is that of the GPU board, by NVML a mean of the last second: in attempts of a few seconds it is smeared.{whose}"
+        )));
+    }
+}
+
+/// How requests ended, over all counted attempts.
+fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
+    let mut table = Table::new([
+        "Host",
+        "Cells counted>",
+        "Of which invalid>",
         "Requests ok>",
         "Failed>",
         "Truncated>",
-        "Cells counted",
-        "Notes",
+        "Of the ok, in invalid cells>",
     ]);
+    let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
     for host in members {
-        let gpus = host.gpus.known().map_or(&[][..], Vec::as_slice);
-        let memory: Option<u64> = gpus.iter().map(|g| g.memory_peak.map(|b| b.0)).sum();
-        let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
-        let temperature = gpus.iter().filter_map(|g| g.temperature_max_c).max();
         let requests = &host.requests;
         let truncated = count(requests.truncated);
-        let counted = host.cells().filter(|(_, c)| c.counted().is_some()).count();
+        let counted = || host.cells().filter_map(|(_, c)| c.counted());
         table.row([
             Inline::text(host.host.as_str()),
-            mib(memory.filter(|_| !gpus.is_empty()).map(Bytes)),
-            fixed(power.filter(|_| !gpus.is_empty()), 1),
-            temperature.map_or(NONE.into(), count),
+            Inline::own(format!("{} of {}", counted().count(), host.cells().count())),
+            Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
             count(requests.ok),
             count(requests.failures()),
-            if requests.truncated > 0 { truncated.bold() } else { truncated },
-            Inline::own(format!("{counted} of {}", host.cells().count())),
-            notes(host),
+            if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
+            count(requests.ok - host.figures.requests.ok),
         ]);
     }
     table
 }
 
 /// In a few words what a reader of the row has to know.
-fn notes(host: &HostAnalysis<'_>) -> Inline {
+fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
     let mut notes: Vec<String> = Vec::new();
     if host.record.is_some_and(|r| r.simulated) {
         notes.push("simulated".to_owned());
@@ -144,44 +313,14 @@ fn notes(host: &HostAnalysis<'_>) -> Inline {
     if lost > 0 {
         notes.push(format!("{lost} missing"));
     }
+    for finding in host.settling_findings() {
+        notes.push(Inline::text(&finding.code).to_string());
+    }
+    if gpus > 1 {
+        notes.push(format!("{gpus} GPUs"));
+    }
     if let Some(reason) = host.gpus.reason() {
         notes.push(format!("GPU not available: {}", Inline::text(reason)));
     }
     Inline::own(notes.join("; "))
-}
-
-/// With three hosts no mean of others decides, but every pair.
-fn pairs(page: &mut Page, class: &ClassReport) {
-    let Some(report) = class.metric(Metric::DecodeTps) else { return };
-    if report.outcome.pairs.is_empty() {
-        return;
-    }
-    let mut table = Table::new(["Pair", "Decode speed, difference (%)>", "95 % CI (%)>"]);
-    for pair in &report.outcome.pairs {
-        table.row([
-            Inline::own(format!(
-                "{} against {}",
-                Inline::text(pair.first.as_str()),
-                Inline::text(pair.second.as_str())
-            )),
-            Inline::own(signed_percent(pair.effect.mean)),
-            Inline::own(signed_interval(pair.effect)),
-        ]);
-    }
-    page.paragraph(&"With three hosts every pair counts: a host is slower only if it is slower than both others.".into());
-    page.table(&table);
-}
-
-fn set_aside(page: &mut Page, class: &ClassReport) {
-    for report in &class.metrics {
-        let aside = &report.outcome.set_aside;
-        if !aside.is_empty() && report.outcome.pairs.is_empty() {
-            let names: Vec<Inline> = aside.iter().map(|h| Inline::text(h.as_str())).collect();
-            page.paragraph(&Inline::own(format!(
-                "Set aside in {}, so that they do not shift the reference of the others: {}.",
-                report.metric.label(),
-                super::join(&names)
-            )));
-        }
-    }
 }

@@ -36,7 +36,12 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
     for attempt in attempts {
         table.row(row(host, attempt));
     }
-    page.table(&table);
+    table.dash(&["Validity"], "only counted attempts are judged".into());
+    table.dash(
+        &["TTFT (ms)", "Decode (tok/s)"],
+        "no request succeeded, its stream was buffered, or its answer is too short for it".into(),
+    );
+    page.table(table);
     missing(page, host);
     failures(page, host);
 }
@@ -80,7 +85,7 @@ fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
     }
     if !table.is_empty() {
         page.subsection(&"Missing cells".into());
-        page.table(&table);
+        page.table(table);
     }
 }
 
@@ -103,6 +108,7 @@ fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
             Inline::text(&attempt.report.key.request_id(trace.seq)),
         ]);
     }
+    table.dash(&["HTTP status"], "the failure came before a response or after its head".into());
     if table.is_empty() {
         page.paragraph(&"No request failed.".into());
     } else {
@@ -110,6 +116,6 @@ fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
             &"Over all attempts, warm-up included. A failed request is in no latency and no speed."
                 .into(),
         );
-        page.table(&table);
+        page.table(table);
     }
 }

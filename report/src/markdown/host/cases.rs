@@ -2,13 +2,13 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::analysis::{Analysis, CaseAnalysis, HostAnalysis, measured};
-use crate::compare::{ClassReport, Metric};
+use crate::analysis::{Analysis, CaseAnalysis, Endings, HostAnalysis, measured};
+use crate::compare::{ClassReport, Judged, Metric};
 use crate::markdown::format::{
-    NONE, count, fixed, interval_ms, known_count, millis, percentile_ms, seconds, tps,
+    NONE, count, fixed, interval_ms, level, level_range, millis, percentile_ms, told, tps,
 };
 use crate::markdown::page::Page;
-use crate::markdown::table::Table;
+use crate::markdown::table::{Align, Table};
 use crate::markdown::text::{Inline, fenced};
 use crate::metrics::{Requests, Tokens};
 
@@ -18,104 +18,153 @@ const PREVIEW_MAX: usize = 400;
 /// Section 4.
 pub(super) fn cases(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"4. Cases".into());
-    if !host.has_usable() {
-        page.paragraph(&"Nothing usable was measured.".into());
-        return;
+    match analysis.class_of(host.host) {
+        Some(class) => figures(page, class, host),
+        None => page.paragraph(&"Nothing usable was measured.".into()),
     }
+    page.subsection(&"What was generated".into());
+    page.table(generated(analysis, host));
+    page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts: `per_chunk` and `usage` come from the engine; `chunks` counts events and is approximate.".into());
+    page.subsection(&"Prompts".into());
+    page.table(prompts(host));
+    previews(page, host);
+}
+
+/// What follows from usable attempts.
+fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     page.subsection(&"Speed".into());
-    page.table(&speeds(host, analysis.class_of(host.host)));
-    page.paragraph(&"Decode speed, end-to-end speed: ratio of sums over the requests. The interval is Student's t over the repetitions' logarithms. TTFT, first answer, end to end: medians of the requests.".into());
+    page.table(speeds(host, class));
+    page.paragraph(&"Of usable attempts. Decode speed and end to end: geometric mean over the repetitions (of each the ratio of sums, or the median), with Student's t over their logarithms. The last row is what is compared over the cases (section 1). End-to-end speed: all completion tokens of a case / all its end-to-end seconds.".into());
     page.subsection(&"Latency".into());
-    page.table(&latencies(host));
+    page.table(latencies(host));
+    if !has_reasoning(host) {
+        page.paragraph(
+            &"No reasoning text came apart from the answer, so the first token is the first answer token."
+                .into(),
+        );
+    }
     let output = output(host);
     if !output.is_empty() {
         page.subsection(&"Several streams at once".into());
-        page.table(&output);
+        page.table(output);
         page.paragraph(&"Output of all streams in the steady window: from the first send plus one mean service time to the last send. Ramp and drain are outside.".into());
     }
-    page.subsection(&"What was generated".into());
-    page.table(&generated(host));
-    page.paragraph(&"Sums over the requests. Token counts: `per_chunk` and `usage` come from the engine; `chunks` counts events and is approximate.".into());
-    page.subsection(&"Prompts".into());
-    page.table(&prompts(host));
-    previews(page, host);
 }
 
 fn title(case: &CaseAnalysis<'_>) -> Inline {
     Inline::text(&case.case.title)
 }
 
-fn speeds(host: &HostAnalysis<'_>, class: Option<&ClassReport>) -> Table {
+fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
     let mut table = Table::new([
         "Case",
         "Requests>",
-        "TTFT (ms)>",
-        "First answer (ms)>",
+        "Repetitions>",
         "Decode (tok/s)>",
         "95 % CI (tok/s)>",
         "End to end (s)>",
+        "95 % CI (s)>",
         "End-to-end speed (tok/s)>",
     ]);
-    let decode = class.and_then(|c| c.metric(Metric::DecodeTps));
     for case in &host.cases {
-        let figures = &case.figures;
-        let judged = decode
-            .and_then(|d| d.by_case(&case.case.id))
-            .and_then(|o| o.hosts.iter().find(|j| j.host == *host.host));
-        let interval = judged.and_then(|j| j.level).map(|l| l.interval(0.95));
-        table.row([
-            title(case),
-            count(figures.requests.ok),
-            millis(figures.ttft_s.median()),
-            millis(figures.ttfa_s.median()),
-            tps(figures.decode.per_second()),
-            Inline::own(interval.map_or(NONE.to_owned(), |(low, high)| {
-                format!("{:.2}–{:.2}", low.exp(), high.exp())
-            })),
-            seconds(figures.e2e_s.median()),
-            tps(figures.e2e.per_second()),
-        ]);
+        let of = |metric| class.of_case(metric, host.host, case);
+        let both = [of(Metric::DecodeTps), of(Metric::E2e)];
+        let name = [title(case), count(case.figures.requests.ok)];
+        let levels = levels(both.each_ref().map(Some));
+        table.row(name.into_iter().chain(levels).chain([tps(case.figures.e2e.per_second())]));
     }
-    let all = &host.figures;
-    table.row([
-        Inline::from("All cases").bold(),
-        count(all.requests.ok),
-        millis(all.ttft_s.median()),
-        millis(all.ttfa_s.median()),
-        tps(all.decode.per_second()),
-        NONE.into(),
-        seconds(all.e2e_s.median()),
-        tps(all.e2e.per_second()),
-    ]);
+    let of = |metric| {
+        let report = class.metric(metric).filter(|m| !m.series.cases.is_empty())?;
+        report.judged(host.host)
+    };
+    let name = [
+        Inline::from("All compared cases, geometric mean").bold(),
+        count(host.figures.requests.ok),
+    ];
+    let levels = levels([of(Metric::DecodeTps), of(Metric::E2e)]);
+    table.row(name.into_iter().chain(levels).chain([NONE.into()]));
+    table.dash(
+        &["Decode (tok/s)"],
+        "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases".into(),
+    );
+    table.dash(
+        &["Repetitions", "End to end (s)"],
+        "no usable attempt, or no repetition with all cases".into(),
+    );
+    table.dash(&["95 % CI (tok/s)", "95 % CI (s)"], "fewer than two repetitions".into());
+    table.dash(&["End-to-end speed (tok/s)"], "no sum over different cases here".into());
     table
+}
+
+/// Repetitions, decode speed and end-to-end time with their intervals.
+fn levels([decode, e2e]: [Option<&Judged>; 2]) -> [Inline; 5] {
+    let value = |metric, judged: Option<&Judged>| level(metric, judged.and_then(|j| j.mean));
+    let interval = |metric, judged: Option<&Judged>| {
+        let spread = judged.and_then(|j| j.level);
+        Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s)))
+    };
+    let mut repetitions: Vec<usize> =
+        [decode, e2e].into_iter().flatten().map(|j| j.repetitions).filter(|&n| n > 0).collect();
+    repetitions.dedup();
+    let repetitions: Vec<String> = repetitions.iter().map(usize::to_string).collect();
+    [
+        Inline::own(if repetitions.is_empty() { NONE.to_owned() } else { repetitions.join("; ") }),
+        value(Metric::DecodeTps, decode),
+        interval(Metric::DecodeTps, decode),
+        value(Metric::E2e, e2e),
+        interval(Metric::E2e, e2e),
+    ]
+}
+
+/// Whether any first answer token came after a reasoning token.
+fn has_reasoning(host: &HostAnalysis<'_>) -> bool {
+    host.figures.ttfa_s != host.figures.ttft_s
 }
 
 fn latencies(host: &HostAnalysis<'_>) -> Table {
     let mut table = Table::new([
         "Case",
-        "TTFT median (ms)>",
+        "TTFT p50 (ms)>",
         "95 % interval (ms)>",
         "TTFT p95 (ms)>",
         "TTFT min (ms)>",
         "TTFT max (ms)>",
-        "ITL p50 (ms)>",
-        "ITL p99 (ms)>",
-        "Longest gap (ms)>",
     ]);
+    let reasoning = has_reasoning(host);
+    if reasoning {
+        table.column("First answer p50 (ms)".into(), Align::Right);
+    }
+    for name in ["ITL p50 (ms)", "ITL p99 (ms)", "Longest gap (ms)"] {
+        table.column(name.into(), Align::Right);
+    }
+    let most = host.cases.iter().map(|c| c.figures.ttft_s.n()).max().unwrap_or(0);
     for case in &host.cases {
         let figures = &case.figures;
-        table.row([
+        let first = [
             title(case),
             millis(figures.ttft_s.median()),
             interval_ms(figures.ttft_s.percentile(0.50)),
             percentile_ms(figures.ttft_s.percentile(0.95)),
             millis(figures.ttft_s.min()),
             millis(figures.ttft_s.max()),
+        ];
+        let answer = reasoning.then(|| millis(figures.ttfa_s.median()));
+        let gaps = [
             fixed(figures.inter_token_s.quantile(0.50).map(|s| s * 1e3), 2),
             fixed(figures.inter_token_s.quantile(0.99).map(|s| s * 1e3), 2),
             millis(figures.longest_gap_s),
-        ]);
+        ];
+        table.row(first.into_iter().chain(answer).chain(gaps));
     }
+    let few = |needed: &str| {
+        Inline::own(format!("{needed}; the most a case has here is {most}"))
+    };
+    table.dash(&["95 % interval (ms)"], few("a p50 needs 6 requests for an interval"));
+    table.dash(&["TTFT p95 (ms)"], few("a p95 needs 72 requests"));
+    table.dash(&["First answer p50 (ms)"], "no answer text came".into());
+    let none = "no usable attempt, or no second chunk";
+    table.dash(&["ITL p50 (ms)", "ITL p99 (ms)", "Longest gap (ms)"], none.into());
+    table.dash(&["TTFT p50 (ms)", "TTFT min (ms)", "TTFT max (ms)"], "no usable attempt".into());
     table
 }
 
@@ -124,8 +173,8 @@ fn output(host: &HostAnalysis<'_>) -> Table {
         "Case",
         "Streams>",
         "Output (tok/s)>",
-        "Decode per request (tok/s)>",
-        "TTFT median (ms)>",
+        "Decode per request, p50 (tok/s)>",
+        "TTFT p50 (ms)>",
         "TTFT p95 (ms)>",
         "Steady windows (s)>",
     ]);
@@ -142,10 +191,16 @@ fn output(host: &HostAnalysis<'_>) -> Table {
             fixed(rate.map(|r| r.seconds), 1),
         ]);
     }
+    table.dash(&["TTFT p95 (ms)"], "a p95 needs 72 requests".into());
+    table.dash(&["Steady windows (s)"], "there is none".into());
+    table.dash(
+        &["Decode per request, p50 (tok/s)", "TTFT p50 (ms)"],
+        "no usable attempt, or answers of fewer than 17 tokens".into(),
+    );
     table
 }
 
-fn generated(host: &HostAnalysis<'_>) -> Table {
+fn generated(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Table {
     let mut table = Table::new([
         "Case",
         "Prompt tokens>",
@@ -158,26 +213,33 @@ fn generated(host: &HostAnalysis<'_>) -> Table {
         "Failed>",
         "Token counts from",
     ]);
+    let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
     let mut row = |name: Inline, requests: &Requests, tokens: &Tokens| {
         let truncated = count(requests.truncated);
-        let sources: Vec<&str> = tokens.sources.keys().map(|s| s.name()).collect();
+        let sources: Vec<String> =
+            tokens.sources.keys().map(|s| format!("`{}`", s.name())).collect();
         table.row([
             name,
-            known_count(tokens.prompt),
-            known_count(tokens.cached),
-            known_count(tokens.completion),
-            known_count(tokens.reasoning),
+            told(tokens.prompt),
+            told(tokens.cached),
+            told(tokens.completion),
+            told(tokens.reasoning),
             count(requests.stopped),
-            if requests.truncated > 0 { truncated.bold() } else { truncated },
+            if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
             count(requests.other_finish),
             count(requests.failures()),
-            Inline::own(sources.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")),
+            Inline::own(if sources.is_empty() { NONE.to_owned() } else { sources.join(", ") }),
         ]);
     };
     for case in &host.cases {
-        row(title(case), &case.requests, &case.figures.tokens);
+        row(title(case), &case.requests, &case.tokens);
     }
-    row(Inline::from("All cases").bold(), &host.requests, &host.figures.tokens);
+    row(Inline::from("All cases").bold(), &host.requests, &host.tokens);
+    table.dash(&["Cached", "Reasoning"], "the engine does not tell".into());
+    table.dash(
+        &["Prompt tokens", "Completion tokens", "Token counts from"],
+        "no request succeeded, or the engine does not tell".into(),
+    );
     table
 }
 

@@ -29,7 +29,7 @@ pub(super) fn measured(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnal
     run(&mut table, analysis, host);
     engine(&mut table, host);
     machine(&mut table, host);
-    page.table(&table);
+    page.table(table);
     gpus(page, host);
 }
 
@@ -104,7 +104,7 @@ fn gpus(page: &mut Page, host: &HostAnalysis<'_>) {
     let Some(known) = inventory.and_then(|i| i.known()) else {
         let reason = inventory.and_then(|i| i.reason()).unwrap_or("the host never joined");
         table.row(["GPUs".into(), Inline::text(&format!("not available: {reason}"))]);
-        page.table(&table);
+        page.table(table);
         return;
     };
     table.row(["Driver".into(), reading(Some(&known.driver))]);
@@ -118,5 +118,5 @@ fn gpus(page: &mut Page, host: &HostAnalysis<'_>) {
         table.row([name("power limit"), watts(&gpu.power_limit_w)]);
         table.row([name("power limit, default"), watts(&gpu.power_limit_default_w)]);
     }
-    page.table(&table);
+    page.table(table);
 }

@@ -15,14 +15,17 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
         page.paragraph(&Inline::own(format!("Not available: {}.", Inline::text(reason))));
         return;
     };
-    page.table(&per_gpu(host, gpus));
+    page.table(per_gpu(host, gpus));
     let period = host.attempts.iter().map(|a| a.report.gpu.period_ms).find(|&p| p > 0);
     let rate =
         period.map_or("samples".to_owned(), |p| format!("{:.0} Hz samples", 1e3 / f64::from(p)));
     page.paragraph(&Inline::own(format!(
-        "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the counted attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it."
+        "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. By NVML it is a mean of the last second, so that in attempts of a few seconds it is smeared."
     )));
-    page.table(&per_case(host));
+    if gpus.len() > 1 {
+        page.paragraph(&"All GPUs of the host, unattributed: nothing says which of them serve the endpoint.".into());
+    }
+    page.table(per_case(host));
     let missing = gpus.iter().flat_map(|gpu| {
         gpu.unavailable.iter().map(|(what, why)| {
             Inline::own(format!(
@@ -75,6 +78,7 @@ fn per_gpu(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Table {
             count(u64::try_from(gpu.samples).unwrap_or(u64::MAX)),
         ]);
     }
+    table.dash(&[], "the driver does not tell, or no sample was taken".into());
     table
 }
 
@@ -103,5 +107,6 @@ fn per_case(host: &HostAnalysis<'_>) -> Table {
             ]);
         }
     }
+    table.dash(&[], "the driver does not tell, or no sample was taken".into());
     table
 }

@@ -11,11 +11,10 @@ use crate::markdown::text::Inline;
 pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"8. Notes and limits".into());
     let mut groups = BTreeMap::new();
-    for (_, cell) in host.cells() {
-        for finding in cell.counted().into_iter().flat_map(|c| &c.findings) {
-            let key = (finding.validity, &finding.code);
-            groups.entry(key).or_insert((finding, 0_usize)).1 += 1;
-        }
+    let counted = host.cells().filter_map(|(_, cell)| cell.counted());
+    for finding in host.settling_findings().chain(counted.flat_map(|c| &c.findings)) {
+        let key = (finding.validity, &finding.code);
+        groups.entry(key).or_insert((finding, 0_usize)).1 += 1;
     }
     let mut table =
         Table::new(["Validity", "Code", "Attempts>", "Evidence (first attempt)", "Advice"]);
@@ -28,14 +27,19 @@ pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
             Inline::text(&finding.advice),
         ]);
     }
-    page.table(&table);
+    page.table(table);
     page.list([
         Inline::own(
-            "Not measured in this version: SM clocks, throttle reasons, energy, KV-cache use.",
+            "Not measured in this version: prefill speed, drift within an attempt (stability), SM clocks, throttle reasons, energy, KV-cache use, other processes on the GPU, share of the memory bandwidth, queueing inside the engine.",
+        ),
+        Inline::own(
+            "Reasoning that an engine writes between `<think>` and `</think>` inside the answer is not told apart: it counts as answer.",
         ),
         Inline::own(
             "Every answer is kept as a SHA-256 and a length; its text only with `--keep-text`.",
         ),
-        Inline::own("A dash means that there is no such figure, never zero."),
+        Inline::own(
+            "A dash means that there is no such figure, never zero; the reason stands below its table. A column that would hold nothing else is left out.",
+        ),
     ]);
 }

@@ -3,13 +3,18 @@
 use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::AttemptNo;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
+use regatta_types::validity::Finding;
 
 use crate::analysis::HostAnalysis;
-use crate::markdown::format::{fixed, known_count, millis, seconds, tps};
+use crate::markdown::format::{count_of, fixed, known_count, millis, seconds, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::metrics::{Distribution, completion_tokens};
+
+/// Settling requests that are shown at the beginning and at the end.
+const FIRST: usize = 5;
+const LAST: usize = 3;
 
 /// Every settling request with the number of its settling, in order.
 fn settling<'a>(host: &HostAnalysis<'a>) -> Vec<(AttemptNo, &'a RequestTrace)> {
@@ -33,6 +38,18 @@ pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
     )))
 }
 
+/// What the agent remarked while settling, in one line each.
+pub(super) fn unsettled(host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let line = |finding: &Finding| {
+        Inline::own(format!(
+            "**{}** before the run: {}. The first repetitions may not have been warm.",
+            Inline::text(&finding.code),
+            Inline::text(&finding.evidence)
+        ))
+    };
+    host.settling_findings().map(line).collect()
+}
+
 /// Section 3.
 pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"3. Warm-up".into());
@@ -40,10 +57,15 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     if traces.is_empty() {
         page.paragraph(&"No settling requests were recorded.".into());
     } else {
-        page.paragraph(
-            &"Settling requests before the run (and after a return of the agent), in order. The first one is the cold start."
-                .into(),
-        );
+        let hidden = traces.len().saturating_sub(FIRST + LAST);
+        let shown = match hidden {
+            0 => String::new(),
+            n => format!("; {n} between the first {FIRST} and the last {LAST} are not shown"),
+        };
+        page.paragraph(&Inline::own(format!(
+            "{} before the run (and after a return of the agent), in order{shown}. The first one is the cold start.",
+            count_of(u64::try_from(traces.len()).unwrap_or(u64::MAX), "settling request")
+        )));
         let mut table = Table::new([
             "Settling>",
             "Request>",
@@ -53,26 +75,32 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
             "End to end (s)>",
             "Completion tokens>",
         ]);
-        for (settling, trace) in traces {
-            let result = match &trace.outcome {
-                Outcome::Failed(failure) => Inline::text(&failure.to_string()),
-                Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
-                    Inline::own(trace.outcome.status())
-                }
-            };
-            table.row([
-                Inline::own(settling.to_string()),
-                Inline::own((trace.seq + 1).to_string()),
-                result,
-                millis(trace.ttft()),
-                tps(trace.decode_tps()),
-                seconds(trace.e2e()),
-                known_count(completion_tokens(trace)),
-            ]);
+        for (index, (settling, trace)) in traces.iter().enumerate() {
+            if index < FIRST || index >= FIRST + hidden {
+                table.row(settling_row(*settling, trace));
+            }
         }
-        page.table(&table);
+        table.dash(&[], "the request failed, or its answer is too short for it".into());
+        page.table(table);
     }
+    page.list(unsettled(host));
     case_warmup(page, host);
+}
+
+fn settling_row(settling: AttemptNo, trace: &RequestTrace) -> [Inline; 7] {
+    let result = match &trace.outcome {
+        Outcome::Failed(failure) => Inline::text(&failure.to_string()),
+        Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => Inline::own(trace.outcome.status()),
+    };
+    [
+        Inline::own(settling.to_string()),
+        Inline::own((trace.seq + 1).to_string()),
+        result,
+        millis(trace.ttft()),
+        tps(trace.decode_tps()),
+        seconds(trace.e2e()),
+        known_count(completion_tokens(trace)),
+    ]
 }
 
 /// Warm-up requests of the cases themselves.
@@ -96,5 +124,6 @@ fn case_warmup(page: &mut Page, host: &HostAnalysis<'_>) {
             ]);
         }
     }
-    page.table(&table);
+    table.dash(&[], "no warm-up request gave a token".into());
+    page.table(table);
 }

@@ -1,0 +1,214 @@
+//! What stands beside the answer: possible causes, what could not be judged, what to keep in mind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::clean;
+use regatta_types::ids::{CaseId, HostId};
+use regatta_types::validity::Finding;
+
+use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
+use crate::compare::{
+    ClassReport, Fact, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict, other_facts_of,
+};
+use crate::markdown::count_of;
+
+/// Facts in which a host with a settled decode speed differs from most others of its class.
+pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    for class in &analysis.classes {
+        let Some(report) = class.metric(Metric::DecodeTps) else { continue };
+        let members: Vec<&HostAnalysis<'_>> =
+            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
+        for judged in report.outcome.hosts.iter().filter(|j| j.verdict.is_settled_difference()) {
+            let unusual = unusual_facts(&judged.host, &members);
+            if !unusual.is_empty() {
+                let others = others_of(&members);
+                out.push(format!(
+                    "{} differs from {others} in: {}.",
+                    judged.host,
+                    unusual.join("; ")
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// Who a host is unlike, if it is.
+fn others_of(members: &[&HostAnalysis<'_>]) -> &'static str {
+    if members.len() == 2 { "the other host" } else { "most others" }
+}
+
+/// `GPU power limit 450 W (most others 600 W)`.
+fn unusual_facts(host: &HostId, members: &[&HostAnalysis<'_>]) -> Vec<String> {
+    let facts = |m: &HostAnalysis<'_>| other_facts_of(m.record);
+    let own = members.iter().find(|m| m.host == host).map(|m| facts(m)).unwrap_or_default();
+    let others: Vec<Vec<Fact>> =
+        members.iter().filter(|m| m.host != host).map(|m| facts(m)).collect();
+    let unusual = |(index, fact): (usize, &Fact)| {
+        let own = fact.value.as_ref()?;
+        let usual: Vec<&String> =
+            others.iter().filter_map(|facts| facts[index].value.as_ref()).collect();
+        let most = usual
+            .iter()
+            .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
+        (own != *most).then(|| {
+            let whose = others_of(members);
+            clean::line(&format!("{} {own} ({whose} {most})", fact.name))
+        })
+    };
+    own.iter().enumerate().filter_map(unusual).collect()
+}
+
+/// What could not be judged, and what to keep in mind.
+pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    for host in analysis.hosts.iter().filter(|h| !h.has_usable()) {
+        let host_name = host.host;
+        out.push(format!("{host_name} could not be judged: {}.", why_nothing(host)));
+    }
+    out.extend(absent(analysis));
+    for class in &analysis.classes {
+        out.extend(class_limits(class));
+    }
+    let cells = analysis.cells;
+    let lost = cells.missing + cells.open;
+    if lost > 0 {
+        out.push(format!("{lost} of {} cells are missing (section Completeness).", cells.planned));
+    }
+    if cells.invalid > 0 {
+        out.push(format!(
+            "Invalid, kept and not compared: {} of {} counted cells.",
+            cells.invalid, cells.counted
+        ));
+    }
+    let failed: u64 = analysis.hosts.iter().map(|h| u64::from(h.requests.failures())).sum();
+    if failed > 0 {
+        out.push(format!("{} failed.", count_of(failed, "measured request")));
+    }
+    out.extend(unsettled(analysis));
+    out.extend(endings(analysis));
+    out
+}
+
+/// Hosts that were not warm when the run began.
+fn unsettled(analysis: &Analysis<'_>) -> Vec<String> {
+    let remark = |host: &HostAnalysis<'_>, finding: &Finding| {
+        clean::line(&format!("{}: {} before the run: {}.", host.host, finding.code, finding.evidence))
+    };
+    let of_host = |host| HostAnalysis::settling_findings(host).map(move |f| remark(host, f));
+    analysis.hosts.iter().flat_map(of_host).collect()
+}
+
+/// Whether answers were cut.
+fn endings(analysis: &Analysis<'_>) -> Option<String> {
+    Some(match analysis.endings() {
+        Endings::NoneCut => return None,
+        Endings::AllAtLimit => {
+            "Every answer ran to max_tokens, so the lengths are equal.".to_owned()
+        }
+        Endings::AllCut => {
+            "Every answer was cut by max_tokens or the context (finish reason length).".to_owned()
+        }
+        Endings::SomeCut { truncated, ok } => format!(
+            "{truncated} of {ok} answers were cut by max_tokens or the context (finish reason length)."
+        ),
+    })
+}
+
+/// Why a host has nothing usable.
+fn why_nothing(host: &HostAnalysis<'_>) -> String {
+    if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
+        return clean::line(why);
+    }
+    let reasons: BTreeSet<String> = host
+        .cells()
+        .filter_map(|(_, cell)| match &cell.state {
+            CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
+            CellState::Counted(_) | CellState::Open => None,
+        })
+        .collect();
+    match reasons.into_iter().collect::<Vec<_>>().as_slice() {
+        [only] => only.clone(),
+        _ => "nothing usable was measured on it".to_owned(),
+    }
+}
+
+/// Expected hosts that nobody saw.
+fn absent(analysis: &Analysis<'_>) -> Vec<String> {
+    absent_numbers(analysis).map(|number| format!("Host #{number} never joined.")).collect()
+}
+
+/// The numbers of the hosts that never joined, after those that did.
+pub(crate) fn absent_numbers(analysis: &Analysis<'_>) -> impl Iterator<Item = usize> + use<> {
+    let known = analysis.hosts.len();
+    let absent = usize::try_from(analysis.record.absent).unwrap_or(usize::MAX);
+    known + 1..=known.saturating_add(absent)
+}
+
+/// What stays out of the comparison of a class.
+fn class_limits(class: &ClassReport) -> Vec<String> {
+    let mut out = Vec::new();
+    let unverified = class.class.unverified();
+    if !unverified.is_empty() && class.class.hosts.len() > 1 {
+        out.push(format!(
+            "Class {} is unverified: {} unknown on all its hosts.",
+            class.class.label,
+            unverified.join(", ")
+        ));
+    }
+    if class.class.hosts.len() < 2 {
+        return out;
+    }
+    let mut hosts: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    let mut cases = hosts.clone();
+    for report in &class.metrics {
+        let label = report.metric.label();
+        for (reason, names) in by_reason(&report.series.hosts_left_out, HostId::as_str) {
+            hosts.entry((reason, names)).or_default().push(label);
+        }
+        for (reason, names) in by_reason(&report.series.cases_left_out, CaseId::as_str) {
+            cases.entry((reason, names)).or_default().push(label);
+        }
+    }
+    for ((reason, names), metrics) in hosts {
+        let (names, metrics) = (names.join(", "), metrics.join(", "));
+        out.push(format!("Left out of the comparison of {metrics}: {names} ({reason})."));
+    }
+    for ((reason, names), metrics) in cases {
+        let n = count_of(u64::try_from(names.len()).unwrap_or(u64::MAX), "case");
+        let (names, metrics) = (names.join(", "), metrics.join(", "));
+        out.push(format!("Left out of the comparison of {metrics}, {n} ({reason}): {names}."));
+    }
+    out.extend(class.metric(Metric::DecodeTps).map(too_few).unwrap_or_default());
+    out
+}
+
+/// Names with the same reason, together.
+fn by_reason<T>(left_out: &[(T, String)], as_str: fn(&T) -> &str) -> BTreeMap<&str, Vec<&str>> {
+    let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, reason) in left_out {
+        out.entry(reason).or_default().push(as_str(name));
+    }
+    out
+}
+
+/// Hosts with too few repetitions for a verdict, by what is lacking.
+fn too_few(report: &MetricReport) -> Vec<String> {
+    let with = |why: Unjudged| -> String {
+        let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == Verdict::NotJudged(why));
+        hosts.map(|j| j.host.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let said = [
+        (Unjudged::TooFewRepetitions, format!("fewer than {MIN_REPETITIONS} complete repetitions")),
+        (
+            Unjudged::TooFewShared,
+            format!(
+                "fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"
+            ),
+        ),
+    ];
+    let named = said.into_iter().map(|(why, said)| (with(why), said));
+    let some = named.filter(|(hosts, _)| !hosts.is_empty());
+    some.map(|(hosts, said)| format!("No verdict on {hosts}: {said}.")).collect()
+}
