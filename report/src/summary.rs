@@ -12,8 +12,7 @@ pub(crate) use limits::{absent_numbers, causes, not_judged};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{
-    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged,
-    Verdict,
+    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
 use crate::completeness::{Cells, Completeness};
 use crate::markdown::{count_of, level_range, signed_percent, with_unit};
@@ -123,9 +122,9 @@ pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -
         (few, many) if few == many => format!(", {many} streams at once"),
         (few, many) => format!(", {few} to {many} streams at once"),
     };
-    let interval = judged.level.map_or_else(String::new, |level| {
-        format!("95 % CI {}, ", level_range(metric, level))
-    });
+    let interval = judged
+        .level
+        .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
     let (compared, all) = (report.series.cases.len(), analysis.record.header.suite.cases.len());
     let what = if metric.is_speed() { "" } else { "the medians of " };
     let cases = match (compared, all) {
@@ -324,4 +323,3 @@ pub(crate) fn verdict_words(judged: &Judged) -> String {
     };
     if judged.basis() < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
 }
-

@@ -72,12 +72,7 @@ impl ClassReport {
     }
 
     /// One case of one host: as it was compared, or by itself where it stayed out.
-    pub(crate) fn of_case(
-        &self,
-        metric: Metric,
-        host: &HostId,
-        case: &CaseAnalysis<'_>,
-    ) -> Judged {
+    pub(crate) fn of_case(&self, metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Judged {
         let compared = self.metric(metric).and_then(|m| m.by_case(&case.case.id));
         let judged = compared.and_then(|o| o.hosts.iter().find(|j| j.host == *host));
         judged.cloned().unwrap_or_else(|| {

@@ -44,9 +44,8 @@ fn noncentrality(n: usize, alpha: f64, power: f64) -> f64 {
         .map(|share| critical * (chi_squared.inverse_cdf(share) / freedom).sqrt())
         .collect();
     let normal = Normal::standard();
-    let found = |mean: f64| {
-        thresholds.iter().map(|t| normal.cdf(mean - t)).sum::<f64>() / real(SPREADS)
-    };
+    let found =
+        |mean: f64| thresholds.iter().map(|t| normal.cdf(mean - t)).sum::<f64>() / real(SPREADS);
     let (mut low, mut high) = (0.0, 1.0);
     while found(high) < power && high < 1e9 {
         high *= 2.0;

@@ -91,9 +91,8 @@ pub(crate) fn metric_grid(
     let cases: Vec<&Case> =
         report.series.cases.iter().filter_map(|id| analysis.record.header.suite.case(id)).collect();
     let reference = Reference::of(report);
-    let mut table = grid(&hosts, &cases, Align::Right, |host, case| {
-        metric_cell(report, reference, host, case)
-    });
+    let mut table =
+        grid(&hosts, &cases, Align::Right, |host, case| metric_cell(report, reference, host, case));
     table.dash(&[], "no usable figure, or the host was left out (section 1)".into());
     table
 }

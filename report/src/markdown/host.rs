@@ -107,7 +107,8 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
 /// The only place of the ratios of sums over all cases: they are not what is compared.
 fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
     let (decode, e2e) = (host.figures.decode.per_second(), host.figures.e2e.per_second());
-    let decode = decode.map(|v| format!("{v:.2} tok/s decode (all decode tokens / all decode seconds)"));
+    let decode =
+        decode.map(|v| format!("{v:.2} tok/s decode (all decode tokens / all decode seconds)"));
     let e2e = e2e.map(|v| {
         format!("{v:.2} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)")
     });

@@ -30,12 +30,8 @@ pub(crate) struct Table {
 impl Table {
     /// A column whose name ends in `>` holds numbers and lines up on the right.
     pub(crate) fn new<const N: usize>(columns: [&'static str; N]) -> Self {
-        let mut table = Self {
-            header: Vec::new(),
-            align: Vec::new(),
-            dashes: Vec::new(),
-            rows: Vec::new(),
-        };
+        let mut table =
+            Self { header: Vec::new(), align: Vec::new(), dashes: Vec::new(), rows: Vec::new() };
         for column in columns {
             match column.strip_suffix('>') {
                 Some(name) => table.column(Inline::own(name), Align::Right),

@@ -16,7 +16,7 @@ pub(crate) use distribution::{Distribution, Percentile, Weighted};
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::derived_findings;
 pub(crate) use gpu::{GpuFigures, GpuSum, gpu_figures};
-pub(crate) use tokens::{Told, Tokens, completion_tokens};
+pub(crate) use tokens::{Tokens, Told, completion_tokens};
 pub(crate) use window::steady_output;
 
 /// Version of the definitions behind every figure (docs/reports.md).

@@ -120,11 +120,8 @@ impl Serialize for Tokens {
             ("reasoning", self.reasoning),
         ];
         let partly = named.into_iter().filter(|(_, t)| t.told > 0 && t.known().is_none());
-        let at_least = |t: Told| AtLeast {
-            at_least: t.sum,
-            requests_that_told: t.told,
-            requests: t.of,
-        };
+        let at_least =
+            |t: Told| AtLeast { at_least: t.sum, requests_that_told: t.told, requests: t.of };
         let written = Written {
             prompt: self.prompt.known(),
             cached: self.cached.known(),

@@ -94,7 +94,10 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
 /// Hosts that were not warm when the run began.
 fn unsettled(analysis: &Analysis<'_>) -> Vec<String> {
     let remark = |host: &HostAnalysis<'_>, finding: &Finding| {
-        clean::line(&format!("{}: {} before the run: {}.", host.host, finding.code, finding.evidence))
+        clean::line(&format!(
+            "{}: {} before the run: {}.",
+            host.host, finding.code, finding.evidence
+        ))
     };
     let of_host = |host| HostAnalysis::settling_findings(host).map(move |f| remark(host, f));
     analysis.hosts.iter().flat_map(of_host).collect()
@@ -203,9 +206,7 @@ fn too_few(report: &MetricReport) -> Vec<String> {
         (Unjudged::TooFewRepetitions, format!("fewer than {MIN_REPETITIONS} complete repetitions")),
         (
             Unjudged::TooFewShared,
-            format!(
-                "fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"
-            ),
+            format!("fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"),
         ),
     ];
     let named = said.into_iter().map(|(why, said)| (with(why), said));

@@ -78,8 +78,7 @@ fn verdict(judged: Option<&Judged>) -> Inline {
 
 fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
     let metric = report.metric;
-    let mut table =
-        Table::new(["Host", "Repetitions>", "Speed (tok/s)>", "95 % CI (tok/s)>"]);
+    let mut table = Table::new(["Host", "Repetitions>", "Speed (tok/s)>", "95 % CI (tok/s)>"]);
     let median = report.outcome.compared() >= MEDIAN_FROM;
     if median {
         table.column("vs. median (%)".into(), Align::Right);

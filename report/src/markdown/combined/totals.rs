@@ -6,7 +6,7 @@ use crate::markdown::format::{count, fixed, told};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
-use crate::metrics::{GpuSum, Requests, Told, Tokens};
+use crate::metrics::{GpuSum, Requests, Tokens, Told};
 
 /// Section 8.
 pub(super) fn totals(page: &mut Page, analysis: &Analysis<'_>) {

@@ -85,7 +85,8 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
     table.row(name.into_iter().chain(levels).chain([NONE.into()]));
     table.dash(
         &["Decode (tok/s)"],
-        "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases".into(),
+        "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases"
+            .into(),
     );
     table.dash(
         &["Repetitions", "End to end (s)"],
@@ -156,9 +157,7 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
         ];
         table.row(first.into_iter().chain(answer).chain(gaps));
     }
-    let few = |needed: &str| {
-        Inline::own(format!("{needed}; the most a case has here is {most}"))
-    };
+    let few = |needed: &str| Inline::own(format!("{needed}; the most a case has here is {most}"));
     table.dash(&["95 % interval (ms)"], few("a p50 needs 6 requests for an interval"));
     table.dash(&["TTFT p95 (ms)"], few("a p95 needs 72 requests"));
     table.dash(&["First answer p50 (ms)"], "no answer text came".into());

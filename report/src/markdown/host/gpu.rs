@@ -23,7 +23,10 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
         "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. By NVML it is a mean of the last second, so that in attempts of a few seconds it is smeared."
     )));
     if gpus.len() > 1 {
-        page.paragraph(&"All GPUs of the host, unattributed: nothing says which of them serve the endpoint.".into());
+        page.paragraph(
+            &"All GPUs of the host, unattributed: nothing says which of them serve the endpoint."
+                .into(),
+        );
     }
     page.table(per_case(host));
     let missing = gpus.iter().flat_map(|gpu| {
