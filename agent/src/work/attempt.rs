@@ -27,7 +27,7 @@ const CONNECT_AHEAD: Duration = Duration::from_millis(1500);
 /// The last stretch before the start is slept by the kernel's clock: the runtime's timer goes off
 /// in whole milliseconds.
 const FINE: Duration = Duration::from_millis(3);
-/// The very last stretch is spun.
+/// The very last stretch is spun, unless the worker was told not to.
 const SPIN: Duration = Duration::from_micros(100);
 
 /// What to do.
@@ -38,6 +38,7 @@ pub(super) struct Job {
     pub(super) case: Case,
     pub(super) start: MonoNs,
     pub(super) keep_text: bool,
+    pub(super) spin: bool,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Measured {
 
 /// Runs the job until its stop rule is met or it is halted.
 pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> {
-    let Job { endpoint, key, case, start, keep_text, progress } = job;
+    let Job { endpoint, key, case, start, keep_text, spin, progress } = job;
     let ask = Ask::of(&case, keep_text);
     let prepared = Rc::new(Prepared::new(&endpoint, &ask)?);
     let shared = Shared::new(key, Arc::clone(&progress), halt.clone());
@@ -81,7 +82,7 @@ pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> 
     progress.enter(Activity::Waiting);
     sleep_until_near(start.offset_by(-nanos(CONNECT_AHEAD)), &halt).await;
     streams = each(streams, |stream| connect(stream, Rc::clone(&prepared))).await;
-    start_at(start, &halt).await;
+    start_at(start, if spin { SPIN } else { Duration::ZERO }, &halt).await;
 
     progress.enter(Activity::Measuring);
     let stalls = Rc::new(RefCell::new(Stalls::new()));
@@ -158,16 +159,16 @@ async fn sleep_until_near(instant: MonoNs, halt: &Halt) {
     }
 }
 
-/// Waits for an instant to within a few microseconds, or until cancelled.
-async fn start_at(instant: MonoNs, halt: &Halt) {
+/// Waits for an instant, the last stretch by spinning, or until cancelled.
+async fn start_at(instant: MonoNs, spun: Duration, halt: &Halt) {
     sleep_until_near(instant.offset_by(-nanos(FINE)), halt).await;
     if halt.is_requested() {
         return;
     }
     let left = instant.since(MonoNs::now());
-    if left > SPIN {
+    if left > spun {
         // Nothing else happens on this thread now.
-        std::thread::sleep(left - SPIN);
+        std::thread::sleep(left - spun);
     }
     while MonoNs::now() < instant {
         std::hint::spin_loop();

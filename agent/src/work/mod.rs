@@ -49,6 +49,20 @@ pub trait GpuWindows: Send + Sync {
     fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow;
 }
 
+/// How a worker behaves, where that is the user's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerOptions {
+    /// Spin for at most the last 100 us before a start. Without, the kernel's timer decides, some
+    /// 50 us late, and the core is left to the engine.
+    pub spin: bool,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self { spin: true }
+    }
+}
+
 /// Measures one endpoint, one assignment at a time.
 #[derive(Clone)]
 pub struct Worker {
@@ -57,6 +71,7 @@ pub struct Worker {
     clock: Arc<dyn WallClock>,
     gpus: Arc<dyn GpuWindows>,
     progress: Arc<Progress>,
+    options: WorkerOptions,
 }
 
 impl fmt::Debug for Worker {
@@ -105,7 +120,14 @@ impl Worker {
         clock: Arc<dyn WallClock>,
         gpus: Arc<dyn GpuWindows>,
     ) -> Self {
-        Self { endpoint, identity, clock, gpus, progress: Arc::default() }
+        let (progress, options) = (Arc::default(), WorkerOptions::default());
+        Self { endpoint, identity, clock, gpus, progress, options }
+    }
+
+    /// The worker with other options than the usual ones.
+    #[must_use]
+    pub fn with_options(self, options: WorkerOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// The endpoint it measures.
@@ -130,6 +152,7 @@ impl Worker {
             case,
             start,
             keep_text,
+            spin: self.options.spin,
             progress: Arc::clone(&self.progress),
         };
         let measuring = thread::measured(halt, |halt| attempt::run(job, halt));

@@ -179,6 +179,16 @@ async fn all_connections_are_open_before_the_start() {
 }
 
 #[tokio::test]
+async fn a_start_without_spinning_is_not_early() {
+    let server = Server::always(vec![Step::Write(answer(3))]).await;
+    let worker = worker(&server).0.with_options(WorkerOptions { spin: false });
+    let assignment = assignment(1, 0, requests(1));
+    let report = within("run", worker.run(assignment.clone(), &Halt::default())).await;
+    let late = report.began.since(assignment.start);
+    assert!(report.began >= assignment.start && late < Duration::from_secs(5), "{late:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_begun_after_the_duration() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
