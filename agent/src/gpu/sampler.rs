@@ -1,6 +1,7 @@
 //! The sampling thread and the handle that everybody else holds.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -29,6 +30,8 @@ const SHARE: u32 = 20;
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// Longest wait for the thread's end.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// A library or driver that is not there is looked for again after this long, when a window opens.
+const RETRY: Duration = Duration::from_secs(10);
 /// Silence that a window's reasons mention.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -79,7 +82,7 @@ struct State {
     last_round: MonoNs,
     /// The newest known reading of each kind, by place in the inventory.
     latest: Vec<Option<GpuSample>>,
-    /// A window was opened: the next round asks for everything.
+    /// A window was opened: the next round asks for everything, or the driver is looked for again.
     ask_all: bool,
     windows: BTreeMap<u64, WindowBuffer>,
     next_window: u64,
@@ -97,20 +100,39 @@ impl Sampler {
     #[must_use]
     pub fn start(source: GpuSource) -> GpuHandle {
         match source {
-            GpuSource::Nvml { library } => GpuHandle::spawn(move |shared| {
-                let nvml = nvml::load(library.as_deref())?;
-                sample(&NvmlProbe::new(&nvml)?, shared);
-                Ok(())
-            }),
-            GpuSource::Simulated(script) => GpuHandle::spawn(|shared| {
-                sample(&ScriptProbe::new(script), shared);
-                Ok(())
-            }),
+            GpuSource::Nvml { library } => {
+                GpuHandle::spawn(move |shared| sample_nvml(library.as_deref(), shared, RETRY))
+            }
+            GpuSource::Simulated(script) => {
+                GpuHandle::spawn(|shared| sample(&ScriptProbe::new(script), shared))
+            }
             GpuSource::None { reason } => {
                 let shared = Shared::default();
                 shared.inventory.send_replace(Some(Reading::missing(reason)));
                 GpuHandle { shared: Arc::new(shared), thread: None }
             }
+        }
+    }
+}
+
+/// Samples the real driver. One that is not there, or not yet, is looked for again when a window
+/// opens, at most once in `retry`.
+fn sample_nvml(library: Option<&Path>, shared: &Shared, retry: Duration) {
+    while !shared.stop.load(Ordering::Acquire) {
+        let tried = MonoNs::now();
+        let sampling = nvml::load(library).and_then(|nvml| {
+            sample(&NvmlProbe::new(&nvml)?, shared);
+            Ok(())
+        });
+        let Err(error) = sampling else { return };
+        shared.inventory.send_replace(Some(Reading::missing(error.to_string())));
+        while !shared.stop.load(Ordering::Acquire) {
+            let asked = std::mem::take(&mut shared.lock().ask_all);
+            if asked && MonoNs::now().since(tried) >= retry {
+                break;
+            }
+            // Until a window opens or the sampler is to stop.
+            std::thread::park();
         }
     }
 }
@@ -170,7 +192,7 @@ fn wait_until(due: MonoNs, shared: &Shared) {
         if left.is_zero() || shared.stop.load(Ordering::Acquire) {
             return;
         }
-        // Unparked early only to stop.
+        // Unparked early to stop, and by every window.
         std::thread::park_timeout(left);
     }
 }
@@ -227,15 +249,13 @@ fn record(state: &mut State, at: MonoNs, rounds: &[GpuRound]) {
 
 impl GpuHandle {
     /// Starts the thread with everything that may block in the driver.
-    fn spawn(work: impl FnOnce(&Shared) -> Result<(), GpuError> + Send + 'static) -> Self {
+    fn spawn(work: impl FnOnce(&Shared) + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let (alive, done) = oneshot::channel();
         let theirs = Arc::clone(&shared);
         let spawned = std::thread::Builder::new().name("gpu-sampler".into()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
-            if let Err(error) = work(&theirs) {
-                theirs.inventory.send_replace(Some(Reading::missing(error.to_string())));
-            }
+            work(&theirs);
         });
         let thread = match spawned {
             Ok(join) => Some(Running { join, done }),
@@ -270,6 +290,8 @@ impl GpuHandle {
         let buffer = WindowBuffer::new(MonoNs::now(), state.latest.clone(), LIMIT);
         state.windows.insert(id, buffer);
         state.ask_all = true;
+        drop(state);
+        self.wake();
         Window { id, shared: Arc::clone(&self.shared) }
     }
 
@@ -330,6 +352,10 @@ impl GpuHandle {
 
     fn tell_to_stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(running) = &self.thread {
             running.join.thread().unpark();
         }
@@ -414,7 +440,6 @@ mod tests {
         let handle = GpuHandle::spawn(move |_| {
             // Ends when the test drops its side.
             let _ = hung.recv();
-            Ok(())
         });
         let window = handle.begin_window();
         assert_eq!(handle.end_window(window), GpuWindow::missing("no answer from the driver"));

@@ -163,6 +163,34 @@ async fn without_a_usable_library_the_reason_stands_in_inventory_and_windows() {
 }
 
 #[tokio::test]
+async fn a_driver_that_comes_up_later_is_found_by_a_window_ten_seconds_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("libnvidia-ml.so.1");
+    let started = MonoNs::now();
+    let handle = Sampler::start(GpuSource::Nvml { library: Some(library) });
+    assert_eq!(handle.inventory().await.reason(), Some("NVML library not found"));
+    regatta_fake_nvml::install(folder.path(), &script("")).unwrap();
+
+    let limit = Duration::from_secs(30);
+    let series = loop {
+        let window = handle.begin_window();
+        // An attempt; the window in which the driver is found has samples.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match handle.end_window(window).series {
+            Reading::Known(series) => break series,
+            Reading::NotAvailable { not_available } => {
+                assert_eq!(not_available, "NVML library not found");
+            }
+        }
+        assert!(MonoNs::now().since(started) < limit, "never found");
+    };
+    assert!(MonoNs::now().since(started) >= Duration::from_secs(10), "asked for too often");
+    assert!(!series[0].samples.is_empty(), "{series:?}");
+    assert!(handle.inventory().await.known().is_some());
+    handle.stop().await;
+}
+
+#[tokio::test]
 async fn a_driver_without_gpus_is_known_and_its_windows_say_so() {
     let (_folder, handle) = start("driver = \"580.126.09\"\ncuda = \"13.0\"");
     let inventory = handle.inventory().await;
