@@ -71,8 +71,10 @@ pub struct ScriptedGpu {
 pub enum Call {
     /// Total, reserved and used memory.
     Memory,
-    /// Board power.
+    /// Board power in every form.
     Power,
+    /// Board power of the moment only.
+    PowerInstant,
     /// GPU sensor.
     Temperature,
     /// Utilisation of GPU and memory.
@@ -107,8 +109,10 @@ struct Failure {
 pub struct GpuReadings {
     /// Memory in use, the reserve not included.
     pub memory_used: Result<Bytes, NvmlCode>,
-    /// Board power, watts.
+    /// Board power of the moment, watts.
     pub power_w: Result<f64, NvmlCode>,
+    /// Its mean over the last second, watts.
+    pub power_mean_w: Result<f64, NvmlCode>,
     /// Whole degrees Celsius.
     pub temperature_c: Result<u32, NvmlCode>,
     /// Per cent.
@@ -124,6 +128,19 @@ impl Series {
     fn at(&self, elapsed: Duration) -> f64 {
         let passed = self.0.partition_point(|(from, _)| *from <= elapsed);
         self.0[passed.max(1) - 1].1
+    }
+
+    /// The mean over the second before `elapsed`, or since the start.
+    fn mean_of_second(&self, elapsed: Duration) -> f64 {
+        let begin = elapsed.saturating_sub(Duration::from_secs(1));
+        let (mut sum, mut from) = (0.0, begin);
+        let steps = self.0.iter().map(|(at, _)| *at).filter(|at| (begin..elapsed).contains(at));
+        for to in steps.chain([elapsed]) {
+            sum += self.at(from) * (to - from).as_secs_f64();
+            from = to;
+        }
+        let span = (elapsed - begin).as_secs_f64();
+        if span > 0.0 { sum / span } else { self.at(elapsed) }
     }
 }
 
@@ -186,7 +203,11 @@ impl ScriptedGpu {
         let read = |call, series: &Series| self.check(call, elapsed).map(|()| series.at(elapsed));
         GpuReadings {
             memory_used: read(Call::Memory, &self.memory_used_mib).map(mib),
-            power_w: read(Call::Power, &self.power_w),
+            power_w: read(Call::Power, &self.power_w)
+                .and_then(|watts| self.check(Call::PowerInstant, elapsed).map(|()| watts)),
+            power_mean_w: self
+                .check(Call::Power, elapsed)
+                .map(|()| self.power_w.mean_of_second(elapsed)),
             temperature_c: read(Call::Temperature, &self.temperature_c).map(whole),
             utilization_pct: read(Call::Utilization, &self.utilization_pct).map(whole),
         }

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::structs::device::FieldId;
+use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 use regatta_types::clean;
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample};
@@ -30,38 +33,88 @@ pub(crate) fn load(library: Option<&Path>) -> Result<Nvml, GpuError> {
 pub(crate) struct NvmlProbe<'n> {
     nvml: &'n Nvml,
     /// A GPU that cannot be opened keeps its place, and its reason.
-    devices: Vec<Result<Device<'n>, GpuError>>,
+    devices: Vec<Result<OpenGpu<'n>, GpuError>>,
+}
+
+#[derive(Debug)]
+struct OpenGpu<'n> {
+    device: Device<'n>,
+    power: PowerSource,
+}
+
+/// Which of the two powers a GPU is asked for. Found once, so that a series is of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PowerSource {
+    /// Field 186: the power of the moment.
+    Instant,
+    /// `nvmlDeviceGetPowerUsage`: the mean of the last second on boards since Ampere.
+    Usage,
 }
 
 impl<'n> NvmlProbe<'n> {
     /// Opens every GPU.
     pub(crate) fn new(nvml: &'n Nvml) -> Result<Self, GpuError> {
         let count = nvml.device_count()?;
-        let devices = (0..count).map(|i| Ok(nvml.device_by_index(i)?)).collect();
+        let devices = (0..count).map(|i| Ok(OpenGpu::new(nvml.device_by_index(i)?))).collect();
         Ok(Self { nvml, devices })
     }
 
-    fn facts(&self, index: usize, device: &Result<Device<'n>, GpuError>) -> GpuFacts {
+    fn facts(&self, index: usize, gpu: &Result<OpenGpu<'n>, GpuError>) -> GpuFacts {
         fn ask<'n, T>(
-            device: &Result<Device<'n>, GpuError>,
+            gpu: &Result<OpenGpu<'n>, GpuError>,
             call: impl FnOnce(&Device<'n>) -> Result<T, NvmlError>,
         ) -> Reading<T> {
-            let value = device.as_ref().map_err(Clone::clone);
-            value.and_then(|device| Ok(call(device)?)).into()
+            let value = gpu.as_ref().map_err(Clone::clone);
+            value.and_then(|gpu| Ok(call(&gpu.device)?)).into()
         }
-        let watts = |milliwatts: u32| f64::from(milliwatts) / 1000.0;
         let text = |text: String| clean::excerpt(&text, TEXT);
-        let uuid = ask(device, Device::uuid);
+        let uuid = ask(gpu, Device::uuid);
         GpuFacts {
             // NVML counts devices in an unsigned int.
             index: u32::try_from(index).unwrap_or(u32::MAX),
             // Records need a key even for a GPU that does not say who it is.
             uuid: uuid.known().map_or_else(|| format!("unknown-{index}"), |u| clean::line(u)),
-            name: ask(device, Device::name).map(text),
-            pci_bus_id: ask(device, |d| Ok(d.pci_info()?.bus_id)).map(text),
-            memory_total: ask(device, |d| Ok(Bytes(d.memory_info()?.total))),
-            power_limit_w: ask(device, Device::enforced_power_limit).map(watts),
-            power_limit_default_w: ask(device, Device::power_management_limit_default).map(watts),
+            name: ask(gpu, Device::name).map(text),
+            pci_bus_id: ask(gpu, |d| Ok(d.pci_info()?.bus_id)).map(text),
+            memory_total: ask(gpu, |d| Ok(Bytes(d.memory_info()?.total))),
+            power_limit_w: ask(gpu, Device::enforced_power_limit).map(watts),
+            power_limit_default_w: ask(gpu, Device::power_management_limit_default).map(watts),
+        }
+    }
+}
+
+impl<'n> OpenGpu<'n> {
+    fn new(device: Device<'n>) -> Self {
+        let power = match instant_power(&device) {
+            Ok(_) => PowerSource::Instant,
+            // If the other does not work either, its reason is the one that is told.
+            Err(_) => PowerSource::Usage,
+        };
+        Self { device, power }
+    }
+
+    /// Board power, watts.
+    fn power(&self) -> Result<f64, GpuError> {
+        let milliwatts = match self.power {
+            PowerSource::Instant => instant_power(&self.device)?,
+            PowerSource::Usage => self.device.power_usage()?,
+        };
+        Ok(watts(milliwatts))
+    }
+}
+
+fn watts(milliwatts: u32) -> f64 {
+    f64::from(milliwatts) / 1000.0
+}
+
+/// The power of the moment, milliwatts. The wrapper leaves the field's scope at 0, the GPU.
+fn instant_power(device: &Device<'_>) -> Result<u32, GpuError> {
+    let mut values = device.field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?;
+    let value = values.pop().ok_or(NvmlError::NotSupported)??.value?;
+    match value {
+        SampleValue::U32(milliwatts) => Ok(milliwatts),
+        SampleValue::F64(_) | SampleValue::U64(_) | SampleValue::I64(_) => {
+            Err(GpuError::Other("power of an unknown type".to_owned()))
         }
     }
 }
@@ -81,10 +134,11 @@ impl Probe for NvmlProbe<'_> {
     }
 
     fn read(&self, gpu: usize, metric: Metric, into: &mut GpuSample) -> Result<(), GpuError> {
-        let device = self.devices[gpu].as_ref().map_err(Clone::clone)?;
+        let gpu = self.devices[gpu].as_ref().map_err(Clone::clone)?;
+        let device = &gpu.device;
         match metric {
             Metric::Memory => into.memory_used = Some(Bytes(device.memory_info()?.used)),
-            Metric::Power => into.power_w = Some(f64::from(device.power_usage()?) / 1000.0),
+            Metric::Power => into.power_w = Some(gpu.power()?),
             Metric::Temperature => {
                 into.temperature_c = Some(device.temperature(TemperatureSensor::Gpu)?);
             }

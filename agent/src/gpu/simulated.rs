@@ -50,10 +50,16 @@ impl Probe for ScriptProbe {
     }
 
     fn read(&self, gpu: usize, metric: Metric, into: &mut GpuSample) -> Result<(), GpuError> {
-        let now = self.script.gpus[gpu].at(MonoNs::now().since(self.origin));
+        let gpu = &self.script.gpus[gpu];
+        let now = gpu.at(MonoNs::now().since(self.origin));
         match metric {
             Metric::Memory => into.memory_used = Some(now.memory_used.map_err(error)?),
-            Metric::Power => into.power_w = Some(now.power_w.map_err(error)?),
+            Metric::Power => {
+                // As with a real driver: decided at the start.
+                let has_instant = gpu.check(Call::PowerInstant, Duration::ZERO).is_ok();
+                let power = if has_instant { now.power_w } else { now.power_mean_w };
+                into.power_w = Some(power.map_err(error)?);
+            }
             Metric::Temperature => into.temperature_c = Some(now.temperature_c.map_err(error)?),
             Metric::Utilization => {
                 into.utilization_pct = Some(now.utilization_pct.map_err(error)?);

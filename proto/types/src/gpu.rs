@@ -46,7 +46,9 @@ pub struct GpuSample {
     pub at: MonoNs,
     /// Memory in use without the driver's reserve (NVML v2 `used`).
     pub memory_used: Option<Bytes>,
-    /// Board power, watts (mean of the last second on current boards).
+    /// Board power, watts: of the moment (NVML field 186), or, where a driver or board has no such
+    /// field, of `nvmlDeviceGetPowerUsage`, which is the mean of the last second since Ampere. One
+    /// series has one kind throughout.
     pub power_w: Option<f64>,
     /// GPU sensor, whole degrees Celsius.
     pub temperature_c: Option<u32>,

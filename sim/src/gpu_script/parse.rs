@@ -224,6 +224,9 @@ mod tests {
         assert_eq!(at(2.0).memory_used, Ok(Bytes(81_920 << 20)));
         assert_eq!(at(1e6).memory_used, Ok(Bytes(83_968 << 20)));
         assert_eq!(at(0.0).power_w, Ok(39.5));
+        assert_eq!(at(0.0).power_mean_w, Ok(39.5));
+        // The second before: three quarters of it ahead of the step at 2 s.
+        assert_eq!(at(2.25).power_mean_w, Ok((3.0 * 39.5 + 412.5) / 4.0));
         assert_eq!(at(60.0).temperature_c, Err(NvmlCode(15)));
         let second = &script.gpus[1];
         assert_eq!(second.at(Duration::ZERO).power_w, Err(NvmlCode::NOT_SUPPORTED));

@@ -62,8 +62,18 @@ pub(crate) struct FieldValue {
     pub(crate) latency_us: i64,
     pub(crate) value_type: c_uint,
     pub(crate) result: Return,
-    pub(crate) value: u64,
+    /// A union of numbers up to 8 bytes; an `unsigned int` lies at its start.
+    pub(crate) value: [c_uint; 2],
 }
+
+/// `NVML_FI_DEV_POWER_AVERAGE`.
+pub(crate) const POWER_AVERAGE: c_uint = 185;
+/// `NVML_FI_DEV_POWER_INSTANT`.
+pub(crate) const POWER_INSTANT: c_uint = 186;
+/// `NVML_POWER_SCOPE_GPU`.
+pub(crate) const SCOPE_GPU: c_uint = 0;
+/// `NVML_VALUE_TYPE_UNSIGNED_INT`.
+pub(crate) const UNSIGNED_INT: c_uint = 1;
 
 const _: () = assert!(size_of::<MemoryV2>() == 40 && size_of::<FieldValue>() == 40);
 const _: () = assert!(size_of::<PciInfo>() == 68);

@@ -9,7 +9,10 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 
 use regatta_sim::gpu_script::{Call, NvmlCode};
 
-use crate::abi::{Code, Device, FieldValue, MEMORY_V2, MemoryV2, PciInfo, Return, Utilization};
+use crate::abi::{
+    Code, Device, FieldValue, MEMORY_V2, MemoryV2, POWER_AVERAGE, POWER_INSTANT, PciInfo, Return,
+    SCOPE_GPU, UNSIGNED_INT, Utilization,
+};
 use crate::state;
 
 type Outcome = Result<(), Code>;
@@ -223,7 +226,8 @@ fn milliwatts(watts: f64) -> c_uint {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: Device, power: *mut c_uint) -> Return {
     code(state::driver().and_then(|d| {
-        let watts = d.readings(d.gpu(device)?.1).power_w.map_err(scripted)?;
+        // As on boards since Ampere.
+        let watts = d.readings(d.gpu(device)?.1).power_mean_w.map_err(scripted)?;
         // SAFETY: null or the caller's unsigned int.
         unsafe { store(power, milliwatts(watts)) }
     }))
@@ -310,7 +314,7 @@ unsafe extern "C" fn nvmlDeviceGetGraphicsRunningProcesses_v3(
     unsafe { nvmlDeviceGetComputeRunningProcesses_v3(device, count, infos) }
 }
 
-/// The call succeeds and every field says that it is not supported.
+/// The call succeeds, and each field says for itself whether it is supported: the two powers are.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetFieldValues(
     device: Device,
@@ -318,14 +322,23 @@ unsafe extern "C" fn nvmlDeviceGetFieldValues(
     values: *mut FieldValue,
 ) -> Return {
     code(state::driver().and_then(|d| {
-        d.gpu(device)?;
+        let readings = d.readings(d.gpu(device)?.1);
         let count = usize::try_from(count).map_err(|_| Code::INVALID_ARGUMENT)?;
         if values.is_null() {
             return Err(Code::INVALID_ARGUMENT);
         }
         for i in 0..count {
-            // SAFETY: not null, and the caller's array has `count` items.
-            unsafe { (&raw mut (*values.add(i)).result).write(Code::NOT_SUPPORTED.0) };
+            // SAFETY: not null, and the caller has filled an array of `count` items.
+            let value = unsafe { &mut *values.add(i) };
+            let watts = match (value.field, value.scope) {
+                (POWER_AVERAGE, SCOPE_GPU) => readings.power_mean_w.map_err(scripted),
+                (POWER_INSTANT, SCOPE_GPU) => readings.power_w.map_err(scripted),
+                _ => Err(Code::NOT_SUPPORTED),
+            };
+            value.result = code(watts.map(|watts| {
+                value.value_type = UNSIGNED_INT;
+                value.value = [milliwatts(watts), 0];
+            }));
         }
         Ok(())
     }))

@@ -119,6 +119,29 @@ async fn an_unsupported_call_is_a_reason_and_the_others_stay() {
     handle.stop().await;
 }
 
+fn powers(series: &GpuSeries) -> Vec<f64> {
+    series.samples.iter().filter_map(|s| s.power_w).collect()
+}
+
+#[tokio::test]
+async fn power_is_that_of_the_moment_where_the_driver_has_it() {
+    let (_folder, handle) = start(&script(""));
+    let series = whole_script(&handle).await;
+    let powers = powers(&series);
+    assert!(powers.iter().all(|watts| [39.5, 412.25].contains(watts)), "{powers:?}");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn without_it_power_is_the_mean_of_a_second() {
+    let (_folder, handle) = start(&script(r#"unsupported = ["power_instant"]"#));
+    let series = whole_script(&handle).await;
+    let powers = powers(&series);
+    assert!(powers.iter().any(|watts| *watts > 60.0 && *watts < 400.0), "{powers:?}");
+    assert_eq!(series.unavailable.len(), 0, "{:?}", series.unavailable);
+    handle.stop().await;
+}
+
 #[tokio::test]
 async fn calls_that_begin_to_fail_leave_the_samples_that_were_there() {
     let fails = r#"fails = [
