@@ -34,6 +34,26 @@ fn a_bench_counts_every_token_the_server_made() {
     );
 }
 
+/// The engine keeps prompts by default. The same one in every repetition once made the time to first
+/// token of all but the first a cache hit.
+#[test]
+fn no_repetition_finds_its_prompts_in_the_engines_cache() {
+    let engine = LlamaCpp::start();
+    let program = regatta();
+    let flags = ["bench", &engine.base_url, "--warmup", "1", "--repetitions", "3"];
+    let bench = program.clone().args(flags).run(LIMIT);
+    assert!(matches!(bench.code, Some(0 | 3 | 5)), "{}", bench.stderr);
+    let requests = Report::of(&bench, program.home()).requests();
+    let of = |repetition: u64, field: &str| -> f64 {
+        let own = requests.iter().filter(|r| r["repetition"] == repetition);
+        own.map(|r| number(r, field)).sum()
+    };
+    for repetition in 1..=3 {
+        let share = of(repetition, "cached_tokens") / of(repetition, "prompt_tokens");
+        assert!(share < 0.1, "{share} of the prompts of repetition {repetition} was cached");
+    }
+}
+
 #[test]
 fn two_agents_measure_ten_cases_on_two_servers() {
     let engines = [LlamaCpp::start(), LlamaCpp::start()];
