@@ -140,6 +140,25 @@ fn every_page_of_the_docs_is_in_the_index() {
     }
 }
 
+#[test]
+fn the_tables_of_the_readme_are_those_of_a_report() {
+    let golden = "a_slow_host_among_three_is_named_with_its_difference";
+    let report =
+        doc(&format!("report/src/tests/snapshots/regatta_report__tests__golden__{golden}.snap"));
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let report: Vec<_> = report.lines().map(words).collect();
+    let readme = doc("README.md");
+    let heads = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("> | "))
+        .filter(|line| ["Host ", "Pair "].iter().any(|first| line.starts_with(first)));
+    let heads: Vec<_> = heads.map(|line| format!("| {}", words(line))).collect();
+    assert!(heads.len() >= 2, "README.md shows tables of a report");
+    for head in heads {
+        assert!(report.contains(&head), "no report has this table of README.md:\n{head}");
+    }
+}
+
 /// The commands in a page's fenced blocks: lines that begin with one of the programs, wherever it
 /// lies, without the remark or redirection after them.
 fn commands(page: &str) -> Vec<String> {
