@@ -83,4 +83,7 @@ pub struct LocalArgs {
     /// Simulated GPU readings from a script instead of NVML; the reports say so
     #[arg(long, value_name = "FILE", conflicts_with = "nvml_library")]
     pub gpu_script: Option<PathBuf>,
+    /// Do not spin for the last 100 us before a start; the engine may need the core
+    #[arg(long)]
+    pub no_spin: bool,
 }

@@ -21,6 +21,7 @@ use crate::gpu::{GpuHandle, GpuSource, Sampler};
 use crate::outbox::{Outbox, OutboxError};
 use crate::session::{Agent, AgentError, Connector, Setup};
 use crate::signals::Interrupts;
+use crate::work::WorkerOptions;
 
 /// Why an agent could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +173,7 @@ pub struct Local {
     facts: HostFacts,
     boot: BootId,
     gpu: Arc<GpuHandle>,
+    work: WorkerOptions,
     simulated: bool,
 }
 
@@ -196,7 +198,9 @@ impl Local {
             None => GpuSource::Nvml { library: args.nvml_library.clone() },
         };
         let gpu = Arc::new(Sampler::start(source));
-        Ok(Self { host, facts, boot: boot()?, gpu, simulated: args.gpu_script.is_some() })
+        let work = WorkerOptions { spin: !args.no_spin };
+        let simulated = args.gpu_script.is_some();
+        Ok(Self { host, facts, boot: boot()?, gpu, work, simulated })
     }
 
     /// A simulated machine of this name.
@@ -205,7 +209,8 @@ impl Local {
     /// When this machine does not say which boot it is in.
     pub fn simulated(host: HostId, gpu: GpuHandle) -> Result<Self, RunError> {
         let (facts, boot) = (facts::collect(), boot()?);
-        Ok(Self { host, facts, boot, gpu: Arc::new(gpu), simulated: true })
+        let (gpu, work) = (Arc::new(gpu), WorkerOptions::default());
+        Ok(Self { host, facts, boot, gpu, work, simulated: true })
     }
 
     /// An agent in this process: it takes part in one run and keeps its outbox in memory.
@@ -237,6 +242,7 @@ impl Local {
             endpoint,
             gpu: self.gpu,
             outbox,
+            work: self.work,
             once: true,
             wall,
         }

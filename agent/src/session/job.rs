@@ -18,7 +18,7 @@ use super::Setup;
 use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::gpu::{GpuHandle, Window};
 use crate::outbox::OutboxError;
-use crate::work::{GpuWindows, Halt, Identity, Progress, Worker};
+use crate::work::{GpuWindows, Halt, Identity, Progress, Worker, WorkerOptions};
 
 /// What a job is for.
 #[derive(Debug)]
@@ -248,6 +248,7 @@ struct Bench {
     identity: Identity,
     wall: Arc<dyn WallClock>,
     gpu: Arc<GpuHandle>,
+    work: WorkerOptions,
 }
 
 impl Bench {
@@ -257,12 +258,14 @@ impl Bench {
             identity: Identity { instance: setup.instance, boot: setup.boot.clone() },
             wall: setup.wall.clone(),
             gpu: setup.gpu.clone(),
+            work: setup.work,
         }
     }
 
     fn worker(&self, endpoint: Endpoint) -> Worker {
         let windows = Arc::new(Windows { handle: self.gpu.clone(), open: Mutex::new(None) });
         Worker::new(endpoint, self.identity.clone(), self.wall.clone(), windows)
+            .with_options(self.work)
     }
 }
 

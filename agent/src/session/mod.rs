@@ -31,6 +31,7 @@ use tracing::{error, info, warn};
 use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::gpu::GpuHandle;
 use crate::outbox::{Outbox, OutboxError};
+use crate::work::WorkerOptions;
 use backoff::Backoff;
 use converse::{Conversation, Ended};
 use job::{Job, Prepared};
@@ -61,6 +62,8 @@ pub struct Setup {
     pub gpu: Arc<GpuHandle>,
     /// Where results wait until they are acknowledged.
     pub outbox: Outbox,
+    /// How attempts are carried out.
+    pub work: WorkerOptions,
     /// Leave after one run.
     pub once: bool,
     /// Wall time, for display.
