@@ -256,7 +256,7 @@ fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
             ""
         };
         page.paragraph(&Inline::own(format!(
-            "Over usable attempts. Power is that of the GPU board, by NVML a mean of the last second: in attempts of a few seconds it is smeared.{whose}"
+            "Over usable attempts. Power is that of the GPU board: of the moment where the driver tells it, else its mean of the last second.{whose}"
         )));
     }
 }

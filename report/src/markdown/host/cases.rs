@@ -47,7 +47,7 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     if !output.is_empty() {
         page.subsection(&"Several streams at once".into());
         page.table(output);
-        page.paragraph(&"Output of all streams in the steady window: from the first send plus one mean service time to the last send. Ramp and drain are outside.".into());
+        page.paragraph(&"Output of all streams in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside.".into());
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
     let rate =
         period.map_or("samples".to_owned(), |p| format!("{:.0} Hz samples", 1e3 / f64::from(p)));
     page.paragraph(&Inline::own(format!(
-        "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. By NVML it is a mean of the last second, so that in attempts of a few seconds it is smeared."
+        "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. It is that of the moment where the driver tells it, else its mean of the last second."
     )));
     if gpus.len() > 1 {
         page.paragraph(
