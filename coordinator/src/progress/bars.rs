@@ -38,9 +38,9 @@ impl Bars {
             }
             let bar = ProgressBar::new(u64::try_from(view.total).unwrap_or(0))
                 .with_style(
-                    style("  {prefix} {bar:20} {pos:>3}/{len:<3} {msg}").progress_chars("##-"),
+                    style("  {prefix} {bar:12} {pos:>3}/{len:<3} {wide_msg}").progress_chars("##-"),
                 )
-                .with_prefix(format!("{:<16.16}", view.host.as_str()));
+                .with_prefix(format!("{:<12.12}", view.host.as_str()));
             self.hosts.insert(view.host.clone(), self.area.add(bar));
         }
         self.hosts.get(&view.host)
@@ -64,8 +64,8 @@ fn message(view: &HostView, rest: Option<Duration>) -> String {
     let speed = view.progress.tokens_per_second;
     let mut parts = vec![
         match &view.case {
-            Some(case) if measuring => format!("{case:<20.20}"),
-            Some(_) | None => format!("{:<20.20}", view.stage.name()),
+            Some(case) if measuring => format!("{case:<16.16}"),
+            Some(_) | None => format!("{:<16.16}", view.stage.name()),
         },
         // Blank while there is nothing to tell, so that the columns stay.
         if measuring && speed > 0.0 { format!("{speed:>7.1} tok/s") } else { " ".repeat(13) },
