@@ -87,8 +87,11 @@ impl Table {
         }
         let sentence = |(why, all, names): (Inline, bool, Vec<Inline>)| {
             let names = names.iter().map(Inline::as_str).collect::<Vec<_>>().join(", ");
-            let head = if all { "Not shown" } else { "A dash" };
-            Inline::own(format!("{head} ({names}): {why}."))
+            Inline::own(if all {
+                format!("Not shown: {names}, because {why}.")
+            } else {
+                format!("A dash in {names}: {why}.")
+            })
         };
         (self, reasons.into_iter().map(sentence).collect())
     }
@@ -156,11 +159,11 @@ mod tests {
         let mut table = Table::new(["Host", "A>", "B>", "C>"]);
         table.row(["x", "1", "-", "-"].map(Inline::own));
         table.row(["y", "-", "-", "-"].map(Inline::own));
-        table.dash(&["A", "B"], "not told".into());
+        table.dash(&["A", "B"], "nobody tells".into());
         let (table, reasons) = table.settle();
         assert_eq!(table.render().lines().next(), Some("| Host |   A |   C |"));
         let reasons: Vec<&str> = reasons.iter().map(Inline::as_str).collect();
-        assert_eq!(reasons, ["A dash (A): not told.", "Not shown (B): not told."]);
+        assert_eq!(reasons, ["A dash in A: nobody tells.", "Not shown: B, because nobody tells."]);
     }
 
     #[test]

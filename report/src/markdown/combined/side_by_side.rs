@@ -263,29 +263,29 @@ fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
 
 /// How requests ended, over all counted attempts.
 fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new([
-        "Host",
-        "Cells counted>",
-        "Of which invalid>",
-        "Requests ok>",
-        "Failed>",
-        "Truncated>",
-        "Of the ok, in invalid cells>",
-    ]);
+    let mut table = Table::new(["Host", "Cells counted>", "Requests ok>", "Failed>", "Truncated>"]);
+    let some_invalid = analysis.cells.invalid > 0;
+    if some_invalid {
+        table.column("Invalid cells".into(), Align::Right);
+        table.column("Requests ok in them".into(), Align::Right);
+    }
     let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
     for host in members {
         let requests = &host.requests;
         let truncated = count(requests.truncated);
         let counted = || host.cells().filter_map(|(_, c)| c.counted());
-        table.row([
+        let row = [
             Inline::text(host.host.as_str()),
             Inline::own(format!("{} of {}", counted().count(), host.cells().count())),
-            Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
             count(requests.ok),
             count(requests.failures()),
             if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
+        ];
+        let invalid = [
+            Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
             count(requests.ok - host.figures.requests.ok),
-        ]);
+        ];
+        table.row(row.into_iter().chain(invalid.into_iter().filter(|_| some_invalid)));
     }
     table
 }

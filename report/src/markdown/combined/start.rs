@@ -67,7 +67,7 @@ fn table(start: &StartReport) -> Table {
     }
     table.dash(
         &["Clock drift over the run (ms)"],
-        "no second clock estimate, so that a drift is not in the error of the spread".into(),
+        "there is no second clock estimate; a drift is then not in the error of the spread".into(),
     );
     table
 }

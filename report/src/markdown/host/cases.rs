@@ -77,10 +77,7 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
         let report = class.metric(metric).filter(|m| !m.series.cases.is_empty())?;
         report.judged(host.host)
     };
-    let name = [
-        Inline::from("All compared cases, geometric mean").bold(),
-        count(host.figures.requests.ok),
-    ];
+    let name = [Inline::from("All compared cases, geometric mean").bold(), NONE.into()];
     let levels = levels([of(Metric::DecodeTps), of(Metric::E2e)]);
     table.row(name.into_iter().chain(levels).chain([NONE.into()]));
     table.dash(
@@ -93,7 +90,10 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
         "no usable attempt, or no repetition with all cases".into(),
     );
     table.dash(&["95 % CI (tok/s)", "95 % CI (s)"], "fewer than two repetitions".into());
-    table.dash(&["End-to-end speed (tok/s)"], "no sum over different cases here".into());
+    table.dash(
+        &["Requests", "End-to-end speed (tok/s)"],
+        "the last row is of whole repetitions, not of requests".into(),
+    );
     table
 }
 
