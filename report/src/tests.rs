@@ -2,6 +2,7 @@
 
 mod compared;
 mod golden;
+mod honest;
 mod hostile;
 
 use regatta_types::record::RunRecord;
