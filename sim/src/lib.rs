@@ -7,12 +7,15 @@
 //! simulated GPUs and the fake NVML library. It measures nothing and knows nothing of runs.
 
 mod alarm;
+mod answer;
 mod chat;
+mod connection;
 mod events;
+mod flood;
 pub mod gpu_script;
+mod host;
 mod log;
 mod options;
-mod reply;
 mod schedule;
 mod server;
 mod socket;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use regatta_types::time::MonoNs;
 use serde::Serialize;
 
 /// Lines that may wait for the disk.
@@ -39,6 +40,57 @@ pub(crate) struct Entry {
     pub(crate) http_status: u16,
     /// `ok`, `refused`, or `gone`: the connection ended first.
     pub(crate) end: &'static str,
+}
+
+/// The line of a request that is being answered; written when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Line {
+    entry: Entry,
+    sink: Option<LogSink>,
+}
+
+impl Line {
+    /// Without a sink it comes to nothing.
+    pub(crate) fn new(entry: Entry, sink: Option<LogSink>) -> Self {
+        Self { entry, sink }
+    }
+
+    /// The request's turn has come.
+    pub(crate) fn started(&mut self, at: MonoNs) {
+        self.entry.started_ns = Some(at.0);
+    }
+
+    /// A write that began at `begun` has ended just now; the tokens of each of its chunks.
+    pub(crate) fn wrote(&mut self, begun: MonoNs, chunks: &[u32]) {
+        if self.sink.is_none() || chunks.is_empty() {
+            return;
+        }
+        let ended = MonoNs::now().0;
+        let entry = &mut self.entry;
+        entry.first_write_ns.get_or_insert(ended);
+        for tokens in chunks {
+            entry.write_begin_ns.push(begun.0);
+            entry.write_end_ns.push(ended);
+            entry.chunk_tokens.push(*tokens);
+            entry.completion_tokens += tokens;
+        }
+    }
+
+    /// The answer has ended; the line says how.
+    pub(crate) fn end(&mut self, end: &'static str) {
+        self.entry.end = end;
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Some(sink) = &self.sink else { return };
+        let mut entry = std::mem::take(&mut self.entry);
+        if entry.end.is_empty() {
+            entry.end = "gone";
+        }
+        sink.put(entry);
+    }
 }
 
 /// Hands lines to the writer.

@@ -13,7 +13,7 @@ pub struct SimOptions {
     pub model: String,
     /// From the end of the request's body to the first token; up to an hour.
     pub ttft: Duration,
-    /// Between the due instants of two tokens of one request; 1 us to a minute.
+    /// Between the due instants of two tokens of one request; up to a minute.
     pub inter_token: Duration,
     /// How many tokens share one event.
     pub tokens_per_chunk: TokensPerChunk,
@@ -36,6 +36,10 @@ pub struct SimOptions {
     /// Requests that are worked on at once (at least 1); more wait their turn before their
     /// TTFT begins. `None`: no limit.
     pub parallel: Option<u32>,
+    /// Stream without a schedule, so many events a write (1 to 1,000), each stream with a pause of
+    /// `inter_token` after a write, or none; `ttft`, `jitter` and `slow_percent` then say nothing.
+    /// `None`: every event at its instant.
+    pub flood: Option<u32>,
     /// Required as `Authorization: Bearer ...` below `/v1`, if set.
     pub api_key: Option<SecretString>,
     /// Appended to: one JSON line a request, as described in [`SimServer::bind`].
@@ -59,6 +63,7 @@ impl Default for SimOptions {
             stop_after: None,
             reasoning_tokens: 0,
             parallel: None,
+            flood: None,
             api_key: None,
             log: None,
         }
@@ -96,17 +101,17 @@ impl SimOptions {
     pub fn check(&self) -> Result<(), OptionsError> {
         let (TokensPerChunk::Fixed(most) | TokensPerChunk::Random { max: most }) =
             self.tokens_per_chunk;
-        let inter_token = Duration::from_micros(1)..=Duration::from_secs(60);
         let problems = [
             (!self.model.is_empty(), "model", "a name"),
             (self.ttft <= Duration::from_secs(3600), "ttft", "at most an hour"),
-            (inter_token.contains(&self.inter_token), "inter_token", "1 us to 1 minute"),
+            (self.inter_token <= Duration::from_secs(60), "inter_token", "at most a minute"),
             ((1..=1000).contains(&most), "tokens_per_chunk", "1 to 1000"),
             ((0.0..=0.3).contains(&self.jitter), "jitter", "0 to 0.3"),
             ((0.0..=99.0).contains(&self.slow_percent), "slow_percent", "0 to 99"),
             (self.context_length >= 16, "context_length", "at least 16"),
             (self.stop_after != Some(0), "stop_after", "at least 1"),
             (self.parallel != Some(0), "parallel", "at least 1"),
+            (self.flood.is_none_or(|n| (1..=1000).contains(&n)), "flood", "1 to 1000"),
         ];
         match problems.into_iter().find(|(ok, ..)| !ok) {
             Some((_, option, range)) => Err(OptionsError { option, range }),

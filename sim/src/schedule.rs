@@ -64,12 +64,7 @@ impl Schedule {
         }
     }
 
-    /// Completion tokens.
-    pub(crate) fn total(&self) -> u32 {
-        self.total
-    }
-
-    /// How many of them are reasoning.
+    /// How many of the tokens are reasoning.
     pub(crate) fn reasoning(&self) -> u32 {
         self.reasoning
     }

@@ -1,130 +1,44 @@
-//! A TCP connection that knows when its bytes came and went, and the journal of its requests.
+//! A TCP connection that knows when its last bytes came.
+//!
+//! hyper reads requests from it and writes short replies; what is timed is written to it directly
+//! by [`answer`](crate::answer), one write after the other.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use regatta_types::time::MonoNs;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-
-use crate::log::{Entry, LogSink};
 
 /// The connection's socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
     tcp: TcpStream,
-    journal: SharedJournal,
+    last_read: LastRead,
 }
 
-/// The journal, reached from the socket (stamps), the handler and the reply body (what is sent).
-///
-/// All three live in the connection's one task, so the lock is never contended; it is there
-/// because hyper owns two of them.
+/// When the last read with bytes returned; told to the request's handler, which hyper keeps away
+/// from the socket. Both live in the connection's one task.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedJournal(Arc<Mutex<Journal>>);
+pub(crate) struct LastRead(Arc<AtomicU64>);
 
-/// What one connection is doing.
-#[derive(Debug, Default)]
-pub(crate) struct Journal {
-    /// When the last read with bytes returned.
-    last_read: MonoNs,
-    /// When the first write since the last flush began.
-    write_began: Option<MonoNs>,
-    /// Chunks with text handed over since the last flush.
-    unflushed: usize,
-    current: Option<Entry>,
-    sink: Option<LogSink>,
-}
-
-impl SharedJournal {
-    pub(crate) fn new(sink: Option<LogSink>) -> Self {
-        Self(Arc::new(Mutex::new(Journal { sink, ..Journal::default() })))
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Journal> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Journal {
-    /// When the last bytes came in.
-    pub(crate) fn last_read(&self) -> MonoNs {
-        self.last_read
-    }
-
-    /// A request was read and will get a line; kept only if there is a log.
-    pub(crate) fn begin(&mut self, entry: Entry) {
-        if self.sink.is_some() {
-            self.current = Some(entry);
-        }
-    }
-
-    /// Its turn has come.
-    pub(crate) fn started(&mut self, at: MonoNs) {
-        if let Some(entry) = &mut self.current {
-            entry.started_ns = Some(at.0);
-        }
-    }
-
-    /// A chunk with so many tokens goes out with the next write.
-    pub(crate) fn chunk(&mut self, tokens: u32) {
-        if let Some(entry) = &mut self.current {
-            entry.chunk_tokens.push(tokens);
-            entry.completion_tokens += tokens;
-            self.unflushed += 1;
-        }
-    }
-
-    /// The reply is complete once what was handed over is written.
-    pub(crate) fn end(&mut self, end: &'static str) {
-        if let Some(entry) = &mut self.current {
-            entry.end = end;
-        }
-    }
-
-    fn write_begins(&mut self) {
-        if self.write_began.is_none() {
-            self.write_began = Some(MonoNs::now());
-        }
-    }
-
-    /// hyper flushes when its whole buffer has been written.
-    fn flushed(&mut self) {
-        let Some(began) = self.write_began.take() else { return };
-        let Some(entry) = &mut self.current else { return };
-        let ended = MonoNs::now().0;
-        for _ in 0..std::mem::take(&mut self.unflushed) {
-            entry.write_begin_ns.push(began.0);
-            entry.write_end_ns.push(ended);
-            entry.first_write_ns.get_or_insert(ended);
-        }
-        if !entry.end.is_empty() {
-            self.close("");
-        }
-    }
-
-    /// Writes the line; `end` for a request that has no end yet.
-    fn close(&mut self, end: &'static str) {
-        if let (Some(mut entry), Some(sink)) = (self.current.take(), &self.sink) {
-            if entry.end.is_empty() {
-                entry.end = end;
-            }
-            sink.put(entry);
-        }
+impl LastRead {
+    pub(crate) fn at(&self) -> MonoNs {
+        MonoNs(self.0.load(Ordering::Relaxed))
     }
 }
 
 impl Socket {
-    pub(crate) fn new(tcp: TcpStream, journal: SharedJournal) -> Self {
-        Self { tcp, journal }
+    pub(crate) fn new(tcp: TcpStream, last_read: LastRead) -> Self {
+        Self { tcp, last_read }
     }
-}
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.journal.lock().close("gone");
+    /// Ends when the client has left, or sends what no client may send before it has its answer.
+    pub(crate) async fn client_left(&mut self) {
+        let _ = self.tcp.read(&mut [0]).await;
     }
 }
 
@@ -137,7 +51,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.journal.lock().last_read = MonoNs::now();
+            self.last_read.0.store(MonoNs::now().0, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     }
@@ -149,7 +63,6 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.journal.lock().write_begins();
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 
@@ -158,7 +71,6 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.journal.lock().write_begins();
         Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
     }
 
@@ -167,9 +79,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.tcp).poll_flush(cx))?;
-        self.journal.lock().flushed();
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -313,3 +313,39 @@ async fn everything_beside_streams_answers_as_an_engine_does() {
     assert_eq!(body["choices"][0]["message"]["content"].as_str().unwrap().len(), 18);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_flood_has_every_token_and_the_events_of_a_write_arrive_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("sim.jsonl");
+    let options = SimOptions {
+        flood: Some(4),
+        inter_token: Duration::ZERO,
+        log: Some(log.clone()),
+        ..SimOptions::default()
+    };
+    let running = Running::start(options).await;
+    let mut tcp = TcpStream::connect(running.address).await.unwrap();
+    for max_tokens in [6, 6, 9] {
+        let text = request("POST", "/v1/chat/completions", "", &chat(true, max_tokens));
+        tcp.write_all(text.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n0\r\n\r\n") {
+            assert!(tcp.read_buf(&mut bytes).await.unwrap() > 0, "closed");
+        }
+        let answer = String::from_utf8(bytes).unwrap();
+        assert_eq!(answer.matches(r#""content":""#).count(), max_tokens as usize + 1);
+        assert!(answer.contains(&format!(r#""completion_tokens":{max_tokens}"#)), "{answer}");
+        assert_eq!(answer.matches("[DONE]").count(), 1);
+    }
+    running.stop().await;
+    let writes: Vec<Vec<u64>> = log_lines(&log)
+        .iter()
+        .map(|line| {
+            let ends = line["write_end_ns"].as_array().unwrap();
+            let ends: Vec<_> = ends.iter().map(|e| e.as_u64().unwrap()).collect();
+            ends.chunk_by(|a, b| a == b).map(|same| same.len() as u64).collect()
+        })
+        .collect();
+    assert_eq!(writes, [vec![4, 2], vec![4, 2], vec![4, 4, 1]]);
+}

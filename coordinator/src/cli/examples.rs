@@ -68,4 +68,6 @@ Examples:
   regatta sim --listen 127.0.0.1:8001 --slow 20  a slower one beside it
   regatta sim --ttft 80ms --inter-token 5ms --tokens-per-chunk random:4 --jitter 2
   regatta sim --log sim.jsonl                    its own stamps, one line per request
+  regatta sim --flood 16                         16 events a write: what can a client take?
+  regatta sim --flood 1 --inter-token 1ms        every event in a read of its own
   regatta bench localhost:8000                   measure it, in another terminal";

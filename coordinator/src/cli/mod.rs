@@ -1,6 +1,7 @@
 //! The command line as typed: flags and help, no logic. `commands` does the work.
 
 mod examples;
+mod sim;
 mod workload;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use regatta_types::ids::HostId;
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
+pub use sim::SimArgs;
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
 /// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and
@@ -177,42 +179,6 @@ pub enum SuiteCommand {
         #[arg(value_name = "NAME|FILE")]
         suite: String,
     },
-}
-
-/// `regatta sim`.
-#[derive(Debug, Args)]
-#[command(after_help = examples::SIM)]
-pub struct SimArgs {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
-    pub listen: SocketAddr,
-    /// Model id it serves
-    #[arg(long, value_name = "ID", default_value = "regatta-sim")]
-    pub model: String,
-    /// Time to first token
-    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration::parse)]
-    pub ttft: Duration,
-    /// Time between tokens
-    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = duration::parse)]
-    pub inter_token: Duration,
-    /// Tokens of each chunk; `random:N` for 1 to N
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub tokens_per_chunk: String,
-    /// Relative standard deviation of a request's times, in per cent; at most 30
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
-    pub jitter: f64,
-    /// Slow everything down by this much, in per cent of speed
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
-    pub slow: f64,
-    /// Send the first N tokens of an answer as reasoning
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub reasoning: u32,
-    /// Seed of texts and jitter
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Append one JSON line per request to this file
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -1,5 +1,7 @@
 //! `regatta sim`: a simulated GPU host until interrupted.
 
+use std::time::Duration;
+
 use regatta_agent::signals::Interrupts;
 use regatta_sim::{SimError, SimOptions, SimServer, TokensPerChunk};
 use regatta_types::exit::Exit;
@@ -27,17 +29,21 @@ pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
 }
 
 fn options(args: SimArgs) -> Result<SimOptions, Problem> {
+    let usual = SimOptions::default();
+    let inter_token = if args.flood.is_some() { Duration::ZERO } else { usual.inter_token };
     Ok(SimOptions {
         model: args.model,
         ttft: args.ttft,
-        inter_token: args.inter_token,
+        inter_token: args.inter_token.unwrap_or(inter_token),
         tokens_per_chunk: tokens_per_chunk(&args.tokens_per_chunk)?,
         jitter: args.jitter / 100.0,
         slow_percent: args.slow,
         seed: args.seed,
         reasoning_tokens: args.reasoning,
+        parallel: args.parallel,
+        flood: args.flood,
         log: args.log,
-        ..SimOptions::default()
+        ..usual
     })
 }
 

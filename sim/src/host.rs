@@ -1,0 +1,202 @@
+//! What a simulated host knows and does: routes requests, refuses what an engine would refuse, and
+//! makes the answers to the others.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
+use hyper::{Method, Request, Response, StatusCode};
+use regatta_types::time::MonoNs;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::answer::{Answer, Content, Stream};
+use crate::chat::{self, Accepted};
+use crate::events::Events;
+use crate::flood::Floods;
+use crate::log::{Entry, Line, LogSink};
+use crate::options::SimOptions;
+use crate::schedule::Schedule;
+use crate::socket::LastRead;
+
+/// Longest request body, bytes.
+const BODY_LIMIT: usize = 16 << 20;
+
+/// What every connection shares, and its way to the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    shared: Arc<Shared>,
+    sink: Option<LogSink>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: SimOptions,
+    slots: Option<Arc<Semaphore>>,
+    answered: AtomicU64,
+    floods: Floods,
+}
+
+/// A reply that hyper writes.
+type Reply = Response<Full<Bytes>>;
+
+impl Host {
+    pub(crate) fn new(options: SimOptions, sink: Option<LogSink>) -> Self {
+        let slots = options.parallel.map(|n| Arc::new(Semaphore::new(n as usize)));
+        let (answered, floods) = (AtomicU64::new(0), Floods::default());
+        Self { shared: Arc::new(Shared { options, slots, answered, floods }), sink }
+    }
+
+    /// The reply to a request; none ever to an accepted chat request, whose answer goes to
+    /// `hand_over`.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        last_read: &LastRead,
+        hand_over: &Sender<Answer>,
+    ) -> io::Result<Reply> {
+        let path = request.uri().path();
+        if path.starts_with("/v1/") && !self.is_authorized(&request) {
+            return Ok(json_reply(StatusCode::UNAUTHORIZED, &json!({"error": "Unauthorized"})));
+        }
+        let expected = match path {
+            "/v1/chat/completions" => Method::POST,
+            "/v1/models" | "/health" | "/version" => Method::GET,
+            _ => return Ok(json_reply(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))),
+        };
+        if *request.method() != expected {
+            let detail = json!({"detail": "Method Not Allowed"});
+            return Ok(json_reply(StatusCode::METHOD_NOT_ALLOWED, &detail));
+        }
+        match path {
+            "/health" => Ok(reply(StatusCode::OK, Bytes::new())),
+            "/version" => {
+                let version = json!({"version": env!("CARGO_PKG_VERSION")});
+                Ok(json_reply(StatusCode::OK, &version))
+            }
+            "/v1/models" => Ok(json_reply(StatusCode::OK, &self.models())),
+            _ => match self.chat(request, last_read).await? {
+                Chat::Refused(reply) => Ok(reply),
+                Chat::Answered(answer) => {
+                    // The connection takes the socket with it, and this future ends there.
+                    hand_over.send(*answer).await.map_err(io::Error::other)?;
+                    std::future::pending().await
+                }
+            },
+        }
+    }
+
+    fn is_authorized(&self, request: &Request<Incoming>) -> bool {
+        let Some(key) = &self.shared.options.api_key else { return true };
+        let given = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+        given.and_then(|v| v.strip_prefix("Bearer ")) == Some(key.expose_secret())
+    }
+
+    fn models(&self) -> Value {
+        let SimOptions { model, context_length, .. } = &self.shared.options;
+        json!({"object": "list", "data": [{
+            "id": model,
+            "object": "model",
+            "created": 0,
+            "owned_by": "regatta-sim",
+            "root": model,
+            "parent": null,
+            "max_model_len": context_length,
+        }]})
+    }
+
+    async fn chat(&self, request: Request<Incoming>, last_read: &LastRead) -> io::Result<Chat> {
+        let text = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+        let id = text("x-request-id").map(str::to_owned);
+        let close = text(CONNECTION.as_str()).is_some_and(|c| c.eq_ignore_ascii_case("close"));
+        let Ok(body) = Limited::new(request.into_body(), BODY_LIMIT).collect().await else {
+            let error = json!({"error": "the body is too long or incomplete"});
+            return Ok(Chat::Refused(json_reply(StatusCode::PAYLOAD_TOO_LARGE, &error)));
+        };
+        let entry = Entry { id, received_ns: last_read.at().0, ..Entry::default() };
+        match chat::parse(&body.to_bytes(), &self.shared.options) {
+            Err(refusal) => {
+                let entry = Entry { http_status: refusal.status.as_u16(), ..entry };
+                Line::new(entry, self.sink.clone()).end("refused");
+                Ok(Chat::Refused(json_reply(refusal.status, &refusal.body())))
+            }
+            Ok(accepted) => {
+                let answer = self.make_answer(accepted, entry, close).await?;
+                Ok(Chat::Answered(Box::new(answer)))
+            }
+        }
+    }
+
+    /// Answers a request that is in order, once its turn has come.
+    async fn make_answer(
+        &self,
+        accepted: Accepted,
+        entry: Entry,
+        close: bool,
+    ) -> io::Result<Answer> {
+        let Shared { options, answered, floods, .. } = &*self.shared;
+        let number = answered.fetch_add(1, Ordering::Relaxed);
+        let arrival = MonoNs(entry.received_ns);
+        let id = format!("chatcmpl-{}", entry.id.clone().unwrap_or_else(|| number.to_string()));
+        let prompt_tokens = Some(accepted.prompt_tokens);
+        let entry = Entry { number: Some(number), prompt_tokens, http_status: 200, ..entry };
+        let mut line = Line::new(entry, self.sink.clone());
+        let (permit, arrival) = self.turn(arrival).await?;
+        line.started(arrival);
+        let content = match options.flood {
+            Some(batch) if accepted.stream => {
+                let flood = floods.answer(accepted, options, batch as usize);
+                Content::Flood { flood, pause: options.inter_token }
+            }
+            Some(_) | None => {
+                let schedule = Schedule::new(options, number, accepted.completion_tokens);
+                let SimOptions { model, seed, .. } = options;
+                let events = Events::new(&id, model, *seed, accepted, schedule.reasoning());
+                if accepted.stream {
+                    Content::Stream(Box::new(Stream { arrival, schedule, events }))
+                } else {
+                    let due = schedule.last().map_or(arrival, |last| arrival.after(last.due));
+                    let tokens = accepted.completion_tokens;
+                    Content::Whole { due, tokens, body: events.whole() }
+                }
+            }
+        };
+        Ok(Answer { content, line, permit, close })
+    }
+
+    /// Waits for a place among those worked on at once; with the instant it was had.
+    async fn turn(&self, arrival: MonoNs) -> io::Result<(Option<OwnedSemaphorePermit>, MonoNs)> {
+        let Some(slots) = &self.shared.slots else { return Ok((None, arrival)) };
+        if let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
+            return Ok((Some(permit), arrival));
+        }
+        // Waiting is the point of the limit; the client's own deadline ends it.
+        let permit = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
+        Ok((Some(permit), MonoNs::now()))
+    }
+}
+
+/// What becomes of a chat request.
+enum Chat {
+    Refused(Reply),
+    Answered(Box<Answer>),
+}
+
+fn json_reply(status: StatusCode, body: &Value) -> Reply {
+    reply(status, Bytes::from(body.to_string()))
+}
+
+fn reply(status: StatusCode, body: Bytes) -> Reply {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(SERVER, HeaderValue::from_static("regatta-sim"));
+    response
+}
