@@ -171,7 +171,7 @@ impl<'a> CaseAnalysis<'a> {
 
 /// The output over the steady windows of all cells that have one.
 fn output_of(case: &Case, usable: &[&Counted<'_>]) -> Reading<Rate> {
-    if case.concurrency < 2 {
+    if case.in_flight_max() < 2 {
         return Reading::missing("one stream");
     }
     let mut sum = Rate::default();
@@ -335,7 +335,7 @@ impl<'a> Analysis<'a> {
     /// Fewest and most streams of these cases; `None` without any.
     pub(crate) fn streams_of(&self, cases: &[CaseId]) -> Option<(u32, u32)> {
         let cases = cases.iter().filter_map(|id| self.record.header.suite.case(id));
-        let streams = || cases.clone().map(|case| case.concurrency);
+        let streams = || cases.clone().map(|case| case.in_flight_max());
         Some((streams().min()?, streams().max()?))
     }
 

@@ -15,7 +15,9 @@ use regatta_types::ids::{
 };
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
-use regatta_types::suite::{Case, Message, Role, StartMode, StopRule, Suite, Timeouts};
+use regatta_types::suite::{
+    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
+};
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_types::trace::{
     Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
@@ -99,6 +101,7 @@ impl TestHost {
                 model: "example/Coder-30B-A3B-FP8".to_owned(),
                 context_length: Reading::Known(32_768),
                 quantization: Reading::missing("the engine does not tell"),
+                fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
             }),
             clocks: vec![ClockOffset {
@@ -139,14 +142,21 @@ impl RunBuilder {
         let cases = titles.iter().enumerate().map(|(index, title)| Case {
             id: CaseId::new(title.to_lowercase().replace(' ', "-")).expect("a title makes an id"),
             title: (*title).to_owned(),
-            messages: vec![Message { role: Role::User, content: format!("Write about {title}.") }],
+            prompt: Prompt::Messages(vec![Message {
+                role: Role::User,
+                content: format!("Write about {title}."),
+            }]),
             max_tokens: [120, 160, 200][index % 3],
+            min_max_tokens: [120, 160, 200][index % 3],
+            length: Length::Fixed,
             temperature: 0.0,
             seed: Some(7),
             stop: StopRule { requests: Some(1), duration: None },
             repetitions,
             warmup: 0,
-            concurrency: 1,
+            load: Load::Closed { streams: 1, ramp: Ramp::None },
+            sweep: None,
+            slo: Slo::default(),
             timeouts: Timeouts::default(),
         });
         Self { hosts: Vec::new(), cases: cases.collect(), requests: 1, keep_text: false }
@@ -170,7 +180,7 @@ impl RunBuilder {
     #[must_use]
     pub fn concurrency(mut self, streams: u32) -> Self {
         for case in &mut self.cases {
-            case.concurrency = streams;
+            case.load = Load::Closed { streams, ramp: Ramp::None };
         }
         self
     }
@@ -215,6 +225,7 @@ impl RunBuilder {
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),
             absent: 0,
             attempts,
+            skipped: Vec::new(),
             missing: Vec::new(),
             events: Vec::new(),
         }
@@ -247,11 +258,11 @@ impl RunBuilder {
             }
         };
         let mut traces = Vec::new();
-        let mut free = vec![slot.begin(); usize::try_from(case.concurrency).unwrap_or(1)];
+        let mut free = vec![slot.begin(); usize::try_from(case.in_flight_max()).unwrap_or(1)];
         for seq in 0..self.requests {
             let stream = usize::try_from(seq).unwrap_or(0) % free.len();
             let mut one = trace(seq, Phase::Measured, free[stream], pace(seq));
-            one.stream = seq % case.concurrency;
+            one.stream = seq % case.in_flight_max();
             free[stream] = one.done.unwrap_or(free[stream]);
             if self.keep_text {
                 one.answer.text =
@@ -358,6 +369,7 @@ fn attempt(
             traces,
             gpu: gpu_window(host, began),
             findings: Vec::new(),
+            client_cpu: None,
         },
     }
 }

@@ -154,6 +154,7 @@ impl Engine {
                 Some(kind) => Reading::Known(excerpt(kind, 40)),
                 None => Reading::missing("the engine does not tell"),
             },
+            fixed_length: None,
             location: self.location,
         }
     }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Answer, Chunk, ChunkKind, FinishReason, Outcome, RequestTrace};
+use regatta_types::trace::{
+    Answer, Chunk, ChunkCounts, ChunkKind, FinishReason, Outcome, RequestTrace,
+};
 use sha2::{Digest, Sha256};
 
 use super::event::{Choice, Event, Text, error_text};
@@ -256,6 +258,11 @@ impl State {
             }
             let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
             self.trace.chunks.push(Chunk { at, kind, chars, tokens });
+            self.trace.chunk_counts = match (ids, counted) {
+                (Some(_), _) => Some(ChunkCounts::TokenIds),
+                (None, Some(_)) => self.trace.chunk_counts.or(Some(ChunkCounts::ContinuousUsage)),
+                (None, None) => self.trace.chunk_counts,
+            };
             // Of two kinds of text in one event the first has all its tokens.
             tokens = tokens.map(|_| 0);
             match kind {

@@ -37,7 +37,7 @@ impl<'a> Ask<'a> {
     #[must_use]
     pub fn of(case: &'a Case, keep_text: bool) -> Self {
         Self {
-            messages: &case.messages,
+            messages: case.prompt.messages(),
             max_tokens: case.max_tokens,
             temperature: case.temperature,
             seed: case.seed,

@@ -239,6 +239,7 @@ fn interrupted(started: Started) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("the agent was interrupted"),
         findings: Vec::new(),
+        client_cpu: None,
     }
 }
 

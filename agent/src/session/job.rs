@@ -216,6 +216,7 @@ pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("the attempt was not carried out"),
         findings: Vec::new(),
+        client_cpu: None,
     }
 }
 

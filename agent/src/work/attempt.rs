@@ -59,7 +59,7 @@ pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> 
     let ask = Ask::of(&case, keep_text);
     let prepared = Rc::new(Prepared::new(&endpoint, &ask)?);
     let shared = Shared::new(key, Arc::clone(&progress), halt.clone());
-    let count = case.concurrency.min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
+    let count = case.in_flight_max().min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
     let mut stoppers = Vec::new();
     let mut streams = Vec::new();
     for number in 0..count {

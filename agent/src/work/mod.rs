@@ -145,7 +145,7 @@ impl Worker {
     /// Carries out an assignment. Failures of the engine are in the traces. An attempt that was
     /// halted is [`AttemptOutcome::Cancelled`], unless nothing of it is missing.
     pub async fn run(&self, assignment: Assignment, halt: &Halt) -> AttemptReport {
-        let Assignment { key, epoch, case, start, keep_text } = assignment;
+        let Assignment { key, epoch, case, start, keep_text, seed: _ } = assignment;
         let job = attempt::Job {
             endpoint: self.endpoint.clone(),
             key: key.clone(),
@@ -250,6 +250,7 @@ impl Worker {
             traces: made.traces,
             gpu,
             findings: made.findings,
+            client_cpu: None,
         }
     }
 }

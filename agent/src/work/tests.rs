@@ -3,11 +3,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regatta_types::assignment::Settling;
+use regatta_types::assignment::{Settling, Wants};
 use regatta_types::failure::FailureKind;
 use regatta_types::ids::{AgentInstanceKind, AttemptNo, RunId};
 use regatta_types::reading::Reading;
-use regatta_types::suite::{Case, Message, Role, StopRule, Timeouts};
+use regatta_types::suite::{
+    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StopRule, Timeouts,
+};
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Connection, Outcome, Phase};
 
@@ -74,18 +76,26 @@ fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
         case: Case {
             id: CaseId::new("case").unwrap(),
             title: "A case".to_owned(),
-            messages: vec![Message { role: Role::User, content: "Measured.".to_owned() }],
+            prompt: Prompt::Messages(vec![Message {
+                role: Role::User,
+                content: "Measured.".to_owned(),
+            }]),
             max_tokens: 16,
+            min_max_tokens: 16,
+            length: Length::Natural,
             temperature: 0.0,
             seed: None,
             stop,
             repetitions: 1,
             warmup,
-            concurrency,
+            load: Load::Closed { streams: concurrency, ramp: Ramp::None },
+            sweep: None,
+            slo: Slo::default(),
             timeouts: Timeouts::default(),
         },
         start: MonoNs::now().after(Duration::from_millis(50)),
         keep_text: false,
+        seed: 1,
     }
 }
 
@@ -100,6 +110,7 @@ fn preparation(settling: Settling) -> Preparation {
         model: None,
         settling,
         timeouts: Timeouts::default(),
+        wants: Wants::default(),
         attempt: AttemptNo(1),
     }
 }

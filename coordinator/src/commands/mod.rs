@@ -152,7 +152,7 @@ fn dry_run(suite: &Suite, seed: Option<u64>, output: &OutputArgs) -> Result<Exit
         let Some(case) = suite.cases.get(block.case) else { continue };
         let line = if output.json {
             serde_json::json!({
-                "cell": index + 1, "case": case.id, "repetition": block.repetition, "concurrency": case.concurrency,
+                "cell": index + 1, "case": case.id, "repetition": block.repetition, "concurrency": case.concurrency(),
                 "requests": case.stop.requests, "duration_s": case.stop.duration.map(|d| d.as_secs_f64()),
                 "max_tokens": case.max_tokens,
             })
@@ -169,7 +169,7 @@ fn dry_run(suite: &Suite, seed: Option<u64>, output: &OutputArgs) -> Result<Exit
                 index + 1,
                 case.id,
                 block.repetition,
-                case.concurrency,
+                case.in_flight_max(),
                 case.max_tokens
             )
         };

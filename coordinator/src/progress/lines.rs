@@ -41,8 +41,10 @@ pub(super) fn describe(kind: &EventKind) -> Option<String> {
             Some(format!("{host} can't take part: {why}"))
         }
         EventKind::AttemptFinished { attempt, disposition, ok, failed } => match disposition {
-            Disposition::Counted | Disposition::Settling if *failed == 0 => None,
-            Disposition::Counted | Disposition::Settling => {
+            Disposition::Counted | Disposition::Settling | Disposition::Floor if *failed == 0 => {
+                None
+            }
+            Disposition::Counted | Disposition::Settling | Disposition::Floor => {
                 Some(format!("{attempt}: {failed} of {} requests failed", ok + failed))
             }
             Disposition::Superseded | Disposition::Late | Disposition::Partial => {
@@ -57,8 +59,9 @@ pub(super) fn describe(kind: &EventKind) -> Option<String> {
             "stopping: current requests end, then the report is written (once more: stop now)"
                 .to_owned(),
         ),
-        EventKind::RunFinished { counted, missing } => {
-            Some(format!("finished: {counted} cells counted, {missing} missing"))
+        EventKind::CellSkipped { cell, reason } => Some(format!("{cell}: skipped, {reason}")),
+        EventKind::RunFinished { counted, skipped, missing } => {
+            Some(format!("finished: {counted} cells counted, {skipped} skipped, {missing} missing"))
         }
     }
 }

@@ -63,6 +63,9 @@ impl RunState {
         if report.key.cell.case.is_settling() {
             return Disposition::Settling;
         }
+        if report.key.cell.case.is_floor() {
+            return Disposition::Floor;
+        }
         let current = self.hosts.get(&report.key.cell.host).is_some_and(|host| {
             host.attempt() == Some(&report.key)
                 && host.epoch == report.epoch

@@ -5,6 +5,7 @@ use std::time::Duration;
 use regatta_types::assignment::Assignment;
 use regatta_types::event::EventKind;
 use regatta_types::ids::{AttemptKey, Epoch, HostId};
+use regatta_types::suite::Case;
 
 use super::host::{Host, Work};
 use super::input::{Effect, Now};
@@ -92,14 +93,14 @@ impl RunState {
             let epoch = host.epoch;
             effects
                 .push(Effect::Event(EventKind::AssignmentLeased { attempt: key.clone(), epoch }));
-            let keep_text = self.header.keep_text;
-            let assignment = Box::new(Assignment { key, epoch, case, start, keep_text });
+            let (keep_text, seed) = (self.header.keep_text, self.header.seed);
+            let assignment = Box::new(Assignment { key, epoch, case, start, keep_text, seed });
             effects.push(Effect::Assign { session, assignment });
         }
     }
 
     fn streams(&self, cursor: usize) -> u32 {
         let case = self.plan.blocks().get(cursor).and_then(|b| self.header.suite.cases.get(b.case));
-        case.map_or(1, |case| case.concurrency)
+        case.map_or(1, Case::in_flight_max)
     }
 }

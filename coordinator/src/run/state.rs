@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use regatta_types::assignment::{Preparation, Settling};
+use regatta_types::assignment::{Preparation, Settling, Wants};
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, CellKey, HostId};
 use regatta_types::record::RunHeader;
@@ -78,6 +78,7 @@ impl RunState {
             model: orders.model,
             settling: orders.settling,
             timeouts: header.suite.cases.first().map_or_else(Timeouts::default, |c| c.timeouts),
+            wants: Wants::default(),
             attempt: AttemptNo(0),
         };
         let phase = Phase::Gathering { until: now.instant + policy.wait };

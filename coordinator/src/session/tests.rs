@@ -244,6 +244,7 @@ fn report(lease: &Lease) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("test"),
         findings: Vec::new(),
+        client_cpu: None,
     }
 }
 

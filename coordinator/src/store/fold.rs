@@ -103,8 +103,17 @@ pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
         ExpectedHosts::Named(_) => 0,
     };
     damaged.sort_by(|a, b| a.row.cmp(&b.row));
-    let record =
-        RunRecord { header, sealed: rows.sealed, hosts, absent, attempts, missing, events };
+    let skipped = Vec::new();
+    let record = RunRecord {
+        header,
+        sealed: rows.sealed,
+        hosts,
+        absent,
+        attempts,
+        skipped,
+        missing,
+        events,
+    };
     Ok(Loaded { record, damaged, conflicts })
 }
 

@@ -62,6 +62,7 @@ fn report(host: &str, repetition: u32) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("no driver"),
         findings: Vec::new(),
+        client_cpu: None,
     }
 }
 

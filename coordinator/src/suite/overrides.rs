@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use regatta_types::ids::{CaseId, SlugError};
-use regatta_types::suite::{Case, StopRule, Suite};
+use regatta_types::suite::{Case, Load, Ramp, StopRule, Suite};
 use regatta_types::units::grouped;
 
 use super::range;
@@ -83,8 +83,10 @@ impl Overrides {
             if self.requests.is_some() || self.duration.is_some() {
                 case.stop = StopRule { requests: self.requests, duration: self.duration };
             }
-            if let Some(requests) = self.requests.filter(|&requests| requests < case.concurrency) {
-                let concurrency = case.concurrency;
+            if let Some(requests) =
+                self.requests.filter(|&requests| requests < case.in_flight_max())
+            {
+                let concurrency = case.in_flight_max();
                 return Err(OverrideError::TooFewRequests { requests, concurrency });
             }
             case.max_tokens = self.max_tokens.unwrap_or(case.max_tokens);
@@ -118,8 +120,9 @@ fn spread(cases: Vec<Case>, levels: &Levels) -> Result<Vec<Case>, OverrideError>
     let mut last = None;
     for case in cases {
         let id = case.id.as_str();
-        let id = id.strip_suffix(&id_ending(case.concurrency)).unwrap_or(id);
-        let title = case.title.strip_suffix(&title_ending(case.concurrency)).unwrap_or(&case.title);
+        let id = id.strip_suffix(&id_ending(case.in_flight_max())).unwrap_or(id);
+        let title =
+            case.title.strip_suffix(&title_ending(case.in_flight_max())).unwrap_or(&case.title);
         let base = Some((id.to_owned(), case.prompt_hash()));
         if last == base {
             continue;
@@ -127,7 +130,7 @@ fn spread(cases: Vec<Case>, levels: &Levels) -> Result<Vec<Case>, OverrideError>
         for level in levels.each(id, title) {
             let mut stop = case.stop;
             stop.requests = stop.requests.map(|requests| {
-                if requests == case.concurrency {
+                if requests == case.in_flight_max() {
                     level.streams
                 } else {
                     requests.max(level.streams)
@@ -136,7 +139,7 @@ fn spread(cases: Vec<Case>, levels: &Levels) -> Result<Vec<Case>, OverrideError>
             out.push(Case {
                 id: CaseId::new(level.id)?,
                 title: level.title,
-                concurrency: level.streams,
+                load: Load::Closed { streams: level.streams, ramp: Ramp::None },
                 stop,
                 ..case.clone()
             });

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use regatta_types::clean;
 use regatta_types::ids::{CaseId, SuiteName};
-use regatta_types::suite::{Case, Message, Role, Suite};
+use regatta_types::suite::{Case, Length, Load, Message, Prompt, Ramp, Role, Slo, Suite};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -152,14 +152,18 @@ impl Reader<'_, '_> {
             .map(|(id, Level { title, streams, .. })| Case {
                 id,
                 title,
-                messages: messages.clone(),
+                prompt: Prompt::Messages(messages.clone()),
                 max_tokens,
+                min_max_tokens: max_tokens,
+                length: Length::Natural,
                 temperature: settings.temperature(),
                 seed: Some(settings.seed()),
                 stop: settings.stop(streams),
                 repetitions: settings.repetitions(),
                 warmup: settings.warmup(),
-                concurrency: streams,
+                load: Load::Closed { streams, ramp: Ramp::None },
+                sweep: None,
+                slo: Slo::default(),
                 timeouts: settings.timeouts(),
             })
             .collect()

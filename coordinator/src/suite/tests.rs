@@ -20,7 +20,7 @@ fn complex_has_the_titles_and_lengths_its_users_know() {
     ];
     assert_eq!(seen, wanted);
     assert!(suite.cases.iter().all(|c| c.repetitions == 5));
-    let turns: Vec<_> = suite.cases[6].messages.iter().map(|m| m.role.name()).collect();
+    let turns: Vec<_> = suite.cases[6].prompt.messages().iter().map(|m| m.role.name()).collect();
     assert_eq!(turns, ["system", "user", "assistant", "user"]);
 }
 
@@ -28,7 +28,7 @@ fn complex_has_the_titles_and_lengths_its_users_know() {
 fn prompts_of_complex_are_about_as_long_as_those_its_users_know() {
     let tokens = [88, 95, 53, 148, 107, 86, 135, 84, 125, 133];
     for (case, tokens) in load("complex").unwrap().cases.iter().zip(tokens) {
-        let chars: usize = case.messages.iter().map(|m| m.content.chars().count()).sum();
+        let chars: usize = case.prompt.messages().iter().map(|m| m.content.chars().count()).sum();
         let guess = chars / 4;
         assert!(guess.abs_diff(tokens) <= tokens / 7, "{}: {guess} for {tokens}", case.title);
     }
@@ -39,7 +39,7 @@ fn no_built_in_prompt_holds_the_backslash_of_a_folded_line() {
     for builtin in builtin() {
         for case in builtin.suite().cases {
             let folded = |m: &regatta_types::suite::Message| m.content.contains("\\\n");
-            assert!(!case.messages.iter().any(folded), "{}: {}", builtin.name, case.title);
+            assert!(!case.prompt.messages().iter().any(folded), "{}: {}", builtin.name, case.title);
         }
     }
 }

@@ -54,7 +54,7 @@ fn summary(suite: &Suite) -> String {
             "{:<width$}  {:>11}  {:>7}  {:>6}  {:>10}  {}",
             case.id,
             case.repetitions,
-            case.concurrency,
+            case.in_flight_max(),
             case.warmup,
             case.max_tokens,
             stop(&case.stop)

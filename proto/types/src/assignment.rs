@@ -1,7 +1,7 @@
 //! What a coordinator asks of an agent.
 
 use crate::ids::{AttemptKey, AttemptNo, Epoch, RunId};
-use crate::suite::{Case, Timeouts};
+use crate::suite::{Case, TextPrompt, Timeouts};
 use crate::time::MonoNs;
 
 /// One cell, leased to the agent of its host.
@@ -17,6 +17,8 @@ pub struct Assignment {
     pub start: MonoNs,
     /// Keep the answers' text, not only its hash.
     pub keep_text: bool,
+    /// The run's seed: decides send instants, lengths and the parts of texts, alike on all hosts.
+    pub seed: u64,
 }
 
 /// Get ready for a run: check the endpoint, settle it, report READY.
@@ -32,8 +34,22 @@ pub struct Preparation {
     pub settling: Settling,
     /// Limits on waiting during settling.
     pub timeouts: Timeouts,
+    /// What the suite's cases want to know of the engine beforehand.
+    pub wants: Wants,
     /// Number of the settling on this host, from 1: one that comes back settles again.
     pub attempt: AttemptNo,
+}
+
+/// What is to be found out of an engine before its first case, and at which load the agent measures
+/// itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wants {
+    /// The texts whose lengths are to be fitted to the engine's own count.
+    pub texts: Vec<TextPrompt>,
+    /// Whether answers can be made to end at a fixed length.
+    pub fixed_length: bool,
+    /// Most requests that any case has under way: the load of the client floor. 0: no floor.
+    pub floor_streams: u32,
 }
 
 /// How an engine is warmed up once per host and run.

@@ -1,6 +1,7 @@
 //! What an agent sends back for one attempt.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::gpu::GpuWindow;
 use crate::ids::{AttemptKey, BootId, Epoch, InstanceId};
@@ -23,7 +24,8 @@ pub struct AttemptReport {
     pub outcome: AttemptOutcome,
     /// Moves this attempt's monotonic stamps to wall time.
     pub anchor: ClockAnchor,
-    /// The instant the coordinator asked for, on the agent's clock; `None` for settling.
+    /// The instant the coordinator asked for, on the agent's clock; `None` for settling
+    /// and the client floor.
     pub planned_start: Option<MonoNs>,
     /// When the agent let the first measured request go.
     pub began: MonoNs,
@@ -35,6 +37,9 @@ pub struct AttemptReport {
     pub gpu: GpuWindow,
     /// The agent's self-checks that had something to say.
     pub findings: Vec<Finding>,
+    /// CPU time of the thread that measured, from `began` to `finished`; `None` if it was not
+    /// measured.
+    pub client_cpu: Option<Duration>,
 }
 
 /// How an attempt ended. Only a completed one can be counted.

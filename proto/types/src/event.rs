@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AttemptKey, CellKey, Epoch, HostId, RunId};
+use crate::ids::{AttemptKey, CaseId, CellKey, Epoch, HostId, RunId};
 use crate::time::UnixNs;
-
-/// Major version of the event format; readers refuse a newer one.
-pub const EVENT_FORMAT: u32 = 1;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +91,13 @@ pub enum EventKind {
         /// Why.
         reason: MissingReason,
     },
+    /// A cell is not measured, as the suite wants it.
+    CellSkipped {
+        /// The cell.
+        cell: CellKey,
+        /// Why.
+        reason: SkipReason,
+    },
     /// Something the user should know.
     Warning {
         /// The text.
@@ -105,6 +109,8 @@ pub enum EventKind {
     RunFinished {
         /// Cells with a counted attempt.
         counted: u32,
+        /// Cells skipped with a reason.
+        skipped: u32,
         /// Cells without.
         missing: u32,
     },
@@ -124,6 +130,8 @@ pub enum Disposition {
     Partial,
     /// Settling requests: belong to no cell.
     Settling,
+    /// The agent measured itself at an endpoint of its own: belongs to no cell.
+    Floor,
 }
 
 impl Disposition {
@@ -136,15 +144,43 @@ impl Disposition {
             Self::Late => "late",
             Self::Partial => "partial",
             Self::Settling => "settling",
+            Self::Floor => "floor",
         }
     }
 
     /// Reads [`Disposition::name`].
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Counted, Self::Superseded, Self::Late, Self::Partial, Self::Settling]
-            .into_iter()
-            .find(|d| d.name() == name)
+        let all = [
+            Self::Counted,
+            Self::Superseded,
+            Self::Late,
+            Self::Partial,
+            Self::Settling,
+            Self::Floor,
+        ];
+        all.into_iter().find(|d| d.name() == name)
+    }
+}
+
+/// Why a cell is not measured though nothing went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum SkipReason {
+    /// A lower level of its sweep has shown that the endpoint gives no more.
+    Saturated {
+        /// The level that showed it: the last one measured.
+        at: CaseId,
+        /// The figures it rests on.
+        evidence: String,
+    },
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Saturated { at, evidence } => write!(f, "saturated at {at}: {evidence}"),
+        }
     }
 }
 

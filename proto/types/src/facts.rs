@@ -39,6 +39,9 @@ pub struct EngineFacts {
     pub context_length: Reading<u32>,
     /// Quantisation or weight type, where the engine tells.
     pub quantization: Reading<String>,
+    /// Whether it ends answers at a fixed length when told so (`ignore_eos`, `min_tokens`). `None`:
+    /// nobody has asked.
+    pub fixed_length: Option<bool>,
     /// Where the endpoint is, seen from the agent.
     pub location: EndpointLocation,
 }

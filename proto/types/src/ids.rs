@@ -146,9 +146,28 @@ impl CaseId {
     pub fn is_settling(&self) -> bool {
         self.0 == SETTLING
     }
+
+    /// The reserved id of what an agent measures of itself before a run.
+    #[must_use]
+    pub fn floor() -> Self {
+        Self(FLOOR.to_owned())
+    }
+
+    /// Whether this is the reserved id of the client floor.
+    #[must_use]
+    pub fn is_floor(&self) -> bool {
+        self.0 == FLOOR
+    }
+
+    /// Whether no case of a suite may have this id.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.is_settling() || self.is_floor()
+    }
 }
 
 const SETTLING: &str = "settling";
+const FLOOR: &str = "client-floor";
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {

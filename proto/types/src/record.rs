@@ -1,7 +1,7 @@
 //! One run as the store remembers it: the whole input of a report.
 
 use crate::attempt::AttemptReport;
-use crate::event::{Disposition, MissingReason, RunEvent};
+use crate::event::{Disposition, MissingReason, RunEvent, SkipReason};
 use crate::facts::{EngineFacts, HostFacts};
 use crate::gpu::GpuInventory;
 use crate::ids::{CellKey, HostId, RunId};
@@ -22,6 +22,8 @@ pub struct RunRecord {
     pub absent: u32,
     /// The attempts, sorted by key.
     pub attempts: Vec<AttemptRecord>,
+    /// Cells that were skipped with a reason, sorted by key.
+    pub skipped: Vec<(CellKey, SkipReason)>,
     /// Cells that ended without a counted attempt, sorted by key.
     pub missing: Vec<(CellKey, MissingReason)>,
     /// The events, by number.

@@ -36,14 +36,20 @@ impl Suite {
 /// One thing to measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
-    /// Unique in its suite; a level of a sweep ends in `.c<streams>`.
+    /// Unique in its suite; a level of a sweep ends in `.c<streams>` or `.rps<rate>`.
     pub id: CaseId,
     /// For people; any text.
     pub title: String,
-    /// The conversation sent with every request.
-    pub messages: Vec<Message>,
-    /// Limit on completion tokens, at least 1.
+    /// What is sent.
+    pub prompt: Prompt,
+    /// Limit on completion tokens, at least 1; the largest one where requests differ.
     pub max_tokens: u32,
+    /// The smallest limit, from 1 to `max_tokens`: each request's own is drawn evenly from this one
+    /// to `max_tokens`, by the run's seed and alike on all hosts. Equal to `max_tokens`: they do not
+    /// differ.
+    pub min_max_tokens: u32,
+    /// Where answers end.
+    pub length: Length,
     /// Sampling temperature, 0 to 2.
     pub temperature: f64,
     /// Seed of the engine's sampler. Absent: not sent.
@@ -52,19 +58,182 @@ pub struct Case {
     pub stop: StopRule,
     /// Times the case is run on every host, 1 to 1,000.
     pub repetitions: u32,
-    /// Requests before the measured ones in each attempt, not measured.
+    /// Requests before the measured ones in each attempt, over all streams, not measured.
     pub warmup: u32,
-    /// Streams kept busy at once, 1 to 4,096.
-    pub concurrency: u32,
+    /// When requests are sent.
+    pub load: Load,
+    /// Which level of a sweep it is.
+    pub sweep: Option<Sweep>,
+    /// What a request must keep to count as good.
+    pub slo: Slo,
     /// Limits on waiting.
     pub timeouts: Timeouts,
 }
 
 impl Case {
-    /// Hash of what is sent: messages and sampling, not the title or the load.
+    /// Hash of what is sent: prompt, length and sampling, not the title or the load.
     #[must_use]
     pub fn prompt_hash(&self) -> String {
-        hash_of(&(&self.messages, self.max_tokens, self.temperature, self.seed))
+        let lengths = (self.min_max_tokens, self.max_tokens, self.length);
+        hash_of(&(&self.prompt, lengths, self.temperature, self.seed))
+    }
+
+    /// Streams of a closed loop; `None` for an open one.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u32> {
+        match self.load {
+            Load::Closed { streams, .. } => Some(streams),
+            Load::Open { .. } => None,
+        }
+    }
+
+    /// Most requests that are under way at once.
+    #[must_use]
+    pub fn in_flight_max(&self) -> u32 {
+        match self.load {
+            Load::Closed { streams, .. } => streams,
+            Load::Open { max_in_flight, .. } => max_in_flight,
+        }
+    }
+}
+
+/// What is sent with the requests of a case. Whatever it is, its first line is a salt, so that no
+/// prefix cache answers for the engine; where a beginning is shared on purpose, the salt changes
+/// with the attempt only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// This conversation, with every request. Its last message is the user's.
+    Messages(Vec<Message>),
+    /// A text of an asked length, cut from the one that the agent carries.
+    Text(TextPrompt),
+    /// A conversation of several requests: each turn is sent with the turns before it and the
+    /// engine's own answers to them.
+    Conversation {
+        /// What comes before the first turn; may be empty, and never ends in a user's message.
+        opening: Vec<Message>,
+        /// What the user says; at least two turns.
+        turns: Vec<String>,
+    },
+}
+
+impl Prompt {
+    /// The messages that the suite writes out, turns apart.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        match self {
+            Self::Messages(messages) | Self::Conversation { opening: messages, .. } => messages,
+            Self::Text(_) => &[],
+        }
+    }
+
+    /// Requests of one conversation: 1 but for [`Prompt::Conversation`].
+    #[must_use]
+    pub fn turns(&self) -> u32 {
+        match self {
+            Self::Messages(_) | Self::Text(_) => 1,
+            Self::Conversation { turns, .. } => u32::try_from(turns.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Lengths are those of the whole prompt as the engine counts it, its chat template included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TextPrompt {
+    /// Prompt tokens, `shared` included.
+    pub tokens: u32,
+    /// Tokens of its beginning that all requests of an attempt share, less than `tokens`. An
+    /// unmeasured request of each attempt sends the beginning first, so that an engine with a
+    /// prefix cache has it: the depth at which the rest is measured. 0: nothing is shared.
+    pub shared: u32,
+}
+
+/// Where answers end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Length {
+    /// Where the model ends them, at `max_tokens` the latest.
+    #[default]
+    Natural,
+    /// At `max_tokens`, where the engine can be told so (`ignore_eos`, `min_tokens`).
+    Fixed,
+}
+
+/// When requests are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "loop")]
+pub enum Load {
+    /// Each stream sends its next request when the one before has ended. One stream: sequential.
+    Closed {
+        /// Streams kept busy at once, 1 to 4,096.
+        streams: u32,
+        /// How the streams begin.
+        ramp: Ramp,
+    },
+    /// Requests are sent at instants fixed before, whatever has become of those before them.
+    Open {
+        /// Requests a second, over 0, at most 10,000.
+        rate: f64,
+        /// How the instants are spread.
+        arrivals: Arrivals,
+        /// Most requests under way, 1 to 4,096; one that is due when there are so many is not sent.
+        max_in_flight: u32,
+    },
+}
+
+/// How the streams of a closed loop begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ramp {
+    /// All at the start instant.
+    #[default]
+    None,
+    /// One after another, spread over the duration of one request as settling has shown it. The
+    /// first request of each stream is not measured.
+    Service,
+}
+
+/// How the send instants of an open loop are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "spread")]
+pub enum Arrivals {
+    /// Evenly.
+    Constant,
+    /// As a Poisson process: exponential gaps.
+    #[default]
+    Poisson,
+    /// Gamma distributed gaps.
+    Gamma {
+        /// Shape, over 0, at most 1,000: 1 is Poisson, less is burstier, more is more even.
+        shape: f64,
+    },
+}
+
+/// A level of a sweep. The levels of one sweep stand one after another, the lowest first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The id that all levels share.
+    pub of: CaseId,
+    /// From 0.
+    pub level: u32,
+}
+
+/// Limits that a request keeps or misses (service level objective). A failed request misses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Slo {
+    /// On the time to first token: from the scheduled instant where there is one.
+    pub ttft: Option<Duration>,
+    /// On the time per output token.
+    pub tpot: Option<Duration>,
+    /// On the end-to-end latency: from the scheduled instant where there is one.
+    pub e2e: Option<Duration>,
+}
+
+impl Slo {
+    /// Whether there is any limit.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        *self != Self::default()
     }
 }
 

@@ -9,6 +9,8 @@ use crate::time::MonoNs;
 
 /// Fewest tokens after the first chunk for a decode speed to mean anything.
 pub const DECODE_MIN_TOKENS: f64 = 16.0;
+/// Fewest uncached prompt tokens for a prefill speed to mean anything.
+pub const PREFILL_MIN_TOKENS: u64 = 256;
 
 /// Everything stamped during one request. All stamps are of the agent's monotonic clock.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,10 @@ pub struct RequestTrace {
     pub stream: u32,
     /// Warm-up or measured.
     pub phase: Phase,
+    /// Turn of a conversation of several requests, from 0.
+    pub turn: Option<u32>,
+    /// The limit on completion tokens that was sent (`max_tokens`).
+    pub max_tokens: Option<u32>,
     /// When an open loop wanted it sent; `None` in a closed loop.
     pub scheduled: Option<MonoNs>,
     /// Whether the connection was opened for this request; `None` if there never was one.
@@ -33,6 +39,8 @@ pub struct RequestTrace {
     pub first_byte: Option<MonoNs>,
     /// Events that carried text, in order of arrival.
     pub chunks: Vec<Chunk>,
+    /// Where the tokens of the chunks come from, if any chunk has them.
+    pub chunk_counts: Option<ChunkCounts>,
     /// SSE events of any kind.
     pub events: u32,
     /// `[DONE]` or end of the body.
@@ -45,6 +53,9 @@ pub struct RequestTrace {
     pub finish_reason: Option<FinishReason>,
     /// Token counts the engine gave.
     pub usage: Option<Usage>,
+    /// Completion tokens by the tokenizer file that the user gave; only where the engine gave no
+    /// count.
+    pub tokenizer_count: Option<u64>,
     /// The engine's own timings, where it gives them (llama.cpp).
     pub server_timings: Option<ServerTimings>,
     /// What was answered, as far as it is kept.
@@ -91,6 +102,15 @@ pub struct Chunk {
     pub chars: u32,
     /// Tokens of this event where the engine says (token ids or continuous usage).
     pub tokens: Option<u32>,
+}
+
+/// Where the tokens of single chunks come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChunkCounts {
+    /// The engine names the tokens of each event (`token_ids`).
+    TokenIds,
+    /// The engine repeats its usage with each event (`continuous_usage_stats`).
+    ContinuousUsage,
 }
 
 /// Which part of the reply a chunk belongs to.
@@ -203,9 +223,13 @@ pub struct Answer {
 #[serde(rename_all = "snake_case")]
 pub enum TokenSource {
     /// The engine named the tokens of every chunk.
-    PerChunk,
+    TokenIds,
+    /// The engine repeated its usage with every chunk.
+    ContinuousUsage,
     /// The engine's final usage, shared out over the chunks.
     Usage,
+    /// A tokenizer file that the user gave, shared out over the chunks.
+    Tokenizer,
     /// One token a chunk: approximate, barred from comparisons.
     Chunks,
 }
@@ -215,8 +239,10 @@ impl TokenSource {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::PerChunk => "per_chunk",
+            Self::TokenIds => "token_ids",
+            Self::ContinuousUsage => "continuous_usage",
             Self::Usage => "usage",
+            Self::Tokenizer => "tokenizer",
             Self::Chunks => "chunks",
         }
     }
@@ -230,6 +256,8 @@ impl RequestTrace {
             seq,
             stream,
             phase,
+            turn: None,
+            max_tokens: None,
             scheduled: None,
             connection: None,
             connect: None,
@@ -237,12 +265,14 @@ impl RequestTrace {
             header: None,
             first_byte: None,
             chunks: Vec::new(),
+            chunk_counts: None,
             events: 0,
             done: None,
             outcome: Outcome::NotSent,
             http_status: None,
             finish_reason: None,
             usage: None,
+            tokenizer_count: None,
             server_timings: None,
             answer: Answer::default(),
         }
@@ -306,18 +336,68 @@ impl RequestTrace {
         Self::seconds(self.t_send(), self.t_last())
     }
 
+    /// Lateness of the send, seconds: `t_send - t_sched`; `None` in a closed loop.
+    #[must_use]
+    pub fn send_lateness(&self) -> Option<f64> {
+        Self::seconds(self.scheduled, self.t_send())
+    }
+
+    /// `t_sched`, or `t_send` in a closed loop: where open-loop latencies and SLOs begin.
+    #[must_use]
+    pub fn t_due(&self) -> Option<MonoNs> {
+        self.scheduled.or_else(|| self.t_send())
+    }
+
+    /// Time to first token from the scheduled instant, seconds: `t_1 - t_sched`; `None` in a closed
+    /// loop.
+    #[must_use]
+    pub fn ttft_sched(&self) -> Option<f64> {
+        Self::seconds(self.scheduled, self.t_first())
+    }
+
+    /// End-to-end latency from the scheduled instant, seconds: `t_last - t_sched`; `None` in a
+    /// closed loop.
+    #[must_use]
+    pub fn e2e_sched(&self) -> Option<f64> {
+        Self::seconds(self.scheduled, self.t_last())
+    }
+
+    /// From the send to `[DONE]` or the end of the body, seconds: `t_done - t_send`.
+    #[must_use]
+    pub fn e2e_done(&self) -> Option<f64> {
+        Self::seconds(self.t_send(), self.done)
+    }
+
+    /// Prefill speed, tokens per second: `(p - c) / ttft`. It includes queueing, so it means
+    /// something with one stream only. `None` with fewer than 256 uncached prompt tokens.
+    #[must_use]
+    pub fn prefill_tps(&self) -> Option<f64> {
+        let usage = self.usage?;
+        let uncached = usage.prompt.saturating_sub(usage.cached.unwrap_or(0));
+        let seconds = self.ttft()?;
+        (uncached >= PREFILL_MIN_TOKENS && seconds > 0.0).then(|| uncached as f64 / seconds)
+    }
+
     /// Where this request's token counts come from; `None` without any text.
     #[must_use]
     pub fn token_source(&self) -> Option<TokenSource> {
-        if !self.chunks.is_empty() && self.chunks.iter().all(|c| c.tokens.is_some()) {
-            Some(TokenSource::PerChunk)
-        } else if self.usage.is_some() {
-            Some(TokenSource::Usage)
-        } else if self.chunks.is_empty() {
-            None
-        } else {
-            Some(TokenSource::Chunks)
+        if self.chunks.is_empty() {
+            return self.usage.map(|_| TokenSource::Usage);
         }
+        if self.chunks.iter().all(|c| c.tokens.is_some()) {
+            match self.chunk_counts {
+                Some(ChunkCounts::TokenIds) => return Some(TokenSource::TokenIds),
+                Some(ChunkCounts::ContinuousUsage) => return Some(TokenSource::ContinuousUsage),
+                None => {}
+            }
+        }
+        Some(if self.usage.is_some() {
+            TokenSource::Usage
+        } else if self.tokenizer_count.is_some() {
+            TokenSource::Tokenizer
+        } else {
+            TokenSource::Chunks
+        })
     }
 
     /// `n`: completion tokens by the best source.
@@ -325,25 +405,30 @@ impl RequestTrace {
     pub fn completion_tokens(&self) -> Option<f64> {
         match self.token_source()? {
             TokenSource::Usage => self.usage.map(|u| u.completion as f64),
-            TokenSource::PerChunk | TokenSource::Chunks => Some(self.chunk_tokens().iter().sum()),
+            TokenSource::Tokenizer => self.tokenizer_count.map(|n| n as f64),
+            TokenSource::TokenIds | TokenSource::ContinuousUsage => {
+                Some(self.chunks.iter().map(|c| f64::from(c.tokens.unwrap_or(0))).sum())
+            }
+            TokenSource::Chunks => Some(self.chunks.len() as f64),
         }
     }
 
     /// `k_i`: tokens of each chunk by the best source.
     ///
-    /// From the final usage: one token for each of the `m` chunks and the surplus `n - m` shared
-    /// in proportion to the length of the text; with more chunks than tokens `n / m` each.
+    /// From a count of the whole answer: one token for each of the `m` chunks and the surplus
+    /// `n - m` shared in proportion to the length of the text; with more chunks than tokens `n / m`
+    /// each.
     #[must_use]
     pub fn chunk_tokens(&self) -> Vec<f64> {
         let m = self.chunks.len();
         match self.token_source() {
             None => Vec::new(),
-            Some(TokenSource::PerChunk) => {
+            Some(TokenSource::TokenIds | TokenSource::ContinuousUsage) => {
                 self.chunks.iter().map(|c| f64::from(c.tokens.unwrap_or(0))).collect()
             }
             Some(TokenSource::Chunks) => vec![1.0; m],
-            Some(TokenSource::Usage) => {
-                let n = self.usage.map_or(0.0, |u| u.completion as f64);
+            Some(TokenSource::Usage | TokenSource::Tokenizer) => {
+                let n = self.completion_tokens().unwrap_or(0.0);
                 let surplus = n - m as f64;
                 if surplus <= 0.0 {
                     return vec![n / m as f64; m];

@@ -17,7 +17,9 @@ use regatta_types::ids::{
 };
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
-use regatta_types::suite::{Case, Message, Role, StartMode, StopRule, Suite, Timeouts};
+use regatta_types::suite::{
+    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
+};
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_types::trace::{
     Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
@@ -129,6 +131,7 @@ fn report() -> AttemptReport {
             evidence: "12 ms".into(),
             advice: "leave a core to the agent".into(),
         }],
+        client_cpu: None,
     }
 }
 
@@ -136,17 +139,21 @@ fn case() -> Case {
     Case {
         id: lease().key.cell.case,
         title: "Chat, 16 streams".into(),
-        messages: vec![
+        prompt: Prompt::Messages(vec![
             Message { role: Role::System, content: "Be brief.".into() },
             Message { role: Role::User, content: "Why is the sky blue?".into() },
-        ],
+        ]),
         max_tokens: 200,
+        min_max_tokens: 200,
+        length: Length::Natural,
         temperature: 0.7,
         seed: Some(-1),
         stop: StopRule { requests: Some(32), duration: Some(Duration::from_secs(60)) },
         repetitions: 5,
         warmup: 1,
-        concurrency: 16,
+        load: Load::Closed { streams: 16, ramp: Ramp::None },
+        sweep: None,
+        slo: Slo::default(),
         timeouts: Timeouts::default(),
     }
 }
@@ -201,6 +208,7 @@ fn host() -> HostRecord {
             model: "a-model".into(),
             context_length: Reading::Known(131_072),
             quantization: Reading::missing("the engine does not tell"),
+            fixed_length: None,
             location: EndpointLocation::Loopback { port: 8_000 },
         }),
         clocks: vec![ClockOffset {
@@ -238,7 +246,7 @@ fn hello() -> AgentFrame {
 fn assign() -> CoordinatorFrame {
     let Lease { key, epoch } = lease();
     let start = MonoNs(86_401_000_000_000);
-    let assignment = Assignment { key, epoch, case: case(), start, keep_text: true };
+    let assignment = Assignment { key, epoch, case: case(), start, keep_text: true, seed: 0 };
     CoordinatorFrame::Assign(Assign::Case(Box::new(assignment)))
 }
 

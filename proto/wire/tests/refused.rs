@@ -46,6 +46,7 @@ fn assignment() -> v1::CaseAssignment {
         }),
         start_ns: 1,
         keep_text: false,
+        seed: 0,
     }
 }
 

@@ -75,7 +75,7 @@ impl Metric {
             Self::DecodeTps => figures.decode.per_second(),
             Self::Ttft => figures.ttft_s.median(),
             Self::E2e => figures.e2e_s.median(),
-            Self::OutputTps if case.concurrency > 1 => {
+            Self::OutputTps if case.in_flight_max() > 1 => {
                 cell.output.known().and_then(|rate| rate.per_second())
             }
             Self::OutputTps => None,

@@ -176,7 +176,7 @@ fn why_left_out(
     planned: u32,
 ) -> Option<Option<String>> {
     let case = column.first()?.case;
-    if metric == Metric::OutputTps && case.concurrency < 2 {
+    if metric == Metric::OutputTps && case.in_flight_max() < 2 {
         return Some(None);
     }
     if case.repetitions < planned {

@@ -6,6 +6,7 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::failure::Failure;
 use regatta_types::ids::{AttemptNo, CaseId, HostId, Repetition, RunId};
+use regatta_types::suite::Case;
 use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::trace::{Connection, Outcome, Phase, RequestTrace, TokenSource};
 use serde::Serialize;
@@ -118,7 +119,7 @@ pub(crate) fn requests_jsonl(analysis: &Analysis<'_>) -> Vec<u8> {
         let case = analysis.record.header.suite.case(&attempt.report.key.cell.case);
         let of = Of {
             counted: attempt.disposition == Disposition::Counted,
-            concurrency: case.map(|c| c.concurrency),
+            concurrency: case.and_then(Case::concurrency),
         };
         for trace in &attempt.report.traces {
             // String keys and plain numbers only: writing them to memory cannot fail.

@@ -50,7 +50,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
             "Highest system output: {speed:.2} tok/s with {} streams (case {}).",
-            case.concurrency,
+            case.in_flight_max(),
             Inline::text(&case.title)
         )));
     }

@@ -59,7 +59,9 @@ pub(crate) fn derived_findings(traces: &[&RequestTrace], figures: &Figures) -> V
 
 /// Whether the counts of the chunks and the final usage differ by more than 1 %.
 fn counts_disagree(trace: &RequestTrace) -> bool {
-    let (Some(TokenSource::PerChunk), Some(usage)) = (trace.token_source(), trace.usage) else {
+    let (Some(TokenSource::TokenIds | TokenSource::ContinuousUsage), Some(usage)) =
+        (trace.token_source(), trace.usage)
+    else {
         return false;
     };
     let chunks: f64 = trace.chunk_tokens().iter().sum();

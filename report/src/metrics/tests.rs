@@ -6,7 +6,9 @@ use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Chunk, FinishReason, Outcome, Phase, RequestTrace, TokenSource};
+use regatta_types::trace::{
+    Chunk, ChunkCounts, FinishReason, Outcome, Phase, RequestTrace, TokenSource,
+};
 use regatta_types::units::Bytes;
 use regatta_types::validity::Validity;
 
@@ -110,11 +112,12 @@ fn counted_chunks_are_marked_and_disagreeing_counts_are_found() {
     chunks_only.usage = None;
     let mut per_chunk = request(0, 100.0, 10.0, 40);
     let tokens = |c: &Chunk| Chunk { tokens: Some(2), ..*c };
+    per_chunk.chunk_counts = Some(ChunkCounts::TokenIds);
     per_chunk.chunks = per_chunk.chunks.iter().map(tokens).collect();
     let traces = [chunks_only, per_chunk];
     let figures = Figures::of(&traces);
     assert!(figures.tokens.is_approximate());
-    assert_eq!(figures.tokens.sources.get(&TokenSource::PerChunk), Some(&1));
+    assert_eq!(figures.tokens.sources.get(&TokenSource::TokenIds), Some(&1));
     let findings = derived_findings(&refs(&traces), &figures);
     assert_eq!(findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["token_mismatch"]);
 }

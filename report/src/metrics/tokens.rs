@@ -137,10 +137,11 @@ impl Serialize for Tokens {
 /// Completion tokens as the whole number the best source gave.
 pub(crate) fn completion_tokens(trace: &RequestTrace) -> Option<u64> {
     match trace.token_source()? {
-        TokenSource::PerChunk => {
+        TokenSource::TokenIds | TokenSource::ContinuousUsage => {
             Some(trace.chunks.iter().filter_map(|c| c.tokens).map(u64::from).sum())
         }
         TokenSource::Usage => trace.usage.map(|u| u.completion),
+        TokenSource::Tokenizer => trace.tokenizer_count,
         TokenSource::Chunks => u64::try_from(trace.chunks.len()).ok(),
     }
 }

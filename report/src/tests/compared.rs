@@ -6,7 +6,7 @@ use regatta_types::facts::EngineFacts;
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, RunRecord};
 use regatta_types::time::ClockOffset;
-use regatta_types::trace::FinishReason;
+use regatta_types::trace::{ChunkCounts, FinishReason};
 use regatta_types::validity::{Finding, Validity};
 
 use super::{page, three_hosts};
@@ -99,7 +99,9 @@ fn an_invalid_attempt_is_kept_and_not_compared() {
 fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
     let mut record = three_hosts();
     for attempt in attempts_of(&mut record, "gpu-02") {
-        for chunk in &mut attempt.report.traces[0].chunks {
+        let trace = &mut attempt.report.traces[0];
+        trace.chunk_counts = Some(ChunkCounts::TokenIds);
+        for chunk in &mut trace.chunks {
             chunk.tokens = Some(1);
         }
     }

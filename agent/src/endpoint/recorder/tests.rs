@@ -231,10 +231,13 @@ fn a_thousand_random_splits_fill_the_trace_alike() {
 
 #[test]
 fn engines_that_count_every_chunk_are_believed_and_agree_with_their_total() {
-    for name in ["vllm/stream-token-ids", "vllm/stream-usage-continuous"] {
+    for (name, source) in [
+        ("vllm/stream-token-ids", TokenSource::TokenIds),
+        ("vllm/stream-usage-continuous", TokenSource::ContinuousUsage),
+    ] {
         let (_, body, expected) = streams().find(|(stream, ..)| stream == name).unwrap();
         let trace = play([body.as_slice()]);
-        assert_eq!(trace.token_source(), Some(TokenSource::PerChunk), "{name}");
+        assert_eq!(trace.token_source(), Some(source), "{name}");
         let total = expected.usage.unwrap().completion as f64;
         assert_eq!(trace.completion_tokens(), Some(total), "{name}");
     }

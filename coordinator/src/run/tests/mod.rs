@@ -10,7 +10,9 @@ use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, HostId, InstanceId, RunId, SuiteName};
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, RunHeader};
-use regatta_types::suite::{Case, Message, Role, StartMode, StopRule, Suite, Timeouts};
+use regatta_types::suite::{
+    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
+};
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_wire::frame::Lease;
 use tokio::time::Instant;
@@ -34,14 +36,18 @@ fn case(id: &str) -> Case {
     Case {
         id: CaseId::new(id).unwrap(),
         title: id.to_owned(),
-        messages: vec![Message { role: Role::User, content: "hello".to_owned() }],
+        prompt: Prompt::Messages(vec![Message { role: Role::User, content: "hello".to_owned() }]),
         max_tokens: 8,
+        min_max_tokens: 8,
+        length: Length::Natural,
         temperature: 0.0,
         seed: None,
         stop: StopRule { requests: Some(1), duration: None },
         repetitions: REPETITIONS,
         warmup: 0,
-        concurrency: 1,
+        load: Load::Closed { streams: 1, ramp: Ramp::None },
+        sweep: None,
+        slo: Slo::default(),
         timeouts: Timeouts::default(),
     }
 }
@@ -147,6 +153,7 @@ impl Bench {
             model: "m".to_owned(),
             context_length: Reading::missing("test"),
             quantization: Reading::missing("test"),
+            fixed_length: None,
             location: EndpointLocation::Loopback { port: 1 },
         });
         self.input(Input::Prepared {
@@ -197,6 +204,7 @@ impl Bench {
             traces: Vec::new(),
             gpu: GpuWindow::missing("test"),
             findings: Vec::new(),
+            client_cpu: None,
         }
     }
 
@@ -246,7 +254,7 @@ impl Bench {
 
     fn end(&self) -> Option<(u32, u32)> {
         self.log.iter().find_map(|effect| match effect {
-            Effect::Event(EventKind::RunFinished { counted, missing }) => {
+            Effect::Event(EventKind::RunFinished { counted, missing, .. }) => {
                 Some((*counted, *missing))
             }
             _ => None,

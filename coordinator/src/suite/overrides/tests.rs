@@ -16,7 +16,7 @@ fn shape(suite: &Suite) -> Vec<(&str, &str, u32, Option<u32>)> {
     suite
         .cases
         .iter()
-        .map(|c| (c.id.as_str(), c.title.as_str(), c.concurrency, c.stop.requests))
+        .map(|c| (c.id.as_str(), c.title.as_str(), c.in_flight_max(), c.stop.requests))
         .collect()
 }
 

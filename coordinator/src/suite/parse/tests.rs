@@ -34,14 +34,18 @@ fn a_case_that_says_little_gets_the_documented_defaults() {
         [Case {
             id: CaseId::new("hello-world").unwrap(),
             title: "Hello, World!".to_owned(),
-            messages: vec![Message { role: Role::User, content: "hi".to_owned() }],
+            prompt: Prompt::Messages(vec![Message { role: Role::User, content: "hi".to_owned() }]),
             max_tokens: 100,
+            min_max_tokens: 100,
+            length: Length::Natural,
             temperature: 0.0,
             seed: Some(0),
             stop: StopRule { requests: Some(1), duration: None },
             repetitions: 5,
             warmup: 0,
-            concurrency: 1,
+            load: Load::Closed { streams: 1, ramp: Ramp::None },
+            sweep: None,
+            slo: Slo::default(),
             timeouts: Timeouts::default(),
         }]
     );
@@ -60,7 +64,7 @@ fn a_case_stands_above_the_defaults() {
     let [a, b] = &suite.cases[..] else { panic!("two cases") };
     assert_eq!((a.max_tokens, a.temperature, a.seed), (100, 0.5, Some(-3)));
     assert_eq!((b.max_tokens, b.temperature, b.seed), (7, 1.0, Some(-3)));
-    assert_eq!((b.repetitions, b.warmup, b.concurrency), (2, 1, 2));
+    assert_eq!((b.repetitions, b.warmup, b.in_flight_max()), (2, 1, 2));
     let minute = Duration::from_mins(1);
     assert_eq!(a.stop, StopRule { requests: None, duration: Some(minute) }, "one rule, not two");
     assert_eq!(b.stop, StopRule { requests: Some(9), duration: None });
@@ -82,7 +86,7 @@ fn a_list_of_concurrencies_is_a_case_for_each() {
     let seen: Vec<_> = suite
         .cases
         .iter()
-        .map(|c| (c.id.as_str(), c.title.as_str(), c.concurrency, c.stop.requests))
+        .map(|c| (c.id.as_str(), c.title.as_str(), c.in_flight_max(), c.stop.requests))
         .collect();
     let wanted = [
         ("chat.c1", "Chat (1 stream)", 1, Some(1)),

@@ -1,6 +1,7 @@
 //! attempt.proto: keys, the report around its requests, GPU telemetry, findings.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
@@ -12,8 +13,8 @@ use regatta_types::validity::{Finding, Validity};
 
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
-    Checked, Numbered, cut, encoded, finite, instance, list, numbered, optional, required, slug,
-    text, within,
+    Checked, Numbered, cut, encoded, finite, instance, list, nanos, numbered, optional, required,
+    slug, text, within,
 };
 use crate::frame::Lease;
 use crate::limits::{FINDINGS_MAX, GPUS_MAX, NAME_MAX, REQUESTS_MAX, TEXT_MAX, UNAVAILABLE_MAX};
@@ -102,6 +103,7 @@ impl TryFrom<v1::AttemptReport> for AttemptReport {
             traces: list("traces", m.traces, REQUESTS_MAX)?,
             gpu: required("gpu", m.gpu)?,
             findings: list("findings", m.findings, FINDINGS_MAX)?,
+            client_cpu: m.client_cpu_ns.map(Duration::from_nanos),
         })
     }
 }
@@ -127,6 +129,7 @@ impl From<&AttemptReport> for v1::AttemptReport {
             traces: encoded(&report.traces),
             gpu: Some((&report.gpu).into()),
             findings: encoded(&report.findings),
+            client_cpu_ns: report.client_cpu.map(nanos),
         }
     }
 }

@@ -97,6 +97,7 @@ impl TryFrom<v1::EngineFacts> for EngineFacts {
             model: text("model", m.model, NAME_MAX)?,
             context_length: required("context_length", m.context_length)?,
             quantization: required("quantization", m.quantization)?,
+            fixed_length: m.fixed_length,
             location: required("location", m.location)?,
         })
     }
@@ -110,6 +111,7 @@ impl From<&EngineFacts> for v1::EngineFacts {
             model: cut(&facts.model, NAME_MAX),
             context_length: Some((&facts.context_length).into()),
             quantization: Some((&facts.quantization).into()),
+            fixed_length: facts.fixed_length,
             location: Some((&facts.location).into()),
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{
-    Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
-    ServerTimings, Usage,
+    Answer, Chunk, ChunkCounts, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace,
+    SendStamp, ServerTimings, Usage,
 };
 
 use crate::error::{ConvertError, Problem};
@@ -20,6 +20,7 @@ use crate::v1;
 numbered!(Phase = v1::Phase { Warmup, Measured });
 numbered!(Connection = v1::Connection { New, Reused });
 numbered!(ChunkKind = v1::ChunkKind { Reasoning, Answer });
+numbered!(ChunkCounts = v1::ChunkCounts { TokenIds, ContinuousUsage });
 numbered!(
     FailureKind = v1::FailureKind {
         Unreachable,
@@ -47,6 +48,8 @@ impl TryFrom<v1::RequestTrace> for RequestTrace {
             seq: m.seq,
             stream: m.stream,
             phase: Phase::read("phase", m.phase)?,
+            turn: m.turn,
+            max_tokens: m.max_tokens,
             scheduled: m.scheduled_ns.map(MonoNs),
             connection: m.connection.map(|c| Connection::read("connection", c)).transpose()?,
             connect: m.connect_duration_ns.map(Duration::from_nanos),
@@ -54,6 +57,10 @@ impl TryFrom<v1::RequestTrace> for RequestTrace {
             header: m.header_ns.map(MonoNs),
             first_byte: m.first_byte_ns.map(MonoNs),
             chunks: optional("chunks", m.chunks)?.map_or_else(Vec::new, |Columns(chunks)| chunks),
+            chunk_counts: m
+                .chunk_counts
+                .map(|c| ChunkCounts::read("chunk_counts", c))
+                .transpose()?,
             events: m.events,
             done: m.done_ns.map(MonoNs),
             outcome: outcome(m.status, m.failure)?,
@@ -64,6 +71,7 @@ impl TryFrom<v1::RequestTrace> for RequestTrace {
                 .transpose()?
                 .map(|word| FinishReason::parse(&word)),
             usage: optional("usage", m.usage)?,
+            tokenizer_count: m.tokenizer_count,
             server_timings: optional("server_timings", m.server_timings)?,
             answer: required("answer", m.answer)?,
         })
@@ -82,6 +90,8 @@ impl From<&RequestTrace> for v1::RequestTrace {
             seq: trace.seq,
             stream: trace.stream,
             phase: trace.phase.number(),
+            turn: trace.turn,
+            max_tokens: trace.max_tokens,
             scheduled_ns: trace.scheduled.map(|t| t.0),
             connection: trace.connection.map(Numbered::number),
             connect_duration_ns: trace.connect.map(nanos),
@@ -89,6 +99,7 @@ impl From<&RequestTrace> for v1::RequestTrace {
             header_ns: trace.header.map(|t| t.0),
             first_byte_ns: trace.first_byte.map(|t| t.0),
             chunks: (!trace.chunks.is_empty()).then(|| columns(&trace.chunks)),
+            chunk_counts: trace.chunk_counts.map(Numbered::number),
             events: trace.events,
             done_ns: trace.done.map(|t| t.0),
             status: status.into(),
@@ -96,6 +107,7 @@ impl From<&RequestTrace> for v1::RequestTrace {
             http_status: trace.http_status.map(Into::into),
             finish_reason: trace.finish_reason.as_ref().map(|r| cut(r.name(), NAME_MAX)),
             usage: trace.usage.as_ref().map(Into::into),
+            tokenizer_count: trace.tokenizer_count,
             server_timings: trace.server_timings.as_ref().map(Into::into),
             answer: Some((&trace.answer).into()),
         }

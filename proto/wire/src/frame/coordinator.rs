@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::{Assignment, Preparation, Settling};
+use regatta_types::assignment::{Assignment, Preparation, Settling, Wants};
 use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::time::MonoNs;
 
 use super::Lease;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{Checked, Numbered, cut, encoded, list, numbered, required, slug, text, within};
-use crate::limits::{HELD_MAX, NAME_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX};
+use crate::limits::{CASES_MAX, HELD_MAX, NAME_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX};
 use crate::v1;
 
 /// What a coordinator says.
@@ -232,6 +232,11 @@ impl TryFrom<v1::Prepare> for Preparation {
             model: m.model.map(|model| text("model", model, NAME_MAX)).transpose()?,
             settling,
             timeouts: required("timeouts", m.timeouts)?,
+            wants: Wants {
+                texts: list("texts", m.texts, CASES_MAX)?,
+                fixed_length: m.fixed_length,
+                floor_streams: m.floor_streams,
+            },
             attempt: AttemptNo(within("attempt", m.attempt, 1.., "at least 1")?),
         })
     }
@@ -245,6 +250,9 @@ impl From<&Preparation> for v1::Prepare {
             suite_hash: preparation.suite_hash.clone(),
             model: preparation.model.clone(),
             timeouts: Some((&preparation.timeouts).into()),
+            texts: encoded(&preparation.wants.texts),
+            fixed_length: preparation.wants.fixed_length,
+            floor_streams: preparation.wants.floor_streams,
             attempt: preparation.attempt.0,
             settling: Some(match preparation.settling {
                 Settling::UntilSteady => Sent::UntilSteady(v1::UntilSteady {}),
@@ -288,7 +296,8 @@ impl TryFrom<v1::CaseAssignment> for Assignment {
             let problem = Problem::OutOfRange("the case of the lease");
             return Err(ConvertError::new("case_spec.id", problem));
         }
-        Ok(Self { key, epoch, case, start: MonoNs(m.start_ns), keep_text: m.keep_text })
+        let (start, keep_text) = (MonoNs(m.start_ns), m.keep_text);
+        Ok(Self { key, epoch, case, start, keep_text, seed: m.seed })
     }
 }
 
@@ -300,6 +309,7 @@ impl From<&Assignment> for v1::CaseAssignment {
             case_spec: Some((&assignment.case).into()),
             start_ns: assignment.start.0,
             keep_text: assignment.keep_text,
+            seed: assignment.seed,
         }
     }
 }

@@ -8,8 +8,8 @@ use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
 use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_types::trace::{
-    Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
-    ServerTimings, Usage,
+    Answer, Chunk, ChunkCounts, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace,
+    SendStamp, ServerTimings, Usage,
 };
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
@@ -93,11 +93,22 @@ fn trace() -> impl Strategy<Value = RequestTrace> {
         answer,
     );
     let counts = (any::<u32>(), any::<u32>(), any::<u32>());
-    (counts, phase, stamps, chunks(), outcome(), engine).prop_map(
-        |((seq, stream, events), phase, stamps, chunks, outcome, engine)| RequestTrace {
+    let chunk_counts = prop_oneof![Just(ChunkCounts::TokenIds), Just(ChunkCounts::ContinuousUsage)];
+    let more = (
+        option::of(any::<u32>()),
+        option::of(any::<u32>()),
+        option::of(chunk_counts),
+        option::of(any::<u64>()),
+    );
+    (counts, phase, stamps, chunks(), outcome(), engine, more).prop_map(
+        |((seq, stream, events), phase, stamps, chunks, outcome, engine, more)| RequestTrace {
             seq,
             stream,
             phase,
+            turn: more.0,
+            max_tokens: more.1,
+            chunk_counts: more.2,
+            tokenizer_count: more.3,
             scheduled: stamps.0,
             connection: stamps.1,
             connect: stamps.2,
@@ -182,8 +193,9 @@ pub(crate) fn report() -> impl Strategy<Value = AttemptReport> {
         Just(AttemptOutcome::Interrupted),
         text().prop_map(AttemptOutcome::Failed),
     ];
-    (started(), outcome, mono(), mono(), vec(trace(), 0..4), gpu_window(), findings()).prop_map(
-        |(started, outcome, began, finished, traces, gpu, findings)| AttemptReport {
+    let edges = (mono(), mono(), option::of(duration()));
+    (started(), outcome, edges, vec(trace(), 0..4), gpu_window(), findings()).prop_map(
+        |(started, outcome, (began, finished, client_cpu), traces, gpu, findings)| AttemptReport {
             key: started.lease.key,
             epoch: started.lease.epoch,
             instance: started.instance,
@@ -196,6 +208,7 @@ pub(crate) fn report() -> impl Strategy<Value = AttemptReport> {
             traces,
             gpu,
             findings,
+            client_cpu,
         },
     )
 }

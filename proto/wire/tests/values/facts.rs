@@ -53,11 +53,22 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
         text(),
         reading(any::<u32>()),
         reading(text()),
+        proptest::option::of(any::<bool>()),
         location,
     )
-        .prop_map(|(engine, version, model, context_length, quantization, location)| {
-            EngineFacts { engine, version, model, context_length, quantization, location }
-        });
+        .prop_map(
+            |(engine, version, model, context_length, quantization, fixed_length, location)| {
+                EngineFacts {
+                    engine,
+                    version,
+                    model,
+                    context_length,
+                    quantization,
+                    fixed_length,
+                    location,
+                }
+            },
+        );
     reading(facts)
 }
 

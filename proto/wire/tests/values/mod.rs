@@ -7,13 +7,16 @@ mod frames;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use regatta_types::assignment::{Assignment, Preparation, Settling};
+use regatta_types::assignment::{Assignment, Preparation, Settling, Wants};
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
     SuiteName,
 };
 use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
-use regatta_types::suite::{Case, Message, Role, StartMode, StopRule, Suite, Timeouts};
+use regatta_types::suite::{
+    Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite,
+    Sweep, TextPrompt, Timeouts,
+};
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
 use regatta_wire::frame::Lease;
 use std::time::Duration;
@@ -100,44 +103,96 @@ pub(crate) fn timeouts() -> impl Strategy<Value = Timeouts> {
 }
 
 pub(crate) fn case() -> impl Strategy<Value = Case> {
-    let messages =
-        vec((role(), text()).prop_map(|(role, content)| Message { role, content }), 0..4);
-    let load = (1_u32..=1_000, any::<u32>(), 1_u32..=4_096);
-    let sampling = (1_u32.., 0.0..=2.0, option::of(any::<i64>()));
-    (slug(), text(), messages, sampling, stop_rule(), load, timeouts()).prop_map(
-        |(id, title, messages, (max_tokens, temperature, seed), stop, load, timeouts)| Case {
-            id: CaseId::new(id).expect("a slug"),
+    let length = prop_oneof![Just(Length::Natural), Just(Length::Fixed)];
+    let answer = (1_u32.., any::<u32>(), length).prop_map(|(max, least, length)| {
+        let least = 1 + least % max;
+        (least, max, length)
+    });
+    let sampling = (0.0..=2.0, option::of(any::<i64>()));
+    let times = (1_u32..=1_000, any::<u32>(), stop_rule(), timeouts());
+    let sweep = (slug(), any::<u32>())
+        .prop_map(|(of, level)| Sweep { of: CaseId::new(of).expect("a slug"), level });
+    let slo = (option::of(duration()), option::of(duration()), option::of(duration()))
+        .prop_map(|(ttft, tpot, e2e)| Slo { ttft, tpot, e2e });
+    let what = (slug(), text(), prompt(), answer, sampling);
+    (what, load(), times, option::of(sweep), slo).prop_map(|(what, load, times, sweep, slo)| {
+        let (id, title, prompt, (min_max_tokens, max_tokens, length), (temperature, seed)) = what;
+        let (repetitions, warmup, stop, timeouts) = times;
+        let id = CaseId::new(id).expect("a slug");
+        Case {
+            id,
             title,
-            messages,
+            prompt,
             max_tokens,
+            min_max_tokens,
+            length,
             temperature,
             seed,
             stop,
-            repetitions: load.0,
-            warmup: load.1,
-            concurrency: load.2,
+            repetitions,
+            warmup,
+            load,
+            sweep,
+            slo,
             timeouts,
-        },
-    )
+        }
+    })
+}
+
+fn text_prompt() -> impl Strategy<Value = TextPrompt> {
+    (1_u32.., any::<u32>())
+        .prop_map(|(tokens, shared)| TextPrompt { tokens, shared: shared % tokens })
+}
+
+fn prompt() -> impl Strategy<Value = Prompt> {
+    let messages =
+        || vec((role(), text()).prop_map(|(role, content)| Message { role, content }), 0..4);
+    prop_oneof![
+        messages().prop_map(Prompt::Messages),
+        text_prompt().prop_map(Prompt::Text),
+        (messages(), vec(text(), 2..4))
+            .prop_map(|(opening, turns)| Prompt::Conversation { opening, turns }),
+    ]
+}
+
+fn load() -> impl Strategy<Value = Load> {
+    let ramp = prop_oneof![Just(Ramp::None), Just(Ramp::Service)];
+    let arrivals = prop_oneof![
+        Just(Arrivals::Constant),
+        Just(Arrivals::Poisson),
+        (0.01..=1_000.0).prop_map(|shape| Arrivals::Gamma { shape }),
+    ];
+    prop_oneof![
+        (1_u32..=4_096, ramp).prop_map(|(streams, ramp)| Load::Closed { streams, ramp }),
+        (0.001..=10_000.0, arrivals, 1_u32..=4_096).prop_map(|(rate, arrivals, max_in_flight)| {
+            Load::Open { rate, arrivals, max_in_flight }
+        }),
+    ]
 }
 
 pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
-    (lease(), case(), mono(), any::<bool>()).prop_map(|(mut lease, case, start, keep_text)| {
-        lease.key.cell.case = case.id.clone();
-        Assignment { key: lease.key, epoch: lease.epoch, case, start, keep_text }
-    })
+    (lease(), case(), mono(), any::<bool>(), any::<u64>()).prop_map(
+        |(mut lease, case, start, keep_text, seed)| {
+            lease.key.cell.case = case.id.clone();
+            Assignment { key: lease.key, epoch: lease.epoch, case, start, keep_text, seed }
+        },
+    )
 }
 
 pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
     let settling =
         prop_oneof![Just(Settling::UntilSteady), any::<u32>().prop_map(Settling::Requests)];
-    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts(), 1..9_u32).prop_map(
-        |(run, suite_hash, model, settling, timeouts, attempt)| Preparation {
+    let wants = (vec(text_prompt(), 0..4), any::<bool>(), any::<u32>()).prop_map(
+        |(texts, fixed_length, floor_streams)| Wants { texts, fixed_length, floor_streams },
+    );
+    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts(), wants, 1..9_u32).prop_map(
+        |(run, suite_hash, model, settling, timeouts, wants, attempt)| Preparation {
             run,
             suite_hash,
             model,
             settling,
             timeouts,
+            wants,
             attempt: AttemptNo(attempt),
         },
     )

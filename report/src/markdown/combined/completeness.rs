@@ -70,6 +70,7 @@ fn events(analysis: &Analysis<'_>) -> Table {
             | EventKind::AttemptStarted { .. }
             | EventKind::AttemptFinished { .. }
             | EventKind::CellMissing { .. }
+            | EventKind::CellSkipped { .. }
             | EventKind::RunFinished { .. } => continue,
         };
         table.row([fixed(Some(event.elapsed.as_secs_f64()), 1), Inline::text(&what)]);

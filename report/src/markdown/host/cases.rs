@@ -1,5 +1,6 @@
 //! One row per case: how fast, and what was generated.
 
+use regatta_types::suite::Prompt;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::analysis::{Analysis, CaseAnalysis, Endings, HostAnalysis, measured};
@@ -177,12 +178,12 @@ fn output(host: &HostAnalysis<'_>) -> Table {
         "TTFT p95 (ms)>",
         "Steady windows (s)>",
     ]);
-    for case in host.cases.iter().filter(|c| c.case.concurrency > 1) {
+    for case in host.cases.iter().filter(|c| c.case.in_flight_max() > 1) {
         let rate = case.output.known();
         let why = case.output.reason().map_or(NONE.into(), Inline::text);
         table.row([
             title(case),
-            count(case.case.concurrency),
+            count(case.case.in_flight_max()),
             rate.map_or(why, |r| tps(r.per_second())),
             tps(case.figures.decode_tps.median()),
             millis(case.figures.ttft_s.median()),
@@ -242,6 +243,15 @@ fn generated(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Table {
     table
 }
 
+/// Messages that are sent with the last request of a prompt, answers carried forward left out.
+fn turns(prompt: &Prompt) -> usize {
+    match prompt {
+        Prompt::Messages(messages) => messages.len(),
+        Prompt::Text(text) => 1 + usize::from(text.shared > 0),
+        Prompt::Conversation { opening, turns } => opening.len() + turns.len(),
+    }
+}
+
 fn prompts(host: &HostAnalysis<'_>) -> Table {
     let mut table = Table::new([
         "Case",
@@ -257,11 +267,11 @@ fn prompts(host: &HostAnalysis<'_>) -> Table {
         table.row([
             Inline::text(&case.title),
             Inline::text(case.id.as_str()),
-            Inline::own(case.messages.len().to_string()),
+            Inline::own(turns(&case.prompt).to_string()),
             count(case.max_tokens),
             fixed(Some(case.temperature), 2),
             Inline::own(case.seed.map_or("not sent".to_owned(), |s| s.to_string())),
-            count(case.concurrency),
+            count(case.in_flight_max()),
             Inline::own(case.prompt_hash().chars().take(16).collect::<String>()),
         ]);
     }
