@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 use regatta_tests::repository;
 
 /// Workspace crates and the workspace crates each may name, outside its tests.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("regatta-types", &[]),
     ("regatta-wire", &["regatta-types"]),
     ("regatta-report", &["regatta-types"]),
@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("regatta-fake-nvml", &["regatta-types", "regatta-sim"]),
+    ("regatta-benches", &[]),
     ("xtask", &[]),
 ];
 

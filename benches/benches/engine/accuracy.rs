@@ -1,0 +1,106 @@
+//! How far a client's figures are from the endpoint's own stamps.
+//!
+//! The endpoint sends the first token after 200 ms and one more each 20 ms, to all streams in lock
+//! step. Error of a TTFT: the client's TTFT minus the time the endpoint took from the read of the
+//! request to the end of the first write; it holds the way of request and answer through the
+//! kernel, and whatever the client adds. Error of a gap: how far the client's gap is from that
+//! between the endpoint's writes, either way.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, ensure};
+
+use crate::clients::{Client, Work, run};
+use crate::sim::{Sim, log_path, read_log};
+use crate::stats::{median, quantile};
+use crate::{Bench, note};
+
+const CLIENTS: [Client; 2] = [Client::Ruler, Client::Regatta];
+/// Tokens of each answer: 1.2 s.
+const TOKENS: u32 = 50;
+/// Requests of each stream, and the fewest of a round.
+const REQUESTS: u32 = 4;
+const LEAST: u32 = 8;
+
+/// One client's errors in one round, microseconds.
+#[derive(Clone, Copy)]
+struct Errors {
+    ttft: f64,
+    ttft_p99: f64,
+    gap: f64,
+    gap_p99: f64,
+    rss: f64,
+}
+
+/// A table; medians over the rounds.
+pub(crate) fn measure(bench: &Bench, streams: &[u32]) -> anyhow::Result<String> {
+    let mut out = String::from(
+        "| streams | client | TTFT error, ms: median | p99 | gap error, ms: median | p99 | \
+         peak RSS, MiB |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for &streams in streams {
+        let mut rounds = vec![Vec::new(); CLIENTS.len()];
+        for round in 0..bench.rounds {
+            for turn in 0..CLIENTS.len() {
+                let which = (turn + round) % CLIENTS.len();
+                let errors = errors(bench, CLIENTS[which], streams)?;
+                note(&format!(
+                    "{streams} streams, round {round}: {} TTFT {:.0} p99 {:.0}, gap {:.0} p99 \
+                     {:.0} us",
+                    CLIENTS[which].name(),
+                    errors.ttft,
+                    errors.ttft_p99,
+                    errors.gap,
+                    errors.gap_p99,
+                ));
+                rounds[which].push(errors);
+            }
+        }
+        for (client, own) in CLIENTS.into_iter().zip(&rounds) {
+            let of = |what: fn(&Errors) -> f64| median(&own.iter().map(what).collect::<Vec<_>>());
+            writeln!(
+                out,
+                "| {streams} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.1} |",
+                client.name(),
+                of(|e| e.ttft) / 1e3,
+                of(|e| e.ttft_p99) / 1e3,
+                of(|e| e.gap) / 1e3,
+                of(|e| e.gap_p99) / 1e3,
+                of(|e| e.rss),
+            )?;
+        }
+    }
+    Ok(out)
+}
+
+fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Errors> {
+    let log = log_path(bench);
+    if log.exists() {
+        fs::remove_file(&log)?;
+    }
+    let path = log.to_str().context("a path in UTF-8")?;
+    let args = ["--ttft", "200ms", "--inter-token", "20ms", "--log", path];
+    let sim = Sim::start(bench, &args)?;
+    let work = Work { streams, requests: (streams * REQUESTS).max(LEAST), tokens: TOKENS };
+    let ran = run(bench, client, &sim.address, work, true)?;
+    sim.stop()?;
+    let stamps = read_log(&log)?;
+    let (mut ttft, mut gaps) = (Vec::new(), Vec::new());
+    for seen in ran.seen()? {
+        let own = stamps.get(&seen.id).with_context(|| format!("{} is not logged", seen.id))?;
+        let first = own.first_write_ns.context("a first write")?;
+        ttft.push((seen.ttft_ns - (first - own.received_ns) as f64) / 1e3);
+        ensure!(own.write_end_ns.len() == seen.gaps_ns.len() + 1, "{} lost a chunk", seen.id);
+        let written = own.write_end_ns.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
+        gaps.extend(seen.gaps_ns.iter().zip(written).map(|(seen, own)| (seen - own).abs() / 1e3));
+    }
+    ensure!(ttft.len() == work.requests as usize, "{} requests", ttft.len());
+    Ok(Errors {
+        ttft: quantile(&mut ttft, 0.5),
+        ttft_p99: quantile(&mut ttft, 0.99),
+        gap: quantile(&mut gaps, 0.5),
+        gap_p99: quantile(&mut gaps, 0.99),
+        rss: ran.cost.rss as f64 / f64::from(1 << 20),
+    })
+}
