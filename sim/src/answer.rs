@@ -15,8 +15,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::alarm::Alarm;
+use crate::capacity::Capacity;
 use crate::events::Events;
 use crate::flood::Flood;
+use crate::freeze::Standstill;
 use crate::log::Line;
 use crate::schedule::Schedule;
 use crate::socket::Socket;
@@ -57,6 +59,10 @@ pub(crate) struct Stream {
     pub(crate) schedule: Schedule,
     /// How it reads on the wire.
     pub(crate) events: Events,
+    /// What the other streams leave.
+    pub(crate) capacity: Option<Capacity>,
+    /// Whether the host stands still at some time.
+    pub(crate) standstill: Option<Standstill>,
 }
 
 impl Answer {
@@ -67,8 +73,7 @@ impl Answer {
     pub(crate) async fn write(mut self, socket: &mut Socket) -> io::Result<bool> {
         match self.content {
             Content::Stream(stream) => {
-                socket.write_all(&stream_head(self.close)).await?;
-                stream.write(socket, &mut self.line).await?;
+                stream.write(self.close, socket, &mut self.line).await?;
             }
             Content::Whole { due, tokens, body } => {
                 until(&mut Alarm::new()?, due, socket).await?;
@@ -88,16 +93,26 @@ impl Answer {
 }
 
 impl Stream {
-    async fn write(self, socket: &mut Socket, line: &mut Line) -> io::Result<()> {
-        let Self { arrival, schedule, events } = self;
+    async fn write(self, close: bool, socket: &mut Socket, line: &mut Line) -> io::Result<()> {
+        let Self { arrival, schedule, events, mut capacity, standstill } = self;
         let mut alarm = Alarm::new()?;
+        let due = |due| standstill.map_or(due, |s| s.shift(arrival, due));
+        until(&mut alarm, due(arrival), socket).await?;
+        socket.write_all(&stream_head(close)).await?;
+        let inter_token = schedule.inter_token();
+        let mut delay = Duration::ZERO;
         for piece in schedule {
             // Put together before it is due, so that the instant only has to send it.
             let bytes = chunk(&events.piece(&piece));
-            until(&mut alarm, arrival.after(piece.due), socket).await?;
+            let tokens = piece.tokens.end - piece.tokens.start;
+            if let Some(capacity) = &mut capacity {
+                delay += capacity.delay(inter_token) * tokens;
+            }
+            until(&mut alarm, due(arrival.after(piece.due + delay)), socket).await?;
             let begun = MonoNs::now();
             socket.write_all(&bytes).await?;
-            line.wrote(begun, &[piece.tokens.end - piece.tokens.start]);
+            line.wrote(begun, &[tokens]);
+            capacity.iter_mut().for_each(Capacity::join);
         }
         let mut tail = chunk(&events.tail());
         tail.extend_from_slice(LAST_CHUNK);

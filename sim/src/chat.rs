@@ -1,10 +1,17 @@
 //! Reads a chat request as vLLM does: which fields count, what is refused and in which words.
 
+use std::collections::BTreeMap;
+
 use hyper::StatusCode;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use crate::options::SimOptions;
+use crate::options::{SimOptions, UsagePolicy};
+use crate::prefix::PrefixCache;
+
+/// Bytes of a prompt's token.
+const TOKEN_BYTES: usize = 4;
 
 /// A request that will be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,18 +20,38 @@ pub(crate) struct Accepted {
     pub(crate) stream: bool,
     /// When a stream says its usage.
     pub(crate) usage: UsageEvents,
-    /// By the rule of [`prompt_tokens`].
+    /// One for every four bytes of a message, rounded up, four a message and three more.
     pub(crate) prompt_tokens: u32,
+    /// How many of them are in the prefix cache, if there is one.
+    pub(crate) cached_tokens: Option<u32>,
+    /// Every choice carries its tokens' ids.
+    pub(crate) token_ids: bool,
     /// Exactly so many will be made; at least 1.
     pub(crate) completion_tokens: u32,
     /// `stop` or `length`.
     pub(crate) finish_reason: &'static str,
 }
 
+#[cfg(test)]
+impl Accepted {
+    /// A plain streamed request for so many tokens.
+    pub(crate) fn for_tests(completion_tokens: u32) -> Self {
+        Self {
+            stream: true,
+            usage: UsageEvents::AtEnd,
+            prompt_tokens: 7,
+            cached_tokens: None,
+            token_ids: false,
+            completion_tokens,
+            finish_reason: "length",
+        }
+    }
+}
+
 /// When a stream says how many tokens there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UsageEvents {
-    /// `stream_options.include_usage` was not set.
+    /// `stream_options.include_usage` was not set, or the host does not know it.
     Never,
     /// In one event after the finish reason.
     AtEnd,
@@ -37,16 +64,16 @@ pub(crate) enum UsageEvents {
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     kind: &'static str,
-    param: Option<&'static str>,
+    param: Option<String>,
     message: String,
 }
 
 impl Refusal {
-    fn invalid(param: &'static str, message: String) -> Self {
+    fn invalid(param: impl Into<String>, message: String) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
             kind: "BadRequestError",
-            param: Some(param),
+            param: Some(param.into()),
             message,
         }
     }
@@ -75,6 +102,8 @@ struct Body {
     min_tokens: Option<i64>,
     #[serde(default)]
     ignore_eos: bool,
+    #[serde(default)]
+    return_token_ids: bool,
     n: Option<i64>,
     #[serde(rename = "temperature")]
     _temperature: Option<f64>,
@@ -92,8 +121,7 @@ struct StreamOptions {
 
 #[derive(Debug, Deserialize)]
 struct Message {
-    #[serde(rename = "role")]
-    _role: String,
+    role: String,
     content: Option<Content>,
 }
 
@@ -110,29 +138,37 @@ struct Part {
     text: String,
 }
 
-impl Message {
-    fn bytes(&self) -> usize {
-        match &self.content {
-            None => 0,
-            Some(Content::Text(text)) => text.len(),
-            Some(Content::Parts(parts)) => parts.iter().map(|p| p.text.len()).sum(),
+/// The prompt as the host sees it: each message is headed by its role in the bytes of four tokens
+/// and filled up to a whole token.
+fn prompt(messages: &[Message]) -> Vec<u8> {
+    let mut prompt = Vec::new();
+    for message in messages {
+        let head = prompt.len() + 4 * TOKEN_BYTES;
+        prompt.extend_from_slice(message.role.as_bytes());
+        prompt.resize(head, b' ');
+        match &message.content {
+            None => {}
+            Some(Content::Text(text)) => prompt.extend_from_slice(text.as_bytes()),
+            Some(Content::Parts(parts)) => {
+                parts.iter().for_each(|part| prompt.extend_from_slice(part.text.as_bytes()));
+            }
         }
+        prompt.resize(prompt.len().next_multiple_of(TOKEN_BYTES), b' ');
     }
-}
-
-/// One token for every four bytes of a message, rounded up, four a message and three for the
-/// prompt.
-fn prompt_tokens(messages: &[Message]) -> u32 {
-    let tokens: usize = messages.iter().map(|m| m.bytes().div_ceil(4) + 4).sum();
-    u32::try_from(tokens + 3).unwrap_or(u32::MAX)
+    prompt
 }
 
 /// Reads the bytes of a request to `/v1/chat/completions`.
-pub(crate) fn parse(bytes: &[u8], options: &SimOptions) -> Result<Accepted, Refusal> {
+pub(crate) fn parse(
+    bytes: &[u8],
+    options: &SimOptions,
+    cache: &PrefixCache,
+) -> Result<Accepted, Refusal> {
+    refuse_fields(bytes, &options.refuse)?;
     let body: Body = serde_json::from_slice(bytes).map_err(|error| Refusal {
         status: StatusCode::BAD_REQUEST,
         kind: "Bad Request",
-        param: Some("body"),
+        param: Some("body".into()),
         message: format!("1 validation error: {error}"),
     })?;
     if let Some(model) = body.model.as_ref().filter(|m| **m != options.model) {
@@ -140,7 +176,7 @@ pub(crate) fn parse(bytes: &[u8], options: &SimOptions) -> Result<Accepted, Refu
         return Err(Refusal {
             status: StatusCode::NOT_FOUND,
             kind: "NotFoundError",
-            param: Some("model"),
+            param: Some("model".into()),
             message: format!("The model `{model}` does not exist. Valid aliases: {known}."),
         });
     }
@@ -151,13 +187,41 @@ pub(crate) fn parse(bytes: &[u8], options: &SimOptions) -> Result<Accepted, Refu
         return Err(Refusal::invalid("n", "the simulated host makes one choice only".into()));
     }
     let usage = match &body.stream_options {
-        Some(o) if o.include_usage && o.continuous_usage_stats => UsageEvents::Always,
-        Some(o) if o.include_usage => UsageEvents::AtEnd,
+        Some(o) if o.include_usage => match options.usage {
+            UsagePolicy::AsAsked if o.continuous_usage_stats => UsageEvents::Always,
+            UsagePolicy::AsAsked | UsagePolicy::Final => UsageEvents::AtEnd,
+            UsagePolicy::Never => UsageEvents::Never,
+        },
         Some(_) | None => UsageEvents::Never,
     };
-    let prompt_tokens = prompt_tokens(&body.messages);
+    let prompt = prompt(&body.messages);
+    let prompt_tokens = u32::try_from(prompt.len() / TOKEN_BYTES + 3).unwrap_or(u32::MAX);
     let (completion_tokens, finish_reason) = length(&body, prompt_tokens, options)?;
-    Ok(Accepted { stream: body.stream, usage, prompt_tokens, completion_tokens, finish_reason })
+    Ok(Accepted {
+        stream: body.stream,
+        usage,
+        prompt_tokens,
+        cached_tokens: options.prefix_cache.then(|| cache.see(&prompt)),
+        token_ids: options.token_ids && body.return_token_ids,
+        completion_tokens,
+        finish_reason,
+    })
+}
+
+/// What strict servers answer to a field that they do not know.
+fn refuse_fields(bytes: &[u8], refused: &[String]) -> Result<(), Refusal> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    // What is no object, the caller refuses.
+    let fields: BTreeMap<String, IgnoredAny> = serde_json::from_slice(bytes).unwrap_or_default();
+    match refused.iter().find(|name| fields.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("Unrecognized request argument supplied: {name}");
+            Err(Refusal::invalid(name.clone(), message))
+        }
+    }
 }
 
 /// How many tokens the answer has, and why it ends there. Like vLLM, an answer that would pass
@@ -201,8 +265,10 @@ fn length(
             Refusal::invalid("min_tokens", message)
         })?,
     };
+    let (endless, least) =
+        if options.forced_length { (body.ignore_eos, least) } else { (false, 0) };
     match options.stop_after {
-        Some(end) if !body.ignore_eos && end.max(least) < limit => Ok((end.max(least), "stop")),
+        Some(end) if !endless && end.max(least) < limit => Ok((end.max(least), "stop")),
         Some(_) | None => Ok((limit, "length")),
     }
 }
@@ -217,7 +283,11 @@ mod tests {
 
     fn parse_with(extra: &str, options: &SimOptions) -> Result<Accepted, Refusal> {
         let body = format!(r#"{{"messages":[{{"role":"user","content":"12345678"}}]{extra}}}"#);
-        parse(body.as_bytes(), options)
+        parse(body.as_bytes(), options, &PrefixCache::default())
+    }
+
+    fn parse_bytes(bytes: &[u8]) -> Result<Accepted, Refusal> {
+        parse(bytes, &options(), &PrefixCache::default())
     }
 
     fn refused(extra: &str) -> (u16, String) {
@@ -234,6 +304,8 @@ mod tests {
                 stream: true,
                 usage: UsageEvents::Never,
                 prompt_tokens: 9,
+                cached_tokens: None,
+                token_ids: false,
                 completion_tokens: 5,
                 finish_reason: "length",
             }
@@ -254,6 +326,9 @@ mod tests {
         assert_eq!(end(r#","max_tokens":10"#), (10, "length"));
         assert_eq!(end(r#","max_tokens":20,"min_tokens":15"#), (15, "stop"));
         assert_eq!(end(r#","max_tokens":20,"ignore_eos":true"#), (20, "length"));
+        let options = SimOptions { forced_length: false, ..options };
+        let forced = parse_with(r#","max_tokens":20,"ignore_eos":true,"min_tokens":15"#, &options);
+        assert_eq!(forced.unwrap().completion_tokens, 10);
     }
 
     #[test]
@@ -265,13 +340,54 @@ mod tests {
         assert_eq!(refused(r#","max_tokens":5,"min_tokens":6"#).0, 400);
         assert_eq!(refused(r#","temperature":"hot""#).0, 400);
         assert_eq!(refused(r#","model":"other""#).0, 404);
-        assert_eq!(parse(b"{", &options()).unwrap_err().status.as_u16(), 400);
-        assert_eq!(parse(br#"{"messages":[]}"#, &options()).unwrap_err().status.as_u16(), 400);
+        assert_eq!(parse_bytes(b"{").unwrap_err().status.as_u16(), 400);
+        assert_eq!(parse_bytes(br#"{"messages":[]}"#).unwrap_err().status.as_u16(), 400);
         let long = format!(
             r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"{}"}}]}}]}}"#,
             "x".repeat(400)
         );
-        let refusal = parse(long.as_bytes(), &options()).unwrap_err();
+        let refusal = parse_bytes(long.as_bytes()).unwrap_err();
         assert_eq!(refusal.body()["error"]["param"], "input_tokens");
+    }
+
+    #[test]
+    fn a_strict_host_names_the_field_it_does_not_know() {
+        let options = SimOptions { refuse: vec!["ignore_eos".into()], ..options() };
+        let refusal = parse_with(r#","ignore_eos":true"#, &options).unwrap_err();
+        let error = &refusal.body()["error"];
+        assert_eq!((&error["code"], &error["param"]), (&json!(400), &json!("ignore_eos")));
+        assert!(error["message"].as_str().unwrap().ends_with("supplied: ignore_eos"));
+        assert!(parse_with(r#","min_tokens":1"#, &options).is_ok());
+    }
+
+    #[test]
+    fn token_ids_and_usage_follow_request_and_host() {
+        let asked = r#","return_token_ids":true,
+            "stream_options":{"include_usage":true,"continuous_usage_stats":true}"#;
+        let got = |options: &SimOptions| {
+            let accepted = parse_with(asked, options).unwrap();
+            (accepted.token_ids, accepted.usage)
+        };
+        assert_eq!(got(&options()), (true, UsageEvents::Always));
+        let plain = SimOptions { token_ids: false, usage: UsagePolicy::Final, ..options() };
+        assert_eq!(got(&plain), (false, UsageEvents::AtEnd));
+        let silent = SimOptions { usage: UsagePolicy::Never, ..options() };
+        assert_eq!(got(&silent), (true, UsageEvents::Never));
+    }
+
+    #[test]
+    fn a_prompt_seen_before_is_cached_in_whole_blocks() {
+        let options = SimOptions { prefix_cache: true, context_length: 1000, ..options() };
+        let cache = PrefixCache::default();
+        let ask = |text: &str| {
+            let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#);
+            let accepted = parse(body.as_bytes(), &options, &cache).unwrap();
+            (accepted.prompt_tokens, accepted.cached_tokens)
+        };
+        let text = "x".repeat(120);
+        // 30 tokens, four of the message and three of the prompt: two blocks and five tokens.
+        assert_eq!(ask(&text), (37, Some(0)));
+        assert_eq!(ask(&text), (37, Some(32)));
+        assert_eq!(ask(&format!("y{text}")), (38, Some(0)));
     }
 }

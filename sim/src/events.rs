@@ -4,12 +4,13 @@
 //! (the ids) is quoted once, so that a thousand streams cost little beside what they measure.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::chat::{Accepted, UsageEvents};
-use crate::schedule::{Piece, text};
+use crate::schedule::{Piece, ids, text};
 
 /// Writes the parts of one answer.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub(crate) struct Events {
 
 /// `created` of every answer: the same bytes in every run.
 const CREATED: u64 = 0;
+
+/// Decides the ids that prompts are said to have.
+const PROMPT_SEED: u64 = 0;
 
 impl Events {
     /// `id` comes from the client and may hold anything.
@@ -41,26 +45,37 @@ impl Events {
 
     /// The event of one piece; with the role's event before the first.
     pub(crate) fn piece(&self, piece: &Piece) -> Bytes {
+        let Accepted { usage, prompt_tokens, token_ids, .. } = self.request;
         let mut out = String::with_capacity(320);
-        let usage = |done| match self.request.usage {
+        let usage = |done| match usage {
             UsageEvents::Always => format!(r#","usage":{}"#, self.usage(done)),
             UsageEvents::Never | UsageEvents::AtEnd => String::new(),
         };
         if piece.tokens.start == 0 {
-            self.chunk(&mut out, r#"{"role":"assistant","content":""}"#, "null", &usage(0));
+            let mut more = usage(0);
+            if token_ids {
+                let ids = ids(PROMPT_SEED, 0..prompt_tokens);
+                more.push_str(&format!(r#","prompt_token_ids":[{ids}]"#));
+            }
+            self.chunk(
+                &mut out,
+                r#"{"role":"assistant","content":""},"finish_reason":null"#,
+                &more,
+            );
         }
         let field = if piece.reasoning { "reasoning_content" } else { "content" };
         let words = text(self.seed, piece.tokens.clone());
-        let delta = format!(r#"{{"{field}":"{words}"}}"#);
-        self.chunk(&mut out, &delta, "null", &usage(piece.tokens.end));
+        let ids = self.ids(piece.tokens.clone());
+        let choice = format!(r#"{{"{field}":"{words}"}},"finish_reason":null{ids}"#);
+        self.chunk(&mut out, &choice, &usage(piece.tokens.end));
         out.into()
     }
 
     /// Finish reason, usage if asked for, `[DONE]`.
     pub(crate) fn tail(&self) -> Bytes {
         let mut out = String::with_capacity(512);
-        let reason = format!(r#""{}""#, self.request.finish_reason);
-        self.chunk(&mut out, "{}", &reason, "");
+        let choice = format!(r#"{{}},"finish_reason":"{}""#, self.request.finish_reason);
+        self.chunk(&mut out, &choice, "");
         if self.request.usage != UsageEvents::Never {
             let usage = self.usage(self.request.completion_tokens);
             self.event(&mut out, "[]", &format!(r#","usage":{usage}"#));
@@ -82,16 +97,27 @@ impl Events {
             "reasoning_content": thought,
         });
         let reason = self.request.finish_reason;
-        let choice = json!({"index": 0, "message": message, "finish_reason": reason});
+        let ids = self.ids(0..total);
+        let choice =
+            format!(r#"{{"index":0,"message":{message},"finish_reason":"{reason}"{ids}}}"#);
         let identity = &self.identity;
         let usage = self.usage(total);
         format!(r#"{{{identity},"object":"chat.completion","choices":[{choice}],"usage":{usage}}}"#)
             .into()
     }
 
-    fn chunk(&self, out: &mut String, delta: &str, reason: &str, more: &str) {
-        let choices = format!(r#"[{{"index":0,"delta":{delta},"finish_reason":{reason}}}]"#);
-        self.event(out, &choices, more);
+    /// An event with one choice, of which `choice` is the rest from the delta's value on.
+    fn chunk(&self, out: &mut String, choice: &str, more: &str) {
+        self.event(out, &format!(r#"[{{"index":0,"delta":{choice}}}]"#), more);
+    }
+
+    /// A choice's token ids, if they are asked for.
+    fn ids(&self, tokens: Range<u32>) -> String {
+        if self.request.token_ids {
+            format!(r#","token_ids":[{}]"#, ids(self.seed, tokens))
+        } else {
+            String::new()
+        }
     }
 
     fn event(&self, out: &mut String, choices: &str, more: &str) {
@@ -107,13 +133,16 @@ impl Events {
     fn usage(&self, done: u32) -> String {
         let prompt = self.request.prompt_tokens;
         let total = u64::from(prompt) + u64::from(done);
-        let details = match self.reasoning_tokens {
-            0 => String::new(),
-            n => {
-                let thought = n.min(done);
-                format!(r#","completion_tokens_details":{{"reasoning_tokens":{thought}}}"#)
-            }
-        };
+        let mut details = String::new();
+        if let Some(cached) = self.request.cached_tokens {
+            details = format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#);
+        }
+        if self.reasoning_tokens > 0 {
+            let thought = self.reasoning_tokens.min(done);
+            let thought =
+                format!(r#","completion_tokens_details":{{"reasoning_tokens":{thought}}}"#);
+            details.push_str(&thought);
+        }
         format!(
             r#"{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{done}{details}}}"#
         )
@@ -127,13 +156,7 @@ mod tests {
     use super::*;
 
     fn events(usage: UsageEvents, reasoning: u32) -> Events {
-        let request = Accepted {
-            stream: true,
-            usage,
-            prompt_tokens: 7,
-            completion_tokens: 3,
-            finish_reason: "length",
-        };
+        let request = Accepted { usage, ..Accepted::for_tests(3) };
         Events::new("a\"b", "m", 1, request, reasoning)
     }
 
@@ -186,5 +209,19 @@ mod tests {
         assert_eq!(message["reasoning_content"], text(1, 0..1));
         assert_eq!(message["content"], text(1, 1..3));
         assert_eq!(got["usage"]["completion_tokens"], 3);
+    }
+
+    #[test]
+    fn token_ids_and_cached_tokens_are_said_when_asked_for() {
+        let request =
+            Accepted { token_ids: true, cached_tokens: Some(4), ..Accepted::for_tests(3) };
+        let events = Events::new("a", "m", 1, request, 0);
+        let got =
+            decode(&events.piece(&Piece { due: Duration::ZERO, tokens: 0..2, reasoning: false }));
+        assert_eq!(got[0]["prompt_token_ids"].as_array().unwrap().len(), 7);
+        assert_eq!(got[1]["choices"][0]["token_ids"].as_array().unwrap().len(), 2);
+        let whole: Value = serde_json::from_slice(&events.whole()).unwrap();
+        assert_eq!(whole["choices"][0]["token_ids"].as_array().unwrap().len(), 3);
+        assert_eq!(whole["usage"]["prompt_tokens_details"], json!({"cached_tokens": 4}));
     }
 }

@@ -40,7 +40,7 @@ impl Flood {
     /// The answer to a request, `batch` events a write, each a chunk of its own.
     fn new(request: Accepted, options: &SimOptions, batch: usize) -> Self {
         // Of all answers of this shape: neither id nor random chunk sizes differ.
-        let schedule = Schedule::new(options, 0, request.completion_tokens);
+        let schedule = Schedule::new(options, 0, &request);
         let SimOptions { model, seed, .. } = options;
         let events = Events::new("chatcmpl-flood", model, *seed, request, schedule.reasoning());
         let (mut bytes, mut writes) = (Vec::new(), Vec::<Batch>::new());

@@ -1,9 +1,10 @@
 //! What a simulated host knows and does: routes requests, refuses what an engine would refuse, and
 //! makes the answers to the others.
 
+use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,12 +17,16 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::alarm::Alarm;
 use crate::answer::{Answer, Content, Stream};
+use crate::capacity::Capacity;
 use crate::chat::{self, Accepted};
 use crate::events::Events;
 use crate::flood::Floods;
+use crate::freeze::Standstill;
 use crate::log::{Entry, Line, LogSink};
 use crate::options::SimOptions;
+use crate::prefix::PrefixCache;
 use crate::schedule::Schedule;
 use crate::socket::LastRead;
 
@@ -41,6 +46,11 @@ struct Shared {
     slots: Option<Arc<Semaphore>>,
     answered: AtomicU64,
     floods: Floods,
+    prefixes: PrefixCache,
+    /// Streams with a first token; for the capacity that they share.
+    decoding: Arc<AtomicU32>,
+    /// When the first chat request arrived; a freeze counts from there.
+    first_arrival: OnceLock<MonoNs>,
 }
 
 /// A reply that hyper writes.
@@ -49,8 +59,16 @@ type Reply = Response<Full<Bytes>>;
 impl Host {
     pub(crate) fn new(options: SimOptions, sink: Option<LogSink>) -> Self {
         let slots = options.parallel.map(|n| Arc::new(Semaphore::new(n as usize)));
-        let (answered, floods) = (AtomicU64::new(0), Floods::default());
-        Self { shared: Arc::new(Shared { options, slots, answered, floods }), sink }
+        let shared = Shared {
+            options,
+            slots,
+            answered: AtomicU64::new(0),
+            floods: Floods::default(),
+            prefixes: PrefixCache::default(),
+            decoding: Arc::default(),
+            first_arrival: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared), sink }
     }
 
     /// The reply to a request; none ever to an accepted chat request, whose answer goes to
@@ -61,6 +79,22 @@ impl Host {
         last_read: &LastRead,
         hand_over: &Sender<Answer>,
     ) -> io::Result<Reply> {
+        let reply = match self.route(request, last_read).await? {
+            Routed::Chat(answer) => {
+                // The connection takes the socket with it, and this future ends there.
+                hand_over.send(*answer).await.map_err(io::Error::other)?;
+                std::future::pending().await
+            }
+            Routed::Reply(reply) => reply,
+        };
+        if let Some(standstill) = self.standstill() {
+            let (now, mut alarm) = (MonoNs::now(), Alarm::new()?);
+            poll_fn(|cx| alarm.poll_until(standstill.shift(now, now), cx)).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn route(&self, request: Request<Incoming>, last_read: &LastRead) -> io::Result<Routed> {
         let path = request.uri().path();
         if path.starts_with("/v1/") && !self.is_authorized(&request) {
             return Ok(json_reply(StatusCode::UNAUTHORIZED, &json!({"error": "Unauthorized"})));
@@ -81,15 +115,13 @@ impl Host {
                 Ok(json_reply(StatusCode::OK, &version))
             }
             "/v1/models" => Ok(json_reply(StatusCode::OK, &self.models())),
-            _ => match self.chat(request, last_read).await? {
-                Chat::Refused(reply) => Ok(reply),
-                Chat::Answered(answer) => {
-                    // The connection takes the socket with it, and this future ends there.
-                    hand_over.send(*answer).await.map_err(io::Error::other)?;
-                    std::future::pending().await
-                }
-            },
+            _ => self.chat(request, last_read).await,
         }
+    }
+
+    fn standstill(&self) -> Option<Standstill> {
+        let freeze = self.shared.options.freeze?;
+        self.shared.first_arrival.get().map(|origin| Standstill { freeze, origin: *origin })
     }
 
     fn is_authorized(&self, request: &Request<Incoming>) -> bool {
@@ -111,24 +143,24 @@ impl Host {
         }]})
     }
 
-    async fn chat(&self, request: Request<Incoming>, last_read: &LastRead) -> io::Result<Chat> {
+    async fn chat(&self, request: Request<Incoming>, last_read: &LastRead) -> io::Result<Routed> {
         let text = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
         let id = text("x-request-id").map(str::to_owned);
         let close = text(CONNECTION.as_str()).is_some_and(|c| c.eq_ignore_ascii_case("close"));
         let Ok(body) = Limited::new(request.into_body(), BODY_LIMIT).collect().await else {
             let error = json!({"error": "the body is too long or incomplete"});
-            return Ok(Chat::Refused(json_reply(StatusCode::PAYLOAD_TOO_LARGE, &error)));
+            return Ok(json_reply(StatusCode::PAYLOAD_TOO_LARGE, &error));
         };
         let entry = Entry { id, received_ns: last_read.at().0, ..Entry::default() };
-        match chat::parse(&body.to_bytes(), &self.shared.options) {
+        match chat::parse(&body.to_bytes(), &self.shared.options, &self.shared.prefixes) {
             Err(refusal) => {
                 let entry = Entry { http_status: refusal.status.as_u16(), ..entry };
                 Line::new(entry, self.sink.clone()).end("refused");
-                Ok(Chat::Refused(json_reply(refusal.status, &refusal.body())))
+                Ok(json_reply(refusal.status, &refusal.body()))
             }
             Ok(accepted) => {
                 let answer = self.make_answer(accepted, entry, close).await?;
-                Ok(Chat::Answered(Box::new(answer)))
+                Ok(Routed::Chat(Box::new(answer)))
             }
         }
     }
@@ -140,9 +172,10 @@ impl Host {
         entry: Entry,
         close: bool,
     ) -> io::Result<Answer> {
-        let Shared { options, answered, floods, .. } = &*self.shared;
+        let Shared { options, answered, floods, decoding, first_arrival, .. } = &*self.shared;
         let number = answered.fetch_add(1, Ordering::Relaxed);
         let arrival = MonoNs(entry.received_ns);
+        first_arrival.get_or_init(|| arrival);
         let id = format!("chatcmpl-{}", entry.id.clone().unwrap_or_else(|| number.to_string()));
         let prompt_tokens = Some(accepted.prompt_tokens);
         let entry = Entry { number: Some(number), prompt_tokens, http_status: 200, ..entry };
@@ -155,13 +188,18 @@ impl Host {
                 Content::Flood { flood, pause: options.inter_token }
             }
             Some(_) | None => {
-                let schedule = Schedule::new(options, number, accepted.completion_tokens);
+                let schedule = Schedule::new(options, number, &accepted);
                 let SimOptions { model, seed, .. } = options;
                 let events = Events::new(&id, model, *seed, accepted, schedule.reasoning());
+                let standstill = self.standstill();
                 if accepted.stream {
-                    Content::Stream(Box::new(Stream { arrival, schedule, events }))
+                    let share = |tps| Capacity::new(tps, Arc::clone(decoding));
+                    let capacity = options.decode_capacity.map(share);
+                    let stream = Stream { arrival, schedule, events, capacity, standstill };
+                    Content::Stream(Box::new(stream))
                 } else {
                     let due = schedule.last().map_or(arrival, |last| arrival.after(last.due));
+                    let due = standstill.map_or(due, |s| s.shift(arrival, due));
                     let tokens = accepted.completion_tokens;
                     Content::Whole { due, tokens, body: events.whole() }
                 }
@@ -182,21 +220,23 @@ impl Host {
     }
 }
 
-/// What becomes of a chat request.
-enum Chat {
-    Refused(Reply),
-    Answered(Box<Answer>),
+/// What becomes of a request.
+enum Routed {
+    /// Answered by hyper.
+    Reply(Reply),
+    /// An accepted chat request.
+    Chat(Box<Answer>),
 }
 
-fn json_reply(status: StatusCode, body: &Value) -> Reply {
+fn json_reply(status: StatusCode, body: &Value) -> Routed {
     reply(status, Bytes::from(body.to_string()))
 }
 
-fn reply(status: StatusCode, body: Bytes) -> Reply {
+fn reply(status: StatusCode, body: Bytes) -> Routed {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(SERVER, HeaderValue::from_static("regatta-sim"));
-    response
+    Routed::Reply(response)
 }

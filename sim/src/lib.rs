@@ -8,17 +8,21 @@
 
 mod alarm;
 mod answer;
+mod capacity;
 mod chat;
 mod connection;
 mod events;
 mod flood;
+mod freeze;
 pub mod gpu_script;
 mod host;
 mod log;
 mod options;
+mod prefix;
 mod schedule;
 mod server;
 mod socket;
 
-pub use options::{OptionsError, SimOptions, TokensPerChunk};
+pub use freeze::Freeze;
+pub use options::{OptionsError, SimOptions, TokensPerChunk, UsagePolicy};
 pub use server::{SimError, SimServer};

@@ -6,6 +6,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::freeze::Freeze;
+use crate::schedule;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
 /// The behaviour of one simulated host.
 #[derive(Debug, Clone)]
 pub struct SimOptions {
@@ -13,9 +19,14 @@ pub struct SimOptions {
     pub model: String,
     /// From the end of the request's body to the first token; up to an hour.
     pub ttft: Duration,
+    /// Prompt tokens worked on in a second: the first token is later by the time for those that
+    /// are not cached. `None`: prompts of any length take `ttft`. At least 1.
+    pub prefill_tps: Option<u32>,
     /// Between the due instants of two tokens of one request; up to a minute.
     pub inter_token: Duration,
-    /// How many tokens share one event.
+    /// Tokens of an answer's first event; 1 to 1,000.
+    pub first_chunk: u32,
+    /// How many tokens share each further event.
     pub tokens_per_chunk: TokensPerChunk,
     /// Relative standard deviation of each request's TTFT and inter-token time, drawn apart;
     /// 0 (exact) to 0.3.
@@ -31,11 +42,27 @@ pub struct SimOptions {
     /// Natural end after so many tokens (at least 1), unless `max_tokens` comes first or the
     /// request sets `ignore_eos`. `None`: the answer goes on to `max_tokens`.
     pub stop_after: Option<u32>,
+    /// Whether `ignore_eos` and `min_tokens` do anything, or are taken and ignored.
+    pub forced_length: bool,
     /// The first so many tokens of each answer are reasoning (`reasoning_content`).
     pub reasoning_tokens: u32,
     /// Requests that are worked on at once (at least 1); more wait their turn before their
     /// TTFT begins. `None`: no limit.
     pub parallel: Option<u32>,
+    /// Tokens a second that all streams together get at most (at least 1): of `n` streams each waits
+    /// at least `n / decode_capacity` seconds for its next token. `None`: no limit.
+    pub decode_capacity: Option<u32>,
+    /// The whole host stands still once.
+    pub freeze: Option<Freeze>,
+    /// Keep a prefix cache: usage then says `cached_tokens`, the longest beginning in common with an
+    /// earlier prompt in whole blocks of 16 tokens.
+    pub prefix_cache: bool,
+    /// Whether `return_token_ids` is known, or ignored.
+    pub token_ids: bool,
+    /// When usage is said.
+    pub usage: UsagePolicy,
+    /// Fields of a request (of its top level) that are refused with a 400, as strict servers do.
+    pub refuse: Vec<String>,
     /// Stream without a schedule, so many events a write (1 to 1,000), each stream with a pause of
     /// `inter_token` after a write, or none; `ttft`, `jitter` and `slow_percent` then say nothing.
     /// `None`: every event at its instant.
@@ -54,15 +81,24 @@ impl Default for SimOptions {
         Self {
             model: "regatta-sim".into(),
             ttft: Duration::from_millis(200),
+            prefill_tps: None,
             inter_token: Duration::from_millis(20),
+            first_chunk: 1,
             tokens_per_chunk: TokensPerChunk::Fixed(1),
             jitter: 0.0,
             slow_percent: 0.0,
             seed: 1,
             context_length: 32_768,
             stop_after: None,
+            forced_length: true,
             reasoning_tokens: 0,
             parallel: None,
+            decode_capacity: None,
+            freeze: None,
+            prefix_cache: false,
+            token_ids: true,
+            usage: UsagePolicy::AsAsked,
+            refuse: Vec::new(),
             flood: None,
             api_key: None,
             log: None,
@@ -70,8 +106,18 @@ impl Default for SimOptions {
     }
 }
 
-/// How many tokens share one event. The first event of an answer always holds one token, as the
-/// prefill of an engine yields one; an event is sent when the last of its tokens is due.
+/// When a stream says its usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsagePolicy {
+    /// As `stream_options` asks: not at all, at the end, or with every event.
+    AsAsked,
+    /// At the end if it is asked for; `continuous_usage_stats` is ignored.
+    Final,
+    /// Never.
+    Never,
+}
+
+/// How many tokens share one event; one is sent when the last of its tokens is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokensPerChunk {
     /// Always so many, 1 to 1,000.
@@ -103,13 +149,21 @@ impl SimOptions {
             self.tokens_per_chunk;
         let problems = [
             (!self.model.is_empty(), "model", "a name"),
-            (self.ttft <= Duration::from_secs(3600), "ttft", "at most an hour"),
+            (self.ttft <= HOUR, "ttft", "at most an hour"),
             (self.inter_token <= Duration::from_secs(60), "inter_token", "at most a minute"),
+            ((1..=1000).contains(&self.first_chunk), "first_chunk", "1 to 1000"),
             ((1..=1000).contains(&most), "tokens_per_chunk", "1 to 1000"),
+            (self.prefill_tps != Some(0), "prefill_tps", "at least 1"),
+            (self.decode_capacity != Some(0), "decode_capacity", "at least 1"),
             ((0.0..=0.3).contains(&self.jitter), "jitter", "0 to 0.3"),
             ((0.0..=99.0).contains(&self.slow_percent), "slow_percent", "0 to 99"),
             (self.context_length >= 16, "context_length", "at least 16"),
             (self.stop_after != Some(0), "stop_after", "at least 1"),
+            (
+                self.freeze.is_none_or(|f| f.after <= DAY && f.length <= HOUR),
+                "freeze",
+                "an hour at most, within a day",
+            ),
             (self.parallel != Some(0), "parallel", "at least 1"),
             (self.flood.is_none_or(|n| (1..=1000).contains(&n)), "flood", "1 to 1000"),
         ];
@@ -117,6 +171,18 @@ impl SimOptions {
             Some((_, option, range)) => Err(OptionsError { option, range }),
             None => Ok(()),
         }
+    }
+
+    /// When the first token of each request is due, for requests that arrive at these instants, in
+    /// this order, with these options; instants count from the first arrival. Right as long as
+    /// there is no `parallel` limit and prompts do not count (`prefill_tps`).
+    #[must_use]
+    pub fn first_tokens(&self, arrivals: &[Duration]) -> Vec<Duration> {
+        let due = |(number, arrival): (u64, &Duration)| {
+            let due = *arrival + schedule::first_due(self, number);
+            self.freeze.map_or(due, |freeze| freeze.shift(*arrival, due))
+        };
+        (0..).zip(arrivals).map(due).collect()
     }
 
     /// By how much everything is stretched: `1 / (1 - slow_percent / 100)`.
@@ -145,5 +211,14 @@ mod tests {
     fn twenty_percent_slower_takes_a_quarter_longer() {
         let slow = SimOptions { slow_percent: 20.0, ..SimOptions::default() };
         assert!((slow.stretch() - 1.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_truth_of_a_freeze_can_be_computed() {
+        let ms = Duration::from_millis;
+        let freeze = Some(Freeze { after: ms(1000), length: ms(500) });
+        let options = SimOptions { freeze, first_chunk: 2, ..SimOptions::default() };
+        let due = options.first_tokens(&[ms(0), ms(900), ms(1100), ms(1600)]);
+        assert_eq!(due, [ms(220), ms(1620), ms(1720), ms(1820)]);
     }
 }

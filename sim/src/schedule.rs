@@ -8,6 +8,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::chat::Accepted;
 use crate::options::{SimOptions, TokensPerChunk};
 
 /// The words answers are made of. All have five letters: with their space six bytes a token, so
@@ -18,6 +19,9 @@ const WORDS: [&str; 32] = [
     "track", "steam", "linen", "cedar", "drift", "amber", "quiet", "orbit", "hinge", "ledge",
     "frost", "grain",
 ];
+
+/// The id of the first of them; ids below are special tokens in most vocabularies.
+const FIRST_ID: usize = 1000;
 
 /// One event with text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,7 @@ pub(crate) struct Piece {
 pub(crate) struct Schedule {
     ttft: Duration,
     inter_token: Duration,
+    first_chunk: u32,
     chunk: TokensPerChunk,
     reasoning: u32,
     total: u32,
@@ -43,25 +48,29 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of the `number`-th request, with `total` tokens.
-    pub(crate) fn new(options: &SimOptions, number: u64, total: u32) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        rng.set_stream(number);
-        let stretch = options.stretch();
-        let mut draw = |d: Duration| {
-            // At four deviations of the largest jitter the factor would turn negative.
-            let factor = (1.0 + options.jitter * standard_normal(&mut rng)).max(0.1);
-            d.mul_f64(factor * stretch)
-        };
+    /// The schedule of the `number`-th request.
+    pub(crate) fn new(options: &SimOptions, number: u64, request: &Accepted) -> Self {
+        let total = request.completion_tokens;
+        let uncached = request.prompt_tokens - request.cached_tokens.unwrap_or(0);
+        let prefill = options.prefill_tps.map_or(Duration::ZERO, |tps| {
+            Duration::from_secs_f64(f64::from(uncached) / f64::from(tps))
+        });
+        let (rng, (ttft, inter_token)) = draw_times(options, number, prefill);
         Self {
-            ttft: draw(options.ttft),
-            inter_token: draw(options.inter_token),
+            ttft,
+            inter_token,
+            first_chunk: options.first_chunk,
             chunk: options.tokens_per_chunk,
             reasoning: options.reasoning_tokens.min(total),
             total,
             next: 0,
             rng,
         }
+    }
+
+    /// Between two tokens.
+    pub(crate) fn inter_token(&self) -> Duration {
+        self.inter_token
     }
 
     /// How many of the tokens are reasoning.
@@ -79,7 +88,7 @@ impl Iterator for Schedule {
             return None;
         }
         let size = match self.chunk {
-            _ if start == 0 => 1,
+            _ if start == 0 => self.first_chunk,
             TokensPerChunk::Fixed(n) => n,
             TokensPerChunk::Random { max } => self.rng.random_range(1..=max),
         };
@@ -92,6 +101,31 @@ impl Iterator for Schedule {
     }
 }
 
+/// TTFT, which is longer by `prefill`, and inter-token time of the `number`-th request; with the
+/// generator to go on with.
+fn draw_times(
+    options: &SimOptions,
+    number: u64,
+    prefill: Duration,
+) -> (ChaCha8Rng, (Duration, Duration)) {
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    rng.set_stream(number);
+    let stretch = options.stretch();
+    let mut draw = |d: Duration| {
+        // At four deviations of the largest jitter the factor would turn negative.
+        let factor = (1.0 + options.jitter * standard_normal(&mut rng)).max(0.1);
+        d.mul_f64(factor * stretch)
+    };
+    let times = (draw(options.ttft + prefill), draw(options.inter_token));
+    (rng, times)
+}
+
+/// When the first event of the `number`-th request is due after its arrival, whatever its prompt.
+pub(crate) fn first_due(options: &SimOptions, number: u64) -> Duration {
+    let (ttft, inter_token) = draw_times(options, number, Duration::ZERO).1;
+    ttft + inter_token * (options.first_chunk - 1)
+}
+
 /// Box-Muller: one draw of the standard normal distribution.
 fn standard_normal(rng: &mut ChaCha8Rng) -> f64 {
     let (u, v): (f64, f64) = (rng.random(), rng.random());
@@ -102,15 +136,26 @@ fn standard_normal(rng: &mut ChaCha8Rng) -> f64 {
 pub(crate) fn text(seed: u64, tokens: Range<u32>) -> String {
     let mut out = String::with_capacity(tokens.len() * 6);
     for token in tokens {
-        // SplitMix64's finaliser: neighbouring numbers get unrelated words.
-        let mut z = seed.wrapping_add(u64::from(token).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        // The top five bits: 32 words.
-        out.push_str(WORDS[(z >> 59) as usize]);
+        out.push_str(WORDS[word(seed, token)]);
         out.push(' ');
     }
     out
+}
+
+/// The ids of some tokens, as the items of a JSON list.
+pub(crate) fn ids(seed: u64, tokens: Range<u32>) -> String {
+    let ids: Vec<_> = tokens.map(|token| (FIRST_ID + word(seed, token)).to_string()).collect();
+    ids.join(",")
+}
+
+/// Which of [`WORDS`] a token is.
+fn word(seed: u64, token: u32) -> usize {
+    // SplitMix64's finaliser: neighbouring numbers get unrelated words.
+    let mut z = seed.wrapping_add(u64::from(token).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    // The top five bits: 32 words.
+    (z >> 59) as usize
 }
 
 #[cfg(test)]
@@ -125,13 +170,17 @@ mod tests {
         }
     }
 
+    fn schedule(options: &SimOptions, number: u64, completion_tokens: u32) -> Schedule {
+        Schedule::new(options, number, &Accepted::for_tests(completion_tokens))
+    }
+
     fn piece(due_ms: u64, tokens: Range<u32>, reasoning: bool) -> Piece {
         Piece { due: Duration::from_millis(due_ms), tokens, reasoning }
     }
 
     #[test]
     fn without_jitter_token_i_is_due_at_ttft_plus_i_gaps() {
-        let pieces: Vec<_> = Schedule::new(&options(), 7, 3).collect();
+        let pieces: Vec<_> = schedule(&options(), 7, 3).collect();
         assert_eq!(
             pieces,
             [piece(100, 0..1, false), piece(110, 1..2, false), piece(120, 2..3, false)]
@@ -145,7 +194,7 @@ mod tests {
             reasoning_tokens: 5,
             ..options()
         };
-        let pieces: Vec<_> = Schedule::new(&options, 0, 9).collect();
+        let pieces: Vec<_> = schedule(&options, 0, 9).collect();
         assert_eq!(
             pieces,
             [
@@ -161,7 +210,7 @@ mod tests {
     #[test]
     fn a_slow_host_stretches_first_token_and_gaps() {
         let options = SimOptions { slow_percent: 20.0, ..options() };
-        let pieces: Vec<_> = Schedule::new(&options, 0, 2).collect();
+        let pieces: Vec<_> = schedule(&options, 0, 2).collect();
         assert_eq!(pieces[0].due, Duration::from_millis(125));
         assert_eq!(pieces[1].due, Duration::from_micros(137_500));
     }
@@ -169,24 +218,23 @@ mod tests {
     #[test]
     fn jitter_has_the_set_deviation_and_follows_the_seed() {
         let options = SimOptions { jitter: 0.05, ..options() };
-        let gaps: Vec<f64> = (0..2000)
-            .map(|n| Schedule::new(&options, n, 2).inter_token.as_secs_f64() / 0.010)
-            .collect();
+        let gaps: Vec<f64> =
+            (0..2000).map(|n| schedule(&options, n, 2).inter_token.as_secs_f64() / 0.010).collect();
         let mean = gaps.iter().sum::<f64>() / 2000.0;
         let sd = (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 1999.0).sqrt();
         assert!((mean - 1.0).abs() < 0.005 && (sd - 0.05).abs() < 0.004, "{mean} {sd}");
 
-        let again = Schedule::new(&options, 5, 2);
-        assert_eq!(Schedule::new(&options, 5, 2).inter_token, again.inter_token);
+        let again = schedule(&options, 5, 2);
+        assert_eq!(schedule(&options, 5, 2).inter_token, again.inter_token);
         let other = SimOptions { seed: 2, ..options };
-        assert_ne!(Schedule::new(&other, 5, 2).inter_token, again.inter_token);
+        assert_ne!(schedule(&other, 5, 2).inter_token, again.inter_token);
     }
 
     #[test]
     fn random_chunks_cover_every_token_once() {
         let options =
             SimOptions { tokens_per_chunk: TokensPerChunk::Random { max: 4 }, ..options() };
-        let pieces: Vec<_> = Schedule::new(&options, 1, 100).collect();
+        let pieces: Vec<_> = schedule(&options, 1, 100).collect();
         let mut next = 0;
         for p in &pieces {
             assert_eq!(p.tokens.start, next);
@@ -202,5 +250,23 @@ mod tests {
         assert_eq!(text(1, 0..4), text(1, 0..2) + &text(1, 2..4));
         assert_ne!(text(1, 0..8), text(2, 0..8));
         assert_eq!(text(1, 0..8).len(), 48);
+    }
+
+    #[test]
+    fn a_first_chunk_of_several_tokens_comes_when_its_last_one_is_due() {
+        let options = SimOptions { first_chunk: 3, ..options() };
+        let pieces: Vec<_> = schedule(&options, 0, 4).collect();
+        assert_eq!(pieces, [piece(120, 0..3, false), piece(130, 3..4, false)]);
+    }
+
+    #[test]
+    fn the_first_token_waits_for_the_prompt_that_is_not_cached() {
+        let options = SimOptions { prefill_tps: Some(1000), ..options() };
+        let first = |cached_tokens| {
+            let request = Accepted { prompt_tokens: 500, cached_tokens, ..Accepted::for_tests(1) };
+            Schedule::new(&options, 0, &request).next().unwrap().due
+        };
+        assert_eq!(first(None), Duration::from_millis(600));
+        assert_eq!(first(Some(480)), Duration::from_millis(120));
     }
 }

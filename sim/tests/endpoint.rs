@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use regatta_sim::{SimOptions, SimServer, TokensPerChunk};
+use regatta_sim::{Freeze, SimOptions, SimServer, TokensPerChunk};
 use regatta_types::time::MonoNs;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -348,4 +348,59 @@ async fn a_flood_has_every_token_and_the_events_of_a_write_arrive_together() {
         })
         .collect();
     assert_eq!(writes, [vec![4, 2], vec![4, 2], vec![4, 4, 1]]);
+}
+
+#[tokio::test]
+async fn a_freeze_holds_running_and_new_requests_for_as_long_as_it_lasts() {
+    let ms = Duration::from_millis;
+    let options = SimOptions {
+        ttft: ms(20),
+        inter_token: ms(20),
+        freeze: Some(Freeze { after: ms(50), length: ms(150) }),
+        ..SimOptions::default()
+    };
+    let running = Running::start(options.clone()).await;
+    let address = running.address;
+    let mut clients = JoinSet::new();
+    clients.spawn(async move { (0, stream(address, "before".into(), 8).await) });
+    clients.spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (1, stream(address, "within".into(), 2).await)
+    });
+    let mut answers = clients.join_all().await;
+    answers.sort_by_key(|(order, _)| *order);
+    running.stop().await;
+
+    let (before, within) = (&answers[0].1, &answers[1].1);
+    let origin = before.sent;
+    let first = within.chunks()[0].0.since(origin);
+    let due = options.first_tokens(&[ms(0), within.sent.since(origin)]);
+    assert_eq!(due[1].max(ms(219)), due[1], "taken up at the end of the freeze");
+    assert!(first >= due[1], "{first:?} before {due:?}");
+    for (i, (at, _)) in before.chunks().iter().enumerate() {
+        let usual = ms(20 + 20 * u64::try_from(i).unwrap());
+        let due = if usual < ms(50) { usual } else { usual + ms(150) };
+        assert!(at.since(origin) >= due, "token {i} at {:?}", at.since(origin));
+    }
+}
+
+#[tokio::test]
+async fn streams_share_the_decode_capacity() {
+    let options = SimOptions {
+        ttft: Duration::from_millis(5),
+        inter_token: Duration::from_millis(1),
+        decode_capacity: Some(400),
+        ..SimOptions::default()
+    };
+    let running = Running::start(options).await;
+    let begun = MonoNs::now();
+    let answers = streams(running.address, 8, 26).await;
+    // 8 streams of 25 tokens after the first, 400 a second in all. At the end there are fewer
+    // streams, so that the last are a little faster.
+    let last = answers.iter().map(|a| a.chunks().last().unwrap().0).max().unwrap();
+    let took = last.since(begun);
+    assert!(took >= Duration::from_millis(400), "{took:?}");
+    let alone = streams(running.address, 1, 26).await[0].per_token();
+    assert!(alone >= 0.0025, "{alone}");
+    running.stop().await;
 }

@@ -67,6 +67,9 @@ Examples:
   regatta sim                                    TTFT 200 ms, 50 tokens a second, on port 8000
   regatta sim --listen 127.0.0.1:8001 --slow 20  a slower one beside it
   regatta sim --ttft 80ms --inter-token 5ms --tokens-per-chunk random:4 --jitter 2
+  regatta sim --decode-capacity 400              saturated from 8 streams of 50 tokens a second on
+  regatta sim --freeze 20s+10s                   stands still for 10 s, as an engine that compiles
+  regatta sim --prefix-cache --prefill-tps 8000  long prompts take their time, repeated ones do not
   regatta sim --log sim.jsonl                    its own stamps, one line per request
   regatta sim --flood 16                         16 events a write: what can a client take?
   regatta sim --flood 1 --inter-token 1ms        every event in a read of its own

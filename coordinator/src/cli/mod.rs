@@ -15,7 +15,7 @@ use regatta_types::ids::HostId;
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
-pub use sim::SimArgs;
+pub use sim::{SimArgs, Usage};
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
 /// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use regatta_agent::signals::Interrupts;
-use regatta_sim::{SimError, SimOptions, SimServer, TokensPerChunk};
+use regatta_sim::{SimError, SimOptions, SimServer, UsagePolicy};
 use regatta_types::exit::Exit;
 use tokio_util::sync::CancellationToken;
 
 use super::Problem;
-use crate::cli::SimArgs;
+use crate::cli::{SimArgs, Usage};
 use crate::output::say;
 
 pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
     let listen = args.listen;
-    let server = SimServer::bind(listen, options(args)?).await.map_err(|e| match e {
+    let server = SimServer::bind(listen, options(args)).await.map_err(|e| match e {
         SimError::Options(_) | SimError::Bind { .. } => Problem::usage(e.to_string()),
         SimError::Log { .. } => Problem::with(Exit::Storage, e),
     })?;
@@ -28,30 +28,36 @@ pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
     Ok(Exit::Ok)
 }
 
-fn options(args: SimArgs) -> Result<SimOptions, Problem> {
+fn options(args: SimArgs) -> SimOptions {
     let usual = SimOptions::default();
     let inter_token = if args.flood.is_some() { Duration::ZERO } else { usual.inter_token };
-    Ok(SimOptions {
+    SimOptions {
         model: args.model,
         ttft: args.ttft,
+        prefill_tps: args.prefill_tps,
         inter_token: args.inter_token.unwrap_or(inter_token),
-        tokens_per_chunk: tokens_per_chunk(&args.tokens_per_chunk)?,
+        first_chunk: args.first_chunk,
+        tokens_per_chunk: args.tokens_per_chunk,
+        flood: args.flood,
+        parallel: args.parallel,
+        decode_capacity: args.decode_capacity,
+        freeze: args.freeze,
         jitter: args.jitter / 100.0,
         slow_percent: args.slow,
-        seed: args.seed,
+        stop_after: args.stop_after,
+        forced_length: !args.ignore_eos_ignored,
         reasoning_tokens: args.reasoning,
-        parallel: args.parallel,
-        flood: args.flood,
+        context_length: args.context_length,
+        prefix_cache: args.prefix_cache,
+        token_ids: !args.no_token_ids,
+        usage: match args.usage {
+            Usage::Asked => UsagePolicy::AsAsked,
+            Usage::Final => UsagePolicy::Final,
+            Usage::Never => UsagePolicy::Never,
+        },
+        refuse: args.refuse,
+        seed: args.seed,
+        api_key: None,
         log: args.log,
-        ..usual
-    })
-}
-
-fn tokens_per_chunk(text: &str) -> Result<TokensPerChunk, Problem> {
-    let wrong =
-        || Problem::usage(format!("--tokens-per-chunk `{text}`: give a number, or random:N"));
-    match text.strip_prefix("random:") {
-        Some(max) => Ok(TokensPerChunk::Random { max: max.parse().map_err(|_| wrong())? }),
-        None => Ok(TokensPerChunk::Fixed(text.parse().map_err(|_| wrong())?)),
     }
 }
