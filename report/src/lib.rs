@@ -1,7 +1,7 @@
 //! Reports of a run, as a pure function of its record.
 //!
-//! [`render`] makes every file of a report, [`summary()`] the few lines for a terminal. The crate
-//! sees only `regatta-types`: it reads no clock, no environment, no file and no network, so that
+//! [`render`] makes every file of a report, [`summary()`] the few lines for a terminal, [`sweep`]
+//! says when a sweep has seen enough. The crate sees only `regatta-types`: it reads no clock, no environment, no file and no network, so that
 //! the same record gives the same bytes anywhere and in any order of its rows.
 
 mod analysis;
@@ -12,6 +12,7 @@ mod markdown;
 mod metrics;
 mod start;
 mod summary;
+pub mod sweep;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

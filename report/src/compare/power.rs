@@ -3,8 +3,8 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
 use super::fleet::{Outcome, Rule};
-use super::stats::{Effect, t_quantile};
-use crate::metrics::{Distribution, real};
+use super::stats::Effect;
+use crate::metrics::{Distribution, real, t_quantile};
 
 /// How often a difference of that size would have been found.
 const POWER: f64 = 0.8;

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::metrics::real;
+use crate::metrics::{real, t_quantile};
 
 /// Mean and spread of one number per repetition, on the scale of logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,12 +69,6 @@ impl Serialize for Effect {
             Written { mean_log: self.mean, sd_log: self.sd, repetitions: self.n, ci95_log };
         written.serialize(serializer)
     }
-}
-
-/// Quantile of Student's t.
-pub(super) fn t_quantile(p: f64, freedom: usize) -> f64 {
-    // A freedom of at least 1 is a valid distribution.
-    StudentsT::new(0.0, 1.0, real(freedom)).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
 }
 
 /// Holm's step-down correction: adjusted p values in the order given.

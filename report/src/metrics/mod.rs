@@ -10,6 +10,7 @@ mod gpu;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trend;
 mod window;
 
 pub(crate) use distribution::{Distribution, Percentile, Weighted};
@@ -17,7 +18,8 @@ pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::derived_findings;
 pub(crate) use gpu::{GpuFigures, GpuSum, gpu_figures};
 pub(crate) use tokens::{Tokens, Told, completion_tokens};
-pub(crate) use window::steady_output;
+pub(crate) use trend::{least_squares, t_quantile};
+pub(crate) use window::{Span, all_busy, arrived, ended, steady_output};
 
 /// Version of the definitions behind every figure (docs/reports.md).
 pub const METRICS_SCHEMA: u32 = 1;

@@ -1,40 +1,98 @@
-//! The steady part of an attempt, and the system's output in it.
+//! The parts of an attempt that its figures are taken over, and the system's output in them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 
 use super::{Rate, is_streamed, real};
 
-/// Output of all streams together: tokens that arrived in the steady window, over its length.
+/// From one instant to a later one, on one host's monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) begin: MonoNs,
+    pub(crate) end: MonoNs,
+}
+
+impl Span {
+    fn new(begin: MonoNs, end: MonoNs) -> Option<Self> {
+        (begin < end).then_some(Self { begin, end })
+    }
+
+    pub(crate) fn seconds(self) -> f64 {
+        self.end.since(self.begin).as_secs_f64()
+    }
+
+    pub(crate) fn contains(self, at: MonoNs) -> bool {
+        self.begin <= at && at <= self.end
+    }
+}
+
+/// From the first send plus one mean service time to the last send (closed loop) or the last
+/// scheduled send (open loop): what comes before is the start, what comes after the drain. Less
+/// than half a mean service time is too short to mean anything.
 ///
-/// The window reaches from the first send plus one mean service time to the last send (closed
-/// loop) or the last scheduled send (open loop). Tokens count when they arrive, so requests cut
-/// by an edge count pro rata.
-pub(crate) fn steady_output(traces: &[&RequestTrace]) -> Reading<Rate> {
-    let streamed: Vec<&RequestTrace> =
-        traces.iter().copied().filter(|trace| is_streamed(trace)).collect();
-    if streamed.len() < 3 {
-        return Reading::missing("fewer than 3 requests");
+/// # Errors
+/// Why there is no such part.
+pub(crate) fn steady_span(traces: &[&RequestTrace]) -> Result<Span, &'static str> {
+    let streamed = || traces.iter().copied().filter(|trace| is_streamed(trace));
+    let count = streamed().count();
+    if count < 3 {
+        return Err("fewer than 3 requests");
     }
     let first = traces.iter().filter_map(|t| t.t_send()).min();
-    let last = traces.iter().filter_map(|t| t.scheduled.or(t.t_send())).max();
+    let last = traces.iter().filter_map(|t| t.t_due()).max();
     let (Some(first), Some(last)) = (first, last) else {
-        return Reading::missing("nothing was sent");
+        return Err("nothing was sent");
     };
-    let service: f64 = streamed.iter().filter_map(|t| t.e2e()).sum::<f64>() / real(streamed.len());
+    let service: f64 = streamed().filter_map(RequestTrace::e2e).sum::<f64>() / real(count);
     let begin = first.after(Duration::try_from_secs_f64(service).unwrap_or_default());
-    if last <= begin {
-        return Reading::missing(
-            "no steady part: the last send was within one mean service time of the first",
-        );
+    Span::new(begin, last).filter(|span| span.seconds() >= service / 2.0).ok_or(
+        "no steady part: the last send was within one and a half mean service times of the first",
+    )
+}
+
+/// The part of a closed loop in which every stream was busy: from the last stream's first send to
+/// the end of the first stream that had nothing more to send. `None` for an open loop.
+pub(crate) fn all_busy(traces: &[&RequestTrace]) -> Option<Span> {
+    let mut streams: BTreeMap<u32, (MonoNs, MonoNs)> = BTreeMap::new();
+    for trace in traces {
+        if trace.scheduled.is_some() {
+            return None;
+        }
+        let Some((sent, end)) = trace.t_send().zip(ended(trace)) else { continue };
+        let stream = streams.entry(trace.stream).or_insert((sent, end));
+        *stream = (stream.0.min(sent), stream.1.max(end));
     }
-    let tokens = streamed
+    let begin = streams.values().map(|stream| stream.0).max()?;
+    let end = streams.values().map(|stream| stream.1).min()?;
+    Span::new(begin, end)
+}
+
+/// When nothing more came.
+pub(crate) fn ended(trace: &RequestTrace) -> Option<MonoNs> {
+    trace.done.or_else(|| trace.t_last()).or_else(|| trace.t_send())
+}
+
+/// Output of all streams together: tokens that arrived in the steady window, over its length.
+/// Tokens count when they arrive, so requests cut by an edge count pro rata.
+pub(crate) fn steady_output(traces: &[&RequestTrace]) -> Reading<Rate> {
+    match steady_span(traces) {
+        Ok(span) => Reading::Known(arrived(traces, span)),
+        Err(reason) => Reading::missing(reason),
+    }
+}
+
+/// Tokens that arrived in `span`, over its length.
+pub(crate) fn arrived(traces: &[&RequestTrace], span: Span) -> Rate {
+    let tokens = traces
         .iter()
+        .filter(|trace| is_streamed(trace))
         .flat_map(|t| t.chunks.iter().zip(t.chunk_tokens()))
-        .filter(|(chunk, _)| begin <= chunk.at && chunk.at <= last)
+        .filter(|(chunk, _)| span.contains(chunk.at))
         .map(|(_, tokens)| tokens)
         .sum();
-    Reading::Known(Rate { tokens, seconds: last.since(begin).as_secs_f64() })
+    Rate { tokens, seconds: span.seconds() }
 }

@@ -1,0 +1,74 @@
+//! Slopes of a figure over time, with their intervals.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::real;
+
+/// Change of `y` for each unit of `x`, with the ends of its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Slope {
+    pub(crate) value: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Slope {
+    /// Whether the interval lies above zero.
+    pub(crate) fn rises(self) -> bool {
+        self.low > 0.0
+    }
+}
+
+/// Quantile of Student's t.
+pub(crate) fn t_quantile(p: f64, freedom: usize) -> f64 {
+    // A freedom of at least 1 is a valid distribution.
+    StudentsT::new(0.0, 1.0, real(freedom)).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
+}
+
+/// Least squares with a two-sided t interval of this level. `None` with fewer than three points or
+/// only one `x`.
+pub(crate) fn least_squares(points: &[(f64, f64)], level: f64) -> Option<Slope> {
+    let n = points.len();
+    if n < 3 {
+        return None;
+    }
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / real(n);
+    let (x_mean, y_mean) = (mean(|p| p.0), mean(|p| p.1));
+    let squares: f64 = points.iter().map(|p| (p.0 - x_mean).powi(2)).sum();
+    if squares <= 0.0 {
+        return None;
+    }
+    let products: f64 = points.iter().map(|p| (p.0 - x_mean) * (p.1 - y_mean)).sum();
+    let value = products / squares;
+    let rest: f64 = points.iter().map(|p| (p.1 - y_mean - value * (p.0 - x_mean)).powi(2)).sum();
+    let error = (rest / real(n - 2) / squares).sqrt();
+    let half = t_quantile(0.5 + level / 2.0, n - 2) * error;
+    Some(Slope { value, low: value - half, high: value + half })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A falling line with a wobble: x = arange(15), y = 40 - 0.25 x + 0.9 sin(1.7 x).
+    fn points() -> Vec<(f64, f64)> {
+        let y = |x: f64| 40.0 - 0.25 * x + 0.9 * (1.7 * x).sin();
+        (0..15_u32).map(f64::from).map(|x| (x, y(x))).collect()
+    }
+
+    fn assert_close(found: Option<Slope>, value: f64, low: f64, high: f64) {
+        let found = found.unwrap();
+        for (found, expected) in [(found.value, value), (found.low, low), (found.high, high)] {
+            assert!((found - expected).abs() < 1e-7, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn least_squares_has_the_interval_of_the_t_distribution() {
+        // r = scipy.stats.linregress(x, y); r.slope -+ scipy.stats.t.ppf(0.5 + l / 2, 13) * r.stderr
+        let found = |level| least_squares(&points(), level);
+        assert_close(found(0.95), -0.274_529_673_6, -0.361_290_365_2, -0.187_768_982_1);
+        assert_close(found(0.99), -0.274_529_673_6, -0.395_503_070_5, -0.153_556_276_8);
+        assert_eq!(least_squares(&[(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)], 0.95), None);
+    }
+}

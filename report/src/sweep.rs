@@ -1,0 +1,139 @@
+//! When a sweep has shown that the endpoint gives no more.
+//!
+//! Both rules look at the measured requests of one attempt on one host and answer with the figures
+//! they rest on. They say nothing of an attempt that is invalid for another reason: whoever asks
+//! leaves those out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Phase, RequestTrace};
+
+use crate::metrics::{
+    Distribution, Span, all_busy, arrived, ended, least_squares, real, steady_output,
+};
+
+/// A level that gives less than this share more than the level before is the last one.
+const LEAST_GAIN: f64 = 0.05;
+
+/// The part of an open loop that is looked at: its last so many seconds, and at least so many.
+const WINDOW_S: f64 = 120.0;
+const SHORTEST_WINDOW_S: f64 = 30.0;
+
+/// The window is cut into so many parts: single requests wait for each other, so that any slope
+/// over them would look significant.
+const PARTS: u32 = 10;
+
+/// Whether a closed loop gained so little over the level before that it is the last one to
+/// measure: output less than 5 % above. The answer names both outputs.
+///
+/// Output is that of the steady windows. Where a level has none, because its streams made too few
+/// requests, both outputs are those of the time in which every stream was busy. The whole time of
+/// the attempts is never used: start and drain weigh more the more streams there are. `None` also
+/// when the level did not have more streams at work than the one before, or had no output.
+#[must_use]
+pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<String> {
+    let (before, level) = (measured(before), measured(level));
+    let (fewer, more) = (streams(&before), streams(&level));
+    if more <= fewer {
+        return None;
+    }
+    let steady = |traces: &[&RequestTrace]| steady_output(traces).known()?.per_second();
+    let busy = |traces: &[&RequestTrace]| arrived(traces, all_busy(traces)?).per_second();
+    let (low, high, over) = match (steady(&before), steady(&level)) {
+        (Some(low), Some(high)) => (low, high, "in the steady windows"),
+        (None, _) | (_, None) => (busy(&before)?, busy(&level)?, "while all streams were busy"),
+    };
+    if low <= 0.0 || high >= low * (1.0 + LEAST_GAIN) {
+        return None;
+    }
+    let gain = (high / low - 1.0) * 100.0;
+    let (gain, word) = (gain.abs(), if gain < 0.0 { "below" } else { "above" });
+    Some(format!(
+        "{high:.1} tok/s at {more} streams, {gain:.1} % {word} the {low:.1} tok/s at {fewer} ({over})"
+    ))
+}
+
+/// Whether requests of an open loop came faster than they were answered: both the requests under
+/// way and the time to first token (from the scheduled instant) rose significantly. The answer
+/// names both.
+///
+/// Looked at are the 120 s before the last scheduled send, less the start (one service time, as the
+/// first tenth of the requests had it) and at least 30 s, in ten parts of equal length; rising
+/// means that the 95 % t-interval of the slope over the parts lies above zero. `None` for a closed
+/// loop, and for an attempt that is too short to say.
+#[must_use]
+pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
+    let traces = measured(traces);
+    let span = window(&traces)?;
+    let (mut in_flight, mut ttft) = (Vec::new(), Vec::new());
+    for part in parts(span) {
+        let middle = part.begin.since(span.begin).as_secs_f64() + part.seconds() / 2.0;
+        in_flight.push((middle, requests_in(&traces, part)));
+        let due = traces.iter().filter(|t| t.scheduled.is_some_and(|at| part.contains(at)));
+        let waits = due.filter_map(|t| t.ttft_sched()).collect::<Vec<f64>>();
+        if !waits.is_empty() {
+            ttft.push((middle, waits.iter().sum::<f64>() / real(waits.len())));
+        }
+    }
+    let rises = |points: &[(f64, f64)]| least_squares(points, 0.95).is_some_and(|s| s.rises());
+    if !rises(&in_flight) || !rises(&ttft) {
+        return None;
+    }
+    let ends = |points: &[(f64, f64)]| Some((points.first()?.1, points.last()?.1));
+    let ((few, many), (short, long)) = (ends(&in_flight)?, ends(&ttft)?);
+    Some(format!(
+        "over the last {:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {:.0} to {:.0} ms (means of the first and the last tenth)",
+        span.seconds(),
+        short * 1e3,
+        long * 1e3
+    ))
+}
+
+fn measured(traces: &[RequestTrace]) -> Vec<&RequestTrace> {
+    traces.iter().filter(|trace| trace.phase == Phase::Measured).collect()
+}
+
+/// Streams that sent anything.
+fn streams(traces: &[&RequestTrace]) -> usize {
+    let sent = traces.iter().filter(|trace| trace.sent.is_some());
+    sent.map(|trace| trace.stream).collect::<BTreeSet<u32>>().len()
+}
+
+/// The part of an open loop that is looked at.
+fn window(traces: &[&RequestTrace]) -> Option<Span> {
+    let mut due: Vec<(MonoNs, Option<f64>)> =
+        traces.iter().filter_map(|t| Some((t.scheduled?, t.e2e()))).collect();
+    due.sort_by_key(|(at, _)| *at);
+    let (first, last) = (due.first()?.0, due.last()?.0);
+    let early = due.iter().take(due.len().div_ceil(10)).filter_map(|(_, e2e)| *e2e);
+    let service = Distribution::new(early).median().unwrap_or(0.0);
+    let length = (last.since(first).as_secs_f64() - service).min(WINDOW_S);
+    let begin = last.0.checked_sub(nanos(length)?)?;
+    (length >= SHORTEST_WINDOW_S).then_some(Span { begin: MonoNs(begin), end: last })
+}
+
+fn nanos(seconds: f64) -> Option<u64> {
+    u64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_nanos()).ok()
+}
+
+fn parts(span: Span) -> impl Iterator<Item = Span> {
+    let length = span.end.since(span.begin) / PARTS;
+    (0..PARTS).map(move |part| {
+        let begin = span.begin.after(length * part);
+        Span { begin, end: begin.after(length) }
+    })
+}
+
+/// Requests under way in `span`, as a mean over its time.
+fn requests_in(traces: &[&RequestTrace], span: Span) -> f64 {
+    let inside = |trace: &&RequestTrace| {
+        let (sent, end) = trace.t_send().zip(ended(trace))?;
+        Some(end.min(span.end).since(sent.max(span.begin)).as_secs_f64())
+    };
+    traces.iter().filter_map(inside).sum::<f64>() / span.seconds()
+}
+
+#[cfg(test)]
+mod tests;
