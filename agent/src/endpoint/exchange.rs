@@ -13,10 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, StatusCode};
 use hyper::body::{Body, Incoming};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::suite::Timeouts;
@@ -27,8 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::event::{body_text, error_text};
 use super::lane::{Lane, Live};
 use super::recorder::{Ending, Recorder, Wanted};
-use super::request::Prepared;
-use super::salt::Salt;
+use super::request::Built;
 use super::stop::Stop;
 
 /// Longest error body that is read.
@@ -40,11 +37,7 @@ const TAIL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Sending<'a> {
     /// The request.
-    pub prepared: &'a Prepared,
-    /// Its `X-Request-Id`.
-    pub id: String,
-    /// The first line of its prompt.
-    pub salt: Salt,
+    pub built: Built,
     /// Its trace, not sent yet.
     pub trace: RequestTrace,
     /// Ends it early.
@@ -57,8 +50,8 @@ impl Lane {
     /// Sends one request over the connection that [`Lane::ensure_connected`] has made sure of, and
     /// reads its response to the end. Whatever happens is in the trace.
     pub async fn send(&mut self, sending: Sending<'_>) -> RequestTrace {
-        let Sending { prepared, id, salt, mut trace, stop, chunks } = sending;
-        let request = prepared.request(&id, salt);
+        let Sending { built, mut trace, stop, chunks } = sending;
+        trace.max_tokens = Some(built.max_tokens);
         let Some(mut live) = self.live.take() else {
             let failure = Failure::new(FailureKind::Harness, "the stream has no connection");
             return failed(trace, failure);
@@ -66,8 +59,8 @@ impl Lane {
         trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
         trace.connect = live.opening.take();
         let mut exchange =
-            Exchange { live: &mut live, stop, deadlines: Deadlines::new(prepared.timeouts) };
-        let (trace, rested) = exchange.run(prepared, request, trace, chunks).await;
+            Exchange { live: &mut live, stop, deadlines: Deadlines::new(built.timeouts) };
+        let (trace, rested) = exchange.run(built, trace, chunks).await;
         let was_reused = live.used;
         if rested {
             live.rest();
@@ -125,13 +118,12 @@ impl Exchange<'_> {
     /// The whole exchange; with whether the connection may be used again.
     async fn run(
         &mut self,
-        prepared: &Prepared,
-        request: Request<Full<Bytes>>,
+        built: Built,
         mut trace: RequestTrace,
         chunks: &AtomicU64,
     ) -> (RequestTrace, bool) {
         self.live.stamps.arm();
-        let mut response = pin!(self.live.sender.send_request(request));
+        let mut response = pin!(self.live.sender.send_request(built.request));
         let head = self.first(|cx| response.as_mut().poll(cx)).await;
         trace.sent = self.live.stamps.sent();
         let head = match head {
@@ -155,7 +147,7 @@ impl Exchange<'_> {
             let said = self.error_body(&mut body, &mut trace).await;
             return (failed(trace, no_stream(&strange, &said)), false);
         }
-        let mut recorder = Recorder::new(trace, prepared.expected.clone());
+        let mut recorder = Recorder::new(trace, built.expected);
         let (ending, rested) = self.body(&mut body, &mut recorder, chunks).await;
         (recorder.conclude(ending, MonoNs::now()), rested)
     }

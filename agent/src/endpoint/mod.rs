@@ -5,12 +5,14 @@
 //! 0003). Nothing here decides how many requests are made or when.
 
 mod address;
+mod body;
 mod discover;
 mod engine;
 mod event;
 mod exchange;
 pub mod key;
 mod lane;
+mod probe;
 mod recorder;
 mod request;
 mod salt;
@@ -31,8 +33,9 @@ pub use address::AddressError;
 pub use discover::DiscoverError;
 pub use exchange::{Sending, failed};
 pub use lane::Lane;
+pub use probe::{Abilities, Fitted};
 pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
-pub use request::{Ask, PrepareError, Prepared};
+pub use request::{Ask, Built, PrepareError, Prepared, Which, carried};
 pub use salt::Salt;
 pub use stop::{Stop, Stopper};
 pub use tls::TlsError;

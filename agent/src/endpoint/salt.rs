@@ -31,6 +31,17 @@ impl Salt {
     pub fn of(key: &AttemptKey, seq: u32) -> Self {
         let AttemptKey { run, cell, attempt } = key;
         let name = format!("{run}/{}/r{}/a{attempt}/{seq}", cell.case, cell.repetition);
+        Self::hashed(&name)
+    }
+
+    /// The salt that all requests of an attempt share, for a beginning that is shared on purpose.
+    #[must_use]
+    pub fn of_attempt(key: &AttemptKey) -> Self {
+        let AttemptKey { run, cell, attempt } = key;
+        Self::hashed(&format!("{run}/{}/r{}/a{attempt}/shared", cell.case, cell.repetition))
+    }
+
+    fn hashed(name: &str) -> Self {
         let hash = Sha256::digest(name);
         Self(std::array::from_fn(|i| b'0' + hash[i] % 10))
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use regatta_types::facts::EndpointLocation;
+use regatta_types::ids::{AttemptKey, AttemptNo, CaseId, CellKey, HostId, Repetition, RunId};
 use regatta_types::reading::Reading;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -139,6 +140,19 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(String,
         }
     }
     Ok(Some((head, String::from_utf8_lossy(&bytes[head_end..]).into_owned())))
+}
+
+/// The first attempt at a case.
+pub(crate) fn attempt_key() -> AttemptKey {
+    AttemptKey {
+        run: RunId::new("run").unwrap(),
+        cell: CellKey {
+            host: HostId::new("host").unwrap(),
+            case: CaseId::new("case").unwrap(),
+            repetition: Repetition(1),
+        },
+        attempt: AttemptNo(1),
+    }
 }
 
 /// An endpoint on this machine that was not asked anything.

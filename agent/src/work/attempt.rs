@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regatta_types::ids::AttemptKey;
-use regatta_types::suite::{Case, StopRule};
+use regatta_types::assignment::Assignment;
+use regatta_types::suite::StopRule;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::Finding;
@@ -19,7 +19,7 @@ use super::halt::Halt;
 use super::progress::{Activity, Progress};
 use super::stream::{Shared, Stream};
 use super::watchdog::{self, Stalls};
-use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
+use crate::endpoint::{Abilities, Endpoint, PrepareError, Prepared, Stop};
 
 /// Connections are made sure of at most this long before the start: shorter than one may be idle. A
 /// coordinator orders a start 0.1 to 1 s ahead, so mostly they are opened as soon as it is ordered.
@@ -34,10 +34,7 @@ const SPIN: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) endpoint: Endpoint,
-    pub(super) key: AttemptKey,
-    pub(super) case: Case,
-    pub(super) start: MonoNs,
-    pub(super) keep_text: bool,
+    pub(super) assignment: Assignment,
     pub(super) spin: bool,
     pub(super) progress: Arc<Progress>,
 }
@@ -55,10 +52,11 @@ pub(super) struct Measured {
 
 /// Runs the job until its stop rule is met or it is halted.
 pub(super) async fn run(job: Job, halt: Halt) -> Result<Measured, PrepareError> {
-    let Job { endpoint, key, case, start, keep_text, spin, progress } = job;
-    let ask = Ask::of(&case, keep_text);
-    let prepared = Rc::new(Prepared::new(&endpoint, &ask)?);
-    let shared = Shared::new(key, Arc::clone(&progress), halt.clone());
+    let Job { endpoint, assignment, spin, progress } = job;
+    let prepared = Prepared::of_case(&endpoint, &assignment, &Abilities::default())?;
+    let prepared = Rc::new(prepared);
+    let Assignment { case, start, .. } = assignment;
+    let shared = Shared::new(Arc::clone(&progress), halt.clone());
     let count = case.in_flight_max().min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
     let mut stoppers = Vec::new();
     let mut streams = Vec::new();

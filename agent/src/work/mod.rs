@@ -145,13 +145,10 @@ impl Worker {
     /// Carries out an assignment. Failures of the engine are in the traces. An attempt that was
     /// halted is [`AttemptOutcome::Cancelled`], unless nothing of it is missing.
     pub async fn run(&self, assignment: Assignment, halt: &Halt) -> AttemptReport {
-        let Assignment { key, epoch, case, start, keep_text, seed: _ } = assignment;
+        let (key, epoch, start) = (assignment.key.clone(), assignment.epoch, assignment.start);
         let job = attempt::Job {
             endpoint: self.endpoint.clone(),
-            key: key.clone(),
-            case,
-            start,
-            keep_text,
+            assignment,
             spin: self.options.spin,
             progress: Arc::clone(&self.progress),
         };

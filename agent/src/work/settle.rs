@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::halt::Halt;
 use super::progress::{Activity, Progress};
 use super::stream::{Shared, Stream};
-use crate::endpoint::{Ask, Endpoint, PrepareError, Prepared, Stop};
+use crate::endpoint::{Abilities, Ask, Endpoint, PrepareError, Prepared, Stop};
 
 /// Speeds that must agree.
 const STEADY_REQUESTS: usize = 3;
@@ -64,8 +64,8 @@ pub(super) async fn run(
         timeouts: preparation.timeouts,
         keep_text: false,
     };
-    let prepared = Prepared::new(&endpoint, &ask)?;
-    let shared = Shared::new(key, progress, halt);
+    let prepared = Prepared::of_ask(&endpoint, &key, &ask, &Abilities::default())?;
+    let shared = Shared::new(progress, halt);
     let mut stream = Stream::new(0, endpoint.lane(), stop, Rc::clone(&shared));
     let began = MonoNs::now();
     let mut warm: Option<MonoNs> = None;

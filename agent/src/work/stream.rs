@@ -5,14 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regatta_types::ids::AttemptKey;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use tokio::time::sleep;
 
 use super::halt::Halt;
 use super::progress::Progress;
-use crate::endpoint::{Lane, Prepared, Salt, Sending, Stop, failed};
+use crate::endpoint::{Lane, Prepared, Sending, Stop, Which, failed};
 
 /// After a request that failed at once the stream waits, so that a dead endpoint does not turn the
 /// closed loop into a busy one.
@@ -21,7 +20,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What the streams of an attempt share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) key: AttemptKey,
     pub(super) progress: Arc<Progress>,
     halt: Halt,
     /// A request was cut off, or not begun that should have been.
@@ -31,8 +29,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(key: AttemptKey, progress: Arc<Progress>, halt: Halt) -> Rc<Self> {
-        Rc::new(Self { key, progress, halt, halted: Cell::new(false), next: Cell::new(0) })
+    pub(super) fn new(progress: Arc<Progress>, halt: Halt) -> Rc<Self> {
+        Rc::new(Self { progress, halt, halted: Cell::new(false), next: Cell::new(0) })
     }
 
     /// Whether anything is missing because it was stopped.
@@ -92,6 +90,7 @@ impl Stream {
     pub(super) async fn request(&mut self, prepared: &Prepared, phase: Phase) -> &RequestTrace {
         let seq = self.shared.take_seq();
         let trace = RequestTrace::new(seq, self.number, phase);
+        let built = prepared.build(Which::first(seq));
         let begun = MonoNs::now();
         let connected = tokio::select! {
             biased;
@@ -103,9 +102,7 @@ impl Stream {
             Some(Err(failure)) => failed(trace, failure),
             Some(Ok(())) => {
                 let sending = Sending {
-                    prepared,
-                    id: self.shared.key.request_id(seq),
-                    salt: Salt::of(&self.shared.key, seq),
+                    built,
                     trace,
                     stop: &mut self.stop,
                     chunks: &self.shared.progress.chunks,

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::testing::{Server, Step, answer, plain, within};
-use super::super::{Ask, Prepared, Salt, Sending, Stop, failed};
+use super::super::testing::{Server, Step, answer, attempt_key, plain, within};
+use super::super::{Abilities, Ask, Prepared, Sending, Stop, Which, failed};
 use super::*;
 
 /// A recorded answer of a real engine.
@@ -199,7 +199,7 @@ async fn request(endpoint: &Endpoint) -> RequestTrace {
         timeouts: Timeouts::default(),
         keep_text: false,
     };
-    let prepared = Prepared::new(endpoint, &ask).unwrap();
+    let prepared = Prepared::of_ask(endpoint, &attempt_key(), &ask, &Abilities::default()).unwrap();
     let mut lane = endpoint.lane();
     let (_stopper, mut stop) = Stop::new();
     let trace = RequestTrace::new(0, 0, Phase::Measured);
@@ -207,14 +207,8 @@ async fn request(endpoint: &Endpoint) -> RequestTrace {
         return failed(trace, failure);
     }
     let chunks = AtomicU64::new(0);
-    let sending = Sending {
-        prepared: &prepared,
-        id: "x".to_owned(),
-        salt: Salt::uniform(0),
-        trace,
-        stop: &mut stop,
-        chunks: &chunks,
-    };
+    let sending =
+        Sending { built: prepared.build(Which::first(0)), trace, stop: &mut stop, chunks: &chunks };
     lane.send(sending).await
 }
 

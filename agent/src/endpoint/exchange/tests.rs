@@ -4,10 +4,10 @@ use regatta_types::suite::{Message, Role};
 use regatta_types::trace::{ChunkKind, FinishReason, Phase, TokenSource, Usage};
 
 use super::super::testing::{
-    FINISH, STREAM_HEAD, Server, Step, USAGE, answer, chunk, content, endpoint_at, event, plain,
-    within,
+    FINISH, STREAM_HEAD, Server, Step, USAGE, answer, attempt_key, chunk, content, endpoint_at,
+    event, plain, within,
 };
-use super::super::{Ask, Endpoint};
+use super::super::{Abilities, Ask, Endpoint, Prepared, Which};
 use super::*;
 
 mod stamps;
@@ -27,7 +27,7 @@ fn prepared(endpoint: &Endpoint, timeouts: Timeouts) -> Prepared {
         timeouts,
         keep_text: true,
     };
-    Prepared::new(endpoint, &ask).unwrap()
+    Prepared::of_ask(endpoint, &attempt_key(), &ask, &Abilities::default()).unwrap()
 }
 
 async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {
@@ -38,15 +38,8 @@ async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {
         match lane.ensure_connected(prepared.connect_limit()).await {
             Err(failure) => failed(trace, failure),
             Ok(()) => {
-                let id = "run/host/case/r1/a1/0".to_owned();
-                let sending = Sending {
-                    prepared,
-                    id,
-                    salt: Salt::uniform(7),
-                    trace,
-                    stop: &mut stop,
-                    chunks: &chunks,
-                };
+                let built = prepared.build(Which::first(0));
+                let sending = Sending { built, trace, stop: &mut stop, chunks: &chunks };
                 lane.send(sending).await
             }
         }
@@ -338,7 +331,7 @@ async fn a_whole_answer_fills_the_whole_trace() {
     assert!(!seen.head.contains("accept-encoding"), "{}", seen.head);
     assert_eq!(
         seen.body,
-        r#"{"model":"tiny","messages":[{"role":"user","content":"[777777777]\nSay something."}],"max_tokens":16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
+        r#"{"model":"tiny","messages":[{"role":"user","content":"[740385912]\nSay something."}],"max_tokens":        16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
     );
 }
 
@@ -407,14 +400,8 @@ async fn a_stopped_request_keeps_what_has_arrived() {
     let (stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     let trace = RequestTrace::new(0, 0, Phase::Measured);
-    let sending = Sending {
-        prepared: &prepared,
-        id: "x".to_owned(),
-        salt: Salt::uniform(0),
-        trace,
-        stop: &mut stop,
-        chunks: &chunks,
-    };
+    let sending =
+        Sending { built: prepared.build(Which::first(0)), trace, stop: &mut stop, chunks: &chunks };
     let stopping = async {
         while chunks.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;

@@ -13,8 +13,8 @@ use regatta_types::trace::{Phase, TokenSource, Usage};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::testing::{endpoint_at, within};
-use super::super::{Ask, Lane, Prepared, Salt, Sending, Stop};
+use super::super::testing::{attempt_key, endpoint_at, within};
+use super::super::{Abilities, Ask, Lane, Prepared, Sending, Stop, Which};
 use super::*;
 
 /// What the other decoder says of a recording.
@@ -141,7 +141,8 @@ async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
         timeouts: Timeouts::default(),
         keep_text: true,
     };
-    let prepared = Prepared::new(&endpoint, &ask).unwrap();
+    let prepared =
+        Prepared::of_ask(&endpoint, &attempt_key(), &ask, &Abilities::default()).unwrap();
     for Recording { name, raw, expected } in recordings() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let server = async move {
@@ -153,9 +154,7 @@ async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
         let mut lane = Lane::over(Arc::clone(&endpoint.target), ours).await;
         let (_stopper, mut stop) = Stop::new();
         let sending = Sending {
-            prepared: &prepared,
-            id: "x".to_owned(),
-            salt: Salt::uniform(0),
+            built: prepared.build(Which::first(0)),
             trace: RequestTrace::new(0, 0, Phase::Measured),
             stop: &mut stop,
             chunks: &std::sync::atomic::AtomicU64::new(0),

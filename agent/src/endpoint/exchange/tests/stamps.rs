@@ -25,14 +25,8 @@ async fn chunks_written_apart_have_stamps_apart() {
     let (_stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     let trace = RequestTrace::new(0, 0, Phase::Measured);
-    let sending = Sending {
-        prepared: &prepared,
-        id: "x".to_owned(),
-        salt: Salt::uniform(0),
-        trace,
-        stop: &mut stop,
-        chunks: &chunks,
-    };
+    let sending =
+        Sending { built: prepared.build(Which::first(0)), trace, stop: &mut stop, chunks: &chunks };
     let releasing = async {
         while chunks.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
