@@ -22,6 +22,9 @@ pub(crate) struct Events {
     seed: u64,
 }
 
+/// The last event of a stream.
+pub(crate) const DONE: &str = "data: [DONE]\n\n";
+
 /// `created` of every answer: the same bytes in every run.
 const CREATED: u64 = 0;
 
@@ -72,16 +75,40 @@ impl Events {
     }
 
     /// Finish reason, usage if asked for, `[DONE]`.
-    pub(crate) fn tail(&self) -> Bytes {
+    pub(crate) fn tail(&self) -> String {
+        let usage = match self.request.usage {
+            UsageEvents::Never => String::new(),
+            UsageEvents::AtEnd | UsageEvents::Always => self.last_usage(1),
+        };
+        self.finish() + &usage + DONE
+    }
+
+    /// The event with the finish reason.
+    pub(crate) fn finish(&self) -> String {
         let mut out = String::with_capacity(512);
         let choice = format!(r#"{{}},"finish_reason":"{}""#, self.request.finish_reason);
         self.chunk(&mut out, &choice, "");
-        if self.request.usage != UsageEvents::Never {
-            let usage = self.usage(self.request.completion_tokens);
-            self.event(&mut out, "[]", &format!(r#","usage":{usage}"#));
-        }
-        out.push_str("data: [DONE]\n\n");
-        out.into()
+        out
+    }
+
+    /// The event with the usage, `times` the true completion tokens.
+    pub(crate) fn last_usage(&self, times: u32) -> String {
+        let mut out = String::with_capacity(320);
+        let usage = self.usage(self.total().saturating_mul(times));
+        self.event(&mut out, "[]", &format!(r#","usage":{usage}"#));
+        out
+    }
+
+    /// An event with one token of text, of no place in the answer.
+    pub(crate) fn some_text(&self) -> String {
+        let mut out = String::with_capacity(320);
+        self.chunk(&mut out, r#"{"content":"more "},"finish_reason":null"#, "");
+        out
+    }
+
+    /// Completion tokens.
+    pub(crate) fn total(&self) -> u32 {
+        self.request.completion_tokens
     }
 
     /// The whole answer, not streamed.
@@ -183,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_tail_names_reason_and_exact_usage() {
-        let got = decode(&events(UsageEvents::AtEnd, 2).tail());
+        let got = decode(&events(UsageEvents::AtEnd, 2).tail().into());
         assert_eq!(got[0]["choices"][0]["finish_reason"], "length");
         assert_eq!(got[1]["choices"], json!([]));
         assert_eq!(
@@ -191,7 +218,7 @@ mod tests {
             json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10,
                    "completion_tokens_details": {"reasoning_tokens": 2}})
         );
-        assert_eq!(decode(&events(UsageEvents::Never, 0).tail()).len(), 1);
+        assert_eq!(decode(&events(UsageEvents::Never, 0).tail().into()).len(), 1);
     }
 
     #[test]

@@ -9,13 +9,14 @@ use regatta_types::time::MonoNs;
 use tokio::io::AsyncWriteExt;
 
 use crate::alarm::Alarm;
-use crate::answer::{LAST_CHUNK, chunk, until};
+use crate::answer::{LAST_CHUNK, chunk};
 use crate::chat::Accepted;
 use crate::events::Events;
 use crate::log::Line;
 use crate::options::SimOptions;
 use crate::schedule::Schedule;
 use crate::socket::Socket;
+use crate::stream::until;
 
 /// Answers kept. A load asks for few lengths; the oldest one makes room.
 const KEPT: usize = 8;
@@ -54,7 +55,7 @@ impl Flood {
                 last.tokens.push(piece.tokens.end - piece.tokens.start);
             }
         }
-        bytes.extend_from_slice(&chunk(&events.tail()));
+        bytes.extend_from_slice(&chunk(events.tail().as_bytes()));
         bytes.extend_from_slice(LAST_CHUNK);
         writes.push(Batch { end: bytes.len(), tokens: Vec::new() });
         Self { bytes, writes }

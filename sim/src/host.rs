@@ -18,10 +18,11 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::alarm::Alarm;
-use crate::answer::{Answer, Content, Stream};
+use crate::answer::{Answer, Content};
 use crate::capacity::Capacity;
-use crate::chat::{self, Accepted};
+use crate::chat::{self, Accepted, UsageEvents};
 use crate::events::Events;
+use crate::fault::{Fault, FaultRate};
 use crate::flood::Floods;
 use crate::freeze::Standstill;
 use crate::log::{Entry, Line, LogSink};
@@ -29,9 +30,13 @@ use crate::options::SimOptions;
 use crate::prefix::PrefixCache;
 use crate::schedule::Schedule;
 use crate::socket::LastRead;
+use crate::stream::Stream;
 
 /// Longest request body, bytes.
 const BODY_LIMIT: usize = 16 << 20;
+
+/// The model that a wrong answer names; listed beside the right one where there may be such.
+const OTHER_MODEL: &str = "regatta-sim-other";
 
 /// What every connection shares, and its way to the log.
 #[derive(Debug, Clone)]
@@ -49,6 +54,8 @@ struct Shared {
     prefixes: PrefixCache,
     /// Streams with a first token; for the capacity that they share.
     decoding: Arc<AtomicU32>,
+    /// Connections to close as soon as they are accepted.
+    to_close: AtomicU32,
     /// When the first chat request arrived; a freeze counts from there.
     first_arrival: OnceLock<MonoNs>,
 }
@@ -66,9 +73,21 @@ impl Host {
             floods: Floods::default(),
             prefixes: PrefixCache::default(),
             decoding: Arc::default(),
+            to_close: AtomicU32::new(0),
             first_arrival: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), sink }
+    }
+
+    /// Whether the connection that has just been accepted is to be closed at once.
+    pub(crate) fn closes_at_accept(&self) -> bool {
+        let to_close = &self.shared.to_close;
+        let taken =
+            to_close.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        if taken.is_ok() {
+            Line::new(Entry::default(), self.sink.clone()).hit_by(Fault::CloseAtAccept);
+        }
+        taken.is_ok()
     }
 
     /// The reply to a request; none ever to an accepted chat request, whose answer goes to
@@ -131,16 +150,23 @@ impl Host {
     }
 
     fn models(&self) -> Value {
-        let SimOptions { model, context_length, .. } = &self.shared.options;
-        json!({"object": "list", "data": [{
-            "id": model,
-            "object": "model",
-            "created": 0,
-            "owned_by": "regatta-sim",
-            "root": model,
-            "parent": null,
-            "max_model_len": context_length,
-        }]})
+        let SimOptions { model, context_length, faults, .. } = &self.shared.options;
+        let entry = |id: &str| {
+            json!({
+                "id": id,
+                "object": "model",
+                "created": 0,
+                "owned_by": "regatta-sim",
+                "root": id,
+                "parent": null,
+                "max_model_len": context_length,
+            })
+        };
+        let mut data = vec![entry(model)];
+        if faults.iter().any(|rate| rate.fault == Fault::WrongModel) {
+            data.push(entry(OTHER_MODEL));
+        }
+        json!({"object": "list", "data": data})
     }
 
     async fn chat(&self, request: Request<Incoming>, last_read: &LastRead) -> io::Result<Routed> {
@@ -172,7 +198,7 @@ impl Host {
         entry: Entry,
         close: bool,
     ) -> io::Result<Answer> {
-        let Shared { options, answered, floods, decoding, first_arrival, .. } = &*self.shared;
+        let Shared { options, answered, floods, first_arrival, .. } = &*self.shared;
         let number = answered.fetch_add(1, Ordering::Relaxed);
         let arrival = MonoNs(entry.received_ns);
         first_arrival.get_or_init(|| arrival);
@@ -187,25 +213,41 @@ impl Host {
                 let flood = floods.answer(accepted, options, batch as usize);
                 Content::Flood { flood, pause: options.inter_token }
             }
-            Some(_) | None => {
-                let schedule = Schedule::new(options, number, &accepted);
-                let SimOptions { model, seed, .. } = options;
-                let events = Events::new(&id, model, *seed, accepted, schedule.reasoning());
-                let standstill = self.standstill();
-                if accepted.stream {
-                    let share = |tps| Capacity::new(tps, Arc::clone(decoding));
-                    let capacity = options.decode_capacity.map(share);
-                    let stream = Stream { arrival, schedule, events, capacity, standstill };
-                    Content::Stream(Box::new(stream))
-                } else {
-                    let due = schedule.last().map_or(arrival, |last| arrival.after(last.due));
-                    let due = standstill.map_or(due, |s| s.shift(arrival, due));
-                    let tokens = accepted.completion_tokens;
-                    Content::Whole { due, tokens, body: events.whole() }
-                }
-            }
+            Some(_) | None => self.content(accepted, number, &id, arrival),
         };
         Ok(Answer { content, line, permit, close })
+    }
+
+    /// The answer to the `number`-th request, which begins at `arrival`.
+    fn content(&self, accepted: Accepted, number: u64, id: &str, arrival: MonoNs) -> Content {
+        let Shared { options, decoding, to_close, .. } = &*self.shared;
+        let fault = FaultRate::hit(&options.faults, number);
+        let usage = match fault {
+            Some(Fault::NoUsage) => UsageEvents::Never,
+            Some(_) | None => accepted.usage,
+        };
+        let model = if fault == Some(Fault::WrongModel) { OTHER_MODEL } else { &options.model };
+        let accepted = Accepted { usage, ..accepted };
+        let schedule = Schedule::new(options, number, &accepted);
+        let events = Events::new(id, model, options.seed, accepted, schedule.reasoning());
+        let standstill = self.standstill();
+        if fault.is_none() && !accepted.stream {
+            let due = schedule.last().map_or(arrival, |last| arrival.after(last.due));
+            let due = standstill.map_or(due, |s| s.shift(arrival, due));
+            return Content::Whole { due, tokens: events.total(), body: events.whole() };
+        }
+        let share = |tps| Capacity::new(tps, Arc::clone(decoding));
+        let capacity = options.decode_capacity.map(share);
+        let stream = Box::new(Stream { arrival, schedule, events, capacity, standstill });
+        match fault {
+            None => Content::Stream(stream),
+            Some(fault) => {
+                if fault == Fault::CloseAtAccept {
+                    to_close.fetch_add(1, Ordering::Relaxed);
+                }
+                Content::Faulty(fault, stream)
+            }
+        }
     }
 
     /// Waits for a place among those worked on at once; with the instant it was had.

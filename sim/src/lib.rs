@@ -12,6 +12,7 @@ mod capacity;
 mod chat;
 mod connection;
 mod events;
+mod fault;
 mod flood;
 mod freeze;
 pub mod gpu_script;
@@ -22,7 +23,9 @@ mod prefix;
 mod schedule;
 mod server;
 mod socket;
+mod stream;
 
+pub use fault::{Fault, FaultError, FaultRate};
 pub use freeze::Freeze;
 pub use options::{OptionsError, SimOptions, TokensPerChunk, UsagePolicy};
 pub use server::{SimError, SimServer};

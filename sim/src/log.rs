@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 use regatta_types::time::MonoNs;
 use serde::Serialize;
 
+use crate::fault::Fault;
+
 /// Lines that may wait for the disk.
 const QUEUE: usize = 4096;
 
@@ -38,7 +40,9 @@ pub(crate) struct Entry {
     pub(crate) completion_tokens: u32,
     /// 200, or why it was refused.
     pub(crate) http_status: u16,
-    /// `ok`, `refused`, or `gone`: the connection ended first.
+    /// The fault that hit it.
+    pub(crate) fault: Option<&'static str>,
+    /// `ok`, `refused`, `fault`, or `gone`: the connection ended first.
     pub(crate) end: &'static str,
 }
 
@@ -74,6 +78,12 @@ impl Line {
             entry.chunk_tokens.push(*tokens);
             entry.completion_tokens += tokens;
         }
+    }
+
+    /// The answer is not as it should be, however it ends.
+    pub(crate) fn hit_by(&mut self, fault: Fault) {
+        self.entry.fault = Some(fault.name());
+        self.entry.end = "fault";
     }
 
     /// The answer has ended; the line says how.

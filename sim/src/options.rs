@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::fault::FaultRate;
 use crate::freeze::Freeze;
 use crate::schedule;
 
@@ -67,6 +68,8 @@ pub struct SimOptions {
     /// `inter_token` after a write, or none; `ttft`, `jitter` and `slow_percent` then say nothing.
     /// `None`: every event at its instant.
     pub flood: Option<u32>,
+    /// Faults and how many requests they hit; where several hit one, the first does.
+    pub faults: Vec<FaultRate>,
     /// Required as `Authorization: Bearer ...` below `/v1`, if set.
     pub api_key: Option<SecretString>,
     /// Appended to: one JSON line a request, as described in [`SimServer::bind`].
@@ -100,6 +103,7 @@ impl Default for SimOptions {
             usage: UsagePolicy::AsAsked,
             refuse: Vec::new(),
             flood: None,
+            faults: Vec::new(),
             api_key: None,
             log: None,
         }
@@ -163,6 +167,11 @@ impl SimOptions {
                 self.freeze.is_none_or(|f| f.after <= DAY && f.length <= HOUR),
                 "freeze",
                 "an hour at most, within a day",
+            ),
+            (
+                self.faults.iter().all(|f| (1..=100).contains(&f.percent)),
+                "faults",
+                "1 to 100 per cent each",
             ),
             (self.parallel != Some(0), "parallel", "at least 1"),
             (self.flood.is_none_or(|n| (1..=1000).contains(&n)), "flood", "1 to 1000"),

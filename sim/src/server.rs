@@ -95,6 +95,7 @@ impl SimServer {
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
+                Ok(_) if self.host.closes_at_accept() => {}
                 Ok((tcp, _)) => {
                     connections.spawn(connection::serve(tcp, self.host.clone(), stop.clone()));
                 }

@@ -40,6 +40,11 @@ impl Socket {
     pub(crate) async fn client_left(&mut self) {
         let _ = self.tcp.read(&mut [0]).await;
     }
+
+    /// Makes the kernel reset the connection when the socket is dropped, instead of closing it.
+    pub(crate) fn reset_when_dropped(&self) -> io::Result<()> {
+        self.tcp.set_zero_linger()
+    }
 }
 
 impl AsyncRead for Socket {

@@ -70,6 +70,7 @@ Examples:
   regatta sim --decode-capacity 400              saturated from 8 streams of 50 tokens a second on
   regatta sim --freeze 20s+10s                   stands still for 10 s, as an engine that compiles
   regatta sim --prefix-cache --prefill-tps 8000  long prompts take their time, repeated ones do not
+  regatta sim --fault stall:25                   every fourth answer stops in its middle
   regatta sim --log sim.jsonl                    its own stamps, one line per request
   regatta sim --flood 16                         16 events a write: what can a client take?
   regatta sim --flood 1 --inter-token 1ms        every event in a read of its own

@@ -2,16 +2,28 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use regatta_sim::{Freeze, TokensPerChunk};
+use regatta_sim::{Fault, FaultRate, Freeze, TokensPerChunk};
+use regatta_types::failure::FailureKind;
 
 use super::{examples, percent};
 
+/// The examples, and the faults with what `regatta bench` makes of them.
+static AFTER_HELP: LazyLock<String> = LazyLock::new(|| {
+    let mut help = format!("{}\n\nFaults, and what becomes of a request:\n", examples::SIM);
+    for fault in Fault::ALL {
+        let outcome = fault.outcome().map_or("ok", FailureKind::name);
+        help.push_str(&format!("  {fault:<19} {outcome:<19} {}\n", fault.what()));
+    }
+    help
+});
+
 /// `regatta sim`.
 #[derive(Debug, Args)]
-#[command(after_help = examples::SIM)]
+#[command(after_help = AFTER_HELP.as_str())]
 pub struct SimArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
@@ -36,7 +48,7 @@ pub struct SimArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = tokens_per_chunk)]
     pub tokens_per_chunk: TokensPerChunk,
     /// Stream as fast as possible, N events a write, to measure what a client can take
-    #[arg(long, value_name = "N", conflicts_with_all = ["ttft", "jitter", "slow", "freeze"],
+    #[arg(long, value_name = "N", conflicts_with_all = ["ttft", "jitter", "slow", "freeze", "fault"],
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub flood: Option<u32>,
     /// Work on N requests at once; more wait their turn
@@ -78,6 +90,9 @@ pub struct SimArgs {
     /// Refuse requests with one of these fields, as strict servers do
     #[arg(long, value_name = "FIELD,...", value_delimiter = ',')]
     pub refuse: Vec<String>,
+    /// Answer like this, every request or so many per cent of them; may be given several times
+    #[arg(long, value_name = "NAME[:PERCENT]")]
+    pub fault: Vec<FaultRate>,
     /// Seed of texts and jitter
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

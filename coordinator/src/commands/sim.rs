@@ -56,6 +56,7 @@ fn options(args: SimArgs) -> SimOptions {
             Usage::Never => UsagePolicy::Never,
         },
         refuse: args.refuse,
+        faults: args.fault,
         seed: args.seed,
         api_key: None,
         log: args.log,
