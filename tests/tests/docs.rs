@@ -4,6 +4,7 @@ use std::fs;
 
 use clap::{Arg, Command, CommandFactory as _, Parser as _};
 use regatta_coordinator::suite;
+use regatta_sim::Fault;
 use regatta_tests::repository;
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::exit::Exit;
@@ -46,6 +47,16 @@ fn every_failure_kind_is_explained() {
             doc.contains(&format!("| `{kind}` | ")),
             "docs/failures.md does not explain {kind}"
         );
+    }
+}
+
+#[test]
+fn every_fault_of_the_simulator_has_its_outcome() {
+    let doc = doc("docs/failures.md");
+    for fault in Fault::ALL {
+        let kind = fault.outcome().map_or("ok".to_owned(), |kind| format!("`{kind}`"));
+        let row = format!("| `{fault}` | {} | {kind} |", fault.what());
+        assert!(doc.contains(&row), "docs/failures.md lacks {row}");
     }
 }
 
