@@ -27,10 +27,17 @@ pub(super) const BENCH: &str = "\
 Examples:
   regatta bench                                            the engine on this machine, suite `quick`
   regatta bench localhost:9000 --suite complex             an endpoint, a longer suite
-  regatta bench --concurrency 1,4,16 --max-tokens 256      every case at three levels of load
-  regatta bench --duration 2m --concurrency 8              two minutes of eight streams, each case
+  regatta bench --suite load                               1 to 64 streams, until there is no more
+  regatta bench --concurrency 1,2,4,8                      a sweep, suite `text`
+  regatta bench --concurrency 8 --duration 2m              two minutes of eight streams
+  regatta bench --rate 0.5,1,2 --duration 1m --slo ttft=2s a rate, whatever becomes of the answers
+  regatta bench --prompt-tokens 512,4096 --max-tokens 64   by length of the prompt
   regatta bench --api-key-env KEY --model my-model         an engine with a key and several models
-  regatta bench --dry-run                                  what would be measured";
+  regatta bench --dry-run                                  what would be measured
+
+Without --suite it measures `quick`; with --concurrency, --rate or --prompt-tokens it measures
+`text` instead: a text of 512 tokens (--prompt-tokens) and answers of exactly 128 (--max-tokens),
+if the engine can.";
 
 pub(super) const RUN: &str = "\
 Examples:

@@ -83,8 +83,9 @@ pub struct BenchArgs {
     #[arg(value_name = "URL")]
     pub url: Option<String>,
     /// Built-in suite or TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "quick")]
-    pub suite: String,
+    /// [default: quick; with --concurrency, --rate or --prompt-tokens text]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub suite: Option<String>,
     /// How the local endpoint and GPUs are reached.
     #[command(flatten)]
     pub local: regatta_agent::cli::LocalArgs,

@@ -4,34 +4,99 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use regatta_types::suite::{Arrivals, Length, Slo};
 
-use crate::suite::duration;
+use crate::suite::{self, Overrides, duration};
 
 /// What is changed in the suite.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Workload")]
 pub struct WorkloadArgs {
-    /// Streams kept busy at once; several levels make one case each
-    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    /// Streams kept busy at once; several levels make a sweep, one case each
+    #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with = "rate")]
     pub concurrency: Option<Vec<u32>>,
+    /// Begin the streams one after another; the first request of each is not measured
+    #[arg(long, conflicts_with = "rate")]
+    pub ramp: bool,
+    /// Send R requests a second, whatever becomes of those before; several rates make a sweep
+    #[arg(long, value_name = "R,...", value_delimiter = ',')]
+    pub rate: Option<Vec<f64>>,
+    /// How requests at a rate are spread: poisson, constant, or gamma:SHAPE
+    #[arg(long, value_name = "SPREAD", value_parser = suite::arrivals)]
+    pub arrivals: Option<Arrivals>,
+    /// Most requests under way at a rate; one due beyond is not sent, and counted
+    #[arg(long, value_name = "N")]
+    pub max_in_flight: Option<u32>,
     /// Measured requests of each attempt
     #[arg(long, value_name = "N")]
     pub requests: Option<u32>,
     /// Start no new request after this long; those under way are finished
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub duration: Option<Duration>,
+    /// Length of the text that is sent, as the engine counts it; several make one case each
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    pub prompt_tokens: Option<Vec<u32>>,
     /// Limit on the tokens of an answer
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<u32>,
+    /// Where answers end: fixed (at the limit, if the engine can) or natural (where the model ends)
+    #[arg(long, value_name = "LENGTH", value_parser = suite::length)]
+    pub length: Option<Length>,
+    /// What a request must keep to be good: ttft, tpot, e2e, e.g. ttft=2s,tpot=100ms
+    #[arg(long, value_name = "LIMITS", value_parser = suite::slo)]
+    pub slo: Option<Slo>,
     /// Times each case is run on every host
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
     /// Settle each engine with exactly N requests [default: until its speed is steady]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
-    /// Seed of the order of cases [default: random]
+    /// Seed of the order of cases, of send instants, lengths and texts [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Longest wait for a connection
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub connect_timeout: Option<Duration>,
+    /// Longest wait from sending to the first token
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub first_token_timeout: Option<Duration>,
+    /// Longest wait between two chunks
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub chunk_timeout: Option<Duration>,
+    /// Longest wait from sending to the end of the answer
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub request_timeout: Option<Duration>,
+}
+
+impl WorkloadArgs {
+    /// What they change in a suite.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            concurrency: self.concurrency.clone(),
+            ramp: self.ramp,
+            rate: self.rate.clone(),
+            arrivals: self.arrivals,
+            max_in_flight: self.max_in_flight,
+            requests: self.requests,
+            duration: self.duration,
+            prompt_tokens: self.prompt_tokens.clone(),
+            max_tokens: self.max_tokens,
+            length: self.length,
+            slo: self.slo,
+            repetitions: self.repetitions,
+            connect_timeout: self.connect_timeout,
+            first_token_timeout: self.first_token_timeout,
+            chunk_timeout: self.chunk_timeout,
+            request_timeout: self.request_timeout,
+        }
+    }
+
+    /// Whether they ask for a load or a length, which a suite of tasks is not made for.
+    #[must_use]
+    pub fn shapes_load(&self) -> bool {
+        self.concurrency.is_some() || self.rate.is_some() || self.prompt_tokens.is_some()
+    }
 }
 
 /// Where the reports go and what is printed.

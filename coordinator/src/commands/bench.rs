@@ -7,13 +7,15 @@ use regatta_types::exit::Exit;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
-use super::{Problem, command_line, dry_run, load, orders, state_dir};
+use super::dry_run::dry_run;
+use super::{Problem, command_line, load, orders, state_dir};
 use crate::cli::BenchArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
 
 pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
-    let suite = load(&args.suite, &args.workload)?;
+    let default = if args.workload.shapes_load() { "text" } else { "quick" };
+    let suite = load(args.suite.as_deref().unwrap_or(default), &args.workload)?;
     if args.output.dry_run {
         return dry_run(&suite, args.workload.seed, &args.output);
     }

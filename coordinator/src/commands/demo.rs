@@ -17,7 +17,8 @@ use regatta_types::time::WallClock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Problem, command_line, dry_run, state_dir};
+use super::dry_run::dry_run;
+use super::{Problem, command_line, state_dir};
 use crate::cli::DemoArgs;
 use crate::conduct::{Conduct, Embedded, conduct};
 use crate::run::{Orders, RunPolicy};
@@ -32,7 +33,7 @@ const JITTER: f64 = 0.004;
 
 pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
     let overrides = Overrides { repetitions: Some(args.repetitions), ..Overrides::default() };
-    let suite = overrides.apply(suite::load("quick")?)?;
+    let suite = suite::load("quick", &overrides)?;
     if args.output.dry_run {
         return dry_run(&suite, args.seed, &args.output);
     }

@@ -2,25 +2,24 @@
 
 mod bench;
 mod demo;
+mod dry_run;
 mod run;
 mod sim;
 mod stored;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use regatta_types::exit::Exit;
 use regatta_types::suite::Suite;
 use regatta_types::time::WallClock;
 
-use crate::cli::{Cli, Command, OutputArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::cli::{Cli, Command, StoreArgs, SuiteCommand, WorkloadArgs};
 use crate::output::print;
-use crate::plan::Plan;
 use crate::reports::ReportsError;
 use crate::run::Orders;
 use crate::store::StoreError;
-use crate::suite::{self, OverrideError, Overrides, SuiteError};
+use crate::suite::{self, SuiteError};
 
 /// Why a command did not do its work, with its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +60,6 @@ impl From<StoreError> for Problem {
 
 impl From<SuiteError> for Problem {
     fn from(error: SuiteError) -> Self {
-        Self::with(Exit::Usage, error)
-    }
-}
-
-impl From<OverrideError> for Problem {
-    fn from(error: OverrideError) -> Self {
         Self::with(Exit::Usage, error)
     }
 }
@@ -117,14 +110,7 @@ async fn agent(
 
 /// The suite as the flags want it.
 fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
-    let overrides = Overrides {
-        concurrency: workload.concurrency.clone(),
-        requests: workload.requests,
-        duration: workload.duration,
-        max_tokens: workload.max_tokens,
-        repetitions: workload.repetitions,
-    };
-    Ok(overrides.apply(suite::load(name)?)?)
+    Ok(suite::load(name, &workload.overrides())?)
 }
 
 fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
@@ -142,51 +128,6 @@ fn state_dir(store: &StoreArgs) -> Result<PathBuf, Problem> {
         .map_err(|_| Problem::usage("no home folder is known: give --state DIR"))?;
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
     Ok(base.join("regatta"))
-}
-
-/// `--dry-run`: the cells every host would run, and nothing else.
-fn dry_run(suite: &Suite, seed: Option<u64>, output: &OutputArgs) -> Result<Exit, Problem> {
-    let plan = Plan::new(suite, seed.unwrap_or(0));
-    let mut text = String::new();
-    for (index, block) in plan.blocks().iter().enumerate() {
-        let Some(case) = suite.cases.get(block.case) else { continue };
-        let line = if output.json {
-            serde_json::json!({
-                "cell": index + 1, "case": case.id, "repetition": block.repetition, "concurrency": case.concurrency(),
-                "requests": case.stop.requests, "duration_s": case.stop.duration.map(|d| d.as_secs_f64()),
-                "max_tokens": case.max_tokens,
-            })
-            .to_string()
-        } else {
-            let stop = match (case.stop.requests, case.stop.duration) {
-                (Some(n), None) => format!("{n} requests"),
-                (Some(n), Some(d)) => format!("{n} requests or {}", seconds(d)),
-                (None, Some(d)) => seconds(d),
-                (None, None) => "nothing".to_owned(),
-            };
-            format!(
-                "{:>4}  {:<32} r{:<3} {:>4} streams  {stop}, up to {} tokens each",
-                index + 1,
-                case.id,
-                block.repetition,
-                case.in_flight_max(),
-                case.max_tokens
-            )
-        };
-        text.push_str(&line);
-        text.push('\n');
-    }
-    if !output.json {
-        let order =
-            if seed.is_some() { "" } else { " (the order of a run without --seed is random)" };
-        text.push_str(&format!("{} cells on every host{order}\n", plan.cells_per_host()));
-    }
-    print(&text);
-    Ok(Exit::Ok)
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{} s", time.as_secs_f64())
 }
 
 /// The command line as it can be pasted again. No flag carries a secret.

@@ -6,7 +6,8 @@ use regatta_types::exit::Exit;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
-use super::{Problem, command_line, dry_run, load, orders, state_dir};
+use super::dry_run::dry_run;
+use super::{Problem, command_line, load, orders, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;

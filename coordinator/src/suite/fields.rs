@@ -3,6 +3,7 @@
 //! Its main type is [`Fields`]. It knows types, ranges and misspelt keys; it does not know what a
 //! suite is.
 
+use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
@@ -10,7 +11,29 @@ use regatta_types::units::grouped;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::Problems;
+use super::problem::{Place, Problems, Said};
+
+/// The path of the table of defaults.
+pub(super) const DEFAULTS: &str = "defaults";
+
+/// What one setting makes of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Levels<T> {
+    /// The case itself.
+    One(T),
+    /// A case for each.
+    Many(Vec<T>),
+}
+
+impl<T: Copy> Levels<T> {
+    /// The values, each with `ending` if there may be several.
+    pub(super) fn each(&self, ending: impl Fn(T) -> String) -> Vec<(T, String)> {
+        match self {
+            Self::One(value) => vec![(*value, String::new())],
+            Self::Many(values) => values.iter().map(|&value| (value, ending(value))).collect(),
+        }
+    }
+}
 
 /// The fields of one table.
 pub(super) struct Fields<'d> {
@@ -37,6 +60,12 @@ impl<'d> Fields<'d> {
         self.table.contains_key(key)
     }
 
+    /// The table that `key` is, if it is one.
+    pub(super) fn table_at(&self, key: &str) -> Option<Spanned<&'d DeTable<'d>>> {
+        let value = self.table.get(key)?;
+        Some(Spanned::new(value.span(), value.get_ref().as_table()?))
+    }
+
     /// The value of `key` if it is there and `read` accepts it.
     pub(super) fn take<T>(
         &mut self,
@@ -53,6 +82,47 @@ impl<'d> Fields<'d> {
                 None
             }
         }
+    }
+
+    /// As [`Self::take`], remembering who says it.
+    pub(super) fn said<T>(
+        &mut self,
+        problems: &mut Problems<'_>,
+        key: &'static str,
+        read: impl FnOnce(&'d DeValue<'d>) -> Result<T, String>,
+    ) -> Option<Said<T>> {
+        let spanned = self.take(problems, key, read)?;
+        let (span, key) = (spanned.span(), self.key(key));
+        let by =
+            if self.path == DEFAULTS { Place::Defaults(span, key) } else { Place::Case(span, key) };
+        Some(Said { value: spanned.into_inner(), by })
+    }
+
+    /// `4`, or a list of different ones such as `[1, 4, 16]`.
+    pub(super) fn levels<T: PartialEq + Display>(
+        &mut self,
+        problems: &mut Problems<'_>,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Said<Levels<T>>> {
+        let Some(list) = self.table.get(key).and_then(|value| value.get_ref().as_array()) else {
+            return self.said(problems, key, |value| read(value).map(Levels::One));
+        };
+        let mut levels = Vec::with_capacity(list.len());
+        for item in list.iter() {
+            let wrong = match read(item.get_ref()) {
+                Ok(level) if levels.contains(&level) => format!("level {level} is listed twice"),
+                Ok(level) => {
+                    levels.push(level);
+                    continue;
+                }
+                Err(what) => what,
+            };
+            problems.add(&item.span(), &self.key(key), &wrong, None);
+        }
+        self.said(problems, key, |_| {
+            if list.is_empty() { Err("no levels".to_owned()) } else { Ok(Levels::Many(levels)) }
+        })
     }
 
     /// As [`Self::take`], for a key that must be there.
@@ -126,6 +196,28 @@ pub(super) fn table<'d>(value: &'d DeValue<'d>) -> Result<&'d DeTable<'d>, Strin
     value.as_table().map_or_else(|| wrong_type("a table", value), Ok)
 }
 
+/// `true` or `false`.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().map_or_else(|| wrong_type("true or false", value), Ok)
+}
+
+/// One of a few words.
+pub(super) fn word<T: Copy>(
+    what: &'static str,
+    words: &[(&'static str, T)],
+) -> impl Fn(&DeValue<'_>) -> Result<T, String> {
+    let words = words.to_vec();
+    move |value| {
+        let said = text(value)?;
+        words.iter().find(|(word, _)| *word == said).map(|(_, meant)| *meant).ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let hint = did_you_mean(said, &known)
+                .unwrap_or_else(|| format!("known: {}", known.join(", ")));
+            format!("unknown {what} `{said}`; {hint}")
+        })
+    }
+}
+
 /// Any whole number of 64 bits.
 pub(super) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
     let Some(digits) = value.as_integer() else { return wrong_type("a whole number", value) };
@@ -139,11 +231,7 @@ pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&DeValue<'_>) -> Resu
         let number = integer(value)?;
         match u32::try_from(number) {
             Ok(good) if range.contains(&good) => Ok(good),
-            Ok(_) | Err(_) => Err(format!(
-                "must be from {} to {}, not {number}",
-                grouped((*range.start()).into()),
-                grouped((*range.end()).into()),
-            )),
+            Ok(_) | Err(_) => Err(not_among(&range, number)),
         }
     }
 }
@@ -158,11 +246,20 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&DeValue<'_>) -> Res
         };
         match digits.parse::<f64>() {
             Ok(good) if range.contains(&good) => Ok(good),
-            Ok(_) | Err(_) => {
-                Err(format!("must be from {} to {}, not {digits}", range.start(), range.end()))
-            }
+            Ok(_) | Err(_) => Err(not_within(&range, digits)),
         }
     }
+}
+
+/// What is said of a number outside of `range`.
+pub(super) fn not_within(range: &RangeInclusive<f64>, number: impl Display) -> String {
+    format!("must be from {} to {}, not {number}", range.start(), range.end())
+}
+
+/// What is said of a whole number outside of `range`.
+pub(super) fn not_among(range: &RangeInclusive<u32>, number: impl Display) -> String {
+    let (start, end) = (grouped((*range.start()).into()), grouped((*range.end()).into()));
+    format!("must be from {start} to {end}, not {number}")
 }
 
 /// A duration such as `"30s"`.

@@ -14,12 +14,16 @@ mod fields;
 mod overrides;
 mod parse;
 mod problem;
+mod prompt;
 mod settings;
+mod shape;
 mod text;
 
-pub use overrides::{OverrideError, Overrides};
-pub use parse::{CASES_MAX, MESSAGES_MAX, parse};
-pub use problem::{Problem, SuiteProblems};
+pub use overrides::{Overrides, arrivals, length, slo};
+pub use parse::{CASES_MAX, parse, parse_with};
+pub use problem::{At, Problem, SuiteProblems};
+pub use prompt::MESSAGES_MAX;
+pub(crate) use text::{arrivals_of, length_of, load_of, prompt_of, stop_of, tokens_of};
 pub use text::{check, list, show};
 
 /// What the numbers of a case may be, in files and on the command line alike.
@@ -28,6 +32,10 @@ pub mod range {
 
     /// Completion tokens.
     pub const MAX_TOKENS: RangeInclusive<u32> = 1..=1_000_000;
+    /// Tokens of a prompt that is cut to length.
+    pub const PROMPT_TOKENS: RangeInclusive<u32> = 1..=1_000_000;
+    /// Tokens of a beginning that all requests share.
+    pub const PREFIX_TOKENS: RangeInclusive<u32> = 0..=1_000_000;
     /// Sampling temperature.
     pub const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
     /// Measured requests of an attempt: with its warm-up they fit into one report.
@@ -36,8 +44,12 @@ pub mod range {
     pub const REPETITIONS: RangeInclusive<u32> = 1..=1_000;
     /// Unmeasured requests before the measured ones of an attempt.
     pub const WARMUP: RangeInclusive<u32> = 0..=1_000;
-    /// Streams kept busy at once.
+    /// Streams kept busy at once, or requests under way.
     pub const CONCURRENCY: RangeInclusive<u32> = 1..=4_096;
+    /// Requests a second.
+    pub const RATE: RangeInclusive<f64> = 0.001..=10_000.0;
+    /// Shape of gamma distributed arrivals.
+    pub const SHAPE: RangeInclusive<f64> = 0.01..=1_000.0;
 }
 
 /// Largest suite file, bytes.
@@ -66,6 +78,9 @@ pub fn builtin() -> &'static [Builtin] {
     &[
         Builtin { name: "complex", source: include_str!("../../suites/complex.toml") },
         Builtin { name: "quick", source: include_str!("../../suites/quick.toml") },
+        Builtin { name: "load", source: include_str!("../../suites/load.toml") },
+        Builtin { name: "grid", source: include_str!("../../suites/grid.toml") },
+        Builtin { name: "text", source: include_str!("../../suites/text.toml") },
     ]
 }
 
@@ -99,14 +114,14 @@ pub enum SuiteError {
     Problems(#[from] SuiteProblems),
 }
 
-/// The suite of that name, or of that file. A built-in name wins over a file of the same name;
-/// `./quick` is always a file.
+/// The suite of that name, or of that file, with what the flags say above it. A built-in name wins
+/// over a file of the same name; `./quick` is always a file.
 ///
 /// # Errors
-/// When there is no such suite, it cannot be read, or something in it is wrong.
-pub fn load(name_or_path: &str) -> Result<Suite, SuiteError> {
+/// When there is no such suite, it cannot be read, or something in it or in the flags is wrong.
+pub fn load(name_or_path: &str, flags: &Overrides) -> Result<Suite, SuiteError> {
     let source = source(name_or_path)?;
-    Ok(parse(&source, name_or_path)?)
+    Ok(parse_with(&source, name_or_path, flags)?)
 }
 
 /// The text of a suite.

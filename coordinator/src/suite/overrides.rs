@@ -1,152 +1,171 @@
-//! What the command line changes in a suite.
+//! What the command line says above a suite.
 
-use std::ops::RangeInclusive;
+use std::fmt::Display;
 use std::time::Duration;
 
-use regatta_types::ids::{CaseId, SlugError};
-use regatta_types::suite::{Case, Load, Ramp, StopRule, Suite};
-use regatta_types::units::grouped;
+use regatta_types::suite::{Arrivals, Length, Slo};
 
+use super::fields::{Levels, not_among, not_within};
+use super::problem::{Place, Problems, Said};
 use super::range;
-use super::settings::{Levels, id_ending, title_ending};
+use super::settings::{Limit, Settings};
 
 /// Flags that stand above the suite; `None` leaves it as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
     /// One number of streams for every case, or several: one case for each.
     pub concurrency: Option<Vec<u32>>,
+    /// Streams begin one after another.
+    pub ramp: bool,
+    /// Requests a second for every case, or several rates: one case for each.
+    pub rate: Option<Vec<f64>>,
+    /// How the instants of an open loop are spread.
+    pub arrivals: Option<Arrivals>,
+    /// Most requests under way in an open loop.
+    pub max_in_flight: Option<u32>,
     /// Measured requests. This and `duration` together replace the suite's stop rule.
     pub requests: Option<u32>,
     /// Time after which no request is begun.
     pub duration: Option<Duration>,
+    /// Length of the text that is sent, or several: one case for each.
+    pub prompt_tokens: Option<Vec<u32>>,
     /// Completion tokens.
     pub max_tokens: Option<u32>,
+    /// Where answers end.
+    pub length: Option<Length>,
+    /// What a request must keep.
+    pub slo: Option<Slo>,
     /// Times a case is run on every host.
     pub repetitions: Option<u32>,
-}
-
-/// A flag that cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OverrideError {
-    /// Out of range.
-    #[error("--{flag} must be from {} to {}, not {value}", grouped((*range.start()).into()), grouped((*range.end()).into()))]
-    Range {
-        /// The flag, without dashes.
-        flag: &'static str,
-        /// What it may be.
-        range: RangeInclusive<u32>,
-        /// What it is.
-        value: u32,
-    },
-    /// The levels are none, or one of them is there twice.
-    #[error("--concurrency must be a number, or different numbers with commas between them")]
-    Levels,
-    /// Fewer requests than streams.
-    #[error(
-        "--requests {requests} cannot keep {concurrency} streams busy; ask for at least {concurrency}"
-    )]
-    TooFewRequests {
-        /// Requests asked for.
-        requests: u32,
-        /// Streams of a case.
-        concurrency: u32,
-    },
-    /// An id with its level's ending is too long.
-    #[error(transparent)]
-    Id(#[from] SlugError),
-    /// More cases than a suite may have.
-    #[error("{0} cases are more than the {max} allowed; ask for fewer levels", max = super::CASES_MAX)]
-    TooManyCases(usize),
+    /// To open a connection.
+    pub connect_timeout: Option<Duration>,
+    /// From the send to the first token.
+    pub first_token_timeout: Option<Duration>,
+    /// Between two chunks.
+    pub chunk_timeout: Option<Duration>,
+    /// From the send to the end of the response.
+    pub request_timeout: Option<Duration>,
 }
 
 impl Overrides {
-    /// The suite as the command line wants it.
-    ///
-    /// With another concurrency and no `--requests`, a case of one request a stream keeps that, and
-    /// any other keeps its number, at least one a stream.
-    ///
-    /// # Errors
-    /// When a flag is out of range or does not fit the suite.
-    pub fn apply(self, mut suite: Suite) -> Result<Suite, OverrideError> {
-        self.check()?;
-        if let Some(levels) = &self.concurrency {
-            let levels = match levels[..] {
-                [one] => Levels::One(one),
-                _ => Levels::Sweep(levels.clone()),
-            };
-            suite.cases = spread(suite.cases, &levels)?;
-        }
-        if suite.cases.len() > super::CASES_MAX {
-            return Err(OverrideError::TooManyCases(suite.cases.len()));
-        }
-        for case in &mut suite.cases {
-            if self.requests.is_some() || self.duration.is_some() {
-                case.stop = StopRule { requests: self.requests, duration: self.duration };
+    /// The settings the flags stand for; what they cannot be goes to `problems`.
+    pub(super) fn settings(&self, problems: &mut Problems<'_>) -> Settings {
+        let mut among = |flag, values: &[u32], range: std::ops::RangeInclusive<u32>| {
+            for value in values.iter().filter(|value| !range.contains(value)) {
+                problems.flag(flag, not_among(&range, value), None);
             }
-            if let Some(requests) =
-                self.requests.filter(|&requests| requests < case.in_flight_max())
-            {
-                let concurrency = case.in_flight_max();
-                return Err(OverrideError::TooFewRequests { requests, concurrency });
-            }
-            case.max_tokens = self.max_tokens.unwrap_or(case.max_tokens);
-            case.repetitions = self.repetitions.unwrap_or(case.repetitions);
-        }
-        Ok(suite)
-    }
-
-    fn check(&self) -> Result<(), OverrideError> {
-        let in_range = |flag, value: Option<u32>, range: RangeInclusive<u32>| match value {
-            Some(value) if !range.contains(&value) => {
-                Err(OverrideError::Range { flag, range, value })
-            }
-            Some(_) | None => Ok(()),
         };
-        in_range("requests", self.requests, range::REQUESTS)?;
-        in_range("max-tokens", self.max_tokens, range::MAX_TOKENS)?;
-        in_range("repetitions", self.repetitions, range::REPETITIONS)?;
-        let Some(levels) = &self.concurrency else { return Ok(()) };
-        for &level in levels {
-            in_range("concurrency", Some(level), range::CONCURRENCY)?;
+        let one = |value: &Option<u32>| value.iter().copied().collect::<Vec<_>>();
+        let many = |values: &Option<Vec<u32>>| values.clone().unwrap_or_default();
+        among("concurrency", &many(&self.concurrency), range::CONCURRENCY);
+        among("max-in-flight", &one(&self.max_in_flight), range::CONCURRENCY);
+        among("requests", &one(&self.requests), range::REQUESTS);
+        among("prompt-tokens", &many(&self.prompt_tokens), range::PROMPT_TOKENS);
+        among("max-tokens", &one(&self.max_tokens), range::MAX_TOKENS);
+        among("repetitions", &one(&self.repetitions), range::REPETITIONS);
+        for rate in self.rate.iter().flatten().filter(|rate| !range::RATE.contains(rate)) {
+            problems.flag("rate", not_within(&range::RATE, rate), None);
         }
-        let twice = levels.iter().enumerate().any(|(i, level)| levels[..i].contains(level));
-        if levels.is_empty() || twice { Err(OverrideError::Levels) } else { Ok(()) }
+        Settings {
+            prompt_tokens: levels("prompt-tokens", self.prompt_tokens.as_deref(), problems),
+            max_tokens: said("max-tokens", self.max_tokens.map(|n| Limit::Same(Levels::One(n)))),
+            concurrency: levels("concurrency", self.concurrency.as_deref(), problems),
+            ramp: said("ramp", self.ramp.then_some(true)),
+            rate: levels("rate", self.rate.as_deref(), problems),
+            arrivals: said("arrivals", self.arrivals),
+            max_in_flight: said("max-in-flight", self.max_in_flight),
+            requests: said("requests", self.requests),
+            duration: said("duration", self.duration),
+            length: self.length,
+            repetitions: self.repetitions,
+            slo: self.slo,
+            connect: self.connect_timeout,
+            first_token: self.first_token_timeout,
+            chunk: self.chunk_timeout,
+            request: self.request_timeout,
+            ..Settings::default()
+        }
     }
 }
 
-/// Puts every case on the given levels; the levels of a sweep in the suite become one case again.
-fn spread(cases: Vec<Case>, levels: &Levels) -> Result<Vec<Case>, OverrideError> {
-    let mut out = Vec::new();
-    let mut last = None;
-    for case in cases {
-        let id = case.id.as_str();
-        let id = id.strip_suffix(&id_ending(case.in_flight_max())).unwrap_or(id);
-        let title =
-            case.title.strip_suffix(&title_ending(case.in_flight_max())).unwrap_or(&case.title);
-        let base = Some((id.to_owned(), case.prompt_hash()));
-        if last == base {
-            continue;
+fn said<T>(flag: &'static str, value: Option<T>) -> Option<Said<T>> {
+    value.map(|value| Said { value, by: Place::Flag(flag) })
+}
+
+/// One value changes the cases, several make a case of each.
+fn levels<T: Copy + PartialEq + Display>(
+    flag: &'static str,
+    values: Option<&[T]>,
+    problems: &mut Problems<'_>,
+) -> Option<Said<Levels<T>>> {
+    let mut different = Vec::new();
+    for &value in values? {
+        if different.contains(&value) {
+            problems.flag(flag, format!("level {value} is listed twice"), None);
+        } else {
+            different.push(value);
         }
-        for level in levels.each(id, title) {
-            let mut stop = case.stop;
-            stop.requests = stop.requests.map(|requests| {
-                if requests == case.in_flight_max() {
-                    level.streams
-                } else {
-                    requests.max(level.streams)
-                }
-            });
-            out.push(Case {
-                id: CaseId::new(level.id)?,
-                title: level.title,
-                load: Load::Closed { streams: level.streams, ramp: Ramp::None },
-                stop,
-                ..case.clone()
-            });
-        }
-        last = base;
     }
-    Ok(out)
+    match different[..] {
+        [] => {
+            problems.flag(flag, "no levels".to_owned(), None);
+            None
+        }
+        [one] => said(flag, Some(Levels::One(one))),
+        _ => said(flag, Some(Levels::Many(different))),
+    }
+}
+
+/// Reads `--arrivals`: `poisson`, `constant`, or `gamma:SHAPE`.
+///
+/// # Errors
+/// When it is none of them.
+pub fn arrivals(text: &str) -> Result<Arrivals, String> {
+    match (text, text.strip_prefix("gamma:").map(str::parse::<f64>)) {
+        ("constant", _) => Ok(Arrivals::Constant),
+        ("poisson", _) => Ok(Arrivals::Poisson),
+        (_, Some(Ok(shape))) if range::SHAPE.contains(&shape) => Ok(Arrivals::Gamma { shape }),
+        (_, Some(_)) => Err(format!(
+            "the shape of gamma is a number from {} to {}",
+            range::SHAPE.start(),
+            range::SHAPE.end()
+        )),
+        (_, None) => Err("poisson, constant, or gamma:SHAPE such as gamma:0.5".to_owned()),
+    }
+}
+
+/// Reads `--length`: `fixed` or `natural`.
+///
+/// # Errors
+/// When it is neither.
+pub fn length(text: &str) -> Result<Length, String> {
+    match text {
+        "fixed" => Ok(Length::Fixed),
+        "natural" => Ok(Length::Natural),
+        _ => Err("fixed or natural".to_owned()),
+    }
+}
+
+/// Reads `--slo`: limits such as `ttft=2s,tpot=100ms`.
+///
+/// # Errors
+/// When a limit is unknown, said twice, or no duration.
+pub fn slo(text: &str) -> Result<Slo, String> {
+    let mut slo = Slo::default();
+    for part in text.split(',') {
+        let (name, time) = part.split_once('=').unwrap_or((part, ""));
+        let limit = match name.trim() {
+            "ttft" => &mut slo.ttft,
+            "tpot" => &mut slo.tpot,
+            "e2e" => &mut slo.e2e,
+            _ => return Err("limits such as ttft=2s,tpot=100ms,e2e=30s".to_owned()),
+        };
+        let time = super::duration::parse(time).map_err(|e| e.to_string())?;
+        if limit.replace(time).is_some() {
+            return Err(format!("{} is there twice", name.trim()));
+        }
+    }
+    Ok(slo)
 }
 
 #[cfg(test)]

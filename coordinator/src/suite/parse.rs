@@ -1,24 +1,26 @@
 //! From the text of a suite file to checked cases, or to everything that is wrong with it.
 //!
-//! The entry is [`parse`]. Sweeps become one case per level here; nothing later knows of them.
+//! The entry is [`parse_with`]. Sweeps and grids become one case per level here; of grids nothing
+//! later knows.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use regatta_types::clean;
 use regatta_types::ids::{CaseId, SuiteName};
-use regatta_types::suite::{Case, Length, Load, Message, Prompt, Ramp, Role, Slo, Suite};
+use regatta_types::suite::{Case, Suite, Sweep};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{Fields, did_you_mean, list, table, text};
+use super::fields::{DEFAULTS, Fields, list, table, text};
+use super::overrides::Overrides;
 use super::problem::{Problems, SuiteProblems};
-use super::settings::{Level, Settings};
+use super::prompt;
+use super::settings::Settings;
+use super::shape::{Shape, Variant};
 
 /// Most cases of a suite, levels of sweeps counted one by one.
 pub const CASES_MAX: usize = 1_000;
-/// Most bytes of text in the messages of one case: with its title it fits into one assignment.
-pub const MESSAGES_MAX: usize = 760 << 10;
 /// Most characters of a title or description.
 const LINE_MAX: usize = 200;
 
@@ -27,19 +29,32 @@ const LINE_MAX: usize = 200;
 /// # Errors
 /// All problems of the file, by line.
 pub fn parse(source: &str, file: &str) -> Result<Suite, SuiteProblems> {
+    parse_with(source, file, &Overrides::default())
+}
+
+/// Reads a suite, with what the flags say above it.
+///
+/// # Errors
+/// All problems of the flags and of the file, by line.
+pub fn parse_with(source: &str, file: &str, flags: &Overrides) -> Result<Suite, SuiteProblems> {
     let mut problems = Problems::new(file, source);
     let (document, errors) = DeTable::parse_recoverable(source);
     for error in &errors {
         problems.syntax(error);
     }
-    let suite = Reader { problems: &mut problems, first_use: HashMap::new() }
+    let flags = flags.settings(&mut problems);
+    let suite = Reader { problems: &mut problems, flags, first_use: HashMap::new() }
         .suite(document.get_ref(), document.span());
     problems.into_result()?;
     Ok(suite)
 }
 
+/// A case to be, with its id and its place in a sweep.
+type Named = (CaseId, Option<Sweep>, Variant);
+
 struct Reader<'p, 's> {
     problems: &'p mut Problems<'s>,
+    flags: Settings,
     /// The line that first used each case id.
     first_use: HashMap<String, usize>,
 }
@@ -54,7 +69,7 @@ impl Reader<'_, '_> {
             })
             .map(Spanned::into_inner);
         let description = top.take(self.problems, "description", line_of_text);
-        let defaults = match top.take(self.problems, "defaults", table) {
+        let defaults = match top.take(self.problems, DEFAULTS, table) {
             Some(t) => self.defaults(&t),
             None => Settings::default(),
         };
@@ -91,11 +106,11 @@ impl Reader<'_, '_> {
     }
 
     fn defaults(&mut self, table: &Spanned<&DeTable<'_>>) -> Settings {
-        let mut fields = Fields::new(table.get_ref(), table.span(), "defaults");
+        let mut fields = Fields::new(table.get_ref(), table.span(), DEFAULTS);
         let settings = Settings::read(&mut fields, self.problems);
         fields.finish(self.problems, |key| match key {
-            "id" | "title" | "messages" => Some("this belongs into a [[case]]"),
-            _ => None,
+            "id" | "title" | "messages" | "turns" => Some("this belongs into a [[case]]"),
+            other => meant(other),
         });
         settings
     }
@@ -118,55 +133,56 @@ impl Reader<'_, '_> {
             line_of_text,
         );
         let id = self.id(&mut fields, title.as_ref());
-        let example = "messages = [{ role = \"user\", content = \"...\" }]";
-        let messages = fields.require(self.problems, "messages", example, list);
-        let messages = messages.map(|list| self.messages(&list, &fields.key("messages")));
-        let settings = Settings::read(&mut fields, self.problems).or(defaults);
-        let max_tokens = settings.max_tokens;
-        if max_tokens.is_none() && !fields.has("max_tokens") {
-            self.problems.missing(
-                &fields.span,
-                &fields.key("max_tokens"),
-                "write max_tokens = 500",
-            );
-        }
-        let levels = settings.levels(&fields, self.problems);
+        let own = prompt::own(&mut fields, self.problems);
+        let settings = self.flags.clone().or(&Settings::read(&mut fields, self.problems));
+        let settings = settings.or(defaults);
+        self.required(&fields, &settings);
+        let shape = Shape::new(&settings, own, self.problems);
         fields.finish(self.problems, |key| match key {
             "prompt" | "system" | "user" | "assistant" | "content" | "message" => {
                 Some("write messages = [{ role = \"user\", content = \"...\" }]")
             }
             "name" => Some("write id or title"),
-            _ => None,
+            other => meant(other),
         });
         let title = title.map(Spanned::into_inner).unwrap_or_default();
-        let levels = id.map(|id| self.new_ids(&id, levels.each(id.get_ref(), &title), path));
-        let (Some(levels), Some(messages), Some(max_tokens)) = (levels, messages, max_tokens)
-        else {
-            return Vec::new();
-        };
+        let Some(id) = id else { return Vec::new() };
+        let variants = self.new_ids(&id, shape.variants(), path);
         if self.problems.count() > before {
             return Vec::new();
         }
-        levels
-            .into_iter()
-            .map(|(id, Level { title, streams, .. })| Case {
-                id,
-                title,
-                prompt: Prompt::Messages(messages.clone()),
-                max_tokens,
-                min_max_tokens: max_tokens,
-                length: Length::Natural,
-                temperature: settings.temperature(),
-                seed: Some(settings.seed()),
-                stop: settings.stop(streams),
-                repetitions: settings.repetitions(),
-                warmup: settings.warmup(),
-                load: Load::Closed { streams, ramp: Ramp::None },
-                sweep: None,
-                slo: Slo::default(),
-                timeouts: settings.timeouts(),
-            })
-            .collect()
+        let case = |(id, sweep, variant): Named| Case {
+            id,
+            title: format!("{title}{}", variant.title_ending),
+            prompt: variant.prompt,
+            max_tokens: variant.max_tokens,
+            min_max_tokens: variant.min_max_tokens,
+            length: shape.length(),
+            temperature: settings.temperature(),
+            seed: Some(settings.seed()),
+            stop: variant.stop,
+            repetitions: settings.repetitions(),
+            warmup: settings.warmup(),
+            load: variant.load,
+            sweep,
+            slo: settings.slo(),
+            timeouts: settings.timeouts(),
+        };
+        variants.into_iter().map(case).collect()
+    }
+
+    /// What a case must say, itself or through the defaults.
+    fn required(&mut self, fields: &Fields<'_>, settings: &Settings) {
+        let written = ["messages", "turns", "prompt_tokens"].into_iter().any(|key| fields.has(key));
+        if settings.prompt_tokens.is_none() && !written {
+            let hint = "write messages = [{ role = \"user\", content = \"...\" }], or prompt_tokens \
+                        = 512 for a text of that length";
+            self.problems.missing(&fields.span, &fields.key("messages"), hint);
+        }
+        if settings.max_tokens.is_none() && !fields.has("max_tokens") {
+            let key = fields.key("max_tokens");
+            self.problems.missing(&fields.span, &key, "write max_tokens = 500");
+        }
     }
 
     /// The id as written, or made of the title.
@@ -177,8 +193,8 @@ impl Reader<'_, '_> {
     ) -> Option<Spanned<String>> {
         let written = fields.take(self.problems, "id", |v| {
             let id = CaseId::new(text(v)?).map_err(|e| e.to_string())?;
-            if id.is_settling() {
-                return Err("`settling` is reserved for the requests before a run".to_owned());
+            if id.is_reserved() {
+                return Err(format!("`{id}` is reserved for the requests before a run"));
             }
             Ok(id.to_string())
         });
@@ -187,7 +203,7 @@ impl Reader<'_, '_> {
         }
         let title = title?;
         let slug = slug_of(title.get_ref());
-        if slug.is_empty() || CaseId::new(slug.as_str()).is_ok_and(|id| id.is_settling()) {
+        if slug.is_empty() || CaseId::new(slug.as_str()).is_ok_and(|id| id.is_reserved()) {
             let hint = Some("write id = \"a-short-id\"".to_owned());
             self.problems.add(&title.span(), &fields.key("title"), "gives no id", hint);
             return None;
@@ -195,80 +211,47 @@ impl Reader<'_, '_> {
         Some(Spanned::new(title.span(), slug))
     }
 
-    /// The levels with their ids, each checked to be new in the suite.
-    fn new_ids(
-        &mut self,
-        id: &Spanned<String>,
-        levels: Vec<Level>,
-        path: &str,
-    ) -> Vec<(CaseId, Level)> {
+    /// The variants with their ids, each checked to be new in the suite.
+    fn new_ids(&mut self, id: &Spanned<String>, variants: Vec<Variant>, path: &str) -> Vec<Named> {
         let mut out = Vec::new();
         let key = format!("{path}.id");
         let (line, _) = self.problems.position(id.span().start);
-        for level in levels {
-            if let Some(first) = self.first_use.get(&level.id) {
-                let what = format!("duplicate case id `{}`, first used in line {first}", level.id);
+        for variant in variants {
+            let full = format!("{}{}", id.get_ref(), variant.id_ending);
+            if let Some(first) = self.first_use.get(&full) {
+                let what = format!("duplicate case id `{full}`, first used in line {first}");
                 let hint = Some("write an id of its own".to_owned());
                 self.problems.add(&id.span(), &key, &what, hint);
                 break;
             }
-            self.first_use.insert(level.id.clone(), line);
-            match CaseId::new(level.id.as_str()) {
-                Ok(id) => out.push((id, level)),
-                Err(error) => self.problems.add(&id.span(), &key, &error.to_string(), None),
+            self.first_use.insert(full.clone(), line);
+            let sweep = variant.sweep.as_ref().map(|(ending, level)| {
+                let of = CaseId::new(format!("{}{ending}", id.get_ref()));
+                of.map(|of| Sweep { of, level: *level })
+            });
+            match CaseId::new(full).and_then(|id| Ok((id, sweep.transpose()?))) {
+                Ok((id, sweep)) => out.push((id, sweep, variant)),
+                Err(error) => {
+                    self.problems.add(&id.span(), &key, &error.to_string(), None);
+                    break;
+                }
             }
         }
         out
     }
-
-    fn messages(&mut self, list: &Spanned<&[Spanned<DeValue<'_>>]>, path: &str) -> Vec<Message> {
-        let items = *list.get_ref();
-        let mut messages = Vec::with_capacity(items.len());
-        for (i, item) in items.iter().enumerate() {
-            let path = format!("{path}[{}]", i + 1);
-            match table(item.get_ref()) {
-                Ok(table) => messages.extend(self.message(table, item.span(), &path)),
-                Err(what) => self.problems.add(&item.span(), &path, &what, None),
-            }
-        }
-        let bytes: usize = messages.iter().map(|m| m.content.len()).sum();
-        if items.is_empty() {
-            let hint = Some("write at least { role = \"user\", content = \"...\" }".to_owned());
-            self.problems.add(&list.span(), path, "no messages", hint);
-        } else if bytes > MESSAGES_MAX {
-            let what = format!("{bytes} bytes of text are more than the {MESSAGES_MAX} allowed");
-            self.problems.add(&list.span(), path, &what, None);
-        } else if messages.len() == items.len()
-            && messages.last().is_some_and(|m| m.role != Role::User)
-        {
-            let what = "the last message is not the user's";
-            self.problems.add(&list.span(), path, what, None);
-        }
-        messages
-    }
-
-    fn message(&mut self, table: &DeTable<'_>, span: Range<usize>, path: &str) -> Option<Message> {
-        let mut fields = Fields::new(table, span, path);
-        let role = fields.require(self.problems, "role", "role = \"user\"", role);
-        let content = fields.require(self.problems, "content", "content = \"...\"", |v| {
-            let content = text(v)?;
-            if content.trim().is_empty() {
-                return Err("is empty".to_owned());
-            }
-            Ok(content.to_owned())
-        });
-        fields.finish(self.problems, |_| None);
-        Some(Message { role: role?.into_inner(), content: content?.into_inner() })
-    }
 }
 
-fn role(value: &DeValue<'_>) -> Result<Role, String> {
-    const ROLES: [Role; 3] = [Role::System, Role::User, Role::Assistant];
-    let name = text(value)?;
-    ROLES.into_iter().find(|role| role.name() == name).ok_or_else(|| {
-        let hint = did_you_mean(name, &ROLES.map(Role::name))
-            .unwrap_or_else(|| "known: system, user, assistant".to_owned());
-        format!("unknown role `{name}`; {hint}")
+/// What people may have meant by a key that other programs have.
+fn meant(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "rps" | "qps" | "request_rate" => "write rate = 2.5",
+        "burstiness" => "write arrivals = \"gamma\" and shape",
+        "streams" | "users" | "clients" | "max_concurrency" => "write concurrency",
+        "input_tokens" | "input_len" | "prompt_length" => "write prompt_tokens",
+        "output_tokens" | "output_len" | "min_tokens" => "write max_tokens",
+        "ignore_eos" => "write length = \"fixed\"",
+        "goodput" => "write slo = { ttft = \"2s\" }",
+        _ => return None,
     })
 }
 

@@ -1,40 +1,59 @@
-//! What is wrong with a suite file, and where.
+//! What is wrong with a suite file or with the flags above it, and where.
 
 use std::fmt;
 use std::ops::Range;
 
 use regatta_types::clean;
 
-/// One thing to mend in a suite file.
+/// One thing to mend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The file, as the user named it.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-    /// The setting, e.g. `case[2].max_tokens`, cases counted from 1. Empty for the file as a whole.
-    pub key: String,
+    /// Where.
+    pub at: At,
     /// What is wrong.
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
+/// Where something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    /// In a flag, named without its dashes.
+    Flag(&'static str),
+    /// In a suite file.
+    File {
+        /// The file, as the user named it.
+        file: String,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// The setting, e.g. `case[2].max_tokens`, cases counted from 1. Empty for the file as a
+        /// whole.
+        key: String,
+    },
+}
+
 impl fmt::Display for Problem {
-    /// `FILE:LINE:COL: KEY: WHAT; HINT`, as editors and terminals make it a link.
+    /// `FILE:LINE:COL: KEY: WHAT; HINT`, as editors and terminals make it a link; or
+    /// `--FLAG: WHAT; HINT`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+        match &self.at {
+            At::Flag(flag) => write!(f, "--{flag}: ")?,
+            At::File { file, line, column, key } => {
+                write!(f, "{file}:{line}:{column}: ")?;
+                if !key.is_empty() {
+                    write!(f, "{key}: ")?;
+                }
+            }
         }
         f.write_str(&self.what)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
-/// Every problem of one file, by position. Never empty.
+/// Every problem of the flags and of one file, by position. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct SuiteProblems(pub Vec<Problem>);
 
@@ -46,6 +65,41 @@ impl fmt::Display for SuiteProblems {
             write!(f, "{newline}{problem}")?;
         }
         Ok(())
+    }
+}
+
+/// Who says something: what is said further up in this list stands above the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A flag.
+    Flag(&'static str),
+    /// A `[[case]]`, at these bytes, by this full key.
+    Case(Range<usize>, String),
+    /// `[defaults]`.
+    Defaults(Range<usize>, String),
+}
+
+/// A value, and who says it.
+#[derive(Debug, Clone)]
+pub(super) struct Said<T> {
+    pub(super) value: T,
+    pub(super) by: Place,
+}
+
+impl<T> Said<T> {
+    pub(super) fn is_flag(&self) -> bool {
+        match self.by {
+            Place::Flag(_) => true,
+            Place::Case(..) | Place::Defaults(..) => false,
+        }
+    }
+
+    /// Whether it is said for this case, and not for all that do not say otherwise.
+    pub(super) fn is_meant(&self) -> bool {
+        match self.by {
+            Place::Flag(_) | Place::Case(..) => true,
+            Place::Defaults(..) => false,
+        }
     }
 }
 
@@ -75,14 +129,22 @@ impl<'a> Problems<'a> {
     pub(super) fn add(&mut self, at: &Range<usize>, key: &str, what: &str, hint: Option<String>) {
         let (line, column) = self.position(at.start);
         if !self.broken.contains(&line) {
-            self.found.push(Problem {
-                file: clean::line(self.file),
-                line,
-                column,
-                key: clean::excerpt(key, 120),
-                what: clean::excerpt(what, 300),
-                hint,
-            });
+            let file = clean::line(self.file);
+            let at = At::File { file, line, column, key: clean::excerpt(key, 120) };
+            self.found.push(Problem { at, what: clean::excerpt(what, 300), hint });
+        }
+    }
+
+    /// Something wrong with a flag.
+    pub(super) fn flag(&mut self, flag: &'static str, what: String, hint: Option<String>) {
+        self.found.push(Problem { at: At::Flag(flag), what, hint });
+    }
+
+    /// Something wrong with a setting, whoever says it.
+    pub(super) fn wrong<T>(&mut self, said: &Said<T>, what: &str, hint: Option<String>) {
+        match &said.by {
+            Place::Flag(flag) => self.flag(flag, what.to_owned(), hint),
+            Place::Case(span, key) | Place::Defaults(span, key) => self.add(span, key, what, hint),
         }
     }
 
@@ -106,10 +168,19 @@ impl<'a> Problems<'a> {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// All problems, by position.
+    /// All problems: those of the flags, then those of the file by position.
     pub(super) fn into_result(mut self) -> Result<(), SuiteProblems> {
-        self.found.sort_by_key(|p| (p.line, p.column));
-        self.found.dedup();
+        // Stable: of two problems at one place the one found first comes first.
+        self.found.sort_by(|a, b| place(a).cmp(&place(b)));
+        let mut seen = std::collections::HashSet::new();
+        self.found.retain(|p| seen.insert(p.to_string()));
         if self.found.is_empty() { Ok(()) } else { Err(SuiteProblems(self.found)) }
+    }
+}
+
+fn place(problem: &Problem) -> (usize, usize) {
+    match &problem.at {
+        At::Flag(_) => (0, 0),
+        At::File { line, column, .. } => (*line, *column),
     }
 }

@@ -1,154 +1,129 @@
-//! The settings that a case may name and `[defaults]` may give for all cases.
+//! The settings that flags may give for every case, a case may name, and `[defaults]` may give for
+//! the cases that are silent.
+//!
+//! The type is [`Settings`]. It reads and merges; what the settings make of a case, and which of
+//! them contradict each other, is `shape`'s.
 
 use std::time::Duration;
 
-use regatta_types::suite::{StopRule, Timeouts};
+use regatta_types::suite::{Arrivals, Length, Slo, Timeouts};
 use toml::Spanned;
+use toml::de::DeValue;
 
-use super::fields::{Fields, duration, integer, number, whole};
-use super::problem::Problems;
+use super::fields::{Fields, Levels, duration, integer, number, table, truth, whole, word};
+use super::problem::{Problems, Said};
 use super::range;
 
-/// Streams kept busy.
-#[derive(Debug, Clone)]
-pub(super) enum Levels {
-    /// One case.
-    One(u32),
-    /// One case for each level.
-    Sweep(Vec<u32>),
-}
-
-/// One case made of a `[[case]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Level {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) streams: u32,
-}
-
-impl Levels {
-    /// The cases made of one: itself, or for each level one that says so in id and title.
-    pub(super) fn each(&self, id: &str, title: &str) -> Vec<Level> {
-        match self {
-            Self::One(streams) => {
-                vec![Level { id: id.to_owned(), title: title.to_owned(), streams: *streams }]
-            }
-            Self::Sweep(levels) => levels
-                .iter()
-                .map(|&streams| Level {
-                    id: format!("{id}{}", id_ending(streams)),
-                    title: format!("{title}{}", title_ending(streams)),
-                    streams,
-                })
-                .collect(),
-        }
-    }
-
-    fn streams(&self) -> &[u32] {
-        match self {
-            Self::One(streams) => std::slice::from_ref(streams),
-            Self::Sweep(levels) => levels,
-        }
-    }
-}
-
-/// What the id of a level ends in.
-pub(super) fn id_ending(streams: u32) -> String {
-    format!(".c{streams}")
-}
-
-/// What the title of a level ends in.
-pub(super) fn title_ending(streams: u32) -> String {
-    format!(" ({streams} stream{})", if streams == 1 { "" } else { "s" })
-}
-
-/// What a table says; `None` where it is silent.
+/// What a layer says; `None` where it is silent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
-    pub(super) max_tokens: Option<u32>,
-    temperature: Option<f64>,
-    seed: Option<i64>,
-    repetitions: Option<u32>,
-    warmup: Option<u32>,
-    concurrency: Option<Levels>,
-    requests: Option<Spanned<u32>>,
-    duration: Option<Duration>,
-    connect: Option<Duration>,
-    first_token: Option<Duration>,
-    chunk: Option<Duration>,
-    request: Option<Duration>,
+    pub(super) prompt_tokens: Option<Said<Levels<u32>>>,
+    pub(super) shared_prefix: Option<Said<Levels<u32>>>,
+    pub(super) depth: Option<Said<Levels<u32>>>,
+    pub(super) max_tokens: Option<Said<Limit>>,
+    pub(super) length: Option<Length>,
+    pub(super) temperature: Option<f64>,
+    pub(super) seed: Option<i64>,
+    pub(super) repetitions: Option<u32>,
+    pub(super) warmup: Option<u32>,
+    pub(super) concurrency: Option<Said<Levels<u32>>>,
+    pub(super) ramp: Option<Said<bool>>,
+    pub(super) rate: Option<Said<Levels<f64>>>,
+    pub(super) arrivals: Option<Said<Arrivals>>,
+    pub(super) max_in_flight: Option<Said<u32>>,
+    pub(super) requests: Option<Said<u32>>,
+    pub(super) duration: Option<Said<Duration>>,
+    pub(super) slo: Option<Slo>,
+    pub(super) connect: Option<Duration>,
+    pub(super) first_token: Option<Duration>,
+    pub(super) chunk: Option<Duration>,
+    pub(super) request: Option<Duration>,
+}
+
+/// Limits on the tokens of an answer.
+#[derive(Debug, Clone)]
+pub(super) enum Limit {
+    /// The same for all requests of a case.
+    Same(Levels<u32>),
+    /// Each request's own, from the first to the second.
+    Between(u32, u32),
 }
 
 impl Settings {
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Self {
-        let mut whole_of =
-            |key, range| fields.take(problems, key, whole(range)).map(Spanned::into_inner);
-        let max_tokens = whole_of("max_tokens", range::MAX_TOKENS);
-        let repetitions = whole_of("repetitions", range::REPETITIONS);
-        let warmup = whole_of("warmup", range::WARMUP);
-        let mut wait = |key| fields.take(problems, key, duration).map(Spanned::into_inner);
+        let prefix = || whole(range::PREFIX_TOKENS);
+        let mut plain = |key, range| fields.take(problems, key, whole(range)).map(inner);
+        let repetitions = plain("repetitions", range::REPETITIONS);
+        let warmup = plain("warmup", range::WARMUP);
+        let mut wait = |key| fields.take(problems, key, duration).map(inner);
         Self {
-            max_tokens,
             repetitions,
             warmup,
-            duration: wait("duration"),
             connect: wait("connect_timeout"),
             first_token: wait("first_token_timeout"),
             chunk: wait("chunk_timeout"),
             request: wait("request_timeout"),
-            requests: fields.take(problems, "requests", whole(range::REQUESTS)),
+            prompt_tokens: fields.levels(problems, "prompt_tokens", whole(range::PROMPT_TOKENS)),
+            shared_prefix: fields.levels(problems, "shared_prefix", prefix()),
+            depth: fields.levels(problems, "depth", prefix()),
+            max_tokens: max_tokens(fields, problems),
+            length: fields.take(problems, "length", word("length", &LENGTHS)).map(inner),
             temperature: fields
                 .take(problems, "temperature", number(range::TEMPERATURE))
-                .map(Spanned::into_inner),
-            seed: fields.take(problems, "seed", integer).map(Spanned::into_inner),
-            concurrency: concurrency(fields, problems),
+                .map(inner),
+            seed: fields.take(problems, "seed", integer).map(inner),
+            concurrency: fields.levels(problems, "concurrency", whole(range::CONCURRENCY)),
+            ramp: fields.said(problems, "ramp", truth),
+            rate: fields.levels(problems, "rate", number(range::RATE)),
+            arrivals: arrivals(fields, problems),
+            max_in_flight: fields.said(problems, "max_in_flight", whole(range::CONCURRENCY)),
+            requests: fields.said(problems, "requests", whole(range::REQUESTS)),
+            duration: fields.said(problems, "duration", duration),
+            slo: slo(fields, problems),
         }
     }
 
-    /// These settings, with `defaults` where they are silent. The stop rule is one setting: a case
-    /// that names `requests` or `duration` takes neither from the defaults.
-    pub(super) fn or(self, defaults: &Self) -> Self {
-        let d = defaults.clone();
+    /// These settings, with those of `below` where they are silent. What belongs together is one
+    /// setting: the stop rule; streams or rate; the two names of a beginning that is shared.
+    pub(super) fn or(self, below: &Self) -> Self {
+        let b = below.clone();
         let (requests, duration) = if self.requests.is_some() || self.duration.is_some() {
             (self.requests, self.duration)
         } else {
-            (d.requests, d.duration)
+            (b.requests, b.duration)
+        };
+        let (concurrency, rate) = if self.concurrency.is_some() || self.rate.is_some() {
+            (self.concurrency, self.rate)
+        } else {
+            (b.concurrency, b.rate)
+        };
+        let (shared_prefix, depth) = if self.shared_prefix.is_some() || self.depth.is_some() {
+            (self.shared_prefix, self.depth)
+        } else {
+            (b.shared_prefix, b.depth)
         };
         Self {
-            max_tokens: self.max_tokens.or(d.max_tokens),
-            temperature: self.temperature.or(d.temperature),
-            seed: self.seed.or(d.seed),
-            repetitions: self.repetitions.or(d.repetitions),
-            warmup: self.warmup.or(d.warmup),
-            concurrency: self.concurrency.or(d.concurrency),
+            prompt_tokens: self.prompt_tokens.or(b.prompt_tokens),
+            shared_prefix,
+            depth,
+            max_tokens: self.max_tokens.or(b.max_tokens),
+            length: self.length.or(b.length),
+            temperature: self.temperature.or(b.temperature),
+            seed: self.seed.or(b.seed),
+            repetitions: self.repetitions.or(b.repetitions),
+            warmup: self.warmup.or(b.warmup),
+            concurrency,
+            ramp: self.ramp.or(b.ramp),
+            rate,
+            arrivals: self.arrivals.or(b.arrivals),
+            max_in_flight: self.max_in_flight.or(b.max_in_flight),
             requests,
             duration,
-            connect: self.connect.or(d.connect),
-            first_token: self.first_token.or(d.first_token),
-            chunk: self.chunk.or(d.chunk),
-            request: self.request.or(d.request),
-        }
-    }
-
-    /// The levels, checked against the number of requests.
-    pub(super) fn levels(&self, fields: &Fields<'_>, problems: &mut Problems<'_>) -> Levels {
-        let levels = self.concurrency.clone().unwrap_or(Levels::One(1));
-        let most = levels.streams().iter().copied().max().unwrap_or(1);
-        if let Some(requests) = &self.requests
-            && *requests.get_ref() < most
-        {
-            let what = format!("{} cannot keep {most} streams busy", requests.get_ref());
-            let hint = format!("write at least {most}, or leave it out for one request a stream");
-            problems.add(&requests.span(), &fields.key("requests"), &what, Some(hint));
-        }
-        levels
-    }
-
-    pub(super) fn stop(&self, concurrency: u32) -> StopRule {
-        let requests = self.requests.as_ref().map(|r| *r.get_ref());
-        match (requests, self.duration) {
-            (None, None) => StopRule { requests: Some(concurrency), duration: None },
-            (requests, duration) => StopRule { requests, duration },
+            slo: self.slo.or(b.slo),
+            connect: self.connect.or(b.connect),
+            first_token: self.first_token.or(b.first_token),
+            chunk: self.chunk.or(b.chunk),
+            request: self.request.or(b.request),
         }
     }
 
@@ -168,6 +143,10 @@ impl Settings {
         self.warmup.unwrap_or(0)
     }
 
+    pub(super) fn slo(&self) -> Slo {
+        self.slo.unwrap_or_default()
+    }
+
     pub(super) fn timeouts(&self) -> Timeouts {
         let d = Timeouts::default();
         Timeouts {
@@ -179,29 +158,74 @@ impl Settings {
     }
 }
 
-/// `concurrency = 4` or `concurrency = [1, 4, 16]`.
-fn concurrency(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Levels> {
-    let key = "concurrency";
-    let value = fields.take(problems, key, |value| match value.as_array() {
-        Some(list) if list.is_empty() => Err("no levels".to_owned()),
-        Some(_) => Ok(value),
-        None => whole(range::CONCURRENCY)(value).map(|_| value),
-    })?;
-    let level = whole(range::CONCURRENCY);
-    let Some(list) = value.get_ref().as_array() else {
-        return level(value.get_ref()).ok().map(Levels::One);
+const LENGTHS: [(&str, Length); 2] = [("fixed", Length::Fixed), ("natural", Length::Natural)];
+
+fn inner<T>(spanned: Spanned<T>) -> T {
+    spanned.into_inner()
+}
+
+/// `max_tokens = 128`, `[64, 128]` or `{ from = 96, to = 160 }`.
+fn max_tokens(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Said<Limit>> {
+    let key = "max_tokens";
+    let Some(between) = fields.table_at(key) else {
+        let said = fields.levels(problems, key, whole(range::MAX_TOKENS))?;
+        return Some(Said { value: Limit::Same(said.value), by: said.by });
     };
-    let mut levels = Vec::with_capacity(list.len());
-    for item in list.iter() {
-        let wrong = match level(item.get_ref()) {
-            Ok(streams) if levels.contains(&streams) => format!("level {streams} is listed twice"),
-            Ok(streams) => {
-                levels.push(streams);
-                continue;
-            }
-            Err(what) => what,
-        };
-        problems.add(&item.span(), &fields.key(key), &wrong, None);
+    let mut inside = Fields::new(between.get_ref(), between.span(), &fields.key(key));
+    let mut end =
+        |key, example| inside.require(problems, key, example, whole(range::MAX_TOKENS)).map(inner);
+    let ends = (end("from", "from = 96"), end("to", "to = 160"));
+    inside.finish(problems, |_| None);
+    fields.said(problems, key, |_| match ends {
+        (Some(from), Some(to)) if from > to => Err(format!("from {from} is more than to {to}")),
+        (from, to) => Ok(Limit::Between(from.unwrap_or(1), to.unwrap_or(1))),
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Spread {
+    Constant,
+    Poisson,
+    Gamma,
+}
+
+/// `arrivals = "poisson"`, or `"gamma"` beside a `shape`.
+fn arrivals(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Said<Arrivals>> {
+    let words =
+        [("constant", Spread::Constant), ("poisson", Spread::Poisson), ("gamma", Spread::Gamma)];
+    let spread = fields.said(problems, "arrivals", word("spread", &words));
+    let shape = fields.said(problems, "shape", number(range::SHAPE));
+    let gamma = spread.as_ref().is_some_and(|s| matches!(s.value, Spread::Gamma));
+    if let Some(shape) = shape.as_ref().filter(|_| !gamma) {
+        let hint = Some("write arrivals = \"gamma\" beside it".to_owned());
+        problems.wrong(shape, "is for gamma distributed arrivals", hint);
     }
-    Some(Levels::Sweep(levels))
+    let spread = spread?;
+    let value = match (spread.value, shape) {
+        (Spread::Constant, _) => Arrivals::Constant,
+        (Spread::Poisson, _) => Arrivals::Poisson,
+        (Spread::Gamma, Some(shape)) => Arrivals::Gamma { shape: shape.value },
+        (Spread::Gamma, None) => {
+            if !fields.has("shape") {
+                let hint = Some("write shape = 0.5 beside it (1 is poisson)".to_owned());
+                problems.wrong(&spread, "gamma has no shape", hint);
+            }
+            return None;
+        }
+    };
+    Some(Said { value, by: spread.by })
+}
+
+/// `slo = { ttft = "2s", tpot = "100ms", e2e = "30s" }`.
+fn slo(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Slo> {
+    let table = fields.take(problems, "slo", |value: &DeValue<'_>| table(value))?;
+    let mut inside = Fields::new(table.get_ref(), table.span(), &fields.key("slo"));
+    let mut limit = |key| inside.take(problems, key, duration).map(inner);
+    let slo = Slo { ttft: limit("ttft"), tpot: limit("tpot"), e2e: limit("e2e") };
+    inside.finish(problems, |key| match key {
+        "itl" => Some("write tpot"),
+        "latency" => Some("write e2e"),
+        _ => None,
+    });
+    Some(slo)
 }

@@ -1,6 +1,12 @@
 use std::io::Write as _;
 
+use regatta_types::suite::{Length, Load, Prompt, Ramp, Suite};
+
 use super::*;
+
+fn load(name: &str) -> Result<Suite, SuiteError> {
+    super::load(name, &Overrides::default())
+}
 
 #[test]
 fn complex_has_the_titles_and_lengths_its_users_know() {
@@ -62,7 +68,10 @@ fn built_in_suites_answer_to_their_own_name() {
 #[test]
 fn an_unknown_name_lists_what_there_is() {
     let error = |name| load(name).unwrap_err().to_string();
-    assert_eq!(error("nonesuch"), "there is no suite or file `nonesuch`; built in: complex, quick");
+    assert_eq!(
+        error("nonesuch"),
+        "there is no suite or file `nonesuch`; built in: complex, quick, load, grid, text"
+    );
     assert_eq!(error("quik"), "there is no suite or file `quik`; did you mean `quick`?");
 }
 
@@ -84,19 +93,67 @@ fn a_file_without_end_is_not_read_to_its_end() {
 }
 
 #[test]
+fn speed_is_measured_over_answers_of_equal_length() {
+    for builtin in builtin() {
+        assert!(
+            builtin.suite().cases.iter().all(|c| c.length == Length::Fixed),
+            "{}",
+            builtin.name
+        );
+    }
+}
+
+#[test]
+fn the_load_suite_is_a_ramped_sweep_whose_answers_differ() {
+    let suite = load("load").unwrap();
+    let streams: Vec<_> = suite.cases.iter().filter_map(|c| c.concurrency()).collect();
+    assert_eq!(streams, [1, 2, 4, 8, 16, 32, 64]);
+    let requests: Vec<_> = suite.cases.iter().filter_map(|c| c.stop.requests).collect();
+    assert_eq!(requests, [20, 20, 20, 32, 64, 128, 256]);
+    for case in &suite.cases {
+        let Load::Closed { ramp, .. } = case.load else { panic!("{}: no streams", case.id) };
+        assert_eq!(ramp, Ramp::Service);
+        assert_eq!((case.min_max_tokens, case.max_tokens), (96, 160));
+        assert_eq!(case.sweep.as_ref().map(|s| s.of.as_str()), Some("load"));
+    }
+}
+
+#[test]
+fn the_grid_fits_into_a_context_of_8192_tokens() {
+    let suite = load("grid").unwrap();
+    assert_eq!(suite.cases.len(), 8);
+    for case in &suite.cases {
+        let Prompt::Text(text) = case.prompt else { panic!("{}: no text", case.id) };
+        assert!(text.tokens + case.max_tokens <= 8_192 - 64, "{}", case.id);
+    }
+}
+
+#[test]
 fn list_and_check_tell_what_would_be_measured() {
     assert_eq!(
         list(),
-        "complex     10 cases  ten engineering tasks with answers of 500 to 800 tokens\n\
-         quick        3 cases  three short answers, for a first look at a host\n"
+        "complex  10 cases  ten engineering tasks with answers of 500 to 800 tokens\n\
+         quick     3 cases  three short answers, for a first look at a host\n\
+         load      7 cases  1 to 64 streams, prompts of 512 tokens, answers of 96 to 160, until saturated\n\
+         grid      8 cases  prompts of 512 and 2048 tokens, answers of 32 and 128, at depth 0 and 4096\n\
+         text       1 case  a text of 512 tokens, answers of 128; the flags say how many at once\n"
     );
     assert_eq!(
         check("quick").unwrap(),
-        "case            repetitions  streams  warmup  max_tokens  stop\n\
-         explain-code              3        1       0         128  1 request\n\
-         write-function            3        1       0          96  1 request\n\
-         short-answer              3        1       0          64  1 request\n\
+        "case            repetitions  load      prompt      max_tokens  length  warmup  stop\n\
+         explain-code    3            1 stream  1 message   128         fixed   0       1 request\n\
+         write-function  3            1 stream  2 messages  96          fixed   0       1 request\n\
+         short-answer    3            1 stream  1 message   64          fixed   0       1 request\n\
          quick: no problems; 9 cells per host\n"
+    );
+    let lines = |name| check(name).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        lines("load")[7],
+        "load.c64  3            64 streams, ramped  512 tokens  96-160      fixed   0       256 requests"
+    );
+    assert_eq!(
+        lines("grid")[8],
+        "grid.p2048.d4096.t128  3            1 stream  6144 tokens, 4096 shared  128         fixed   0       3 requests"
     );
     assert_eq!(show("quick").unwrap(), builtin()[1].source);
 }

@@ -1,10 +1,10 @@
-//! What `regatta suite list|show|check` print.
+//! What `regatta suite list|show|check` print, and the words for what a case measures.
 
 use std::fmt::Write as _;
 
-use regatta_types::suite::{StopRule, Suite};
+use regatta_types::suite::{Arrivals, Case, Length, Load, Prompt, Ramp, StopRule, Suite};
 
-use super::{SuiteError, builtin, load, source};
+use super::{Overrides, SuiteError, builtin, load, source};
 
 /// The built-in suites, one line each.
 #[must_use]
@@ -12,13 +12,9 @@ pub fn list() -> String {
     let mut out = String::new();
     for builtin in builtin() {
         let suite = builtin.suite();
-        let _ = writeln!(
-            out,
-            "{:<10} {:>3} cases  {}",
-            builtin.name,
-            suite.cases.len(),
-            suite.description
-        );
+        let cases = format!("{} case{}", suite.cases.len(), plural(suite.cases.len()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{:<8} {cases:>8}  {}", builtin.name, suite.description);
     }
     out
 }
@@ -36,37 +32,100 @@ pub fn show(name_or_path: &str) -> Result<String, SuiteError> {
 /// # Errors
 /// When there is no such suite, it cannot be read, or something in it is wrong.
 pub fn check(name_or_path: &str) -> Result<String, SuiteError> {
-    Ok(summary(&load(name_or_path)?))
+    Ok(summary(&load(name_or_path, &Overrides::default())?))
 }
 
 fn summary(suite: &Suite) -> String {
-    let width = suite.cases.iter().map(|c| c.id.as_str().len()).max().unwrap_or(0).max(4);
+    let head = ["case", "repetitions", "load", "prompt", "max_tokens", "length", "warmup", "stop"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(suite.cases.iter().map(|case| {
+        [
+            case.id.to_string(),
+            case.repetitions.to_string(),
+            load_of(case),
+            prompt_of(case),
+            tokens_of(case),
+            length_of(case).to_owned(),
+            case.warmup.to_string(),
+            stop_of(&case.stop),
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "{:<width$}  {:>11}  {:>7}  {:>6}  {:>10}  stop",
-        "case", "repetitions", "streams", "warmup", "max_tokens"
-    );
-    for case in &suite.cases {
-        let _ = writeln!(
-            out,
-            "{:<width$}  {:>11}  {:>7}  {:>6}  {:>10}  {}",
-            case.id,
-            case.repetitions,
-            case.in_flight_max(),
-            case.warmup,
-            case.max_tokens,
-            stop(&case.stop)
-        );
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(out, "{}", line.trim_end());
     }
     let cells: u64 = suite.cases.iter().map(|c| u64::from(c.repetitions)).sum();
     let _ = writeln!(out, "{}: no problems; {cells} cells per host", suite.name);
     out
 }
 
-fn stop(rule: &StopRule) -> String {
-    let requests = rule.requests.map(|n| format!("{n} request{}", if n == 1 { "" } else { "s" }));
+/// When requests are sent: `4 streams`, `2.5/s poisson`.
+pub(crate) fn load_of(case: &Case) -> String {
+    match case.load {
+        Load::Closed { streams, ramp } => {
+            let ramp = match ramp {
+                Ramp::None => "",
+                Ramp::Service => ", ramped",
+            };
+            format!("{streams} stream{}{ramp}", plural(streams))
+        }
+        Load::Open { rate, arrivals, max_in_flight } => {
+            format!("{rate}/s {}, at most {max_in_flight}", arrivals_of(arrivals))
+        }
+    }
+}
+
+/// How instants are spread, as `--arrivals` spells it.
+pub(crate) fn arrivals_of(arrivals: Arrivals) -> String {
+    match arrivals {
+        Arrivals::Constant => "constant".to_owned(),
+        Arrivals::Poisson => "poisson".to_owned(),
+        Arrivals::Gamma { shape } => format!("gamma:{shape}"),
+    }
+}
+
+/// What is sent, in short: `2 messages`, `512 tokens`, `3 turns`.
+pub(crate) fn prompt_of(case: &Case) -> String {
+    match &case.prompt {
+        Prompt::Messages(messages) => {
+            format!("{} message{}", messages.len(), plural(messages.len()))
+        }
+        Prompt::Text(text) if text.shared > 0 => {
+            format!("{} tokens, {} shared", text.tokens, text.shared)
+        }
+        Prompt::Text(text) => format!("{} tokens", text.tokens),
+        Prompt::Conversation { turns, .. } => format!("{} turns", turns.len()),
+    }
+}
+
+/// Limits of the answers: `128`, `96-160`.
+pub(crate) fn tokens_of(case: &Case) -> String {
+    if case.min_max_tokens == case.max_tokens {
+        case.max_tokens.to_string()
+    } else {
+        format!("{}-{}", case.min_max_tokens, case.max_tokens)
+    }
+}
+
+/// Where answers end, as suites spell it.
+pub(crate) fn length_of(case: &Case) -> &'static str {
+    match case.length {
+        Length::Natural => "natural",
+        Length::Fixed => "fixed",
+    }
+}
+
+/// When an attempt has measured enough: `20 requests or 30s`.
+pub(crate) fn stop_of(rule: &StopRule) -> String {
+    let requests = rule.requests.map(|n| format!("{n} request{}", plural(n)));
     let duration = rule.duration.map(|d| format!("{d:?}"));
     [requests, duration].into_iter().flatten().collect::<Vec<_>>().join(" or ")
+}
+
+fn plural<N: PartialEq + From<u8>>(n: N) -> &'static str {
+    if n == N::from(1) { "" } else { "s" }
 }

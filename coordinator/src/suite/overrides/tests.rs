@@ -1,17 +1,28 @@
 use std::time::Duration;
 
-use super::*;
-use crate::suite::{builtin, parse};
+use regatta_types::suite::{Load, Prompt, StopRule, Suite, TextPrompt, Timeouts};
 
-fn suite(lines: &str) -> Suite {
-    let text = format!(
-        "name = \"s\"\n[[case]]\ntitle = \"Chat\"\nmax_tokens = 10\n\
-         messages = [{{ role = \"user\", content = \"hi\" }}]\n{lines}\n"
-    );
-    parse(&text, "s.toml").unwrap()
+use super::*;
+use crate::suite::{builtin, parse_with};
+
+const TEXT: &str = "name = \"s\"\n[[case]]\ntitle = \"Chat\"\nmax_tokens = 10\n";
+
+/// A case that sends a message, and the same with a text of an asked length.
+fn suite(lines: &str, flags: &Overrides) -> Suite {
+    let text = format!("{TEXT}messages = [{{ role = \"user\", content = \"hi\" }}]\n{lines}\n");
+    parse_with(&text, "s.toml", flags).unwrap()
 }
 
-/// Id, title, streams and requests of each case.
+fn text(lines: &str, flags: &Overrides) -> Suite {
+    parse_with(&format!("{TEXT}prompt_tokens = 512\n{lines}\n"), "s.toml", flags).unwrap()
+}
+
+fn refused(lines: &str, flags: &Overrides) -> String {
+    let text = format!("{TEXT}messages = [{{ role = \"user\", content = \"hi\" }}]\n{lines}\n");
+    parse_with(&text, "s.toml", flags).unwrap_err().to_string()
+}
+
+/// Id, title, requests in flight and requests in all of each case.
 fn shape(suite: &Suite) -> Vec<(&str, &str, u32, Option<u32>)> {
     suite
         .cases
@@ -24,62 +35,158 @@ fn concurrency(levels: &[u32]) -> Overrides {
     Overrides { concurrency: Some(levels.to_vec()), ..Overrides::default() }
 }
 
-#[test]
-fn no_flag_changes_nothing() {
-    let complex = builtin()[0].suite();
-    assert_eq!(Overrides::default().apply(complex.clone()), Ok(complex));
+fn rate(rates: &[f64]) -> Overrides {
+    Overrides { rate: Some(rates.to_vec()), ..Overrides::default() }
 }
 
 #[test]
 fn one_concurrency_keeps_the_ids_so_that_runs_line_up() {
-    let changed = concurrency(&[16]).apply(suite("")).unwrap();
+    let changed = suite("", &concurrency(&[16]));
     assert_eq!(shape(&changed), [("chat", "Chat", 16, Some(16))]);
-    let more = concurrency(&[16]).apply(suite("requests = 40")).unwrap();
-    assert_eq!(shape(&more), [("chat", "Chat", 16, Some(40))]);
+    assert_eq!(changed.cases[0].sweep, None);
 }
 
 #[test]
-fn several_concurrencies_make_a_case_of_each() {
-    let wanted =
-        [("chat.c1", "Chat (1 stream)", 1, Some(1)), ("chat.c4", "Chat (4 streams)", 4, Some(4))];
-    assert_eq!(shape(&concurrency(&[1, 4]).apply(suite("")).unwrap()), wanted);
-    let sweep = suite("concurrency = [2, 8, 32]");
-    assert_eq!(shape(&concurrency(&[1, 4]).apply(sweep).unwrap()), wanted, "no sweep of a sweep");
+fn a_files_number_of_requests_is_one_for_its_own_streams() {
+    for (streams, requests) in [(1, 5), (4, 16), (16, 64)] {
+        let seen = suite("requests = 5", &concurrency(&[streams]));
+        assert_eq!(seen.cases[0].stop.requests, Some(requests), "{streams}");
+    }
+    let many = suite("requests = 500", &concurrency(&[16]));
+    assert_eq!(many.cases[0].stop.requests, Some(500));
+}
+
+#[test]
+fn several_concurrencies_make_a_case_of_each_long_enough_for_a_steady_part() {
+    let wanted = [
+        ("chat.c1", "Chat (1 stream)", 1, Some(20)),
+        ("chat.c4", "Chat (4 streams)", 4, Some(20)),
+        ("chat.c16", "Chat (16 streams)", 16, Some(64)),
+    ];
+    assert_eq!(shape(&suite("", &concurrency(&[16, 1, 4]))), wanted, "the lowest first");
+    let sweep = suite("concurrency = [2, 8, 32]", &concurrency(&[1, 4, 16]));
+    assert_eq!(shape(&sweep), wanted, "no sweep of a sweep");
+    let rates = suite("rate = [0.5, 2]\nrequests = 10", &concurrency(&[1]));
+    assert_eq!(shape(&rates), [("chat", "Chat", 1, Some(10))], "streams in place of rates");
+}
+
+#[test]
+fn rates_stand_above_streams() {
+    let flags = Overrides {
+        duration: Some(Duration::from_secs(30)),
+        arrivals: Some(Arrivals::Constant),
+        max_in_flight: Some(9),
+        ..rate(&[2.5, 0.5])
+    };
+    let seen = suite("concurrency = [1, 4]\nramp = false\nrequests = 8", &flags);
+    let ids: Vec<_> = seen.cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(ids, ["chat.rps0.5", "chat.rps2.5"]);
+    let load = Load::Open { rate: 2.5, arrivals: Arrivals::Constant, max_in_flight: 9 };
+    assert_eq!(seen.cases[1].load, load);
+    assert_eq!(seen.cases[1].title, "Chat (2.5/s)");
+    let stop = StopRule { requests: None, duration: Some(Duration::from_secs(30)) };
+    assert_eq!(seen.cases[1].stop, stop);
 }
 
 #[test]
 fn requests_and_duration_replace_the_stop_rule() {
     let by_time = Overrides { duration: Some(Duration::from_secs(30)), ..Overrides::default() };
-    let stop = by_time.apply(suite("requests = 9")).unwrap().cases[0].stop;
+    let stop = suite("requests = 9", &by_time).cases[0].stop;
     assert_eq!(stop, StopRule { requests: None, duration: Some(Duration::from_secs(30)) });
     let by_count = Overrides { requests: Some(3), ..Overrides::default() };
-    let stop = by_count.apply(suite("duration = \"1m\"")).unwrap().cases[0].stop;
+    let stop = suite("duration = \"1m\"", &by_count).cases[0].stop;
     assert_eq!(stop, StopRule { requests: Some(3), duration: None });
 }
 
 #[test]
-fn numbers_apply_to_every_case() {
-    let flags = Overrides { max_tokens: Some(5), repetitions: Some(2), ..Overrides::default() };
-    let complex = flags.apply(builtin()[0].suite()).unwrap();
-    assert!(complex.cases.iter().all(|c| (c.max_tokens, c.repetitions) == (5, 2)));
+fn single_settings_apply_to_every_case() {
+    let second = Duration::from_secs(1);
+    let flags = Overrides {
+        max_tokens: Some(5),
+        repetitions: Some(2),
+        length: Some(Length::Natural),
+        slo: Some(Slo { ttft: Some(second), ..Slo::default() }),
+        connect_timeout: Some(second),
+        first_token_timeout: Some(second),
+        chunk_timeout: Some(second),
+        request_timeout: Some(second),
+        ..Overrides::default()
+    };
+    let timeouts =
+        Timeouts { connect: second, first_token: second, chunk: second, request: second };
+    for name in builtin() {
+        for case in crate::suite::load(name.name, &flags).unwrap().cases {
+            assert_eq!((case.min_max_tokens, case.max_tokens, case.repetitions), (5, 5, 2));
+            assert_eq!((case.length, case.timeouts), (Length::Natural, timeouts));
+            assert_eq!(case.slo.ttft, Some(second));
+        }
+    }
 }
 
 #[test]
-fn flags_that_cannot_be_are_refused_with_a_sentence() {
-    let refused = |flags: Overrides| flags.apply(suite("")).unwrap_err().to_string();
+fn lengths_of_prompts_replace_lengths_and_nothing_else() {
+    let prompts = |flags: &[u32]| {
+        let flags = Overrides { prompt_tokens: Some(flags.to_vec()), ..Overrides::default() };
+        text("depth = 100", &flags)
+            .cases
+            .into_iter()
+            .map(|c| (c.id.to_string(), c.prompt))
+            .collect()
+    };
+    let cut = |id: &str, tokens: u32| {
+        (id.to_owned(), Prompt::Text(TextPrompt { tokens: tokens + 100, shared: 100 }))
+    };
+    let (one, two): (Vec<_>, Vec<_>) = (prompts(&[64]), prompts(&[64, 256]));
+    assert_eq!(one, [cut("chat", 64)]);
+    assert_eq!(two, [cut("chat.p64", 64), cut("chat.p256", 256)]);
+    let flags = Overrides { prompt_tokens: Some(vec![64]), ..Overrides::default() };
+    assert!(refused("", &flags).starts_with("--prompt-tokens: is for a text of an asked length"));
+}
+
+#[test]
+fn flags_that_cannot_be_are_refused_together_and_once() {
     let default = Overrides::default;
     assert_eq!(
-        refused(Overrides { max_tokens: Some(0), ..default() }),
-        "--max-tokens must be from 1 to 1,000,000, not 0"
+        refused("", &Overrides { max_tokens: Some(0), repetitions: Some(0), ..default() }),
+        "--max-tokens: must be from 1 to 1,000,000, not 0\n\
+         --repetitions: must be from 1 to 1,000, not 0"
     );
-    assert_eq!(refused(concurrency(&[1, 0])), "--concurrency must be from 1 to 4,096, not 0");
-    for levels in [&[][..], &[2, 2]] {
-        assert!(refused(concurrency(levels)).starts_with("--concurrency must be a number"));
-    }
+    assert_eq!(refused("", &concurrency(&[1, 0])), "--concurrency: must be from 1 to 4,096, not 0");
+    assert_eq!(refused("", &concurrency(&[])), "--concurrency: no levels");
+    assert_eq!(refused("", &concurrency(&[2, 2])), "--concurrency: level 2 is listed twice");
     assert_eq!(
-        refused(Overrides { requests: Some(3), ..concurrency(&[4]) }),
-        "--requests 3 cannot keep 4 streams busy; ask for at least 4"
+        refused("", &Overrides { requests: Some(3), ..concurrency(&[4]) }),
+        "--requests: 3 cannot keep 4 streams busy; write at least 4, or leave it out"
     );
-    let long = suite(&format!("id = \"{}\"", "x".repeat(60)));
-    assert!(matches!(concurrency(&[1, 16]).apply(long), Err(OverrideError::Id(_))));
+    for bad in [0.0, -1.0, 10_001.0, f64::NAN, f64::INFINITY] {
+        let seen = refused("requests = 5", &rate(&[bad]));
+        assert_eq!(seen, format!("--rate: must be from 0.001 to 10000, not {bad}"));
+    }
+    assert!(refused("", &rate(&[1.0])).starts_with("--rate: needs an end; give requests or"));
+    let spread = Overrides { arrivals: Some(Arrivals::Poisson), ..default() };
+    assert!(refused("", &spread).starts_with("--arrivals: is for requests sent at a rate"));
+    let ten = crate::suite::load("complex", &rate(&[1.0])).unwrap_err().to_string();
+    assert_eq!(ten.lines().count(), 1, "not once for every case: {ten}");
+    let long = format!("id = \"{}\"", "x".repeat(60));
+    assert!(refused(&long, &concurrency(&[1, 16])).contains("is not a valid case id"));
+}
+
+#[test]
+fn words_of_flags_are_read() {
+    assert_eq!(arrivals("gamma:0.5"), Ok(Arrivals::Gamma { shape: 0.5 }));
+    assert_eq!(
+        (arrivals("poisson"), arrivals("constant")),
+        (Ok(Arrivals::Poisson), Ok(Arrivals::Constant))
+    );
+    for bad in ["gamma", "gamma:", "gamma:0", "gamma:nan", "uniform", ""] {
+        assert!(arrivals(bad).is_err(), "{bad}");
+    }
+    let seconds = |n| Some(Duration::from_secs(n));
+    let wanted = Slo { ttft: seconds(2), tpot: Some(Duration::from_millis(100)), e2e: None };
+    assert_eq!(slo("ttft=2s,tpot=100ms"), Ok(wanted));
+    assert_eq!(slo("e2e=30s"), Ok(Slo { e2e: seconds(30), ..Slo::default() }));
+    for bad in ["", "ttft", "ttft=2", "itl=2s", "ttft=2s,ttft=3s", "ttft=2s,"] {
+        assert!(slo(bad).is_err(), "{bad}");
+    }
+    assert!(length("fixed").is_ok() && length("Fixed").is_err());
 }

@@ -1,8 +1,11 @@
 use std::time::Duration;
 
-use regatta_types::suite::{StopRule, Timeouts};
+use regatta_types::suite::{
+    Arrivals, Length, Load, Message, Prompt, Ramp, Role, Slo, StopRule, TextPrompt, Timeouts,
+};
 
 use super::*;
+use crate::suite::MESSAGES_MAX;
 
 /// A case with nothing but what it must have, and then `more`.
 fn case(title: &str, more: &str) -> String {
@@ -82,17 +85,20 @@ fn a_case_stands_above_the_defaults() {
 
 #[test]
 fn a_list_of_concurrencies_is_a_case_for_each() {
-    let suite = suite(&case("Chat", "id = \"chat\"\nconcurrency = [1, 16]"));
+    let suite = suite(&case("Chat", "id = \"chat\"\nconcurrency = [16, 1]"));
     let seen: Vec<_> = suite
         .cases
         .iter()
         .map(|c| (c.id.as_str(), c.title.as_str(), c.in_flight_max(), c.stop.requests))
         .collect();
     let wanted = [
-        ("chat.c1", "Chat (1 stream)", 1, Some(1)),
-        ("chat.c16", "Chat (16 streams)", 16, Some(16)),
+        ("chat.c1", "Chat (1 stream)", 1, Some(20)),
+        ("chat.c16", "Chat (16 streams)", 16, Some(64)),
     ];
-    assert_eq!(seen, wanted);
+    assert_eq!(seen, wanted, "the lowest first, each long enough for a steady part");
+    let sweeps: Vec<_> = suite.cases.iter().filter_map(|c| c.sweep.clone()).collect();
+    let of = CaseId::new("chat").unwrap();
+    assert_eq!(sweeps, [Sweep { of: of.clone(), level: 0 }, Sweep { of, level: 1 }]);
 }
 
 #[test]
@@ -144,7 +150,7 @@ fn what_must_be_there_is_asked_for() {
     assert_eq!(
         named("[[case]]\n"),
         "s.toml:2:1: case[1].title: is missing; write title = \"Short name for people\"\n\
-         s.toml:2:1: case[1].messages: is missing; write messages = [{ role = \"user\", content = \"...\" }]\n\
+         s.toml:2:1: case[1].messages: is missing; write messages = [{ role = \"user\", content = \"...\" }], or prompt_tokens = 512 for a text of that length\n\
          s.toml:2:1: case[1].max_tokens: is missing; write max_tokens = 500"
     );
     assert!(named("case = []\n").contains("write at least one [[case]]"));
@@ -170,9 +176,13 @@ fn messages_are_checked_one_by_one() {
 #[test]
 fn what_a_suite_allows_fits_into_the_protocol() {
     use regatta_wire::limits::{CASE_TEXT_MAX, REQUESTS_MAX};
-    let title = 4 * LINE_MAX + crate::suite::settings::title_ending(u32::MAX).len();
+
+    use crate::suite::range::{CONCURRENCY, REQUESTS, WARMUP};
+    let title =
+        4 * LINE_MAX + " (prompt 1000000, depth 1000000, output 1000000) (4096 streams)".len();
     assert!(MESSAGES_MAX + title <= CASE_TEXT_MAX);
-    let requests = crate::suite::range::REQUESTS.end() + crate::suite::range::WARMUP.end();
+    // The first request of every stream of a ramp, and the one that sends a shared beginning.
+    let requests = REQUESTS.end() + WARMUP.end() + CONCURRENCY.end() + 1;
     assert!(usize::try_from(requests).unwrap() <= REQUESTS_MAX);
 }
 
@@ -201,6 +211,7 @@ fn numbers_durations_and_ids_are_checked() {
         ("chunk_timeout = \"30\"", "chunk_timeout: `30` is not a duration"),
         ("id = \"../x\"", "id: `../x` is not a valid case id"),
         ("id = \"settling\"", "id: `settling` is reserved"),
+        ("id = \"client-floor\"", "id: `client-floor` is reserved"),
         ("prompt = \"hi\"", "unknown key; write messages = ["),
     ] {
         let seen = with(line);
@@ -229,6 +240,162 @@ fn levels_may_not_take_the_id_of_another_case() {
     let text =
         format!("{}{}", case("Chat", "concurrency = [1, 16]"), case("x", "id = \"chat.c16\""));
     assert!(named(&text).contains("duplicate case id `chat.c16`, first used in line 3"));
+}
+
+/// A case that sends a text of an asked length.
+fn cut(lines: &str) -> String {
+    format!("[[case]]\ntitle = \"t\"\nmax_tokens = 100\n{lines}\n")
+}
+
+fn ids(suite: &Suite) -> Vec<&str> {
+    suite.cases.iter().map(|case| case.id.as_str()).collect()
+}
+
+#[test]
+fn lists_of_lengths_make_a_grid_with_its_sweeps_inside() {
+    let grid = suite(
+        &cut(
+            "prompt_tokens = [512, 64]\ndepth = [0, 4096]\nmax_tokens = [16]\nconcurrency = [1, 2]"
+                .trim_end(),
+        )
+        .replacen("max_tokens = 100\n", "", 1),
+    );
+    let wanted = [
+        "t.p512.d0.t16.c1",
+        "t.p512.d0.t16.c2",
+        "t.p512.d4096.t16.c1",
+        "t.p512.d4096.t16.c2",
+        "t.p64.d0.t16.c1",
+        "t.p64.d0.t16.c2",
+        "t.p64.d4096.t16.c1",
+        "t.p64.d4096.t16.c2",
+    ];
+    assert_eq!(ids(&grid), wanted);
+    let last = grid.cases.last().unwrap();
+    assert_eq!(last.title, "t (prompt 64, depth 4096, output 16) (2 streams)");
+    assert_eq!(last.prompt, Prompt::Text(TextPrompt { tokens: 4_160, shared: 4_096 }));
+    let of = CaseId::new("t.p64.d4096.t16").unwrap();
+    assert_eq!(last.sweep, Some(Sweep { of, level: 1 }), "a grid has no levels of its own");
+    assert_eq!((last.max_tokens, last.length), (16, Length::Fixed));
+}
+
+#[test]
+fn a_text_may_share_its_beginning_and_end_where_the_model_does() {
+    let suite = suite(&cut("prompt_tokens = 512\nshared_prefix = 384\nlength = \"natural\"\n\
+         slo = { ttft = \"2s\", e2e = \"1m\" }"));
+    let [only] = &suite.cases[..] else { panic!("one case") };
+    assert_eq!(only.prompt, Prompt::Text(TextPrompt { tokens: 512, shared: 384 }));
+    assert_eq!((only.id.as_str(), only.length), ("t", Length::Natural));
+    let (ttft, e2e) = (Some(Duration::from_secs(2)), Some(Duration::from_mins(1)));
+    assert_eq!(only.slo, Slo { ttft, tpot: None, e2e });
+}
+
+#[test]
+fn limits_may_differ_between_requests() {
+    let range = "max_tokens = { from = 96, to = 160 }";
+    let suite = suite(&case("a", "").replace("max_tokens = 100", range));
+    assert_eq!((suite.cases[0].min_max_tokens, suite.cases[0].max_tokens), (96, 160));
+    let with = |value: &str| {
+        named(&case("a", "").replace("max_tokens = 100", &format!("max_tokens = {value}")))
+    };
+    assert!(with("{ from = 9, to = 8 }").contains("max_tokens: from 9 is more than to 8"));
+    assert!(with("{ from = 9 }").contains("max_tokens.to: is missing; write to = 160"));
+    assert!(with("{ from = 0, to = 8, by = 1 }").contains("max_tokens.by: unknown key"));
+    assert!(with("[]").contains("max_tokens: no levels"));
+    assert_eq!(with("{ from = 0, to = 8 }").lines().count(), 1);
+}
+
+#[test]
+fn a_rate_makes_an_open_loop() {
+    let open = |lines: &str| suite(&case("a", &format!("requests = 9\n{lines}"))).cases;
+    let load = Load::Open { rate: 2.0, arrivals: Arrivals::Poisson, max_in_flight: 1_024 };
+    assert_eq!((open("rate = 2")[0].load, open("rate = 2")[0].sweep.clone()), (load, None));
+    let levels = open("rate = [2.5, 1]\narrivals = \"gamma\"\nshape = 0.5\nmax_in_flight = 7");
+    let arrivals = Arrivals::Gamma { shape: 0.5 };
+    assert_eq!(levels[1].load, Load::Open { rate: 2.5, arrivals, max_in_flight: 7 });
+    let seen: Vec<_> = levels.iter().map(|c| (c.id.as_str(), c.stop.requests)).collect();
+    assert_eq!(seen, [("a.rps1", Some(9)), ("a.rps2.5", Some(9))]);
+}
+
+#[test]
+fn a_conversation_is_its_turns_and_what_comes_before() {
+    let turns = "turns = [\"one\", \"two\", \"three\"]\nconcurrency = 2";
+    let talk = suite(&cut(turns));
+    let Prompt::Conversation { opening, turns: said } = &talk.cases[0].prompt else {
+        panic!("a conversation")
+    };
+    assert_eq!((opening.len(), said.len()), (0, 3));
+    assert_eq!(talk.cases[0].stop.requests, Some(6), "a conversation for each stream");
+    assert_eq!(talk.cases[0].length, Length::Natural);
+    let system = "messages = [{ role = \"system\", content = \"be brief\" }]";
+    let opened = suite(&cut(&format!("{system}\n{turns}")));
+    assert_eq!(opened.cases[0].prompt.messages().len(), 1);
+    let with = |lines: &str| named(&cut(lines));
+    assert!(with("turns = [\"one\"]").contains("5:9: case[1].turns: a conversation has at least"));
+    assert!(with("turns = [\"one\", \" \"]").contains("case[1].turns[2]: is empty"));
+    assert!(with("turns = \"one\"").contains("case[1].turns: must be a list, not text"));
+    let mine = "messages = [{ role = \"user\", content = \"hi\" }]\nturns = [\"a\", \"b\"]";
+    assert!(with(mine).contains("before turns, the last message can't be the user's"));
+    let half = with(&format!("{turns}\nrequests = 5"));
+    assert!(half.contains("requests: 5 are not a conversation of 3 turns a stream"), "{half}");
+}
+
+#[test]
+fn contradictions_are_named() {
+    let text = |lines: &str| named(&cut(lines));
+    let told = |lines: &str| named(&case("a", lines));
+    for (seen, what) in [
+        (told("rate = 1\nconcurrency = 2\nrequests = 9"), "rate: stands beside concurrency"),
+        (told("rate = 1"), "6:8: case[1].rate: needs an end; give requests or duration"),
+        (told("rate = [1, 1]\nrequests = 9"), "rate: level 1 is listed twice"),
+        (told("rate = 0\nrequests = 9"), "rate: must be from 0.001 to 10000, not 0"),
+        (
+            told("rate = 9000\nduration = \"1h\""),
+            "duration: at 9000 a second has more than 200,000",
+        ),
+        (told("rate = 1\nrequests = 9\nramp = true"), "ramp: is for streams"),
+        (told("arrivals = \"poisson\""), "arrivals: is for requests sent at a rate"),
+        (told("max_in_flight = 4"), "max_in_flight: is for requests sent at a rate"),
+        (told("arrivals = \"gama\""), "unknown spread `gama`; did you mean `gamma`?"),
+        (told("rate = 1\nrequests = 9\narrivals = \"gamma\""), "arrivals: gamma has no shape"),
+        (told("rate = 1\nrequests = 9\nshape = 2"), "shape: is for gamma distributed"),
+        (told("prompt_tokens = 9"), "prompt_tokens: is for a text of an asked length"),
+        (told("depth = 9"), "depth: is for a text of an asked length"),
+        (told("ramp = 1"), "ramp: must be true or false, not a whole number"),
+        (told("length = \"long\""), "unknown length `long`; known: fixed, natural"),
+        (told("slo = { ttft = 2 }"), "slo.ttft: must be a duration"),
+        (told("slo = { itl = \"2s\" }"), "slo.itl: unknown key; write tpot"),
+        (told("rps = 2"), "rps: unknown key; write rate = 2.5"),
+        (text("prompt_tokens = [9, 99]\nshared_prefix = 9"), "shared_prefix: 9 is a part of the"),
+        (
+            text("prompt_tokens = 9\nshared_prefix = 1\ndepth = 1"),
+            "shared_prefix: stands beside depth",
+        ),
+        (text("shared_prefix = 9"), "messages: is missing; write messages = "),
+        (
+            text("turns = [\"a\", \"b\"]\nrate = 1\nrequests = 4"),
+            "rate: a turn of a conversation is sent when",
+        ),
+    ] {
+        assert!(seen.contains(what), "{what}: {seen}");
+        assert_eq!(seen.lines().count(), 1, "{seen}");
+    }
+}
+
+#[test]
+fn defaults_that_do_not_fit_a_case_are_not_held_against_it() {
+    let defaults = "[defaults]\nrate = 2\narrivals = \"constant\"\nrequests = 40\n\
+                    prompt_tokens = 512\nshared_prefix = 100\n";
+    let suite = suite(&format!(
+        "{defaults}{}{}{}",
+        cut(""),
+        case("b", "concurrency = 2"),
+        cut("turns = [\"x\", \"y\"]\nid = \"c\"\nconcurrency = 1"),
+    ));
+    let open: Vec<_> = suite.cases.iter().map(|case| case.concurrency()).collect();
+    assert_eq!(open, [None, Some(2), Some(1)]);
+    assert!(matches!(suite.cases[1].prompt, Prompt::Messages(_)));
+    assert_eq!(suite.cases[0].prompt, Prompt::Text(TextPrompt { tokens: 512, shared: 100 }));
 }
 
 proptest::proptest! {

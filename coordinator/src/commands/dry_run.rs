@@ -1,0 +1,75 @@
+//! `--dry-run`: what would be measured.
+
+use std::time::Duration;
+
+use regatta_types::exit::Exit;
+use regatta_types::ids::Repetition;
+use regatta_types::suite::{Case, Load, Prompt, Ramp, Suite};
+
+use super::Problem;
+use crate::cli::OutputArgs;
+use crate::output::print;
+use crate::plan::Plan;
+use crate::suite;
+
+/// Prints the cells every host would run, and nothing else.
+pub(super) fn dry_run(
+    suite: &Suite,
+    seed: Option<u64>,
+    output: &OutputArgs,
+) -> Result<Exit, Problem> {
+    let plan = Plan::new(suite, seed.unwrap_or(0));
+    let mut text = String::new();
+    for (index, block) in plan.blocks().iter().enumerate() {
+        let Some(case) = suite.cases.get(block.case) else { continue };
+        let line = if output.json {
+            dry_json(index + 1, case, block.repetition).to_string()
+        } else {
+            format!(
+                "{:>4}  {:<32} r{:<3} {}; {}; {}, up to {} tokens each",
+                index + 1,
+                case.id,
+                block.repetition,
+                suite::load_of(case),
+                suite::prompt_of(case),
+                suite::stop_of(&case.stop),
+                suite::tokens_of(case),
+            )
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    if !output.json {
+        let order =
+            if seed.is_some() { "" } else { " (the order of a run without --seed is random)" };
+        text.push_str(&format!("{} cells on every host{order}\n", plan.cells_per_host()));
+    }
+    print(&text);
+    Ok(Exit::Ok)
+}
+
+/// A cell of `--dry-run --json`; what a case does not have is null.
+fn dry_json(cell: usize, case: &Case, repetition: Repetition) -> serde_json::Value {
+    let seconds = |time: Option<Duration>| time.map(|d| d.as_secs_f64());
+    let (ramp, rate, arrivals, max_in_flight) = match case.load {
+        Load::Closed { ramp, .. } => (Some(ramp == Ramp::Service), None, None, None),
+        Load::Open { rate, arrivals, max_in_flight } => {
+            (None, Some(rate), Some(suite::arrivals_of(arrivals)), Some(max_in_flight))
+        }
+    };
+    let text = match case.prompt {
+        Prompt::Text(text) => Some(text),
+        Prompt::Messages(_) | Prompt::Conversation { .. } => None,
+    };
+    serde_json::json!({
+        "cell": cell, "case": case.id, "repetition": repetition, "concurrency": case.concurrency(),
+        "ramp": ramp, "rate": rate, "arrivals": arrivals, "max_in_flight": max_in_flight,
+        "requests": case.stop.requests, "duration_s": seconds(case.stop.duration),
+        "prompt_tokens": text.map(|t| t.tokens), "shared_tokens": text.map(|t| t.shared),
+        "turns": case.prompt.turns(), "min_max_tokens": case.min_max_tokens,
+        "max_tokens": case.max_tokens, "length": suite::length_of(case),
+        "sweep": case.sweep.as_ref().map(|s| &s.of), "level": case.sweep.as_ref().map(|s| s.level),
+        "slo_ttft_s": seconds(case.slo.ttft), "slo_tpot_s": seconds(case.slo.tpot),
+        "slo_e2e_s": seconds(case.slo.e2e),
+    })
+}
