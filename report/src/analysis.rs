@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::attempt::AttemptReport;
-use regatta_types::event::{Disposition, MissingReason};
+use regatta_types::event::{Disposition, MissingReason, SkipReason};
 use regatta_types::ids::{CaseId, HostId, Repetition};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunRecord};
@@ -17,7 +17,8 @@ use regatta_types::validity::{Finding, Validity};
 use crate::compare::{ClassReport, compare_classes};
 use crate::completeness::{Cells, Completeness};
 use crate::metrics::{
-    Figures, GpuFigures, Rate, Requests, Tokens, derived_findings, gpu_figures, steady_output,
+    ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, Judged, Requests, Steady,
+    Tokens, derived_findings, gpu_figures, is_streamed,
 };
 use crate::start::{StartReport, start_report};
 
@@ -66,6 +67,10 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) figures: Figures,
     /// Over all usable cells; the baseline is from before the host's first attempt.
     pub(crate) gpus: Reading<Vec<GpuFigures>>,
+    /// The first request of the run.
+    pub(crate) cold_start: Option<ColdStart>,
+    /// What its agent adds; `None` where that was not measured.
+    pub(crate) floor: Option<Floor>,
 }
 
 /// One case on one host.
@@ -80,8 +85,12 @@ pub(crate) struct CaseAnalysis<'a> {
     pub(crate) tokens: Tokens,
     /// Over the usable cells.
     pub(crate) figures: Figures,
-    /// System output in the steady windows; only with more than one stream.
-    pub(crate) output: Reading<Rate>,
+    /// The steady windows; only of loads.
+    pub(crate) steady: Reading<Steady>,
+    /// Requests that kept every limit; `None` where the case has none.
+    pub(crate) goodput: Option<Goodput>,
+    /// Prefill speed of each request, tokens per second; only with one stream.
+    pub(crate) prefill_tps: Reading<Distribution>,
     /// Over the usable cells.
     pub(crate) gpus: Reading<Vec<GpuFigures>>,
 }
@@ -98,6 +107,8 @@ pub(crate) struct Cell<'a> {
 pub(crate) enum CellState<'a> {
     /// It has its counted attempt.
     Counted(Box<Counted<'a>>),
+    /// It was left out, as the suite wants it.
+    Skipped(&'a SkipReason),
     /// It ended without one.
     Missing(&'a MissingReason),
     /// It never ended: the run is still open or was abandoned.
@@ -110,24 +121,28 @@ pub(crate) struct Counted<'a> {
     pub(crate) report: &'a AttemptReport,
     /// Over its measured requests.
     pub(crate) figures: Figures,
-    /// System output in its steady window.
-    pub(crate) output: Reading<Rate>,
+    /// Its steady window.
+    pub(crate) steady: Reading<Steady>,
+    /// How its decode speed changed.
+    pub(crate) drift: Reading<Drift>,
     /// The agent's remarks and those that follow from the traces.
     pub(crate) findings: Vec<Finding>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(report: &'a AttemptReport) -> Self {
+    fn new(case: &Case, report: &'a AttemptReport) -> Self {
         let traces: Vec<&RequestTrace> = measured(report).collect();
         let figures = Figures::of(traces.iter().copied());
+        let drift = Drift::of(&traces);
         let mut findings = report.findings.clone();
-        findings.extend(derived_findings(&traces, &figures));
+        let judged = Judged { case, report, traces: &traces, figures: &figures, drift: &drift };
+        findings.extend(derived_findings(judged));
         // Of two remarks with one code, the agent's and ours, the worse stays.
         findings.sort_by(|a, b| {
             (&a.code, b.validity, &a.evidence).cmp(&(&b.code, a.validity, &b.evidence))
         });
         findings.dedup_by(|a, b| a.code == b.code);
-        Self { report, figures, output: steady_output(&traces), findings }
+        Self { report, steady: Steady::of(&traces, &case.slo), figures, drift, findings }
     }
 
     pub(crate) fn validity(&self) -> Validity {
@@ -149,7 +164,7 @@ impl<'a> Cell<'a> {
     pub(crate) fn counted(&self) -> Option<&Counted<'a>> {
         match &self.state {
             CellState::Counted(counted) => Some(counted),
-            CellState::Missing(_) | CellState::Open => None,
+            CellState::Skipped(_) | CellState::Missing(_) | CellState::Open => None,
         }
     }
 }
@@ -161,27 +176,53 @@ impl<'a> CaseAnalysis<'a> {
         let mut windows: Vec<&AttemptReport> = usable.iter().map(|c| c.report).collect();
         windows.sort_by_key(|report| report.began);
         let windows: Vec<_> = windows.into_iter().map(|report| &report.gpu).collect();
-        let output = output_of(case, &usable);
+        let steady = steady_of(case, &usable);
+        let prefill_tps = prefill_of(case, &usable);
         let gpus = gpu_figures(&windows);
         let counted = || cells.iter().filter_map(Cell::counted).flat_map(|c| measured(c.report));
         let (requests, tokens) = (Requests::of(counted()), Tokens::of(counted()));
-        Self { case, cells, requests, tokens, figures, output, gpus }
+        let goodput = Goodput::of(&case.slo, usable.iter().flat_map(|c| measured(c.report)));
+        Self { case, requests, tokens, figures, steady, goodput, prefill_tps, gpus, cells }
+    }
+
+    /// Why the first of its skipped cells was.
+    pub(crate) fn skipped(&self) -> Option<&'a SkipReason> {
+        self.cells.iter().find_map(|cell| match cell.state {
+            CellState::Skipped(reason) => Some(reason),
+            CellState::Counted(_) | CellState::Missing(_) | CellState::Open => None,
+        })
     }
 }
 
-/// The output over the steady windows of all cells that have one.
-fn output_of(case: &Case, usable: &[&Counted<'_>]) -> Reading<Rate> {
-    if case.in_flight_max() < 2 {
+/// Whether a case is one of load: several requests at once, or a level of a sweep.
+pub(crate) fn is_load(case: &Case) -> bool {
+    case.in_flight_max() > 1 || case.sweep.is_some()
+}
+
+/// The steady windows of all cells that have one.
+fn steady_of(case: &Case, usable: &[&Counted<'_>]) -> Reading<Steady> {
+    if !is_load(case) {
         return Reading::missing("one stream");
     }
-    let mut sum = Rate::default();
-    for rate in usable.iter().filter_map(|c| c.output.known()) {
-        sum.add((rate.tokens, rate.seconds));
+    let mut sum: Option<Steady> = None;
+    for steady in usable.iter().filter_map(|c| c.steady.known()) {
+        sum.get_or_insert_default().add(steady);
     }
-    match usable.iter().find_map(|c| c.output.reason()) {
-        _ if sum.seconds > 0.0 => Reading::Known(sum),
-        Some(reason) => Reading::missing(reason),
-        None => Reading::missing("no usable attempt"),
+    let why = || usable.iter().find_map(|c| c.steady.reason()).unwrap_or("no usable attempt");
+    sum.map_or_else(|| Reading::missing(why()), Reading::Known)
+}
+
+/// Prefill speeds: with several requests at once they would hold the time in the queue.
+fn prefill_of(case: &Case, usable: &[&Counted<'_>]) -> Reading<Distribution> {
+    if case.concurrency() != Some(1) {
+        return Reading::missing("several requests at once");
+    }
+    let streamed = usable.iter().flat_map(|c| measured(c.report)).filter(|t| is_streamed(t));
+    let speeds = Distribution::new(streamed.filter_map(RequestTrace::prefill_tps));
+    if speeds.n() > 0 {
+        Reading::Known(speeds)
+    } else {
+        Reading::missing("fewer than 256 uncached prompt tokens, or the engine does not count them")
     }
 }
 
@@ -209,12 +250,19 @@ impl<'a> HostAnalysis<'a> {
             .filter(|(cell, _)| cell.host == *host)
             .map(|(cell, reason)| ((&cell.case, cell.repetition), reason))
             .collect();
+        let skipped: BTreeMap<(&CaseId, Repetition), &SkipReason> = run
+            .skipped
+            .iter()
+            .filter(|(cell, _)| cell.host == *host)
+            .map(|(cell, reason)| ((&cell.case, cell.repetition), reason))
+            .collect();
+        let without = Without { missing, skipped };
         let cases: Vec<CaseAnalysis<'a>> = run
             .header
             .suite
             .cases
             .iter()
-            .map(|case| CaseAnalysis::new(case, cells_of(case, &attempts, &missing)))
+            .map(|case| CaseAnalysis::new(case, cells_of(case, &attempts, &without)))
             .collect();
         let usable = cases.iter().flat_map(|c| &c.cells).filter_map(Cell::usable);
         let figures = Figures::of(usable.clone().flat_map(|c| measured(c.report)));
@@ -223,19 +271,16 @@ impl<'a> HostAnalysis<'a> {
         let counted = || cases.iter().flat_map(|c| &c.cells).filter_map(Cell::counted);
         let requests = Requests::of(counted().flat_map(|c| measured(c.report)));
         let tokens = Tokens::of(counted().flat_map(|c| measured(c.report)));
-        Self { host, record, attempts, requests, tokens, figures, gpus, cases }
+        let first_settling = settling(&attempts).into_iter().next();
+        let cold_start = first_settling.and_then(|report| ColdStart::of(&report.traces));
+        let floor = attempts.iter().find(|a| a.disposition == Disposition::Floor);
+        let floor = floor.and_then(|a| Floor::of(&a.report));
+        Self { host, record, attempts, requests, tokens, figures, gpus, cold_start, floor, cases }
     }
 
     /// The attempts of PREPARE, in order of time.
     pub(crate) fn settling(&self) -> Vec<&'a AttemptReport> {
-        let mut settling: Vec<&AttemptReport> = self
-            .attempts
-            .iter()
-            .filter(|a| a.disposition == Disposition::Settling)
-            .map(|a| &a.report)
-            .collect();
-        settling.sort_by_key(|report| report.began);
-        settling
+        settling(&self.attempts)
     }
 
     /// What its agent remarked while settling.
@@ -251,8 +296,10 @@ impl<'a> HostAnalysis<'a> {
 
     /// The case with the highest system output, tokens per second.
     pub(crate) fn peak_output(&self) -> Option<(&'a Case, f64)> {
-        let outputs =
-            self.cases.iter().filter_map(|c| Some((c.case, c.output.known()?.per_second()?)));
+        let outputs = self
+            .cases
+            .iter()
+            .filter_map(|c| Some((c.case, c.steady.known()?.output.per_second()?)));
         outputs.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
@@ -266,10 +313,23 @@ impl<'a> HostAnalysis<'a> {
     }
 }
 
+fn settling<'a>(attempts: &[&'a AttemptRecord]) -> Vec<&'a AttemptReport> {
+    let settling = attempts.iter().filter(|a| a.disposition == Disposition::Settling);
+    let mut settling: Vec<&AttemptReport> = settling.map(|a| &a.report).collect();
+    settling.sort_by_key(|report| report.began);
+    settling
+}
+
+/// Cells of one host that ended without a counted attempt.
+struct Without<'a> {
+    missing: BTreeMap<(&'a CaseId, Repetition), &'a MissingReason>,
+    skipped: BTreeMap<(&'a CaseId, Repetition), &'a SkipReason>,
+}
+
 fn cells_of<'a>(
     case: &'a Case,
     attempts: &[&'a AttemptRecord],
-    missing: &BTreeMap<(&CaseId, Repetition), &'a MissingReason>,
+    without: &Without<'a>,
 ) -> Vec<Cell<'a>> {
     let counted = |repetition: Repetition| {
         attempts.iter().find(|a| {
@@ -282,10 +342,15 @@ fn cells_of<'a>(
     (1..=case.repetitions)
         .map(Repetition)
         .map(|repetition| {
-            let state = match (counted(repetition), missing.get(&(&case.id, repetition))) {
-                (Some(attempt), _) => CellState::Counted(Box::new(Counted::new(&attempt.report))),
-                (None, Some(reason)) => CellState::Missing(reason),
-                (None, None) => CellState::Open,
+            let key = (&case.id, repetition);
+            let state = if let Some(attempt) = counted(repetition) {
+                CellState::Counted(Box::new(Counted::new(case, &attempt.report)))
+            } else if let Some(reason) = without.skipped.get(&key) {
+                CellState::Skipped(reason)
+            } else if let Some(reason) = without.missing.get(&key) {
+                CellState::Missing(reason)
+            } else {
+                CellState::Open
             };
             Cell { repetition, state }
         })
@@ -317,6 +382,7 @@ impl<'a> Analysis<'a> {
         let mut names: BTreeSet<&HostId> = record.hosts.iter().map(|h| &h.host).collect();
         names.extend(record.attempts.iter().map(|a| &a.report.key.cell.host));
         names.extend(record.missing.iter().map(|(cell, _)| &cell.host));
+        names.extend(record.skipped.iter().map(|(cell, _)| &cell.host));
         if let ExpectedHosts::Named(expected) = &record.header.expected {
             names.extend(expected);
         }

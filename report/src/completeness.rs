@@ -19,7 +19,7 @@ pub enum Completeness {
     NothingUsable,
 }
 
-/// Numbers of cells. `planned = counted + missing + open`, and `invalid <= counted`.
+/// Numbers of cells. `planned = counted + skipped + missing + open`, and `invalid <= counted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Cells {
     /// Hosts, absent ones included, times cases times repetitions.
@@ -30,6 +30,8 @@ pub struct Cells {
     pub degraded: u32,
     /// Counted, but invalid: kept and not compared.
     pub invalid: u32,
+    /// Left out with a reason, as the suite wants it: not missing.
+    pub skipped: u32,
     /// Without a counted attempt, for a known reason.
     pub missing: u32,
     /// Without an end: the run is open or was abandoned.
@@ -51,6 +53,7 @@ impl Cells {
                     out.degraded += u32::from(counted.validity() == Validity::Degraded);
                     out.invalid += u32::from(counted.validity() == Validity::Invalid);
                 }
+                CellState::Skipped(_) => out.skipped += 1,
                 CellState::Missing(_) => out.missing += 1,
                 CellState::Open => out.open += 1,
             }
@@ -78,7 +81,8 @@ mod tests {
     #[test]
     fn the_worst_thing_that_happened_decides() {
         let of = |counted, invalid, missing, open| {
-            Cells { planned: 9, counted, degraded: 1, invalid, missing, open }.completeness()
+            Cells { planned: 9, counted, degraded: 1, invalid, skipped: 3, missing, open }
+                .completeness()
         };
         assert_eq!(of(9, 0, 0, 0), Completeness::Complete);
         assert_eq!(of(9, 2, 0, 0), Completeness::SomeInvalid);

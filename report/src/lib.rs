@@ -5,6 +5,7 @@
 //! the same record gives the same bytes anywhere and in any order of its rows.
 
 mod analysis;
+pub mod catalogue;
 mod compare;
 mod completeness;
 mod export;

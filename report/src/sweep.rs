@@ -11,7 +11,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
 use crate::metrics::{
-    Distribution, Span, all_busy, arrived, ended, least_squares, real, steady_output,
+    Distribution, Span, all_busy, arrived, in_flight, least_squares, real, steady_span,
 };
 
 /// A level that gives less than this share more than the level before is the last one.
@@ -39,7 +39,7 @@ pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Stri
     if more <= fewer {
         return None;
     }
-    let steady = |traces: &[&RequestTrace]| steady_output(traces).known()?.per_second();
+    let steady = |traces: &[&RequestTrace]| arrived(traces, steady_span(traces).ok()?).per_second();
     let busy = |traces: &[&RequestTrace]| arrived(traces, all_busy(traces)?).per_second();
     let (low, high, over) = match (steady(&before), steady(&level)) {
         (Some(low), Some(high)) => (low, high, "in the steady windows"),
@@ -67,10 +67,10 @@ pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Stri
 pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
     let traces = measured(traces);
     let span = window(&traces)?;
-    let (mut in_flight, mut ttft) = (Vec::new(), Vec::new());
+    let (mut under_way, mut ttft) = (Vec::new(), Vec::new());
     for part in parts(span) {
         let middle = part.begin.since(span.begin).as_secs_f64() + part.seconds() / 2.0;
-        in_flight.push((middle, requests_in(&traces, part)));
+        under_way.push((middle, in_flight(&traces, part)));
         let due = traces.iter().filter(|t| t.scheduled.is_some_and(|at| part.contains(at)));
         let waits = due.filter_map(|t| t.ttft_sched()).collect::<Vec<f64>>();
         if !waits.is_empty() {
@@ -78,11 +78,11 @@ pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
         }
     }
     let rises = |points: &[(f64, f64)]| least_squares(points, 0.95).is_some_and(|s| s.rises());
-    if !rises(&in_flight) || !rises(&ttft) {
+    if !rises(&under_way) || !rises(&ttft) {
         return None;
     }
     let ends = |points: &[(f64, f64)]| Some((points.first()?.1, points.last()?.1));
-    let ((few, many), (short, long)) = (ends(&in_flight)?, ends(&ttft)?);
+    let ((few, many), (short, long)) = (ends(&under_way)?, ends(&ttft)?);
     Some(format!(
         "over the last {:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {:.0} to {:.0} ms (means of the first and the last tenth)",
         span.seconds(),
@@ -124,15 +124,6 @@ fn parts(span: Span) -> impl Iterator<Item = Span> {
         let begin = span.begin.after(length * part);
         Span { begin, end: begin.after(length) }
     })
-}
-
-/// Requests under way in `span`, as a mean over its time.
-fn requests_in(traces: &[&RequestTrace], span: Span) -> f64 {
-    let inside = |trace: &&RequestTrace| {
-        let (sent, end) = trace.t_send().zip(ended(trace))?;
-        Some(end.min(span.end).since(sent.max(span.begin)).as_secs_f64())
-    };
-    traces.iter().filter_map(inside).sum::<f64>() / span.seconds()
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@ use crate::analysis::Counted;
 pub(crate) enum Metric {
     /// Decode speed, ratio of sums over the cell's requests, tokens per second.
     DecodeTps,
-    /// Time to first token, median of the cell's requests, seconds.
+    /// Time to first token, median of the cell's requests, seconds; in an open loop from the
+    /// scheduled instant.
     Ttft,
-    /// End-to-end latency, median of the cell's requests, seconds.
+    /// End-to-end latency, median of the cell's requests, seconds; in an open loop from the
+    /// scheduled instant.
     E2e,
     /// Output of all streams in the steady window, tokens per second; cases of several streams.
     OutputTps,
@@ -73,10 +75,10 @@ impl Metric {
         let figures = &cell.figures;
         let value = match self {
             Self::DecodeTps => figures.decode.per_second(),
-            Self::Ttft => figures.ttft_s.median(),
-            Self::E2e => figures.e2e_s.median(),
+            Self::Ttft => figures.first_token(&case.load).median(),
+            Self::E2e => figures.end_to_end(&case.load).median(),
             Self::OutputTps if case.in_flight_max() > 1 => {
-                cell.output.known().and_then(|rate| rate.per_second())
+                cell.steady.known().and_then(|steady| steady.output.per_second())
             }
             Self::OutputTps => None,
         };

@@ -183,6 +183,13 @@ fn why_left_out(
         let own = case.repetitions;
         return Some(Some(format!("{own} repetitions planned, other cases have {planned}")));
     }
+    let skipped: Vec<&CaseAnalysis<'_>> =
+        column.iter().copied().filter(|c| c.skipped().is_some()).collect();
+    if !skipped.is_empty() {
+        let all = skipped.len() == column.len();
+        let on = if all { "all" } else { "some" };
+        return Some(Some(format!("skipped on {on} hosts, their sweep was saturated before")));
+    }
     let usable = || column.iter().flat_map(|c| c.cells.iter().filter_map(|cell| cell.usable()));
     if usable().next().is_none() {
         return Some(Some(why_nothing_usable(column)));

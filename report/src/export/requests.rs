@@ -53,6 +53,11 @@ struct Line<'a> {
     connection: Option<Connection>,
     server_prompt_ms: Option<f64>,
     server_predicted_ms: Option<f64>,
+    turn: Option<u32>,
+    max_tokens: Option<u32>,
+    ttft_sched_s: Option<f64>,
+    e2e_sched_s: Option<f64>,
+    send_lateness_s: Option<f64>,
 }
 
 impl<'a> Line<'a> {
@@ -100,6 +105,11 @@ impl<'a> Line<'a> {
             connection: trace.connection,
             server_prompt_ms: trace.server_timings.map(|t| t.prompt_ms),
             server_predicted_ms: trace.server_timings.map(|t| t.predicted_ms),
+            turn: trace.turn,
+            max_tokens: trace.max_tokens,
+            ttft_sched_s: trace.ttft_sched(),
+            e2e_sched_s: trace.e2e_sched(),
+            send_lateness_s: trace.send_lateness(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `run.json`: everything the reports say, for programs.
 
 use regatta_types::attempt::AttemptReport;
-use regatta_types::event::MissingReason;
+use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::GpuInventory;
 use regatta_types::ids::{CaseId, HostId, Repetition, RunId};
@@ -15,7 +15,10 @@ use serde::Serialize;
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::compare::ClassReport;
 use crate::completeness::{Cells, Completeness};
-use crate::metrics::{Figures, GpuFigures, METRICS_SCHEMA, Rate, Requests, Tokens};
+use crate::metrics::{
+    ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, METRICS_SCHEMA, Requests,
+    Steady, Tokens, cpu_share,
+};
 use crate::start::StartReport;
 
 /// Version of this file's layout. Fields may be added without a new one.
@@ -76,6 +79,8 @@ struct Host<'a> {
     gpu_inventory: Option<&'a Reading<GpuInventory>>,
     clocks: &'a [ClockOffset],
     settling: Vec<Settling<'a>>,
+    cold_start: Option<ColdStart>,
+    client_floor: Option<&'a Floor>,
     requests: &'a Requests,
     tokens: &'a Tokens,
     figures: &'a Figures,
@@ -97,7 +102,10 @@ struct CaseResult<'a> {
     requests: &'a Requests,
     tokens: &'a Tokens,
     figures: &'a Figures,
-    output: &'a Reading<Rate>,
+    error_rate: Option<f64>,
+    output: &'a Reading<Steady>,
+    goodput: Option<Goodput>,
+    prefill_tps: &'a Reading<Distribution>,
     gpus: &'a Reading<Vec<GpuFigures>>,
     cells: Vec<CellResult<'a>>,
 }
@@ -107,9 +115,13 @@ struct CellResult<'a> {
     repetition: Repetition,
     state: &'static str,
     missing: Option<&'a MissingReason>,
+    skipped: Option<&'a SkipReason>,
     validity: Option<Validity>,
     findings: &'a [Finding],
     figures: Option<&'a Figures>,
+    steady: Option<&'a Reading<Steady>>,
+    drift: Option<&'a Reading<Drift>>,
+    client_cpu_share: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -130,18 +142,23 @@ struct Attempt<'a> {
 impl<'a> CellResult<'a> {
     fn of(cell: &'a Cell<'a>) -> Self {
         let counted = cell.counted();
-        let (state, missing) = match &cell.state {
-            CellState::Counted(_) => ("counted", None),
-            CellState::Missing(reason) => ("missing", Some(*reason)),
-            CellState::Open => ("open", None),
+        let (state, missing, skipped) = match &cell.state {
+            CellState::Counted(_) => ("counted", None, None),
+            CellState::Skipped(reason) => ("skipped", None, Some(*reason)),
+            CellState::Missing(reason) => ("missing", Some(*reason), None),
+            CellState::Open => ("open", None, None),
         };
         Self {
             repetition: cell.repetition,
             state,
             missing,
+            skipped,
             validity: counted.map(crate::analysis::Counted::validity),
             findings: counted.map_or(&[], |c| &c.findings),
             figures: counted.map(|c| &c.figures),
+            steady: counted.map(|c| &c.steady),
+            drift: counted.map(|c| &c.drift),
+            client_cpu_share: counted.and_then(|c| cpu_share(c.report)),
         }
     }
 }
@@ -154,7 +171,10 @@ impl<'a> Host<'a> {
             requests: &c.requests,
             tokens: &c.tokens,
             figures: &c.figures,
-            output: &c.output,
+            error_rate: c.requests.error_rate(),
+            output: &c.steady,
+            goodput: c.goodput,
+            prefill_tps: &c.prefill_tps,
             gpus: &c.gpus,
             cells: c.cells.iter().map(CellResult::of).collect(),
         };
@@ -188,6 +208,8 @@ impl<'a> Host<'a> {
                     figures: settling_figures(report),
                 })
                 .collect(),
+            cold_start: host.cold_start,
+            client_floor: host.floor.as_ref(),
             requests: &host.requests,
             tokens: &host.tokens,
             figures: &host.figures,

@@ -29,6 +29,7 @@ pub(crate) fn combined(analysis: &Analysis<'_>) -> String {
     facts::classes(&mut page, analysis);
     side_by_side::side_by_side(&mut page, analysis);
     by_case(&mut page, analysis);
+    loads(&mut page, analysis);
     facts::differing(&mut page, analysis);
     start::start(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
@@ -96,6 +97,13 @@ fn answer(page: &mut Page, analysis: &Analysis<'_>) {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());
         page.list(limits.into_iter().map(line));
     }
+}
+
+/// The load levels of all hosts, under "Host by case".
+fn loads(page: &mut Page, analysis: &Analysis<'_>) {
+    super::load::load(page, &analysis.hosts, |page: &mut Page| {
+        page.subsection(&"Load".into());
+    });
 }
 
 fn by_case(page: &mut Page, analysis: &Analysis<'_>) {

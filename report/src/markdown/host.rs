@@ -3,6 +3,7 @@
 mod attempts;
 mod cases;
 mod facts;
+mod floor;
 mod gpu;
 mod notes;
 mod warmup;
@@ -11,6 +12,7 @@ use regatta_types::validity::Validity;
 
 use super::combined::{definitions, reproduce};
 use super::format::{count_of, signed_interval, signed_percent, with_unit};
+use super::load;
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
@@ -30,6 +32,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
     verdict(&mut page, analysis, host);
     facts::measured(&mut page, analysis, host);
     warmup::warmup(&mut page, host);
+    floor::floor(&mut page, host);
     cases::cases(&mut page, analysis, host);
     gpu::gpu(&mut page, host);
     attempts::attempts(&mut page, host);
@@ -49,11 +52,12 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
-            "Highest system output: {speed:.2} tok/s with {} streams (case {}).",
-            case.in_flight_max(),
+            "Highest system output: {speed:.2} tok/s with {} (case {}).",
+            load::offered(case),
             Inline::text(&case.title)
         )));
     }
+    lines.extend(load::saturation(host));
     lines.extend(warmup::cold_start(host));
     lines.extend(warmup::unsettled(host));
     lines.push(done(host));

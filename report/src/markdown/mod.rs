@@ -8,6 +8,7 @@ mod combined;
 mod format;
 mod grid;
 mod host;
+mod load;
 mod page;
 mod table;
 mod text;

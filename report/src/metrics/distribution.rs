@@ -53,6 +53,16 @@ impl Distribution {
         self.sorted.last().copied()
     }
 
+    /// The value of this rank, from 0; `None` beyond either end.
+    pub(crate) fn nth(&self, rank: f64) -> Option<f64> {
+        (0.0 <= rank && rank < real(self.n())).then(|| self.sorted[floor_index(rank)])
+    }
+
+    /// How many values are above a limit.
+    pub(crate) fn above(&self, limit: f64) -> usize {
+        self.n() - self.sorted.partition_point(|&value| value <= limit)
+    }
+
     pub(crate) fn median(&self) -> Option<f64> {
         self.quantile(0.5)
     }
@@ -80,10 +90,12 @@ impl Distribution {
 
 impl Serialize for Distribution {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Distribution", 6)?;
+        let mut out = serializer.serialize_struct("Distribution", 8)?;
         out.serialize_field("n", &self.n())?;
         out.serialize_field("min", &self.min())?;
         out.serialize_field("median", &self.median())?;
+        out.serialize_field("p50", &self.percentile(0.50))?;
+        out.serialize_field("p90", &self.percentile(0.90))?;
         out.serialize_field("p95", &self.percentile(0.95))?;
         out.serialize_field("p99", &self.percentile(0.99))?;
         out.serialize_field("max", &self.max())?;
@@ -117,41 +129,41 @@ fn floor_index(position: f64) -> usize {
     }
 }
 
-/// Values with weights: inter-token latencies weighted by the tokens they brought.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Values with weights: inter-token latencies weighted by the tokens they brought, gaps by one.
+/// There are as many as chunks, and those of a request hang together: only quantiles are kept, and
+/// they have no interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Weighted {
-    sorted: Vec<(f64, f64)>,
-    total: f64,
+    /// Sum of the weights.
+    pub(crate) weight: f64,
+    pub(crate) p50: Option<f64>,
+    pub(crate) p90: Option<f64>,
+    pub(crate) p95: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    pub(crate) max: Option<f64>,
 }
 
 impl Weighted {
-    pub(crate) fn new(values: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        let mut sorted: Vec<(f64, f64)> = values.into_iter().collect();
-        sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let total = sorted.iter().map(|(_, weight)| weight).sum();
-        Self { sorted, total }
-    }
-
-    /// The smallest value at or below which a share `p` of the weight lies.
-    pub(crate) fn quantile(&self, p: f64) -> Option<f64> {
+    /// Quantiles of `(value, weight)`: the smallest value at or below which that share of the
+    /// weight lies.
+    pub(crate) fn of(mut values: Vec<(f64, f64)>) -> Self {
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let weight = values.iter().map(|(_, weight)| weight).sum();
         let mut below = 0.0;
-        for &(value, weight) in &self.sorted {
-            below += weight;
-            if below >= p * self.total {
-                return Some(value);
+        let mut rest = values.iter();
+        let mut value = None;
+        let mut quantile = |p: f64| {
+            while below < p * weight || value.is_none() {
+                let (next, share) = rest.next()?;
+                value = Some(*next);
+                below += share;
             }
-        }
-        self.sorted.last().map(|&(value, _)| value)
-    }
-}
-
-impl Serialize for Weighted {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Weighted", 3)?;
-        out.serialize_field("tokens", &self.total)?;
-        out.serialize_field("p50", &self.quantile(0.50))?;
-        out.serialize_field("p99", &self.quantile(0.99))?;
-        out.end()
+            value
+        };
+        let [p50, p90, p95, p99] = [0.50, 0.90, 0.95, 0.99].map(&mut quantile);
+        let max = values.last().map(|(value, _)| *value);
+        // A sum that rounding has left short of the whole ends at the last value.
+        Self { weight, p50: p50.or(max), p90: p90.or(max), p95: p95.or(max), p99: p99.or(max), max }
     }
 }
 
@@ -193,9 +205,9 @@ mod tests {
 
     #[test]
     fn weighted_quantiles_count_tokens_not_chunks() {
-        let w = Weighted::new([(0.2, 1.0), (0.01, 9.0)]);
-        assert_eq!(w.quantile(0.5), Some(0.01));
-        assert_eq!(w.quantile(0.99), Some(0.2));
-        assert_eq!(Weighted::default().quantile(0.5), None);
+        let w = Weighted::of(vec![(0.2, 1.0), (0.01, 9.0)]);
+        assert_eq!((w.p50, w.p90, w.p95, w.p99), (Some(0.01), Some(0.01), Some(0.2), Some(0.2)));
+        assert_eq!((w.weight, w.max), (10.0, Some(0.2)));
+        assert_eq!(Weighted::default().p50, None);
     }
 }

@@ -1,16 +1,16 @@
 //! The figures of a set of requests: one attempt's, one case's or one host's.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use regatta_types::failure::FailureKind;
+use regatta_types::suite::Load;
 use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use serde::{Serialize, Serializer};
 
 use super::{Distribution, Tokens, Weighted};
 
 /// Everything that is derived from a set of measured requests. Only successes enter latencies and
-/// speeds; requests whose stream was buffered on its way enter neither TTFT nor decode speed.
+/// speeds; requests whose stream was buffered on its way enter no figure of the stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Figures {
     /// How the requests ended.
@@ -19,21 +19,34 @@ pub(crate) struct Figures {
     pub(crate) tokens: Tokens,
     /// Time to first token, seconds.
     pub(crate) ttft_s: Distribution,
+    /// The same from the scheduled instant; open loops only.
+    pub(crate) ttft_sched_s: Distribution,
     /// Time to first answer token, seconds.
     pub(crate) ttfa_s: Distribution,
     /// Send to last token, seconds.
     pub(crate) e2e_s: Distribution,
+    /// The same from the scheduled instant; open loops only.
+    pub(crate) e2e_sched_s: Distribution,
+    /// Send to the end of the response, seconds, where that came over 50 ms after the last token.
+    pub(crate) e2e_done_s: Distribution,
+    /// Scheduled instant to send, seconds, of every request that was sent; open loops only.
+    pub(crate) send_lateness_s: Distribution,
     /// Decode tokens over decode seconds, summed over the requests.
     pub(crate) decode: Rate,
     /// Decode speed of each request, tokens per second.
     pub(crate) decode_tps: Distribution,
+    /// Time per output token of each request, seconds.
+    pub(crate) tpot_s: Distribution,
     /// Completion tokens over end-to-end seconds, summed over the requests.
     pub(crate) e2e: Rate,
     /// Inter-token latency, seconds, weighted by tokens.
     pub(crate) inter_token_s: Weighted,
-    /// The longest gap between two chunks of one request, seconds.
-    pub(crate) longest_gap_s: Option<f64>,
+    /// Gaps between the chunks of a request as they came, seconds: what a reader sees as stutter.
+    pub(crate) chunk_gap_s: Weighted,
 }
+
+/// Later than this after the last token, the end of a response is told.
+const LATE_END_S: f64 = 0.05;
 
 /// How requests ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -59,6 +72,12 @@ pub(crate) struct Requests {
 impl Requests {
     pub(crate) fn failures(&self) -> u32 {
         self.failed.values().sum()
+    }
+
+    /// `failed / (ok + failed)`; `None` without either. What was cancelled or not sent is apart.
+    pub(crate) fn error_rate(&self) -> Option<f64> {
+        let ended = self.ok + self.failures();
+        (ended > 0).then(|| f64::from(self.failures()) / f64::from(ended))
     }
 
     /// How `traces` ended.
@@ -127,15 +146,21 @@ impl Figures {
     /// The figures of `traces`; warm-up must already be left out.
     pub(crate) fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
         let mut out = Self::default();
-        let (mut ttft, mut ttfa, mut e2e) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut decode, mut inter_token) = (Vec::new(), Vec::new());
+        let (mut ttft, mut ttft_sched, mut ttfa) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut e2e, mut e2e_sched, mut e2e_done) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut decode, mut tpot, mut lateness) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inter_token, mut gaps) = (Vec::new(), Vec::new());
         for trace in traces {
             out.requests.add(trace);
+            lateness.extend(trace.send_lateness());
             if !trace.is_ok() {
                 continue;
             }
             out.tokens.add(trace);
             e2e.extend(trace.e2e());
+            e2e_sched.extend(trace.e2e_sched());
+            let late = |done: &f64| trace.e2e().is_some_and(|last| done - last > LATE_END_S);
+            e2e_done.extend(trace.e2e_done().filter(late));
             if let (Some(tokens), Some(seconds)) = (trace.completion_tokens(), trace.e2e()) {
                 out.e2e.add((tokens, seconds));
             }
@@ -143,21 +168,44 @@ impl Figures {
                 continue;
             }
             ttft.extend(trace.ttft());
+            ttft_sched.extend(trace.ttft_sched());
             ttfa.extend(trace.ttfa());
             if let Some(span) = trace.decode_span() {
                 out.decode.add(span);
             }
             decode.extend(trace.decode_tps());
+            tpot.extend(trace.tpot());
             inter_token.extend(trace.inter_token());
-            let longest = trace.chunk_gaps().max().map(|gap: Duration| gap.as_secs_f64());
-            out.longest_gap_s = out.longest_gap_s.into_iter().chain(longest).reduce(f64::max);
+            gaps.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
         }
         out.ttft_s = Distribution::new(ttft);
+        out.ttft_sched_s = Distribution::new(ttft_sched);
         out.ttfa_s = Distribution::new(ttfa);
         out.e2e_s = Distribution::new(e2e);
+        out.e2e_sched_s = Distribution::new(e2e_sched);
+        out.e2e_done_s = Distribution::new(e2e_done);
+        out.send_lateness_s = Distribution::new(lateness);
         out.decode_tps = Distribution::new(decode);
-        out.inter_token_s = Weighted::new(inter_token);
+        out.tpot_s = Distribution::new(tpot);
+        out.inter_token_s = Weighted::of(inter_token);
+        out.chunk_gap_s = Weighted::of(gaps);
         out
+    }
+
+    /// Time to first token as it is told: from the scheduled instant in an open loop.
+    pub(crate) fn first_token(&self, load: &Load) -> &Distribution {
+        match load {
+            Load::Closed { .. } => &self.ttft_s,
+            Load::Open { .. } => &self.ttft_sched_s,
+        }
+    }
+
+    /// End-to-end latency as it is told: from the scheduled instant in an open loop.
+    pub(crate) fn end_to_end(&self, load: &Load) -> &Distribution {
+        match load {
+            Load::Closed { .. } => &self.e2e_s,
+            Load::Open { .. } => &self.e2e_sched_s,
+        }
     }
 }
 

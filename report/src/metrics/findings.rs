@@ -1,77 +1,122 @@
 //! Remarks on an attempt that follow from its traces, beside those its agent made.
+//!
+//! Every code is in docs/reports.md, with what it does to the attempt and what to do about it.
 
-use regatta_types::trace::{RequestTrace, TokenSource};
+mod answers;
+mod client;
+#[cfg(test)]
+mod tests;
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::reading::Reading;
+use regatta_types::suite::{Case, Load};
+use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{Finding, Validity};
 
-use super::Figures;
+pub(crate) use client::cpu_share;
 
-/// What the measured requests of a counted attempt say against it.
-pub(crate) fn derived_findings(traces: &[&RequestTrace], figures: &Figures) -> Vec<Finding> {
-    let mut out = Vec::new();
-    let requests = &figures.requests;
-    if requests.ok == 0 {
-        out.push(Finding {
-            code: "no_ok_request".to_owned(),
-            validity: Validity::Invalid,
-            evidence: format!("0 of {} requests succeeded", traces.len()),
-            advice: "see the failures of this attempt".to_owned(),
-        });
-    }
-    if requests.buffered > 0 {
-        out.push(Finding {
-            code: "buffered_stream".to_owned(),
-            // What most answers did is what the attempt measured.
-            validity: if 2 * requests.buffered > requests.ok {
-                Validity::Invalid
-            } else {
-                Validity::Degraded
-            },
-            evidence: format!(
-                "{} of {} answers came in one burst instead of a stream",
-                requests.buffered, requests.ok
-            ),
-            advice: "turn off response buffering in the proxy before the engine".to_owned(),
-        });
-    }
-    let disagree = traces.iter().filter(|t| t.is_ok() && counts_disagree(t)).count();
-    if disagree > 0 {
-        out.push(Finding {
-            code: "token_mismatch".to_owned(),
-            validity: Validity::Degraded,
-            evidence: format!(
-                "in {disagree} of {} requests the tokens of the chunks and the final usage differ by more than 1 %",
-                requests.ok
-            ),
-            advice: "check the engine's parser for tool calls or reasoning".to_owned(),
-        });
-    }
-    let split = traces.iter().filter(|t| t.is_ok() && has_split_tokens(t)).count();
-    if split > 0 {
-        out.push(Finding {
-            code: "more_chunks_than_tokens".to_owned(),
-            validity: Validity::Degraded,
-            evidence: format!("in {split} of {} requests", requests.ok),
-            advice: "tokens were shared out evenly over the chunks".to_owned(),
-        });
-    }
-    out
+use super::{Drift, Figures};
+
+/// A load level needs so many requests, or so much time.
+const ENOUGH_REQUESTS: u32 = 20;
+const ENOUGH_SECONDS: f64 = 30.0;
+
+/// More failures than this share of the requests deserve a remark.
+const ERROR_RATE: f64 = 0.01;
+
+/// A counted attempt with what was made of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) report: &'a AttemptReport,
+    /// Its measured requests.
+    pub(crate) traces: &'a [&'a RequestTrace],
+    pub(crate) figures: &'a Figures,
+    pub(crate) drift: &'a Reading<Drift>,
 }
 
-/// Whether the counts of the chunks and the final usage differ by more than 1 %.
-fn counts_disagree(trace: &RequestTrace) -> bool {
-    let (Some(TokenSource::TokenIds | TokenSource::ContinuousUsage), Some(usage)) =
-        (trace.token_source(), trace.usage)
-    else {
-        return false;
+impl Judged<'_> {
+    /// Successes among its requests of which something holds.
+    fn successes(&self, holds: impl Fn(&RequestTrace) -> bool) -> usize {
+        self.traces.iter().filter(|trace| trace.is_ok() && holds(trace)).count()
+    }
+}
+
+/// What an attempt says against itself.
+pub(crate) fn derived_findings(judged: Judged<'_>) -> Vec<Finding> {
+    let checks: [fn(&Judged<'_>) -> Option<Finding>; 15] = [
+        no_ok_request,
+        error_rate,
+        too_few_samples,
+        drifting,
+        answers::buffered_stream,
+        answers::empty_answers,
+        answers::truncated,
+        answers::length_not_fixed,
+        answers::token_mismatch,
+        answers::more_chunks_than_tokens,
+        answers::cache_hits,
+        client::not_sent,
+        client::late_sends,
+        client::cpu,
+        answers::approximate_tokens,
+    ];
+    checks.into_iter().filter_map(|check| check(&judged)).collect()
+}
+
+fn remark(code: &str, validity: Validity, evidence: String, advice: &str) -> Finding {
+    Finding { code: code.to_owned(), validity, evidence, advice: advice.to_owned() }
+}
+
+fn no_ok_request(judged: &Judged<'_>) -> Option<Finding> {
+    (judged.figures.requests.ok == 0).then(|| {
+        let evidence = format!("0 of {} requests succeeded", judged.traces.len());
+        remark("no_ok_request", Validity::Invalid, evidence, "see the failures of this attempt")
+    })
+}
+
+/// Failures leave the figures of the successes as they are, but those are then the lucky ones.
+fn error_rate(judged: &Judged<'_>) -> Option<Finding> {
+    let requests = &judged.figures.requests;
+    let rate = requests.error_rate().filter(|&rate| rate > ERROR_RATE && requests.ok > 0)?;
+    let kinds: Vec<String> =
+        requests.failed.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let evidence = format!(
+        "{} of {} requests failed ({:.1} %, bound 1 %): {}",
+        requests.failures(),
+        requests.failures() + requests.ok,
+        rate * 100.0,
+        kinds.join(", ")
+    );
+    let advice = "see the failures; with less load they may go away";
+    Some(remark("error_rate", Validity::Degraded, evidence, advice))
+}
+
+fn too_few_samples(judged: &Judged<'_>) -> Option<Finding> {
+    let is_level = match judged.case.load {
+        Load::Closed { streams, .. } => streams > 1,
+        Load::Open { .. } => true,
     };
-    let chunks: f64 = trace.chunk_tokens().iter().sum();
-    let usage = usage.completion as f64;
-    (chunks - usage).abs() > 0.01 * usage
+    let ok = judged.figures.requests.ok;
+    let seconds = judged.report.finished.since(judged.report.began).as_secs_f64();
+    (is_level && ok > 0 && ok < ENOUGH_REQUESTS && seconds < ENOUGH_SECONDS).then(|| {
+        let evidence = format!("{ok} requests in {seconds:.1} s");
+        let advice = "give a load level at least 20 requests or 30 s (--requests, --duration)";
+        remark("too_few_samples", Validity::Degraded, evidence, advice)
+    })
 }
 
-/// Whether the final usage counts fewer tokens than there were chunks.
-fn has_split_tokens(trace: &RequestTrace) -> bool {
-    let chunks = u64::try_from(trace.chunks.len()).unwrap_or(u64::MAX);
-    trace.token_source() == Some(TokenSource::Usage)
-        && trace.usage.is_some_and(|u| u.completion < chunks)
+fn drifting(judged: &Judged<'_>) -> Option<Finding> {
+    let drift = judged.drift.known().filter(|drift| drift.is_drifting())?;
+    let percent = |share: f64| share * 100.0;
+    let evidence = format!(
+        "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % a minute over {} requests",
+        percent(drift.change),
+        percent(drift.change_ci99.0),
+        percent(drift.change_ci99.1),
+        percent(drift.slope_per_minute),
+        drift.requests
+    );
+    let advice = "look for heat, a power limit or other work on the host; warm up longer";
+    Some(remark("drifting", Validity::Invalid, evidence, advice))
 }

@@ -4,22 +4,30 @@
 //! derived outside this module and `compare`. The main type is [`Figures`].
 
 mod distribution;
+mod drift;
 mod figures;
 mod findings;
+mod floor;
 mod gpu;
+mod slo;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod trend;
+mod warmup;
 mod window;
 
 pub(crate) use distribution::{Distribution, Percentile, Weighted};
+pub(crate) use drift::Drift;
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
-pub(crate) use findings::derived_findings;
+pub(crate) use findings::{Judged, cpu_share, derived_findings};
+pub(crate) use floor::Floor;
 pub(crate) use gpu::{GpuFigures, GpuSum, gpu_figures};
+pub(crate) use slo::Goodput;
 pub(crate) use tokens::{Tokens, Told, completion_tokens};
-pub(crate) use trend::{least_squares, t_quantile};
-pub(crate) use window::{Span, all_busy, arrived, ended, steady_output};
+pub(crate) use trend::{least_squares, t_quantile, theil_sen};
+pub(crate) use warmup::ColdStart;
+pub(crate) use window::{Span, Steady, all_busy, arrived, in_flight, steady_span};
 
 /// Version of the definitions behind every figure (docs/reports.md).
 pub const METRICS_SCHEMA: u32 = 1;

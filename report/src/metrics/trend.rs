@@ -1,8 +1,8 @@
 //! Slopes of a figure over time, with their intervals.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-use super::real;
+use super::{Distribution, real};
 
 /// Change of `y` for each unit of `x`, with the ends of its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +46,28 @@ pub(crate) fn least_squares(points: &[(f64, f64)], level: f64) -> Option<Slope> 
     Some(Slope { value, low: value - half, high: value + half })
 }
 
+/// The median of the slopes of all pairs (Theil and Sen) with a two-sided interval of this level
+/// from Kendall's tau. `None` with so few points that the interval has no ends.
+pub(crate) fn theil_sen(points: &[(f64, f64)], level: f64) -> Option<Slope> {
+    let mut slopes = Vec::with_capacity(points.len() * points.len().saturating_sub(1) / 2);
+    for (i, a) in points.iter().enumerate() {
+        let later = points[i + 1..].iter().filter(|b| b.0 > a.0);
+        slopes.extend(later.map(|b| (b.1 - a.1) / (b.0 - a.0)));
+    }
+    let n = real(points.len());
+    let sigma = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
+    let z = Normal::standard().inverse_cdf(0.5 + level / 2.0);
+    // Ranks from 0, as Sen gives them.
+    let low = (real(slopes.len()) - z * sigma) / 2.0;
+    let high = (real(slopes.len()) + z * sigma) / 2.0;
+    let slopes = Distribution::new(slopes);
+    Some(Slope {
+        value: slopes.median()?,
+        low: slopes.nth(low.round() - 1.0)?,
+        high: slopes.nth(high.round())?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +91,16 @@ mod tests {
         let found = |level| least_squares(&points(), level);
         assert_close(found(0.95), -0.274_529_673_6, -0.361_290_365_2, -0.187_768_982_1);
         assert_close(found(0.99), -0.274_529_673_6, -0.395_503_070_5, -0.153_556_276_8);
+        assert!(found(0.99).unwrap().high < 0.0);
         assert_eq!(least_squares(&[(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)], 0.95), None);
+    }
+
+    #[test]
+    fn the_slope_of_theil_and_sen_has_the_interval_of_kendalls_tau() {
+        // scipy.stats.theilslopes(y, x, l)
+        let found = |level| theil_sen(&points(), level);
+        assert_close(found(0.95), -0.267_527_100_0, -0.354_981_203_1, -0.175_015_532_5);
+        assert_close(found(0.99), -0.267_527_100_0, -0.424_203_713_9, -0.150_842_380_9);
+        assert_eq!(theil_sen(&points()[..4], 0.99), None, "too few for an interval");
     }
 }

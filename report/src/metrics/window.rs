@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regatta_types::reading::Reading;
+use regatta_types::suite::Slo;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
+use serde::{Serialize, Serializer};
 
+use super::slo::is_good;
 use super::{Rate, is_streamed, real};
 
 /// From one instant to a later one, on one host's monotonic clock.
@@ -76,12 +79,91 @@ pub(crate) fn ended(trace: &RequestTrace) -> Option<MonoNs> {
     trace.done.or_else(|| trace.t_last()).or_else(|| trace.t_send())
 }
 
-/// Output of all streams together: tokens that arrived in the steady window, over its length.
-/// Tokens count when they arrive, so requests cut by an edge count pro rata.
-pub(crate) fn steady_output(traces: &[&RequestTrace]) -> Reading<Rate> {
-    match steady_span(traces) {
-        Ok(span) => Reading::Known(arrived(traces, span)),
-        Err(reason) => Reading::missing(reason),
+/// Requests under way in `span`, as a mean over its time.
+pub(crate) fn in_flight(traces: &[&RequestTrace], span: Span) -> f64 {
+    let inside = |trace: &&RequestTrace| {
+        let (sent, end) = trace.t_send().zip(ended(trace))?;
+        Some(end.min(span.end).since(sent.max(span.begin)).as_secs_f64())
+    };
+    traces.iter().filter_map(inside).sum::<f64>() / span.seconds()
+}
+
+/// What came in the steady windows of one attempt or of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Steady {
+    /// Output of all streams together: tokens that arrived in the window, over its length. Tokens
+    /// count when they arrive, so requests cut by an edge count pro rata.
+    pub(crate) output: Rate,
+    /// Successes whose last token arrived in it.
+    pub(crate) ended: u32,
+    /// Those of them that kept every limit; `None` where there is no limit.
+    pub(crate) good: Option<u32>,
+}
+
+impl Steady {
+    /// The steady window of one attempt.
+    pub(crate) fn of(traces: &[&RequestTrace], slo: &Slo) -> Reading<Self> {
+        let span = match steady_span(traces) {
+            Ok(span) => span,
+            Err(reason) => return Reading::missing(reason),
+        };
+        let ended = || {
+            let ended =
+                |t: &&RequestTrace| t.is_ok() && t.t_last().is_some_and(|at| span.contains(at));
+            traces.iter().copied().filter(ended)
+        };
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let good = || count(ended().filter(|t| is_good(slo, t) == Some(true)).count());
+        Reading::Known(Self {
+            output: arrived(traces, span),
+            ended: count(ended().count()),
+            good: slo.is_set().then(good),
+        })
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.output.add((other.output.tokens, other.output.seconds));
+        self.ended += other.ended;
+        self.good = match (self.good, other.good) {
+            (None, None) => None,
+            (some, more) => Some(some.unwrap_or(0) + more.unwrap_or(0)),
+        };
+    }
+
+    /// Successes a second.
+    pub(crate) fn request_rate(&self) -> Option<f64> {
+        self.per_second(self.ended)
+    }
+
+    /// Good requests a second.
+    pub(crate) fn goodput(&self) -> Option<f64> {
+        self.per_second(self.good?)
+    }
+
+    fn per_second(&self, n: u32) -> Option<f64> {
+        (self.output.seconds > 0.0).then(|| f64::from(n) / self.output.seconds)
+    }
+}
+
+impl Serialize for Steady {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written {
+            #[serde(flatten)]
+            output: Rate,
+            requests: u32,
+            request_rate: Option<f64>,
+            good_requests: Option<u32>,
+            goodput: Option<f64>,
+        }
+        let written = Written {
+            output: self.output,
+            requests: self.ended,
+            request_rate: self.request_rate(),
+            good_requests: self.good,
+            goodput: self.goodput(),
+        };
+        written.serialize(serializer)
     }
 }
 

@@ -128,7 +128,7 @@ fn why_nothing(host: &HostAnalysis<'_>) -> String {
         .cells()
         .filter_map(|(_, cell)| match &cell.state {
             CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
-            CellState::Counted(_) | CellState::Open => None,
+            CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
         })
         .collect();
     match reasons.into_iter().collect::<Vec<_>>().as_slice() {

@@ -19,8 +19,10 @@ use crate::summary::absent_numbers;
 pub(super) fn completeness(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"7. Completeness".into());
     let cells = analysis.cells;
+    let skipped =
+        if cells.skipped > 0 { format!(", {} skipped", cells.skipped) } else { String::new() };
     let mut said = format!(
-        "{} planned: {} counted ({} degraded, {} invalid), {} missing",
+        "{} planned: {} counted ({} degraded, {} invalid){skipped}, {} missing",
         count_of(u64::from(cells.planned), "cell"),
         cells.counted,
         cells.degraded,
@@ -80,12 +82,16 @@ fn events(analysis: &Analysis<'_>) -> Table {
 
 /// `5 of 5`, or which repetitions lack.
 fn matrix_cell(cells: &[Cell<'_>]) -> Inline {
+    if cells.iter().all(|c| matches!(c.state, CellState::Skipped(_))) {
+        return "skipped: saturated".into();
+    }
     let counted = cells.iter().filter(|c| c.usable().is_some()).count();
     let mut out = format!("{counted} of {}", cells.len());
     let which = |wanted: fn(&Cell<'_>) -> bool| -> Vec<Repetition> {
         cells.iter().filter(|c| wanted(c)).map(|c| c.repetition).collect()
     };
     let groups = [
+        ("skipped", which(|c| matches!(c.state, CellState::Skipped(_)))),
         ("missing", which(|c| matches!(c.state, CellState::Missing(_)))),
         ("open", which(|c| matches!(c.state, CellState::Open))),
         ("invalid", which(|c| c.counted().is_some_and(|c| c.validity() == Validity::Invalid))),
@@ -115,6 +121,7 @@ fn reasons(analysis: &Analysis<'_>) -> Table {
                 groups.entry((host.host, reason)).or_default().push(name.clone());
             };
             match &cell.state {
+                CellState::Skipped(reason) => add(format!("skipped: {reason}")),
                 CellState::Missing(reason) => add(format!("missing: {reason}")),
                 CellState::Open => add("missing: the run did not end".to_owned()),
                 CellState::Counted(counted) => {

@@ -77,7 +77,7 @@ fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
     let mut table = Table::new(["Case", "Repetition>", "Why there is no counted attempt"]);
     for (case, cell) in host.cells() {
         let why = match &cell.state {
-            CellState::Counted(_) => continue,
+            CellState::Counted(_) | CellState::Skipped(_) => continue,
             CellState::Missing(reason) => Inline::text(&reason.to_string()),
             CellState::Open => "the run did not end".into(),
         };

@@ -8,6 +8,7 @@ use crate::compare::{ClassReport, Judged, Metric};
 use crate::markdown::format::{
     NONE, count, fixed, interval_ms, level, level_range, millis, percentile_ms, told, tps,
 };
+use crate::markdown::load::load;
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::{Inline, fenced};
@@ -25,7 +26,7 @@ pub(super) fn cases(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysi
     }
     page.subsection(&"What was generated".into());
     page.table(generated(analysis, host));
-    page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts: `per_chunk` and `usage` come from the engine; `chunks` counts events and is approximate.".into());
+    page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `tokenizer` is a file of the user's; `chunks` counts events, is approximate and not compared.".into());
     page.subsection(&"Prompts".into());
     page.table(prompts(host));
     previews(page, host);
@@ -44,11 +45,13 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
                 .into(),
         );
     }
-    let output = output(host);
-    if !output.is_empty() {
-        page.subsection(&"Several streams at once".into());
-        page.table(output);
-        page.paragraph(&"Output of all streams in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside.".into());
+    let heading = |page: &mut Page| page.subsection(&"Load".into());
+    load(page, std::slice::from_ref(host), heading);
+    let lengths = lengths(host);
+    if !lengths.is_empty() {
+        page.subsection(&"Prompt lengths".into());
+        page.table(lengths);
+        page.paragraph(&"Counted by the engine, chat template and salt included. Prefill speed is uncached prompt tokens / TTFT; it contains whatever waiting there was.".into());
     }
 }
 
@@ -152,9 +155,9 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
         ];
         let answer = reasoning.then(|| millis(figures.ttfa_s.median()));
         let gaps = [
-            fixed(figures.inter_token_s.quantile(0.50).map(|s| s * 1e3), 2),
-            fixed(figures.inter_token_s.quantile(0.99).map(|s| s * 1e3), 2),
-            millis(figures.longest_gap_s),
+            fixed(figures.inter_token_s.p50.map(|s| s * 1e3), 2),
+            fixed(figures.inter_token_s.p99.map(|s| s * 1e3), 2),
+            millis(figures.chunk_gap_s.max),
         ];
         table.row(first.into_iter().chain(answer).chain(gaps));
     }
@@ -168,34 +171,49 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
     table
 }
 
-fn output(host: &HostAnalysis<'_>) -> Table {
+/// Asked against counted prompt tokens, for texts of an asked length.
+fn lengths(host: &HostAnalysis<'_>) -> Table {
     let mut table = Table::new([
         "Case",
-        "Streams>",
-        "Output (tok/s)>",
-        "Decode per request, p50 (tok/s)>",
+        "Asked (tokens)>",
+        "Counted (tokens)>",
+        "Difference (%)>",
+        "Shared (tokens)>",
+        "Cached (%)>",
         "TTFT p50 (ms)>",
-        "TTFT p95 (ms)>",
-        "Steady windows (s)>",
+        "Prefill (tok/s)>",
+        "Decode p50 (tok/s)>",
     ]);
-    for case in host.cases.iter().filter(|c| c.case.in_flight_max() > 1) {
-        let rate = case.output.known();
-        let why = case.output.reason().map_or(NONE.into(), Inline::text);
+    for case in &host.cases {
+        let Prompt::Text(text) = &case.case.prompt else { continue };
+        let (prompt, cached) = (case.tokens.prompt, case.tokens.cached);
+        let ok = f64::from(prompt.of);
+        let counted = prompt.known().filter(|_| prompt.of > 0).map(|sum| sum as f64 / ok);
+        let asked = f64::from(text.tokens);
+        let share = cached.known().zip(prompt.known()).filter(|(_, prompt)| *prompt > 0);
+        let prefill = case.prefill_tps.known().and_then(|speeds| speeds.median());
         table.row([
             title(case),
-            count(case.case.in_flight_max()),
-            rate.map_or(why, |r| tps(r.per_second())),
-            tps(case.figures.decode_tps.median()),
+            count(text.tokens),
+            fixed(counted, 1),
+            counted
+                .map_or(NONE.into(), |n| Inline::own(format!("{:+.2}", (n / asked - 1.0) * 100.0))),
+            count(text.shared),
+            fixed(share.map(|(cached, prompt)| cached as f64 / prompt as f64 * 100.0), 1),
             millis(case.figures.ttft_s.median()),
-            percentile_ms(case.figures.ttft_s.percentile(0.95)),
-            fixed(rate.map(|r| r.seconds), 1),
+            fixed(prefill, 1),
+            tps(case.figures.decode_tps.median()),
         ]);
     }
-    table.dash(&["TTFT p95 (ms)"], "a p95 needs 72 requests".into());
-    table.dash(&["Steady windows (s)"], "there is none".into());
+    table.dash(&["Counted (tokens)", "Difference (%)"], "the engine does not count".into());
+    table.dash(&["Cached (%)"], "the engine does not tell".into());
     table.dash(
-        &["Decode per request, p50 (tok/s)", "TTFT p50 (ms)"],
-        "no usable attempt, or answers of fewer than 17 tokens".into(),
+        &["Prefill (tok/s)"],
+        "several requests at once, or fewer than 256 uncached prompt tokens".into(),
+    );
+    table.dash(
+        &["TTFT p50 (ms)", "Decode p50 (tok/s)"],
+        "no usable attempt, or a short answer".into(),
     );
     table
 }

@@ -25,16 +25,16 @@ fn settling<'a>(host: &HostAnalysis<'a>) -> Vec<(AttemptNo, &'a RequestTrace)> {
 
 /// The cold first request against those after it, in one line.
 pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
-    let traces = settling(host);
-    let ((_, first), later) = traces.split_first()?;
-    let cold = first.ttft()?;
-    let rest = Distribution::new(later.iter().filter_map(|(_, t)| t.ttft())).median();
-    let rest = rest.map_or_else(String::new, |r| {
-        format!(", median of the later warm-up requests {:.1} ms", r * 1e3)
+    let cold = host.cold_start?;
+    let rest = cold.later_ttft_s.map_or_else(String::new, |later| {
+        format!(", median of the later warm-up requests {:.1} ms", later * 1e3)
+    });
+    let cost = cold.cost_s.map_or_else(String::new, |cost| {
+        format!(" In all it took {:.2} s longer than an answer of its length does later.", cost)
     });
     Some(Inline::own(format!(
-        "Cold start: the first request of the run had its first token after {:.1} ms{rest}. It is in no other figure.",
-        cold * 1e3
+        "Cold start: the first request of the run had its first token after {:.1} ms{rest}.{cost} It is in no other figure.",
+        cold.ttft_s * 1e3
     )))
 }
 

@@ -1,0 +1,209 @@
+//! Attempts and what is remarked on them.
+
+use std::time::Duration;
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::Disposition;
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::suite::{Arrivals, Case, Length, Load, Prompt, Ramp, TextPrompt};
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Chunk, ChunkCounts, FinishReason, Outcome, Phase, RequestTrace};
+use regatta_types::validity::{Finding, Validity};
+
+use super::{Judged, derived_findings};
+use crate::metrics::{Drift, Figures};
+use crate::testing::{Pace, RunBuilder, TestHost, trace};
+
+fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
+    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })
+}
+
+/// A case that asks for answers of 40 tokens, on one stream.
+fn case() -> Case {
+    let record = RunBuilder::new(&["Case"], 1).host(TestHost::new("gpu-01")).build();
+    let mut case = record.header.suite.cases[0].clone();
+    (case.max_tokens, case.min_max_tokens) = (40, 40);
+    case
+}
+
+fn report(traces: Vec<RequestTrace>) -> AttemptReport {
+    let record = RunBuilder::new(&["Case"], 1).host(TestHost::new("gpu-01")).build();
+    let counted = record.attempts.into_iter().find(|a| a.disposition == Disposition::Counted);
+    let mut report = counted.unwrap().report;
+    report.began = traces.iter().filter_map(RequestTrace::t_send).min().unwrap_or_default();
+    report.finished = traces.iter().filter_map(|t| t.done).max().unwrap_or(report.began);
+    report.traces = traces;
+    report
+}
+
+fn findings(case: &Case, report: &AttemptReport) -> Vec<Finding> {
+    let traces: Vec<&RequestTrace> = report.traces.iter().collect();
+    let figures = Figures::of(&report.traces);
+    let drift = Drift::of(&traces);
+    let judged = Judged { case, report, traces: &traces, figures: &figures, drift: &drift };
+    derived_findings(judged)
+}
+
+/// Codes with what they do.
+fn codes(case: &Case, traces: Vec<RequestTrace>) -> Vec<(String, Validity)> {
+    let found = findings(case, &report(traces));
+    assert!(found.iter().all(|f| !f.evidence.is_empty() && !f.advice.is_empty()));
+    found.into_iter().map(|f| (f.code, f.validity)).collect()
+}
+
+fn one(code: &str, validity: Validity) -> Vec<(String, Validity)> {
+    vec![(code.to_owned(), validity)]
+}
+
+fn failed(kind: FailureKind) -> RequestTrace {
+    let mut out = request(0, 5.0, 1.0, 1);
+    out.outcome = Outcome::Failed(Failure::new(kind, "gone"));
+    out
+}
+
+#[test]
+fn an_attempt_as_it_should_be_has_no_remark() {
+    assert_eq!(codes(&case(), vec![request(0, 100.0, 10.0, 40); 3]), []);
+}
+
+#[test]
+fn an_attempt_without_a_success_is_invalid() {
+    let found = codes(&case(), vec![failed(FailureKind::Reset)]);
+    assert_eq!(found, one("no_ok_request", Validity::Invalid));
+}
+
+#[test]
+fn an_attempt_most_of_whose_streams_were_buffered_is_invalid() {
+    let (held, streamed) = (request(0, 900.0, 0.01, 40), request(0, 100.0, 10.0, 40));
+    let most = codes(&case(), vec![held.clone(), held.clone(), streamed.clone()]);
+    assert_eq!(most, one("buffered_stream", Validity::Invalid));
+    let half = codes(&case(), vec![held, streamed]);
+    assert_eq!(half, one("buffered_stream", Validity::Degraded));
+}
+
+#[test]
+fn failures_over_one_per_cent_are_told_with_their_kinds() {
+    let ok = vec![request(0, 100.0, 10.0, 40); 99];
+    let with = |n: usize| [ok.clone(), vec![failed(FailureKind::Reset); n]].concat();
+    assert_eq!(codes(&case(), with(1)), []);
+    assert_eq!(codes(&case(), with(2)), one("error_rate", Validity::Degraded));
+    let found = findings(&case(), &report(with(2)));
+    assert_eq!(found[0].evidence, "2 of 101 requests failed (2.0 %, bound 1 %): 2 reset");
+}
+
+#[test]
+fn empty_answers_have_a_remark_of_their_own() {
+    let traces = [vec![request(0, 100.0, 10.0, 40); 120], vec![failed(FailureKind::EmptyAnswer)]];
+    assert_eq!(codes(&case(), traces.concat()), one("empty_answers", Validity::Degraded));
+}
+
+#[test]
+fn answers_of_natural_length_should_not_be_cut_and_those_of_fixed_length_not_end() {
+    let (full, mut short) = (request(0, 100.0, 10.0, 40), request(0, 100.0, 10.0, 30));
+    short.finish_reason = Some(FinishReason::Stop);
+    let natural = Case { length: Length::Natural, ..case() };
+    let traces = vec![full, short];
+    assert_eq!(codes(&natural, traces.clone()), one("truncated", Validity::Degraded));
+    assert_eq!(codes(&case(), traces.clone()), one("length_not_fixed", Validity::Degraded));
+    let mut varied = traces;
+    varied[1].max_tokens = Some(30);
+    assert_eq!(codes(&case(), varied), [], "as long as this request asked for");
+}
+
+#[test]
+fn counts_that_disagree_and_counts_of_chunks_are_found() {
+    let mut chunks_only = request(0, 100.0, 10.0, 40);
+    chunks_only.usage = None;
+    let found = codes(&case(), vec![chunks_only]);
+    assert_eq!(found, one("approximate_tokens", Validity::Degraded));
+    let mut doubled = request(0, 100.0, 10.0, 40);
+    doubled.chunk_counts = Some(ChunkCounts::TokenIds);
+    doubled.chunks.iter_mut().for_each(|chunk: &mut Chunk| chunk.tokens = Some(2));
+    assert_eq!(codes(&case(), vec![doubled]), one("token_mismatch", Validity::Degraded));
+    let mut split = request(0, 100.0, 10.0, 60);
+    split.usage.as_mut().unwrap().completion = 40;
+    let found = codes(&case(), vec![split]);
+    assert_eq!(found, one("more_chunks_than_tokens", Validity::Degraded));
+}
+
+#[test]
+fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
+    let mut cached = request(0, 100.0, 10.0, 40);
+    cached.usage.as_mut().unwrap().cached = Some(32);
+    let hits = one("cache_hits", Validity::Degraded);
+    assert_eq!(codes(&case(), vec![cached.clone()]), hits);
+    let text = |shared| Case { prompt: Prompt::Text(TextPrompt { tokens: 96, shared }), ..case() };
+    assert_eq!(codes(&text(0), vec![cached.clone()]), hits);
+    assert_eq!(codes(&text(32), vec![cached.clone()]), [], "shared on purpose");
+    let turns = vec!["One?".to_owned(), "Two?".to_owned()];
+    let talk = Case { prompt: Prompt::Conversation { opening: Vec::new(), turns }, ..case() };
+    cached.turn = Some(1);
+    assert_eq!(codes(&talk, vec![cached.clone()]), [], "a later turn begins like the one before");
+    cached.turn = Some(0);
+    assert_eq!(codes(&talk, vec![cached]), hits);
+}
+
+#[test]
+fn a_load_level_needs_twenty_requests_or_thirty_seconds() {
+    let load = Case { load: Load::Closed { streams: 2, ramp: Ramp::None }, ..case() };
+    let requests = |n, apart: u64| {
+        let request = |i: u64| RequestTrace {
+            stream: u32::from(i % 2 == 1),
+            ..request(i / 2 * apart, 100.0, 10.0, 40)
+        };
+        (0..n).map(request).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&load, requests(8, 500)), one("too_few_samples", Validity::Degraded));
+    assert_eq!(codes(&load, requests(20, 500)), []);
+    assert_eq!(codes(&load, requests(8, 10_000)), [], "long enough");
+    assert_eq!(codes(&case(), requests(1, 500)), [], "one stream is no load level");
+}
+
+/// A hundred requests, one each second, sent so much later than they were due.
+fn open(late: impl Fn(u64) -> Duration) -> (Case, Vec<RequestTrace>) {
+    let load = Load::Open { rate: 1.0, arrivals: Arrivals::Constant, max_in_flight: 64 };
+    let request = |i: u64| {
+        let due = MonoNs((i + 1) * 1_000_000_000);
+        let pace = Pace { ttft_ms: 100.0, token_ms: 10.0, tokens: 40 };
+        let mut out = trace(0, Phase::Measured, due.after(late(i)), pace);
+        out.scheduled = Some(due);
+        out
+    };
+    (Case { load, ..case() }, (0..100).map(request).collect())
+}
+
+#[test]
+fn late_and_unsent_requests_of_an_open_loop_spoil_the_attempt() {
+    let limited = one("client_limited", Validity::Invalid);
+    let (load, punctual) = open(|_| Duration::from_millis(1));
+    assert_eq!(codes(&load, punctual.clone()), []);
+    let (load, late) = open(|_| Duration::from_millis(6));
+    assert_eq!(codes(&load, late), limited);
+    let (load, some) = open(|i| Duration::from_millis(if i % 50 == 0 { 60 } else { 1 }));
+    assert_eq!(codes(&load, some), limited);
+    let mut unsent = punctual;
+    unsent.push(RequestTrace::new(100, 0, Phase::Measured));
+    assert_eq!(codes(&load, unsent), limited);
+}
+
+#[test]
+fn a_busy_client_is_told_of() {
+    let mut busy = report(vec![request(0, 100.0, 10.0, 40)]);
+    busy.client_cpu = Some(Duration::from_millis(200));
+    assert!(findings(&case(), &busy).is_empty(), "under half of a core");
+    busy.client_cpu = Some(Duration::from_millis(450));
+    assert_eq!(findings(&case(), &busy)[0].code, "client_cpu");
+}
+
+#[test]
+fn an_attempt_that_slows_down_is_invalid() {
+    let requests = |slower: f64| {
+        let request = |i: u32| {
+            let token_ms = 10.0 * (1.0 + slower * f64::from(i) / 40.0);
+            request(u64::from(i) * 1_000, 100.0, token_ms, 40)
+        };
+        (0..40).map(request).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&case(), requests(0.02)), [], "within the margin");
+    assert_eq!(codes(&case(), requests(0.06)), one("drifting", Validity::Invalid));
+}
