@@ -26,7 +26,8 @@ pub struct Plan {
 impl Plan {
     /// Repetition by repetition, the cases that have that many repetitions in an order of its own,
     /// so that effects of the position (heat, caches) cancel. Two repetitions in a row never have
-    /// the same order, unless there is but one case.
+    /// the same order, unless there is but one case. The levels of a sweep stay together, the lowest
+    /// first, and are shuffled as one.
     ///
     /// Stable for ever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
     /// that draws `floor(next_u64 * n / 2^64)`. No library decides the order.
@@ -34,17 +35,15 @@ impl Plan {
     pub fn new(suite: &Suite, seed: u64) -> Self {
         let last = suite.cases.iter().map(|case| case.repetitions).max().unwrap_or(0);
         let mut blocks = Vec::new();
-        let mut before: Vec<usize> = Vec::new();
+        let mut before: Vec<Vec<usize>> = Vec::new();
         for repetition in 1..=last {
-            let mut order: Vec<usize> = (0..suite.cases.len())
-                .filter(|&case| suite.cases[case].repetitions >= repetition)
-                .collect();
+            let mut order = units(suite, repetition);
             shuffle(&mut order, seed, repetition);
             if order == before && order.len() > 1 {
                 order.rotate_left(1);
             }
             let repetition = Repetition(repetition);
-            blocks.extend(order.iter().map(|&case| Block { case, repetition }));
+            blocks.extend(order.iter().flatten().map(|&case| Block { case, repetition }));
             before = order;
         }
         Self { blocks }
@@ -63,7 +62,29 @@ impl Plan {
     }
 }
 
-fn shuffle(order: &mut [usize], seed: u64, repetition: u32) {
+/// The cases of one repetition: each by itself, the levels of a sweep together.
+fn units(suite: &Suite, repetition: u32) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    let sweep = |case: usize| suite.cases[case].sweep.as_ref();
+    for case in (0..suite.cases.len()).filter(|&c| suite.cases[c].repetitions >= repetition) {
+        let same = sweep(case).and_then(|own| {
+            let of = |unit: &&mut Vec<usize>| {
+                unit.first().and_then(|&c| sweep(c)).is_some_and(|other| other.of == own.of)
+            };
+            units.iter_mut().find(of)
+        });
+        match same {
+            Some(unit) => unit.push(case),
+            None => units.push(vec![case]),
+        }
+    }
+    for unit in &mut units {
+        unit.sort_by_key(|&case| sweep(case).map(|sweep| sweep.level));
+    }
+    units
+}
+
+fn shuffle<T>(order: &mut [T], seed: u64, repetition: u32) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..12].copy_from_slice(&repetition.to_le_bytes());
@@ -81,6 +102,11 @@ fn below(draw: u64, n: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use regatta_types::ids::CaseId;
+    use regatta_types::suite::Sweep;
+
     use super::*;
     use crate::suite::builtin;
 
@@ -138,6 +164,24 @@ mod tests {
             first[Plan::new(&complex(), seed).blocks()[0].case] += 1;
         }
         assert!(first.iter().all(|n| (60..=140).contains(n)), "{first:?}");
+    }
+
+    #[test]
+    fn the_levels_of_a_sweep_stay_together_and_rise() {
+        let mut suite = complex();
+        for level in 0..3 {
+            let of = CaseId::new("load").unwrap();
+            // In the suite the highest stands first.
+            suite.cases[2 + level].sweep =
+                Some(Sweep { of, level: 2 - u32::try_from(level).unwrap() });
+        }
+        let mut places = BTreeSet::new();
+        for order in (0..20).flat_map(|seed| orders(&Plan::new(&suite, seed))) {
+            let at = order.iter().position(|&case| case == 4).unwrap();
+            assert_eq!(order[at..at + 3], [4, 3, 2]);
+            places.insert(at);
+        }
+        assert!(places.len() > 3, "the sweep is shuffled among the cases: {places:?}");
     }
 
     #[test]

@@ -34,16 +34,55 @@ const PARTS: u32 = 10;
 /// when the level did not have more streams at work than the one before, or had no output.
 #[must_use]
 pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<String> {
-    let (before, level) = (measured(before), measured(level));
-    let (fewer, more) = (streams(&before), streams(&level));
+    Level::of(level).saturated_after(&Level::of(before))
+}
+
+/// What one level of a sweep says about saturation, without its traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    streams: usize,
+    /// Output in the steady window, tokens per second.
+    steady: Option<f64>,
+    /// Output while all streams were busy, tokens per second.
+    busy: Option<f64>,
+    overloaded: Option<String>,
+}
+
+impl Level {
+    /// Of the traces of one attempt.
+    #[must_use]
+    pub fn of(traces: &[RequestTrace]) -> Self {
+        let overloaded = overloaded(traces);
+        let traces = measured(traces);
+        Self {
+            streams: streams(&traces),
+            steady: steady_span(&traces).ok().and_then(|s| arrived(&traces, s).per_second()),
+            busy: all_busy(&traces).and_then(|span| arrived(&traces, span).per_second()),
+            overloaded,
+        }
+    }
+
+    /// As [`saturated`].
+    #[must_use]
+    pub fn saturated_after(&self, before: &Self) -> Option<String> {
+        gained_too_little(before, self)
+    }
+
+    /// As [`overloaded`].
+    #[must_use]
+    pub fn overloaded(&self) -> Option<&str> {
+        self.overloaded.as_deref()
+    }
+}
+
+fn gained_too_little(before: &Level, level: &Level) -> Option<String> {
+    let (fewer, more) = (before.streams, level.streams);
     if more <= fewer {
         return None;
     }
-    let steady = |traces: &[&RequestTrace]| arrived(traces, steady_span(traces).ok()?).per_second();
-    let busy = |traces: &[&RequestTrace]| arrived(traces, all_busy(traces)?).per_second();
-    let (low, high, over) = match (steady(&before), steady(&level)) {
+    let (low, high, over) = match (before.steady, level.steady) {
         (Some(low), Some(high)) => (low, high, "in the steady windows"),
-        (None, _) | (_, None) => (busy(&before)?, busy(&level)?, "while all streams were busy"),
+        (None, _) | (_, None) => (before.busy?, level.busy?, "while all streams were busy"),
     };
     if low <= 0.0 || high >= low * (1.0 + LEAST_GAIN) {
         return None;

@@ -50,6 +50,7 @@ impl RunState {
             ok: u32::try_from(count(true)).unwrap_or(u32::MAX),
             failed: u32::try_from(count(false)).unwrap_or(u32::MAX),
             stored: Stored::New,
+            level: self.level(report),
         };
         if let Some(host) = self.by_session(session)
             && host.attempt() == Some(&report.key)
@@ -121,7 +122,7 @@ impl RunState {
         let lost = host.link.is_lost();
         let reason = if stored.disposition == Disposition::Counted {
             host.counted += 1;
-            self.closed.insert(attempt.cell, Closed::Counted);
+            self.closed.insert(attempt.cell.clone(), Closed::Counted);
             None
         } else if cancelled {
             Some(MissingReason::Cancelled)
@@ -139,6 +140,9 @@ impl RunState {
         host.next_cell();
         if let Some(reason) = reason {
             self.close(&name, index, reason, effects);
+        }
+        if stored.disposition == Disposition::Counted {
+            self.learn(&attempt.cell, stored.level, effects);
         }
         if cancelled || lost {
             self.finish_host(&name);

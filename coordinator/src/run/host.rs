@@ -1,11 +1,14 @@
 //! What the run knows of one host: its link, its readiness and the cell it works on.
 
-use regatta_types::ids::{AttemptKey, BootId, Epoch, InstanceId};
+use std::collections::BTreeMap;
+
+use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, InstanceId};
 use regatta_types::record::HostRecord;
 use regatta_types::time::ClockOffset;
 use tokio::time::Instant;
 
 use super::input::{Progress, SessionId};
+use super::sweeps::SweepState;
 
 /// The state of one host.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Host {
     pub(super) tries: u32,
     /// Cells with a counted attempt.
     pub(super) counted: usize,
+    /// What its sweeps have shown so far, by the id that their levels share.
+    pub(super) sweeps: BTreeMap<CaseId, SweepState>,
     /// Settlings asked of it.
     pub(super) settlings: u32,
     /// Grows with every lease and with every loss, so that no lease is ever granted twice.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use regatta_report::sweep::Level;
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
@@ -153,7 +154,7 @@ pub enum Parting {
 }
 
 /// The summary of a report that goes with it to the store and back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoredAttempt {
     /// Which attempt.
     pub lease: Lease,
@@ -167,6 +168,8 @@ pub struct StoredAttempt {
     pub failed: u32,
     /// What the store made of it; `New` until it has spoken.
     pub stored: Stored,
+    /// What it says of its sweep, if it is a level of one.
+    pub level: Option<Level>,
 }
 
 /// One thing to do.

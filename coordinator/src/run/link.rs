@@ -1,5 +1,7 @@
 //! Hosts that join, leave, fall silent and come back.
 
+use std::collections::BTreeMap;
+
 use regatta_types::assignment::Preparation;
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, Epoch, HostId};
@@ -50,6 +52,7 @@ impl RunState {
             attempts: 0,
             tries: 0,
             counted: 0,
+            sweeps: BTreeMap::new(),
             settlings,
             epoch: Epoch(0),
             clock: None,

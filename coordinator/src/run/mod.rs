@@ -9,6 +9,7 @@ mod link;
 mod phases;
 mod schedule;
 mod state;
+mod sweeps;
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "tests look for one variant among many")]
 mod tests;

@@ -186,7 +186,7 @@ impl RunState {
         let (counted, missing) = (count(&Closed::Counted), count(&Closed::Missing) + absent);
         effects.push(Effect::Event(EventKind::RunFinished {
             counted: u32::try_from(counted).unwrap_or(u32::MAX),
-            skipped: 0,
+            skipped: u32::try_from(count(&Closed::Skipped)).unwrap_or(u32::MAX),
             missing: u32::try_from(missing).unwrap_or(u32::MAX),
         }));
         for host in self.hosts.values() {

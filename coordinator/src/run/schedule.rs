@@ -21,6 +21,7 @@ const LEAD_MAX: Duration = Duration::from_secs(2);
 impl RunState {
     /// Gives the next cell to every host that need not wait for another.
     pub(super) fn schedule(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.pass_skipped();
         let blocks = self.plan.blocks().len();
         let mut cursors: Vec<usize> = self
             .hosts

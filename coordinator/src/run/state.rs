@@ -7,7 +7,7 @@ use regatta_types::assignment::{Preparation, Settling, Wants};
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, CellKey, HostId};
 use regatta_types::record::RunHeader;
-use regatta_types::suite::Timeouts;
+use regatta_types::suite::{Length, Load, Prompt, Suite, TextPrompt, Timeouts};
 use tokio::time::Instant;
 
 use super::host::{Host, Link, Readiness, Work};
@@ -48,6 +48,7 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closed {
     Counted,
+    Skipped,
     Missing,
 }
 
@@ -78,7 +79,7 @@ impl RunState {
             model: orders.model,
             settling: orders.settling,
             timeouts: header.suite.cases.first().map_or_else(Timeouts::default, |c| c.timeouts),
-            wants: Wants::default(),
+            wants: wants(&header.suite),
             attempt: AttemptNo(0),
         };
         let phase = Phase::Gathering { until: now.instant + policy.wait };
@@ -264,6 +265,31 @@ impl RunState {
         }
     }
 }
+
+/// What the cases of a suite want to know of an engine before the first of them.
+fn wants(suite: &Suite) -> Wants {
+    let mut texts: Vec<TextPrompt> = Vec::new();
+    for case in &suite.cases {
+        if let Prompt::Text(text) = case.prompt
+            && !texts.contains(&text)
+        {
+            texts.push(text);
+        }
+    }
+    let streams = suite.cases.iter().map(|case| match case.load {
+        Load::Closed { streams, .. } => streams,
+        // How many are under way at a rate is what the run is to show.
+        Load::Open { max_in_flight, .. } => max_in_flight.min(OPEN_FLOOR_STREAMS),
+    });
+    Wants {
+        texts,
+        fixed_length: suite.cases.iter().any(|case| case.length == Length::Fixed),
+        floor_streams: streams.max().unwrap_or(1),
+    }
+}
+
+/// Streams of the client floor for cases that send at a rate.
+const OPEN_FLOOR_STREAMS: u32 = 64;
 
 /// Beats of silence after which an agent is suspect, and disconnected.
 pub(super) const SUSPECT_BEATS: u32 = 3;

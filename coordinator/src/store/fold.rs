@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use regatta_types::event::{Disposition, MissingReason, RunEvent};
+use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent, SkipReason};
 use regatta_types::ids::{AttemptKey, AttemptNo, CaseId, CellKey, HostId, Repetition, RunId};
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunRecord};
 use regatta_types::time::UnixNs;
@@ -103,7 +103,15 @@ pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
         ExpectedHosts::Named(_) => 0,
     };
     damaged.sort_by(|a, b| a.row.cmp(&b.row));
-    let skipped = Vec::new();
+    // Skipping a cell is an event of the run's and nothing else.
+    let mut skipped: Vec<(CellKey, SkipReason)> = events
+        .iter()
+        .filter_map(|event| {
+            let EventKind::CellSkipped { cell, reason } = &event.kind else { return None };
+            Some((cell.clone(), reason.clone()))
+        })
+        .collect();
+    skipped.sort();
     let record = RunRecord {
         header,
         sealed: rows.sealed,

@@ -21,6 +21,7 @@ use super::*;
 
 mod random;
 mod returning;
+mod sweeps;
 
 /// A run and the time, moved by hand; what every input led to.
 struct Bench {
@@ -62,12 +63,16 @@ impl Bench {
     }
 
     fn with(expected: ExpectedHosts, policy: RunPolicy) -> Self {
+        Self::of(vec![case("a"), case("b")], expected, policy)
+    }
+
+    fn of(cases: Vec<Case>, expected: ExpectedHosts, policy: RunPolicy) -> Self {
         let header = RunHeader {
             run: RunId::new("run").unwrap(),
             suite: Suite {
                 name: SuiteName::new("two").unwrap(),
                 description: String::new(),
-                cases: vec![case("a"), case("b")],
+                cases,
             },
             seed: 1,
             created: UnixNs(0),
@@ -224,6 +229,11 @@ impl Bench {
         outcome: AttemptOutcome,
     ) -> Disposition {
         let report = self.report_of(session, lease, outcome);
+        self.hand_over(session, report)
+    }
+
+    /// Hands over a report and stores it; returns its disposition.
+    fn hand_over(&mut self, session: u64, report: AttemptReport) -> Disposition {
         self.input(Input::Report {
             session: SessionId(session),
             report: Box::new(report),
