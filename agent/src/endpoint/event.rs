@@ -7,15 +7,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 use regatta_types::trace::{ServerTimings, Usage};
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::value::RawValue;
 
 /// One event.
 #[derive(Debug, Deserialize)]
 pub(super) struct Event<'a> {
     #[serde(borrow, default)]
     pub(super) choices: Choices<'a>,
-    pub(super) usage: Option<UsageField>,
+    #[serde(borrow)]
+    pub(super) usage: Option<Located<'a, UsageField>>,
     pub(super) timings: Option<TimingsField>,
     /// Object or string; allocated only when there is an error.
     pub(super) error: Option<serde_json::Value>,
@@ -38,7 +40,32 @@ pub(super) struct Choice<'a> {
     #[serde(borrow)]
     pub(super) finish_reason: Option<Text<'a>>,
     /// Only their number matters, and `IgnoredAny` takes no memory.
-    pub(super) token_ids: Option<Vec<IgnoredAny>>,
+    #[serde(borrow)]
+    pub(super) token_ids: Option<Located<'a, Vec<IgnoredAny>>>,
+}
+
+impl Choice<'_> {
+    /// New reasoning text; empty if there is none.
+    pub(super) fn reasoning(&self) -> &str {
+        self.delta.as_ref().map_or("", |delta| delta.reasoning())
+    }
+
+    /// New text of the answer; empty if there is none.
+    pub(super) fn answer(&self) -> &str {
+        let content = self.delta.as_ref().and_then(|delta| delta.content.as_ref());
+        content.or(self.text.as_ref()).map_or("", |text| &text.0)
+    }
+
+    /// How many token ids are named.
+    pub(super) fn ids(&self) -> Option<u32> {
+        let ids = self.token_ids.as_ref()?;
+        Some(u32::try_from(ids.value.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether it says why it ended.
+    pub(super) fn has_finished(&self) -> bool {
+        self.finish_reason.as_ref().is_some_and(|reason| !reason.0.is_empty())
+    }
 }
 
 /// What an event adds to an answer.
@@ -54,10 +81,26 @@ pub(super) struct Delta<'a> {
 
 impl Delta<'_> {
     /// Reasoning text under either of its names. Some engines send both with the same text.
-    pub(super) fn reasoning(&self) -> &str {
+    fn reasoning(&self) -> &str {
         let named = |field: &Option<Text<'_>>| field.as_ref().is_some_and(|t| !t.0.is_empty());
         let field = if named(&self.reasoning) { &self.reasoning } else { &self.reasoning_content };
         field.as_ref().map_or("", |t| &t.0)
+    }
+}
+
+/// A value, with its place in the stream.
+#[derive(Debug)]
+pub(super) struct Located<'a, T> {
+    pub(super) value: T,
+    /// How it is written.
+    pub(super) raw: &'a str,
+}
+
+impl<'de: 'a, 'a, T: DeserializeOwned> Deserialize<'de> for Located<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let value = serde_json::from_str(raw).map_err(de::Error::custom)?;
+        Ok(Self { value, raw })
     }
 }
 
@@ -214,7 +257,7 @@ mod tests {
         let delta = choice.delta.as_ref().unwrap();
         assert!(matches!(delta.content, Some(Text(Cow::Borrowed("a")))));
         assert!(matches!(&delta.reasoning, Some(Text(Cow::Owned(t))) if t == "b\nc"));
-        assert_eq!(choice.token_ids.as_ref().map(Vec::len), Some(2));
+        assert_eq!((choice.ids(), choice.answer(), choice.reasoning()), (Some(2), "a", "b\nc"));
     }
 
     #[test]

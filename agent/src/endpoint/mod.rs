@@ -19,6 +19,7 @@ mod salt;
 mod socket;
 pub mod sse;
 mod stop;
+mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{
-    Answer, Chunk, ChunkCounts, ChunkKind, FinishReason, Outcome, RequestTrace,
+    Answer, Chunk, ChunkCounts, ChunkKind, FinishReason, Outcome, RequestTrace, Usage,
 };
 use sha2::{Digest, Sha256};
 
 use super::event::{Choice, Event, Text, error_text};
 use super::sse::Decoder;
+use super::template::{Plain, Template};
 
 /// Bounds on one response; beyond them it is cut as `limit_exceeded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,8 @@ struct State {
     /// The last count of a usage that comes with every event.
     counted_tokens: u64,
     model_checked: bool,
+    /// The last event that was parsed.
+    template: Template,
     failure: Option<Failure>,
 }
 
@@ -121,6 +124,7 @@ impl Recorder {
             carried_tokens: 0,
             counted_tokens: 0,
             model_checked: expected.other_models.is_empty(),
+            template: Template::default(),
             failure: None,
             expected,
         };
@@ -180,6 +184,10 @@ impl Recorder {
 
 const DONE: &[u8] = b"[DONE]";
 
+fn parse(data: &[u8]) -> serde_json::Result<Event<'_>> {
+    serde_json::from_slice(data)
+}
+
 impl State {
     fn fail(&mut self, kind: FailureKind, message: &str) {
         self.failure.get_or_insert_with(|| Failure::new(kind, message));
@@ -195,12 +203,26 @@ impl State {
             self.trace.done = Some(at);
             return ControlFlow::Break(());
         }
-        match serde_json::from_slice::<Event<'_>>(data) {
-            Ok(event) => self.take(&event, at),
-            Err(error) => {
-                let start = String::from_utf8_lossy(&data[..data.len().min(120)]);
-                let message = format!("an event is not the JSON it should be ({error}): {start}");
-                self.fail(FailureKind::BadStream, &message);
+        if let Some(plain) = self.template.read(data) {
+            debug_assert_eq!(
+                parse(data).ok().as_ref().and_then(Plain::of),
+                Some(plain),
+                "a template reads what a parser reads"
+            );
+            self.spoken(&[(plain.kind, plain.text)], plain.ids, plain.usage, at);
+            self.counted(plain.usage);
+        } else {
+            match parse(data) {
+                Ok(event) => {
+                    self.take(&event, at);
+                    self.template.learn(data, &event);
+                }
+                Err(error) => {
+                    let start = String::from_utf8_lossy(&data[..data.len().min(120)]);
+                    let message =
+                        format!("an event is not the JSON it should be ({error}): {start}");
+                    self.fail(FailureKind::BadStream, &message);
+                }
             }
         }
         if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -218,16 +240,21 @@ impl State {
             let message = format!("the answer comes from `{model}`");
             return self.fail(FailureKind::WrongModel, &message);
         }
-        let usage = event.usage.as_ref().and_then(|usage| usage.counts());
+        let usage = event.usage.as_ref().and_then(|usage| usage.value.counts());
         for choice in event.choices.iter() {
-            self.choice(choice, usage.map(|u| u.completion), at);
-        }
-        if let Some(usage) = usage {
-            self.counted_tokens = usage.completion;
-            self.trace.usage = Some(usage);
+            self.choice(choice, usage, at);
         }
         if let Some(timings) = event.timings.as_ref().and_then(|t| t.timings()) {
             self.trace.server_timings = Some(timings);
+        }
+        self.counted(usage);
+    }
+
+    /// An event has been taken, with this usage.
+    fn counted(&mut self, usage: Option<Usage>) {
+        if let Some(usage) = usage {
+            self.counted_tokens = usage.completion;
+            self.trace.usage = Some(usage);
         }
         if self.trace.chunks.len() > self.expected.limits.chunks {
             let limit = self.expected.limits.chunks;
@@ -235,34 +262,43 @@ impl State {
         }
     }
 
-    fn choice(&mut self, choice: &Choice<'_>, counted: Option<u64>, at: MonoNs) {
-        let reasoning = choice.delta.as_ref().map_or("", |delta| delta.reasoning());
-        let content = choice.delta.as_ref().and_then(|delta| delta.content.as_ref());
-        let answer = content.or(choice.text.as_ref()).map_or("", |t| &t.0);
-        let ids = choice.token_ids.as_ref().map(|ids| u32::try_from(ids.len()).unwrap_or(u32::MAX));
-        let new = match (ids, counted) {
-            (Some(ids), _) => Some(ids),
-            (None, Some(counted)) => {
-                u32::try_from(counted.saturating_sub(self.counted_tokens)).ok()
+    fn choice(&mut self, choice: &Choice<'_>, usage: Option<Usage>, at: MonoNs) {
+        let texts =
+            [(ChunkKind::Reasoning, choice.reasoning()), (ChunkKind::Answer, choice.answer())];
+        self.spoken(&texts, choice.ids(), usage, at);
+        if let Some(Text(word)) = &choice.finish_reason
+            && !word.is_empty()
+        {
+            self.trace.finish_reason = Some(FinishReason::parse(word));
+        }
+    }
+
+    /// The texts of one choice, any of which may be empty, and how many tokens they are if the
+    /// engine says.
+    fn spoken(
+        &mut self,
+        texts: &[(ChunkKind, &str)],
+        ids: Option<u32>,
+        usage: Option<Usage>,
+        at: MonoNs,
+    ) {
+        let (new, source) = match (ids, usage) {
+            (Some(ids), _) => (Some(ids), Some(ChunkCounts::TokenIds)),
+            (None, Some(usage)) => {
+                let new = usage.completion.saturating_sub(self.counted_tokens);
+                let source = self.trace.chunk_counts.or(Some(ChunkCounts::ContinuousUsage));
+                (u32::try_from(new).ok(), source)
             }
-            (None, None) => None,
+            (None, None) => (None, self.trace.chunk_counts),
         };
         let with_carried = new.map(|new| new.saturating_add(self.carried_tokens));
-        let has_text = !reasoning.is_empty() || !answer.is_empty();
-        self.carried_tokens =
-            if has_text { 0 } else { with_carried.unwrap_or(self.carried_tokens) };
         let mut tokens = with_carried;
-        for (kind, text) in [(ChunkKind::Reasoning, reasoning), (ChunkKind::Answer, answer)] {
-            if text.is_empty() {
-                continue;
-            }
+        let mut has_text = false;
+        for &(kind, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+            has_text = true;
             let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
             self.trace.chunks.push(Chunk { at, kind, chars, tokens });
-            self.trace.chunk_counts = match (ids, counted) {
-                (Some(_), _) => Some(ChunkCounts::TokenIds),
-                (None, Some(_)) => self.trace.chunk_counts.or(Some(ChunkCounts::ContinuousUsage)),
-                (None, None) => self.trace.chunk_counts,
-            };
+            self.trace.chunk_counts = source;
             // Of two kinds of text in one event the first has all its tokens.
             tokens = tokens.map(|_| 0);
             match kind {
@@ -270,11 +306,8 @@ impl State {
                 ChunkKind::Answer => self.answer.push_str(text),
             }
         }
-        if let Some(Text(word)) = &choice.finish_reason
-            && !word.is_empty()
-        {
-            self.trace.finish_reason = Some(FinishReason::parse(word));
-        }
+        self.carried_tokens =
+            if has_text { 0 } else { with_carried.unwrap_or(self.carried_tokens) };
     }
 
     fn conclude(mut self, ending: Ending) -> RequestTrace {
