@@ -6,6 +6,7 @@
 //! one that completed it. A connection in a task of its own could read again in between, and the
 //! piece would be given the later stamp.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use hyper::body::{Body, Incoming};
 use regatta_types::failure::{Failure, FailureKind};
@@ -140,7 +141,11 @@ impl Exchange<'_> {
         let (parts, mut body) = head.into_parts();
         if parts.status != StatusCode::OK {
             let said = body_text(&self.error_body(&mut body, &mut trace).await);
-            let message = if said.trim().is_empty() { parts.status.to_string() } else { said };
+            let said = if said.trim().is_empty() { parts.status.to_string() } else { said };
+            let message = match header(&parts.headers, RETRY_AFTER) {
+                Some(after) => format!("retry after {after}: {said}"),
+                None => said,
+            };
             return (failed(trace, Failure::new(FailureKind::HttpStatus, &message)), false);
         }
         if let Some(strange) = strange_content(&parts.headers) {
@@ -238,14 +243,17 @@ impl Exchange<'_> {
     }
 }
 
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<Cow<'_, str>> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
 /// What a 200 says of its content, if that is not a stream of events.
 fn strange_content(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()));
-    if let Some(encoding) = text(CONTENT_ENCODING).filter(|e| e != "identity") {
+    if let Some(encoding) = header(headers, CONTENT_ENCODING).filter(|e| e != "identity") {
         return Some(format!("a body encoded as {encoding}"));
     }
     // An absent type is let pass: the events speak for themselves.
-    let kind = text(CONTENT_TYPE)?;
+    let kind = header(headers, CONTENT_TYPE)?;
     (!kind.to_ascii_lowercase().starts_with("text/event-stream")).then(|| kind.into_owned())
 }
 

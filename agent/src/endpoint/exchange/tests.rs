@@ -114,6 +114,12 @@ async fn every_fault_has_its_kind() {
             "429 Too Many Requests",
         ),
         (
+            "429 that says when to come again",
+            vec![Step::Write(plain("429 Too Many Requests\r\nRetry-After: 7", json, error))],
+            FailureKind::HttpStatus,
+            "retry after 7: broken [31m engine",
+        ),
+        (
             "a redirect",
             vec![Step::Write(plain("307 Temporary Redirect\r\nLocation: /x", "text/plain", ""))],
             FailureKind::HttpStatus,
