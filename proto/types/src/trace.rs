@@ -523,15 +523,19 @@ impl RequestTrace {
             return !self.chunks.is_empty();
         }
         let needed = (self.chunks.len() * 9).div_ceil(10);
+        let span = |start: usize| self.chunks[start + needed - 1].at.since(self.chunks[start].at);
+        let mut starts = 0..=self.chunks.len() - needed;
+        if starts.clone().all(|start| span(start) > WINDOW) {
+            return false;
+        }
         let is_later = |i: usize| usize::from(self.chunks[i - 1].at < self.chunks[i].at);
         // Of the burst at hand; kept up to date from one to the next.
         let mut arrivals = 1 + (1..needed).map(is_later).sum::<usize>();
-        (0..=self.chunks.len() - needed).any(|start| {
-            let end = start + needed - 1;
+        starts.any(|start| {
             if start > 0 {
-                arrivals = arrivals - is_later(start) + is_later(end);
+                arrivals = arrivals - is_later(start) + is_later(start + needed - 1);
             }
-            let span = self.chunks[end].at.since(self.chunks[start].at);
+            let span = span(start);
             let at_once = arrivals * 10 <= needed;
             let held_back = self.ttft().is_some_and(|ttft| span.as_secs_f64() * 100.0 <= ttft);
             span <= WINDOW && (at_once || held_back)
