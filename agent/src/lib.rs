@@ -9,6 +9,7 @@ pub mod facts;
 pub mod gpu;
 pub mod logging;
 pub mod outbox;
+pub mod prompt;
 pub mod run;
 pub mod session;
 pub mod signals;

@@ -34,7 +34,7 @@ pub use address::AddressError;
 pub use discover::DiscoverError;
 pub use exchange::{Sending, failed};
 pub use lane::Lane;
-pub use probe::{Abilities, Fitted};
+pub use probe::Abilities;
 pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
 pub use request::{Ask, Built, PrepareError, Prepared, Which, carried};
 pub use salt::Salt;

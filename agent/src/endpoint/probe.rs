@@ -4,14 +4,7 @@ use std::collections::HashMap;
 
 use regatta_types::suite::TextPrompt;
 
-/// A text of an asked length.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fitted {
-    /// The beginning that all requests of an attempt share; empty if nothing is shared.
-    pub shared: String,
-    /// The rest.
-    pub own: String,
-}
+use crate::prompt::Fitted;
 
 /// What was found out of an engine for the cases of a run. The default is an engine of which nothing
 /// is known: it is sent what every engine understands.
@@ -23,9 +16,9 @@ pub struct Abilities {
 
 impl Abilities {
     /// The text of a case, or a sentence that says why there is none.
-    pub(super) fn text(&self, asked: TextPrompt) -> Result<&Fitted, String> {
+    pub(super) fn text(&self, asked: TextPrompt) -> Result<Fitted, String> {
         match self.texts.get(&asked) {
-            Some(Ok(fitted)) => Ok(fitted),
+            Some(Ok(fitted)) => Ok(*fitted),
             Some(Err(why)) => Err(why.clone()),
             None => Err(format!("no text of {} tokens was fitted to the engine", asked.tokens)),
         }

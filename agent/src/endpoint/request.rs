@@ -20,9 +20,10 @@ use sha2::{Digest, Sha256};
 
 use super::Endpoint;
 use super::body::{Body, Part, Scope, Settings};
-use super::probe::{Abilities, Fitted};
+use super::probe::Abilities;
 use super::recorder::{Expected, Limits};
 use super::salt::Salt;
+use crate::prompt::Fitted;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -252,19 +253,19 @@ fn of_messages(model: &str, messages: &[Message]) -> Result<Body, PrepareError> 
 }
 
 /// A text, its beginning under the attempt's salt if it is shared.
-fn of_text(model: &str, text: &Fitted) -> Body {
-    let own = Part { scope: Scope::Own, text: &text.own };
+fn of_text(model: &str, text: Fitted) -> Body {
+    let own = Part { scope: Scope::Own, text: text.own };
     if text.shared.is_empty() {
         Body::new(model, Role::User, &[own])
     } else {
-        let shared = Part { scope: Scope::Attempt, text: &text.shared };
+        let shared = Part { scope: Scope::Attempt, text: text.shared };
         Body::new(model, Role::User, &[shared, own])
     }
 }
 
 /// The shared beginning alone.
-fn of_shared(model: &str, text: &Fitted) -> Body {
-    Body::new(model, Role::User, &[Part { scope: Scope::Attempt, text: &text.shared }])
+fn of_shared(model: &str, text: Fitted) -> Body {
+    Body::new(model, Role::User, &[Part { scope: Scope::Attempt, text: text.shared }])
 }
 
 /// What of an answer the next turn of its conversation carries: the answer without its reasoning.

@@ -159,7 +159,7 @@ fn an_answer_is_carried_without_its_reasoning() {
 #[test]
 fn a_shared_beginning_has_the_salt_of_the_attempt_and_is_primed() {
     let asked = TextPrompt { tokens: 9, shared: 4 };
-    let fitted = Fitted { shared: "Same words.".to_owned(), own: "Own words.".to_owned() };
+    let fitted = Fitted { shared: "Same words.", own: "Own words." };
     let abilities = Abilities { texts: [(asked, Ok(fitted))].into() };
     let case = case(Prompt::Text(asked));
     let of = |key: &AttemptKey| made(&assignment(&case, key, 7), &abilities).unwrap();
