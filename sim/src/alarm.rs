@@ -17,14 +17,17 @@ use tokio::io::unix::AsyncFd;
 
 /// One timer, used for one instant after another.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub struct Alarm {
     fd: AsyncFd<OwnedFd>,
     armed: Option<MonoNs>,
 }
 
 impl Alarm {
     /// A timer on the current runtime.
-    pub(crate) fn new() -> std::io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn new() -> std::io::Result<Self> {
         let fd = timerfd_create(
             TimerfdClockId::Monotonic,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
@@ -38,12 +41,19 @@ impl Alarm {
         Ok(Self { fd, armed: None })
     }
 
+    /// Waits until the clock has reached `due`.
+    ///
+    /// # Errors
+    /// When the kernel refuses to arm the timer.
+    pub async fn until(&mut self, due: MonoNs) -> std::io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_until(due, cx)).await
+    }
+
     /// Ready once the clock has reached `due`.
-    pub(crate) fn poll_until(
-        &mut self,
-        due: MonoNs,
-        cx: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ///
+    /// # Errors
+    /// When the kernel refuses to arm the timer.
+    pub fn poll_until(&mut self, due: MonoNs, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         loop {
             if MonoNs::now() >= due {
                 return Poll::Ready(Ok(()));
@@ -71,7 +81,6 @@ fn once_at(due: MonoNs) -> Itimerspec {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
     use std::time::Duration;
 
     use super::*;
@@ -83,7 +92,7 @@ mod tests {
         let mut late = Vec::new();
         for i in 1..=50 {
             let due = start.after(Duration::from_micros(2_300) * i);
-            poll_fn(|cx| alarm.poll_until(due, cx)).await.unwrap();
+            alarm.until(due).await.unwrap();
             let now = MonoNs::now();
             assert!(now >= due);
             late.push(now.since(due));
@@ -96,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn an_instant_in_the_past_is_ready_at_once() {
         let mut alarm = Alarm::new().unwrap();
-        poll_fn(|cx| alarm.poll_until(MonoNs(1), cx)).await.unwrap();
+        alarm.until(MonoNs(1)).await.unwrap();
         assert_eq!(alarm.armed, None);
     }
 }

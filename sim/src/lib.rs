@@ -4,7 +4,8 @@
 //! It serves the demo, the tests and the check of Regatta's own clocks, so it must never be less
 //! exact than what is checked against it: [`SimServer`] sends every token at an absolute instant
 //! and logs when each write ended. [`gpu_script`] is one format with two readers, the agent's
-//! simulated GPUs and the fake NVML library. It measures nothing and knows nothing of runs.
+//! simulated GPUs and the fake NVML library. [`Alarm`] is the exact timer of both this endpoint and
+//! the agent's open loop. It measures nothing and knows nothing of runs.
 
 mod alarm;
 mod answer;
@@ -25,6 +26,7 @@ mod server;
 mod socket;
 mod stream;
 
+pub use alarm::Alarm;
 pub use fault::{Fault, FaultError, FaultRate};
 pub use freeze::Freeze;
 pub use options::{OptionsError, SimOptions, TokensPerChunk, UsagePolicy};

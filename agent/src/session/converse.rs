@@ -39,7 +39,6 @@ pub(super) enum Ended {
 }
 
 /// One thing to act on; the `select!` only names it.
-#[expect(clippy::large_enum_variant, reason = "one value, moved once between select and match")]
 enum Next {
     Frame(Result<Option<v1::CoordinatorFrame>, Status>),
     Job(job::Output),
@@ -247,7 +246,7 @@ impl<'a> Conversation<'a> {
             CoordinatorFrame::ClockPing(ping) => self.pong(ping, t1).await,
             CoordinatorFrame::Prepare(preparation) => self.order(Order::Prepare(preparation)).await,
             CoordinatorFrame::Assign(assign) => match assign {
-                Assign::Case(assignment) => self.order(Order::Assign(*assignment)).await,
+                Assign::Case(assignment) => self.order(Order::Assign(assignment)).await,
                 Assign::Probe(kind) => {
                     let text = "not supported by this agent".to_owned();
                     Ok(self
@@ -312,8 +311,8 @@ impl<'a> Conversation<'a> {
             }
             Order::Assign(assignment) => {
                 let lease = Lease { key: assignment.key.clone(), epoch: assignment.epoch };
-                let endpoint = self.agent.endpoint.as_ref();
-                let job = Job::attempt(&mut self.agent.setup, endpoint, assignment);
+                let worker = self.agent.worker.as_ref();
+                let job = Job::attempt(&mut self.agent.setup, worker, *assignment);
                 self.agent.job = Some(job.map_err(AgentError::from)?);
                 self.publish();
                 Ok(self.send(AgentFrame::AttemptStarted(lease)).await?)
@@ -367,7 +366,7 @@ impl<'a> Conversation<'a> {
                 self.agent.setup.gpu.inventory().await
             }
         };
-        self.agent.endpoint = prepared.endpoint.ok();
+        self.agent.worker = prepared.worker.ok();
         let ready = Ready {
             run: prepared.run,
             suite_hash: prepared.suite_hash,

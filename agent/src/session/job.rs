@@ -42,7 +42,8 @@ pub(super) struct Job {
 /// What a job made.
 #[derive(Debug, Clone)]
 pub(super) struct Output {
-    pub(super) report: Option<AttemptReport>,
+    /// Of the attempt, or of what preparing measured, in order.
+    pub(super) reports: Vec<AttemptReport>,
     pub(super) prepared: Option<Prepared>,
 }
 
@@ -53,15 +54,16 @@ pub(super) struct Prepared {
     /// Number of the preparation.
     pub(super) attempt: AttemptNo,
     pub(super) suite_hash: String,
-    pub(super) endpoint: Result<Endpoint, String>,
+    /// What measures it.
+    pub(super) worker: Result<Worker, String>,
     pub(super) refused: Option<String>,
 }
 
 impl Prepared {
     /// The engine that was found.
     pub(super) fn engine(&self) -> Reading<EngineFacts> {
-        match &self.endpoint {
-            Ok(endpoint) => Reading::Known(endpoint.facts().clone()),
+        match &self.worker {
+            Ok(worker) => Reading::Known(worker.endpoint().facts().clone()),
             Err(reason) => Reading::missing(reason.clone()),
         }
     }
@@ -95,22 +97,22 @@ impl Job {
             run: preparation.run.clone(),
             attempt: preparation.attempt,
             suite_hash: preparation.suite_hash.clone(),
-            endpoint: Err("a fault of the agent".to_owned()),
+            worker: Err("a fault of the agent".to_owned()),
             refused: Some("a fault of the agent".to_owned()),
         };
-        let blank = Output { report: None, prepared: Some(prepared.clone()) };
+        let blank = Output { reports: Vec::new(), prepared: Some(prepared.clone()) };
         let kind = Kind::Preparation(preparation.run.clone());
         let mut task = JoinSet::new();
         let stop = halt.clone();
         task.spawn(async move {
-            let (endpoint, report) = settle(options, &bench, &preparation, &stop).await;
-            prepared.refused = match (&endpoint, report.as_ref().map(|r| &r.outcome)) {
+            let (worker, reports) = prepare(options, &bench, &preparation, &stop).await;
+            prepared.refused = match (&worker, reports.last().map(|r| &r.outcome)) {
                 (Err(reason), _) => Some(reason.clone()),
                 (Ok(_), Some(AttemptOutcome::Completed) | None) => None,
                 (Ok(_), Some(other)) => Some(format!("settling the engine: {other}")),
             };
-            prepared.endpoint = endpoint;
-            Output { report, prepared: Some(prepared) }
+            prepared.worker = worker;
+            Output { reports, prepared: Some(prepared) }
         });
         Self { kind, halt, progress: None, task, blank }
     }
@@ -122,7 +124,7 @@ impl Job {
     /// When it was begun before: a fault of ours or the coordinator's.
     pub(super) fn attempt(
         setup: &mut Setup,
-        endpoint: Option<&Endpoint>,
+        worker: Option<&Worker>,
         assignment: Assignment,
     ) -> Result<Self, OutboxError> {
         let lease = Lease { key: assignment.key.clone(), epoch: assignment.epoch };
@@ -134,26 +136,25 @@ impl Job {
             planned_start: Some(assignment.start),
         };
         let report = |setup: &Setup, why: &str| Output {
-            report: Some(failed(setup, &lease, why)),
+            reports: vec![failed(setup, &lease, why)],
             prepared: None,
         };
         let blank = report(setup, "a fault of the agent");
         let halt = Halt::default();
         let mut task = JoinSet::new();
         let mut progress = None;
-        let obstacle = match (setup.outbox.mark_started(&started), endpoint) {
+        let obstacle = match (setup.outbox.mark_started(&started), worker) {
             (Ok(()), Some(_)) => None,
             (Ok(()), None) => Some("the engine was never found on this host".to_owned()),
             (Err(error @ OutboxError::AlreadyStarted(_)), _) => return Err(error),
             (Err(error), _) => Some(format!("the agent's state folder failed: {error}")),
         };
-        match (obstacle, endpoint) {
-            (None, Some(endpoint)) => {
-                let worker = Bench::of(setup).worker(endpoint.clone());
+        match (obstacle, worker.cloned()) {
+            (None, Some(worker)) => {
                 progress = Some(worker.progress());
                 let stop = halt.clone();
                 task.spawn(async move {
-                    Output { report: Some(worker.run(assignment, &stop).await), prepared: None }
+                    Output { reports: vec![worker.run(assignment, &stop).await], prepared: None }
                 });
             }
             (obstacle, _) => {
@@ -220,12 +221,14 @@ pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
     }
 }
 
-async fn settle(
+/// Finds the endpoint and gets to know its engine: what it can do, what the agent itself adds, and
+/// then its warm-up, so that it is warm when the first case begins. The last report is the warm-up's.
+async fn prepare(
     options: EndpointOptions,
     bench: &Bench,
     preparation: &Preparation,
     halt: &Halt,
-) -> (Result<Endpoint, String>, Option<AttemptReport>) {
+) -> (Result<Worker, String>, Vec<AttemptReport>) {
     let found = tokio::select! {
         found = Endpoint::discover(&options) => found.map_err(|e| e.to_string()),
         () = halt.now.cancelled() => Err("the agent was stopped".to_owned()),
@@ -235,11 +238,11 @@ async fn settle(
             for notice in endpoint.notices() {
                 tracing::warn!(notice, "endpoint");
             }
-            let worker = bench.worker(endpoint.clone());
-            let report = worker.settle(preparation, &bench.host, halt).await;
-            (Ok(endpoint), Some(report))
+            let worker = bench.worker(endpoint);
+            let settled = worker.settle(preparation, &bench.host, halt).await;
+            (Ok(worker), vec![settled])
         }
-        Err(reason) => (Err(reason), None),
+        Err(reason) => (Err(reason), Vec::new()),
     }
 }
 

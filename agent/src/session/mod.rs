@@ -28,10 +28,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::endpoint::{Endpoint, EndpointOptions};
+use crate::endpoint::EndpointOptions;
 use crate::gpu::GpuHandle;
 use crate::outbox::{Outbox, OutboxError};
-use crate::work::WorkerOptions;
+use crate::work::{Worker, WorkerOptions};
 use backoff::Backoff;
 use converse::{Conversation, Ended};
 use job::{Job, Prepared};
@@ -86,8 +86,8 @@ pub enum AgentError {
 pub struct Agent {
     setup: Setup,
     job: Option<Job>,
-    /// The engine as the last preparation found it.
-    endpoint: Option<Endpoint>,
+    /// What measures the engine that the last preparation found.
+    worker: Option<Worker>,
     /// The run it prepared for.
     run: Option<RunId>,
     /// What the last preparation found, to be told again after a lost connection.
@@ -100,14 +100,14 @@ pub struct Agent {
 #[derive(Debug)]
 enum Order {
     Prepare(Preparation),
-    Assign(Assignment),
+    Assign(Box<Assignment>),
 }
 
 impl Agent {
     /// An agent that has not dialled yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup, job: None, endpoint: None, run: None, prepared: None, next: None }
+        Self { setup, job: None, worker: None, run: None, prepared: None, next: None }
     }
 
     /// Runs until `stop` is cancelled, or, with `once`, until a run is over.
@@ -217,8 +217,8 @@ impl Agent {
 
     /// Puts what a job made into the outbox; what else it says is for the coordinator.
     fn keep(&mut self, output: job::Output) -> Option<Prepared> {
-        let job::Output { report, prepared } = output;
-        if let Some(report) = report {
+        let job::Output { reports, prepared } = output;
+        for report in reports {
             self.put(report);
         }
         if prepared.is_some() {

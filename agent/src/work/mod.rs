@@ -4,15 +4,24 @@
 //! no session, no upload and no disk, and no figure that a report would show.
 
 mod attempt;
+mod closed;
 mod halt;
+mod lateness;
+mod open;
+mod pace;
 mod progress;
+mod schedule;
 mod settle;
+mod start;
 mod stream;
 mod thread;
 mod watchdog;
+mod window;
 
+use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
@@ -27,8 +36,11 @@ use regatta_types::validity::Finding;
 
 pub use halt::Halt;
 pub use progress::{Activity, Progress, ProgressSnapshot};
+pub use schedule::Schedule;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Abilities, Endpoint};
+use pace::Pace;
+use thread::ThreadError;
 
 /// Which process on which boot of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +84,15 @@ pub struct Worker {
     gpus: Arc<dyn GpuWindows>,
     progress: Arc<Progress>,
     options: WorkerOptions,
+    /// A lock because a worker is shared by reference; taken between attempts only.
+    known: Arc<Mutex<Known>>,
+}
+
+/// What preparing has shown of the engine.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    abilities: Arc<Abilities>,
+    pace: Option<Pace>,
 }
 
 impl fmt::Debug for Worker {
@@ -88,12 +109,14 @@ struct Made {
     outcome: AttemptOutcome,
     began: MonoNs,
     finished: MonoNs,
+    /// CPU time of the thread, from `began` to `finished`.
+    cpu: Option<Duration>,
     traces: Vec<RequestTrace>,
     findings: Vec<Finding>,
 }
 
 impl Made {
-    fn failed(error: &dyn std::error::Error) -> Self {
+    fn failed(error: &dyn Error) -> Self {
         let mut reason = error.to_string();
         let mut cause = error.source();
         while let Some(inner) = cause {
@@ -105,6 +128,7 @@ impl Made {
             outcome: AttemptOutcome::Failed(reason),
             began: now,
             finished: now,
+            cpu: None,
             traces: Vec::new(),
             findings: Vec::new(),
         }
@@ -120,8 +144,9 @@ impl Worker {
         clock: Arc<dyn WallClock>,
         gpus: Arc<dyn GpuWindows>,
     ) -> Self {
-        let (progress, options) = (Arc::default(), WorkerOptions::default());
-        Self { endpoint, identity, clock, gpus, progress, options }
+        let (progress, known) = (Arc::default(), Arc::default());
+        let options = WorkerOptions::default();
+        Self { endpoint, identity, clock, gpus, progress, options, known }
     }
 
     /// The worker with other options than the usual ones.
@@ -142,31 +167,25 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Carries out an assignment. Failures of the engine are in the traces. An attempt that was
     /// halted is [`AttemptOutcome::Cancelled`], unless nothing of it is missing.
     pub async fn run(&self, assignment: Assignment, halt: &Halt) -> AttemptReport {
         let (key, epoch, start) = (assignment.key.clone(), assignment.epoch, assignment.start);
+        let Known { abilities, pace } = self.known().clone();
         let job = attempt::Job {
             endpoint: self.endpoint.clone(),
             assignment,
+            abilities,
+            pace,
             spin: self.options.spin,
             progress: Arc::clone(&self.progress),
         };
         let measuring = thread::measured(halt, |halt| attempt::run(job, halt));
-        let work = async {
-            match measuring.await {
-                Ok(Ok(measured)) => Made {
-                    outcome: completed_unless(measured.cancelled),
-                    began: measured.began,
-                    finished: measured.finished,
-                    traces: measured.traces,
-                    findings: measured.findings,
-                },
-                Ok(Err(error)) => Made::failed(&error),
-                Err(error) => Made::failed(&error),
-            }
-        };
-        self.report(key, epoch, Some(start), work).await
+        self.report(key, epoch, Some(start), measuring).await
     }
 
     /// Settles the engine: requests of no case, until it is steady.
@@ -192,31 +211,17 @@ impl Worker {
                 settle::run(endpoint, key, preparation, progress, halt)
             })
         };
-        let work = async {
-            match settling.await {
-                Ok(Ok(settled)) => Made {
-                    outcome: match settled.failed {
-                        Some(reason) => AttemptOutcome::Failed(reason),
-                        None => completed_unless(settled.cancelled),
-                    },
-                    began: settled.began,
-                    finished: settled.finished,
-                    traces: settled.traces,
-                    findings: settled.findings,
-                },
-                Ok(Err(error)) => Made::failed(&error),
-                Err(error) => Made::failed(&error),
-            }
-        };
-        self.report(key, Epoch(0), None, work).await
+        let report = self.report(key, Epoch(0), None, settling).await;
+        self.known().pace = Pace::of(&report.traces);
+        report
     }
 
-    async fn report(
+    async fn report<E: Error>(
         &self,
         key: AttemptKey,
         epoch: Epoch,
         planned_start: Option<MonoNs>,
-        work: impl Future<Output = Made>,
+        work: impl Future<Output = Result<Result<Made, E>, ThreadError>>,
     ) -> AttemptReport {
         let anchor = ClockAnchor { mono: MonoNs::now(), unix: self.clock.now() };
         let local = match self.endpoint.facts().location {
@@ -227,7 +232,11 @@ impl Worker {
         if local {
             self.gpus.begin();
         }
-        let made = work.await;
+        let made = match work.await {
+            Ok(Ok(made)) => made,
+            Ok(Err(error)) => Made::failed(&error),
+            Err(error) => Made::failed(&error),
+        };
         let gpu = if local {
             self.gpus.end(made.began, made.finished)
         } else {
@@ -247,13 +256,9 @@ impl Worker {
             traces: made.traces,
             gpu,
             findings: made.findings,
-            client_cpu: None,
+            client_cpu: made.cpu,
         }
     }
-}
-
-fn completed_unless(cancelled: bool) -> AttemptOutcome {
-    if cancelled { AttemptOutcome::Cancelled } else { AttemptOutcome::Completed }
 }
 
 #[cfg(test)]

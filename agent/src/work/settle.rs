@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regatta_types::assignment::{Preparation, Settling};
+use regatta_types::attempt::AttemptOutcome;
 use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Message, Role};
 use regatta_types::time::MonoNs;
@@ -12,10 +13,12 @@ use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 use tokio::task::JoinSet;
 
+use super::Made;
 use super::halt::Halt;
 use super::progress::{Activity, Progress};
-use super::stream::{Shared, Stream};
-use crate::endpoint::{Abilities, Ask, Endpoint, PrepareError, Prepared, Stop};
+use super::stream::Shared;
+use super::window::Window;
+use crate::endpoint::{Abilities, Ask, Endpoint, PrepareError, Prepared, Which};
 
 /// Speeds that must agree.
 const STEADY_REQUESTS: usize = 3;
@@ -28,18 +31,6 @@ const LONGEST: Duration = Duration::from_secs(60);
 const MAX_FAILURES: usize = 3;
 const MAX_TOKENS: u32 = 64;
 
-/// What came of settling.
-#[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) began: MonoNs,
-    pub(super) finished: MonoNs,
-    pub(super) cancelled: bool,
-    pub(super) traces: Vec<RequestTrace>,
-    pub(super) findings: Vec<Finding>,
-    /// Why the engine cannot be measured.
-    pub(super) failed: Option<String>,
-}
-
 /// Sends one request after another until the rule of `preparation` is met.
 pub(super) async fn run(
     endpoint: Endpoint,
@@ -47,15 +38,8 @@ pub(super) async fn run(
     preparation: Preparation,
     progress: Arc<Progress>,
     halt: Halt,
-) -> Result<Settled, PrepareError> {
+) -> Result<Made, PrepareError> {
     progress.enter(Activity::Settling);
-    let (stopper, stop) = Stop::new();
-    let mut tasks = JoinSet::new();
-    let stopping = halt.now.clone();
-    tasks.spawn_local(async move {
-        stopping.cancelled().await;
-        drop(stopper);
-    });
     let ask = Ask {
         messages: &[prompt()],
         max_tokens: MAX_TOKENS,
@@ -65,9 +49,11 @@ pub(super) async fn run(
         keep_text: false,
     };
     let prepared = Prepared::of_ask(&endpoint, &key, &ask, &Abilities::default())?;
-    let shared = Shared::new(progress, halt);
-    let mut stream = Stream::new(0, endpoint.lane(), stop, Rc::clone(&shared));
-    let began = MonoNs::now();
+    let shared = Shared::new(endpoint, prepared, progress, halt);
+    let mut obeying = JoinSet::new();
+    obeying.spawn_local(Rc::clone(&shared).obey());
+    let mut stream = shared.stream(0);
+    let window = Window::open();
     let mut warm: Option<MonoNs> = None;
     let mut findings = Vec::new();
     let mut failed = None;
@@ -85,21 +71,19 @@ pub(super) async fn run(
                 break;
             }
         }
-        if !stream.may_begin() {
+        if !shared.may_begin() {
             break;
         }
-        stream.request(&prepared, Phase::Warmup).await;
+        let which = Which::first(shared.take_seq());
+        stream.request(shared.request(which, Phase::Warmup)).await;
         warm.get_or_insert_with(MonoNs::now);
     }
-    tasks.shutdown().await;
-    Ok(Settled {
-        began,
-        finished: MonoNs::now(),
-        cancelled: shared.was_halted(),
-        traces: stream.traces,
-        findings,
-        failed,
-    })
+    obeying.shutdown().await;
+    let outcome = match failed {
+        Some(reason) => AttemptOutcome::Failed(reason),
+        None => shared.outcome(),
+    };
+    Ok(window.close().made(outcome, stream.traces, findings))
 }
 
 /// A prompt of no suite.

@@ -1,50 +1,109 @@
-//! One stream of a closed loop: sends its next request when the one before has ended.
+//! One stream: a connection over which one request after another is made, and the traces of them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regatta_types::attempt::AttemptOutcome;
+use regatta_types::failure::Failure;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use tokio::time::sleep;
 
 use super::halt::Halt;
-use super::progress::Progress;
-use crate::endpoint::{Lane, Prepared, Sending, Stop, Which, failed};
+use super::progress::{Activity, Progress};
+use crate::endpoint::{Built, Endpoint, Lane, Prepared, Sending, Stop, Stopper, Which, failed};
 
-/// After a request that failed at once the stream waits, so that a dead endpoint does not turn the
-/// closed loop into a busy one.
+/// After a request that failed at once a stream of a closed loop waits, so that a dead endpoint does
+/// not turn the loop into a busy one.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the streams of an attempt share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    endpoint: Endpoint,
+    prepared: Prepared,
     pub(super) progress: Arc<Progress>,
-    halt: Halt,
+    pub(super) halt: Halt,
     /// A request was cut off, or not begun that should have been.
     halted: Cell<bool>,
     /// The number of the next request of the attempt.
     next: Cell<u32>,
+    /// What ends the streams; emptied by a halt.
+    stoppers: RefCell<Vec<Stopper>>,
+}
+
+/// A request that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) trace: RequestTrace,
+    built: Built,
 }
 
 impl Shared {
-    pub(super) fn new(progress: Arc<Progress>, halt: Halt) -> Rc<Self> {
-        Rc::new(Self { progress, halt, halted: Cell::new(false), next: Cell::new(0) })
+    pub(super) fn new(
+        endpoint: Endpoint,
+        prepared: Prepared,
+        progress: Arc<Progress>,
+        halt: Halt,
+    ) -> Rc<Self> {
+        let (halted, next, stoppers) = (Cell::new(false), Cell::new(0), RefCell::default());
+        Rc::new(Self { endpoint, prepared, progress, halt, halted, next, stoppers })
     }
 
-    /// Whether anything is missing because it was stopped.
-    pub(super) fn was_halted(&self) -> bool {
-        self.halted.get()
+    /// A stream over a connection of its own, not opened yet.
+    pub(super) fn stream(self: &Rc<Self>, number: u32) -> Stream {
+        let (stopper, stop) = Stop::new();
+        self.stoppers.borrow_mut().push(stopper);
+        let lane = self.endpoint.lane();
+        Stream { number, lane, stop, shared: Rc::clone(self), traces: Vec::new() }
     }
 
-    /// How many requests have been begun.
+    /// Waits for the order to cut requests off, and does.
+    pub(super) async fn obey(self: Rc<Self>) {
+        self.halt.now.cancelled().await;
+        self.stoppers.borrow_mut().clear();
+    }
+
+    /// Something is missing because it was stopped.
+    pub(super) fn note_halt(&self) {
+        self.halted.set(true);
+    }
+
+    /// How the attempt has ended: cancelled if anything is missing because it was stopped.
+    pub(super) fn outcome(&self) -> AttemptOutcome {
+        if self.halted.get() { AttemptOutcome::Cancelled } else { AttemptOutcome::Completed }
+    }
+
+    /// Whether the next request, which is due, may be begun: nobody has asked to stop.
+    pub(super) fn may_begin(&self) -> bool {
+        let halted = self.halt.is_requested();
+        if halted {
+            self.note_halt();
+        }
+        !halted
+    }
+
+    /// How many requests have been numbered.
     pub(super) fn begun(&self) -> u32 {
         self.next.get()
     }
 
-    fn take_seq(&self) -> u32 {
+    /// The number of the next request.
+    pub(super) fn take_seq(&self) -> u32 {
         self.next.replace(self.next.get() + 1)
+    }
+
+    /// Builds a request of the attempt.
+    pub(super) fn request(&self, which: Which<'_>, phase: Phase) -> Request {
+        let trace = RequestTrace::new(which.seq, 0, phase);
+        Request { trace, built: self.prepared.build(which) }
+    }
+
+    fn prime(&self) -> Option<Request> {
+        let built = self.prepared.prime()?;
+        Some(Request { trace: RequestTrace::new(self.take_seq(), 0, Phase::Warmup), built })
     }
 }
 
@@ -54,67 +113,65 @@ pub(super) struct Stream {
     number: u32,
     lane: Lane,
     stop: Stop,
-    shared: Rc<Shared>,
+    pub(super) shared: Rc<Shared>,
     pub(super) traces: Vec<RequestTrace>,
 }
 
+/// What came of opening a connection; `None` if it was stopped meanwhile.
+pub(super) type Connected = Option<Result<(), Failure>>;
+
 impl Stream {
-    pub(super) fn new(number: u32, lane: Lane, stop: Stop, shared: Rc<Shared>) -> Self {
-        Self { number, lane, stop, shared, traces: Vec::new() }
-    }
-
-    /// How many requests of the attempt have been begun, over all streams.
-    pub(super) fn begun(&self) -> u32 {
-        self.shared.begun()
-    }
-
-    /// Whether the next request, which is due, may be begun: nobody has asked to stop.
-    pub(super) fn may_begin(&self) -> bool {
-        let halted = self.shared.halt.is_requested();
-        if halted {
-            self.shared.halted.set(true);
+    /// Sends the beginning that all requests of the attempt share, if there is one.
+    pub(super) async fn prime(&mut self) {
+        if let Some(request) = self.shared.prime()
+            && self.shared.may_begin()
+        {
+            self.shared.progress.enter(Activity::WarmingUp);
+            self.request(request).await;
         }
-        !halted
     }
 
-    /// Opens the connection ahead of the start. If it cannot be had, the first request will say so.
-    pub(super) async fn connect(&mut self, prepared: &Prepared) {
+    /// Makes sure of a connection.
+    pub(super) async fn connect(&mut self) -> Connected {
         tokio::select! {
             biased;
-            () = self.stop.stopped() => {}
-            _ = self.lane.ensure_connected(prepared.connect_limit()) => {}
+            () = self.stop.stopped() => None,
+            connected = self.lane.ensure_connected(self.shared.prepared.connect_limit()) => {
+                Some(connected)
+            }
         }
     }
 
-    /// Makes one request and notes what became of it.
-    pub(super) async fn request(&mut self, prepared: &Prepared, phase: Phase) -> &RequestTrace {
-        let seq = self.shared.take_seq();
-        let trace = RequestTrace::new(seq, self.number, phase);
-        let built = prepared.build(Which::first(seq));
-        let begun = MonoNs::now();
-        let connected = tokio::select! {
-            biased;
-            () = self.stop.stopped() => None,
-            connected = self.lane.ensure_connected(prepared.connect_limit()) => Some(connected),
-        };
+    /// Makes one request over a connection that was made sure of, and notes what became of it.
+    pub(super) async fn send(
+        &mut self,
+        request: Request,
+        connected: Connected,
+    ) -> &mut RequestTrace {
+        let Request { mut trace, built } = request;
+        trace.stream = self.number;
+        trace.max_tokens = Some(built.max_tokens);
         let trace = match connected {
             None => RequestTrace { outcome: Outcome::Cancelled, ..trace },
             Some(Err(failure)) => failed(trace, failure),
             Some(Ok(())) => {
-                let sending = Sending {
-                    built,
-                    trace,
-                    stop: &mut self.stop,
-                    chunks: &self.shared.progress.chunks,
-                };
-                self.lane.send(sending).await
+                let (stop, chunks) = (&mut self.stop, &self.shared.progress.chunks);
+                self.lane.send(Sending { built, trace, stop, chunks }).await
             }
         };
-        let has_failed = matches!(trace.outcome, Outcome::Failed(_));
         self.shared.progress.ended(&trace);
         if trace.outcome == Outcome::Cancelled {
-            self.shared.halted.set(true);
+            self.shared.note_halt();
         }
+        self.traces.push_mut(trace)
+    }
+
+    /// Makes one request as soon as there is a connection. After one that failed at once it waits.
+    pub(super) async fn request(&mut self, request: Request) -> &mut RequestTrace {
+        let begun = MonoNs::now();
+        let connected = self.connect().await;
+        let outcome = &self.send(request, connected).await.outcome;
+        let has_failed = matches!(outcome, Outcome::Failed(_));
         let took = MonoNs::now().since(begun);
         if has_failed && took < PAUSE {
             tokio::select! {
@@ -123,8 +180,6 @@ impl Stream {
                 () = sleep(PAUSE.saturating_sub(took)) => {}
             }
         }
-        let at = self.traces.len();
-        self.traces.push(trace);
-        &self.traces[at]
+        self.traces.last_mut().expect("one has just been added")
     }
 }

@@ -11,45 +11,30 @@ use regatta_types::time::MonoNs;
 use regatta_types::validity::{Finding, Validity};
 use tokio::time::{Instant, sleep_until};
 
+use super::lateness::{ADVICE, Lateness};
+
 const PERIOD: Duration = Duration::from_millis(10);
-/// Width of a class of the histogram; tokio's timer goes off in whole milliseconds.
-const CLASS: Duration = Duration::from_micros(250);
-/// Up to 1 s; later ones share the last class.
-const CLASSES: usize = 4000;
 /// A stall above this spoils an attempt by itself.
 const LONGEST: Duration = Duration::from_secs(1);
 /// The least that the p99 of the lateness may be.
 const LEAST_LIMIT: Duration = Duration::from_millis(5);
-/// Ticks that a 99th percentile needs for a distribution-free 95 % interval: 3.7 s of them.
-const P99_TICKS: u64 = 368;
-/// With fewer, one part in so many of the attempt's time may be lateness beyond the limit.
-const SHARE: u32 = 100;
 
 /// Lateness of the measured thread's timer.
 #[derive(Debug)]
 pub(super) struct Stalls {
-    classes: Vec<u32>,
-    count: u64,
-    longest: Duration,
+    lateness: Lateness,
     /// When the next tick is due, while one is waited for.
     due: Option<MonoNs>,
 }
 
 impl Stalls {
     pub(super) fn new() -> Self {
-        Self { classes: vec![0; CLASSES], count: 0, longest: Duration::ZERO, due: None }
-    }
-
-    fn add(&mut self, late: Duration) {
-        let class = usize::try_from(late.as_nanos() / CLASS.as_nanos()).unwrap_or(usize::MAX);
-        self.classes[class.min(CLASSES - 1)] += 1;
-        self.count += 1;
-        self.longest = self.longest.max(late);
+        Self { lateness: Lateness::new(), due: None }
     }
 
     fn tick(&mut self, now: MonoNs) {
         if let Some(due) = self.due.take() {
-            self.add(now.since(due));
+            self.lateness.add(now.since(due));
         }
     }
 
@@ -60,68 +45,19 @@ impl Stalls {
         }
     }
 
-    /// The 99th percentile, or with fewer than a hundred ticks the second largest, since one late
-    /// moment is no percentile: the share of ticks up to it in per cent, and the upper end of its
-    /// class. Of a single tick it is that one; `None` without any.
-    fn p99(&self) -> Option<(f64, Duration)> {
-        let rank = (self.count * 99).div_ceil(100).min(self.count.checked_sub(1)?).max(1);
-        let mut seen = 0;
-        let class = self.classes.iter().position(|&n| {
-            seen += u64::from(n);
-            n > 0 && seen >= rank
-        })?;
-        let late = self.longest.min(CLASS * u32::try_from(class + 1).unwrap_or(u32::MAX));
-        Some((rank as f64 / self.count as f64 * 100.0, late))
-    }
-
-    /// Time by which ticks were late beyond `limit`, over all of them: the lower ends of their
-    /// classes, so never too much.
-    fn beyond(&self, limit: Duration) -> Duration {
-        let classes = self.classes.iter().zip(0_u32..);
-        classes.map(|(&n, begin)| (CLASS * begin).saturating_sub(limit) * n).sum()
-    }
-
-    /// What the lateness does to an attempt that took so long and has this median TTFT.
-    ///
-    /// The limit is 5 ms, or 1 % of the median TTFT if that is more. With 368 ticks or more a 99th
-    /// percentile over it is `client_limited` and spoils the attempt. Fewer have no 99th percentile
-    /// to speak of: there the lateness beyond the limit, in sum, spoils an attempt if it is over 1 %
-    /// of its time; else a second-largest lateness over the limit only degrades it.
+    /// What the lateness does to an attempt that took so long and has this median TTFT: the limit is
+    /// 5 ms, or 1 % of the median TTFT if that is more.
     pub(super) fn findings(&self, median_ttft: Option<Duration>, took: Duration) -> Vec<Finding> {
-        const ADVICE: &str = "leave the agent a core of its own (for example with taskset or CPU \
-                              affinity of the engine), or measure with fewer streams";
-        let mut findings = Vec::new();
         let limit = LEAST_LIMIT.max(median_ttft.unwrap_or_default() / 100);
-        let beyond = self.beyond(limit);
-        if let Some((percent, late)) = self.p99() {
-            let is_over = late > limit;
-            let validity = if self.count >= P99_TICKS {
-                is_over.then_some(Validity::Invalid)
-            } else if beyond > took / SHARE {
-                Some(Validity::Invalid)
-            } else {
-                is_over.then_some(Validity::Degraded)
-            };
-            findings.extend(validity.map(|validity| Finding {
-                code: "client_limited".to_owned(),
-                validity,
-                evidence: format!(
-                    "of {} ticks of the agent's own timer percentile {percent:.1} was {late:.1?} \
-                     late (limit {limit:.1?}); beyond the limit in sum {beyond:.1?} of {took:.1?}",
-                    self.count
-                ),
-                advice: ADVICE.to_owned(),
-            }));
-        }
-        if self.longest > LONGEST {
-            findings.push(Finding {
-                code: "client_stall".to_owned(),
-                validity: Validity::Invalid,
-                evidence: format!("the agent stood still for {:.1?}", self.longest),
-                advice: ADVICE.to_owned(),
-            });
-        }
-        findings
+        let limited = self.lateness.judge("ticks of the agent's own timer", limit, took);
+        let longest = self.lateness.longest();
+        let stall = (longest > LONGEST).then(|| Finding {
+            code: "client_stall".to_owned(),
+            validity: Validity::Invalid,
+            evidence: format!("the agent stood still for {longest:.1?}"),
+            advice: ADVICE.to_owned(),
+        });
+        limited.into_iter().chain(stall).collect()
     }
 }
 
@@ -141,14 +77,14 @@ mod tests {
     fn stalls(late: impl IntoIterator<Item = u64>) -> Stalls {
         let mut stalls = Stalls::new();
         for ms in late {
-            stalls.add(Duration::from_millis(ms));
+            stalls.lateness.add(Duration::from_millis(ms));
         }
         stalls
     }
 
     /// In an attempt whose ticks were all of its time.
     fn findings(stalls: &Stalls, ttft_ms: Option<u64>) -> Vec<Finding> {
-        let took = PERIOD * u32::try_from(stalls.count).unwrap();
+        let took = PERIOD * u32::try_from(stalls.lateness.count()).unwrap();
         stalls.findings(ttft_ms.map(Duration::from_millis), took)
     }
 
@@ -201,9 +137,16 @@ mod tests {
         let mut stalls = Stalls::new();
         stalls.due = Some(MonoNs(10_000_000));
         stalls.end(MonoNs(9_000_000));
-        assert_eq!((stalls.count, stalls.longest), (0, Duration::ZERO), "it was not due yet");
+        assert_eq!(
+            (stalls.lateness.count(), stalls.lateness.longest()),
+            (0, Duration::ZERO),
+            "it was not due yet"
+        );
         stalls.end(MonoNs(60_000_000));
-        assert_eq!((stalls.count, stalls.longest), (1, Duration::from_millis(50)));
+        assert_eq!(
+            (stalls.lateness.count(), stalls.lateness.longest()),
+            (1, Duration::from_millis(50))
+        );
     }
 
     #[test]

@@ -1,0 +1,287 @@
+//! An open loop: requests are sent at the instants of a [`Schedule`], whatever has become of those
+//! before them.
+//!
+//! The dispatcher hands each request to a slot some time ahead, so that its body is built and its
+//! connection open when it is due, and then lets it go. A slot is a stream that waits for requests;
+//! there are as many as are needed, up to the most that may be under way. Slots are given to requests
+//! in the order of the schedule, so one that is due without a slot is not sent because as many as
+//! may be are under way.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use regatta_sim::Alarm;
+use regatta_types::suite::Prompt;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::{Phase, RequestTrace};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::attempt::{AttemptError, Job, Looped, REQUESTS};
+use super::progress::Activity;
+use super::schedule::Schedule;
+use super::start::{before, sleep_until_near};
+use super::stream::{Request, Shared, Stream};
+use super::window::Window;
+use crate::endpoint::Which;
+
+/// How long before its instant a request is given its slot.
+const AHEAD: Duration = Duration::from_millis(50);
+
+/// Runs the loop: warm-up one request at a time, then the schedule.
+pub(super) async fn run(
+    job: &Job,
+    shared: &Rc<Shared>,
+    schedule: Schedule,
+    max_in_flight: u32,
+) -> Result<Looped, AttemptError> {
+    let case = &job.assignment.case;
+    if let Prompt::Conversation { .. } = case.prompt {
+        return Err(AttemptError::OpenConversation);
+    }
+    let mut first = shared.stream(0);
+    first.prime().await;
+    if case.warmup > 0 {
+        job.progress.enter(Activity::WarmingUp);
+        for _ in 0..case.warmup {
+            if !shared.may_begin() {
+                break;
+            }
+            let request = shared.request(Which::first(shared.take_seq()), Phase::Warmup);
+            first.request(request).await;
+        }
+    }
+    job.progress.enter(Activity::Waiting);
+    let first_seq = shared.begun();
+    let room = REQUESTS.saturating_sub(first_seq).max(1);
+    let is_full = schedule.requests > room;
+    let schedule = Schedule { requests: schedule.requests.min(room), ..schedule };
+    let key = &job.assignment.key.cell;
+    let desk = Rc::new(Desk {
+        shared: Rc::clone(shared),
+        start: job.assignment.start,
+        offsets: schedule.offsets(job.assignment.seed, &key.case, key.repetition),
+        first_seq,
+        state: RefCell::default(),
+    });
+    sleep_until_near(before(job.assignment.start, 2 * AHEAD), &shared.halt).await;
+
+    let mut slots = Slots { tasks: JoinSet::new(), most: max_in_flight.max(1), spare: Some(first) };
+    let dispatched = dispatch(&desk, &mut slots).await;
+    desk.close();
+    let streams = slots.tasks.join_all().await;
+    let window = dispatched?.close();
+    let mut traces = std::mem::take(&mut desk.state.borrow_mut().not_sent);
+    traces.extend(streams.into_iter().flat_map(|stream| stream.traces));
+    Ok(Looped { traces, window, is_full })
+}
+
+/// Follows the schedule until its end or a halt; the window that was opened with the first request.
+async fn dispatch(desk: &Rc<Desk>, slots: &mut Slots) -> Result<Window, AttemptError> {
+    let mut alarm = Alarm::new().map_err(AttemptError::Timer)?;
+    let mut halted = pin!(desk.shared.halt.either());
+    let mut window = None;
+    let (mut offered, mut released) = (0, 0);
+    while released < desk.offsets.len() {
+        let due = desk.due(released);
+        let offer = offered < desk.offsets.len() && before(desk.due(offered), AHEAD) <= due;
+        let at = if offer { before(desk.due(offered), AHEAD) } else { due };
+        tokio::select! {
+            biased;
+            () = &mut halted => {
+                desk.shared.note_halt();
+                break;
+            }
+            reached = alarm.until(at) => reached.map_err(AttemptError::Timer)?,
+        }
+        if offer {
+            desk.offer(offered, slots);
+            offered += 1;
+            continue;
+        }
+        window.get_or_insert_with(|| {
+            desk.shared.progress.enter(Activity::Measuring);
+            Window::open()
+        });
+        desk.release(released);
+        released += 1;
+    }
+    Ok(window.unwrap_or_else(Window::open))
+}
+
+/// The streams there are.
+struct Slots {
+    tasks: JoinSet<Stream>,
+    most: u32,
+    /// The stream of the warm-up, until it is a slot's.
+    spare: Option<Stream>,
+}
+
+impl Slots {
+    /// Another slot, if there may be one.
+    fn open(&mut self, desk: &Rc<Desk>) -> Option<Rc<Slot>> {
+        let number = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
+        if number >= self.most {
+            return None;
+        }
+        let stream = self.spare.take().unwrap_or_else(|| desk.shared.stream(number));
+        let slot = Rc::new(Slot { errand: Cell::new(Errand::None), changed: Notify::new() });
+        self.tasks.spawn_local(serve(Rc::clone(&slot), Rc::clone(desk), stream));
+        Some(slot)
+    }
+}
+
+/// What a slot is to do; numbers are those of the schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Errand {
+    /// Wait.
+    None,
+    /// Build a request and open the connection for it.
+    Prepare(usize),
+    /// Send it.
+    Send(usize),
+    /// End.
+    End,
+}
+
+#[derive(Debug)]
+struct Slot {
+    errand: Cell<Errand>,
+    changed: Notify,
+}
+
+impl Slot {
+    fn set(&self, errand: Errand) {
+        self.errand.set(errand);
+        self.changed.notify_one();
+    }
+
+    /// Waits until there is another errand than this.
+    async fn other_than(&self, errand: Errand) -> Errand {
+        while self.errand.get() == errand {
+            self.changed.notified().await;
+        }
+        self.errand.get()
+    }
+}
+
+/// Carries out the errands of a slot, one after another.
+async fn serve(slot: Rc<Slot>, desk: Rc<Desk>, mut stream: Stream) -> Stream {
+    loop {
+        let index = match slot.other_than(Errand::None).await {
+            Errand::None | Errand::End => return stream,
+            Errand::Prepare(index) | Errand::Send(index) => index,
+        };
+        let request = desk.request(index);
+        let connected = tokio::select! {
+            biased;
+            connected = stream.connect() => Some(connected),
+            Errand::End = slot.other_than(Errand::Prepare(index)) => None,
+        };
+        let errand = slot.other_than(Errand::Prepare(index)).await;
+        let (Errand::Send(_), Some(connected)) = (errand, connected) else { return stream };
+        stream.send(request, connected).await;
+        desk.free(&slot);
+    }
+}
+
+/// Where requests and slots meet.
+#[derive(Debug)]
+struct Desk {
+    shared: Rc<Shared>,
+    start: MonoNs,
+    /// Send instants after the start, nanoseconds.
+    offsets: Vec<u64>,
+    /// The number in the attempt of the first of them.
+    first_seq: u32,
+    state: RefCell<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Requests that want a slot: those from `taken` to here.
+    offered: usize,
+    /// Requests that have had a slot, or were due without one.
+    taken: usize,
+    /// The slots of the requests that have one and are not due yet, in order.
+    ready: VecDeque<Rc<Slot>>,
+    /// Slots without an errand; the last one was busy last.
+    idle: Vec<Rc<Slot>>,
+    /// Requests that were due without a slot.
+    not_sent: Vec<RequestTrace>,
+    is_closed: bool,
+}
+
+impl State {
+    /// Gives a slot the next request that wants one.
+    fn assign(&mut self, slot: Rc<Slot>) {
+        slot.set(Errand::Prepare(self.taken));
+        self.taken += 1;
+        self.ready.push_back(slot);
+    }
+}
+
+impl Desk {
+    fn due(&self, index: usize) -> MonoNs {
+        self.start.after(Duration::from_nanos(self.offsets[index]))
+    }
+
+    fn seq(&self, index: usize) -> u32 {
+        self.first_seq + u32::try_from(index).expect("a schedule has at most `REQUESTS`")
+    }
+
+    fn request(&self, index: usize) -> Request {
+        let mut request = self.shared.request(Which::first(self.seq(index)), Phase::Measured);
+        request.trace.scheduled = Some(self.due(index));
+        request
+    }
+
+    /// The next request may have a slot from now on.
+    fn offer(self: &Rc<Self>, index: usize, slots: &mut Slots) {
+        let mut state = self.state.borrow_mut();
+        state.offered = index + 1;
+        if state.taken == index
+            && let Some(slot) = state.idle.pop().or_else(|| slots.open(self))
+        {
+            state.assign(slot);
+        }
+    }
+
+    /// A request is due.
+    fn release(&self, index: usize) {
+        let mut state = self.state.borrow_mut();
+        if let Some(slot) = state.ready.pop_front() {
+            slot.set(Errand::Send(index));
+            return;
+        }
+        state.taken = index + 1;
+        let mut trace = RequestTrace::new(self.seq(index), 0, Phase::Measured);
+        trace.scheduled = Some(self.due(index));
+        state.not_sent.push(trace);
+    }
+
+    /// A slot has done its errand.
+    fn free(&self, slot: &Rc<Slot>) {
+        let mut state = self.state.borrow_mut();
+        if state.is_closed {
+            slot.set(Errand::End);
+        } else if state.taken < state.offered {
+            state.assign(Rc::clone(slot));
+        } else {
+            slot.set(Errand::None);
+            state.idle.push(Rc::clone(slot));
+        }
+    }
+
+    /// No request is due any more: slots end, those that are sending when they have done so.
+    fn close(&self) {
+        let State { ready, idle, is_closed, .. } = &mut *self.state.borrow_mut();
+        *is_closed = true;
+        for slot in ready.drain(..).chain(idle.drain(..)) {
+            slot.set(Errand::End);
+        }
+    }
+}
