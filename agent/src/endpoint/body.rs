@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use regatta_types::suite::{Message, Role};
 use serde::Serialize;
 
+use super::probe::Fields;
 use super::salt::Salt;
 
 /// Digits of the greatest limit.
@@ -35,6 +36,7 @@ pub(super) struct Part<'a> {
 pub(super) struct Settings {
     pub(super) temperature: f64,
     pub(super) seed: Option<i64>,
+    pub(super) fields: Fields,
 }
 
 #[derive(Serialize)]
@@ -42,13 +44,24 @@ struct Rest {
     temperature: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<i64>,
+    #[serde(skip_serializing_if = "is_false")]
+    ignore_eos: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    return_token_ids: bool,
     stream: bool,
     stream_options: StreamOptions,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Serialize)]
 struct StreamOptions {
     include_usage: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    continuous_usage_stats: bool,
 }
 
 /// A body with room for what differs.
@@ -101,15 +114,24 @@ impl Body {
 
     /// The body with its end.
     pub(super) fn settings(mut self, settings: Settings) -> Result<Self, serde_json::Error> {
-        let Settings { temperature, seed } = settings;
+        let Settings { temperature, seed, fields } = settings;
         let rest = serde_json::to_string(&Rest {
             temperature,
             seed,
+            ignore_eos: fields.ignore_eos,
+            return_token_ids: fields.token_ids,
             stream: true,
-            stream_options: StreamOptions { include_usage: true },
+            stream_options: StreamOptions {
+                include_usage: true,
+                continuous_usage_stats: fields.continuous_usage,
+            },
         })?;
         self.tail = format!(r#"],"max_tokens":{:LIMIT_WIDTH$}"#, "");
         self.limits = vec![self.tail.len()];
+        if fields.min_tokens {
+            let _ = write!(self.tail, r#","min_tokens":{:LIMIT_WIDTH$}"#, "");
+            self.limits.push(self.tail.len());
+        }
         self.tail.push(',');
         self.tail.push_str(&rest[1..]);
         Ok(self)

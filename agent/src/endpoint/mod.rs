@@ -34,7 +34,7 @@ pub use address::AddressError;
 pub use discover::DiscoverError;
 pub use exchange::{Sending, failed};
 pub use lane::Lane;
-pub use probe::Abilities;
+pub use probe::{Abilities, Fields, counted};
 pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
 pub use request::{Ask, Built, PrepareError, Prepared, Which, carried};
 pub use salt::Salt;
@@ -122,6 +122,11 @@ impl Endpoint {
     #[must_use]
     pub fn lane(&self) -> Lane {
         Lane::new(Arc::clone(&self.target))
+    }
+
+    /// Notes whether the engine ends answers at a fixed length when told so.
+    pub fn set_fixed_length(&mut self, fixed_length: Option<bool>) {
+        self.facts.fixed_length = fixed_length;
     }
 
     fn target(&self) -> &lane::Target {

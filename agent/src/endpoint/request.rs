@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::Endpoint;
 use super::body::{Body, Part, Scope, Settings};
-use super::probe::Abilities;
+use super::probe::{Abilities, Fields};
 use super::recorder::{Expected, Limits};
 use super::salt::Salt;
 use crate::prompt::Fitted;
@@ -134,7 +134,8 @@ impl Prepared {
                 of_text(model, abilities.text(*asked).map_err(PrepareError::Text)?)
             }
         };
-        let settings = Settings { temperature: case.temperature, seed: case.seed };
+        let fields = abilities.fields(case.length);
+        let settings = Settings { temperature: case.temperature, seed: case.seed, fields };
         let prime = match &case.prompt {
             Prompt::Text(asked) if asked.shared > 0 => {
                 let fitted = abilities.text(*asked).map_err(PrepareError::Text)?;
@@ -157,12 +158,27 @@ impl Prepared {
         endpoint: &Endpoint,
         key: &AttemptKey,
         ask: &Ask<'_>,
-        _abilities: &Abilities,
+        fields: Fields,
     ) -> Result<Self, PrepareError> {
-        let settings = Settings { temperature: ask.temperature, seed: ask.seed };
+        let settings = Settings { temperature: ask.temperature, seed: ask.seed, fields };
         let body = of_messages(&endpoint.facts().model, ask.messages)?.settings(settings)?;
         let lengths = Lengths::fixed(ask.max_tokens);
         Self::new(endpoint, key, body, lengths, (ask.timeouts, ask.keep_text))
+    }
+
+    /// A text that is sent to have its tokens counted.
+    ///
+    /// # Errors
+    /// As [`Prepared::of_case`].
+    pub fn of_count(
+        endpoint: &Endpoint,
+        key: &AttemptKey,
+        text: Fitted,
+        timeouts: Timeouts,
+    ) -> Result<Self, PrepareError> {
+        let settings = Settings { temperature: 0.0, seed: None, fields: Fields::default() };
+        let body = of_text(&endpoint.facts().model, text).settings(settings)?;
+        Self::new(endpoint, key, body, Lengths::fixed(1), (timeouts, false))
     }
 
     fn new(

@@ -238,9 +238,17 @@ async fn prepare(
             for notice in endpoint.notices() {
                 tracing::warn!(notice, "endpoint");
             }
-            let worker = bench.worker(endpoint);
-            let settled = worker.settle(preparation, &bench.host, halt).await;
-            (Ok(worker), vec![settled])
+            let mut worker = bench.worker(endpoint);
+            let mut reports = Vec::new();
+            if preparation.wants.floor_streams > 0 {
+                match worker.floor(preparation, &bench.host, halt).await {
+                    Ok(report) => reports.push(report),
+                    // The run goes on without; the report says that it was not measured.
+                    Err(reason) => tracing::warn!(reason, "the client floor cannot be measured"),
+                }
+            }
+            reports.push(worker.settle(preparation, &bench.host, halt).await);
+            (Ok(worker), reports)
         }
         Err(reason) => (Err(reason), Vec::new()),
     }

@@ -5,6 +5,8 @@
 
 mod attempt;
 mod closed;
+mod explore;
+mod floor;
 mod halt;
 mod lateness;
 mod open;
@@ -188,22 +190,15 @@ impl Worker {
         self.report(key, epoch, Some(start), measuring).await
     }
 
-    /// Settles the engine: requests of no case, until it is steady.
+    /// Gets to know the engine and settles it: requests of no case, until it is steady.
     pub async fn settle(
-        &self,
+        &mut self,
         preparation: &Preparation,
         host: &HostId,
         halt: &Halt,
     ) -> AttemptReport {
-        let key = AttemptKey {
-            run: preparation.run.clone(),
-            cell: CellKey {
-                host: host.clone(),
-                case: CaseId::settling(),
-                repetition: Repetition(0),
-            },
-            attempt: preparation.attempt,
-        };
+        let key = reserved(CaseId::settling(), preparation, host);
+        let mut known = Known::default();
         let settling = {
             let (endpoint, key) = (self.endpoint.clone(), key.clone());
             let (preparation, progress) = (preparation.clone(), Arc::clone(&self.progress));
@@ -211,9 +206,39 @@ impl Worker {
                 settle::run(endpoint, key, preparation, progress, halt)
             })
         };
+        let abilities = &mut known.abilities;
+        let settling = async {
+            let (made, found) = match settling.await {
+                Ok(Ok(settled)) => settled,
+                Ok(Err(error)) => return Ok(Err(error)),
+                Err(error) => return Err(error),
+            };
+            *abilities = Arc::new(found);
+            Ok(Ok(made))
+        };
         let report = self.report(key, Epoch(0), None, settling).await;
-        self.known().pace = Pace::of(&report.traces);
+        known.pace = Pace::of(&report.traces);
+        self.endpoint.set_fixed_length(known.abilities.fixed_length);
+        *self.known() = known;
         report
+    }
+
+    /// Measures what the agent itself adds, at an endpoint in its own process.
+    ///
+    /// # Errors
+    /// A sentence: why it cannot be measured.
+    pub async fn floor(
+        &self,
+        preparation: &Preparation,
+        host: &HostId,
+        halt: &Halt,
+    ) -> Result<AttemptReport, String> {
+        let null = floor::start().await?;
+        let worker = Self { endpoint: null.endpoint.clone(), ..self.clone() };
+        let key = reserved(CaseId::floor(), preparation, host);
+        let assignment = floor::assignment(key, preparation);
+        let report = worker.run(assignment, halt).await;
+        Ok(AttemptReport { planned_start: None, ..report })
     }
 
     async fn report<E: Error>(
@@ -258,6 +283,15 @@ impl Worker {
             findings: made.findings,
             client_cpu: made.cpu,
         }
+    }
+}
+
+/// The attempt of a reserved case.
+fn reserved(case: CaseId, preparation: &Preparation, host: &HostId) -> AttemptKey {
+    AttemptKey {
+        run: preparation.run.clone(),
+        cell: CellKey { host: host.clone(), case, repetition: Repetition(0) },
+        attempt: preparation.attempt,
     }
 }
 

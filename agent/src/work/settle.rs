@@ -14,11 +14,12 @@ use regatta_types::validity::{Finding, Validity};
 use tokio::task::JoinSet;
 
 use super::Made;
+use super::explore::explore;
 use super::halt::Halt;
 use super::progress::{Activity, Progress};
 use super::stream::Shared;
 use super::window::Window;
-use crate::endpoint::{Abilities, Ask, Endpoint, PrepareError, Prepared, Which};
+use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which};
 
 /// Speeds that must agree.
 const STEADY_REQUESTS: usize = 3;
@@ -31,14 +32,15 @@ const LONGEST: Duration = Duration::from_secs(60);
 const MAX_FAILURES: usize = 3;
 const MAX_TOKENS: u32 = 64;
 
-/// Sends one request after another until the rule of `preparation` is met.
+/// Gets to know the engine, then sends one request after another until the rule of `preparation` is
+/// met.
 pub(super) async fn run(
     endpoint: Endpoint,
     key: AttemptKey,
     preparation: Preparation,
     progress: Arc<Progress>,
     halt: Halt,
-) -> Result<Made, PrepareError> {
+) -> Result<(Made, Abilities), PrepareError> {
     progress.enter(Activity::Settling);
     let ask = Ask {
         messages: &[prompt()],
@@ -48,18 +50,20 @@ pub(super) async fn run(
         timeouts: preparation.timeouts,
         keep_text: false,
     };
-    let prepared = Prepared::of_ask(&endpoint, &key, &ask, &Abilities::default())?;
-    let shared = Shared::new(endpoint, prepared, progress, halt);
+    let prepared = Prepared::of_ask(&endpoint, &key, &ask, Fields::default())?;
+    let shared = Shared::new(endpoint.clone(), prepared, progress, halt);
     let mut obeying = JoinSet::new();
     obeying.spawn_local(Rc::clone(&shared).obey());
     let mut stream = shared.stream(0);
     let window = Window::open();
+    let abilities = explore(&endpoint, &key, &preparation, &mut stream).await?;
+    let explored = stream.traces.len();
     let mut warm: Option<MonoNs> = None;
-    let mut findings = Vec::new();
+    let mut findings = abilities.findings.clone();
     let mut failed = None;
     loop {
         let warm_for = warm.map_or(Duration::ZERO, |since| MonoNs::now().since(since));
-        match next(&preparation.settling, &stream.traces, warm_for) {
+        match next(&preparation.settling, &stream.traces[explored..], warm_for) {
             Next::Request => {}
             Next::Enough => break,
             Next::NotSettled(evidence) => {
@@ -83,7 +87,7 @@ pub(super) async fn run(
         Some(reason) => AttemptOutcome::Failed(reason),
         None => shared.outcome(),
     };
-    Ok(window.close().made(outcome, stream.traces, findings))
+    Ok((window.close().made(outcome, stream.traces, findings), abilities))
 }
 
 /// A prompt of no suite.

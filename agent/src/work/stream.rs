@@ -38,7 +38,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) trace: RequestTrace,
-    built: Built,
+    pub(super) built: Built,
 }
 
 impl Shared {

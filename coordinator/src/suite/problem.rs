@@ -171,7 +171,7 @@ impl<'a> Problems<'a> {
     /// All problems: those of the flags, then those of the file by position.
     pub(super) fn into_result(mut self) -> Result<(), SuiteProblems> {
         // Stable: of two problems at one place the one found first comes first.
-        self.found.sort_by(|a, b| place(a).cmp(&place(b)));
+        self.found.sort_by_key(place);
         let mut seen = std::collections::HashSet::new();
         self.found.retain(|p| seen.insert(p.to_string()));
         if self.found.is_empty() { Ok(()) } else { Err(SuiteProblems(self.found)) }

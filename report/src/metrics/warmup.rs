@@ -25,7 +25,9 @@ impl ColdStart {
     pub(crate) fn of(traces: &[RequestTrace]) -> Option<Self> {
         let (first, later) = traces.split_first()?;
         let median = |of: fn(&RequestTrace) -> Option<f64>| {
-            Distribution::new(later.iter().filter(|t| t.is_ok()).filter_map(of)).median()
+            // Those that only counted a prompt, or asked for a few tokens, are no measure.
+            let answers = later.iter().filter(|t| t.is_ok() && t.decode_tps().is_some());
+            Distribution::new(answers.filter_map(of)).median()
         };
         let first = Some(first).filter(|trace| trace.is_ok())?;
         let (ttft_s, e2e_s) = (first.ttft()?, first.e2e()?);

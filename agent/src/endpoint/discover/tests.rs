@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::testing::{Server, Step, answer, attempt_key, plain, within};
-use super::super::{Abilities, Ask, Prepared, Sending, Stop, Which, failed};
+use super::super::{Ask, Fields, Prepared, Sending, Stop, Which, failed};
 use super::*;
 
 /// A recorded answer of a real engine.
@@ -199,7 +199,7 @@ async fn request(endpoint: &Endpoint) -> RequestTrace {
         timeouts: Timeouts::default(),
         keep_text: false,
     };
-    let prepared = Prepared::of_ask(endpoint, &attempt_key(), &ask, &Abilities::default()).unwrap();
+    let prepared = Prepared::of_ask(endpoint, &attempt_key(), &ask, Fields::default()).unwrap();
     let mut lane = endpoint.lane();
     let (_stopper, mut stop) = Stop::new();
     let trace = RequestTrace::new(0, 0, Phase::Measured);

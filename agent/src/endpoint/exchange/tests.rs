@@ -7,7 +7,7 @@ use super::super::testing::{
     FINISH, STREAM_HEAD, Server, Step, USAGE, answer, attempt_key, chunk, content, endpoint_at,
     event, plain, within,
 };
-use super::super::{Abilities, Ask, Endpoint, Prepared, Which};
+use super::super::{Ask, Endpoint, Fields, Prepared, Which};
 use super::*;
 
 mod stamps;
@@ -27,7 +27,7 @@ fn prepared(endpoint: &Endpoint, timeouts: Timeouts) -> Prepared {
         timeouts,
         keep_text: true,
     };
-    Prepared::of_ask(endpoint, &attempt_key(), &ask, &Abilities::default()).unwrap()
+    Prepared::of_ask(endpoint, &attempt_key(), &ask, Fields::default()).unwrap()
 }
 
 async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::testing::{attempt_key, endpoint_at, within};
-use super::super::{Abilities, Ask, Lane, Prepared, Sending, Stop, Which};
+use super::super::{Ask, Fields, Lane, Prepared, Sending, Stop, Which};
 use super::*;
 
 /// What the other decoder says of a recording.
@@ -141,8 +141,7 @@ async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
         timeouts: Timeouts::default(),
         keep_text: true,
     };
-    let prepared =
-        Prepared::of_ask(&endpoint, &attempt_key(), &ask, &Abilities::default()).unwrap();
+    let prepared = Prepared::of_ask(&endpoint, &attempt_key(), &ask, Fields::default()).unwrap();
     for Recording { name, raw, expected } in recordings() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let server = async move {

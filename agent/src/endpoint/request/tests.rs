@@ -160,7 +160,7 @@ fn an_answer_is_carried_without_its_reasoning() {
 fn a_shared_beginning_has_the_salt_of_the_attempt_and_is_primed() {
     let asked = TextPrompt { tokens: 9, shared: 4 };
     let fitted = Fitted { shared: "Same words.", own: "Own words." };
-    let abilities = Abilities { texts: [(asked, Ok(fitted))].into() };
+    let abilities = Abilities { texts: [(asked, Ok(fitted))].into(), ..Abilities::default() };
     let case = case(Prompt::Text(asked));
     let of = |key: &AttemptKey| made(&assignment(&case, key, 7), &abilities).unwrap();
     let key = attempt_key();
@@ -188,6 +188,7 @@ fn a_text_that_was_not_fitted_says_why() {
     };
     let none = "no text of 9 tokens was fitted to the engine";
     assert_eq!(said(&Abilities::default()), none);
-    let refused = Abilities { texts: [(asked, Err("too long".to_owned()))].into() };
+    let refused =
+        Abilities { texts: [(asked, Err("too long".to_owned()))].into(), ..Abilities::default() };
     assert_eq!(said(&refused), "too long");
 }

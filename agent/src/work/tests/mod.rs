@@ -1,3 +1,5 @@
+mod prepare;
+
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,7 +117,7 @@ fn preparation(settling: Settling) -> Preparation {
     }
 }
 
-async fn settle(worker: &Worker, settling: Settling) -> AttemptReport {
+async fn settle(mut worker: Worker, settling: Settling) -> AttemptReport {
     let host = HostId::new("host").unwrap();
     let halt = Halt::default();
     within("settling", worker.settle(&preparation(settling), &host, &halt)).await
@@ -341,29 +343,30 @@ async fn the_gpus_of_this_machine_say_nothing_about_an_endpoint_on_another() {
 async fn settling_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
-    let report = settle(&worker, Settling::Requests(4)).await;
+    let report = settle(worker, Settling::Requests(4)).await;
     assert_eq!(report.outcome, AttemptOutcome::Completed);
     assert_eq!(report.key.request_id(0), "run/host/settling/r0/a1/0");
     assert_eq!((report.epoch, report.planned_start), (Epoch(0), None));
     assert!(report.traces.iter().all(|t| t.phase == Phase::Warmup && t.is_ok()));
     let mut bodies: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
     bodies.dedup();
-    assert_eq!((report.traces.len(), bodies.len()), (4, 4));
+    let all = (report.traces.len(), bodies.len());
+    assert_eq!(all, (5, 5), "one look at the engine, then four requests");
 }
 
 #[tokio::test]
-async fn settling_with_no_requests_sends_none() {
+async fn settling_with_no_requests_only_looks_at_the_engine() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
-    let report = settle(&worker(&server).0, Settling::Requests(0)).await;
-    assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 0));
+    let report = settle(worker(&server).0, Settling::Requests(0)).await;
+    assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 1));
 }
 
 #[tokio::test]
 async fn settling_gives_up_after_three_failures_in_a_row() {
     let refusal = plain("500 Internal Server Error", "text/plain", "broken");
     let server = Server::always(vec![Step::Write(refusal)]).await;
-    let report = settle(&worker(&server).0, Settling::UntilSteady).await;
+    let report = settle(worker(&server).0, Settling::UntilSteady).await;
     let AttemptOutcome::Failed(reason) = &report.outcome else { panic!("{}", report.outcome) };
     assert!(reason.contains("3 requests in a row") && reason.contains("broken"), "{reason}");
-    assert_eq!(report.traces.len(), 3);
+    assert_eq!(report.traces.len(), 4, "one look at the engine, then three requests");
 }

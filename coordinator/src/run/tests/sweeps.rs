@@ -22,10 +22,10 @@ fn cases() -> Vec<Case> {
 fn requests(streams: u32, output: f64) -> Vec<RequestTrace> {
     let token_ms = f64::from(streams) * 1e3 / output;
     let pace = Pace { ttft_ms: token_ms, token_ms, tokens: 50 };
-    let length = 50.0 * token_ms * 1e6;
+    let length = Duration::from_secs_f64(50.0 * token_ms / 1e3);
     (0..streams * 6)
         .map(|seq| {
-            let begin = MonoNs(1_000_000_000 + (f64::from(seq / streams) * length) as u64);
+            let begin = MonoNs(1_000_000_000).after(length * (seq / streams));
             RequestTrace { stream: seq % streams, ..trace(seq, Phase::Measured, begin, pace) }
         })
         .collect()

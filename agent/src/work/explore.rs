@@ -1,0 +1,117 @@
+//! Getting to know an engine before its warm-up: which fields it takes, whether it ends answers where
+//! it is told to, and how much text makes an asked number of its tokens.
+//!
+//! All requests are recorded with those of the warm-up: nothing is sent that no report shows.
+
+use regatta_types::assignment::Preparation;
+use regatta_types::ids::AttemptKey;
+use regatta_types::suite::{Message, Role};
+use regatta_types::trace::{FinishReason, Outcome, Phase, RequestTrace};
+use regatta_types::validity::{Finding, Validity};
+
+use super::stream::Stream;
+use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which, counted};
+use crate::prompt::{Fitted, Uncounted, fit};
+
+/// Tokens of an answer that would naturally have one or two.
+const ASKED: u32 = 24;
+/// Tries at finding fields that an engine takes: it may refuse one after another.
+const TRIES: usize = 5;
+
+/// Finds out what the suite of `preparation` wants to know. The requests' traces stay in `stream`.
+pub(super) async fn explore(
+    endpoint: &Endpoint,
+    key: &AttemptKey,
+    preparation: &Preparation,
+    stream: &mut Stream,
+) -> Result<Abilities, PrepareError> {
+    let mut abilities = fields(endpoint, key, preparation, stream).await?;
+    let texts = &preparation.wants.texts;
+    if !texts.is_empty() {
+        let counting = async |text: Fitted| -> Result<u32, Uncounted> {
+            let prepared = Prepared::of_count(endpoint, key, text, preparation.timeouts)
+                .map_err(|error| Uncounted::Never(error.to_string()))?;
+            match send(stream, &prepared).await {
+                Some(trace) => counted(trace),
+                None => Err(Uncounted::Never("fitting the texts was stopped".to_owned())),
+            }
+        };
+        abilities.texts = fit(texts, counting).await;
+    }
+    Ok(abilities)
+}
+
+/// Which fields do something: all are sent, and those that the engine refuses are left out.
+async fn fields(
+    endpoint: &Endpoint,
+    key: &AttemptKey,
+    preparation: &Preparation,
+    stream: &mut Stream,
+) -> Result<Abilities, PrepareError> {
+    let wants_fixed = preparation.wants.fixed_length;
+    let ask = Ask {
+        messages: &[Message { role: Role::User, content: "Say yes.".to_owned() }],
+        max_tokens: ASKED,
+        temperature: 0.0,
+        seed: None,
+        timeouts: preparation.timeouts,
+        keep_text: false,
+    };
+    let mut sent = Fields::all(wants_fixed);
+    for _ in 0..TRIES {
+        let prepared = Prepared::of_ask(endpoint, key, &ask, sent)?;
+        let Some(trace) = send(stream, &prepared).await else { break };
+        match &trace.outcome {
+            Outcome::Ok => return Ok(learned(sent, trace, wants_fixed)),
+            Outcome::Failed(failure)
+                if matches!(failure.http_status, Some(400 | 422)) && sent != Fields::default() =>
+            {
+                sent = sent.without_refused(&failure.message);
+            }
+            // The warm-up will say what is wrong.
+            Outcome::Failed(_) | Outcome::Cancelled | Outcome::NotSent => break,
+        }
+    }
+    Ok(Abilities::default())
+}
+
+fn learned(sent: Fields, trace: &RequestTrace, wants_fixed: bool) -> Abilities {
+    let at_limit = trace.finish_reason == Some(FinishReason::Length)
+        && trace.completion_tokens().is_some_and(|n| (n - f64::from(ASKED)).abs() < 0.5);
+    let kept = at_limit && (sent.ignore_eos || sent.min_tokens);
+    let findings = if wants_fixed && !kept { vec![not_fixed(sent, trace)] } else { Vec::new() };
+    Abilities {
+        fields: sent.that_worked(trace, kept),
+        fixed_length: wants_fixed.then_some(kept),
+        findings,
+        ..Abilities::default()
+    }
+}
+
+fn not_fixed(sent: Fields, trace: &RequestTrace) -> Finding {
+    let evidence = if sent.ignore_eos || sent.min_tokens {
+        let tokens = trace.completion_tokens().unwrap_or(0.0);
+        format!("asked for {ASKED} tokens with ignore_eos and min_tokens, it made {tokens:.0}")
+    } else {
+        "it refuses ignore_eos and min_tokens".to_owned()
+    };
+    Finding {
+        code: "length_not_fixed".to_owned(),
+        validity: Validity::Degraded,
+        evidence,
+        advice: "answers end where the model ends them: compare decode speed only".to_owned(),
+    }
+}
+
+/// Sends one request of `prepared`; `None` if it was stopped before.
+async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s RequestTrace> {
+    if !stream.shared.may_begin() {
+        return None;
+    }
+    let which = Which::first(stream.shared.take_seq());
+    let request = super::stream::Request {
+        trace: RequestTrace::new(which.seq, 0, Phase::Warmup),
+        built: prepared.build(which),
+    };
+    Some(stream.request(request).await)
+}

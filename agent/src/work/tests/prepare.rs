@@ -1,0 +1,171 @@
+//! Getting to know an engine, and the client floor, against the simulated host.
+
+use std::cell::Cell;
+
+use regatta_sim::{SimOptions, SimServer};
+use regatta_types::suite::TextPrompt;
+use regatta_types::trace::TokenSource;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::endpoint::EndpointOptions;
+
+struct Sim {
+    worker: Worker,
+    attempts: Cell<u32>,
+    stop: CancellationToken,
+    served: JoinSet<()>,
+}
+
+impl Sim {
+    async fn start(options: SimOptions) -> Self {
+        let fast = SimOptions {
+            ttft: Duration::from_millis(2),
+            inter_token: Duration::from_micros(200),
+            ..options
+        };
+        let server = SimServer::bind(([127, 0, 0, 1], 0).into(), fast).await.unwrap();
+        let url = Some(format!("http://{}", server.local_addr()));
+        let stop = CancellationToken::new();
+        let mut served = JoinSet::new();
+        served.spawn(server.serve(stop.clone()));
+        let options = EndpointOptions { url, ..EndpointOptions::default() };
+        let endpoint = Endpoint::discover(&options).await.unwrap();
+        Self { worker: worker_for(endpoint).0, attempts: Cell::new(0), stop, served }
+    }
+
+    /// Settles with these wants and nothing more.
+    async fn settle(&mut self, wants: Wants) -> AttemptReport {
+        let host = HostId::new("host").unwrap();
+        let preparation = Preparation { wants, ..preparation(Settling::Requests(0)) };
+        let halt = Halt::default();
+        within("settling", self.worker.settle(&preparation, &host, &halt)).await
+    }
+
+    async fn run(&self, case: Case) -> AttemptReport {
+        let mut assignment = Assignment { case, ..assignment(1, 0, requests(4)) };
+        // An attempt of its own has salts of its own.
+        self.attempts.set(self.attempts.get() + 1);
+        assignment.key.attempt = AttemptNo(self.attempts.get());
+        within("run", self.worker.run(assignment, &Halt::default())).await
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        within("the end of the server", self.served.join_all()).await;
+    }
+}
+
+fn fixed() -> Case {
+    Case {
+        length: Length::Fixed,
+        max_tokens: 40,
+        min_max_tokens: 40,
+        ..assignment(1, 0, requests(4)).case
+    }
+}
+
+fn wants_fixed() -> Wants {
+    Wants { fixed_length: true, ..Wants::default() }
+}
+
+#[tokio::test]
+async fn answers_of_fixed_length_end_at_their_limit_and_not_before() {
+    let mut sim = Sim::start(SimOptions { stop_after: Some(5), ..SimOptions::default() }).await;
+    sim.settle(wants_fixed()).await;
+    assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(true));
+    let tokens = |report: &AttemptReport| {
+        report.traces.iter().map(|t| t.completion_tokens().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(tokens(&sim.run(fixed()).await), [40.0; 4]);
+    let natural = Case { length: Length::Natural, ..fixed() };
+    assert_eq!(
+        tokens(&sim.run(natural).await),
+        [5.0; 4],
+        "where nobody wants it, it is not asked for"
+    );
+    sim.end().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_refuses_fields_is_not_sent_them_and_the_report_says_so() {
+    let refuse = ["ignore_eos", "min_tokens", "return_token_ids"].map(str::to_owned).to_vec();
+    let options = SimOptions { stop_after: Some(5), refuse, ..SimOptions::default() };
+    let mut sim = Sim::start(options).await;
+    let settled = sim.settle(wants_fixed()).await;
+    assert_eq!(
+        settled.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(),
+        ["length_not_fixed"]
+    );
+    assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(false));
+    let report = sim.run(fixed()).await;
+    assert!(report.traces.iter().all(RequestTrace::is_ok), "{:?}", report.traces[0].outcome);
+    assert_eq!(report.traces[0].token_source(), Some(TokenSource::ContinuousUsage));
+    sim.end().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_takes_the_fields_and_ignores_them_is_found_out() {
+    let options = SimOptions {
+        stop_after: Some(5),
+        forced_length: false,
+        token_ids: false,
+        ..SimOptions::default()
+    };
+    let mut sim = Sim::start(options).await;
+    let settled = sim.settle(wants_fixed()).await;
+    assert_eq!(settled.findings[0].code, "length_not_fixed");
+    assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(false));
+    sim.end().await;
+}
+
+#[tokio::test]
+async fn token_ids_are_asked_for_where_the_engine_has_them() {
+    let mut sim = Sim::start(SimOptions::default()).await;
+    sim.settle(Wants::default()).await;
+    let report = sim.run(fixed()).await;
+    assert_eq!(report.traces[0].token_source(), Some(TokenSource::TokenIds));
+    assert_eq!(sim.worker.endpoint().facts().fixed_length, None, "nobody wanted to know");
+    sim.end().await;
+}
+
+#[tokio::test]
+async fn texts_have_the_asked_length_by_the_engines_own_count() {
+    let mut sim = Sim::start(SimOptions { prefix_cache: true, ..SimOptions::default() }).await;
+    let texts: Vec<TextPrompt> = [(96, 0), (1_000, 0), (1_000, 600), (60_000, 0)]
+        .map(|(tokens, shared)| TextPrompt { tokens, shared })
+        .to_vec();
+    sim.settle(Wants { texts: texts.clone(), ..Wants::default() }).await;
+    for text in &texts[..3] {
+        let report = sim.run(Case { prompt: Prompt::Text(*text), ..fixed() }).await;
+        let measured = report.traces.iter().filter(|t| t.phase == Phase::Measured);
+        for usage in measured.map(|t| t.usage.unwrap()) {
+            let off = usage.prompt as f64 / f64::from(text.tokens) - 1.0;
+            assert!(off.abs() <= 0.02, "{text:?}: {}", usage.prompt);
+            let cached = usage.cached.unwrap_or(0);
+            let (least, most) = if text.shared > 0 { (550, 620) } else { (0, 15) };
+            assert!((least..=most).contains(&cached), "{text:?}: {cached} cached");
+        }
+    }
+    let report = sim.run(Case { prompt: Prompt::Text(texts[3]), ..fixed() }).await;
+    let AttemptOutcome::Failed(why) = report.outcome else { panic!("no room for 60,000 tokens") };
+    assert!(why.contains("the engine refuses the text"), "{why}");
+    sim.end().await;
+}
+
+#[tokio::test]
+async fn the_floor_is_an_attempt_at_an_endpoint_of_our_own() {
+    let sim = Sim::start(SimOptions::default()).await;
+    let host = HostId::new("host").unwrap();
+    let wants = Wants { floor_streams: 2, ..Wants::default() };
+    let preparation = Preparation { wants, ..preparation(Settling::Requests(0)) };
+    let report = within("floor", sim.worker.floor(&preparation, &host, &Halt::default())).await;
+    let report = report.unwrap();
+    assert!(report.key.cell.case.is_floor());
+    assert_eq!((report.planned_start, report.outcome), (None, AttemptOutcome::Completed));
+    assert_eq!(report.traces.len(), 6);
+    assert!(report.traces.iter().all(|t| t.is_ok() && t.chunks.len() == 64));
+    assert!(report.client_cpu.is_some_and(|cpu| !cpu.is_zero()));
+    sim.end().await;
+}
