@@ -10,15 +10,15 @@ use regatta_types::event::{Disposition, MissingReason, SkipReason};
 use regatta_types::ids::{CaseId, HostId, Repetition};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunRecord};
-use regatta_types::suite::Case;
+use regatta_types::suite::{Case, Load};
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 
 use crate::compare::{ClassReport, compare_classes};
 use crate::completeness::{Cells, Completeness};
 use crate::metrics::{
-    ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, Judged, Requests, Steady,
-    Tokens, derived_findings, gpu_figures, is_streamed,
+    ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, Judged, Notable, Requests,
+    Steady, Tokens, derived_findings, gpu_figures, is_streamed,
 };
 use crate::start::{StartReport, start_report};
 
@@ -283,6 +283,12 @@ impl<'a> HostAnalysis<'a> {
         settling(&self.attempts)
     }
 
+    /// What of its client floor is large beside its own figures.
+    pub(crate) fn notable_floor(&self) -> impl Iterator<Item = Notable> {
+        let own = (self.figures.ttft_s.median(), self.figures.inter_token_s.p50);
+        self.floor.iter().flat_map(move |floor| floor.notable(own.0, own.1))
+    }
+
     /// What its agent remarked while settling.
     pub(crate) fn settling_findings(&self) -> impl Iterator<Item = &'a Finding> {
         self.settling().into_iter().flat_map(|report| &report.findings)
@@ -398,11 +404,26 @@ impl<'a> Analysis<'a> {
         self.cells.completeness()
     }
 
-    /// Fewest and most streams of these cases; `None` without any.
+    /// Fewest and most streams of these cases; `None` without any, or with an open loop.
     pub(crate) fn streams_of(&self, cases: &[CaseId]) -> Option<(u32, u32)> {
-        let cases = cases.iter().filter_map(|id| self.record.header.suite.case(id));
-        let streams = || cases.clone().map(|case| case.in_flight_max());
-        Some((streams().min()?, streams().max()?))
+        let streams: Option<Vec<u32>> = self.cases(cases).map(Case::concurrency).collect();
+        let streams = streams?;
+        Some((streams.iter().copied().min()?, streams.into_iter().max()?))
+    }
+
+    /// Lowest and highest rate of these cases, a second; `None` without any, or with a closed loop.
+    pub(crate) fn rates_of(&self, cases: &[CaseId]) -> Option<(f64, f64)> {
+        let rate = |case: &Case| match case.load {
+            Load::Open { rate, .. } => Some(rate),
+            Load::Closed { .. } => None,
+        };
+        let rates: Option<Vec<f64>> = self.cases(cases).map(rate).collect();
+        let rates = Distribution::new(rates?);
+        rates.min().zip(rates.max())
+    }
+
+    fn cases(&self, ids: &[CaseId]) -> impl Iterator<Item = &'a Case> {
+        ids.iter().filter_map(|id| self.record.header.suite.case(id))
     }
 
     /// How the measured answers of all counted attempts ended.

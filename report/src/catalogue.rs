@@ -105,7 +105,7 @@ pub const OF_REQUESTS: &[Definition] = &[
         "s",
         Better::Lower,
         "t_i - t_(i-1)",
-        "The raw gaps between chunks with text: the stutter that a reader sees. Events of one read share a stamp",
+        "The raw gaps between chunks with text: the stutter that a reader sees. Events of one read share a stamp. `chunk_gap_s` in run.json",
     ),
     metric(
         "e2e",
@@ -145,7 +145,7 @@ pub const OF_SETS: &[Definition] = &[
         "tok/s",
         Better::Higher,
         "tokens that arrive in the steady window / its length",
-        "The window is from the first send plus one mean service time to the last send (open loop: the last scheduled send). None with fewer than 3 requests, or without such a part",
+        "The window is from the first send plus one mean service time to the last send (open loop: the last scheduled send). None with fewer than 3 requests, or if that part is shorter than half a mean service time",
     ),
     metric(
         "request_rate",
@@ -259,6 +259,7 @@ const ELSEWHERE: &[[&str; 6]] = &[
         "TTFT: first-token callback - scheduled time",
     ],
     ["ttfa", "-", "TTFO", "first output token", "-", "-"],
+    ["prefill_tps", "-", "input tokens / TTFT, queueing included", "-", "-", "-"],
     [
         "tpot",
         "TPOT: (latency - TTFT) / (n - 1)",
@@ -274,6 +275,14 @@ const ELSEWHERE: &[[&str; 6]] = &[
         "-",
         "called ITL, per chunk (divided by the mean accept length if known)",
         "-",
+    ],
+    [
+        "end of e2e",
+        "last content; the usage event is no content",
+        "last content",
+        "end of the stream",
+        "end of the stream",
+        "completion callback",
     ],
     [
         "output_tps",

@@ -9,6 +9,7 @@ pub mod catalogue;
 mod compare;
 mod completeness;
 mod export;
+mod levels;
 mod markdown;
 mod metrics;
 mod start;

@@ -15,7 +15,8 @@ use crate::compare::{
     Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
 use crate::completeness::{Cells, Completeness};
-use crate::markdown::{count_of, level_range, signed_percent, with_unit};
+use crate::levels::{SweepEnd, sweeps};
+use crate::markdown::{count_of, level_range, offered, signed_percent, with_unit};
 use crate::metrics::Distribution;
 
 /// A report in a few lines.
@@ -90,7 +91,24 @@ pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
         }
         out.extend(class.metrics.iter().map(|metric| format!("{prefix}{}", sentence(metric))));
     }
+    out.extend(analysis.hosts.iter().flat_map(saturation));
     out
+}
+
+/// Where the sweeps of a host ended.
+fn saturation(host: &HostAnalysis<'_>) -> Vec<String> {
+    let sentence = |sweep: &SweepEnd<'_>| {
+        let saturated = sweep.saturated.as_ref()?;
+        Some(format!(
+            "{}: {} saturated at {}: {}{}.",
+            host.host,
+            sweep.of,
+            offered(saturated.at),
+            saturated.evidence,
+            sweep.skipped_words()
+        ))
+    };
+    sweeps(host).iter().filter_map(sentence).collect()
 }
 
 /// The figures of a host that has no other to be compared with.
@@ -117,10 +135,15 @@ pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -
     let report = analysis.class_of(host)?.metric(metric)?;
     let judged = report.judged(host)?;
     let value = with_unit(metric, judged.mean?);
-    let streams = match analysis.streams_of(&report.series.cases)? {
-        (1, 1) => " at one stream".to_owned(),
-        (few, many) if few == many => format!(", {many} streams at once"),
-        (few, many) => format!(", {few} to {many} streams at once"),
+    let streams = match analysis.streams_of(&report.series.cases) {
+        Some((1, 1)) => " at one stream".to_owned(),
+        Some((few, many)) if few == many => format!(", {many} streams at once"),
+        Some((few, many)) => format!(", {few} to {many} streams at once"),
+        None => match analysis.rates_of(&report.series.cases) {
+            Some((low, high)) if low < high => format!(", {low} to {high} requests/s"),
+            Some((rate, _)) => format!(", {rate} requests/s"),
+            None => ", closed and open loops".to_owned(),
+        },
     };
     let interval = judged
         .level

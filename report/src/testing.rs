@@ -16,7 +16,8 @@ use regatta_types::ids::{
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
 use regatta_types::suite::{
-    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
+    Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite,
+    Sweep, Timeouts,
 };
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_types::trace::{
@@ -40,6 +41,8 @@ pub struct TestHost {
     pub token_ms: f64,
     /// Scatter of both between repetitions, as a share (uniform, plus or minus).
     pub noise: f64,
+    /// Streams from which on more of them only share what there is.
+    pub saturates_at: u32,
     /// Engine version.
     pub version: String,
 }
@@ -56,6 +59,7 @@ impl TestHost {
             ttft_ms: 180.0,
             token_ms: 24.0,
             noise: 0.005,
+            saturates_at: u32::MAX,
             version: "0.15.1".to_owned(),
         }
     }
@@ -185,6 +189,34 @@ impl RunBuilder {
         self
     }
 
+    /// One sweep over these numbers of streams, instead of the cases.
+    ///
+    /// # Panics
+    /// Never: the ids are valid.
+    #[must_use]
+    pub fn levels(mut self, streams: &[u32]) -> Self {
+        let of = CaseId::new("load").expect("a valid case id");
+        let level = |(&streams, level): (&u32, u32)| Case {
+            id: CaseId::new(format!("load.c{streams}")).expect("a valid case id"),
+            title: format!("Load, {streams} streams"),
+            load: Load::Closed { streams, ramp: Ramp::None },
+            sweep: Some(Sweep { of: of.clone(), level }),
+            ..self.cases[0].clone()
+        };
+        self.cases = streams.iter().zip(0..).map(level).collect();
+        self
+    }
+
+    /// So many requests a second in every case, each to have its first token within `ttft`.
+    #[must_use]
+    pub fn rate(mut self, rate: f64, ttft: Duration) -> Self {
+        for case in &mut self.cases {
+            case.load = Load::Open { rate, arrivals: Arrivals::Constant, max_in_flight: 64 };
+            case.slo.ttft = Some(ttft);
+        }
+        self
+    }
+
     /// The record of the run: every cell counted.
     ///
     /// # Panics
@@ -251,9 +283,11 @@ impl RunBuilder {
     fn attempt(&self, host: &TestHost, case: &Case, slot: Slot) -> AttemptRecord {
         let pace = |seq| {
             let spread = 1.0 + host.noise * scatter(&host.name, &case.id, slot.repetition, seq);
+            let streams = case.concurrency().unwrap_or(1).max(host.saturates_at);
+            let share = f64::from(streams) / f64::from(host.saturates_at);
             Pace {
                 ttft_ms: host.ttft_ms * spread,
-                token_ms: host.token_ms * spread,
+                token_ms: host.token_ms * spread * share,
                 tokens: case.max_tokens,
             }
         };
@@ -261,7 +295,16 @@ impl RunBuilder {
         let mut free = vec![slot.begin(); usize::try_from(case.in_flight_max()).unwrap_or(1)];
         for seq in 0..self.requests {
             let stream = usize::try_from(seq).unwrap_or(0) % free.len();
-            let mut one = trace(seq, Phase::Measured, free[stream], pace(seq));
+            let due = match case.load {
+                Load::Open { rate, .. } => {
+                    let since = Duration::from_secs_f64(f64::from(seq) / rate);
+                    Some(slot.begin().after(since))
+                }
+                Load::Closed { .. } => None,
+            };
+            let at = due.map_or(free[stream], |due| due.after(Duration::from_millis(1)));
+            let mut one = trace(seq, Phase::Measured, at, pace(seq));
+            one.scheduled = due;
             one.stream = seq % case.in_flight_max();
             free[stream] = one.done.unwrap_or(free[stream]);
             if self.keep_text {

@@ -4,6 +4,7 @@ mod compared;
 mod golden;
 mod honest;
 mod hostile;
+mod loads;
 
 use regatta_types::record::RunRecord;
 

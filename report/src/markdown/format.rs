@@ -79,10 +79,14 @@ pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
 
 /// A difference of logarithms as a signed change in per cent: `-20.1`.
 pub(crate) fn signed_percent(log_difference: f64) -> String {
-    let percent = log_difference.exp_m1() * 100.0;
-    // No `-0.0`.
-    let rounded = (percent * 10.0).round() / 10.0 + 0.0;
-    format!("{rounded:+.1}")
+    signed(log_difference.exp_m1() * 100.0, 1)
+}
+
+/// A number with its sign, never `-0.0`.
+pub(crate) fn signed(value: f64, digits: usize) -> String {
+    let text = format!("{value:+.digits$}");
+    let is_zero = text.chars().all(|c| matches!(c, '-' | '+' | '0' | '.'));
+    if is_zero { text.replace('-', "+") } else { text }
 }
 
 /// The 95 % interval of an effect as signed changes in per cent: `-20.4 to -19.8`.

@@ -6,6 +6,7 @@ mod facts;
 mod floor;
 mod gpu;
 mod notes;
+mod stability;
 mod warmup;
 
 use regatta_types::validity::Validity;

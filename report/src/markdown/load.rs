@@ -1,18 +1,14 @@
 //! The load table of both kinds of page: one row per level, and where the endpoint gave no more.
 
-use std::collections::BTreeMap;
-
-use regatta_types::event::SkipReason;
-use regatta_types::ids::{CaseId, HostId};
+use regatta_types::ids::HostId;
 use regatta_types::suite::{Case, Load};
-use regatta_types::trace::RequestTrace;
 
-use crate::analysis::{CaseAnalysis, Cell, HostAnalysis, is_load};
+use crate::analysis::{CaseAnalysis, HostAnalysis, is_load};
+use crate::levels::{SweepEnd, sweeps};
 use crate::markdown::format::{NONE, count, fixed, millis, percentile_ms, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
-use crate::sweep;
 
 /// A host and one of its levels.
 type Level<'a> = (&'a HostId, &'a CaseAnalysis<'a>);
@@ -38,15 +34,6 @@ pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>], heading: impl Fn
     page.paragraph(&"Output of all requests together in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside. At a rate, times to first token count from the scheduled instant.".into());
 }
 
-/// What a level offers: streams, or requests a second.
-pub(crate) fn offered(case: &Case) -> Inline {
-    Inline::own(match case.load {
-        Load::Closed { streams: 1, .. } => "1 stream".to_owned(),
-        Load::Closed { streams, .. } => format!("{streams} streams"),
-        Load::Open { rate, .. } => format!("{rate}/s"),
-    })
-}
-
 fn table(levels: &[Level<'_>], by_host: bool) -> Table {
     let mut table = if by_host { Table::new(["Host", "Case"]) } else { Table::new(["Case"]) };
     for name in [
@@ -65,8 +52,9 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
     let is_open = levels.iter().any(|(_, level)| level.case.concurrency().is_none());
     let has_slo = levels.iter().any(|(_, level)| level.case.slo.is_set());
     if is_open {
-        table.column("Not sent".into(), Align::Right);
-        table.column("Lateness p99 (ms)".into(), Align::Right);
+        for name in ["Sent/s", "Not sent", "Lateness p99 (ms)", "Lateness max (ms)"] {
+            table.column(name.into(), Align::Right);
+        }
     }
     if has_slo {
         table.column("Good/s".into(), Align::Right);
@@ -75,8 +63,7 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
     for (host, level) in levels {
         let figures = &level.figures;
         let steady = level.steady.known();
-        let open = level.case.concurrency().is_none();
-        let ttft = if open { &figures.ttft_sched_s } else { &figures.ttft_s };
+        let ttft = figures.first_token(&level.case.load);
         let output = match (level.skipped(), steady) {
             (_, Some(steady)) => tps(steady.output.per_second()),
             (Some(_), None) => "skipped".into(),
@@ -84,7 +71,7 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
         };
         let row = [
             Inline::text(&level.case.title),
-            offered(level.case),
+            Inline::own(offered(level.case)),
             count(level.requests.ok),
             count(level.requests.failures()),
             fixed(steady.and_then(|s| s.request_rate()), 2),
@@ -96,8 +83,10 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
         ];
         let late = is_open.then(|| {
             [
+                fixed(steady.and_then(|s| s.send_rate()), 2),
                 count(level.requests.not_sent),
                 percentile_ms(figures.send_lateness_s.percentile(0.99)),
+                millis(figures.send_lateness_s.max()),
             ]
         });
         let good = has_slo.then(|| {
@@ -117,7 +106,8 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
         &["Lateness p99 (ms)"],
         "no schedule, or fewer than the 368 requests that a p99 needs".into(),
     );
-    table.dash(&["Requests/s", "Steady windows (s)"], "there is no steady window".into());
+    table.dash(&["Lateness max (ms)"], "no schedule, or nothing was sent".into());
+    table.dash(&["Requests/s", "Sent/s", "Steady windows (s)"], "there is no steady window".into());
     table.dash(&["Good/s", "Good (%)"], "the case has no limits".into());
     let few = "no usable attempt, or answers of fewer than 17 tokens";
     table.dash(&["TTFT p50 (ms)", "TPOT p50 (ms)"], few.into());
@@ -126,57 +116,26 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
 
 /// Of every sweep, the level that brought no more than the one before it, or that none did.
 pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
-    let mut sweeps: BTreeMap<&CaseId, Vec<&CaseAnalysis<'_>>> = BTreeMap::new();
-    for case in &host.cases {
-        if let Some(sweep) = &case.case.sweep {
-            sweeps.entry(&sweep.of).or_default().push(case);
-        }
-    }
-    let sentence = |(of, levels): (&CaseId, Vec<&CaseAnalysis<'_>>)| {
-        let name = Inline::text(of.as_str());
-        let text = match found(&levels) {
-            Some((level, evidence)) => {
-                let skipped = levels.iter().filter(|l| l.skipped().is_some()).count();
-                let skipped = match skipped {
-                    0 => String::new(),
-                    1 => "; the level above is skipped".to_owned(),
-                    n => format!("; the {n} levels above are skipped"),
-                };
-                format!(
-                    "{name}: **saturated at {}**: {}{skipped}.",
-                    offered(level),
-                    Inline::text(&evidence)
-                )
-            }
+    let sentence = |sweep: SweepEnd<'_>| {
+        let name = Inline::text(sweep.of.as_str());
+        Inline::own(match &sweep.saturated {
+            Some(saturated) => format!(
+                "{name}: **saturated at {}**: {}{}.",
+                offered(saturated.at),
+                Inline::text(&saturated.evidence),
+                sweep.skipped_words()
+            ),
             None => format!("{name}: not saturated at any level that was measured."),
-        };
-        Inline::own(text)
+        })
     };
-    sweeps.into_iter().map(sentence).collect()
+    sweeps(host).into_iter().map(sentence).collect()
 }
 
-/// The first level that is saturated, by the first repetition that can say so.
-fn found<'a>(levels: &[&'a CaseAnalysis<'a>]) -> Option<(&'a Case, String)> {
-    let skipped = levels.iter().find_map(|level| level.skipped());
-    if let Some(SkipReason::Saturated { at, evidence }) = skipped {
-        let at = levels.iter().find(|level| level.case.id == *at)?;
-        return Some((at.case, evidence.clone()));
+/// What a level offers: streams, or requests a second.
+pub(crate) fn offered(case: &Case) -> String {
+    match case.load {
+        Load::Closed { streams: 1, .. } => "1 stream".to_owned(),
+        Load::Closed { streams, .. } => format!("{streams} streams"),
+        Load::Open { rate, .. } => format!("{rate}/s"),
     }
-    let first = |level: &'a CaseAnalysis<'a>| level.cells.iter().find_map(Cell::usable);
-    let mut before: Option<&[RequestTrace]> = None;
-    for level in levels {
-        let Some(now) = first(level).map(|counted| counted.report.traces.as_slice()) else {
-            continue;
-        };
-        let evidence = match (&level.case.load, before) {
-            (Load::Open { .. }, _) => sweep::overloaded(now),
-            (Load::Closed { .. }, Some(before)) => sweep::saturated(before, now),
-            (Load::Closed { .. }, None) => None,
-        };
-        if let Some(evidence) = evidence {
-            return Some((level.case, evidence));
-        }
-        before = Some(now);
-    }
-    None
 }

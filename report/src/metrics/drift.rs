@@ -59,7 +59,7 @@ impl Drift {
         let (points, size) = blocks(&whole, in_flight);
         if points.len() < MIN_BLOCKS {
             return Reading::missing(format!(
-                "{} requests between start and drain, {} are needed",
+                "requests between start and drain: {}, needed: {}",
                 whole.len(),
                 MIN_BLOCKS * size
             ));

@@ -21,7 +21,7 @@ pub(crate) use distribution::{Distribution, Percentile, Weighted};
 pub(crate) use drift::Drift;
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
-pub(crate) use floor::Floor;
+pub(crate) use floor::{Floor, Notable};
 pub(crate) use gpu::{GpuFigures, GpuSum, gpu_figures};
 pub(crate) use slo::Goodput;
 pub(crate) use tokens::{Tokens, Told, completion_tokens};

@@ -82,6 +82,12 @@ impl Tokens {
         }
     }
 
+    /// Share of the prompt tokens that a cache answered, if every success told.
+    pub(crate) fn cached_share(&self) -> Option<f64> {
+        let prompt = self.prompt.known().filter(|&prompt| prompt > 0)?;
+        self.cached.known().map(|cached| cached as f64 / prompt as f64)
+    }
+
     /// Where most counts come from.
     pub(crate) fn main_source(&self) -> Option<TokenSource> {
         self.sources
@@ -110,6 +116,7 @@ impl Serialize for Tokens {
             cached: Option<u64>,
             completion: Option<u64>,
             reasoning: Option<u64>,
+            cached_share: Option<f64>,
             partly_told: BTreeMap<&'static str, AtLeast>,
             sources: &'a BTreeMap<TokenSource, u32>,
         }
@@ -127,6 +134,7 @@ impl Serialize for Tokens {
             cached: self.cached.known(),
             completion: self.completion.known(),
             reasoning: self.reasoning.known(),
+            cached_share: self.cached_share(),
             partly_told: partly.map(|(name, t)| (name, at_least(t))).collect(),
             sources: &self.sources,
         };

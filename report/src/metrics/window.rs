@@ -94,6 +94,8 @@ pub(crate) struct Steady {
     /// Output of all streams together: tokens that arrived in the window, over its length. Tokens
     /// count when they arrive, so requests cut by an edge count pro rata.
     pub(crate) output: Rate,
+    /// Requests that were sent in it.
+    pub(crate) sent: u32,
     /// Successes whose last token arrived in it.
     pub(crate) ended: u32,
     /// Those of them that kept every limit; `None` where there is no limit.
@@ -116,6 +118,9 @@ impl Steady {
         let good = || count(ended().filter(|t| is_good(slo, t) == Some(true)).count());
         Reading::Known(Self {
             output: arrived(traces, span),
+            sent: count(
+                traces.iter().filter_map(|t| t.t_send()).filter(|&t| span.contains(t)).count(),
+            ),
             ended: count(ended().count()),
             good: slo.is_set().then(good),
         })
@@ -123,11 +128,17 @@ impl Steady {
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.output.add((other.output.tokens, other.output.seconds));
+        self.sent += other.sent;
         self.ended += other.ended;
         self.good = match (self.good, other.good) {
             (None, None) => None,
             (some, more) => Some(some.unwrap_or(0) + more.unwrap_or(0)),
         };
+    }
+
+    /// Sends a second.
+    pub(crate) fn send_rate(&self) -> Option<f64> {
+        self.per_second(self.sent)
     }
 
     /// Successes a second.
@@ -151,6 +162,7 @@ impl Serialize for Steady {
         struct Written {
             #[serde(flatten)]
             output: Rate,
+            send_rate: Option<f64>,
             requests: u32,
             request_rate: Option<f64>,
             good_requests: Option<u32>,
@@ -158,6 +170,7 @@ impl Serialize for Steady {
         }
         let written = Written {
             output: self.output,
+            send_rate: self.send_rate(),
             requests: self.ended,
             request_rate: self.request_rate(),
             good_requests: self.good,

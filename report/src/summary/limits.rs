@@ -11,6 +11,7 @@ use crate::compare::{
     ClassReport, Fact, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict, other_facts_of,
 };
 use crate::markdown::count_of;
+use crate::metrics::Notable;
 
 /// Facts in which a host with a settled decode speed differs from most others of its class.
 pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
@@ -71,7 +72,14 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     for class in &analysis.classes {
         out.extend(class_limits(class));
     }
+    out.extend(analysis.hosts.iter().flat_map(floors));
     let cells = analysis.cells;
+    if cells.skipped > 0 {
+        let (skipped, planned) = (cells.skipped, cells.planned);
+        out.push(format!(
+            "{skipped} of {planned} cells are skipped, as their sweep was saturated."
+        ));
+    }
     let lost = cells.missing + cells.open;
     if lost > 0 {
         out.push(format!("{lost} of {} cells are missing (section Completeness).", cells.planned));
@@ -89,6 +97,20 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     out.extend(unsettled(analysis));
     out.extend(endings(analysis));
     out
+}
+
+/// Where the client itself weighs beside what was measured.
+fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
+    let remark = |notable: Notable| {
+        format!(
+            "{}: the client itself may add {:.2} ms to the {} of {:.2} ms, over 1 %.",
+            host.host,
+            notable.floor_s * 1e3,
+            notable.what,
+            notable.own_s * 1e3
+        )
+    };
+    host.notable_floor().map(remark)
 }
 
 /// Hosts that were not warm when the run began.

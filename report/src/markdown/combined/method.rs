@@ -92,6 +92,7 @@ pub(in crate::markdown) fn definitions() -> Table {
             "tokens after the first chunk / time from the first to the last chunk; needs 16 such tokens; over the requests of an attempt the ratio of the sums",
         ),
         ("End to end", "last chunk with text minus the send"),
+        ("At a rate", "TTFT and end to end count from the instant the request was scheduled for"),
         (
             "End-to-end speed",
             "all completion tokens / end-to-end time; contains prefill and queueing",

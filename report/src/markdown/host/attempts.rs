@@ -4,6 +4,7 @@ use regatta_types::failure::FailureKind;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::Outcome;
 
+use super::stability::stability;
 use crate::analysis::{CellState, HostAnalysis, measured};
 use crate::markdown::format::{count, millis, tps};
 use crate::markdown::page::Page;
@@ -42,6 +43,7 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
         "no request succeeded, its stream was buffered, or its answer is too short for it".into(),
     );
     page.table(table);
+    stability(page, host);
     missing(page, host);
     failures(page, host);
 }

@@ -8,7 +8,7 @@ use crate::compare::{ClassReport, Judged, Metric};
 use crate::markdown::format::{
     NONE, count, fixed, interval_ms, level, level_range, millis, percentile_ms, told, tps,
 };
-use crate::markdown::load::load;
+use crate::markdown::load::{load, offered};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::{Inline, fenced};
@@ -45,6 +45,7 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
                 .into(),
         );
     }
+    page.list(late_ends(host));
     let heading = |page: &mut Page| page.subsection(&"Load".into());
     load(page, std::slice::from_ref(host), heading);
     let lengths = lengths(host);
@@ -131,7 +132,9 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
         "Case",
         "TTFT p50 (ms)>",
         "95 % interval (ms)>",
+        "TTFT p90 (ms)>",
         "TTFT p95 (ms)>",
+        "TTFT p99 (ms)>",
         "TTFT min (ms)>",
         "TTFT max (ms)>",
     ]);
@@ -139,36 +142,63 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
     if reasoning {
         table.column("First answer p50 (ms)".into(), Align::Right);
     }
-    for name in ["ITL p50 (ms)", "ITL p99 (ms)", "Longest gap (ms)"] {
+    for name in ["ITL p50 (ms)", "ITL p99 (ms)", "Chunk gap p99 (ms)", "Longest gap (ms)"] {
         table.column(name.into(), Align::Right);
     }
     let most = host.cases.iter().map(|c| c.figures.ttft_s.n()).max().unwrap_or(0);
     for case in &host.cases {
         let figures = &case.figures;
+        let ttft = figures.first_token(&case.case.load);
         let first = [
             title(case),
-            millis(figures.ttft_s.median()),
-            interval_ms(figures.ttft_s.percentile(0.50)),
-            percentile_ms(figures.ttft_s.percentile(0.95)),
-            millis(figures.ttft_s.min()),
-            millis(figures.ttft_s.max()),
+            millis(ttft.median()),
+            interval_ms(ttft.percentile(0.50)),
+            percentile_ms(ttft.percentile(0.90)),
+            percentile_ms(ttft.percentile(0.95)),
+            percentile_ms(ttft.percentile(0.99)),
+            millis(ttft.min()),
+            millis(ttft.max()),
         ];
         let answer = reasoning.then(|| millis(figures.ttfa_s.median()));
         let gaps = [
             fixed(figures.inter_token_s.p50.map(|s| s * 1e3), 2),
             fixed(figures.inter_token_s.p99.map(|s| s * 1e3), 2),
+            fixed(figures.chunk_gap_s.p99.map(|s| s * 1e3), 2),
             millis(figures.chunk_gap_s.max),
         ];
         table.row(first.into_iter().chain(answer).chain(gaps));
     }
     let few = |needed: &str| Inline::own(format!("{needed}; the most a case has here is {most}"));
     table.dash(&["95 % interval (ms)"], few("a p50 needs 6 requests for an interval"));
-    table.dash(&["TTFT p95 (ms)"], few("a p95 needs 72 requests"));
+    table.dash(
+        &["TTFT p90 (ms)", "TTFT p95 (ms)", "TTFT p99 (ms)"],
+        few("a p90 needs 36 requests, a p95 72, a p99 368"),
+    );
     table.dash(&["First answer p50 (ms)"], "no answer text came".into());
     let none = "no usable attempt, or no second chunk";
-    table.dash(&["ITL p50 (ms)", "ITL p99 (ms)", "Longest gap (ms)"], none.into());
+    table.dash(
+        &["ITL p50 (ms)", "ITL p99 (ms)", "Chunk gap p99 (ms)", "Longest gap (ms)"],
+        none.into(),
+    );
     table.dash(&["TTFT p50 (ms)", "TTFT min (ms)", "TTFT max (ms)"], "no usable attempt".into());
     table
+}
+
+/// Cases whose responses ended late, and what open loops count from.
+fn late_ends(host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let ends = host.cases.iter().filter_map(|case| {
+        let ends = &case.figures.e2e_done_s;
+        Some(Inline::own(format!(
+            "{}: {} of {} responses ended over 50 ms after their last token, at {:.3} s in the median.",
+            title(case),
+            ends.n(),
+            case.figures.requests.ok,
+            ends.median()?
+        )))
+    });
+    let is_open = host.cases.iter().any(|case| case.case.concurrency().is_none());
+    let open = "At a rate, times count from the instant a request was scheduled for.";
+    is_open.then(|| open.into()).into_iter().chain(ends).collect()
 }
 
 /// Asked against counted prompt tokens, for texts of an asked length.
@@ -186,11 +216,10 @@ fn lengths(host: &HostAnalysis<'_>) -> Table {
     ]);
     for case in &host.cases {
         let Prompt::Text(text) = &case.case.prompt else { continue };
-        let (prompt, cached) = (case.tokens.prompt, case.tokens.cached);
+        let prompt = case.tokens.prompt;
         let ok = f64::from(prompt.of);
         let counted = prompt.known().filter(|_| prompt.of > 0).map(|sum| sum as f64 / ok);
         let asked = f64::from(text.tokens);
-        let share = cached.known().zip(prompt.known()).filter(|(_, prompt)| *prompt > 0);
         let prefill = case.prefill_tps.known().and_then(|speeds| speeds.median());
         table.row([
             title(case),
@@ -199,7 +228,7 @@ fn lengths(host: &HostAnalysis<'_>) -> Table {
             counted
                 .map_or(NONE.into(), |n| Inline::own(format!("{:+.2}", (n / asked - 1.0) * 100.0))),
             count(text.shared),
-            fixed(share.map(|(cached, prompt)| cached as f64 / prompt as f64 * 100.0), 1),
+            fixed(case.tokens.cached_share().map(|share| share * 100.0), 1),
             millis(case.figures.ttft_s.median()),
             fixed(prefill, 1),
             tps(case.figures.decode_tps.median()),
@@ -278,7 +307,7 @@ fn prompts(host: &HostAnalysis<'_>) -> Table {
         "max_tokens>",
         "Temperature>",
         "Seed>",
-        "Streams>",
+        "Load",
         "Prompt hash (SHA-256, first 16)",
     ]);
     for case in host.cases.iter().map(|c| c.case) {
@@ -289,7 +318,7 @@ fn prompts(host: &HostAnalysis<'_>) -> Table {
             count(case.max_tokens),
             fixed(Some(case.temperature), 2),
             Inline::own(case.seed.map_or("not sent".to_owned(), |s| s.to_string())),
-            count(case.in_flight_max()),
+            Inline::own(offered(case)),
             Inline::own(case.prompt_hash().chars().take(16).collect::<String>()),
         ]);
     }

@@ -1,7 +1,7 @@
 //! What the agent itself adds, and how busy it was.
 
 use crate::analysis::HostAnalysis;
-use crate::markdown::format::{count, fixed};
+use crate::markdown::format::{count, fixed, percentile_ms};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
@@ -18,6 +18,7 @@ pub(super) fn floor(page: &mut Page, host: &HostAnalysis<'_>) {
                 "Requests>",
                 "TTFT p50 (ms)>",
                 "TTFT p99 (ms)>",
+                "TTFT max (ms)>",
                 "Gap error p50 (ms)>",
                 "Gap error p99 (ms)>",
                 "CPU per 1,000 tokens (ms)>",
@@ -27,12 +28,17 @@ pub(super) fn floor(page: &mut Page, host: &HostAnalysis<'_>) {
                 count(floor.streams),
                 count(u64::try_from(floor.requests).unwrap_or(u64::MAX)),
                 ms(floor.ttft_s.median()),
-                ms(floor.ttft_s.quantile(0.99)),
+                percentile_ms(floor.ttft_s.percentile(0.99)),
+                ms(floor.ttft_s.max()),
                 ms(floor.gap_error_s.p50),
                 ms(floor.gap_error_s.p99),
                 ms(floor.cpu_s_per_1000_tokens),
             ]);
-            table.dash(&[], "the agent's CPU time was not measured".into());
+            table.dash(
+                &["CPU per 1,000 tokens (ms)"],
+                "the agent's CPU time was not measured".into(),
+            );
+            table.dash(&["TTFT p99 (ms)"], "a p99 needs 368 requests".into());
             page.table(table);
             page.paragraph(&"Before the run the agent measured an endpoint in its own process, which answers at once and then sends a token each 20 ms, with as many streams as the suite has at most. What it shows is the client (and that endpoint) on this machine; nothing of it is subtracted from any figure.".into());
         }
@@ -42,18 +48,15 @@ pub(super) fn floor(page: &mut Page, host: &HostAnalysis<'_>) {
 
 /// What of the floor weighs beside the host's own figures, and the CPU of the measured attempts.
 pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
-    let mut out = Vec::new();
-    if let Some(floor) = &host.floor {
-        let own = (host.figures.ttft_s.median(), host.figures.inter_token_s.p50);
-        out.extend(floor.notable(own.0, own.1).map(|notable| {
-            Inline::own(format!(
-                "**client_floor**: of the {} of {:.2} ms the client may add {:.2} ms, over 1 %.",
-                notable.what,
-                notable.own_s * 1e3,
-                notable.floor_s * 1e3
-            ))
-        }));
-    }
+    let mut out: Vec<Inline> = Vec::new();
+    out.extend(host.notable_floor().map(|notable| {
+        Inline::own(format!(
+            "**client_floor**: of the {} of {:.2} ms the client may add {:.2} ms, over 1 %.",
+            notable.what,
+            notable.own_s * 1e3,
+            notable.floor_s * 1e3
+        ))
+    }));
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
     let shares = Distribution::new(counted.filter_map(|c| cpu_share(c.report)));
     if let (Some(median), Some(max)) = (shares.median(), shares.max()) {

@@ -79,7 +79,7 @@ fn later_turns_are_slower_by_their_prompts_and_not_by_drift() {
 fn too_few_requests_say_how_many_are_needed() {
     let few = requests(4, 3, |_| 10.0);
     let reason = Drift::of(&few.iter().collect::<Vec<_>>());
-    assert_eq!(reason.reason(), Some("12 requests between start and drain, 48 are needed"));
+    assert_eq!(reason.reason(), Some("requests between start and drain: 12, needed: 48"));
     assert!(drift(&requests(1, 12, |_| 10.0)).is_some());
 }
 

@@ -1,0 +1,85 @@
+//! The sweeps of a host: at which level its endpoint gave no more.
+
+use std::collections::BTreeMap;
+
+use regatta_types::event::SkipReason;
+use regatta_types::ids::CaseId;
+use regatta_types::suite::{Case, Load};
+use serde::Serialize;
+
+use crate::analysis::{CaseAnalysis, Cell, HostAnalysis};
+use crate::sweep::Level;
+
+/// One sweep on one host.
+#[derive(Debug, Serialize)]
+pub(crate) struct SweepEnd<'a> {
+    /// The id that its levels share.
+    pub(crate) of: &'a CaseId,
+    /// Where it ended; `None`: no level that was measured brought so little.
+    pub(crate) saturated: Option<Saturated<'a>>,
+    /// Levels above, which were not measured.
+    pub(crate) skipped: usize,
+}
+
+impl SweepEnd<'_> {
+    /// `; the 2 levels above are skipped`, or nothing.
+    pub(crate) fn skipped_words(&self) -> String {
+        match self.skipped {
+            0 => String::new(),
+            1 => "; the level above is skipped".to_owned(),
+            n => format!("; the {n} levels above are skipped"),
+        }
+    }
+}
+
+/// The level that brought no more than the one before it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Saturated<'a> {
+    #[serde(serialize_with = "id")]
+    pub(crate) at: &'a Case,
+    /// The figures it rests on.
+    pub(crate) evidence: String,
+}
+
+fn id<S: serde::Serializer>(case: &&Case, serializer: S) -> Result<S::Ok, S::Error> {
+    case.id.serialize(serializer)
+}
+
+/// The sweeps of a host, by their ids.
+pub(crate) fn sweeps<'a>(host: &'a HostAnalysis<'_>) -> Vec<SweepEnd<'a>> {
+    let mut levels: BTreeMap<&CaseId, Vec<&CaseAnalysis<'_>>> = BTreeMap::new();
+    for case in &host.cases {
+        if let Some(sweep) = &case.case.sweep {
+            levels.entry(&sweep.of).or_default().push(case);
+        }
+    }
+    let end = |(of, levels): (_, Vec<&'a CaseAnalysis<'_>>)| SweepEnd {
+        of,
+        saturated: saturated(&levels),
+        skipped: levels.iter().filter(|level| level.skipped().is_some()).count(),
+    };
+    levels.into_iter().map(end).collect()
+}
+
+/// The level that the coordinator saw saturated; else the first one that its first usable
+/// repetition shows so.
+fn saturated<'a>(levels: &[&'a CaseAnalysis<'_>]) -> Option<Saturated<'a>> {
+    if let Some(SkipReason::Saturated { at, evidence }) = levels.iter().find_map(|l| l.skipped()) {
+        let at = levels.iter().find(|level| level.case.id == *at)?;
+        return Some(Saturated { at: at.case, evidence: evidence.clone() });
+    }
+    let mut before: Option<Level> = None;
+    for level in levels {
+        let Some(counted) = level.cells.iter().find_map(Cell::usable) else { continue };
+        let now = Level::of(&counted.report.traces);
+        let evidence = match &level.case.load {
+            Load::Open { .. } => now.overloaded().map(str::to_owned),
+            Load::Closed { .. } => before.as_ref().and_then(|before| now.saturated_after(before)),
+        };
+        if let Some(evidence) = evidence {
+            return Some(Saturated { at: level.case, evidence });
+        }
+        before = Some(now);
+    }
+    None
+}
