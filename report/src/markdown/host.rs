@@ -53,7 +53,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
-            "Highest system output: {speed:.2} tok/s with {} (case {}).",
+            "Highest system output: {speed:.2} tok/s at {} (case {}).",
             load::offered(case),
             Inline::text(&case.title)
         )));

@@ -30,7 +30,9 @@ pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
         format!(", median of the later warm-up requests {:.1} ms", later * 1e3)
     });
     let cost = cold.cost_s.map_or_else(String::new, |cost| {
-        format!(" In all it took {:.2} s longer than an answer of its length does later.", cost)
+        let longer =
+            if cost < 0.005 { "no longer".to_owned() } else { format!("{cost:.2} s longer") };
+        format!(" In all it took {longer} than an answer of its length does later.")
     });
     Some(Inline::own(format!(
         "Cold start: the first request of the run had its first token after {:.1} ms{rest}.{cost} It is in no other figure.",
