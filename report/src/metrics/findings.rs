@@ -9,7 +9,7 @@ mod tests;
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::reading::Reading;
-use regatta_types::suite::{Case, Load};
+use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{Finding, Validity};
 
@@ -117,6 +117,26 @@ fn drifting(judged: &Judged<'_>) -> Option<Finding> {
         percent(drift.slope_per_minute),
         drift.requests
     );
-    let advice = "look for heat, a power limit or other work on the host; warm up longer";
-    Some(remark("drifting", Validity::Invalid, evidence, advice))
+    let (validity, advice) = if in_step(judged.case) {
+        let advice = "streams that begin together and ask for equal lengths fall out of step: begin them one after another (--ramp), or let lengths vary";
+        (Validity::Degraded, advice)
+    } else {
+        (
+            Validity::Invalid,
+            "look for heat, a power limit or other work on the host; warm up longer",
+        )
+    };
+    Some(remark("drifting", validity, evidence, advice))
+}
+
+/// Whether the load itself has no steady state: several streams begin at once and their answers are
+/// equally long, so that all are read and all are written at the same time, until they no longer
+/// are. Their speed changes with that, whatever the host does.
+fn in_step(case: &Case) -> bool {
+    match case.load {
+        Load::Closed { streams, ramp: Ramp::None } => {
+            streams > 1 && case.min_max_tokens == case.max_tokens
+        }
+        Load::Closed { ramp: Ramp::Service, .. } | Load::Open { .. } => false,
+    }
 }

@@ -39,7 +39,7 @@ pub(super) fn stability(page: &mut Page, host: &HostAnalysis<'_>) {
     }
     table.dash(&[], "no attempt has the requests for it".into());
     page.table(table);
-    page.paragraph(&"Decode speed of the last quarter of an attempt against the first, and Theil and Sen's slope over all of it, in blocks of requests that were under way together; at least twelve blocks, start and drain left out. Drifting, and then invalid: a change of over 2 % whose 99 % interval excludes 0, as that of the slope does.".into());
+    page.paragraph(&"Decode speed of the last quarter of an attempt against the first, and Theil and Sen's slope over all of it, in blocks of requests that were under way together; at least twelve blocks, start and drain left out. Drifting: a change of over 2 % whose 99 % interval excludes 0, as that of the slope does.".into());
 }
 
 fn drifts<'a>(case: &'a CaseAnalysis<'_>) -> impl Iterator<Item = &'a Drift> {

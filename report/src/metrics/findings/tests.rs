@@ -206,4 +206,10 @@ fn an_attempt_that_slows_down_is_invalid() {
     };
     assert_eq!(codes(&case(), requests(0.02)), [], "within the margin");
     assert_eq!(codes(&case(), requests(0.06)), one("drifting", Validity::Invalid));
+    let ramped = Case { load: Load::Closed { streams: 2, ramp: Ramp::Service }, ..case() };
+    assert_eq!(codes(&ramped, requests(0.06)), one("drifting", Validity::Invalid));
+    let together = Case { load: Load::Closed { streams: 2, ramp: Ramp::None }, ..case() };
+    assert_eq!(codes(&together, requests(0.06)), one("drifting", Validity::Degraded));
+    let varied = Case { min_max_tokens: 30, ..together };
+    assert_eq!(codes(&varied, requests(0.06)), one("drifting", Validity::Invalid));
 }
