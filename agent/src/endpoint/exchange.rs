@@ -10,8 +10,9 @@ use std::borrow::Cow;
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
@@ -31,6 +32,8 @@ use super::stop::Stop;
 
 /// Longest error body that is read.
 const ERROR_BODY: usize = 64 << 10;
+/// Rounds in which hyper's parts look after what they have for each other, before others get a turn.
+const NUDGES: usize = 8;
 /// How long the end of a body may lag behind `[DONE]` before the connection is given up.
 const TAIL: Duration = Duration::from_millis(100);
 
@@ -59,8 +62,8 @@ impl Lane {
         };
         trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
         trace.connect = live.opening.take();
-        let mut exchange =
-            Exchange { live: &mut live, stop, deadlines: Deadlines::new(built.timeouts) };
+        let deadlines = Deadlines::new(built.timeouts);
+        let mut exchange = Exchange { live: &mut live, stop, deadlines, is_watched: false };
         let (trace, rested) = exchange.run(built, trace, chunks).await;
         let was_reused = live.used;
         if rested {
@@ -87,6 +90,8 @@ struct Exchange<'a> {
     live: &'a mut Live,
     stop: &'a mut Stop,
     deadlines: Deadlines,
+    /// Stop and timer know the task that is to be woken.
+    is_watched: bool,
 }
 
 /// What came first.
@@ -97,21 +102,46 @@ enum First<T> {
 }
 
 impl Exchange<'_> {
-    /// Waits for `source`, driving the connection between two looks at it.
+    /// Waits for `source`, a part of hyper, driving the connection between two looks at it.
+    ///
+    /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each other
+    /// they say to a [`Nudge`], and it is looked after right here: woken for each piece that one part
+    /// hands the other, the task would run twice for every read. Stop and timer remember the task
+    /// once they have been polled, so they are looked at again only when it was woken and `source`
+    /// had nothing.
     async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
+        let mut was_woken = false;
+        let nudge = Arc::clone(&self.live.nudge);
+        let nudge_waker = Waker::from(Arc::clone(&nudge));
         poll_fn(|cx| {
-            if let Poll::Ready(got) = source(cx) {
-                return Poll::Ready(First::Got(got));
+            let is_new = self.live.stamps.wait(cx.waker());
+            let mut within = Context::from_waker(&nudge_waker);
+            for _ in 0..NUDGES {
+                if let Poll::Ready(got) = source(&mut within) {
+                    return Poll::Ready(First::Got(got));
+                }
+                nudge.take();
+                self.live.poll_connection(&mut within);
+                self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);
+                if let Poll::Ready(got) = source(&mut within) {
+                    return Poll::Ready(First::Got(got));
+                }
+                if !nudge.is_set() {
+                    break;
+                }
             }
-            self.live.poll_connection(cx);
-            self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);
-            if let Poll::Ready(got) = source(cx) {
-                return Poll::Ready(First::Got(got));
+            if nudge.take() {
+                // There is more to do than belongs into one turn.
+                cx.waker().wake_by_ref();
             }
-            if self.stop.poll(cx).is_ready() {
-                return Poll::Ready(First::Stopped);
+            if is_new || std::mem::replace(&mut was_woken, true) || !self.is_watched {
+                self.is_watched = true;
+                if self.stop.poll(cx).is_ready() {
+                    return Poll::Ready(First::Stopped);
+                }
+                return self.deadlines.poll(cx).map(First::TimedOut);
             }
-            self.deadlines.poll(cx).map(First::TimedOut)
+            Poll::Pending
         })
         .await
     }
@@ -179,7 +209,7 @@ impl Exchange<'_> {
             if new > 0 {
                 chunks.fetch_add(new as u64, Ordering::Relaxed);
             }
-            self.deadlines.progress(recorder);
+            self.is_watched &= !self.deadlines.progress(recorder);
             match wanted {
                 Wanted::More => {}
                 Wanted::End => return (Ending::Complete, self.tail(body).await),
@@ -296,14 +326,17 @@ impl Deadlines {
         Self { timeouts, begun, sent: None, first_token: false, last_event: None, timer }
     }
 
-    /// The recorder has taken bytes: what that means for the limits.
-    fn progress(&mut self, recorder: &Recorder) {
+    /// The recorder has taken bytes: what that means for the limits. Whether the timer was set
+    /// again.
+    fn progress(&mut self, recorder: &Recorder) -> bool {
         self.last_event = recorder.last_event();
-        if recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true) {
+        let is_first = recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true);
+        if is_first {
             // The limits from here on may be reached before the one on the first token.
             let (at, _) = self.next();
             self.timer.as_mut().reset(Instant::now() + at.since(MonoNs::now()));
         }
+        is_first
     }
 
     /// The limit that is reached next, and when.

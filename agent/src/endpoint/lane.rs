@@ -8,8 +8,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -150,6 +150,34 @@ impl Lane {
     }
 }
 
+/// Says that a part of hyper has something for another one; see [`Exchange`](super::exchange).
+#[derive(Debug, Default)]
+pub(super) struct Nudge(AtomicBool);
+
+impl Nudge {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was set; it no longer is.
+    pub(super) fn take(&self) -> bool {
+        // All of it happens on one thread.
+        let was = self.is_set();
+        self.0.store(false, Ordering::Relaxed);
+        was
+    }
+}
+
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// An open connection and both ends of hyper's client on it.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -157,6 +185,7 @@ pub(super) struct Live {
     /// `None` once it has ended.
     connection: Option<http1::Connection<Io, Full<Bytes>>>,
     pub(super) stamps: Rc<Stamps>,
+    pub(super) nudge: Arc<Nudge>,
     /// How long opening it took; taken by the first request over it.
     pub(super) opening: Option<Duration>,
     /// Since when it has been idle.
@@ -173,13 +202,15 @@ impl Live {
             sender,
             connection: Some(connection),
             stamps,
+            nudge: Arc::default(),
             opening: None,
             idle_since: MonoNs::now(),
             used: false,
         })
     }
 
-    /// Lets the connection read and write. Its errors reach the request that runs over it.
+    /// Lets the connection read and write. The socket wakes the task that [`Stamps::wait`]s, whoever
+    /// polls here; its errors reach the request that runs over it.
     pub(super) fn poll_connection(&mut self, cx: &mut Context<'_>) {
         use std::future::Future;
         if let Some(connection) = &mut self.connection
@@ -214,6 +245,7 @@ impl Live {
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stamps.wait(cx.waker());
         self.poll_connection(cx);
         if self.connection.is_none() || self.sender.is_closed() {
             Poll::Ready(())

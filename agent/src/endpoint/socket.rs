@@ -1,13 +1,14 @@
 //! The socket under a measured request: stamps what passes through it.
 //!
 //! [`StampedSocket`] lies below TLS and below hyper, so that a stamp is the moment the kernel was
-//! asked, not the moment a library got round to it.
+//! asked, not the moment a library got round to it. It also knows which task waits for it: hyper's
+//! two ends live in one task, and would otherwise wake it for every piece that one hands the other.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use regatta_types::time::MonoNs;
 use regatta_types::trace::SendStamp;
@@ -22,6 +23,8 @@ pub(super) struct Stamps {
     sent: Cell<Option<SendStamp>>,
     closed: Cell<bool>,
     error: Cell<Option<io::ErrorKind>>,
+    /// Who is woken when the socket can go on; as long as there is none, whoever polls it.
+    task: RefCell<Option<Waker>>,
 }
 
 impl Stamps {
@@ -29,6 +32,17 @@ impl Stamps {
     pub(super) fn arm(&self) {
         self.armed.set(true);
         self.sent.set(None);
+    }
+
+    /// From now on this task waits for the socket, whoever polls it. Whether it is another one than
+    /// before.
+    pub(super) fn wait(&self, waker: &Waker) -> bool {
+        let mut task = self.task.borrow_mut();
+        let is_new = !task.as_ref().is_some_and(|task| task.will_wake(waker));
+        if is_new {
+            *task = Some(waker.clone());
+        }
+        is_new
     }
 
     /// When the last read that returned bytes returned.
@@ -80,6 +94,22 @@ impl<S> StampedSocket<S> {
         Self { inner, stamps }
     }
 
+    /// Does something with the stream below for the task that waits for it.
+    fn with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> T,
+    ) -> T
+    where
+        S: Unpin,
+    {
+        let inner = Pin::new(&mut self.inner);
+        match &*self.stamps.task.borrow() {
+            Some(task) => act(inner, &mut Context::from_waker(task)),
+            None => act(inner, cx),
+        }
+    }
+
     fn before_write(&self) -> MonoNs {
         if self.stamps.armed.get() { MonoNs::now() } else { MonoNs::default() }
     }
@@ -94,7 +124,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StampedSocket<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let wanted = buf.remaining() > 0;
-        let result = Pin::new(&mut this.inner).poll_read(cx, buf);
+        let result = this.with(cx, |inner, cx| inner.poll_read(cx, buf));
         match &result {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
                 this.stamps.read.set(MonoNs::now());
@@ -119,7 +149,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StampedSocket<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let before = this.before_write();
-        this.stamps.after_write(before, Pin::new(&mut this.inner).poll_write(cx, buf))
+        let result = this.with(cx, |inner, cx| inner.poll_write(cx, buf));
+        this.stamps.after_write(before, result)
     }
 
     fn poll_write_vectored(
@@ -129,7 +160,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StampedSocket<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let before = this.before_write();
-        this.stamps.after_write(before, Pin::new(&mut this.inner).poll_write_vectored(cx, bufs))
+        let result = this.with(cx, |inner, cx| inner.poll_write_vectored(cx, bufs));
+        this.stamps.after_write(before, result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -137,10 +169,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StampedSocket<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        self.get_mut().with(cx, |inner, cx| inner.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        self.get_mut().with(cx, |inner, cx| inner.poll_shutdown(cx))
     }
 }
