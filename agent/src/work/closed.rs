@@ -30,6 +30,7 @@ pub(super) async fn run(job: &Job, shared: &Rc<Shared>, streams: u32, ramp: Ramp
         turns: case.prompt.turns(),
         keep_text: job.assignment.keep_text,
         conversations: Cell::new(0),
+        under_way: Cell::new(0),
         measured: Cell::new(0),
         began: Cell::new(None),
         is_full: Cell::new(false),
@@ -125,6 +126,8 @@ struct Course {
     keep_text: bool,
     /// Conversations begun.
     conversations: Cell<u32>,
+    /// Those of them that have not ended.
+    under_way: Cell<u32>,
     /// Measured requests begun.
     measured: Cell<u32>,
     /// When the first of them was.
@@ -140,7 +143,9 @@ impl Course {
         let began = self.began.get().unwrap_or_else(MonoNs::now);
         let is_due = requests.is_none_or(|requests| self.measured.get() < requests)
             && duration.is_none_or(|limit| MonoNs::now().since(began) <= limit);
-        if is_due && shared.begun() > REQUESTS - self.turns {
+        // Conversations under way still have turns to come.
+        let owed = self.under_way.get().saturating_add(1).saturating_mul(self.turns);
+        if is_due && shared.begun() > REQUESTS.saturating_sub(owed) {
             self.is_full.set(true);
             return false;
         }
@@ -168,6 +173,12 @@ impl Course {
 
     /// Makes the requests of a conversation, up to the first that does not succeed.
     async fn converse(&self, stream: &mut Stream, conversation: u32, first: Request) {
+        self.under_way.set(self.under_way.get() + 1);
+        self.turns_of(stream, conversation, first).await;
+        self.under_way.set(self.under_way.get() - 1);
+    }
+
+    async fn turns_of(&self, stream: &mut Stream, conversation: u32, first: Request) {
         let mut answers = Vec::new();
         let mut request = first;
         for turn in 1.. {

@@ -72,7 +72,7 @@ async fn fields(
             Outcome::Failed(_) | Outcome::Cancelled | Outcome::NotSent => break,
         }
     }
-    Ok(Abilities::default())
+    Ok(Abilities { fixed_length: wants_fixed.then_some(false), ..Abilities::default() })
 }
 
 fn learned(sent: Fields, trace: &RequestTrace, wants_fixed: bool) -> Abilities {
