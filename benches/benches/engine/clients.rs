@@ -151,8 +151,11 @@ struct RulerLine {
 }
 
 impl Ran {
+    /// The requests of the case: those before the run are of reserved ones.
     fn lines(&self) -> anyhow::Result<Vec<RegattaLine>> {
-        read(&self.out.join("requests.jsonl"))
+        let mut lines: Vec<RegattaLine> = read(&self.out.join("requests.jsonl"))?;
+        lines.retain(|line| line.request_id.contains("/engine/r"));
+        Ok(lines)
     }
 
     /// Every request.

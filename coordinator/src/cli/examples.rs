@@ -30,7 +30,7 @@ Examples:
   regatta bench --suite load                               1 to 64 streams, until there is no more
   regatta bench --concurrency 1,2,4,8                      a sweep, suite `text`
   regatta bench --concurrency 8 --duration 2m              two minutes of eight streams
-  regatta bench --rate 0.5,1,2 --duration 1m --slo ttft=2s a rate, whatever becomes of the answers
+  regatta bench --rate 0.5,1,2 --duration 1m               a rate, whatever becomes of the answers
   regatta bench --prompt-tokens 512,4096 --max-tokens 64   by length of the prompt
   regatta bench --api-key-env KEY --model my-model         an engine with a key and several models
   regatta bench --dry-run                                  what would be measured
