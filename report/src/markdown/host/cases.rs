@@ -26,7 +26,7 @@ pub(super) fn cases(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysi
     }
     page.subsection(&"What was generated".into());
     page.table(generated(analysis, host));
-    page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `tokenizer` is a file of the user's; `chunks` counts events, is approximate and not compared.".into());
+    page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `chunks` counts events, is approximate and not compared.".into());
     page.subsection(&"Prompts".into());
     page.table(prompts(host));
     previews(page, host);

@@ -8,8 +8,10 @@ use regatta_types::validity::{Finding, Validity};
 use super::{Judged, remark};
 use crate::metrics::completion_tokens;
 
-/// Most of a prompt that a cache may answer where nothing was meant to be shared.
+/// Most of a prompt that a cache may answer where nothing was meant to be shared; and tokens of each
+/// prompt that are let pass, since every prompt begins with the chat template.
 const CACHED: f64 = 0.01;
+const TEMPLATE: u64 = 32;
 
 pub(super) fn buffered_stream(judged: &Judged<'_>) -> Option<Finding> {
     let requests = &judged.figures.requests;
@@ -95,7 +97,7 @@ pub(super) fn approximate_tokens(judged: &Judged<'_>) -> Option<Finding> {
         "in {chunks} of {} requests chunks were counted, the engine gives no token counts",
         judged.figures.requests.ok
     );
-    let advice = "have the engine send usage (stream_options.include_usage), or name its tokenizer";
+    let advice = "have the engine send usage (stream_options.include_usage)";
     Some(remark("approximate_tokens", Validity::Degraded, evidence, advice))
 }
 
@@ -107,13 +109,14 @@ pub(super) fn cache_hits(judged: &Judged<'_>) -> Option<Finding> {
         Prompt::Conversation { .. } => trace.turn.is_none_or(|turn| turn == 0),
     };
     let usages = judged.traces.iter().filter(|trace| trace.is_ok()).filter(is_new);
-    let (mut prompt, mut cached) = (0_u64, 0_u64);
+    let (mut prompt, mut cached, mut template) = (0_u64, 0_u64, 0_u64);
     for usage in usages.filter_map(|trace| trace.usage) {
+        template += TEMPLATE;
         prompt += usage.prompt;
         cached += usage.cached.unwrap_or(0);
     }
     let share = (prompt > 0).then(|| cached as f64 / prompt as f64)?;
-    (share > CACHED).then(|| {
+    (share > CACHED && cached > template).then(|| {
         let evidence = format!(
             "{cached} of {prompt} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
             share * 100.0

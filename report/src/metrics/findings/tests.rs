@@ -130,6 +130,8 @@ fn counts_that_disagree_and_counts_of_chunks_are_found() {
 fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
     let mut cached = request(0, 100.0, 10.0, 40);
     cached.usage.as_mut().unwrap().cached = Some(32);
+    assert_eq!(codes(&case(), vec![cached.clone()]), [], "the chat template is always the same");
+    cached.usage.as_mut().unwrap().cached = Some(48);
     let hits = one("cache_hits", Validity::Degraded);
     assert_eq!(codes(&case(), vec![cached.clone()]), hits);
     let text = |shared| Case { prompt: Prompt::Text(TextPrompt { tokens: 96, shared }), ..case() };
