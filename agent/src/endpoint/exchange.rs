@@ -105,7 +105,7 @@ impl Exchange<'_> {
     /// Waits for `source`, a part of hyper, driving the connection between two looks at it.
     ///
     /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each other
-    /// they say to a [`Nudge`], and it is looked after right here: woken for each piece that one part
+    /// they say to a `Nudge`, and it is looked after right here: woken for each piece that one part
     /// hands the other, the task would run twice for every read. Stop and timer remember the task
     /// once they have been polled, so they are looked at again only when it was woken and `source`
     /// had nothing.
