@@ -34,6 +34,8 @@ use super::stop::Stop;
 const ERROR_BODY: usize = 64 << 10;
 /// Rounds in which hyper's parts look after what they have for each other, before others get a turn.
 const NUDGES: usize = 8;
+/// Pieces of a body taken in a row; then it is the turn of the other streams, and of the limits.
+const IN_A_ROW: u32 = 128;
 /// How long the end of a body may lag behind `[DONE]` before the connection is given up.
 const TAIL: Duration = Duration::from_millis(100);
 
@@ -63,7 +65,8 @@ impl Lane {
         trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
         trace.connect = live.opening.take();
         let deadlines = Deadlines::new(built.timeouts);
-        let mut exchange = Exchange { live: &mut live, stop, deadlines, is_watched: false };
+        let mut exchange =
+            Exchange { live: &mut live, stop, deadlines, is_watched: false, in_a_row: 0 };
         let (trace, rested) = exchange.run(built, trace, chunks).await;
         let was_reused = live.used;
         if rested {
@@ -92,6 +95,8 @@ struct Exchange<'a> {
     deadlines: Deadlines,
     /// Stop and timer know the task that is to be woken.
     is_watched: bool,
+    /// Pieces taken since the server last let up.
+    in_a_row: u32,
 }
 
 /// What came first.
@@ -114,6 +119,12 @@ impl Exchange<'_> {
         let nudge = Arc::clone(&self.live.nudge);
         let nudge_waker = Waker::from(Arc::clone(&nudge));
         poll_fn(|cx| {
+            if self.in_a_row == IN_A_ROW {
+                self.in_a_row = 0;
+                cx.waker().wake_by_ref();
+                return self.ended(cx);
+            }
+            self.in_a_row += 1;
             let is_new = self.live.stamps.wait(cx.waker());
             let mut within = Context::from_waker(&nudge_waker);
             for _ in 0..NUDGES {
@@ -130,20 +141,26 @@ impl Exchange<'_> {
                     break;
                 }
             }
+            self.in_a_row = 0;
             if nudge.take() {
                 // There is more to do than belongs into one turn.
                 cx.waker().wake_by_ref();
             }
             if is_new || std::mem::replace(&mut was_woken, true) || !self.is_watched {
                 self.is_watched = true;
-                if self.stop.poll(cx).is_ready() {
-                    return Poll::Ready(First::Stopped);
-                }
-                return self.deadlines.poll(cx).map(First::TimedOut);
+                return self.ended(cx);
             }
             Poll::Pending
         })
         .await
+    }
+
+    /// Whether something other than the server ends the exchange.
+    fn ended<T>(&mut self, cx: &mut Context<'_>) -> Poll<First<T>> {
+        if self.stop.poll(cx).is_ready() {
+            return Poll::Ready(First::Stopped);
+        }
+        self.deadlines.poll(cx).map(First::TimedOut)
     }
 
     /// The whole exchange; with whether the connection may be used again.

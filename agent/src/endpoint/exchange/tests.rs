@@ -268,6 +268,19 @@ async fn the_limit_on_the_whole_request_holds_after_the_first_token() {
     assert!(took < patient().chunk / 2, "not before the limit between chunks: {took:?}");
 }
 
+/// A million comments, each a chunk of its own, once held off the limit of a second until all of
+/// them were read, four seconds later.
+#[tokio::test]
+async fn bytes_that_never_let_up_do_not_hold_off_the_limits() {
+    let comments = chunk(":\n").repeat(150_000);
+    let whole = stream(&[&content("a"), &comments, &event(FINISH), &event("[DONE]"), "0\r\n\r\n"]);
+    // Reading so many takes several times this long on any machine.
+    let timeouts = Timeouts { chunk: Duration::from_millis(5), ..patient() };
+    let trace = once(vec![whole], timeouts).await;
+    let Outcome::Failed(failure) = &trace.outcome else { panic!("{:?}", trace.outcome) };
+    assert_eq!((failure.kind, trace.chunks.len()), (FailureKind::ChunkTimeout, 1));
+}
+
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_unreachable() {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
