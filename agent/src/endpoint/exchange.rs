@@ -65,8 +65,8 @@ impl Lane {
         trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
         trace.connect = live.opening.take();
         let deadlines = Deadlines::new(built.timeouts);
-        let mut exchange =
-            Exchange { live: &mut live, stop, deadlines, is_watched: false, in_a_row: 0 };
+        let nudged = Waker::from(Arc::clone(&live.nudge));
+        let mut exchange = Exchange { live: &mut live, nudged, stop, deadlines, in_a_row: 0 };
         let (trace, rested) = exchange.run(built, trace, chunks).await;
         let was_reused = live.used;
         if rested {
@@ -91,10 +91,10 @@ pub fn failed(mut trace: RequestTrace, failure: Failure) -> RequestTrace {
 
 struct Exchange<'a> {
     live: &'a mut Live,
+    /// Sets the connection's `Nudge`.
+    nudged: Waker,
     stop: &'a mut Stop,
     deadlines: Deadlines,
-    /// Stop and timer know the task that is to be woken.
-    is_watched: bool,
     /// Pieces taken since the server last let up.
     in_a_row: u32,
 }
@@ -111,13 +111,10 @@ impl Exchange<'_> {
     ///
     /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each other
     /// they say to a `Nudge`, and it is looked after right here: woken for each piece that one part
-    /// hands the other, the task would run twice for every read. Stop and timer remember the task
-    /// once they have been polled, so they are looked at again only when it was woken and `source`
-    /// had nothing.
+    /// hands the other, the task would run twice for every read. The timer remembers the task, so it
+    /// is looked at only when it may have run out.
     async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
         let mut was_woken = false;
-        let nudge = Arc::clone(&self.live.nudge);
-        let nudge_waker = Waker::from(Arc::clone(&nudge));
         poll_fn(|cx| {
             if self.in_a_row == IN_A_ROW {
                 self.in_a_row = 0;
@@ -126,29 +123,35 @@ impl Exchange<'_> {
             }
             self.in_a_row += 1;
             let is_new = self.live.stamps.wait(cx.waker());
-            let mut within = Context::from_waker(&nudge_waker);
+            let mut within = Context::from_waker(&self.nudged);
             for _ in 0..NUDGES {
                 if let Poll::Ready(got) = source(&mut within) {
                     return Poll::Ready(First::Got(got));
                 }
-                nudge.take();
+                self.live.nudge.take();
                 self.live.poll_connection(&mut within);
                 self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);
                 if let Poll::Ready(got) = source(&mut within) {
                     return Poll::Ready(First::Got(got));
                 }
-                if !nudge.is_set() {
+                if !self.live.nudge.is_set() {
                     break;
                 }
             }
             self.in_a_row = 0;
-            if nudge.take() {
+            if self.live.nudge.take() {
                 // There is more to do than belongs into one turn.
                 cx.waker().wake_by_ref();
             }
-            if is_new || std::mem::replace(&mut was_woken, true) || !self.is_watched {
-                self.is_watched = true;
+            // Woken for bytes, the clock has just been read; woken for nothing, it may be the timer.
+            let for_nothing = std::mem::replace(&mut was_woken, true);
+            let read = self.live.stamps.last_read();
+            if is_new || for_nothing || self.deadlines.may_have_passed(read) {
                 return self.ended(cx);
+            }
+            // A stop that came together with bytes wakes the task only once.
+            if self.stop.poll(cx).is_ready() {
+                return Poll::Ready(First::Stopped);
             }
             Poll::Pending
         })
@@ -226,7 +229,7 @@ impl Exchange<'_> {
             if new > 0 {
                 chunks.fetch_add(new as u64, Ordering::Relaxed);
             }
-            self.is_watched &= !self.deadlines.progress(recorder);
+            self.deadlines.progress(recorder);
             match wanted {
                 Wanted::More => {}
                 Wanted::End => return (Ending::Complete, self.tail(body).await),
@@ -325,6 +328,8 @@ struct Deadlines {
     first_token: bool,
     last_event: Option<MonoNs>,
     timer: Pin<Box<Sleep>>,
+    /// What the timer is set for; `None` when it is to be set.
+    set_for: Option<MonoNs>,
 }
 
 /// Which of the limits.
@@ -337,23 +342,31 @@ enum Limit {
 
 impl Deadlines {
     fn new(timeouts: Timeouts) -> Self {
-        // Out at once, to be set at the first look.
         let timer = Box::pin(sleep_until(Instant::now()));
         let begun = MonoNs::now();
-        Self { timeouts, begun, sent: None, first_token: false, last_event: None, timer }
+        Self {
+            timeouts,
+            begun,
+            sent: None,
+            first_token: false,
+            last_event: None,
+            timer,
+            set_for: None,
+        }
     }
 
-    /// The recorder has taken bytes: what that means for the limits. Whether the timer was set
-    /// again.
-    fn progress(&mut self, recorder: &Recorder) -> bool {
+    /// The recorder has taken bytes: what that means for the limits.
+    fn progress(&mut self, recorder: &Recorder) {
         self.last_event = recorder.last_event();
-        let is_first = recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true);
-        if is_first {
+        if recorder.chunks() > 0 && !std::mem::replace(&mut self.first_token, true) {
             // The limits from here on may be reached before the one on the first token.
-            let (at, _) = self.next();
-            self.timer.as_mut().reset(Instant::now() + at.since(MonoNs::now()));
+            self.set_for = None;
         }
-        is_first
+    }
+
+    /// Whether the timer has to be looked at: it may have run out by `now`, or is to be set.
+    fn may_have_passed(&self, now: MonoNs) -> bool {
+        self.set_for.is_none_or(|at| at <= now)
     }
 
     /// The limit that is reached next, and when.
@@ -387,13 +400,16 @@ impl Deadlines {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         loop {
-            ready!(self.timer.as_mut().poll(cx));
+            if self.set_for.is_some() {
+                ready!(self.timer.as_mut().poll(cx));
+            }
             let (at, limit) = self.next();
             let now = MonoNs::now();
             if now >= at {
                 return Poll::Ready(self.failure(limit));
             }
             self.timer.as_mut().reset(Instant::now() + at.since(now));
+            self.set_for = Some(at);
         }
     }
 }

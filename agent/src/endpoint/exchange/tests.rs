@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use regatta_types::suite::{Message, Role};
 use regatta_types::trace::{ChunkKind, FinishReason, Phase, TokenSource, Usage};
+use tokio::io::AsyncWriteExt;
 
 use super::super::testing::{
     FINISH, STREAM_HEAD, Server, Step, USAGE, answer, attempt_key, chunk, content, endpoint_at,
@@ -432,4 +433,35 @@ async fn a_stopped_request_keeps_what_has_arrived() {
     assert_eq!(trace.outcome, Outcome::Cancelled);
     assert_eq!(trace.chunks.len(), 1);
     assert_eq!(trace.done, None);
+}
+
+/// A stream with a new event each time the task runs.
+#[tokio::test]
+async fn a_stop_that_comes_together_with_bytes_is_seen() {
+    let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
+    let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+    let mut lane = Lane::over(Arc::clone(&endpoint.target), ours).await;
+    let (stopper, mut stop) = Stop::new();
+    let chunks = AtomicU64::new(0);
+    let prepared = prepared(&endpoint, patient());
+    let trace = RequestTrace::new(0, 0, Phase::Measured);
+    let built = prepared.build(Which::first(0));
+    let sending = Sending { built, trace, stop: &mut stop, chunks: &chunks };
+    let serving = async move {
+        theirs.write_all(STREAM_HEAD.as_bytes()).await.unwrap();
+        let mut stopper = Some(stopper);
+        for sent in 0..100 {
+            // In the end nobody reads any more.
+            let _ = theirs.write_all(content("a").as_bytes()).await;
+            if sent == 10 {
+                stopper = None;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(stopper);
+    };
+    let (trace, ()) =
+        within("a stop", async { tokio::join!(biased; lane.send(sending), serving) }).await;
+    assert_eq!(trace.outcome, Outcome::Cancelled);
+    assert!(trace.chunks.len() < 20, "{} chunks", trace.chunks.len());
 }
