@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::event::EventKind;
+use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptNo, BootId, CaseId, HostId, Repetition};
 use regatta_types::reading::Reading;
@@ -157,6 +157,23 @@ proptest! {
         let straight = stored(&writes).load(&run("night")).unwrap();
         prop_assert_eq!(store.load(&run("night")).unwrap(), straight);
     }
+}
+
+#[test]
+fn skipped_cells_come_back_sorted_with_their_reason() {
+    let reason = SkipReason::Saturated {
+        at: CaseId::new("chat.c4").unwrap(),
+        evidence: "101.0 tok/s at 4 streams".into(),
+    };
+    let skip = |seq, host| {
+        let kind = EventKind::CellSkipped { cell: cell(host, 1), reason: reason.clone() };
+        let event = RunEvent { seq, at: UnixNs(5), elapsed: Duration::ZERO, kind };
+        Write::Event(run("night"), Box::new(event))
+    };
+    let writes = [header("night", 1), skip(0, "gpu-02"), skip(1, "gpu-01")];
+    let record = stored(&writes).load(&run("night")).unwrap().record;
+    let wanted = [(cell("gpu-01", 1), reason.clone()), (cell("gpu-02", 1), reason.clone())];
+    assert_eq!((record.skipped, record.missing), (wanted.to_vec(), Vec::new()));
 }
 
 #[test]

@@ -257,19 +257,28 @@ impl<'s> Shape<'s> {
                 let what = "a turn of a conversation is sent when the answer before it has come";
                 problems.wrong(rate, what, Some("write concurrency".to_owned()));
             }
-            if let Some(ramp) = settings.ramp.as_ref().filter(|said| said.value && said.is_meant())
+            if let Some(ramp) =
+                settings.ramp.as_ref().filter(|said| said.value && self.stands(said))
             {
                 problems.wrong(ramp, "is for streams (concurrency)", None);
             }
         } else {
             let hint = || Some("write rate = 2.5, or leave it out".to_owned());
-            if let Some(said) = settings.arrivals.as_ref().filter(|said| said.is_meant()) {
+            if let Some(said) = settings.arrivals.as_ref().filter(|said| self.stands(said)) {
                 problems.wrong(said, "is for requests sent at a rate", hint());
             }
-            if let Some(said) = settings.max_in_flight.as_ref().filter(|said| said.is_meant()) {
+            if let Some(said) = settings.max_in_flight.as_ref().filter(|said| self.stands(said)) {
                 problems.wrong(said, "is for requests sent at a rate", hint());
             }
         }
+    }
+
+    /// Whether a detail of the load is meant for the load that is asked for: flags replace a file's
+    /// load with its details.
+    fn stands<T>(&self, detail: &Said<T>) -> bool {
+        let by_flag = self.settings.rate.as_ref().is_some_and(Said::is_flag)
+            || self.settings.concurrency.as_ref().is_some_and(Said::is_flag);
+        detail.is_flag() || (detail.is_meant() && !by_flag)
     }
 
     fn check_stop(&self, problems: &mut Problems<'_>) {

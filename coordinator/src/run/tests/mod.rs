@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod preparing;
 mod random;
 mod returning;
 mod sweeps;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use regatta_types::ids::CellKey;
+use regatta_types::trace::RequestTrace;
 
 use super::*;
 
@@ -25,6 +26,8 @@ enum Step {
         host: usize,
         outcome: u8,
     },
+    /// A cell goes all its way.
+    Work(usize),
     /// Disk writes of reports complete.
     Flush,
     Pass {
@@ -44,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => host.clone().prop_map(Step::Clock),
         6 => (host.clone(), 0..10_u8).prop_map(|(host, n)| Step::Prepare { host, refused: n == 0 }),
         3 => host.clone().prop_map(Step::Begin),
+        10 => host.clone().prop_map(Step::Work),
         12 => (host, 0..8_u8).prop_map(|(host, outcome)| Step::End { host, outcome }),
         8 => Just(Step::Flush),
         4 => (1..15_u64, any::<bool>()).prop_map(|(seconds, alive)| Step::Pass { seconds, alive }),
@@ -66,6 +70,17 @@ struct World {
     epochs: BTreeMap<String, u64>,
     joined: BTreeSet<usize>,
     seen: usize,
+    /// The requests of each case.
+    traces: BTreeMap<CaseId, Vec<RequestTrace>>,
+}
+
+/// The cases with their requests: a sweep whose second level brings no more, and one case beside it.
+fn traced() -> Vec<(Case, Vec<RequestTrace>)> {
+    let traces = |case: &Case| match &case.sweep {
+        Some(_) => sweeps::requests(case.in_flight_max(), 100.0),
+        None => Vec::new(),
+    };
+    sweeps::cases().into_iter().map(|case| (case.clone(), traces(&case))).collect()
 }
 
 impl World {
@@ -93,6 +108,10 @@ impl World {
                 }
                 Effect::StoreMissing(cell, _) => {
                     let before = self.ends.insert(cell.clone(), "missing");
+                    assert_eq!(before, None, "{cell} ended twice");
+                }
+                Effect::Event(EventKind::CellSkipped { cell, .. }) => {
+                    let before = self.ends.insert(cell.clone(), "skipped");
                     assert_eq!(before, None, "{cell} ended twice");
                 }
                 Effect::StoreAttempt { session, stored, .. } => {
@@ -149,12 +168,23 @@ impl World {
                         1 => AttemptOutcome::Interrupted,
                         _ => AttemptOutcome::Completed,
                     };
-                    let report = bench.report_of(session.0, lease, outcome);
+                    let mut report = bench.report_of(session.0, lease, outcome);
+                    report.traces.clone_from(&self.traces[&report.key.cell.case]);
                     bench.input(Input::Report {
                         session,
                         report: Box::new(report),
                         bytes: Vec::new(),
                     });
+                }
+            }
+            Step::Work(host) => {
+                for step in [
+                    Step::Begin(host),
+                    Step::End { host, outcome: 7 },
+                    Step::Flush,
+                    Step::Clock(host),
+                ] {
+                    self.take(bench, &step);
                 }
             }
             Step::Flush => self.flush(bench),
@@ -207,10 +237,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_cell_ends_once_and_every_run_ends(steps in prop::collection::vec(step(), 1..120)) {
+    fn every_cell_ends_once_and_every_run_ends(
+        gathered in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
         let names = NAMES.iter().map(|n| host(n)).collect();
-        let mut bench = Bench::new(ExpectedHosts::Named(names));
-        let mut world = World::default();
+        let (cases, requests): (Vec<_>, Vec<_>) = traced().into_iter().unzip();
+        let cells = cases.len() * REPETITIONS as usize;
+        let traces = cases.iter().map(|case| case.id.clone()).zip(requests).collect();
+        let mut bench = Bench::of(cases, ExpectedHosts::Named(names), RunPolicy::default());
+        let mut world = World { traces, ..World::default() };
+        for host in (0..NAMES.len()).filter(|_| gathered) {
+            world.take(&mut bench, &Step::Join { host, restarted: false });
+            world.take(&mut bench, &Step::Clock(host));
+            world.take(&mut bench, &Step::Prepare { host, refused: false });
+        }
         for step in &steps {
             if bench.state.is_finished() {
                 break;
@@ -229,6 +270,12 @@ proptest! {
             world.look(&bench);
         }
         prop_assert!(bench.state.is_finished(), "the run never ends");
-        prop_assert_eq!(world.ends.len(), NAMES.len() * CELLS);
+        let skipped = world.ends.values().filter(|end| **end == "skipped").count();
+        let told = bench.log.iter().find_map(|effect| match effect {
+            Effect::Event(EventKind::RunFinished { skipped, .. }) => Some(*skipped as usize),
+            _ => None,
+        });
+        prop_assert_eq!(told, Some(skipped));
+        prop_assert_eq!(world.ends.len(), NAMES.len() * cells);
     }
 }

@@ -8,7 +8,7 @@ use regatta_types::validity::{Finding, Validity};
 use super::*;
 
 /// Levels of 1, 2, 4 and 8 streams and a case that is of no sweep.
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let level = |level: u32| {
         let streams = 1 << level;
         let of = CaseId::new("load").unwrap();
@@ -19,7 +19,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// The requests of a level whose streams together make so many tokens a second.
-fn requests(streams: u32, output: f64) -> Vec<RequestTrace> {
+pub(super) fn requests(streams: u32, output: f64) -> Vec<RequestTrace> {
     let token_ms = f64::from(streams) * 1e3 / output;
     let pace = Pace { ttft_ms: token_ms, token_ms, tokens: 50 };
     let length = Duration::from_secs_f64(50.0 * token_ms / 1e3);

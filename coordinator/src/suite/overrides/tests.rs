@@ -89,6 +89,16 @@ fn rates_stand_above_streams() {
 }
 
 #[test]
+fn a_files_load_goes_with_its_details() {
+    let open = "rate = [1, 2]\narrivals = \"constant\"\nmax_in_flight = 4\nrequests = 9";
+    let closed = suite(open, &concurrency(&[4]));
+    assert_eq!(shape(&closed), [("chat", "Chat", 4, Some(16))]);
+    let flags = Overrides { requests: Some(9), ..rate(&[1.0]) };
+    let open = suite("concurrency = 4\nramp = true", &flags);
+    assert_eq!((open.cases[0].concurrency(), open.cases[0].stop.requests), (None, Some(9)));
+}
+
+#[test]
 fn requests_and_duration_replace_the_stop_rule() {
     let by_time = Overrides { duration: Some(Duration::from_secs(30)), ..Overrides::default() };
     let stop = suite("requests = 9", &by_time).cases[0].stop;
