@@ -75,6 +75,10 @@ impl Flood {
             socket.write_all(&self.bytes[start..*end]).await?;
             line.wrote(begun, tokens);
             start = *end;
+            if start == self.bytes.len() {
+                // The client's next request may be on its way already.
+                break;
+            }
             match &mut alarm {
                 // From now, not from when it was due: lost time must not join two writes.
                 Some(alarm) => until(alarm, MonoNs::now().after(pause), socket).await?,

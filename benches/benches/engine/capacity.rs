@@ -1,7 +1,8 @@
 //! How many streamed tokens a second of CPU is good for.
 //!
-//! The endpoint does not wait. Each client does a small and a large amount of the same work; the
-//! difference is net of its start, and counts everything that comes after the socket as well.
+//! The endpoint does not wait, or only as long as it takes the client to read each event apart. Each
+//! client does a small and a large amount of the same work; the difference is net of its start, and
+//! counts everything that comes after the socket as well.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,8 +12,23 @@ use crate::sim::Sim;
 use crate::stats::median;
 use crate::{Bench, note};
 
-/// Events the endpoint puts in one write, and requests of the large amount.
-const CASES: [(u32, u32); 2] = [(1, 960), (16, 2880)];
+/// How the endpoint writes.
+struct Flow {
+    name: &'static str,
+    sim: &'static [&'static str],
+    /// Of the large amount of work.
+    requests: u32,
+}
+
+const FLOWS: [Flow; 3] = [
+    Flow {
+        name: "1, each in a read of its own",
+        sim: &["--flood", "1", "--inter-token", "1ms"],
+        requests: 480,
+    },
+    Flow { name: "1, no waits", sim: &["--flood", "1"], requests: 960 },
+    Flow { name: "16, no waits", sim: &["--flood", "16"], requests: 2880 },
+];
 const CLIENTS: [Client; 3] = [Client::Ruler, Client::Regatta, Client::Discard];
 
 /// One client's figures in one round.
@@ -26,19 +42,19 @@ struct Figures {
 /// A table.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<String> {
     let mut out = String::from(
-        "| events per write | client | tokens per CPU-second | ns per token | of the ruler's | \
+        "| events a write | client | tokens per CPU-second | ns per token | of the ruler's | \
          start, CPU ms | peak RSS, MiB |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for (events, requests) in CASES {
+    for Flow { name: flow, sim, requests } in FLOWS {
         let mut rounds = vec![Vec::new(); CLIENTS.len()];
         for round in 0..bench.rounds {
-            let sim = Sim::start(bench, &["--flood", &events.to_string()])?;
+            let sim = Sim::start(bench, sim)?;
             for turn in 0..CLIENTS.len() {
                 // Whoever begins a round differs.
                 let which = (turn + round) % CLIENTS.len();
                 let figures = figures(bench, CLIENTS[which], &sim.address, requests)?;
                 note(&format!(
-                    "flood {events}, round {round}: {} {:.0} k tokens per CPU-second",
+                    "{flow}, round {round}: {} {:.0} k tokens per CPU-second",
                     CLIENTS[which].name(),
                     figures.tokens_per_second / 1e3
                 ));
@@ -57,7 +73,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<String> {
             let speed = of(|f| f.tokens_per_second);
             writeln!(
                 out,
-                "| {events} | {} | {:.0} k | {:.0} | {:.2} | {:.0} | {:.1} |",
+                "| {flow} | {} | {:.0} k | {:.0} | {:.2} | {:.0} | {:.1} |",
                 client.name(),
                 speed / 1e3,
                 1e9 / speed,
