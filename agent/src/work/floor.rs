@@ -21,8 +21,8 @@ use crate::endpoint::{Endpoint, EndpointOptions};
 /// Between two tokens.
 const GAP: Duration = Duration::from_millis(20);
 /// Tokens of an answer.
-const TOKENS: u32 = 64;
-/// Streams and requests are bounded, so that it takes about 4 s whatever the suite.
+const TOKENS: u32 = 32;
+/// Streams and requests are bounded, so that it takes about 2 s whatever the suite.
 const STREAMS: u32 = 1_024;
 const REQUESTS_PER_STREAM: u32 = 3;
 const REQUESTS: u32 = 2_048;

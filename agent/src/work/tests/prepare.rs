@@ -165,7 +165,7 @@ async fn the_floor_is_an_attempt_at_an_endpoint_of_our_own() {
     assert!(report.key.cell.case.is_floor());
     assert_eq!((report.planned_start, report.outcome), (None, AttemptOutcome::Completed));
     assert_eq!(report.traces.len(), 6);
-    assert!(report.traces.iter().all(|t| t.is_ok() && t.chunks.len() == 64));
+    assert!(report.traces.iter().all(|t| t.is_ok() && t.chunks.len() == 32));
     assert!(report.client_cpu.is_some_and(|cpu| !cpu.is_zero()));
     sim.end().await;
 }
