@@ -53,7 +53,7 @@ fn a_run_of_two_agents_tells_of_every_request_the_engines_saw() {
     let report = Report::of(&run, program.home());
     for (host, sim) in [("gpu-01", &sims[0]), ("gpu-02", &sims[1])] {
         assert_eq!(told(&report, host), seen(sim), "{host}");
-        assert_eq!(told(&report, host).len(), 3 * 3 + 1, "three cases, three times, one settling");
+        assert_eq!(told(&report, host).len(), 3 * 3 + 2, "three cases, three times, two before");
         assert!(report.text(&format!("hosts/{host}.md")).contains("Explain Code"));
     }
     assert_eq!(report.run()["cells"]["counted"], 2 * 3 * 3);
