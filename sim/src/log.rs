@@ -22,7 +22,7 @@ pub(crate) struct Entry {
     pub(crate) id: Option<String>,
     /// Position among the answered requests, from 0; decides jitter.
     pub(crate) number: Option<u64>,
-    /// When the read that completed the request's body returned.
+    /// When the last bytes of the request arrived, by the kernel's stamp.
     pub(crate) received_ns: u64,
     /// When the request's turn came: differs from `received_ns` only with a `parallel` limit.
     pub(crate) started_ns: Option<u64>,

@@ -3,14 +3,18 @@
 //! hyper reads requests from it and writes short replies; what is timed is written to it directly
 //! by [`answer`](crate::answer), one write after the other.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use regatta_types::time::MonoNs;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The connection's socket.
@@ -20,7 +24,7 @@ pub(crate) struct Socket {
     last_read: LastRead,
 }
 
-/// When the last read with bytes returned; told to the request's handler, which hyper keeps away
+/// When the last bytes that were read had come, by the kernel's stamp; told to the request's handler, which hyper keeps away
 /// from the socket. Both live in the connection's one task.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LastRead(Arc<AtomicU64>);
@@ -33,6 +37,8 @@ impl LastRead {
 
 impl Socket {
     pub(crate) fn new(tcp: TcpStream, last_read: LastRead) -> Self {
+        // Without, the clock is read when the bytes are.
+        let _ = setsockopt(&tcp, sockopt::ReceiveTimestampns, &true);
         Self { tcp, last_read }
     }
 
@@ -49,17 +55,46 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.last_read.0.store(MonoNs::now().0, Ordering::Relaxed);
+        loop {
+            ready!(self.tcp.poll_read_ready(cx))?;
+            match self.tcp.try_io(Interest::READABLE, || receive(&self.tcp, buf)) {
+                Ok(None) => return Poll::Ready(Ok(())),
+                Ok(Some(at)) => {
+                    self.last_read.0.store(at.0, Ordering::Relaxed);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
-        Poll::Ready(Ok(()))
     }
+}
+
+/// Reads what there is into `buf`; with when it had come, or `None` at the end of the stream.
+fn receive(tcp: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<Option<MonoNs>> {
+    let mut space = nix::cmsg_space!(TimeSpec);
+    let mut parts = [IoSliceMut::new(buf.initialize_unfilled())];
+    let got = recvmsg::<()>(tcp.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let stamp = got.cmsgs()?.find_map(|message| {
+        let ControlMessageOwned::ScmTimestampns(stamp) = message else { return None };
+        Some(stamp)
+    });
+    let length = got.bytes;
+    buf.advance(length);
+    if length == 0 {
+        return Ok(None);
+    }
+    let now = MonoNs::now();
+    let age = stamp.map_or(0, |stamp| {
+        // The kernel stamps with the wall clock, which is read again to tell how long ago that was.
+        let wall = clock_gettime(ClockId::Realtime);
+        (wall.tv_sec - stamp.tv_sec()) * 1_000_000_000 + (wall.tv_nsec - stamp.tv_nsec())
+    });
+    Ok(Some(now.offset_by(-age.max(0))))
 }
 
 impl AsyncWrite for Socket {
