@@ -19,7 +19,8 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::endpoint::testing::{
-    FINISH, STREAM_HEAD, Server, Step, answer, content, endpoint_in, event, plain, within,
+    FINISH, STREAM_HEAD, Server, Step, answer, attempt_key, content, endpoint_in, event, plain,
+    within,
 };
 
 #[derive(Debug)]
@@ -65,18 +66,10 @@ fn worker_for(endpoint: Endpoint) -> (Worker, Arc<Windows>) {
 
 fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
     Assignment {
-        key: AttemptKey {
-            run: RunId::new("run").unwrap(),
-            cell: CellKey {
-                host: HostId::new("host").unwrap(),
-                case: CaseId::new("case").unwrap(),
-                repetition: Repetition(1),
-            },
-            attempt: AttemptNo(1),
-        },
+        key: attempt_key(),
         epoch: Epoch(3),
         case: Case {
-            id: CaseId::new("case").unwrap(),
+            id: attempt_key().cell.case,
             title: "A case".to_owned(),
             prompt: Prompt::Messages(vec![Message {
                 role: Role::User,
@@ -98,6 +91,13 @@ fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
         start: MonoNs::now().after(Duration::from_millis(50)),
         keep_text: false,
         seed: 1,
+    }
+}
+
+/// Lets the others go on until it is so; whoever calls sets the deadline.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -228,9 +228,7 @@ async fn cancelling_keeps_what_has_arrived() {
     let (worker, _) = worker(&server);
     let (halt, progress) = (Halt::default(), worker.progress());
     let cancelling = async {
-        while progress.snapshot().chunks < 5 {
-            tokio::task::yield_now().await;
-        }
+        until(|| progress.snapshot().chunks >= 5).await;
         halt.now.cancel();
     };
     let run = worker.run(assignment(2, 0, requests(100)), &halt);
@@ -242,8 +240,9 @@ async fn cancelling_keeps_what_has_arrived() {
     assert!(report.traces.iter().all(|t| !t.chunks.is_empty()));
 }
 
-#[tokio::test]
-async fn halting_soon_lets_the_requests_under_way_end() {
+/// Asks for so many answers and, as soon as the first one has begun, to begin no further; the first
+/// then ends as it should.
+async fn halted_soon(count: u32) -> AttemptReport {
     let (go, head) = (Arc::new(Notify::new()), STREAM_HEAD.to_owned() + &content("a"));
     let rest = content("b") + &event(FINISH) + &event("[DONE]") + "0\r\n\r\n";
     let steps = vec![
@@ -255,14 +254,17 @@ async fn halting_soon_lets_the_requests_under_way_end() {
     let (worker, _) = worker(&server);
     let (halt, progress) = (Halt::default(), worker.progress());
     let halting = async {
-        while progress.snapshot().chunks < 1 {
-            tokio::task::yield_now().await;
-        }
+        until(|| progress.snapshot().chunks >= 1).await;
         halt.soon.cancel();
         go.notify_one();
     };
-    let run = worker.run(assignment(1, 0, requests(100)), &halt);
-    let (report, ()) = within("run", async { tokio::join!(run, halting) }).await;
+    let run = worker.run(assignment(1, 0, requests(count)), &halt);
+    within("run", async { tokio::join!(run, halting) }).await.0
+}
+
+#[tokio::test]
+async fn halting_soon_lets_the_requests_under_way_end() {
+    let report = halted_soon(100).await;
     assert_eq!(report.outcome, AttemptOutcome::Cancelled);
     assert_eq!(report.traces.len(), 1);
     assert!(report.traces[0].is_ok());
@@ -270,25 +272,7 @@ async fn halting_soon_lets_the_requests_under_way_end() {
 
 #[tokio::test]
 async fn halting_when_all_has_been_begun_completes_the_attempt() {
-    let (go, head) = (Arc::new(Notify::new()), STREAM_HEAD.to_owned() + &content("a"));
-    let rest = event(FINISH) + &event("[DONE]") + "0\r\n\r\n";
-    let steps = vec![
-        Step::Write(head.into_bytes()),
-        Step::Wait(Arc::clone(&go)),
-        Step::Write(rest.into_bytes()),
-    ];
-    let server = Server::always(steps).await;
-    let (worker, _) = worker(&server);
-    let (halt, progress) = (Halt::default(), worker.progress());
-    let halting = async {
-        while progress.snapshot().chunks < 1 {
-            tokio::task::yield_now().await;
-        }
-        halt.soon.cancel();
-        go.notify_one();
-    };
-    let run = worker.run(assignment(1, 0, requests(1)), &halt);
-    let (report, ()) = within("run", async { tokio::join!(run, halting) }).await;
+    let report = halted_soon(1).await;
     assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 1));
 }
 
@@ -301,9 +285,7 @@ async fn cancelling_before_the_start_sends_nothing() {
     assignment.start = MonoNs::now().after(Duration::from_secs(3600));
     let progress = worker.progress();
     let cancelling = async {
-        while progress.snapshot().activity != Activity::Waiting {
-            tokio::task::yield_now().await;
-        }
+        until(|| progress.snapshot().activity == Activity::Waiting).await;
         halt.now.cancel();
     };
     let (report, ()) =
