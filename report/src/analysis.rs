@@ -16,6 +16,7 @@ use regatta_types::validity::{Finding, Validity};
 
 use crate::compare::{ClassReport, compare_classes};
 use crate::completeness::{Cells, Completeness};
+use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
     ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, Judged, Notable, Requests,
     Steady, Tokens, derived_findings, gpu_figures, is_streamed,
@@ -71,6 +72,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) cold_start: Option<ColdStart>,
     /// What its agent adds; `None` where that was not measured.
     pub(crate) floor: Option<Floor>,
+    /// Where its sweeps ended.
+    pub(crate) sweeps: Vec<SweepEnd<'a>>,
 }
 
 /// One case on one host.
@@ -275,7 +278,19 @@ impl<'a> HostAnalysis<'a> {
         let cold_start = first_settling.and_then(|report| ColdStart::of(&report.traces));
         let floor = attempts.iter().find(|a| a.disposition == Disposition::Floor);
         let floor = floor.and_then(|a| Floor::of(&a.report));
-        Self { host, record, attempts, requests, tokens, figures, gpus, cold_start, floor, cases }
+        Self {
+            host,
+            record,
+            attempts,
+            requests,
+            tokens,
+            figures,
+            gpus,
+            cold_start,
+            floor,
+            sweeps: sweeps(&cases),
+            cases,
+        }
     }
 
     /// The attempts of PREPARE, in order of time.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use regatta_types::event::SkipReason;
 use regatta_types::ids::CaseId;
-use regatta_types::suite::{Case, Load};
+use regatta_types::suite::Case;
 use serde::Serialize;
 
-use crate::analysis::{CaseAnalysis, Cell, HostAnalysis};
+use crate::analysis::{CaseAnalysis, Cell};
 use crate::sweep::Level;
 
 /// One sweep on one host.
@@ -45,15 +45,15 @@ fn id<S: serde::Serializer>(case: &&Case, serializer: S) -> Result<S::Ok, S::Err
     case.id.serialize(serializer)
 }
 
-/// The sweeps of a host, by their ids.
-pub(crate) fn sweeps<'a>(host: &'a HostAnalysis<'_>) -> Vec<SweepEnd<'a>> {
-    let mut levels: BTreeMap<&CaseId, Vec<&CaseAnalysis<'_>>> = BTreeMap::new();
-    for case in &host.cases {
+/// The sweeps among the cases of a host, by their ids.
+pub(crate) fn sweeps<'a>(cases: &[CaseAnalysis<'a>]) -> Vec<SweepEnd<'a>> {
+    let mut levels: BTreeMap<&'a CaseId, Vec<&CaseAnalysis<'a>>> = BTreeMap::new();
+    for case in cases {
         if let Some(sweep) = &case.case.sweep {
             levels.entry(&sweep.of).or_default().push(case);
         }
     }
-    let end = |(of, levels): (_, Vec<&'a CaseAnalysis<'_>>)| SweepEnd {
+    let end = |(of, levels): (&'a CaseId, Vec<&CaseAnalysis<'a>>)| SweepEnd {
         of,
         saturated: saturated(&levels),
         skipped: levels.iter().filter(|level| level.skipped().is_some()).count(),
@@ -63,7 +63,7 @@ pub(crate) fn sweeps<'a>(host: &'a HostAnalysis<'_>) -> Vec<SweepEnd<'a>> {
 
 /// The level that the coordinator saw saturated; else the first one that its first usable
 /// repetition shows so.
-fn saturated<'a>(levels: &[&'a CaseAnalysis<'_>]) -> Option<Saturated<'a>> {
+fn saturated<'a>(levels: &[&CaseAnalysis<'a>]) -> Option<Saturated<'a>> {
     if let Some(SkipReason::Saturated { at, evidence }) = levels.iter().find_map(|l| l.skipped()) {
         let at = levels.iter().find(|level| level.case.id == *at)?;
         return Some(Saturated { at: at.case, evidence: evidence.clone() });
@@ -72,11 +72,7 @@ fn saturated<'a>(levels: &[&'a CaseAnalysis<'_>]) -> Option<Saturated<'a>> {
     for level in levels {
         let Some(counted) = level.cells.iter().find_map(Cell::usable) else { continue };
         let now = Level::of(&counted.report.traces);
-        let evidence = match &level.case.load {
-            Load::Open { .. } => now.overloaded().map(str::to_owned),
-            Load::Closed { .. } => before.as_ref().and_then(|before| now.saturated_after(before)),
-        };
-        if let Some(evidence) = evidence {
+        if let Some(evidence) = now.ends_sweep(&level.case.load, before.as_ref()) {
             return Some(Saturated { at: level.case, evidence });
         }
         before = Some(now);

@@ -15,7 +15,7 @@ use crate::compare::{
     Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
 use crate::completeness::{Cells, Completeness};
-use crate::levels::{SweepEnd, sweeps};
+use crate::levels::SweepEnd;
 use crate::markdown::{count_of, level_range, offered, signed_percent, with_unit};
 use crate::metrics::Distribution;
 
@@ -108,7 +108,7 @@ fn saturation(host: &HostAnalysis<'_>) -> Vec<String> {
             sweep.skipped_words()
         ))
     };
-    sweeps(host).iter().filter_map(sentence).collect()
+    host.sweeps.iter().filter_map(sentence).collect()
 }
 
 /// The figures of a host that has no other to be compared with.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use regatta_types::suite::Load;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
@@ -62,36 +63,34 @@ impl Level {
         }
     }
 
-    /// As [`saturated`].
+    /// Whether its sweep ends with it, and the figures that rests on: at a rate if it is
+    /// [`overloaded`], with streams if it is [`saturated`] after the level `before`.
     #[must_use]
-    pub fn saturated_after(&self, before: &Self) -> Option<String> {
-        gained_too_little(before, self)
+    pub fn ends_sweep(&self, load: &Load, before: Option<&Self>) -> Option<String> {
+        match load {
+            Load::Open { .. } => self.overloaded.clone(),
+            Load::Closed { .. } => self.saturated_after(before?),
+        }
     }
 
-    /// As [`overloaded`].
-    #[must_use]
-    pub fn overloaded(&self) -> Option<&str> {
-        self.overloaded.as_deref()
+    fn saturated_after(&self, before: &Self) -> Option<String> {
+        let (fewer, more) = (before.streams, self.streams);
+        if more <= fewer {
+            return None;
+        }
+        let (low, high, over) = match (before.steady, self.steady) {
+            (Some(low), Some(high)) => (low, high, "in the steady windows"),
+            (None, _) | (_, None) => (before.busy?, self.busy?, "while all streams were busy"),
+        };
+        if low <= 0.0 || high >= low * (1.0 + LEAST_GAIN) {
+            return None;
+        }
+        let gain = (high / low - 1.0) * 100.0;
+        let (gain, word) = (gain.abs(), if gain < 0.0 { "below" } else { "above" });
+        Some(format!(
+            "{high:.1} tok/s at {more} streams, {gain:.1} % {word} the {low:.1} tok/s at {fewer} ({over})"
+        ))
     }
-}
-
-fn gained_too_little(before: &Level, level: &Level) -> Option<String> {
-    let (fewer, more) = (before.streams, level.streams);
-    if more <= fewer {
-        return None;
-    }
-    let (low, high, over) = match (before.steady, level.steady) {
-        (Some(low), Some(high)) => (low, high, "in the steady windows"),
-        (None, _) | (_, None) => (before.busy?, level.busy?, "while all streams were busy"),
-    };
-    if low <= 0.0 || high >= low * (1.0 + LEAST_GAIN) {
-        return None;
-    }
-    let gain = (high / low - 1.0) * 100.0;
-    let (gain, word) = (gain.abs(), if gain < 0.0 { "below" } else { "above" });
-    Some(format!(
-        "{high:.1} tok/s at {more} streams, {gain:.1} % {word} the {low:.1} tok/s at {fewer} ({over})"
-    ))
 }
 
 /// Whether requests of an open loop came faster than they were answered: both the requests under

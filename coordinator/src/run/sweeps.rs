@@ -6,7 +6,7 @@ use regatta_report::sweep::Level;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::ids::{CellKey, HostId, Repetition};
-use regatta_types::suite::{Load, Sweep};
+use regatta_types::suite::Sweep;
 use regatta_types::validity::Validity;
 
 use super::input::Effect;
@@ -22,11 +22,23 @@ pub(super) struct SweepState {
     saturated: bool,
 }
 
+impl SweepState {
+    /// Whether a level of this repetition has nothing more to say.
+    fn is_decided(&self, repetition: Repetition) -> bool {
+        self.saturated || self.repetition != repetition
+    }
+}
+
 impl RunState {
-    /// What a report of a level says; `None` if it is of no sweep, or invalid by what its agent
-    /// remarks: such a level decides nothing.
+    /// What a report of a level says; `None` if it is of no sweep, of one that has nothing more to
+    /// learn from it, or invalid by what its agent remarks: such a level decides nothing.
     pub(super) fn level(&self, report: &AttemptReport) -> Option<Level> {
-        self.header.suite.case(&report.key.cell.case)?.sweep.as_ref()?;
+        let cell = &report.key.cell;
+        let sweep = self.header.suite.case(&cell.case)?.sweep.as_ref()?;
+        let known = self.hosts.get(&cell.host)?.sweeps.get(&sweep.of);
+        if known.is_some_and(|state| state.is_decided(cell.repetition)) {
+            return None;
+        }
         let is_invalid = report.findings.iter().any(|f| f.validity == Validity::Invalid);
         (!is_invalid).then(|| Level::of(&report.traces))
     }
@@ -46,14 +58,11 @@ impl RunState {
             before: None,
             saturated: false,
         });
-        if state.saturated || state.repetition != cell.repetition {
+        if state.is_decided(cell.repetition) {
             return;
         }
-        let evidence = match (load, &level, &state.before) {
-            (Load::Closed { .. }, Some(level), Some(before)) => level.saturated_after(before),
-            (Load::Open { .. }, Some(level), _) => level.overloaded().map(str::to_owned),
-            (Load::Closed { .. } | Load::Open { .. }, _, _) => None,
-        };
+        let evidence =
+            level.as_ref().and_then(|level| level.ends_sweep(&load, state.before.as_ref()));
         state.before = level;
         if let Some(evidence) = evidence {
             state.saturated = true;

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::compare::ClassReport;
 use crate::completeness::{Cells, Completeness};
-use crate::levels::{SweepEnd, sweeps};
+use crate::levels::SweepEnd;
 use crate::metrics::{
     ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, METRICS_SCHEMA, Requests,
     Steady, Tokens, cpu_share,
@@ -82,7 +82,7 @@ struct Host<'a> {
     settling: Vec<Settling<'a>>,
     cold_start: Option<ColdStart>,
     client_floor: Option<&'a Floor>,
-    sweeps: Vec<SweepEnd<'a>>,
+    sweeps: &'a [SweepEnd<'a>],
     requests: &'a Requests,
     tokens: &'a Tokens,
     figures: &'a Figures,
@@ -212,7 +212,7 @@ impl<'a> Host<'a> {
                 .collect(),
             cold_start: host.cold_start,
             client_floor: host.floor.as_ref(),
-            sweeps: sweeps(host),
+            sweeps: &host.sweeps,
             requests: &host.requests,
             tokens: &host.tokens,
             figures: &host.figures,

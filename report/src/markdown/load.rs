@@ -4,7 +4,7 @@ use regatta_types::ids::HostId;
 use regatta_types::suite::{Case, Load};
 
 use crate::analysis::{CaseAnalysis, HostAnalysis, is_load};
-use crate::levels::{SweepEnd, sweeps};
+use crate::levels::SweepEnd;
 use crate::markdown::format::{NONE, count, fixed, millis, percentile_ms, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
@@ -116,7 +116,7 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
 
 /// Of every sweep, the level that brought no more than the one before it, or that none did.
 pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
-    let sentence = |sweep: SweepEnd<'_>| {
+    let sentence = |sweep: &SweepEnd<'_>| {
         let name = Inline::text(sweep.of.as_str());
         Inline::own(match &sweep.saturated {
             Some(saturated) => format!(
@@ -128,7 +128,7 @@ pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
             None => format!("{name}: not saturated at any level that was measured."),
         })
     };
-    sweeps(host).into_iter().map(sentence).collect()
+    host.sweeps.iter().map(sentence).collect()
 }
 
 /// What a level offers: streams, or requests a second.
