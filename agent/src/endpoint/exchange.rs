@@ -57,7 +57,6 @@ impl Lane {
     /// reads its response to the end. Whatever happens is in the trace.
     pub async fn send(&mut self, sending: Sending<'_>) -> RequestTrace {
         let Sending { built, mut trace, stop, chunks } = sending;
-        trace.max_tokens = Some(built.max_tokens);
         let Some(mut live) = self.live.take() else {
             let failure = Failure::new(FailureKind::Harness, "the stream has no connection");
             return failed(trace, failure);
@@ -124,10 +123,10 @@ impl Exchange<'_> {
             self.in_a_row += 1;
             let is_new = self.live.stamps.wait(cx.waker());
             let mut within = Context::from_waker(&self.nudged);
+            if let Poll::Ready(got) = source(&mut within) {
+                return Poll::Ready(First::Got(got));
+            }
             for _ in 0..NUDGES {
-                if let Poll::Ready(got) = source(&mut within) {
-                    return Poll::Ready(First::Got(got));
-                }
                 self.live.nudge.take();
                 self.live.poll_connection(&mut within);
                 self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);

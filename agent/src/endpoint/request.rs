@@ -122,27 +122,23 @@ impl Prepared {
     ) -> Result<Self, PrepareError> {
         let Assignment { key, case, keep_text, seed, epoch: _, start: _ } = assignment;
         let model = &endpoint.facts().model;
-        let body = match &case.prompt {
-            Prompt::Messages(messages) => of_messages(model, messages)?,
+        let (body, shared) = match &case.prompt {
+            Prompt::Messages(messages) => (of_messages(model, messages)?, None),
             Prompt::Conversation { opening, turns } => {
                 let (turn, further) = turns.split_first().ok_or(PrepareError::NoMessage)?;
                 let turn = Message { role: Role::User, content: turn.clone() };
                 let messages: Vec<Message> = opening.iter().cloned().chain([turn]).collect();
-                of_messages(model, &messages)?.further(further)
+                (of_messages(model, &messages)?.further(further), None)
             }
             Prompt::Text(asked) => {
-                of_text(model, abilities.text(*asked).map_err(PrepareError::Text)?)
+                let fitted = abilities.text(*asked).map_err(PrepareError::Text)?;
+                let shared = (asked.shared > 0).then(|| of_shared(model, fitted));
+                (of_text(model, fitted), shared)
             }
         };
         let fields = abilities.fields(case.length);
         let settings = Settings { temperature: case.temperature, seed: case.seed, fields };
-        let prime = match &case.prompt {
-            Prompt::Text(asked) if asked.shared > 0 => {
-                let fitted = abilities.text(*asked).map_err(PrepareError::Text)?;
-                Some(of_shared(model, fitted).settings(settings)?)
-            }
-            Prompt::Text(_) | Prompt::Messages(_) | Prompt::Conversation { .. } => None,
-        };
+        let prime = shared.map(|shared| shared.settings(settings)).transpose()?;
         let lengths = Lengths::of(case, key, *seed);
         let keep_text = *keep_text || body.is_conversation();
         let body = body.settings(settings)?;

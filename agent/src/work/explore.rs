@@ -9,7 +9,7 @@ use regatta_types::suite::{Message, Role};
 use regatta_types::trace::{FinishReason, Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 
-use super::stream::Stream;
+use super::stream::{Request, Stream};
 use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which, counted};
 use crate::prompt::{Fitted, Uncounted, fit};
 
@@ -109,9 +109,5 @@ async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s Req
         return None;
     }
     let which = Which::first(stream.shared.take_seq());
-    let request = super::stream::Request {
-        trace: RequestTrace::new(which.seq, 0, Phase::Warmup),
-        built: prepared.build(which),
-    };
-    Some(stream.request(request).await)
+    Some(stream.request(Request::new(which.seq, Phase::Warmup, prepared.build(which))).await)
 }

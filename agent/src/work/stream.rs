@@ -38,7 +38,15 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) trace: RequestTrace,
-    pub(super) built: Built,
+    built: Built,
+}
+
+impl Request {
+    /// Number `seq` of the attempt; no stream has it yet.
+    pub(super) fn new(seq: u32, phase: Phase, built: Built) -> Self {
+        let max_tokens = Some(built.max_tokens);
+        Self { trace: RequestTrace { max_tokens, ..RequestTrace::new(seq, 0, phase) }, built }
+    }
 }
 
 impl Shared {
@@ -97,13 +105,12 @@ impl Shared {
 
     /// Builds a request of the attempt.
     pub(super) fn request(&self, which: Which<'_>, phase: Phase) -> Request {
-        let trace = RequestTrace::new(which.seq, 0, phase);
-        Request { trace, built: self.prepared.build(which) }
+        Request::new(which.seq, phase, self.prepared.build(which))
     }
 
     fn prime(&self) -> Option<Request> {
         let built = self.prepared.prime()?;
-        Some(Request { trace: RequestTrace::new(self.take_seq(), 0, Phase::Warmup), built })
+        Some(Request::new(self.take_seq(), Phase::Warmup, built))
     }
 }
 
@@ -150,7 +157,6 @@ impl Stream {
     ) -> &mut RequestTrace {
         let Request { mut trace, built } = request;
         trace.stream = self.number;
-        trace.max_tokens = Some(built.max_tokens);
         let trace = match connected {
             None => RequestTrace { outcome: Outcome::Cancelled, ..trace },
             Some(Err(failure)) => failed(trace, failure),
