@@ -175,15 +175,16 @@ impl<'a> Cell<'a> {
 impl<'a> CaseAnalysis<'a> {
     fn new(case: &'a Case, cells: Vec<Cell<'a>>) -> Self {
         let usable: Vec<&Counted<'a>> = cells.iter().filter_map(Cell::usable).collect();
-        let figures = Figures::of(usable.iter().flat_map(|c| measured(c.report)));
+        let figures = Figures::sum(&usable.iter().map(|c| &c.figures).collect::<Vec<_>>());
         let mut windows: Vec<&AttemptReport> = usable.iter().map(|c| c.report).collect();
         windows.sort_by_key(|report| report.began);
         let windows: Vec<_> = windows.into_iter().map(|report| &report.gpu).collect();
         let steady = steady_of(case, &usable);
         let prefill_tps = prefill_of(case, &usable);
         let gpus = gpu_figures(&windows);
-        let counted = || cells.iter().filter_map(Cell::counted).flat_map(|c| measured(c.report));
-        let (requests, tokens) = (Requests::of(counted()), Tokens::of(counted()));
+        let counted = || cells.iter().filter_map(Cell::counted).map(|c| &c.figures);
+        let requests = Requests::sum(counted().map(|figures| &figures.requests));
+        let tokens = Tokens::sum(counted().map(|figures| &figures.tokens));
         let goodput = Goodput::of(&case.slo, usable.iter().flat_map(|c| measured(c.report)));
         Self { case, requests, tokens, figures, steady, goodput, prefill_tps, gpus, cells }
     }
@@ -260,20 +261,25 @@ impl<'a> HostAnalysis<'a> {
             .map(|(cell, reason)| ((&cell.case, cell.repetition), reason))
             .collect();
         let without = Without { missing, skipped };
-        let cases: Vec<CaseAnalysis<'a>> = run
+        let mut cases: Vec<CaseAnalysis<'a>> = run
             .header
             .suite
             .cases
             .iter()
             .map(|case| CaseAnalysis::new(case, cells_of(case, &attempts, &without)))
             .collect();
-        let usable = cases.iter().flat_map(|c| &c.cells).filter_map(Cell::usable);
-        let figures = Figures::of(usable.clone().flat_map(|c| measured(c.report)));
-        let gpus = host_gpus(&attempts, usable.map(|c| c.report).collect());
+        let usable: Vec<&Counted<'a>> =
+            cases.iter().flat_map(|c| &c.cells).filter_map(Cell::usable).collect();
+        let figures = Figures::sum(&usable.iter().map(|c| &c.figures).collect::<Vec<_>>());
+        let gpus = host_gpus(&attempts, usable.iter().map(|c| c.report).collect());
         let record = run.hosts.iter().find(|h| h.host == *host);
-        let counted = || cases.iter().flat_map(|c| &c.cells).filter_map(Cell::counted);
-        let requests = Requests::of(counted().flat_map(|c| measured(c.report)));
-        let tokens = Tokens::of(counted().flat_map(|c| measured(c.report)));
+        let requests = Requests::sum(cases.iter().map(|c| &c.requests));
+        let tokens = Tokens::sum(cases.iter().map(|c| &c.tokens));
+        for cell in cases.iter_mut().flat_map(|c| &mut c.cells) {
+            if let CellState::Counted(counted) = &mut cell.state {
+                counted.figures.let_go();
+            }
+        }
         let first_settling = settling(&attempts).into_iter().next();
         let cold_start = first_settling.and_then(|report| ColdStart::of(&report.traces));
         let floor = attempts.iter().find(|a| a.disposition == Disposition::Floor);

@@ -100,7 +100,7 @@ impl<'a> Line<'a> {
             token_source: trace.token_source(),
             chunks: trace.chunks.len(),
             chunk_gaps_us: trace.chunk_gaps().map(|gap| gap.as_nanos() as f64 / 1e3).collect(),
-            chunk_tokens: trace.chunk_tokens(),
+            chunk_tokens: trace.chunk_tokens().collect(),
             finish_reason: trace.finish_reason.as_ref().map(|f| f.name()),
             connection: trace.connection,
             server_prompt_ms: trace.server_timings.map(|t| t.prompt_ms),

@@ -41,6 +41,12 @@ impl Distribution {
         Self { sorted }
     }
 
+    /// All values of several.
+    pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        // Sorting finds the parts in order, and merges them.
+        Self::new(parts.into_iter().flat_map(|part| part.sorted.iter().copied()))
+    }
+
     pub(crate) fn n(&self) -> usize {
         self.sorted.len()
     }
@@ -129,44 +135,6 @@ fn floor_index(position: f64) -> usize {
     }
 }
 
-/// Values with weights: inter-token latencies weighted by the tokens they brought, gaps by one.
-/// There are as many as chunks, and those of a request hang together: only quantiles are kept, and
-/// they have no interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(crate) struct Weighted {
-    /// Sum of the weights.
-    pub(crate) weight: f64,
-    pub(crate) p50: Option<f64>,
-    pub(crate) p90: Option<f64>,
-    pub(crate) p95: Option<f64>,
-    pub(crate) p99: Option<f64>,
-    pub(crate) max: Option<f64>,
-}
-
-impl Weighted {
-    /// Quantiles of `(value, weight)`: the smallest value at or below which that share of the
-    /// weight lies.
-    pub(crate) fn of(mut values: Vec<(f64, f64)>) -> Self {
-        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let weight = values.iter().map(|(_, weight)| weight).sum();
-        let mut below = 0.0;
-        let mut rest = values.iter();
-        let mut value = None;
-        let mut quantile = |p: f64| {
-            while below < p * weight || value.is_none() {
-                let (next, share) = rest.next()?;
-                value = Some(*next);
-                below += share;
-            }
-            value
-        };
-        let [p50, p90, p95, p99] = [0.50, 0.90, 0.95, 0.99].map(&mut quantile);
-        let max = values.last().map(|(value, _)| *value);
-        // A sum that rounding has left short of the whole ends at the last value.
-        Self { weight, p50: p50.or(max), p90: p90.or(max), p95: p95.or(max), p99: p99.or(max), max }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,13 +169,5 @@ mod tests {
             hundred.percentile(0.5),
             Percentile::Value { value: 50.5, low: 40.0, high: 61.0 }
         );
-    }
-
-    #[test]
-    fn weighted_quantiles_count_tokens_not_chunks() {
-        let w = Weighted::of(vec![(0.2, 1.0), (0.01, 9.0)]);
-        assert_eq!((w.p50, w.p90, w.p95, w.p99), (Some(0.01), Some(0.01), Some(0.2), Some(0.2)));
-        assert_eq!((w.weight, w.max), (10.0, Some(0.2)));
-        assert_eq!(Weighted::default().p50, None);
     }
 }

@@ -80,18 +80,40 @@ impl Requests {
         (ended > 0).then(|| f64::from(self.failures()) / f64::from(ended))
     }
 
-    /// How `traces` ended.
-    pub(crate) fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
+    /// All of several.
+    pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut out = Self::default();
-        traces.into_iter().for_each(|trace| out.add(trace));
+        for part in parts {
+            // Every field by name, so that none is forgotten.
+            let Self {
+                ok,
+                failed,
+                cancelled,
+                not_sent,
+                stopped,
+                truncated,
+                other_finish,
+                buffered,
+            } = part;
+            out.ok += ok;
+            for (&kind, n) in failed {
+                *out.failed.entry(kind).or_default() += n;
+            }
+            out.cancelled += cancelled;
+            out.not_sent += not_sent;
+            out.stopped += stopped;
+            out.truncated += truncated;
+            out.other_finish += other_finish;
+            out.buffered += buffered;
+        }
         out
     }
 
-    fn add(&mut self, trace: &RequestTrace) {
+    fn add(&mut self, trace: &RequestTrace, is_streamed: bool) {
         match &trace.outcome {
             Outcome::Ok => {
                 self.ok += 1;
-                self.buffered += u32::from(trace.is_buffered());
+                self.buffered += u32::from(!is_streamed);
                 match &trace.finish_reason {
                     Some(FinishReason::Stop) => self.stopped += 1,
                     Some(FinishReason::Length) => self.truncated += 1,
@@ -151,7 +173,8 @@ impl Figures {
         let (mut decode, mut tpot, mut lateness) = (Vec::new(), Vec::new(), Vec::new());
         let (mut inter_token, mut gaps) = (Vec::new(), Vec::new());
         for trace in traces {
-            out.requests.add(trace);
+            let is_streamed = is_streamed(trace);
+            out.requests.add(trace, is_streamed);
             lateness.extend(trace.send_lateness());
             if !trace.is_ok() {
                 continue;
@@ -164,17 +187,17 @@ impl Figures {
             if let (Some(tokens), Some(seconds)) = (trace.completion_tokens(), trace.e2e()) {
                 out.e2e.add((tokens, seconds));
             }
-            if !is_streamed(trace) {
+            if !is_streamed {
                 continue;
             }
             ttft.extend(trace.ttft());
             ttft_sched.extend(trace.ttft_sched());
             ttfa.extend(trace.ttfa());
-            if let Some(span) = trace.decode_span() {
-                out.decode.add(span);
+            if let Some((tokens, seconds)) = trace.decode_span() {
+                out.decode.add((tokens, seconds));
+                decode.push(tokens / seconds);
+                tpot.push(seconds / tokens);
             }
-            decode.extend(trace.decode_tps());
-            tpot.extend(trace.tpot());
             inter_token.extend(trace.inter_token());
             gaps.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
         }
@@ -190,6 +213,43 @@ impl Figures {
         out.inter_token_s = Weighted::of(inter_token);
         out.chunk_gap_s = Weighted::of(gaps);
         out
+    }
+
+    /// Of all requests of several attempts, whose values are not let go of yet; without any values
+    /// of chunks itself.
+    pub(crate) fn sum(parts: &[&Self]) -> Self {
+        fn rate(parts: &[&Figures], of: fn(&Figures) -> Rate) -> Rate {
+            let mut sum = Rate::default();
+            parts.iter().map(|part| of(part)).for_each(|r| sum.add((r.tokens, r.seconds)));
+            sum
+        }
+        let values =
+            |of: fn(&Self) -> &Distribution| Distribution::sum(parts.iter().map(|part| of(part)));
+        let weighted =
+            |of: fn(&Self) -> &Weighted| Weighted::sum(parts.iter().map(|part| of(part)));
+        Self {
+            requests: Requests::sum(parts.iter().map(|part| &part.requests)),
+            tokens: Tokens::sum(parts.iter().map(|part| &part.tokens)),
+            ttft_s: values(|f| &f.ttft_s),
+            ttft_sched_s: values(|f| &f.ttft_sched_s),
+            ttfa_s: values(|f| &f.ttfa_s),
+            e2e_s: values(|f| &f.e2e_s),
+            e2e_sched_s: values(|f| &f.e2e_sched_s),
+            e2e_done_s: values(|f| &f.e2e_done_s),
+            send_lateness_s: values(|f| &f.send_lateness_s),
+            decode: rate(parts, |f| f.decode),
+            decode_tps: values(|f| &f.decode_tps),
+            tpot_s: values(|f| &f.tpot_s),
+            e2e: rate(parts, |f| f.e2e),
+            inter_token_s: weighted(|f| &f.inter_token_s),
+            chunk_gap_s: weighted(|f| &f.chunk_gap_s),
+        }
+    }
+
+    /// Frees the values of the chunks, which only [`Self::sum`] needs.
+    pub(crate) fn let_go(&mut self) {
+        self.inter_token_s.let_go();
+        self.chunk_gap_s.let_go();
     }
 
     /// Time to first token as it is told: from the scheduled instant in an open loop.

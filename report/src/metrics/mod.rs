@@ -15,9 +15,10 @@ mod tests;
 mod tokens;
 mod trend;
 mod warmup;
+mod weighted;
 mod window;
 
-pub(crate) use distribution::{Distribution, Percentile, Weighted};
+pub(crate) use distribution::{Distribution, Percentile};
 pub(crate) use drift::Drift;
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
@@ -27,6 +28,7 @@ pub(crate) use slo::Goodput;
 pub(crate) use tokens::{Tokens, Told, completion_tokens};
 pub(crate) use trend::{least_squares, t_quantile, theil_sen};
 pub(crate) use warmup::ColdStart;
+pub(crate) use weighted::Weighted;
 pub(crate) use window::{Span, Steady, all_busy, arrived, in_flight, steady_span};
 
 /// Version of the definitions behind every figure (docs/reports.md).

@@ -64,10 +64,18 @@ impl Told {
 }
 
 impl Tokens {
-    /// The counts of the successes among `traces`.
-    pub(crate) fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
+    /// All of several.
+    pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut out = Self::default();
-        traces.into_iter().filter(|t| t.is_ok()).for_each(|trace| out.add(trace));
+        for Self { prompt, cached, completion, reasoning, sources } in parts {
+            out.prompt = out.prompt.and(*prompt);
+            out.cached = out.cached.and(*cached);
+            out.completion = out.completion.and(*completion);
+            out.reasoning = out.reasoning.and(*reasoning);
+            for (&source, n) in sources {
+                *out.sources.entry(source).or_default() += n;
+            }
+        }
         out
     }
 

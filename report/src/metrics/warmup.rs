@@ -32,7 +32,7 @@ impl ColdStart {
         let first = Some(first).filter(|trace| trace.is_ok())?;
         let (ttft_s, e2e_s) = (first.ttft()?, first.e2e()?);
         let later_ttft_s = median(RequestTrace::ttft);
-        let further = first.completion_tokens()? - first.chunk_tokens().first()?;
+        let further = first.completion_tokens()? - first.chunk_tokens().next()?;
         let due = later_ttft_s.zip(median(RequestTrace::tpot)).map(|(t, tpot)| t + further * tpot);
         Some(Self { ttft_s, e2e_s, later_ttft_s, cost_s: due.map(|due| e2e_s - due) })
     }

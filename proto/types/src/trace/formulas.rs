@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ChunkCounts, DECODE_MIN_TOKENS, PREFILL_MIN_TOKENS, RequestTrace, TokenSource};
+use super::{Chunk, ChunkCounts, DECODE_MIN_TOKENS, PREFILL_MIN_TOKENS, RequestTrace, TokenSource};
 use crate::time::MonoNs;
 
 impl RequestTrace {
@@ -88,37 +88,26 @@ impl RequestTrace {
     /// From a count of the whole answer: one token for each of the `m` chunks and the surplus
     /// `n - m` shared in proportion to the length of the text; with more chunks than tokens `n / m`
     /// each.
-    #[must_use]
-    pub fn chunk_tokens(&self) -> Vec<f64> {
-        let m = self.chunks.len();
-        match self.token_source() {
-            None => Vec::new(),
-            Some(TokenSource::TokenIds | TokenSource::ContinuousUsage) => {
-                self.chunks.iter().map(|c| f64::from(c.tokens.unwrap_or(0))).collect()
-            }
-            Some(TokenSource::Chunks) => vec![1.0; m],
-            Some(TokenSource::Usage | TokenSource::Tokenizer) => {
-                let n = self.completion_tokens().unwrap_or(0.0);
-                let surplus = n - m as f64;
-                if surplus <= 0.0 {
-                    return vec![n / m as f64; m];
-                }
-                let chars: f64 = self.chunks.iter().map(|c| f64::from(c.chars)).sum();
-                self.chunks
-                    .iter()
-                    .map(|c| {
-                        let share =
-                            if chars > 0.0 { f64::from(c.chars) / chars } else { 1.0 / m as f64 };
-                        1.0 + surplus * share
-                    })
-                    .collect()
-            }
-        }
+    pub fn chunk_tokens(&self) -> impl Iterator<Item = f64> + '_ {
+        let shares = self.shares();
+        self.chunks.iter().map(move |chunk| shares.of(chunk))
     }
 
-    /// `k_1`: tokens of the first chunk.
-    fn first_chunk_tokens(&self) -> Option<f64> {
-        self.chunk_tokens().first().copied()
+    fn shares(&self) -> Shares {
+        match self.token_source() {
+            Some(TokenSource::TokenIds | TokenSource::ContinuousUsage) => Shares::Told,
+            Some(TokenSource::Chunks) | None => Shares::Even(1.0),
+            Some(TokenSource::Usage | TokenSource::Tokenizer) => {
+                let m = self.chunks.len() as f64;
+                let n = self.completion_tokens().unwrap_or(0.0);
+                let chars: f64 = self.chunks.iter().map(|c| f64::from(c.chars)).sum();
+                if n <= m || chars == 0.0 {
+                    Shares::Even(n / m)
+                } else {
+                    Shares::ByLength { surplus: n - m, chars }
+                }
+            }
+        }
     }
 
     /// Tokens and seconds of the decode phase: `(n - k_1, t_last - t_1)`. `None` with fewer than
@@ -128,7 +117,7 @@ impl RequestTrace {
         if self.chunks.len() < 2 {
             return None;
         }
-        let tokens = self.completion_tokens()? - self.first_chunk_tokens()?;
+        let tokens = self.completion_tokens()? - self.chunk_tokens().next()?;
         let seconds = Self::seconds(self.t_first(), self.t_last())?;
         (tokens >= DECODE_MIN_TOKENS && seconds > 0.0).then_some((tokens, seconds))
     }
@@ -139,10 +128,10 @@ impl RequestTrace {
         self.decode_span().map(|(tokens, seconds)| tokens / seconds)
     }
 
-    /// Time per output token after the first chunk, seconds: `1 / decode_tps`.
+    /// Time per output token after the first chunk, seconds: `(t_last - t_1) / (n - k_1)`.
     #[must_use]
     pub fn tpot(&self) -> Option<f64> {
-        self.decode_tps().map(|tps| 1.0 / tps)
+        self.decode_span().map(|(tokens, seconds)| seconds / tokens)
     }
 
     /// End-to-end speed, tokens per second: `n / e2e`.
@@ -159,19 +148,12 @@ impl RequestTrace {
 
     /// Gap before each chunk divided by its tokens, with the tokens as weight, seconds:
     /// the inter-token latency. A chunk without tokens passes its gap on to the next.
-    #[must_use]
-    pub fn inter_token(&self) -> Vec<(f64, f64)> {
-        let tokens = self.chunk_tokens();
+    pub fn inter_token(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         let mut carried = 0.0;
-        let mut out = Vec::with_capacity(tokens.len());
-        for (gap, &k) in self.chunk_gaps().zip(tokens.iter().skip(1)) {
+        self.chunk_gaps().zip(self.chunk_tokens().skip(1)).filter_map(move |(gap, k)| {
             carried += gap.as_secs_f64();
-            if k > 0.0 {
-                out.push((carried / k, k));
-                carried = 0.0;
-            }
-        }
-        out
+            (k > 0.0).then(|| (std::mem::take(&mut carried) / k, k))
+        })
     }
 
     /// Whether the stream was buffered on its way. Streaming metrics of such a request mean nothing.
@@ -210,5 +192,26 @@ impl RequestTrace {
             let held_back = self.ttft().is_some_and(|ttft| span.as_secs_f64() * 100.0 <= ttft);
             span <= WINDOW && (at_once || held_back)
         })
+    }
+}
+
+/// How the tokens of an answer are shared out over its chunks.
+#[derive(Clone, Copy)]
+enum Shares {
+    /// The engine says.
+    Told,
+    /// The same to each.
+    Even(f64),
+    /// One to each, and the surplus by the length of the text.
+    ByLength { surplus: f64, chars: f64 },
+}
+
+impl Shares {
+    fn of(self, chunk: &Chunk) -> f64 {
+        match self {
+            Self::Told => f64::from(chunk.tokens.unwrap_or(0)),
+            Self::Even(tokens) => tokens,
+            Self::ByLength { surplus, chars } => 1.0 + surplus * (f64::from(chunk.chars) / chars),
+        }
     }
 }

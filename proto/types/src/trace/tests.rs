@@ -44,14 +44,14 @@ fn a_first_chunk_of_several_tokens_is_not_decoded_twice() {
     let arrivals: Vec<u64> = (0..10).map(|i| 100 + 80 * i).collect();
     let t = trace(&arrivals, Some(40));
     close(t.decode_tps(), 36.0 / 0.72);
-    assert!(t.inter_token().iter().all(|&(s, k)| (s - 0.02).abs() < 1e-9 && k == 4.0));
+    assert!(t.inter_token().all(|(s, k)| (s - 0.02).abs() < 1e-9 && k == 4.0));
 }
 
 #[test]
 fn more_chunks_than_tokens_share_what_there_is() {
     let arrivals: Vec<u64> = (0..40).map(|i| 100 + 10 * i).collect();
     let t = trace(&arrivals, Some(20));
-    assert_eq!(t.chunk_tokens(), vec![0.5; 40]);
+    assert_eq!(t.chunk_tokens().collect::<Vec<_>>(), vec![0.5; 40]);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn counts_disagree(trace: &RequestTrace) -> bool {
     else {
         return false;
     };
-    let chunks: f64 = trace.chunk_tokens().iter().sum();
+    let chunks: f64 = trace.chunk_tokens().sum();
     let usage = usage.completion as f64;
     (chunks - usage).abs() > 0.01 * usage
 }
