@@ -22,13 +22,14 @@ use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::suite::Timeouts;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Connection, Outcome, RequestTrace};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, timeout};
 
 use super::event::{body_text, error_text};
 use super::lane::{Lane, Live};
 use super::recorder::{Ending, Recorder, Wanted};
 use super::request::Built;
 use super::stop::Stop;
+use super::timers::sleep_until;
 
 /// Longest error body that is read.
 const ERROR_BODY: usize = 64 << 10;
@@ -114,6 +115,8 @@ impl Exchange<'_> {
     /// is looked at only when it may have run out.
     async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
         let mut was_woken = false;
+        // Whether the source has been looked at and has said nothing since.
+        let mut is_quiet = false;
         poll_fn(|cx| {
             if self.in_a_row == IN_A_ROW {
                 self.in_a_row = 0;
@@ -123,22 +126,25 @@ impl Exchange<'_> {
             self.in_a_row += 1;
             let is_new = self.live.stamps.wait(cx.waker());
             let mut within = Context::from_waker(&self.nudged);
-            if let Poll::Ready(got) = source(&mut within) {
+            if !std::mem::take(&mut is_quiet)
+                && let Poll::Ready(got) = source(&mut within)
+            {
                 return Poll::Ready(First::Got(got));
             }
             for _ in 0..NUDGES {
                 self.live.nudge.take();
                 self.live.poll_connection(&mut within);
                 self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);
+                is_quiet = !self.live.nudge.is_set();
+                if is_quiet {
+                    break;
+                }
                 if let Poll::Ready(got) = source(&mut within) {
                     return Poll::Ready(First::Got(got));
                 }
-                if !self.live.nudge.is_set() {
-                    break;
-                }
             }
             self.in_a_row = 0;
-            if self.live.nudge.take() {
+            if !is_quiet {
                 // There is more to do than belongs into one turn.
                 cx.waker().wake_by_ref();
             }

@@ -22,6 +22,7 @@ mod stop;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod timers;
 mod tls;
 
 use std::path::PathBuf;

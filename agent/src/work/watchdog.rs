@@ -7,9 +7,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use regatta_sim::Alarm;
 use regatta_types::time::MonoNs;
 use regatta_types::validity::{Finding, Validity};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::lateness::{ADVICE, Lateness};
 
@@ -61,11 +62,20 @@ impl Stalls {
     }
 }
 
-/// Watches until dropped.
+/// Watches until dropped. The timer is one that the reactor waits for as for a socket; without a
+/// descriptor for it, the runtime's own does.
 pub(super) async fn watch(stalls: Rc<RefCell<Stalls>>) {
+    let mut alarm = Alarm::new().ok();
     loop {
-        stalls.borrow_mut().due = Some(MonoNs::now().after(PERIOD));
-        sleep_until(Instant::now() + PERIOD).await;
+        let due = MonoNs::now().after(PERIOD);
+        stalls.borrow_mut().due = Some(due);
+        let kept = match &mut alarm {
+            Some(alarm) => alarm.until(due).await.is_ok(),
+            None => false,
+        };
+        if !kept {
+            sleep(PERIOD).await;
+        }
         stalls.borrow_mut().tick(MonoNs::now());
     }
 }

@@ -167,11 +167,12 @@ impl Serialize for Rate {
 impl Figures {
     /// The figures of `traces`; warm-up must already be left out.
     pub(crate) fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
+        let traces: Vec<&RequestTrace> = traces.into_iter().collect();
         let mut out = Self::default();
         let (mut ttft, mut ttft_sched, mut ttfa) = (Vec::new(), Vec::new(), Vec::new());
         let (mut e2e, mut e2e_sched, mut e2e_done) = (Vec::new(), Vec::new(), Vec::new());
         let (mut decode, mut tpot, mut lateness) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut inter_token, mut gaps) = (Vec::new(), Vec::new());
+        let mut streamed = Vec::with_capacity(traces.len());
         for trace in traces {
             let is_streamed = is_streamed(trace);
             out.requests.add(trace, is_streamed);
@@ -198,8 +199,7 @@ impl Figures {
                 decode.push(tokens / seconds);
                 tpot.push(seconds / tokens);
             }
-            inter_token.extend(trace.inter_token());
-            gaps.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
+            streamed.push(trace);
         }
         out.ttft_s = Distribution::new(ttft);
         out.ttft_sched_s = Distribution::new(ttft_sched);
@@ -210,8 +210,16 @@ impl Figures {
         out.send_lateness_s = Distribution::new(lateness);
         out.decode_tps = Distribution::new(decode);
         out.tpot_s = Distribution::new(tpot);
-        out.inter_token_s = Weighted::of(inter_token);
-        out.chunk_gap_s = Weighted::of(gaps);
+        out.chunk_gap_s = of_chunks(&streamed, |trace, all| {
+            all.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
+        });
+        // The same with one token a chunk, and sorting them is most of the work.
+        let one_each = |trace: &&RequestTrace| trace.chunk_tokens().skip(1).all(|k| k == 1.0);
+        out.inter_token_s = if streamed.iter().all(one_each) {
+            out.chunk_gap_s.clone()
+        } else {
+            of_chunks(&streamed, |trace, all| all.extend(trace.inter_token()))
+        };
         out
     }
 
@@ -267,6 +275,16 @@ impl Figures {
             Load::Open { .. } => &self.e2e_sched_s,
         }
     }
+}
+
+/// Of at most one value a chunk, which `add` takes out of a trace.
+fn of_chunks(
+    traces: &[&RequestTrace],
+    add: impl Fn(&RequestTrace, &mut Vec<(f64, f64)>),
+) -> Weighted {
+    let mut values = Vec::with_capacity(traces.iter().map(|trace| trace.chunks.len()).sum());
+    traces.iter().for_each(|trace| add(trace, &mut values));
+    Weighted::of(values)
 }
 
 /// Whether the request has streaming figures: a success whose stream was not buffered.

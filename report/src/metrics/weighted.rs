@@ -1,5 +1,7 @@
 //! Quantiles of values with weights.
 
+use std::sync::Arc;
+
 use itertools::Itertools as _;
 use serde::Serialize;
 
@@ -15,9 +17,9 @@ pub(crate) struct Weighted {
     pub(crate) p95: Option<f64>,
     pub(crate) p99: Option<f64>,
     pub(crate) max: Option<f64>,
-    /// `(value, weight)`, sorted; empty once they are let go of.
+    /// `(value, weight)`, sorted; empty once they are let go of. Shared where two metrics agree.
     #[serde(skip)]
-    sorted: Vec<(f64, f64)>,
+    sorted: Arc<Vec<(f64, f64)>>,
 }
 
 impl Weighted {
@@ -26,7 +28,7 @@ impl Weighted {
         sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let weight = sorted.iter().map(|(_, weight)| weight).sum();
         let mut out = Self::quantiles(weight, sorted.iter().copied());
-        out.sorted = sorted;
+        out.sorted = Arc::new(sorted);
         out
     }
 
@@ -41,7 +43,7 @@ impl Weighted {
 
     /// Frees the values; the quantiles stay.
     pub(crate) fn let_go(&mut self) {
-        self.sorted = Vec::new();
+        self.sorted = Arc::default();
     }
 
     /// Quantiles of sorted values: the smallest value at or below which that share of the weight
@@ -61,7 +63,7 @@ impl Weighted {
         }
         // A sum that rounding has left short of the whole ends at the last value.
         let [p50, p90, p95, p99] = found.map(|quantile| quantile.or(max));
-        Self { weight, p50, p90, p95, p99, max, sorted: Vec::new() }
+        Self { weight, p50, p90, p95, p99, max, sorted: Arc::default() }
     }
 }
 
