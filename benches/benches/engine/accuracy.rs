@@ -1,10 +1,10 @@
 //! How far a client's figures are from the endpoint's own stamps.
 //!
 //! The endpoint sends the first token after 200 ms and one more each 20 ms, to all streams in lock
-//! step. Error of a TTFT: the client's TTFT minus the time the endpoint took from the read of the
-//! request to the end of the first write; it holds the way of request and answer through the
-//! kernel, and whatever the client adds. Error of a gap: how far the client's gap is from that
-//! between the endpoint's writes, either way.
+//! step. Error of a TTFT: the client's TTFT minus the endpoint's, from the kernel's stamp of the
+//! request's arrival to the end of the first write. Both are on one machine, so that the way through
+//! the kernel is microseconds, and the rest is the client's. Error of a gap: how far the client's gap
+//! is from that between the endpoint's writes, either way.
 
 use std::fmt::Write as _;
 use std::fs;
