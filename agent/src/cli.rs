@@ -77,6 +77,9 @@ pub struct LocalArgs {
     /// PEM file with a further certificate authority for https endpoints
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// The model's tokenizer.json; counts the tokens of answers where the engine does not
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
     /// NVML library to load [default: libnvidia-ml.so.1]
     #[arg(long, value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,

@@ -21,7 +21,7 @@ use crate::gpu::{GpuHandle, GpuSource, Sampler};
 use crate::outbox::{Outbox, OutboxError};
 use crate::session::{Agent, AgentError, Connector, Setup};
 use crate::signals::Interrupts;
-use crate::work::WorkerOptions;
+use crate::work::{Tokenizer, WorkerOptions};
 
 /// Why an agent could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +198,10 @@ impl Local {
             None => GpuSource::Nvml { library: args.nvml_library.clone() },
         };
         let gpu = Arc::new(Sampler::start(source));
-        let work = WorkerOptions { spin: !args.no_spin };
+        let tokenizer = args.tokenizer.as_deref().map(Tokenizer::open).transpose();
+        let tokenizer =
+            tokenizer.map_err(|e| RunError::Usage(format!("--tokenizer {e}")))?.map(Arc::new);
+        let work = WorkerOptions { spin: !args.no_spin, tokenizer };
         let simulated = args.gpu_script.is_some();
         Ok(Self { host, facts, boot: boot()?, gpu, work, simulated })
     }

@@ -359,7 +359,9 @@ returned. Counts: `n` completion tokens, `k_i` those of a chunk, `p` prompt toke
 Token counts come from the best source there is, and its name stands with them: `token_ids` (the engine names the tokens
 of each event), `continuous_usage` (it repeats its usage with each event), `usage` (with the last event: one token for each
 of the `m` chunks and the surplus `n - m` shared in proportion to the length of text; with more chunks than tokens `n / m`
-each, which is remarked), `chunks` (approximate, and barred from comparison). Where counts of chunks and final usage differ by over 1 % the attempt is remarked.
+each, which is remarked), `tokenizer` (the answer counted by the `--tokenizer` file after the attempt, shared out alike),
+`chunks` (approximate, and barred from comparison). Where counts of chunks and final usage differ by over 1 % the attempt
+is remarked.
 ";
 
 const STATISTICS: &str = "

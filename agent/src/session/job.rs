@@ -270,14 +270,14 @@ impl Bench {
             identity: Identity { instance: setup.instance, boot: setup.boot.clone() },
             wall: setup.wall.clone(),
             gpu: setup.gpu.clone(),
-            work: setup.work,
+            work: setup.work.clone(),
         }
     }
 
     fn worker(&self, endpoint: Endpoint) -> Worker {
         let windows = Arc::new(Windows { handle: self.gpu.clone(), open: Mutex::new(None) });
         Worker::new(endpoint, self.identity.clone(), self.wall.clone(), windows)
-            .with_options(self.work)
+            .with_options(self.work.clone())
     }
 }
 

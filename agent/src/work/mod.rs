@@ -17,6 +17,7 @@ mod settle;
 mod start;
 mod stream;
 mod thread;
+mod tokenizer;
 mod watchdog;
 mod window;
 
@@ -39,6 +40,7 @@ use regatta_types::validity::Finding;
 pub use halt::Halt;
 pub use progress::{Activity, Progress, ProgressSnapshot};
 pub use schedule::Schedule;
+pub use tokenizer::{Tokenizer, TokenizerError};
 
 use crate::endpoint::{Abilities, Endpoint};
 use pace::Pace;
@@ -64,16 +66,18 @@ pub trait GpuWindows: Send + Sync {
 }
 
 /// How a worker behaves, where that is the user's choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct WorkerOptions {
     /// Spin for at most the last 100 us before a start. Without, the kernel's timer decides, some
     /// 50 us late, and the core is left to the engine.
     pub spin: bool,
+    /// Counts the tokens of answers where the engine does not.
+    pub tokenizer: Option<Arc<Tokenizer>>,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { spin: true }
+        Self { spin: true, tokenizer: None }
     }
 }
 
@@ -177,6 +181,9 @@ impl Worker {
     /// halted is [`AttemptOutcome::Cancelled`], unless nothing of it is missing.
     pub async fn run(&self, assignment: Assignment, halt: &Halt) -> AttemptReport {
         let (key, epoch, start) = (assignment.key.clone(), assignment.epoch, assignment.start);
+        let tokenizer = self.options.tokenizer.clone();
+        let keep_text = assignment.keep_text;
+        let assignment = Assignment { keep_text: keep_text || tokenizer.is_some(), ..assignment };
         let Known { abilities, pace } = self.known().clone();
         let job = attempt::Job {
             endpoint: self.endpoint.clone(),
@@ -187,7 +194,14 @@ impl Worker {
             progress: Arc::clone(&self.progress),
         };
         let measuring = thread::measured(halt, |halt| attempt::run(job, halt));
-        self.report(key, epoch, Some(start), measuring).await
+        let mut report = self.report(key, epoch, Some(start), measuring).await;
+        if let Some(tokenizer) = tokenizer {
+            tokenizer.count(&mut report.traces).await;
+            if !keep_text {
+                report.traces.iter_mut().for_each(|trace| trace.answer.text = None);
+            }
+        }
+        report
     }
 
     /// Gets to know the engine and settles it: requests of no case, until it is steady.

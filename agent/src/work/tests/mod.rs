@@ -1,4 +1,5 @@
 mod prepare;
+mod tokenizer;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -194,7 +195,8 @@ async fn all_connections_are_open_before_the_start() {
 #[tokio::test]
 async fn a_start_without_spinning_is_not_early() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
-    let worker = worker(&server).0.with_options(WorkerOptions { spin: false });
+    let worker =
+        worker(&server).0.with_options(WorkerOptions { spin: false, ..WorkerOptions::default() });
     let assignment = assignment(1, 0, requests(1));
     let report = within("run", worker.run(assignment.clone(), &Halt::default())).await;
     let late = report.began.since(assignment.start);

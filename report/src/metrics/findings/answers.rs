@@ -97,7 +97,7 @@ pub(super) fn approximate_tokens(judged: &Judged<'_>) -> Option<Finding> {
         "in {chunks} of {} requests chunks were counted, the engine gives no token counts",
         judged.figures.requests.ok
     );
-    let advice = "have the engine send usage (stream_options.include_usage)";
+    let advice = "have the engine send usage (stream_options.include_usage), or give the model's tokenizer.json with `--tokenizer`";
     Some(remark("approximate_tokens", Validity::Degraded, evidence, advice))
 }
 
