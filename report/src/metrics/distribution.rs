@@ -64,11 +64,6 @@ impl Distribution {
         (0.0 <= rank && rank < real(self.n())).then(|| self.sorted[floor_index(rank)])
     }
 
-    /// How many values are above a limit.
-    pub(crate) fn above(&self, limit: f64) -> usize {
-        self.n() - self.sorted.partition_point(|&value| value <= limit)
-    }
-
     pub(crate) fn median(&self) -> Option<f64> {
         self.quantile(0.5)
     }

@@ -1,9 +1,8 @@
-//! Remarks on an attempt that follow from its traces, beside those its agent made.
+//! Remarks on an attempt that follow from its traces, beside those its agent made of itself.
 //!
 //! Every code is in docs/reports.md, with what it does to the attempt and what to do about it.
 
 mod answers;
-mod client;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +11,6 @@ use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{Finding, Validity};
-
-pub(crate) use client::cpu_share;
 
 use super::{Drift, Figures};
 
@@ -44,7 +41,7 @@ impl Judged<'_> {
 
 /// What an attempt says against itself.
 pub(crate) fn derived_findings(judged: Judged<'_>) -> Vec<Finding> {
-    let checks: [fn(&Judged<'_>) -> Option<Finding>; 15] = [
+    let checks: [fn(&Judged<'_>) -> Option<Finding>; 12] = [
         no_ok_request,
         error_rate,
         too_few_samples,
@@ -56,12 +53,15 @@ pub(crate) fn derived_findings(judged: Judged<'_>) -> Vec<Finding> {
         answers::token_mismatch,
         answers::more_chunks_than_tokens,
         answers::cache_hits,
-        client::not_sent,
-        client::late_sends,
-        client::cpu,
         answers::approximate_tokens,
     ];
     checks.into_iter().filter_map(|check| check(&judged)).collect()
+}
+
+/// CPU time of the thread that measured over the time it measured for.
+pub(crate) fn cpu_share(report: &AttemptReport) -> Option<f64> {
+    let seconds = report.finished.since(report.began).as_secs_f64();
+    report.client_cpu.filter(|_| seconds > 0.0).map(|cpu| cpu.as_secs_f64() / seconds)
 }
 
 fn remark(code: &str, validity: Validity, evidence: String, advice: &str) -> Finding {

@@ -1,11 +1,9 @@
 //! Attempts and what is remarked on them.
 
-use std::time::Duration;
-
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::suite::{Arrivals, Case, Length, Load, Prompt, Ramp, TextPrompt};
+use regatta_types::suite::{Case, Length, Load, Prompt, Ramp, TextPrompt};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Chunk, ChunkCounts, FinishReason, Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
@@ -159,42 +157,6 @@ fn a_load_level_needs_twenty_requests_or_thirty_seconds() {
     assert_eq!(codes(&load, requests(20, 500)), []);
     assert_eq!(codes(&load, requests(8, 10_000)), [], "long enough");
     assert_eq!(codes(&case(), requests(1, 500)), [], "one stream is no load level");
-}
-
-/// A hundred requests, one each second, sent so much later than they were due.
-fn open(late: impl Fn(u64) -> Duration) -> (Case, Vec<RequestTrace>) {
-    let load = Load::Open { rate: 1.0, arrivals: Arrivals::Constant, max_in_flight: 64 };
-    let request = |i: u64| {
-        let due = MonoNs((i + 1) * 1_000_000_000);
-        let pace = Pace { ttft_ms: 100.0, token_ms: 10.0, tokens: 40 };
-        let mut out = trace(0, Phase::Measured, due.after(late(i)), pace);
-        out.scheduled = Some(due);
-        out
-    };
-    (Case { load, ..case() }, (0..100).map(request).collect())
-}
-
-#[test]
-fn late_and_unsent_requests_of_an_open_loop_spoil_the_attempt() {
-    let limited = one("client_limited", Validity::Invalid);
-    let (load, punctual) = open(|_| Duration::from_millis(1));
-    assert_eq!(codes(&load, punctual.clone()), []);
-    let (load, late) = open(|_| Duration::from_millis(6));
-    assert_eq!(codes(&load, late), limited);
-    let (load, some) = open(|i| Duration::from_millis(if i % 50 == 0 { 60 } else { 1 }));
-    assert_eq!(codes(&load, some), limited);
-    let mut unsent = punctual;
-    unsent.push(RequestTrace::new(100, 0, Phase::Measured));
-    assert_eq!(codes(&load, unsent), limited);
-}
-
-#[test]
-fn a_busy_client_is_told_of() {
-    let mut busy = report(vec![request(0, 100.0, 10.0, 40)]);
-    busy.client_cpu = Some(Duration::from_millis(200));
-    assert!(findings(&case(), &busy).is_empty(), "under half of a core");
-    busy.client_cpu = Some(Duration::from_millis(450));
-    assert_eq!(findings(&case(), &busy)[0].code, "client_cpu");
 }
 
 #[test]
