@@ -66,6 +66,22 @@ impl Lateness {
         classes.map(|(&n, begin)| (CLASS * begin).saturating_sub(limit) * n).sum()
     }
 
+    /// Whether the 99th percentile is beyond a limit that concerns only single gaps between chunks:
+    /// the means of an attempt stay right, so that it is degraded. Fewer than 368 values say nothing.
+    pub(super) fn judge_gaps(&self, what: &str, limit: Duration) -> Option<Finding> {
+        let (percent, late) = self.p99().filter(|_| self.count >= P99_COUNT)?;
+        (late > limit).then(|| Finding {
+            code: "client_limited".to_owned(),
+            validity: Validity::Degraded,
+            evidence: format!(
+                "of {} {what} percentile {percent:.1} was {late:.1?} late, over a tenth of the time \
+                 between two chunks (limit {limit:.1?}): single gaps are the client's",
+                self.count
+            ),
+            advice: ADVICE.to_owned(),
+        })
+    }
+
     /// What the lateness of these (`what` names them) does to an attempt that took so long.
     ///
     /// With 368 values or more a 99th percentile over the limit is `client_limited` and spoils the

@@ -19,6 +19,17 @@ const PERIOD: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
 /// The least that the p99 of the lateness may be.
 const LEAST_LIMIT: Duration = Duration::from_millis(5);
+/// The same where only single gaps between chunks are concerned.
+const LEAST_GAP_LIMIT: Duration = Duration::from_millis(1);
+
+/// Medians over the requests of an attempt.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Typical {
+    /// Time to first token.
+    pub(super) ttft: Option<Duration>,
+    /// Mean gap between two chunks.
+    pub(super) gap: Option<Duration>,
+}
 
 /// Lateness of the measured thread's timer.
 #[derive(Debug)]
@@ -46,11 +57,16 @@ impl Stalls {
         }
     }
 
-    /// What the lateness does to an attempt that took so long and has this median TTFT: the limit is
-    /// 5 ms, or 1 % of the median TTFT if that is more.
-    pub(super) fn findings(&self, median_ttft: Option<Duration>, took: Duration) -> Vec<Finding> {
-        let limit = LEAST_LIMIT.max(median_ttft.unwrap_or_default() / 100);
-        let limited = self.lateness.judge("ticks of the agent's own timer", limit, took);
+    /// What the lateness does to an attempt with this pace that took so long. The limit is 5 ms, or
+    /// 1 % of the median TTFT if that is more; for single gaps between chunks it is a tenth of such a
+    /// gap, but not below 1 ms.
+    pub(super) fn findings(&self, typical: Typical, took: Duration) -> Vec<Finding> {
+        const TICKS: &str = "ticks of the agent's own timer";
+        let limit = LEAST_LIMIT.max(typical.ttft.unwrap_or_default() / 100);
+        let gap_limit = typical.gap.map(|gap| LEAST_GAP_LIMIT.max(gap / 10));
+        let limited = self.lateness.judge(TICKS, limit, took);
+        let limited =
+            limited.or_else(|| gap_limit.and_then(|limit| self.lateness.judge_gaps(TICKS, limit)));
         let longest = self.lateness.longest();
         let stall = (longest > LONGEST).then(|| Finding {
             code: "client_stall".to_owned(),
@@ -93,13 +109,18 @@ mod tests {
     }
 
     /// In an attempt whose ticks were all of its time.
-    fn findings(stalls: &Stalls, ttft_ms: Option<u64>) -> Vec<Finding> {
+    fn findings(stalls: &Stalls, typical: Typical) -> Vec<Finding> {
         let took = PERIOD * u32::try_from(stalls.lateness.count()).unwrap();
-        stalls.findings(ttft_ms.map(Duration::from_millis), took)
+        stalls.findings(typical, took)
+    }
+
+    fn verdicts(stalls: &Stalls, typical: Typical) -> Vec<(String, Validity)> {
+        findings(stalls, typical).into_iter().map(|f| (f.code, f.validity)).collect()
     }
 
     fn codes(stalls: &Stalls, ttft_ms: Option<u64>) -> Vec<(String, Validity)> {
-        findings(stalls, ttft_ms).into_iter().map(|f| (f.code, f.validity)).collect()
+        let ttft = ttft_ms.map(Duration::from_millis);
+        verdicts(stalls, Typical { ttft, gap: None })
     }
 
     /// `on_time` ticks and some late ones.
@@ -133,10 +154,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tenth_of_a_gap_spoils_single_gaps() {
+        let late = |n: usize| stalls(std::iter::repeat_n(0, 392).chain(std::iter::repeat_n(4, n)));
+        let typical = |ms| Typical { ttft: None, gap: Some(Duration::from_millis(ms)) };
+        assert_eq!(verdicts(&late(8), typical(20)), limited(Validity::Degraded));
+        assert_eq!(verdicts(&late(8), typical(50)), [], "4.25 ms of 50 ms");
+        assert_eq!(verdicts(&late(2), typical(20)), [], "not at its 99th percentile");
+        let few = stalls(std::iter::repeat_n(4, 100));
+        assert_eq!(verdicts(&few, typical(20)), [], "no 99th percentile to speak of");
+        let on_time = stalls(std::iter::repeat_n(0, 400));
+        assert_eq!(verdicts(&on_time, typical(1)), [], "never below 1 ms");
+    }
+
+    #[test]
     fn the_evidence_says_what_the_verdict_rests_on() {
         let late = stalls(std::iter::repeat_n(0, 48).chain([8, 9]));
         assert_eq!(
-            findings(&late, None)[0].evidence,
+            findings(&late, Typical::default())[0].evidence,
             "of 50 ticks of the agent's own timer percentile 98.0 was 8.2ms late (limit 5.0ms); \
              beyond the limit in sum 7.0ms of 500.0ms"
         );

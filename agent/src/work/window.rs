@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::Made;
 use super::lateness::{ADVICE, Lateness};
-use super::watchdog::{self, Stalls};
+use super::watchdog::{self, Stalls, Typical};
 
 /// Share of one core that a measuring thread may be busy, per cent.
 const CPU_LIMIT: f64 = 80.0;
@@ -75,7 +75,7 @@ impl Closed {
     /// What the agent's self-checks say of an attempt with these traces.
     pub(super) fn findings(&self, traces: &[RequestTrace]) -> Vec<Finding> {
         let took = self.finished.since(self.began);
-        let mut findings = self.stalls.borrow().findings(median_ttft(traces), took);
+        let mut findings = self.stalls.borrow().findings(typical(traces), took);
         findings.extend(late_sends(traces, took));
         findings.extend(not_sent(traces));
         findings.extend(busy(self.cpu, took));
@@ -140,13 +140,25 @@ fn busy(cpu: Duration, took: Duration) -> Option<Finding> {
     })
 }
 
-fn median_ttft(traces: &[RequestTrace]) -> Option<Duration> {
-    let measured = traces.iter().filter(|t| t.phase == Phase::Measured && t.is_ok());
-    let mut all: Vec<f64> = measured.filter_map(RequestTrace::ttft).collect();
-    all.sort_by(f64::total_cmp);
+fn typical(traces: &[RequestTrace]) -> Typical {
+    let of = |what: fn(&RequestTrace) -> Option<f64>| {
+        let measured = traces.iter().filter(|t| t.phase == Phase::Measured && t.is_ok());
+        median(measured.filter_map(what).collect())
+    };
+    Typical { ttft: of(RequestTrace::ttft), gap: of(mean_gap) }
+}
+
+/// Mean gap between the chunks of a request, seconds.
+fn mean_gap(trace: &RequestTrace) -> Option<f64> {
+    let gaps = u32::try_from(trace.chunks.len()).ok()?.checked_sub(1).filter(|&gaps| gaps > 0)?;
+    Some(trace.t_last()?.since(trace.t_first()?).as_secs_f64() / f64::from(gaps))
+}
+
+fn median(mut seconds: Vec<f64>) -> Option<Duration> {
+    seconds.sort_by(f64::total_cmp);
+    let last = seconds.len().checked_sub(1)?;
     // As reports have it: of an even number, the mean of the two in the middle.
-    let (lower, upper) = (all.get(all.len().checked_sub(1)? / 2)?, all.get(all.len() / 2)?);
-    Some(Duration::from_secs_f64(f64::midpoint(*lower, *upper)))
+    Some(Duration::from_secs_f64(f64::midpoint(seconds[last / 2], seconds[last.div_ceil(2)])))
 }
 
 #[cfg(test)]
