@@ -36,6 +36,9 @@ impl Weighted {
     pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let parts: Vec<&Self> = parts.into_iter().collect();
         debug_assert!(parts.iter().all(|part| part.weight == 0.0 || !part.sorted.is_empty()));
+        if let [one] = parts[..] {
+            return Self { sorted: Arc::default(), ..one.clone() };
+        }
         let weight = parts.iter().map(|part| part.weight).sum();
         let sorted = parts.iter().map(|part| part.sorted.iter().copied());
         Self::quantiles(weight, sorted.kmerge_by(|a, b| a.0.total_cmp(&b.0).is_lt()))

@@ -168,18 +168,16 @@ impl RequestTrace {
     #[must_use]
     pub fn is_buffered(&self) -> bool {
         const WINDOW: Duration = Duration::from_millis(5);
-        if self.completion_tokens().unwrap_or(0.0) < 32.0 {
-            return false;
-        }
+        let is_long = || self.completion_tokens().is_some_and(|tokens| tokens >= 32.0);
         if self.chunks.len() < 2 {
-            return !self.chunks.is_empty();
+            return !self.chunks.is_empty() && is_long();
         }
         let needed = (self.chunks.len() * 9).div_ceil(10);
         let span = |start: usize| self.chunks[start + needed - 1].at.since(self.chunks[start].at);
         let mut starts = 0..=self.chunks.len() - needed;
         // These are in every such burst.
         let (first, last) = (*starts.end(), needed - 1);
-        if self.chunks[last].at.since(self.chunks[first].at) > WINDOW {
+        if self.chunks[last].at.since(self.chunks[first].at) > WINDOW || !is_long() {
             return false;
         }
         let is_later = |i: usize| usize::from(self.chunks[i - 1].at < self.chunks[i].at);
