@@ -5,7 +5,7 @@ use regatta_types::event::{Disposition, EventKind, MissingReason};
 use regatta_types::ids::{AttemptKey, AttemptNo, CellKey, HostId};
 use regatta_wire::frame::Lease;
 
-use super::host::{Host, Work};
+use super::host::{Host, Readiness, Work};
 use super::input::{Effect, SessionId, StoredAttempt};
 use super::state::{Closed, RunState};
 use crate::store::Stored;
@@ -120,6 +120,7 @@ impl RunState {
             effects.push(Effect::MeasureClock { session });
         }
         let lost = host.link.is_lost();
+        let out = host.readiness == Readiness::Out;
         let reason = if stored.disposition == Disposition::Counted {
             host.counted += 1;
             self.closed.insert(attempt.cell.clone(), Closed::Counted);
@@ -129,6 +130,9 @@ impl RunState {
         } else if lost {
             let progress = "its last attempt had not completed".to_owned();
             Some(MissingReason::AgentLost { progress })
+        } else if out {
+            let why = host.record.refused.clone().unwrap_or_else(|| "it takes no part".to_owned());
+            Some(MissingReason::Refused { why })
         } else if host.tries >= max_attempts {
             let why = stored.incomplete.unwrap_or_else(|| "its lease had ended".to_owned());
             Some(MissingReason::AttemptFailed { why })
@@ -144,7 +148,7 @@ impl RunState {
         if stored.disposition == Disposition::Counted {
             self.learn(&attempt.cell, stored.level, effects);
         }
-        if cancelled || lost {
+        if cancelled || lost || out {
             self.finish_host(&name);
         }
     }

@@ -277,8 +277,8 @@ impl RunState {
         self.give_up(name, &current, &rest, effects);
     }
 
-    /// Closes the cells of a host that is gone: the one in hand and those after it.
-    fn give_up(
+    /// Closes the cells of a host that takes no further part: the one in hand and those after it.
+    pub(super) fn give_up(
         &mut self,
         name: &HostId,
         current: &MissingReason,

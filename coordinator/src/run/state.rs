@@ -225,7 +225,7 @@ impl RunState {
             // Its patience begins now, not when its clock was compared.
             *since = now.instant;
         }
-        let (name, cursor) = (host.record.host.clone(), host.cursor);
+        let name = host.record.host.clone();
         effects.push(Effect::StoreHost(Box::new(host.record.clone())));
         effects.push(Effect::Event(EventKind::HostPrepared {
             host: name.clone(),
@@ -234,10 +234,8 @@ impl RunState {
         if let Some(why) = refused
             && self.phase == Phase::Running
         {
-            for index in cursor..self.plan.blocks().len() {
-                let reason = MissingReason::Refused { why: why.clone() };
-                self.close(&name, index, reason, effects);
-            }
+            let reason = MissingReason::Refused { why };
+            self.give_up(&name, &reason, &reason, effects);
         }
     }
 

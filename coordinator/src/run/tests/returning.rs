@@ -156,3 +156,31 @@ fn a_host_that_comes_back_after_an_interrupt_is_given_nothing() {
     assert_eq!(bench.leases("one"), 1);
     assert_eq!(bench.end(), Some((0, 4)));
 }
+
+#[test]
+fn a_report_on_its_way_to_the_disk_decides_its_cell_though_its_host_is_refused_meanwhile() {
+    let outcomes = [
+        (AttemptOutcome::Completed, (1, 3)),
+        // What was refused is not tried again.
+        (AttemptOutcome::Interrupted, (0, 4)),
+    ];
+    for (outcome, end) in outcomes {
+        let mut bench = Bench::new(ExpectedHosts::Count(1));
+        bench.ready(1, "one");
+        let (key, epoch, _) = bench.lease("one").unwrap();
+        let parting = Parting::Lost("reset".to_owned());
+        bench.input(Input::Left { session: SessionId(1), parting });
+        let mut joining = Bench::joining("one", 2);
+        joining.pending = vec![Lease { key: key.clone(), epoch }];
+        bench.input(Input::Joined { session: SessionId(2), joining: Box::new(joining) });
+        let report = Box::new(bench.report_of(2, (key, epoch), outcome));
+        bench.input(Input::Report { session: SessionId(2), report, bytes: Vec::new() });
+        bench.prepared(2, Some("the engine is gone"));
+        assert_eq!(bench.missing().len(), CELLS - 1);
+        assert_eq!(bench.end(), None, "the report is still being written");
+        let stored = bench.stored().expect("a report is on its way");
+        bench.input(Input::Stored { session: SessionId(2), stored });
+        bench.clock(2);
+        assert_eq!(bench.end(), Some(end));
+    }
+}
