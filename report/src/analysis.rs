@@ -19,7 +19,7 @@ use crate::completeness::{Cells, Completeness};
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
     ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, Judged, Notable, Requests,
-    Steady, Tokens, derived_findings, gpu_figures, is_streamed,
+    Stamps, Steady, Tokens, derived_findings, gpu_figures, is_streamed,
 };
 use crate::start::{StartReport, start_report};
 
@@ -70,6 +70,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) gpus: Reading<Vec<GpuFigures>>,
     /// The first request of the run.
     pub(crate) cold_start: Option<ColdStart>,
+    /// How well its stamps are known, over all usable cells.
+    pub(crate) stamps: Stamps,
     /// What its agent adds; `None` where that was not measured.
     pub(crate) floor: Option<Floor>,
     /// Where its sweeps ended.
@@ -271,6 +273,7 @@ impl<'a> HostAnalysis<'a> {
         let usable: Vec<&Counted<'a>> =
             cases.iter().flat_map(|c| &c.cells).filter_map(Cell::usable).collect();
         let figures = Figures::sum(&usable.iter().map(|c| &c.figures).collect::<Vec<_>>());
+        let stamps = Stamps::of(usable.iter().flat_map(|c| measured(c.report)));
         let gpus = host_gpus(&attempts, usable.iter().map(|c| c.report).collect());
         let record = run.hosts.iter().find(|h| h.host == *host);
         let requests = Requests::sum(cases.iter().map(|c| &c.requests));
@@ -293,6 +296,7 @@ impl<'a> HostAnalysis<'a> {
             figures,
             gpus,
             cold_start,
+            stamps,
             floor,
             sweeps: sweeps(&cases),
             cases,

@@ -98,14 +98,14 @@ pub const OF_REQUESTS: &[Definition] = &[
         "s",
         Better::Lower,
         "(t_i - t_(i-1)) / k_i, weighted by k_i",
-        "A chunk without tokens hands its gap to the next one. Never 0 because a chunk held several tokens",
+        "Chunks of one read count as one. One without tokens hands its gap to the next. Never 0 because several tokens came together",
     ),
     metric(
         "chunk_gap",
         "s",
         Better::Lower,
         "t_i - t_(i-1)",
-        "The raw gaps between chunks with text: the stutter that a reader sees. Events of one read share a stamp. `chunk_gap_s` in run.json",
+        "The raw gaps between chunks with text: the stutter that a reader sees. None between chunks of one read. `chunk_gap_s` in run.json",
     ),
     metric(
         "e2e",
@@ -196,6 +196,13 @@ pub const OF_SETS: &[Definition] = &[
         Better::Lower,
         "CPU time of the measuring thread / duration of the attempt",
         "Of the client. Over 80 % is `client_cpu`",
+    ),
+    metric(
+        "read_late",
+        "s",
+        Better::Lower,
+        "read of a chunk - its arrival by the kernel",
+        "Of the client, one for each read. In no other figure, because the stamps are the kernel's",
     ),
     metric(
         "client_floor",
@@ -353,8 +360,15 @@ and never 0.
 Stamps of a request, all of the agent's monotonic clock, in nanoseconds: `t_sched` the instant it was to be sent (open
 loops), `t_send` just before the write of its first byte on a connection that is already there, `t_1` the first chunk with
 generated text of any kind, `t_ans` the first one with answer text, `t_i` each later chunk with text, `t_last` the last of
-them, `t_done` `[DONE]` or the end of the response. A chunk's stamp is when the read of the socket that completed it
-returned. Counts: `n` completion tokens, `k_i` those of a chunk, `p` prompt tokens, `c` cached prompt tokens.
+them, `t_done` `[DONE]` or the end of the response. Counts: `n` completion tokens, `k_i` those of a chunk, `p` prompt tokens,
+`c` cached prompt tokens.
+
+A chunk's stamp is when its last bytes came, by the kernel (`SO_TIMESTAMPNS`, by the wall clock, moved to the monotonic one
+by a pair of both that is at most 10 ms old), so that a client that is short of CPU and reads late does not book that as the
+engine's time. How late each read was is kept beside it. Where there is no such stamp, or the wall clock was set, it is when
+the read returned. What comes while nobody reads is one segment to the kernel by the time it is read, with the last one's
+stamp: chunks of one read share a stamp, and when the others of them came is unknown. Over https a chunk has the stamp of
+the segment that completed its record.
 
 Token counts come from the best source there is, and its name stands with them: `token_ids` (the engine names the tokens
 of each event), `continuous_usage` (it repeats its usage with each event), `usage` (with the last event: one token for each

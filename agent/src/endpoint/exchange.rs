@@ -191,7 +191,7 @@ impl Exchange<'_> {
             }
             First::TimedOut(failure) => return (failed(trace, failure), false),
         };
-        trace.header = Some(self.live.stamps.last_read());
+        trace.header = Some(self.live.stamps.arrived().at);
         trace.http_status = Some(head.status().as_u16());
         let (parts, mut body) = head.into_parts();
         if parts.status != StatusCode::OK {
@@ -229,7 +229,7 @@ impl Exchange<'_> {
             // Trailers say nothing of interest.
             let Ok(data) = frame.into_data() else { continue };
             let before = recorder.chunks();
-            let wanted = recorder.feed(&data, self.live.stamps.last_read());
+            let wanted = recorder.feed(&data, self.live.stamps.arrived());
             let new = recorder.chunks() - before;
             if new > 0 {
                 chunks.fetch_add(new as u64, Ordering::Relaxed);
@@ -264,7 +264,7 @@ impl Exchange<'_> {
             self.first(|cx| Pin::new(&mut *body).poll_frame(cx)).await
         {
             if let Ok(data) = frame.into_data() {
-                trace.first_byte.get_or_insert(self.live.stamps.last_read());
+                trace.first_byte.get_or_insert(self.live.stamps.arrived().at);
                 bytes.extend_from_slice(&data[..data.len().min(ERROR_BODY - bytes.len())]);
             }
             if bytes.len() == ERROR_BODY {

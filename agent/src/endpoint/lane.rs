@@ -27,6 +27,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
+use super::arrival;
+#[cfg(test)]
+use super::arrival::Arrivals;
 use super::socket::{StampedSocket, Stamps};
 
 /// A connection that has been idle for longer is opened again: servers close theirs after 5 s.
@@ -138,7 +141,10 @@ impl Lane {
 
     /// A lane over a stream that is already there.
     #[cfg(test)]
-    pub(super) async fn over(target: Arc<Target>, stream: impl ByteStream + 'static) -> Self {
+    pub(super) async fn over(
+        target: Arc<Target>,
+        stream: impl Arrivals + std::fmt::Debug + 'static,
+    ) -> Self {
         let stamps = Rc::new(Stamps::default());
         let socket = StampedSocket::new(stream, Rc::clone(&stamps));
         let live = Live::start(Box::new(socket), stamps).await.unwrap();
@@ -284,6 +290,7 @@ async fn over(target: &Target, stream: TcpStream) -> Result<Live, Failure> {
         Failure::new(FailureKind::Unreachable, &message)
     };
     stream.set_nodelay(true).map_err(|e| broken("TCP set-up", &e))?;
+    arrival::stamp(&stream);
     let stamps = Rc::new(Stamps::default());
     let socket = StampedSocket::new(stream, Rc::clone(&stamps));
     let stream: Box<dyn ByteStream> = match &target.tls {

@@ -5,6 +5,7 @@
 //! 0003). Nothing here decides how many requests are made or when.
 
 mod address;
+mod arrival;
 mod body;
 mod discover;
 mod engine;
@@ -32,6 +33,7 @@ use regatta_types::facts::EngineFacts;
 use secrecy::SecretString;
 
 pub use address::AddressError;
+pub use arrival::Arrival;
 pub use discover::DiscoverError;
 pub use exchange::{Sending, failed};
 pub use lane::Lane;

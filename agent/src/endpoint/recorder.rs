@@ -14,6 +14,7 @@ use regatta_types::trace::{
 };
 use sha2::{Digest, Sha256};
 
+use super::arrival::Arrival;
 use super::event::{Choice, Event, Text, error_text};
 use super::sse::Decoder;
 use super::template::{Plain, Template};
@@ -131,10 +132,10 @@ impl Recorder {
         Self { sse: Decoder::new(state.expected.limits.line), state }
     }
 
-    /// Takes bytes of the body that one read returned at `at`.
-    pub fn feed(&mut self, bytes: &[u8], at: MonoNs) -> Wanted {
-        let Self { sse, state } = self;
-        state.trace.first_byte.get_or_insert(at);
+    /// Takes bytes of the body that one read returned.
+    pub fn feed(&mut self, bytes: &[u8], at: impl Into<Arrival>) -> Wanted {
+        let (Self { sse, state }, at) = (self, at.into());
+        state.trace.first_byte.get_or_insert(at.at);
         state.bytes += bytes.len() as u64;
         if state.bytes > state.expected.limits.body {
             let limit = state.expected.limits.body;
@@ -171,7 +172,7 @@ impl Recorder {
             // A last event may lack its blank line. One that was cut is none.
             let _ = sse.finish(|data| {
                 if serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok() || data == DONE {
-                    state.event(data, at)
+                    state.event(data, at.into())
                 } else {
                     ControlFlow::Break(())
                 }
@@ -193,14 +194,14 @@ impl State {
         self.failure.get_or_insert_with(|| Failure::new(kind, message));
     }
 
-    fn event(&mut self, data: &[u8], at: MonoNs) -> ControlFlow<()> {
+    fn event(&mut self, data: &[u8], at: Arrival) -> ControlFlow<()> {
         if data.is_empty() {
             return ControlFlow::Continue(());
         }
         self.trace.events += 1;
-        self.last_event = Some(at);
+        self.last_event = Some(at.at);
         if data == DONE {
-            self.trace.done = Some(at);
+            self.trace.done = Some(at.at);
             return ControlFlow::Break(());
         }
         if let Some(plain) = self.template.read(data) {
@@ -228,7 +229,7 @@ impl State {
         if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn take(&mut self, event: &Event<'_>, at: MonoNs) {
+    fn take(&mut self, event: &Event<'_>, at: Arrival) {
         let old_form = event.object.as_ref().is_some_and(|object| object.0 == "error");
         if let Some(error) = event.error.as_ref().or(event.message.as_ref().filter(|_| old_form)) {
             return self.fail(FailureKind::ErrorEvent, &error_text(error));
@@ -262,7 +263,7 @@ impl State {
         }
     }
 
-    fn choice(&mut self, choice: &Choice<'_>, usage: Option<Usage>, at: MonoNs) {
+    fn choice(&mut self, choice: &Choice<'_>, usage: Option<Usage>, at: Arrival) {
         let texts =
             [(ChunkKind::Reasoning, choice.reasoning()), (ChunkKind::Answer, choice.answer())];
         self.spoken(&texts, choice.ids(), usage, at);
@@ -280,7 +281,7 @@ impl State {
         texts: &[(ChunkKind, &str)],
         ids: Option<u32>,
         usage: Option<Usage>,
-        at: MonoNs,
+        at: Arrival,
     ) {
         let (new, source) = match (ids, usage) {
             (Some(ids), _) => (Some(ids), Some(ChunkCounts::TokenIds)),
@@ -297,7 +298,8 @@ impl State {
         for &(kind, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
             has_text = true;
             let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-            self.trace.chunks.push(Chunk { at, kind, chars, tokens });
+            let Arrival { at, late_ns } = at;
+            self.trace.chunks.push(Chunk { at, late_ns, kind, chars, tokens });
             self.trace.chunk_counts = source;
             // Of two kinds of text in one event the first has all its tokens.
             tokens = tokens.map(|_| 0);

@@ -14,11 +14,14 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::SendStamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::arrival::{Arrival, Arrivals};
+
 /// What the socket has seen; shared between it and the request that runs over it. Both live in one
 /// task.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
     read: Cell<MonoNs>,
+    arrived: Cell<Arrival>,
     armed: Cell<bool>,
     sent: Cell<Option<SendStamp>>,
     closed: Cell<bool>,
@@ -48,6 +51,17 @@ impl Stamps {
     /// When the last read that returned bytes returned.
     pub(super) fn last_read(&self) -> MonoNs {
         self.read.get()
+    }
+
+    /// When the bytes of that read came: the last of them, if they did not come together.
+    pub(super) fn arrived(&self) -> Arrival {
+        self.arrived.get()
+    }
+
+    fn after_read(&self, stamp: Option<i64>) {
+        let now = MonoNs::now();
+        self.read.set(now);
+        self.arrived.set(Arrival::of(stamp, now, self.arrived.get().at));
     }
 
     /// The first write since [`Stamps::arm`].
@@ -115,7 +129,7 @@ impl<S> StampedSocket<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for StampedSocket<S> {
+impl<S: Arrivals> AsyncRead for StampedSocket<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -124,12 +138,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for StampedSocket<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let wanted = buf.remaining() > 0;
-        let result = this.with(cx, |inner, cx| inner.poll_read(cx, buf));
+        let result = this.with(cx, |inner, cx| inner.poll_receive(cx, buf));
         match &result {
-            Poll::Ready(Ok(())) if buf.filled().len() > before => {
-                this.stamps.read.set(MonoNs::now());
-            }
-            Poll::Ready(Ok(())) => {
+            Poll::Ready(Ok(stamp)) if buf.filled().len() > before => this.stamps.after_read(*stamp),
+            Poll::Ready(Ok(_)) => {
                 if wanted {
                     this.stamps.closed.set(true);
                 }
@@ -137,7 +149,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StampedSocket<S> {
             Poll::Ready(Err(error)) => this.stamps.error.set(Some(error.kind())),
             Poll::Pending => {}
         }
-        result
+        result.map_ok(|_| ())
     }
 }
 

@@ -48,7 +48,7 @@ impl Lateness {
     /// The 99th percentile, or with fewer than a hundred values the second largest, since one late
     /// moment is no percentile: the share of values up to it in per cent, and the upper end of its
     /// class. Of a single value it is that one; `None` without any.
-    fn p99(&self) -> Option<(f64, Duration)> {
+    pub(super) fn p99(&self) -> Option<(f64, Duration)> {
         let rank = (self.count * 99).div_ceil(100).min(self.count.checked_sub(1)?).max(1);
         let mut seen = 0;
         let class = self.classes.iter().position(|&n| {
@@ -75,7 +75,7 @@ impl Lateness {
             validity: Validity::Degraded,
             evidence: format!(
                 "of {} {what} percentile {percent:.1} was {late:.1?} late, over a tenth of the time \
-                 between two chunks (limit {limit:.1?}): single gaps are the client's",
+                 between two chunks (limit {limit:.1?})",
                 self.count
             ),
             advice: ADVICE.to_owned(),

@@ -12,6 +12,7 @@ mod lateness;
 mod open;
 mod pace;
 mod progress;
+mod reads;
 mod schedule;
 mod settle;
 mod start;

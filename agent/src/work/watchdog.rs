@@ -22,13 +22,22 @@ const LEAST_LIMIT: Duration = Duration::from_millis(5);
 /// The same where only single gaps between chunks are concerned.
 const LEAST_GAP_LIMIT: Duration = Duration::from_millis(1);
 
-/// Medians over the requests of an attempt.
+/// The requests of an attempt, on the whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Typical {
-    /// Time to first token.
+    /// Median time to first token.
     pub(super) ttft: Option<Duration>,
-    /// Mean gap between two chunks.
+    /// Median of their mean gaps between two chunks.
     pub(super) gap: Option<Duration>,
+    /// Whether the kernel has stamped what came; then lateness of reads decides, not of the timer.
+    pub(super) stamped: bool,
+}
+
+impl Typical {
+    /// How late the client may be: 5 ms, or 1 % of the TTFT if that is more.
+    pub(super) fn limit(self) -> Duration {
+        LEAST_LIMIT.max(self.ttft.unwrap_or_default() / 100)
+    }
 }
 
 /// Lateness of the measured thread's timer.
@@ -57,14 +66,13 @@ impl Stalls {
         }
     }
 
-    /// What the lateness does to an attempt with this pace that took so long. The limit is 5 ms, or
-    /// 1 % of the median TTFT if that is more; for single gaps between chunks it is a tenth of such a
-    /// gap, but not below 1 ms.
+    /// What the lateness does to an attempt with this pace that took so long. For single gaps between
+    /// chunks the limit is a tenth of such a gap, but not below 1 ms.
     pub(super) fn findings(&self, typical: Typical, took: Duration) -> Vec<Finding> {
         const TICKS: &str = "ticks of the agent's own timer";
-        let limit = LEAST_LIMIT.max(typical.ttft.unwrap_or_default() / 100);
         let gap_limit = typical.gap.map(|gap| LEAST_GAP_LIMIT.max(gap / 10));
-        let limited = self.lateness.judge(TICKS, limit, took);
+        let limited =
+            (!typical.stamped).then(|| self.lateness.judge(TICKS, typical.limit(), took)).flatten();
         let limited =
             limited.or_else(|| gap_limit.and_then(|limit| self.lateness.judge_gaps(TICKS, limit)));
         let longest = self.lateness.longest();
@@ -120,7 +128,7 @@ mod tests {
 
     fn codes(stalls: &Stalls, ttft_ms: Option<u64>) -> Vec<(String, Validity)> {
         let ttft = ttft_ms.map(Duration::from_millis);
-        verdicts(stalls, Typical { ttft, gap: None })
+        verdicts(stalls, Typical { ttft, ..Typical::default() })
     }
 
     /// `on_time` ticks and some late ones.
@@ -156,7 +164,7 @@ mod tests {
     #[test]
     fn a_tenth_of_a_gap_spoils_single_gaps() {
         let late = |n: usize| stalls(std::iter::repeat_n(0, 392).chain(std::iter::repeat_n(4, n)));
-        let typical = |ms| Typical { ttft: None, gap: Some(Duration::from_millis(ms)) };
+        let typical = |ms| Typical { gap: Some(Duration::from_millis(ms)), ..Typical::default() };
         assert_eq!(verdicts(&late(8), typical(20)), limited(Validity::Degraded));
         assert_eq!(verdicts(&late(8), typical(50)), [], "4.25 ms of 50 ms");
         assert_eq!(verdicts(&late(2), typical(20)), [], "not at its 99th percentile");
@@ -164,6 +172,14 @@ mod tests {
         assert_eq!(verdicts(&few, typical(20)), [], "no 99th percentile to speak of");
         let on_time = stalls(std::iter::repeat_n(0, 400));
         assert_eq!(verdicts(&on_time, typical(1)), [], "never below 1 ms");
+    }
+
+    #[test]
+    fn where_the_kernel_stamps_reads_decide() {
+        let late = stalls(std::iter::repeat_n(400, 400));
+        let stamped = Typical { stamped: true, ..Typical::default() };
+        assert_eq!(verdicts(&late, stamped), []);
+        assert_eq!(verdicts(&late, Typical::default()), limited(Validity::Invalid));
     }
 
     #[test]

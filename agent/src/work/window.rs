@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::Made;
 use super::lateness::{ADVICE, Lateness};
+use super::reads::Reads;
 use super::watchdog::{self, Stalls, Typical};
 
 /// Share of one core that a measuring thread may be busy, per cent.
@@ -75,7 +76,10 @@ impl Closed {
     /// What the agent's self-checks say of an attempt with these traces.
     pub(super) fn findings(&self, traces: &[RequestTrace]) -> Vec<Finding> {
         let took = self.finished.since(self.began);
-        let mut findings = self.stalls.borrow().findings(typical(traces), took);
+        let reads = Reads::of(traces);
+        let typical = typical(traces, reads.are_stamped());
+        let mut findings = self.stalls.borrow().findings(typical, took);
+        findings.extend(reads.finding(typical.limit()));
         findings.extend(late_sends(traces, took));
         findings.extend(not_sent(traces));
         findings.extend(busy(self.cpu, took));
@@ -140,12 +144,12 @@ fn busy(cpu: Duration, took: Duration) -> Option<Finding> {
     })
 }
 
-fn typical(traces: &[RequestTrace]) -> Typical {
+fn typical(traces: &[RequestTrace], stamped: bool) -> Typical {
     let of = |what: fn(&RequestTrace) -> Option<f64>| {
         let measured = traces.iter().filter(|t| t.phase == Phase::Measured && t.is_ok());
         median(measured.filter_map(what).collect())
     };
-    Typical { ttft: of(RequestTrace::ttft), gap: of(mean_gap) }
+    Typical { ttft: of(RequestTrace::ttft), gap: of(mean_gap), stamped }
 }
 
 /// Mean gap between the chunks of a request, seconds.

@@ -6,17 +6,20 @@
 //! the kernel is microseconds, and the rest is the client's. Error of a gap: how far the client's gap
 //! is from that between the endpoint's writes, either way.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context as _, ensure};
 
-use crate::clients::{Client, Work, run};
-use crate::sim::{Sim, log_path, read_log};
+use crate::clients::{Client, Seen, Work, run};
+use crate::sim::{Sim, Stamps, log_path, read_log};
 use crate::stats::{median, quantile};
 use crate::{Bench, note};
 
 const CLIENTS: [Client; 2] = [Client::Ruler, Client::Regatta];
+/// What a row is of.
+const ROWS: [&str; 3] = ["ruler", "regatta bench", "the same, by its reads"];
 /// Tokens of each answer: 1.2 s.
 const TOKENS: u32 = 50;
 /// Requests of each stream, and the fewest of a round.
@@ -40,29 +43,26 @@ pub(crate) fn measure(bench: &Bench, streams: &[u32]) -> anyhow::Result<String> 
          peak RSS, MiB |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for &streams in streams {
-        let mut rounds = vec![Vec::new(); CLIENTS.len()];
+        let mut rows = vec![Vec::new(); ROWS.len()];
         for round in 0..bench.rounds {
             for turn in 0..CLIENTS.len() {
                 let which = (turn + round) % CLIENTS.len();
-                let errors = errors(bench, CLIENTS[which], streams)?;
-                note(&format!(
-                    "{streams} streams, round {round}: {} TTFT {:.0} p99 {:.0}, gap {:.0} p99 \
-                     {:.0} us",
-                    CLIENTS[which].name(),
-                    errors.ttft,
-                    errors.ttft_p99,
-                    errors.gap,
-                    errors.gap_p99,
-                ));
-                rounds[which].push(errors);
+                for (row, errors) in (which..).zip(errors(bench, CLIENTS[which], streams)?) {
+                    note(&format!(
+                        "{streams} streams, round {round}: {} TTFT {:.0} p99 {:.0}, gap {:.0} p99 \
+                         {:.0} us",
+                        ROWS[row], errors.ttft, errors.ttft_p99, errors.gap, errors.gap_p99,
+                    ));
+                    rows[row].push(errors);
+                }
             }
         }
-        for (client, own) in CLIENTS.into_iter().zip(&rounds) {
+        for (name, own) in ROWS.into_iter().zip(&rows) {
             let of = |what: fn(&Errors) -> f64| median(&own.iter().map(what).collect::<Vec<_>>());
             writeln!(
                 out,
                 "| {streams} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.1} |",
-                client.name(),
+                name,
                 of(|e| e.ttft) / 1e3,
                 of(|e| e.ttft_p99) / 1e3,
                 of(|e| e.gap) / 1e3,
@@ -74,7 +74,8 @@ pub(crate) fn measure(bench: &Bench, streams: &[u32]) -> anyhow::Result<String> 
     Ok(out)
 }
 
-fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Errors> {
+/// Of one row, or of two that follow each other.
+fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Vec<Errors>> {
     let log = log_path(bench);
     if log.exists() {
         fs::remove_file(&log)?;
@@ -86,21 +87,33 @@ fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Errors>
     let ran = run(bench, client, &sim.address, work, true)?;
     sim.stop()?;
     let stamps = read_log(&log)?;
+    let seen = ran.seen()?;
+    ensure!(seen.len() == work.requests as usize, "{} requests", seen.len());
+    let mut rows = vec![of(&seen, &stamps, ran.cost.rss)?];
+    if client == Client::Regatta {
+        ensure!(seen.iter().any(|seen| !seen.late_ns.is_empty()), "the kernel stamps nothing");
+        let by_reads: Vec<Seen> = seen.iter().map(Seen::by_reads).collect();
+        rows.push(of(&by_reads, &stamps, ran.cost.rss)?);
+    }
+    Ok(rows)
+}
+
+fn of(all: &[Seen], stamps: &HashMap<String, Stamps>, rss: u64) -> anyhow::Result<Errors> {
     let (mut ttft, mut gaps) = (Vec::new(), Vec::new());
-    for seen in ran.seen()? {
+    for seen in all {
         let own = stamps.get(&seen.id).with_context(|| format!("{} is not logged", seen.id))?;
         let first = own.first_write_ns.context("a first write")?;
         ttft.push((seen.ttft_ns - (first - own.received_ns) as f64) / 1e3);
         ensure!(own.write_end_ns.len() == seen.gaps_ns.len() + 1, "{} lost a chunk", seen.id);
         let written = own.write_end_ns.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
-        gaps.extend(seen.gaps_ns.iter().zip(written).map(|(seen, own)| (seen - own).abs() / 1e3));
+        let errors = seen.gaps_ns.iter().zip(written);
+        gaps.extend(errors.filter_map(|(seen, own)| Some(((*seen)? - own).abs() / 1e3)));
     }
-    ensure!(ttft.len() == work.requests as usize, "{} requests", ttft.len());
     Ok(Errors {
         ttft: quantile(&mut ttft, 0.5),
         ttft_p99: quantile(&mut ttft, 0.99),
         gap: quantile(&mut gaps, 0.5),
         gap_p99: quantile(&mut gaps, 0.99),
-        rss: ran.cost.rss as f64 / f64::from(1 << 20),
+        rss: rss as f64 / f64::from(1 << 20),
     })
 }

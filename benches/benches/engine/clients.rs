@@ -53,7 +53,26 @@ impl Work {
 pub(crate) struct Seen {
     pub(crate) id: String,
     pub(crate) ttft_ns: f64,
-    pub(crate) gaps_ns: Vec<f64>,
+    /// `None` between chunks of one read.
+    pub(crate) gaps_ns: Vec<Option<f64>>,
+    /// How much later than it says each chunk was read, where it knows.
+    pub(crate) late_ns: Vec<f64>,
+}
+
+impl Seen {
+    /// What it would have been by the reads alone.
+    pub(crate) fn by_reads(&self) -> Self {
+        let late = |i: usize| self.late_ns.get(i).copied().unwrap_or(0.0);
+        let gaps = self.gaps_ns.iter().enumerate();
+        Self {
+            id: self.id.clone(),
+            ttft_ns: self.ttft_ns + late(0),
+            gaps_ns: gaps
+                .map(|(i, gap)| Some(gap.unwrap_or(0.0) + late(i + 1) - late(i)))
+                .collect(),
+            late_ns: Vec::new(),
+        }
+    }
 }
 
 /// What a run of a client took and wrote.
@@ -140,7 +159,8 @@ struct RegattaLine {
     request_id: String,
     status: String,
     ttft_s: Option<f64>,
-    chunk_gaps_us: Vec<f64>,
+    chunk_gaps_us: Vec<Option<f64>>,
+    chunk_read_late_ns: Vec<Option<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -163,7 +183,12 @@ impl Ran {
         match self.client {
             Client::Ruler => {
                 let lines: Vec<RulerLine> = read(&self.out)?;
-                let seen = |l: RulerLine| Seen { id: l.id, ttft_ns: l.ttft_ns, gaps_ns: l.gaps_ns };
+                let seen = |line: RulerLine| Seen {
+                    id: line.id,
+                    ttft_ns: line.ttft_ns,
+                    gaps_ns: line.gaps_ns.into_iter().map(Some).collect(),
+                    late_ns: Vec::new(),
+                };
                 Ok(lines.into_iter().map(seen).collect())
             }
             Client::Regatta => {
@@ -171,7 +196,8 @@ impl Ran {
                     Ok(Seen {
                         id: line.request_id,
                         ttft_ns: line.ttft_s.context("a TTFT")? * 1e9,
-                        gaps_ns: line.chunk_gaps_us.iter().map(|gap| gap * 1e3).collect(),
+                        gaps_ns: line.chunk_gaps_us.iter().map(|gap| Some((*gap)? * 1e3)).collect(),
+                        late_ns: line.chunk_read_late_ns.into_iter().flatten().collect(),
                     })
                 };
                 self.lines()?.into_iter().map(seen).collect()

@@ -94,8 +94,12 @@ pub struct SendStamp {
 /// One event with text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
-    /// When the read that completed it returned. Events of one read share it.
+    /// When its last bytes came, by the kernel; without its stamp when the read of them returned.
+    /// Events of one read share it: what was between them is unknown.
     pub at: MonoNs,
+    /// How much later than `at` the read of it returned, nanoseconds, at most 4.29 s; `None`: the
+    /// kernel did not say when the bytes came.
+    pub late_ns: Option<u32>,
     /// Reasoning or answer.
     pub kind: ChunkKind,
     /// Length of the text in characters, to share out tokens.

@@ -8,7 +8,7 @@ use regatta_types::failure::Failure;
 use regatta_types::ids::{AttemptNo, CaseId, HostId, Repetition, RunId};
 use regatta_types::suite::Case;
 use regatta_types::time::{MonoNs, UnixNs};
-use regatta_types::trace::{Connection, Outcome, Phase, RequestTrace, TokenSource};
+use regatta_types::trace::{Chunk, Connection, Outcome, Phase, RequestTrace, TokenSource};
 use serde::Serialize;
 
 use crate::analysis::{Analysis, HostAnalysis};
@@ -47,7 +47,7 @@ struct Line<'a> {
     reasoning_tokens: Option<u64>,
     token_source: Option<TokenSource>,
     chunks: usize,
-    chunk_gaps_us: Vec<f64>,
+    chunk_gaps_us: Vec<Option<f64>>,
     chunk_tokens: Vec<f64>,
     finish_reason: Option<&'a str>,
     connection: Option<Connection>,
@@ -58,6 +58,8 @@ struct Line<'a> {
     ttft_sched_s: Option<f64>,
     e2e_sched_s: Option<f64>,
     send_lateness_s: Option<f64>,
+    chunk_read_late_ns: Vec<Option<u32>>,
+    send_uncertainty_s: Option<f64>,
 }
 
 impl<'a> Line<'a> {
@@ -99,7 +101,7 @@ impl<'a> Line<'a> {
             reasoning_tokens: trace.usage.and_then(|u| u.reasoning),
             token_source: trace.token_source(),
             chunks: trace.chunks.len(),
-            chunk_gaps_us: trace.chunk_gaps().map(|gap| gap.as_nanos() as f64 / 1e3).collect(),
+            chunk_gaps_us: gaps_us(trace),
             chunk_tokens: trace.chunk_tokens().collect(),
             finish_reason: trace.finish_reason.as_ref().map(|f| f.name()),
             connection: trace.connection,
@@ -110,8 +112,26 @@ impl<'a> Line<'a> {
             ttft_sched_s: trace.ttft_sched(),
             e2e_sched_s: trace.e2e_sched(),
             send_lateness_s: trace.send_lateness(),
+            chunk_read_late_ns: late_ns(trace),
+            send_uncertainty_s: trace.send_uncertainty(),
         }
     }
+}
+
+/// Before each chunk but the first; `None` between chunks of one read.
+fn gaps_us(trace: &RequestTrace) -> Vec<Option<f64>> {
+    let gap = |pair: &[Chunk]| {
+        (pair[0].at != pair[1].at).then(|| pair[1].at.since(pair[0].at).as_nanos() as f64 / 1e3)
+    };
+    trace.chunks.windows(2).map(gap).collect()
+}
+
+/// Of each chunk; empty if the kernel has stamped none.
+fn late_ns(trace: &RequestTrace) -> Vec<Option<u32>> {
+    if trace.chunks.iter().all(|chunk| chunk.late_ns.is_none()) {
+        return Vec::new();
+    }
+    trace.chunks.iter().map(|chunk| chunk.late_ns).collect()
 }
 
 /// What a line says of its attempt.

@@ -18,7 +18,7 @@ use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
     ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, METRICS_SCHEMA, Requests,
-    Steady, Tokens, cpu_share,
+    Stamps, Steady, Tokens, cpu_share,
 };
 use crate::start::StartReport;
 
@@ -82,6 +82,7 @@ struct Host<'a> {
     settling: Vec<Settling<'a>>,
     cold_start: Option<ColdStart>,
     client_floor: Option<&'a Floor>,
+    stamps: &'a Stamps,
     sweeps: &'a [SweepEnd<'a>],
     requests: &'a Requests,
     tokens: &'a Tokens,
@@ -212,6 +213,7 @@ impl<'a> Host<'a> {
                 .collect(),
             cold_start: host.cold_start,
             client_floor: host.floor.as_ref(),
+            stamps: &host.stamps,
             sweeps: &host.sweeps,
             requests: &host.requests,
             tokens: &host.tokens,

@@ -213,8 +213,11 @@ impl Figures {
         out.chunk_gap_s = of_chunks(&streamed, |trace, all| {
             all.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
         });
-        // The same with one token a chunk, and sorting them is most of the work.
-        let one_each = |trace: &&RequestTrace| trace.chunk_tokens().skip(1).all(|k| k == 1.0);
+        // The same with one token a read, and sorting them is most of the work.
+        let one_each = |trace: &&RequestTrace| {
+            trace.chunk_tokens().skip(1).all(|k| k == 1.0)
+                && trace.reads().count() == trace.chunks.len()
+        };
         out.inter_token_s = if streamed.iter().all(one_each) {
             out.chunk_gap_s.clone()
         } else {

@@ -10,6 +10,7 @@ mod findings;
 mod floor;
 mod gpu;
 mod slo;
+mod stamps;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -25,6 +26,7 @@ pub(crate) use findings::{Judged, cpu_share, derived_findings};
 pub(crate) use floor::{Floor, Notable};
 pub(crate) use gpu::{GpuFigures, GpuSum, gpu_figures};
 pub(crate) use slo::Goodput;
+pub(crate) use stamps::Stamps;
 pub(crate) use tokens::{Tokens, Told, completion_tokens};
 pub(crate) use trend::{least_squares, t_quantile, theil_sen};
 pub(crate) use warmup::ColdStart;

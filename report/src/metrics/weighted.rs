@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use itertools::Itertools as _;
 use serde::Serialize;
 
 /// Values with weights: inter-token latencies weighted by the tokens they brought, gaps by one.
@@ -17,57 +16,66 @@ pub(crate) struct Weighted {
     pub(crate) p95: Option<f64>,
     pub(crate) p99: Option<f64>,
     pub(crate) max: Option<f64>,
-    /// `(value, weight)`, sorted; empty once they are let go of. Shared where two metrics agree.
+    /// `(value, weight)`; empty once they are let go of. Shared where two metrics agree.
     #[serde(skip)]
-    sorted: Arc<Vec<(f64, f64)>>,
+    values: Arc<Vec<(f64, f64)>>,
 }
+
+const LEVELS: [f64; 4] = [0.50, 0.90, 0.95, 0.99];
 
 impl Weighted {
     /// Of `(value, weight)`. The values are kept until [`Self::let_go`], to be summed.
-    pub(crate) fn of(mut sorted: Vec<(f64, f64)>) -> Self {
-        sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let weight = sorted.iter().map(|(_, weight)| weight).sum();
-        let mut out = Self::quantiles(weight, sorted.iter().copied());
-        out.sorted = Arc::new(sorted);
-        out
+    pub(crate) fn of(mut values: Vec<(f64, f64)>) -> Self {
+        let weight = values.iter().map(|(_, weight)| weight).sum();
+        let max = values.iter().map(|(value, _)| *value).max_by(f64::total_cmp);
+        let [p50, p90, p95, p99] = match max {
+            Some(_) => quantiles(&mut values, weight).map(Some),
+            None => [None; LEVELS.len()],
+        };
+        Self { weight, p50, p90, p95, p99, max, values: Arc::new(values) }
     }
 
     /// Of all values of several that still have theirs. It keeps none itself.
     pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let parts: Vec<&Self> = parts.into_iter().collect();
-        debug_assert!(parts.iter().all(|part| part.weight == 0.0 || !part.sorted.is_empty()));
-        if let [one] = parts[..] {
-            return Self { sorted: Arc::default(), ..one.clone() };
-        }
-        let weight = parts.iter().map(|part| part.weight).sum();
-        let sorted = parts.iter().map(|part| part.sorted.iter().copied());
-        Self::quantiles(weight, sorted.kmerge_by(|a, b| a.0.total_cmp(&b.0).is_lt()))
+        debug_assert!(parts.iter().all(|part| part.weight == 0.0 || !part.values.is_empty()));
+        let mut out = match parts[..] {
+            [one] => one.clone(),
+            _ => Self::of(parts.iter().flat_map(|part| part.values.iter().copied()).collect()),
+        };
+        out.let_go();
+        out
     }
 
     /// Frees the values; the quantiles stay.
     pub(crate) fn let_go(&mut self) {
-        self.sorted = Arc::default();
+        self.values = Arc::default();
     }
+}
 
-    /// Quantiles of sorted values: the smallest value at or below which that share of the weight
-    /// lies.
-    fn quantiles(weight: f64, sorted: impl Iterator<Item = (f64, f64)>) -> Self {
-        const LEVELS: [f64; 4] = [0.50, 0.90, 0.95, 0.99];
-        let mut found = [None; LEVELS.len()];
-        let mut next = 0;
-        let (mut below, mut max) = (0.0, None);
-        for (value, share) in sorted {
-            below += share;
-            max = Some(value);
-            while next < LEVELS.len() && below >= LEVELS[next] * weight {
-                found[next] = max;
-                next += 1;
+/// Quantiles of values that weigh so much: the smallest value at or below which that share of the
+/// weight lies. There are too many to sort them for four.
+fn quantiles(values: &mut [(f64, f64)], weight: f64) -> [f64; LEVELS.len()] {
+    let (mut rest, mut below) = (values, 0.0);
+    LEVELS.map(|level| {
+        let (mut begin, mut end) = (0, rest.len());
+        // It is in `begin..end`; what is before that has `below` of the weight.
+        while end - begin > 1 {
+            let half = (end - begin) / 2;
+            let (low, _, _) =
+                rest[begin..end].select_nth_unstable_by(half, |a, b| a.0.total_cmp(&b.0));
+            let low: f64 = low.iter().map(|(_, weight)| weight).sum();
+            if below + low >= level * weight {
+                end = begin + half;
+            } else {
+                begin += half;
+                below += low;
             }
         }
-        // A sum that rounding has left short of the whole ends at the last value.
-        let [p50, p90, p95, p99] = found.map(|quantile| quantile.or(max));
-        Self { weight, p50, p90, p95, p99, max, sorted: Arc::default() }
-    }
+        // Higher levels are not before it.
+        rest = &mut std::mem::take(&mut rest)[begin..];
+        rest[0].0
+    })
 }
 
 #[cfg(test)]
@@ -91,5 +99,25 @@ mod tests {
         whole.let_go();
         assert_eq!(Weighted::sum(&parts), whole);
         assert_eq!(Weighted::sum([]), Weighted::default());
+    }
+
+    #[test]
+    fn quantiles_are_those_of_sorted_values() {
+        for n in 1..200_u32 {
+            let values = (0..n).map(|i| (f64::from(i * 37 % 23), f64::from(1 + i * 7 % 4)));
+            let mut sorted: Vec<(f64, f64)> = values.collect();
+            let found = Weighted::of(sorted.clone());
+            sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let expected = LEVELS.map(|level| {
+                let mut below = 0.0;
+                let mut reaches = sorted.iter().skip_while(|(_, weight)| {
+                    below += weight;
+                    below < level * found.weight
+                });
+                reaches.next().map(|(value, _)| *value)
+            });
+            assert_eq!([found.p50, found.p90, found.p95, found.p99], expected, "of {n}");
+            assert_eq!(found.max, sorted.last().map(|(value, _)| *value));
+        }
     }
 }

@@ -9,7 +9,13 @@ fn at_speed(tokens_per_second: u64) -> RequestTrace {
     trace.sent = Some(SendStamp { before: MonoNs(0), after: MonoNs(0) });
     let gap = 1_000_000_000 / tokens_per_second;
     trace.chunks = (1..=65)
-        .map(|n| Chunk { at: MonoNs(n * gap), kind: ChunkKind::Answer, chars: 4, tokens: None })
+        .map(|n| Chunk {
+            at: MonoNs(n * gap),
+            late_ns: None,
+            kind: ChunkKind::Answer,
+            chars: 4,
+            tokens: None,
+        })
         .collect();
     trace.outcome = Outcome::Ok;
     trace

@@ -12,6 +12,23 @@ impl RequestTrace {
         Self::seconds(self.scheduled, self.t_send())
     }
 
+    /// Width of what is known of the send instant, seconds: from just before the write of the
+    /// request's first bytes (`t_send`) to its return. The time to first token is at most so much
+    /// too long.
+    #[must_use]
+    pub fn send_uncertainty(&self) -> Option<f64> {
+        self.sent.map(|sent| sent.after.since(sent.before).as_secs_f64())
+    }
+
+    /// Whether that is more than a time to first token can bear: over 1 ms or over 1 % of it.
+    #[must_use]
+    pub fn is_send_unsure(&self) -> bool {
+        const WIDEST: f64 = 0.001;
+        const SHARE: f64 = 0.01;
+        let limit = self.ttft().map_or(WIDEST, |ttft| WIDEST.min(SHARE * ttft));
+        self.send_uncertainty().is_some_and(|width| width > limit)
+    }
+
     /// `t_sched`, or `t_send` in a closed loop: where open-loop latencies and SLOs begin.
     #[must_use]
     pub fn t_due(&self) -> Option<MonoNs> {
@@ -141,19 +158,29 @@ impl RequestTrace {
         (seconds > 0.0).then(|| self.completion_tokens().map(|n| n / seconds))?
     }
 
-    /// Gaps between consecutive chunks with text.
+    /// Gaps between consecutive chunks with text. Between chunks of one read there is none: when each
+    /// of them came is unknown.
     pub fn chunk_gaps(&self) -> impl Iterator<Item = Duration> + '_ {
-        self.chunks.windows(2).map(|pair| pair[1].at.since(pair[0].at))
+        let apart = self.chunks.windows(2).filter(|pair| pair[0].at != pair[1].at);
+        apart.map(|pair| pair[1].at.since(pair[0].at))
     }
 
-    /// Gap before each chunk divided by its tokens, with the tokens as weight, seconds:
-    /// the inter-token latency. A chunk without tokens passes its gap on to the next.
+    /// Gap before each read divided by the tokens in it, with the tokens as weight, seconds: the
+    /// inter-token latency. A read without tokens passes its gap on to the next.
     pub fn inter_token(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        let mut carried = 0.0;
-        self.chunk_gaps().zip(self.chunk_tokens().skip(1)).filter_map(move |(gap, k)| {
-            carried += gap.as_secs_f64();
+        let mut tokens = self.chunk_tokens();
+        let (mut last, mut carried) = (None, 0.0);
+        self.reads().filter_map(move |chunks| {
+            let k: f64 = tokens.by_ref().take(chunks.len()).sum();
+            let at = chunks[0].at;
+            carried += at.since(last.replace(at)?).as_secs_f64();
             (k > 0.0).then(|| (std::mem::take(&mut carried) / k, k))
         })
+    }
+
+    /// Chunks by the read that brought them: they share a stamp.
+    pub fn reads(&self) -> impl Iterator<Item = &[Chunk]> {
+        self.chunks.chunk_by(|a, b| a.at == b.at)
     }
 
     /// Whether the stream was buffered on its way. Streaming metrics of such a request mean nothing.

@@ -12,6 +12,7 @@ fn trace(arrivals_ms: &[u64], completion: Option<u64>) -> RequestTrace {
         .iter()
         .map(|&ms| Chunk {
             at: MonoNs(start + ms * MS),
+            late_ns: None,
             kind: ChunkKind::Answer,
             chars: 4,
             tokens: None,
@@ -126,4 +127,20 @@ fn truncation_is_a_property_of_a_success() {
     assert!(t.is_truncated());
     t.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
     assert!(!t.is_truncated());
+}
+
+#[test]
+fn chunks_of_one_read_have_no_gap_between_them() {
+    // The second and the third came together, and so did the last two.
+    let t = trace(&[100, 120, 120, 140, 200, 200], Some(6));
+    let gaps: Vec<u128> = t.chunk_gaps().map(|gap| gap.as_millis()).collect();
+    assert_eq!(gaps, [20, 20, 60]);
+    let inter_token: Vec<(f64, f64)> = t.inter_token().collect();
+    assert_eq!(inter_token.len(), 3);
+    for ((seconds, tokens), (wanted, weight)) in
+        inter_token.into_iter().zip([(0.01, 2.0), (0.02, 1.0), (0.03, 2.0)])
+    {
+        assert!((seconds - wanted).abs() < 1e-9 && tokens == weight, "{seconds} s, {tokens}");
+    }
+    assert_eq!(t.reads().map(<[Chunk]>::len).collect::<Vec<_>>(), [1, 2, 1, 2]);
 }

@@ -155,8 +155,12 @@ impl TryFrom<v1::Chunks> for Columns {
         };
         column("kind", m.kind.len())?;
         column("chars", m.chars.len())?;
-        if !m.tokens_plus_one.is_empty() {
-            column("tokens_plus_one", m.tokens_plus_one.len())?;
+        for (field, values) in
+            [("tokens_plus_one", &m.tokens_plus_one), ("late_ns_plus_one", &m.late_ns_plus_one)]
+        {
+            if !values.is_empty() {
+                column(field, values.len())?;
+            }
         }
         let mut at = 0_u64;
         let mut chunks = Vec::with_capacity(expected);
@@ -166,14 +170,10 @@ impl TryFrom<v1::Chunks> for Columns {
             at = at.checked_add(delta).ok_or_else(|| {
                 ConvertError::new("delta_ns", Problem::OutOfRange("in order of time"))
             })?;
-            let tokens = match m.tokens_plus_one.get(i) {
-                None | Some(0) => None,
-                Some(&n) => Some(u32::try_from(n - 1).map_err(|_| {
-                    ConvertError::new("tokens_plus_one", Problem::OutOfRange("at most 2^32"))
-                })?),
-            };
+            let tokens = less_one("tokens_plus_one", m.tokens_plus_one.get(i))?;
+            let late_ns = less_one("late_ns_plus_one", m.late_ns_plus_one.get(i))?;
             let kind = ChunkKind::read("kind", kind)?;
-            chunks.push(Chunk { at: MonoNs(at), kind, chars, tokens });
+            chunks.push(Chunk { at: MonoNs(at), late_ns, kind, chars, tokens });
         }
         Ok(Self(chunks))
     }
@@ -191,16 +191,30 @@ fn columns(chunks: &[Chunk]) -> v1::Chunks {
             delta
         })
         .collect();
-    let tokens_plus_one = if chunks.iter().any(|c| c.tokens.is_some()) {
-        chunks.iter().map(|c| c.tokens.map_or(0, |n| u64::from(n) + 1)).collect()
-    } else {
-        Vec::new()
-    };
     v1::Chunks {
         delta_ns,
         kind: chunks.iter().map(|c| c.kind.number()).collect(),
         chars: chunks.iter().map(|c| c.chars).collect(),
-        tokens_plus_one,
+        tokens_plus_one: plus_one(chunks, |c| c.tokens),
+        late_ns_plus_one: plus_one(chunks, |c| c.late_ns),
+    }
+}
+
+/// A column of values that may be absent; empty if all are.
+fn plus_one(chunks: &[Chunk], value: fn(&Chunk) -> Option<u32>) -> Vec<u64> {
+    if chunks.iter().all(|chunk| value(chunk).is_none()) {
+        return Vec::new();
+    }
+    chunks.iter().map(|chunk| value(chunk).map_or(0, |n| u64::from(n) + 1)).collect()
+}
+
+fn less_one(field: &'static str, value: Option<&u64>) -> Checked<Option<u32>> {
+    match value {
+        None | Some(0) => Ok(None),
+        Some(&n) => match u32::try_from(n - 1) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(ConvertError::new(field, Problem::OutOfRange("at most 2^32"))),
+        },
     }
 }
 

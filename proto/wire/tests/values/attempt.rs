@@ -43,19 +43,19 @@ fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
     let kind = prop_oneof![Just(ChunkKind::Reasoning), Just(ChunkKind::Answer)];
     let gap = prop_oneof![Just(0), 1_u64..100_000_000];
     let tokens = prop_oneof![Just(Tokens::None), Just(Tokens::Some), Just(Tokens::All)];
-    let chunk = (gap, kind, any::<u32>(), any::<u32>(), any::<bool>());
+    let chunk = (gap, kind, any::<u32>(), any::<u32>(), any::<(bool, Option<u32>)>());
     (any::<u32>(), tokens, vec(chunk, 0..40)).prop_map(|(first, tokens, chunks)| {
         let mut at = MonoNs(first.into());
         chunks
             .into_iter()
-            .map(|(gap, kind, chars, n, told)| {
+            .map(|(gap, kind, chars, n, (told, late_ns))| {
                 at = at.after(Duration::from_nanos(gap));
                 let told = match tokens {
                     Tokens::None => false,
                     Tokens::Some => told,
                     Tokens::All => true,
                 };
-                Chunk { at, kind, chars, tokens: told.then_some(n) }
+                Chunk { at, late_ns, kind, chars, tokens: told.then_some(n) }
             })
             .collect()
     })

@@ -1,11 +1,11 @@
 //! What the agent itself adds, and how busy it was.
 
 use crate::analysis::HostAnalysis;
-use crate::markdown::format::{count, fixed, percentile_ms};
+use crate::markdown::format::{NONE, count, fixed, percentile_ms};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
-use crate::metrics::{Distribution, cpu_share};
+use crate::metrics::{Distribution, Stamps, cpu_share};
 
 /// The client floor and the CPU share of the measured attempts.
 pub(super) fn floor(page: &mut Page, host: &HostAnalysis<'_>) {
@@ -66,5 +66,44 @@ pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
             max * 100.0
         )));
     }
+    if host.has_usable() {
+        out.extend(stamps(&host.stamps));
+    }
+    out
+}
+
+/// How well the stamps are known.
+fn stamps(stamps: &Stamps) -> Vec<Inline> {
+    let ms = |seconds: Option<f64>| match seconds {
+        Some(seconds) => format!("{:.3}", seconds * 1e3),
+        None => NONE.to_owned(),
+    };
+    let mut out = vec![match &stamps.read_late {
+        Some(late) => Inline::own(format!(
+            "Chunks have the kernel's stamps of their arrival. They were read {} ms later at the median, {} ms at p99, {} ms at most; stamped when read, TTFT would be {} ms longer at the median, {} ms at most.",
+            ms(Some(late.median_s)),
+            ms(Some(late.p99_s)),
+            ms(Some(late.max_s)),
+            ms(stamps.ttft_by_read_s.median()),
+            ms(stamps.ttft_by_read_s.max()),
+        )),
+        None => "The kernel gave no stamps of arrival: chunks are stamped when they were read, and the client's lateness is in the figures.".into(),
+    }];
+    if stamps.coalesced > 0 {
+        out.push(Inline::own(format!(
+            "{} of {} chunks came in one read with others; the time between those is unknown and in no figure.",
+            stamps.coalesced, stamps.chunks
+        )));
+    }
+    let widest = ms(stamps.send_uncertainty_s.max());
+    out.push(match stamps.unsure_sends {
+        0 => Inline::own(format!(
+            "Each send instant is known to within {widest} ms and 1 % of its TTFT."
+        )),
+        unsure => Inline::own(format!(
+            "**unsure_sends**: the send instants of {unsure} of {} requests are known only to within more than 1 ms or 1 % of their TTFT ({widest} ms at most).",
+            stamps.send_uncertainty_s.n()
+        )),
+    });
     out
 }

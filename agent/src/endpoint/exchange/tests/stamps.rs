@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::endpoint::arrival::Arrivals;
 
 #[tokio::test]
 async fn chunks_written_apart_have_stamps_apart() {
@@ -66,6 +67,8 @@ impl AsyncRead for Pieces {
         Poll::Pending
     }
 }
+
+impl Arrivals for Pieces {}
 
 impl AsyncWrite for Pieces {
     fn poll_write(

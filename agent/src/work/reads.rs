@@ -1,0 +1,113 @@
+//! How late chunks were read: their stamps are the kernel's, so that most figures stay right; what is
+//! lost is the time between chunks that were read together because nobody read in time.
+
+use std::time::Duration;
+
+use regatta_types::trace::RequestTrace;
+use regatta_types::validity::{Finding, Validity};
+
+use super::lateness::{ADVICE, Lateness};
+
+/// A read that brings several events because it is late is later than this; what a server writes
+/// together is read together in time.
+const LATE: Duration = Duration::from_millis(1);
+/// No more than one in so many reads may be such.
+const ONE_IN: usize = 10;
+
+/// The reads of an attempt that the kernel has stamped.
+#[derive(Debug)]
+pub(super) struct Reads {
+    lateness: Lateness,
+    count: usize,
+    /// Late, and of several events.
+    coalesced: usize,
+}
+
+impl Reads {
+    pub(super) fn of(traces: &[RequestTrace]) -> Self {
+        let mut out = Self { lateness: Lateness::new(), count: 0, coalesced: 0 };
+        for chunks in traces.iter().flat_map(RequestTrace::reads) {
+            let Some(late) = chunks[0].late_ns.map(|late| Duration::from_nanos(late.into())) else {
+                continue;
+            };
+            out.lateness.add(late);
+            out.count += 1;
+            out.coalesced += usize::from(chunks.len() > 1 && late > LATE);
+        }
+        out
+    }
+
+    /// Whether there are any.
+    pub(super) fn are_stamped(&self) -> bool {
+        self.count > 0
+    }
+
+    /// What they say of an attempt in which reads may be this late.
+    pub(super) fn finding(&self, limit: Duration) -> Option<Finding> {
+        let finding = |validity, evidence| Finding {
+            code: "client_limited".to_owned(),
+            validity,
+            evidence,
+            advice: ADVICE.to_owned(),
+        };
+        let Self { lateness, count, coalesced } = self;
+        if coalesced * ONE_IN > *count {
+            let evidence = format!(
+                "{coalesced} of {count} reads were over {LATE:?} late and brought several chunks, \
+                 whose times are lost (limit 10 %)"
+            );
+            return Some(finding(Validity::Invalid, evidence));
+        }
+        let (percent, late) = lateness.p99().filter(|(_, late)| *late > limit)?;
+        let evidence = format!(
+            "of {count} reads percentile {percent:.1} was {late:.1?} late (limit {limit:.1?}); the \
+             stamps are the kernel's"
+        );
+        Some(finding(Validity::Degraded, evidence))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::time::MonoNs;
+    use regatta_types::trace::{Chunk, ChunkKind, Phase};
+
+    use super::*;
+
+    /// Reads of so many chunks each, and how many milliseconds late they were.
+    fn reads(all: impl IntoIterator<Item = (usize, u32)>) -> Reads {
+        let mut trace = RequestTrace::new(0, 0, Phase::Measured);
+        for (n, (chunks, late_ms)) in (1..).zip(all) {
+            let (at, late_ns) = (MonoNs(n * 20_000_000), Some(late_ms * 1_000_000));
+            let chunk = Chunk { at, late_ns, kind: ChunkKind::Answer, chars: 4, tokens: None };
+            trace.chunks.extend(std::iter::repeat_n(chunk, chunks));
+        }
+        Reads::of(&[trace])
+    }
+
+    fn validity(all: impl IntoIterator<Item = (usize, u32)>) -> Option<Validity> {
+        reads(all).finding(Duration::from_millis(5)).map(|finding| finding.validity)
+    }
+
+    #[test]
+    fn late_reads_degrade_and_lost_times_spoil() {
+        let punctual = || std::iter::repeat_n((1, 0), 390);
+        assert_eq!(validity(punctual()), None);
+        assert_eq!(validity(punctual().chain([(1, 9); 3])), None, "not at the 99th percentile");
+        assert_eq!(validity(punctual().chain([(1, 9); 10])), Some(Validity::Degraded));
+        assert_eq!(validity(punctual().chain([(3, 2); 40])), None, "less than a tenth");
+        assert_eq!(validity(punctual().chain([(3, 2); 50])), Some(Validity::Invalid));
+        assert_eq!(validity(std::iter::repeat_n((4, 0), 390)), None, "written together");
+    }
+
+    #[test]
+    fn reads_without_stamps_say_nothing() {
+        let mut trace = RequestTrace::new(0, 0, Phase::Measured);
+        let at = MonoNs(1);
+        let chunk = Chunk { at, late_ns: None, kind: ChunkKind::Answer, chars: 4, tokens: None };
+        trace.chunks.push(chunk);
+        let reads = Reads::of(&[trace]);
+        assert!(!reads.are_stamped());
+        assert_eq!(reads.finding(Duration::ZERO), None);
+    }
+}
