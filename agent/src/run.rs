@@ -63,12 +63,13 @@ impl RunError {
 pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunError> {
     check_plain_text(&args)?;
     let endpoint = endpoint_options(args.endpoint, &args.local)?;
-    let local = Local::of_this_machine(args.name, &args.local)?;
+    let mut local = Local::of_this_machine(args.name, &args.local)?;
     let dir = match args.state {
         Some(dir) => dir,
         None => default_state(&local.host)?,
     };
     let (outbox, recovered) = Outbox::open(&dir, wall.as_ref())?;
+    local.facts.details.disk_free = facts::disk_free(&dir);
     for (what, number) in [
         ("reports not yet handed over", outbox.pending().len()),
         ("attempts that were interrupted", recovered.interrupted.len()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::event::{Disposition, MissingReason};
-use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
@@ -83,6 +83,18 @@ impl TestHost {
                 cpus: Reading::Known(64),
                 memory_total: Reading::Known(Bytes(256 << 30)),
                 agent_version: "0.1.0".to_owned(),
+                details: HostDetails {
+                    machine_id: Reading::Known(
+                        hex::encode(Sha256::digest(self.name.as_str()))[..16].to_owned(),
+                    ),
+                    cores: Reading::Known(32),
+                    governor: Reading::Known("performance".to_owned()),
+                    numa_nodes: Reading::Known(1),
+                    container: Reading::Known("none".to_owned()),
+                    clock_source: Reading::Known("tsc".to_owned()),
+                    clock_synchronised: Reading::Known(true),
+                    disk_free: Reading::Known(Bytes((400 + u64::from(index)) << 30)),
+                },
             }),
             gpus: Reading::Known(GpuInventory {
                 driver: Reading::Known("580.126.09".to_owned()),
@@ -107,6 +119,12 @@ impl TestHost {
                 quantization: Reading::missing("the engine does not tell"),
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
+                settings: EngineSettings {
+                    kv_dtype: Reading::Known("auto".to_owned()),
+                    prefix_cache: Reading::Known(true),
+                    speculative: Reading::Known("none".to_owned()),
+                    flags: Reading::Known(vec!["--max-num-seqs 64".to_owned()]),
+                },
             }),
             clocks: vec![ClockOffset {
                 offset_ns: slope,

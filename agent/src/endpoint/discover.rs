@@ -2,33 +2,23 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, SERVER};
-use regatta_types::clean::excerpt;
 use regatta_types::facts::EndpointLocation;
-use regatta_types::reading::Reading;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use tokio_rustls::TlsConnector;
 
 use super::address::{Address, AddressError};
-use super::engine::{self, Engine, ModelList, Props, VersionAnswer};
-use super::event::body_text;
+use super::asker::{Asker, LIMIT, Listing};
 use super::lane::Target;
 use super::tls::{self, TlsError};
 use super::{Endpoint, EndpointOptions};
 
 /// Where engines listen by default: vLLM, SGLang, llama.cpp, Ollama.
 const USUAL_PORTS: [u16; 4] = [8000, 30000, 8080, 11434];
-/// For each of the few requests made here.
-const LIMIT: Duration = Duration::from_secs(5);
-/// Longest answer that is read.
-const MAX_ANSWER: usize = 1 << 20;
 
 /// Why there is no endpoint to measure.
 #[derive(Debug, thiserror::Error)]
@@ -120,17 +110,8 @@ fn hint(status: u16) -> &'static str {
 
 pub(super) async fn discover(options: &EndpointOptions) -> Result<Endpoint, DiscoverError> {
     let tls = tls::config(options.ca_file.as_deref())?;
-    let asker = Asker {
-        client: reqwest::Client::builder()
-            .tls_backend_preconfigured(tls.clone())
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(LIMIT)
-            .user_agent(super::USER_AGENT)
-            .build()
-            .map_err(|error| DiscoverError::Client { why: root_cause(&error) })?,
-        authorization: options.api_key.as_ref().map(authorization).transpose()?,
-    };
+    let authorization = options.api_key.as_ref().map(authorization).transpose()?;
+    let asker = Asker::new(tls.clone(), authorization.clone())?;
     let mut notices = Vec::new();
     let (address, listing) = match &options.url {
         Some(url) => {
@@ -156,12 +137,13 @@ pub(super) async fn discover(options: &EndpointOptions) -> Result<Endpoint, Disc
     };
     let resolved = resolve(&address).await?;
     let location = location(&address, &resolved);
-    let engine = asker.engine(&address, listing, location).await;
+    let engine = asker.engine(&address, listing, location, None).await;
     let tls = if address.https { Some(connector(tls, &address)?) } else { None };
     let mut target = Target::new(address, resolved);
     target.tls = tls;
-    target.authorization = asker.authorization;
+    target.authorization = authorization;
     let mut endpoint = Endpoint::new(Arc::new(target), Arc::new(engine), options.model.as_deref())?;
+    endpoint.asker = Some(Arc::new(asker));
     endpoint.notices = notices;
     Ok(endpoint)
 }
@@ -238,120 +220,6 @@ fn location(address: &Address, resolved: &[SocketAddr]) -> EndpointLocation {
     } else {
         EndpointLocation::Remote
     }
-}
-
-/// The answer of `/v1/models`.
-struct Listing {
-    list: ModelList,
-    server: Option<String>,
-}
-
-struct Asker {
-    client: reqwest::Client,
-    authorization: Option<HeaderValue>,
-}
-
-impl Asker {
-    async fn models(&self, address: &Address) -> Result<Listing, DiscoverError> {
-        let url = address.url("/v1/models");
-        let answer = self.get(&url).await?;
-        let server = answer.server;
-        match serde_json::from_slice(&answer.body) {
-            Ok(list) => Ok(Listing { list, server }),
-            Err(error) => Err(DiscoverError::NoList { url, why: error.to_string() }),
-        }
-    }
-
-    /// What else the engine says. Whatever it does not is "not available" with the reason.
-    async fn engine(
-        &self,
-        address: &Address,
-        listing: Option<Listing>,
-        location: EndpointLocation,
-    ) -> Engine {
-        let (list, server) = listing.map_or((None, None), |l| (Some(l.list), l.server));
-        let name = list.as_ref().map(|list| engine::name(list, server.as_deref()));
-        let name = name.as_ref().and_then(|name| name.known()).map_or("", String::as_str);
-        let mut props = None;
-        let version = if name.starts_with("llama.cpp") {
-            match self.json::<Props>(&address.url("/props")).await {
-                Ok(answer) => props.insert(answer).version(),
-                Err(why) => Reading::missing(why),
-            }
-        } else {
-            let call = match name {
-                "ollama" => "/api/version",
-                "sglang" => "/get_server_info",
-                _ => "/version",
-            };
-            match self.json::<VersionAnswer>(&address.url(call)).await {
-                Ok(answer) => engine::version(&answer.version),
-                Err(why) => Reading::missing(format!("{call}: {why}")),
-            }
-        };
-        Engine { list, server, props, version, location }
-    }
-
-    async fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
-        let answer = self.get(url).await.map_err(|error| {
-            if let DiscoverError::Refused { status, .. } = error {
-                format!("status {status}")
-            } else {
-                error.to_string()
-            }
-        })?;
-        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
-    }
-
-    async fn get(&self, url: &str) -> Result<RawAnswer, DiscoverError> {
-        let unreachable = |error: reqwest::Error| DiscoverError::Unreachable {
-            url: url.to_owned(),
-            why: root_cause(&error),
-        };
-        let mut request = self.client.get(url);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let server = response
-            .headers()
-            .get(SERVER)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&piece);
-            if body.len() > MAX_ANSWER {
-                let why = "its answer is over 1 MiB".to_owned();
-                return Err(DiscoverError::NoList { url: url.to_owned(), why });
-            }
-        }
-        if status.is_success() {
-            Ok(RawAnswer { body, server })
-        } else {
-            Err(DiscoverError::Refused {
-                url: url.to_owned(),
-                status: status.as_u16(),
-                said: excerpt(&body_text(&body), 200),
-            })
-        }
-    }
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {LIMIT:?}");
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    excerpt(&cause.to_string(), 200)
-}
-
-struct RawAnswer {
-    body: Vec<u8>,
-    server: Option<String>,
 }
 
 #[cfg(test)]

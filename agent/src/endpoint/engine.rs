@@ -6,6 +6,9 @@ use regatta_types::reading::Reading;
 use serde::Deserialize;
 
 use super::discover::DiscoverError;
+use super::exposition::Exposition;
+use super::settings;
+use crate::facts::process::Listener;
 
 /// The answer of `/v1/models`.
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +37,8 @@ struct ModelMeta {
 pub(super) struct Props {
     build_info: Option<String>,
     model_ftype: Option<String>,
+    /// Requests it works on at once.
+    pub(super) total_slots: Option<u32>,
     default_generation_settings: Option<GenerationSettings>,
 }
 
@@ -41,6 +46,23 @@ pub(super) struct Props {
 struct GenerationSettings {
     /// Of one slot: what a request can use.
     n_ctx: Option<u32>,
+    params: Option<GenerationParams>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GenerationParams {
+    #[serde(rename = "speculative.types")]
+    speculative: Option<String>,
+}
+
+/// The answer of SGLang's `/get_server_info`: its flags, and more that is not read.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ServerInfo {
+    version: Option<String>,
+    quantization: Option<String>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub(super) flags: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The answer of `/version` and its like.
@@ -54,12 +76,18 @@ pub(super) struct VersionAnswer {
 pub(super) struct Engine {
     /// `None`: it does not list its models.
     pub(super) list: Option<ModelList>,
-    /// The `Server` header of the list.
-    pub(super) server: Option<String>,
+    pub(super) name: Reading<String>,
     pub(super) props: Option<Props>,
+    pub(super) info: Option<ServerInfo>,
     /// The version, or why it is not known.
     pub(super) version: Reading<String>,
     pub(super) location: EndpointLocation,
+    /// Its metrics as it was asked, or why there are none.
+    pub(super) metrics: Result<Exposition, String>,
+    /// Its process, where it is known.
+    pub(super) listener: Option<Listener>,
+    /// The flags of that process.
+    pub(super) flags: Reading<Vec<String>>,
 }
 
 /// `owned_by` of the engines that use it for their name.
@@ -71,18 +99,26 @@ const OWNERS: [(&str, &str); 5] = [
     ("regatta-sim", "regatta-sim"),
 ];
 
-/// The engine's name from the model list and its `Server` header.
-pub(super) fn name(list: &ModelList, server: Option<&str>) -> Reading<String> {
-    let owner = list.data.first().and_then(|model| model.owned_by.as_deref());
+/// The engine's name from the model list, the `Server` header of it, or the names of its metrics.
+pub(super) fn name(
+    list: Option<&ModelList>,
+    server: Option<&str>,
+    metrics: Option<&Exposition>,
+) -> Reading<String> {
+    let owner = list.and_then(|list| list.data.first()?.owned_by.as_deref());
     if let Some((_, name)) = OWNERS.iter().find(|(known, _)| owner == Some(*known)) {
         return Reading::Known((*name).to_owned());
     }
     if let Some(server) = server.filter(|server| server.starts_with("llama.cpp")) {
         return Reading::Known(excerpt(server, 40));
     }
-    Reading::missing(match owner {
-        Some(owner) => format!("its models are owned by `{}`", excerpt(owner, 40)),
-        None => "it does not name itself".to_owned(),
+    if let Some(name) = metrics.and_then(Exposition::engine) {
+        return Reading::Known(name.to_owned());
+    }
+    Reading::missing(match (list, owner) {
+        (None, _) => "it does not list its models".to_owned(),
+        (Some(_), Some(owner)) => format!("its models are owned by `{}`", excerpt(owner, 40)),
+        (Some(_), None) => "it does not name itself".to_owned(),
     })
 }
 
@@ -101,6 +137,20 @@ impl Props {
         match &self.build_info {
             Some(text) => version(text),
             None => Reading::missing("/props has no build_info"),
+        }
+    }
+
+    /// How it drafts tokens.
+    pub(super) fn speculative(&self) -> Option<&str> {
+        self.default_generation_settings.as_ref()?.params.as_ref()?.speculative.as_deref()
+    }
+}
+
+impl ServerInfo {
+    pub(super) fn version(&self) -> Reading<String> {
+        match &self.version {
+            Some(text) => version(text),
+            None => Reading::missing("/get_server_info has no version"),
         }
     }
 }
@@ -137,13 +187,14 @@ impl Engine {
         let context = slot
             .or(entry.and_then(|entry| entry.max_model_len))
             .or(meta.and_then(|meta| meta.n_ctx));
-        let quantization =
-            props.and_then(|p| p.model_ftype.as_ref()).or(meta.and_then(|m| m.ftype.as_ref()));
+        let started_with = settings::flag(&self.flags, &["--quantization", "-q"]);
+        let quantization = props
+            .and_then(|p| p.model_ftype.as_deref())
+            .or(meta.and_then(|m| m.ftype.as_deref()))
+            .or(self.info.as_ref().and_then(|info| info.quantization.as_deref()))
+            .or(started_with);
         EngineFacts {
-            engine: match &self.list {
-                Some(list) => name(list, self.server.as_deref()),
-                None => Reading::missing("it does not list its models"),
-            },
+            engine: self.name.clone(),
             version: self.version.clone(),
             model: model.to_owned(),
             context_length: match context {
@@ -156,6 +207,7 @@ impl Engine {
             },
             fixed_length: None,
             location: self.location,
+            settings: settings::of(self),
         }
     }
 }

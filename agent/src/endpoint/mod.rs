@@ -6,17 +6,20 @@
 
 mod address;
 mod arrival;
+mod asker;
 mod body;
 mod discover;
 mod engine;
 mod event;
 mod exchange;
+mod exposition;
 pub mod key;
 mod lane;
 mod probe;
 mod recorder;
 mod request;
 mod salt;
+mod settings;
 mod socket;
 pub mod sse;
 mod stop;
@@ -29,7 +32,10 @@ mod tls;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use regatta_types::engine::EngineSample;
 use regatta_types::facts::EngineFacts;
+use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
 use secrecy::SecretString;
 
 pub use address::AddressError;
@@ -46,6 +52,9 @@ pub use tls::TlsError;
 
 /// Sent with every request.
 const USER_AGENT: &str = concat!("regatta/", env!("CARGO_PKG_VERSION"));
+
+/// Why nothing is known of an engine that is not asked.
+const NOT_ASKED: &str = "the engine was not asked";
 
 /// How to find an endpoint.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +82,8 @@ pub fn check_url(text: &str) -> Result<(), AddressError> {
 pub struct Endpoint {
     target: Arc<lane::Target>,
     engine: Arc<engine::Engine>,
+    /// `None`: its engine is not asked again.
+    asker: Option<Arc<asker::Asker>>,
     facts: EngineFacts,
     other_models: Arc<[String]>,
     notices: Vec<String>,
@@ -96,7 +107,7 @@ impl Endpoint {
         let model = engine.choose(model)?;
         let facts = engine.facts(&model);
         let other_models = engine.models().filter(|id| *id != model).map(str::to_owned).collect();
-        Ok(Self { target, engine, facts, other_models, notices: Vec::new() })
+        Ok(Self { target, engine, asker: None, facts, other_models, notices: Vec::new() })
     }
 
     /// The same endpoint with another model.
@@ -105,6 +116,7 @@ impl Endpoint {
     /// When the endpoint does not list it.
     pub fn with_model(&self, model: &str) -> Result<Self, DiscoverError> {
         let mut other = Self::new(Arc::clone(&self.target), Arc::clone(&self.engine), Some(model))?;
+        other.asker.clone_from(&self.asker);
         other.notices.clone_from(&self.notices);
         Ok(other)
     }
@@ -113,6 +125,44 @@ impl Endpoint {
     #[must_use]
     pub fn facts(&self) -> &EngineFacts {
         &self.facts
+    }
+
+    /// What is behind it now: asked again, off the measured path. Takes at most about 15 s.
+    pub async fn facts_now(&self) -> Reading<EngineFacts> {
+        let Some(asker) = &self.asker else { return Reading::missing(NOT_ASKED) };
+        let (address, model) = (&self.target.address, &self.facts.model);
+        let listing = match asker.models(address).await {
+            Ok(listing) => Some(listing),
+            // As it was when it was found.
+            Err(_) if self.engine.list.is_none() => None,
+            Err(error) => return Reading::missing(error.to_string()),
+        };
+        let now = asker.engine(address, listing, self.facts.location, Some(&self.engine)).await;
+        if now.list.is_some() && !now.models().any(|id| id == model) {
+            return Reading::missing(format!("it no longer lists the model {model}"));
+        }
+        let fixed_length = self.facts.fixed_length;
+        Reading::Known(EngineFacts { fixed_length, ..now.facts(model) })
+    }
+
+    /// The engine's own metrics now, off the measured path. Takes at most about a second.
+    ///
+    /// # Errors
+    /// A sentence: why there are none.
+    pub async fn metrics_now(&self) -> Result<EngineSample, String> {
+        let asker = self.asker.as_ref().ok_or(NOT_ASKED)?;
+        // Asking again would not change that it has none.
+        if let Err(why) = &self.engine.metrics {
+            return Err(why.clone());
+        }
+        let text = asker.metrics(&self.target.address).await?;
+        text.sample(MonoNs::now()).ok_or_else(|| "/metrics tells nothing that is known".to_owned())
+    }
+
+    /// The same endpoint, whose engine is measured and not asked.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { asker: None, ..self }
     }
 
     /// What the user should know of how it was found; sentences.

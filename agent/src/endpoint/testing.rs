@@ -168,10 +168,14 @@ pub(crate) fn endpoint_in(address: SocketAddr, location: EndpointLocation) -> En
         serde_json::from_str(r#"{"data":[{"id":"tiny"},{"id":"other"}]}"#).unwrap();
     let engine = Engine {
         list: Some(list),
-        server: None,
+        name: Reading::missing("a test"),
         props: None,
+        info: None,
         version: Reading::missing("a test"),
         location,
+        metrics: Err("a test".to_owned()),
+        listener: None,
+        flags: Reading::missing("a test"),
     };
     Endpoint::new(Arc::new(target), Arc::new(engine), Some("tiny")).unwrap()
 }

@@ -1,16 +1,23 @@
 //! What this machine is, read once from the kernel's own files.
 //!
-//! [`collect`] and [`boot_id`] read `/proc`, `/etc/os-release` and uname; they run nothing and
-//! keep nothing. What cannot be read is a reason in the fact's place.
+//! [`collect`] and [`boot_id`] read `/proc`, `/sys`, `/etc` and uname; they run nothing and
+//! keep nothing. What cannot be read is a reason in the fact's place. [`process`] tells whose
+//! process listens on a port, and with which flags it was started.
+
+mod clock;
+mod container;
+pub mod process;
+mod topology;
 
 use std::io;
 use std::path::Path;
 
 use regatta_types::clean;
-use regatta_types::facts::HostFacts;
+use regatta_types::facts::{HostDetails, HostFacts};
 use regatta_types::ids::BootId;
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
+use sha2::{Digest, Sha256};
 
 /// Longest text taken from the system, characters.
 const TEXT: usize = 120;
@@ -30,7 +37,45 @@ pub fn collect() -> HostFacts {
             .into(),
         memory_total: from_file("/proc/meminfo", memory_total),
         agent_version: env!("CARGO_PKG_VERSION").into(),
+        details: details(Path::new("/")),
     }
+}
+
+/// What lies below `root`, which is `/` but in tests.
+fn details(root: &Path) -> HostDetails {
+    HostDetails {
+        machine_id: in_file(&root.join("etc/machine-id"), machine_id),
+        cores: topology::cores(root),
+        governor: topology::governor(root),
+        numa_nodes: topology::numa_nodes(root),
+        container: Reading::Known(container::kind(root)),
+        clock_source: in_file(
+            &root.join("sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            word,
+        ),
+        clock_synchronised: clock::synchronised().into(),
+        disk_free: disk_free(root),
+    }
+}
+
+/// Space left to this user where `path` is, or will be.
+#[must_use]
+pub fn disk_free(path: &Path) -> Reading<Bytes> {
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let free = |stat: rustix::fs::StatVfs| Bytes(stat.f_bavail.saturating_mul(stat.f_frsize));
+    rustix::fs::statvfs(there).map(free).into()
+}
+
+/// The machine id is to be kept to the machine, so it is hashed with a word of our own, as its
+/// documentation asks for.
+fn machine_id(text: &str) -> Option<String> {
+    let id = word(text)?;
+    Some(hex::encode(Sha256::digest(format!("regatta machine id {id}")))[..16].to_owned())
+}
+
+/// The first word of a file.
+fn word(text: &str) -> Option<String> {
+    text.split_whitespace().next().map(|word| clean::excerpt(word, TEXT))
 }
 
 /// The kernel's name for this boot: monotonic stamps of two boots never meet.
@@ -44,11 +89,15 @@ pub fn boot_id() -> io::Result<BootId> {
 
 /// A fact out of a text file, or what is wrong with the file.
 fn from_file<T>(path: &str, find: impl FnOnce(&str) -> Option<T>) -> Reading<T> {
-    match std::fs::read(Path::new(path)) {
-        Err(error) => Reading::missing(format!("{path}: {error}")),
+    in_file(Path::new(path), find)
+}
+
+fn in_file<T>(path: &Path, find: impl FnOnce(&str) -> Option<T>) -> Reading<T> {
+    match std::fs::read(path) {
+        Err(error) => Reading::missing(format!("{}: {error}", path.display())),
         Ok(bytes) => match find(&String::from_utf8_lossy(&bytes)) {
             Some(fact) => Reading::Known(fact),
-            None => Reading::missing(format!("not named in {path}")),
+            None => Reading::missing(format!("not named in {}", path.display())),
         },
     }
 }
@@ -114,12 +163,32 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_id_is_told_apart_and_not_given_away() {
+        let id = "3d1219c7c4c5404aaa1f6d2a48adfda4";
+        let hash = machine_id(&format!("{id}\n")).unwrap();
+        assert_eq!((hash.len(), machine_id(id).unwrap()), (16, hash.clone()));
+        assert!(!id.contains(&hash) && Some(hash) != machine_id("0"));
+        assert_eq!(machine_id("\n"), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_has_the_space_of_the_one_around_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = disk_free(folder.path()).known().copied().unwrap();
+        let later = disk_free(&folder.path().join("state/agent")).known().copied().unwrap();
+        assert!(there.0.abs_diff(later.0) < 1 << 30, "{there:?} {later:?}");
+    }
+
+    #[test]
     fn this_machine_has_facts_and_one_boot() {
         let facts = collect();
         assert!(!facts.hostname.is_empty());
         assert!(facts.kernel.known().is_some_and(|k| !k.is_empty()));
         assert!(facts.cpus.known().is_some_and(|n| *n >= 1));
         assert!(facts.memory_total.known().is_some_and(|m| m.0 > 1 << 20));
+        // Every kernel keeps time by something, and this file system has some space or none.
+        assert!(facts.details.clock_source.known().is_some_and(|name| !name.is_empty()));
+        assert!(facts.details.disk_free.known().is_some());
         let boot = boot_id().unwrap();
         assert_eq!((boot.0.len(), boot_id().unwrap()), (36, boot));
     }

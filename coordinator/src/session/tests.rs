@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use regatta_types::assignment::{Assignment, Settling};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::event::Disposition;
-use regatta_types::facts::HostFacts;
+use regatta_types::facts::{HostDetails, HostFacts};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
@@ -222,6 +222,7 @@ fn hello(name: &str, instance: u128) -> Hello {
             cpus: Reading::missing("test"),
             memory_total: Reading::missing("test"),
             agent_version: "0".to_owned(),
+            details: HostDetails::default(),
         },
         gpus: Reading::missing("test"),
         engine: Reading::missing("test"),

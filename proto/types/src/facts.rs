@@ -24,6 +24,46 @@ pub struct HostFacts {
     pub memory_total: Reading<Bytes>,
     /// Version of the agent.
     pub agent_version: String,
+    /// What explains differences between machines of one kind.
+    pub details: HostDetails,
+}
+
+/// What explains differences between machines of one kind. The default is an agent that tells
+/// nothing of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostDetails {
+    /// 16 hexadecimal digits that stand for the installation's machine id and do not give it away.
+    pub machine_id: Reading<String>,
+    /// Physical cores.
+    pub cores: Reading<u32>,
+    /// How the kernel chooses the CPU's clock: `performance`, `powersave`, ...; each with the number
+    /// of its processors where they differ.
+    pub governor: Reading<String>,
+    /// NUMA nodes.
+    pub numa_nodes: Reading<u32>,
+    /// The kind of container the agent runs in, or `none`.
+    pub container: Reading<String>,
+    /// What the kernel tells time by: `tsc`, `hpet`, ...
+    pub clock_source: Reading<String>,
+    /// Whether something keeps the wall clock to a reference.
+    pub clock_synchronised: Reading<bool>,
+    /// Space left for the agent's state folder.
+    pub disk_free: Reading<Bytes>,
+}
+
+impl Default for HostDetails {
+    fn default() -> Self {
+        Self {
+            machine_id: Reading::untold(),
+            cores: Reading::untold(),
+            governor: Reading::untold(),
+            numa_nodes: Reading::untold(),
+            container: Reading::untold(),
+            clock_source: Reading::untold(),
+            clock_synchronised: Reading::untold(),
+            disk_free: Reading::untold(),
+        }
+    }
 }
 
 /// The engine behind the endpoint.
@@ -44,6 +84,33 @@ pub struct EngineFacts {
     pub fixed_length: Option<bool>,
     /// Where the endpoint is, seen from the agent.
     pub location: EndpointLocation,
+    /// How it is set up, as far as it tells.
+    pub settings: EngineSettings,
+}
+
+/// How an engine is set up. The default is an agent that tells nothing of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    /// Type of the numbers in the KV cache, in the engine's words.
+    pub kv_dtype: Reading<String>,
+    /// Whether beginnings of prompts are kept for later requests.
+    pub prefix_cache: Reading<bool>,
+    /// How tokens are drafted ahead, or `none`.
+    pub speculative: Reading<String>,
+    /// What its command line, or the engine itself, says of how it was started: one entry a flag,
+    /// sorted. Addresses, secrets and the folders of paths are left out.
+    pub flags: Reading<Vec<String>>,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            kv_dtype: Reading::untold(),
+            prefix_cache: Reading::untold(),
+            speculative: Reading::untold(),
+            flags: Reading::untold(),
+        }
+    }
 }
 
 /// Where an endpoint is. Its URL stays on the agent's host.

@@ -23,6 +23,12 @@ impl<T> Reading<T> {
         Self::NotAvailable { not_available: reason.into() }
     }
 
+    /// A value that an agent of an earlier version does not tell.
+    #[must_use]
+    pub fn untold() -> Self {
+        Self::missing("the agent is of an earlier version")
+    }
+
     /// The value, if known.
     pub fn known(&self) -> Option<&T> {
         match self {

@@ -33,6 +33,9 @@ pub const HELD_MAX: usize = 64;
 /// Attempts named in one resume.
 pub const UNACKNOWLEDGED_MAX: usize = 4_096;
 
+/// Flags of an engine.
+pub const FLAGS_MAX: usize = 256;
+
 /// GPUs of a host.
 pub const GPUS_MAX: usize = 256;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use prost::Message as _;
 use regatta_types::assignment::Assignment;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
 use regatta_types::ids::{
@@ -189,6 +189,7 @@ fn host() -> HostRecord {
             cpus: Reading::Known(128),
             memory_total: Reading::Known(Bytes(256 << 30)),
             agent_version: "0.1.0".into(),
+            details: HostDetails::default(),
         }),
         gpus: Reading::Known(GpuInventory {
             driver: Reading::Known("580.126.09".into()),
@@ -211,6 +212,7 @@ fn host() -> HostRecord {
             quantization: Reading::missing("the engine does not tell"),
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 8_000 },
+            settings: EngineSettings::default(),
         }),
         clocks: vec![ClockOffset {
             offset_ns: -123_456,

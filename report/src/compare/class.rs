@@ -109,6 +109,7 @@ fn fingerprint(facts: &[Fact]) -> String {
 /// The facts that make a class, in a fixed order.
 pub(crate) fn facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let engine = record.and_then(|r| r.engine.known());
+    let settings = engine.map(|e| &e.settings);
     let fact = |code, name, value| Fact { code, name, value };
     // The GPUs of this machine say nothing of an endpoint on another.
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
@@ -126,12 +127,31 @@ pub(crate) fn facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     vec![
         fact(Code::C1, "model", engine.map(|e| e.model.clone())),
         fact(Code::C2, "quantisation", engine.and_then(|e| e.quantization.known().cloned())),
+        fact(Code::C2, "KV cache type", settings.and_then(|s| s.kv_dtype.known().cloned())),
         fact(Code::C3, "engine", engine.and_then(|e| e.engine.known().cloned())),
         fact(Code::C3, "engine version", engine.and_then(|e| e.version.known().cloned())),
         fact(
             Code::C3,
             "context length",
             engine.and_then(|e| e.context_length.known().map(ToString::to_string)),
+        ),
+        fact(
+            Code::C3,
+            "prefix cache",
+            settings.and_then(|s| s.prefix_cache.known()).map(|&on| on_off(on)),
+        ),
+        fact(
+            Code::C3,
+            "speculative decoding",
+            settings.and_then(|s| s.speculative.known().cloned()),
+        ),
+        fact(
+            Code::C3,
+            "engine flags",
+            settings.and_then(|s| s.flags.known()).map(|flags| match flags.as_slice() {
+                [] => "none".to_owned(),
+                flags => flags.join(", "),
+            }),
         ),
         fact(Code::C4, "GPU", gpus),
     ]
@@ -140,6 +160,7 @@ pub(crate) fn facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
 /// Facts that leave the class as it is but explain differences.
 pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let machine = record.and_then(|r| r.facts.as_ref());
+    let details = machine.map(|m| &m.details);
     let inventory = record.and_then(|r| r.gpus.known());
     let fact = |name, value| Fact { code: Code::C5, name, value };
     let limits = inventory.and_then(|i| {
@@ -156,14 +177,31 @@ pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
         fact("CUDA (driver)", inventory.and_then(|i| i.cuda_driver.known().cloned())),
         fact("CPU", machine.and_then(|m| m.cpu_model.known().cloned())),
         fact("logical CPUs", machine.and_then(|m| m.cpus.known().map(ToString::to_string))),
+        fact("CPU cores", details.and_then(|d| d.cores.known().map(ToString::to_string))),
+        fact("CPU clock governor", details.and_then(|d| d.governor.known().cloned())),
+        fact("NUMA nodes", details.and_then(|d| d.numa_nodes.known().map(ToString::to_string))),
         fact(
             "memory",
             machine.and_then(|m| m.memory_total.known().map(|b| format!("{:.0} GiB", b.gib()))),
         ),
         fact("kernel", machine.and_then(|m| m.kernel.known().cloned())),
         fact("distribution", machine.and_then(|m| m.distribution.known().cloned())),
+        fact("container", details.and_then(|d| d.container.known().cloned())),
+        fact("clock source", details.and_then(|d| d.clock_source.known().cloned())),
+        fact(
+            "wall clock synchronised",
+            details.and_then(|d| d.clock_synchronised.known().map(|&is| yes_no(is))),
+        ),
         fact("agent version", machine.map(|m| m.agent_version.clone())),
     ]
+}
+
+fn yes_no(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+fn on_off(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
 }
 
 /// `4 x this; that`, sorted.

@@ -1,7 +1,9 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use regatta_types::facts::EngineFacts;
+use regatta_types::reading::Reading;
 use regatta_types::suite::{Message, Role, Timeouts};
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use rustls::ServerConfig;
@@ -55,9 +57,12 @@ async fn refused(options: &EndpointOptions) -> String {
 
 #[tokio::test]
 async fn vllm_is_recognised() {
-    let server =
-        engine(&[("/v1/models", recorded("vllm/models")), ("/version", recorded("vllm/version"))])
-            .await;
+    let server = engine(&[
+        ("/v1/models", recorded("vllm/models")),
+        ("/version", recorded("vllm/version")),
+        ("/metrics", recorded("vllm/metrics")),
+    ])
+    .await;
     let facts = found(&at(&server)).await.facts().clone();
     assert_eq!(facts.engine, Reading::Known("vllm".to_owned()));
     assert_eq!(facts.version, Reading::Known("0.32.0".to_owned()));
@@ -65,6 +70,64 @@ async fn vllm_is_recognised() {
     assert_eq!(facts.context_length, Reading::Known(4096));
     assert_eq!(facts.quantization, Reading::missing("the engine does not tell"));
     assert_eq!(facts.location, EndpointLocation::Loopback { port: server.address.port() });
+    let settings = facts.settings;
+    assert_eq!(settings.kv_dtype, Reading::Known("auto".to_owned()));
+    assert_eq!(settings.prefix_cache, Reading::Known(true));
+    // The server is this test itself, started without a flag of vLLM's.
+    assert!(settings.flags.known().is_some(), "{:?}", settings.flags);
+    assert_eq!(settings.speculative, Reading::Known("none".to_owned()));
+}
+
+#[tokio::test]
+async fn sglang_tells_its_own_flags() {
+    let list = r#"{"data":[{"id":"m","owned_by":"sglang","max_model_len":8192}]}"#;
+    let info = r#"{"version":"0.5.9","quantization":"fp8","kv_cache_dtype":"fp8_e4m3","tp_size":1,
+        "disable_radix_cache":true,"speculative_algorithm":null,"attention_backend":"flashinfer",
+        "api_key":"sk-canary","internal_states":[{}]}"#;
+    let server = engine(&[
+        ("/v1/models", plain("200 OK", "application/json", list)),
+        ("/get_server_info", plain("200 OK", "application/json", info)),
+    ])
+    .await;
+    let endpoint = found(&at(&server)).await;
+    let facts = endpoint.facts();
+    assert_eq!(facts.engine, Reading::Known("sglang".to_owned()));
+    assert_eq!(facts.version, Reading::Known("0.5.9".to_owned()));
+    assert_eq!(facts.quantization, Reading::Known("fp8".to_owned()));
+    assert_eq!(facts.settings.kv_dtype, Reading::Known("fp8_e4m3".to_owned()));
+    assert_eq!(facts.settings.prefix_cache, Reading::Known(false));
+    assert_eq!(facts.settings.speculative, Reading::Known("none".to_owned()));
+    assert!(!format!("{facts:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn an_engine_that_is_another_one_now_is_seen() {
+    let version = Arc::new(AtomicU64::new(1));
+    let now = Arc::clone(&version);
+    let server = Server::start(move |_, path| {
+        let n = now.load(Ordering::SeqCst);
+        vec![Step::Write(match path {
+            "/v1/models" if n == 3 => models(&["other"]),
+            "/v1/models" => recorded("vllm/models"),
+            "/version" => {
+                plain("200 OK", "application/json", &format!(r#"{{"version":"0.{n}.0"}}"#))
+            }
+            _ => plain("404 Not Found", "text/plain", "nothing here"),
+        })]
+    })
+    .await;
+    let endpoint = found(&at(&server)).await;
+    let told = |facts: Reading<EngineFacts>| match facts {
+        Reading::Known(facts) => facts.version.known().cloned().unwrap(),
+        Reading::NotAvailable { not_available } => not_available,
+    };
+    assert_eq!(told(within("again", endpoint.facts_now()).await), "0.1.0");
+    version.store(2, Ordering::SeqCst);
+    assert_eq!(told(within("again", endpoint.facts_now()).await), "0.2.0");
+    version.store(3, Ordering::SeqCst);
+    let gone = told(within("again", endpoint.facts_now()).await);
+    assert_eq!(gone, "it no longer lists the model tiny-qwen3");
+    assert_eq!(endpoint.metrics_now().await, Err("/metrics: status 404".to_owned()));
 }
 
 #[tokio::test]
@@ -152,14 +215,7 @@ async fn an_answer_without_end_is_cut() {
 
 #[tokio::test]
 async fn of_the_usual_ports_the_first_that_answers_is_taken_and_the_others_are_named() {
-    let asker = Asker {
-        client: reqwest::Client::builder()
-            .no_proxy()
-            .tls_backend_preconfigured(tls::config(None).unwrap())
-            .build()
-            .unwrap(),
-        authorization: None,
-    };
+    let asker = Asker::new(tls::config(None).unwrap(), None).unwrap();
     let silent = engine(&[]).await;
     let first = engine(&[("/v1/models", models(&["a"]))]).await;
     let second = engine(&[("/v1/models", models(&["b"]))]).await;
@@ -219,7 +275,7 @@ async fn the_key_is_sent_with_every_request_and_shown_nowhere() {
     let endpoint = found(&options).await;
     assert!(within("request", request(&endpoint)).await.is_ok());
     let seen = server.seen();
-    assert_eq!(seen.len(), 3);
+    assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|r| r.head.contains("authorization: Bearer sk-canary\r\n")));
     let shown = format!("{options:?} {endpoint:?} {:?}", endpoint.target.authorization);
     assert!(!shown.contains("canary"), "{shown}");

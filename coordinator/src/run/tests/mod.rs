@@ -5,7 +5,7 @@ use std::time::Duration;
 use regatta_types::assignment::Settling;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::event::{Disposition, EventKind, MissingReason};
-use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, HostId, InstanceId, RunId, SuiteName};
 use regatta_types::reading::Reading;
@@ -127,6 +127,7 @@ impl Bench {
                 cpus: Reading::missing("test"),
                 memory_total: Reading::missing("test"),
                 agent_version: "0".to_owned(),
+                details: HostDetails::default(),
             },
             gpus: Reading::missing("test"),
             engine: Reading::missing("test"),
@@ -161,6 +162,7 @@ impl Bench {
             quantization: Reading::missing("test"),
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 1 },
+            settings: EngineSettings::default(),
         });
         self.input(Input::Prepared {
             session: SessionId(session),

@@ -1,13 +1,13 @@
 //! facts.proto.
 
-use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::{GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
 use crate::error::{At, ConvertError, Problem};
-use crate::field::{Checked, cut, encoded, finite, list, required, text};
-use crate::limits::{GPUS_MAX, NAME_MAX, TEXT_MAX};
+use crate::field::{Checked, cut, encoded, finite, list, optional, required, text};
+use crate::limits::{FLAGS_MAX, GPUS_MAX, NAME_MAX, TEXT_MAX};
 use crate::v1;
 
 /// A reading and its message: how its value is read and written.
@@ -45,6 +45,10 @@ reading!(String = TextReading, text_reading, |v| text("known", v, NAME_MAX), |v:
 ));
 reading!(u32 = CountReading, count_reading, Checked::Ok, |v: &u32| *v);
 reading!(Bytes = BytesReading, bytes_reading, |v| Checked::Ok(Bytes(v)), |v: &Bytes| v.0);
+reading!(bool = FlagReading, flag_reading, Checked::Ok, |v: &bool| *v);
+reading!(Vec<String> = TextsReading, texts_reading, texts, |v: &Vec<String>| v1::Texts {
+    items: v.iter().take(FLAGS_MAX).map(|item| cut(item, NAME_MAX)).collect(),
+});
 reading!(f64 = NumberReading, number_reading, |v| finite("known", v), |v: &f64| *v);
 reading!(
     EngineFacts = EngineReading,
@@ -59,6 +63,19 @@ reading!(
     v1::GpuInventory::from
 );
 
+fn texts(m: v1::Texts) -> Checked<Vec<String>> {
+    let len = m.items.len();
+    if len > FLAGS_MAX {
+        return Err(ConvertError::new("items", Problem::TooMany { len, max: FLAGS_MAX }));
+    }
+    m.items.into_iter().map(|item| text("items", item, NAME_MAX)).collect()
+}
+
+/// What an agent of an earlier version would not have sent is not sent.
+fn told<'a, T: Default + PartialEq, M: From<&'a T>>(value: &'a T) -> Option<M> {
+    (*value != T::default()).then(|| value.into())
+}
+
 impl TryFrom<v1::HostFacts> for HostFacts {
     type Error = ConvertError;
     fn try_from(m: v1::HostFacts) -> Checked<Self> {
@@ -70,6 +87,7 @@ impl TryFrom<v1::HostFacts> for HostFacts {
             cpus: required("cpus", m.cpus)?,
             memory_total: required("memory_total", m.memory_total)?,
             agent_version: text("agent_version", m.agent_version, NAME_MAX)?,
+            details: optional("details", m.details)?.unwrap_or_default(),
         })
     }
 }
@@ -84,6 +102,38 @@ impl From<&HostFacts> for v1::HostFacts {
             cpus: Some((&facts.cpus).into()),
             memory_total: Some((&facts.memory_total).into()),
             agent_version: cut(&facts.agent_version, NAME_MAX),
+            details: told(&facts.details),
+        }
+    }
+}
+
+impl TryFrom<v1::HostDetails> for HostDetails {
+    type Error = ConvertError;
+    fn try_from(m: v1::HostDetails) -> Checked<Self> {
+        Ok(Self {
+            machine_id: required("machine_id", m.machine_id)?,
+            cores: required("cores", m.cores)?,
+            governor: required("governor", m.governor)?,
+            numa_nodes: required("numa_nodes", m.numa_nodes)?,
+            container: required("container", m.container)?,
+            clock_source: required("clock_source", m.clock_source)?,
+            clock_synchronised: required("clock_synchronised", m.clock_synchronised)?,
+            disk_free: required("disk_free", m.disk_free)?,
+        })
+    }
+}
+
+impl From<&HostDetails> for v1::HostDetails {
+    fn from(details: &HostDetails) -> Self {
+        Self {
+            machine_id: Some((&details.machine_id).into()),
+            cores: Some((&details.cores).into()),
+            governor: Some((&details.governor).into()),
+            numa_nodes: Some((&details.numa_nodes).into()),
+            container: Some((&details.container).into()),
+            clock_source: Some((&details.clock_source).into()),
+            clock_synchronised: Some((&details.clock_synchronised).into()),
+            disk_free: Some((&details.disk_free).into()),
         }
     }
 }
@@ -99,6 +149,7 @@ impl TryFrom<v1::EngineFacts> for EngineFacts {
             quantization: required("quantization", m.quantization)?,
             fixed_length: m.fixed_length,
             location: required("location", m.location)?,
+            settings: optional("settings", m.settings)?.unwrap_or_default(),
         })
     }
 }
@@ -113,6 +164,30 @@ impl From<&EngineFacts> for v1::EngineFacts {
             quantization: Some((&facts.quantization).into()),
             fixed_length: facts.fixed_length,
             location: Some((&facts.location).into()),
+            settings: told(&facts.settings),
+        }
+    }
+}
+
+impl TryFrom<v1::EngineSettings> for EngineSettings {
+    type Error = ConvertError;
+    fn try_from(m: v1::EngineSettings) -> Checked<Self> {
+        Ok(Self {
+            kv_dtype: required("kv_dtype", m.kv_dtype)?,
+            prefix_cache: required("prefix_cache", m.prefix_cache)?,
+            speculative: required("speculative", m.speculative)?,
+            flags: required("flags", m.flags)?,
+        })
+    }
+}
+
+impl From<&EngineSettings> for v1::EngineSettings {
+    fn from(settings: &EngineSettings) -> Self {
+        Self {
+            kv_dtype: Some((&settings.kv_dtype).into()),
+            prefix_cache: Some((&settings.prefix_cache).into()),
+            speculative: Some((&settings.speculative).into()),
+            flags: Some((&settings.flags).into()),
         }
     }
 }

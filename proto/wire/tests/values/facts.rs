@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::{GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
@@ -26,9 +26,19 @@ pub(crate) fn host_facts() -> impl Strategy<Value = HostFacts> {
         reading(any::<u32>()),
         reading(bytes()),
         text(),
+        details(),
     )
         .prop_map(
-            |(hostname, kernel, distribution, cpu_model, cpus, memory_total, agent_version)| {
+            |(
+                hostname,
+                kernel,
+                distribution,
+                cpu_model,
+                cpus,
+                memory_total,
+                agent_version,
+                details,
+            )| {
                 HostFacts {
                     hostname,
                     kernel,
@@ -37,9 +47,38 @@ pub(crate) fn host_facts() -> impl Strategy<Value = HostFacts> {
                     cpus,
                     memory_total,
                     agent_version,
+                    details,
                 }
             },
         )
+}
+
+fn details() -> impl Strategy<Value = HostDetails> {
+    let place = (reading(text()), reading(any::<u32>()), reading(text()), reading(any::<u32>()));
+    let time = (reading(text()), reading(text()), reading(any::<bool>()), reading(bytes()));
+    let told = (place, time).prop_map(|(place, time)| HostDetails {
+        machine_id: place.0,
+        cores: place.1,
+        governor: place.2,
+        numa_nodes: place.3,
+        container: time.0,
+        clock_source: time.1,
+        clock_synchronised: time.2,
+        disk_free: time.3,
+    });
+    prop_oneof![told, Just(HostDetails::default())]
+}
+
+fn settings() -> impl Strategy<Value = EngineSettings> {
+    let flags = reading(vec(text(), 0..4));
+    let told = (reading(text()), reading(any::<bool>()), reading(text()), flags);
+    let told = told.prop_map(|(kv_dtype, prefix_cache, speculative, flags)| EngineSettings {
+        kv_dtype,
+        prefix_cache,
+        speculative,
+        flags,
+    });
+    prop_oneof![told, Just(EngineSettings::default())]
 }
 
 pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
@@ -55,9 +94,19 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
         reading(text()),
         proptest::option::of(any::<bool>()),
         location,
+        settings(),
     )
         .prop_map(
-            |(engine, version, model, context_length, quantization, fixed_length, location)| {
+            |(
+                engine,
+                version,
+                model,
+                context_length,
+                quantization,
+                fixed_length,
+                location,
+                settings,
+            )| {
                 EngineFacts {
                     engine,
                     version,
@@ -66,6 +115,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
                     quantization,
                     fixed_length,
                     location,
+                    settings,
                 }
             },
         );

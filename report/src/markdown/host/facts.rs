@@ -75,7 +75,21 @@ fn engine(table: &mut Table, host: &HostAnalysis<'_>) {
     let context =
         facts.context_length.as_ref().map(|&n| format!("{} tokens", grouped(u64::from(n))));
     table.row(["Context length".into(), reading(Some(&context))]);
+    let settings = &facts.settings;
+    table.row(["KV cache type".into(), reading(Some(&settings.kv_dtype))]);
+    table.row(["Prefix cache".into(), switch(&settings.prefix_cache, ["on", "off"])]);
+    table.row(["Speculative decoding".into(), reading(Some(&settings.speculative))]);
+    let flags = settings.flags.as_ref().map(|flags| match flags.as_slice() {
+        [] => "none".to_owned(),
+        flags => flags.join(", "),
+    });
+    table.row(["Engine flags".into(), reading(Some(&flags))]);
     table.row(["Endpoint".into(), Inline::text(&facts.location.to_string())]);
+}
+
+/// Something that is so or not.
+fn switch(value: &Reading<bool>, words: [&str; 2]) -> Inline {
+    reading(Some(&value.as_ref().map(|&on| if on { words[0] } else { words[1] })))
 }
 
 fn machine(table: &mut Table, host: &HostAnalysis<'_>) {
@@ -86,9 +100,21 @@ fn machine(table: &mut Table, host: &HostAnalysis<'_>) {
     table.row(["Hostname".into(), Inline::text(&facts.hostname)]);
     table.row(["CPU".into(), reading(Some(&facts.cpu_model))]);
     table.row(["Logical CPUs".into(), reading(Some(&facts.cpus))]);
+    let details = &facts.details;
+    table.row(["Cores".into(), reading(Some(&details.cores))]);
+    table.row(["CPU clock governor".into(), reading(Some(&details.governor))]);
+    table.row(["NUMA nodes".into(), reading(Some(&details.numa_nodes))]);
     table.row(["Memory".into(), reading(Some(&facts.memory_total))]);
     table.row(["Distribution".into(), reading(Some(&facts.distribution))]);
     table.row(["Kernel".into(), reading(Some(&facts.kernel))]);
+    table.row(["Container".into(), reading(Some(&details.container))]);
+    table.row(["Clock source".into(), reading(Some(&details.clock_source))]);
+    table.row([
+        "Wall clock".into(),
+        switch(&details.clock_synchronised, ["synchronised", "not synchronised"]),
+    ]);
+    table.row(["Disk left for the agent".into(), reading(Some(&details.disk_free))]);
+    table.row(["Machine (hash of its id)".into(), reading(Some(&details.machine_id))]);
     table.row([
         "Client".into(),
         Inline::own(format!(

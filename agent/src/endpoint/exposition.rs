@@ -1,0 +1,213 @@
+//! What an engine says of itself in Prometheus' text format, under each engine's own names.
+
+use nom_openmetrics::parser::prometheus;
+use regatta_types::engine::EngineSample;
+use regatta_types::time::MonoNs;
+
+/// How the metrics of each engine begin.
+const ENGINES: [(&str, &str); 4] =
+    [("vllm:", "vllm"), ("sglang:", "sglang"), ("llamacpp:", "llama.cpp"), ("tgi_", "tgi")];
+/// Most lines that are kept.
+const LINES: usize = 10_000;
+
+/// The lines of the engines that are known, buckets of histograms left out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exposition(Vec<Line>);
+
+#[derive(Debug, Clone)]
+struct Line {
+    name: String,
+    labels: Vec<(String, String)>,
+    value: f64,
+}
+
+impl Exposition {
+    /// Reads it line by line, so that one that cannot be read costs itself only.
+    pub(super) fn parse(text: &str) -> Self {
+        let known = |line: &&str| ENGINES.iter().any(|(start, _)| line.starts_with(start));
+        let lines = text.lines().filter(known).filter(|line| !line.contains("_bucket{"));
+        Self(lines.filter_map(Line::parse).take(LINES).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The engine whose names they are.
+    pub(super) fn engine(&self) -> Option<&'static str> {
+        let first = self.0.first()?;
+        ENGINES.iter().find(|(start, _)| first.name.starts_with(start)).map(|(_, name)| *name)
+    }
+
+    /// A label of the first line of this name.
+    pub(super) fn label(&self, name: &str, label: &str) -> Option<&str> {
+        let line = self.0.iter().find(|line| line.name == name)?;
+        line.labels.iter().find(|(key, _)| key == label).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|line| line.name == name)
+    }
+
+    /// The values of the first of these names that is there: one for each engine behind the endpoint.
+    fn values(&self, names: &[&str]) -> Option<Vec<f64>> {
+        let name = names.iter().find(|name| self.has(name))?;
+        Some(self.0.iter().filter(|line| line.name == **name).map(|line| line.value).collect())
+    }
+
+    fn sum(&self, names: &[&str]) -> Option<f64> {
+        self.values(names).map(|values| values.iter().sum())
+    }
+
+    fn highest(&self, names: &[&str]) -> Option<f64> {
+        self.values(names)?.into_iter().reduce(f64::max)
+    }
+
+    /// What is known of it; `None` if nothing is.
+    pub(super) fn sample(&self, at: MonoNs) -> Option<EngineSample> {
+        // llama.cpp counts the two parts of its prompts apart.
+        let cached = self.sum(&["llamacpp:prompt_tokens_cached_total"]);
+        let prompts = self.sum(&["llamacpp:prompt_tokens_total"]);
+        let looked_up = cached.zip(prompts).map(|(cached, rest)| cached + rest);
+        let sample = EngineSample {
+            at,
+            running: self.sum(&[
+                "vllm:num_requests_running",
+                "sglang:num_running_reqs",
+                "llamacpp:requests_processing",
+            ]),
+            waiting: self.sum(&[
+                "vllm:num_requests_waiting",
+                "sglang:num_queue_reqs",
+                "llamacpp:requests_deferred",
+            ]),
+            kv_use: self.highest(&[
+                "vllm:kv_cache_usage_perc",
+                "vllm:gpu_cache_usage_perc",
+                "sglang:token_usage",
+                "llamacpp:kv_cache_usage_ratio",
+            ]),
+            prefix_queries: self
+                .sum(&[
+                    "vllm:prefix_cache_queries_total",
+                    "vllm:gpu_prefix_cache_queries_total",
+                    "sglang:prompt_tokens_total",
+                ])
+                .or(looked_up),
+            prefix_hits: self
+                .sum(&[
+                    "vllm:prefix_cache_hits_total",
+                    "vllm:gpu_prefix_cache_hits_total",
+                    "sglang:cached_tokens_total",
+                ])
+                .or(cached),
+            preemptions: self
+                .sum(&["vllm:num_preemptions_total", "sglang:num_retracted_requests_total"]),
+            queue_s: self
+                .sum(&["vllm:request_queue_time_seconds_sum", "sglang:queue_time_seconds_sum"]),
+            queued: self
+                .sum(&["vllm:request_queue_time_seconds_count", "sglang:queue_time_seconds_count"]),
+            drafted: self.sum(&[
+                "vllm:spec_decode_num_draft_tokens_total",
+                "llamacpp:spec_decode_num_draft_tokens_total",
+            ]),
+            accepted: self.sum(&[
+                "vllm:spec_decode_num_accepted_tokens_total",
+                "llamacpp:spec_decode_num_accepted_tokens_total",
+            ]),
+        };
+        (sample != EngineSample { at, ..EngineSample::default() }).then_some(sample)
+    }
+}
+
+impl Line {
+    fn parse(line: &str) -> Option<Self> {
+        // The grammar wants the end of a line, and knows no time stamps.
+        let text = format!("{}\n", line.trim_end());
+        let (_, families) = prometheus(&text).ok()?;
+        let sample = families.first()?.samples.first()?;
+        let label =
+            |label: &nom_openmetrics::Label<'_>| (label.name.to_owned(), label.value.clone());
+        let value = Some(sample.number()).filter(|value| value.is_finite())?;
+        let labels = sample.labels().iter().map(label).collect();
+        Some(Self { name: sample.name().to_owned(), labels, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn recorded(engine: &str) -> Exposition {
+        let file = format!("../tests/fixtures/wire/{engine}/metrics.http");
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+        Exposition::parse(&String::from_utf8_lossy(&std::fs::read(path).unwrap()))
+    }
+
+    const AT: MonoNs = MonoNs(7);
+
+    #[test]
+    fn vllms_own_words_are_understood() {
+        let text = recorded("vllm");
+        assert_eq!(text.engine(), Some("vllm"));
+        assert_eq!(text.label("vllm:cache_config_info", "cache_dtype"), Some("auto"));
+        let expected = EngineSample {
+            at: AT,
+            running: Some(0.0),
+            waiting: Some(0.0),
+            kv_use: Some(0.0),
+            prefix_queries: Some(6364.0),
+            prefix_hits: Some(0.0),
+            preemptions: Some(0.0),
+            queue_s: Some(0.005_823_523_995_331_925),
+            queued: Some(171.0),
+            drafted: None,
+            accepted: None,
+        };
+        assert_eq!(text.sample(AT), Some(expected));
+    }
+
+    #[test]
+    fn llama_cpps_own_words_are_understood() {
+        let text = recorded("llamacpp");
+        assert_eq!(text.engine(), Some("llama.cpp"));
+        let expected = EngineSample {
+            at: AT,
+            running: Some(0.0),
+            waiting: Some(0.0),
+            prefix_queries: Some(3957.0 + 10481.0),
+            prefix_hits: Some(10481.0),
+            drafted: Some(0.0),
+            accepted: Some(0.0),
+            ..EngineSample::default()
+        };
+        assert_eq!(text.sample(AT), Some(expected));
+    }
+
+    #[test]
+    fn several_engines_are_summed_and_what_cannot_be_read_is_left_out() {
+        let text = Exposition::parse(
+            "# HELP sglang:num_running_reqs of each rank\n\
+             sglang:num_running_reqs{dp_rank=\"0\",model_name=\"a,b}\"} 3\n\
+             sglang:num_running_reqs{dp_rank=\"1\"} 4.5e0\r\n\
+             sglang:num_queue_reqs{ 3\n\
+             sglang:token_usage{dp_rank=\"0\"} 0.25\nsglang:token_usage{dp_rank=\"1\"} 0.75\n\
+             sglang:cached_tokens_total NaN\n\
+             sglang:queue_time_seconds_bucket{le=\"0.1\"} 3\n\
+             process_cpu_seconds_total 3\n",
+        );
+        assert_eq!(text.engine(), Some("sglang"));
+        let expected = EngineSample {
+            at: AT,
+            running: Some(7.5),
+            kv_use: Some(0.75),
+            ..EngineSample::default()
+        };
+        assert_eq!(text.sample(AT), Some(expected));
+        let other = Exposition::parse("<html>\nvllm:something_new 1\n");
+        assert_eq!((other.engine(), other.sample(AT)), (Some("vllm"), None));
+        assert!(Exposition::parse("up 1\n").is_empty());
+    }
+}

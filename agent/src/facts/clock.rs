@@ -1,0 +1,37 @@
+//! Whether the wall clock is kept to a reference, as the kernel knows it.
+
+use std::io;
+use std::mem::MaybeUninit;
+
+/// Asks the kernel, whichever daemon it is that steers the clock. Changes nothing.
+///
+/// # Errors
+/// The kernel does not answer.
+#[expect(unsafe_code, reason = "no safe binding of adjtimex is known")]
+pub(super) fn synchronised() -> io::Result<bool> {
+    let mut state = MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: `timex` is plain numbers, for which zero is a value; with `modes` at 0 the call only
+    // writes to it, and it is ours alone.
+    let (answer, status) = unsafe {
+        let answer = libc::adjtimex(state.as_mut_ptr());
+        (answer, state.assume_init().status)
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(status & libc::STA_UNSYNC == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_answers_or_says_why_not() {
+        match synchronised() {
+            // Which of the two depends on the machine; asked twice it is the same.
+            Ok(state) => assert_eq!(synchronised().unwrap(), state),
+            Err(error) => assert!(error.raw_os_error().is_some(), "{error}"),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Whose process listens on a port of this machine, and with which flags it was started.
+//!
+//! Reads `/proc`; what belongs to another user stays hidden unless the agent may see it.
+
+use std::collections::BTreeSet;
+
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process, all_processes};
+use regatta_types::clean::excerpt;
+
+/// Most flags that are told, and characters of each.
+const FLAGS: usize = 100;
+const FLAG: usize = 160;
+/// Parts of a flag's name after which its value is kept back.
+const SECRET: [&str; 10] = [
+    "key",
+    "keys",
+    "keyfile",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "auth",
+    "credential",
+    "header",
+];
+/// Beginnings of flags that say where an engine listens, what it is called and what it logs: no
+/// setting of how it works.
+const ELSEWHERE: [&str; 13] = [
+    "host",
+    "port",
+    "uds",
+    "alias",
+    "served-model-name",
+    "log",
+    "ssl",
+    "uvicorn",
+    "root-path",
+    "allowed",
+    "cors",
+    "disable-log",
+    "enable-log",
+];
+
+/// A process that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listener {
+    /// Its number.
+    pub pid: i32,
+    /// When it began, in the kernel's ticks since the boot: numbers are used again.
+    started: u64,
+}
+
+/// The processes that listen on this TCP port, lowest number first: engines let workers inherit the
+/// socket of the first.
+///
+/// # Errors
+/// A sentence: nobody listens there, or it is hidden from this user.
+pub fn listeners(port: u16) -> Result<Vec<Listener>, String> {
+    let cannot = |what: &str, error: procfs::ProcError| format!("{what}: {error}");
+    let mut sockets = procfs::net::tcp().map_err(|e| cannot("/proc/net/tcp", e))?;
+    // Absent where the kernel has no IPv6.
+    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    let inodes: BTreeSet<u64> = sockets
+        .into_iter()
+        .filter(|s| s.state == TcpState::Listen && s.local_address.port() == port)
+        .map(|s| s.inode)
+        .collect();
+    if inodes.is_empty() {
+        return Err(format!("no process of this machine listens on port {port}"));
+    }
+    let mut found: Vec<Listener> = all_processes()
+        .map_err(|e| cannot("/proc", e))?
+        // A process may end at any moment.
+        .filter_map(Result::ok)
+        .filter(|process| holds(process, &inodes))
+        .filter_map(|process| listener(&process))
+        .collect();
+    found.sort_by_key(|listener| listener.pid);
+    if found.is_empty() {
+        return Err(format!("the process on port {port} is another user's"));
+    }
+    Ok(found)
+}
+
+fn holds(process: &Process, inodes: &BTreeSet<u64>) -> bool {
+    let Ok(mut open) = process.fd() else { return false };
+    open.any(|fd| match fd.map(|fd| fd.target) {
+        Ok(FDTarget::Socket(inode)) => inodes.contains(&inode),
+        _ => false,
+    })
+}
+
+fn listener(process: &Process) -> Option<Listener> {
+    Some(Listener { pid: process.pid, started: process.stat().ok()?.starttime })
+}
+
+impl Listener {
+    /// Whether it is still the same process.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        Process::new(self.pid).ok().and_then(|process| listener(&process)) == Some(self)
+    }
+
+    /// The flags it was started with.
+    ///
+    /// # Errors
+    /// A sentence: it has ended, or is hidden from this user.
+    pub fn flags(self) -> Result<Vec<String>, String> {
+        let words = Process::new(self.pid).and_then(|process| process.cmdline());
+        words.map(|words| flags(&words)).map_err(|e| format!("/proc/{}/cmdline: {e}", self.pid))
+    }
+}
+
+/// The flags of a command line, sorted, each with its values. Paths are cut to their last part.
+#[must_use]
+pub fn flags(words: &[String]) -> Vec<String> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for word in words {
+        if is_flag(word) {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (word.as_str(), None),
+            };
+            found.push((name.to_owned(), value.into_iter().collect()));
+        } else if let Some((_, values)) = found.last_mut() {
+            values.push(word.clone());
+        }
+    }
+    let told = found.into_iter().filter_map(|(name, values)| told(&name, &values));
+    let mut told: Vec<String> = told.take(FLAGS).collect();
+    told.sort();
+    told.dedup();
+    told
+}
+
+fn is_flag(word: &str) -> bool {
+    word.len() > 1 && word.starts_with('-') && word.parse::<f64>().is_err()
+}
+
+fn told(name: &str, values: &[String]) -> Option<String> {
+    let plain = name.trim_start_matches('-').to_lowercase().replace('_', "-");
+    if ELSEWHERE.iter().any(|start| plain.starts_with(start)) {
+        return None;
+    }
+    if plain.split(['-', '.']).any(|part| SECRET.contains(&part)) {
+        return Some(excerpt(&format!("{name} (not told)"), FLAG));
+    }
+    let values = values.iter().map(|value| match value.rsplit_once('/') {
+        Some((folder, last)) if folder.is_empty() || folder.starts_with(['/', '.', '~']) => last,
+        _ => value.as_str(),
+    });
+    let words: Vec<&str> = std::iter::once(name).chain(values).collect();
+    Some(excerpt(&words.join(" "), FLAG))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn the_process_that_listens_is_found_and_known_again() {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let found = listeners(port).unwrap();
+        assert!(found.iter().any(|listener| listener.pid == own), "{found:?}");
+        assert!(found.iter().all(|listener| listener.is_alive()));
+        assert!(!Listener { started: 0, ..found[0] }.is_alive(), "a number used again");
+        drop(socket);
+        assert!(listeners(port).unwrap_err().contains("no process of this machine listens"));
+    }
+
+    #[test]
+    fn flags_are_told_without_secrets_addresses_and_folders() {
+        let line = "python3 /opt/bin/vllm serve org/model --max-model-len 32768 --host 0.0.0.0 \
+                    --api-key s3cret --hf_token=t0ken --quantization=fp8 --port 8000 \
+                    --max-num-batched-tokens 8192 --seed -1 --model /data/models/Coder-FP8 \
+                    --enable-prefix-caching --log-level debug --kv-transfer-config {\"a\":1}";
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(
+            flags(&words),
+            [
+                "--api-key (not told)",
+                "--enable-prefix-caching",
+                "--hf_token (not told)",
+                "--kv-transfer-config {\"a\":1}",
+                "--max-model-len 32768",
+                "--max-num-batched-tokens 8192",
+                "--model Coder-FP8",
+                "--quantization fp8",
+                "--seed -1",
+            ]
+        );
+        assert_eq!(flags(&["llama-server".to_owned()]), Vec::<String>::new());
+    }
+}
