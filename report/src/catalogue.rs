@@ -211,17 +211,52 @@ pub const OF_SETS: &[Definition] = &[
         "ttft, gap error and CPU at an endpoint in the agent's own process",
         "Subtracted from nothing",
     ),
-];
-
-/// Metrics that have a definition and are not collected yet.
-pub const NOT_COLLECTED: &[Definition] = &[
     metric(
         "kv_peak",
         "share",
         Better::Neither,
-        "largest value of the engine's KV cache gauge in an attempt",
-        "Not collected yet",
+        "largest sample of the engine's KV cache gauge",
+        "From /metrics, one sample a second: peaks between two are not seen. Of several engines the highest",
     ),
+    metric(
+        "running_max, waiting_max",
+        "requests",
+        Better::Neither,
+        "largest sample of the engine's gauge",
+        "From /metrics. Requests of others are in it",
+    ),
+    metric(
+        "queue_mean_s",
+        "s",
+        Better::Lower,
+        "growth of the engine's queue time / growth of its count",
+        "From /metrics. Explains ttft and never replaces it",
+    ),
+    metric(
+        "prefix_hit_share",
+        "share",
+        Better::Neither,
+        "growth of prompt tokens found in the prefix cache / of those looked up",
+        "From /metrics. None if none was looked up, or the counters ran backwards (restart)",
+    ),
+    metric(
+        "preemptions",
+        "requests",
+        Better::Lower,
+        "growth of the engine's counter",
+        "From /metrics. Requests that were put back to make room in the KV cache",
+    ),
+    metric(
+        "acceptance",
+        "share",
+        Better::Higher,
+        "growth of drafted tokens that were accepted / of those drafted",
+        "From /metrics. None without speculative decoding",
+    ),
+];
+
+/// Metrics that have a definition and are not collected yet.
+pub const NOT_COLLECTED: &[Definition] = &[
     metric(
         "energy",
         "J",

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
@@ -430,10 +431,31 @@ fn attempt(
             finished,
             traces,
             gpu: gpu_window(host, began),
+            engine: engine_watch(began, finished),
             findings: Vec::new(),
             client_cpu: None,
         },
     }
+}
+
+/// An engine that tells its metrics and is the same throughout, as far as anyone asked.
+fn engine_watch(began: MonoNs, finished: MonoNs) -> EngineWatch {
+    let sample = |at: MonoNs, requests: f64| EngineSample {
+        at,
+        running: Some(1.0),
+        waiting: Some(0.0),
+        kv_use: Some(0.02),
+        prefix_queries: Some(4_000.0 + 96.0 * requests),
+        prefix_hits: Some(0.0),
+        preemptions: Some(0.0),
+        queue_s: Some(0.25 + 0.000_4 * requests),
+        queued: Some(40.0 + requests),
+        drafted: None,
+        accepted: None,
+    };
+    let samples = vec![sample(began, 0.0), sample(finished, 1.0)];
+    let metrics = EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 0 };
+    EngineWatch { metrics, ..EngineWatch::default() }
 }
 
 fn gpu_window(host: &TestHost, began: MonoNs) -> GpuWindow {

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::fault::play::play;
 use crate::flood::Flood;
 use crate::log::Line;
+use crate::metrics::Working;
 use crate::socket::Socket;
 use crate::stream::{Pen, Stream, until};
 
@@ -31,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) line: Line,
     /// Its place among the requests worked on at once.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// Counts it among the requests worked on.
+    pub(crate) working: Working,
     /// The client wants the connection closed afterwards.
     pub(crate) close: bool,
 }
@@ -79,7 +82,7 @@ impl Answer {
             }
         }
         self.line.end("ok");
-        drop(self.permit);
+        drop((self.permit, self.working));
         Ok(!self.close)
     }
 }

@@ -26,6 +26,7 @@ use crate::fault::{Fault, FaultRate};
 use crate::flood::Floods;
 use crate::freeze::Standstill;
 use crate::log::{Entry, Line, LogSink};
+use crate::metrics::Metrics;
 use crate::options::SimOptions;
 use crate::prefix::PrefixCache;
 use crate::schedule::Schedule;
@@ -52,6 +53,7 @@ struct Shared {
     answered: AtomicU64,
     floods: Floods,
     prefixes: PrefixCache,
+    metrics: Arc<Metrics>,
     /// Streams with a first token; for the capacity that they share.
     decoding: Arc<AtomicU32>,
     /// Connections to close as soon as they are accepted.
@@ -72,6 +74,7 @@ impl Host {
             answered: AtomicU64::new(0),
             floods: Floods::default(),
             prefixes: PrefixCache::default(),
+            metrics: Arc::default(),
             decoding: Arc::default(),
             to_close: AtomicU32::new(0),
             first_arrival: OnceLock::new(),
@@ -120,7 +123,7 @@ impl Host {
         }
         let expected = match path {
             "/v1/chat/completions" => Method::POST,
-            "/v1/models" | "/health" | "/version" => Method::GET,
+            "/v1/models" | "/health" | "/version" | "/metrics" => Method::GET,
             _ => return Ok(json_reply(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))),
         };
         if *request.method() != expected {
@@ -130,8 +133,13 @@ impl Host {
         match path {
             "/health" => Ok(reply(StatusCode::OK, Bytes::new())),
             "/version" => {
-                let version = json!({"version": env!("CARGO_PKG_VERSION")});
+                let version = json!({"version": self.shared.options.version});
                 Ok(json_reply(StatusCode::OK, &version))
+            }
+            "/metrics" => {
+                let SimOptions { model, prefix_cache, .. } = &self.shared.options;
+                let page = self.shared.metrics.page(model, *prefix_cache);
+                Ok(reply_of(StatusCode::OK, "text/plain; version=0.0.4", Bytes::from(page)))
             }
             "/v1/models" => Ok(json_reply(StatusCode::OK, &self.models())),
             _ => self.chat(request, last_read).await,
@@ -188,6 +196,9 @@ impl Host {
                 Ok(json_reply(refusal.status, &refusal.body()))
             }
             Ok(accepted) => {
+                if let Some(cached) = accepted.cached_tokens {
+                    self.shared.metrics.looked_up(accepted.prompt_tokens, cached);
+                }
                 let answer = self.make_answer(accepted, entry, close).await?;
                 Ok(Routed::Chat(Box::new(answer)))
             }
@@ -209,7 +220,11 @@ impl Host {
         let prompt_tokens = Some(accepted.prompt_tokens);
         let entry = Entry { number: Some(number), prompt_tokens, http_status: 200, ..entry };
         let mut line = Line::new(entry, self.sink.clone());
-        let (permit, arrival) = self.turn(arrival).await?;
+        let waiting = self.shared.metrics.waits();
+        let (permit, begun) = self.turn(arrival).await?;
+        let tokens = accepted.prompt_tokens.saturating_add(accepted.completion_tokens);
+        let working = waiting.works(tokens, begun.since(arrival));
+        let arrival = begun;
         line.started(arrival);
         let content = match options.flood {
             Some(batch) if accepted.stream => {
@@ -218,7 +233,7 @@ impl Host {
             }
             Some(_) | None => self.content(accepted, number, &id, arrival),
         };
-        Ok(Answer { content, line, permit, close })
+        Ok(Answer { content, line, permit, working, close })
     }
 
     /// The answer to the `number`-th request, which begins at `arrival`.
@@ -278,10 +293,14 @@ fn json_reply(status: StatusCode, body: &Value) -> Routed {
 }
 
 fn reply(status: StatusCode, body: Bytes) -> Routed {
+    reply_of(status, "application/json", body)
+}
+
+fn reply_of(status: StatusCode, kind: &'static str, body: Bytes) -> Routed {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(SERVER, HeaderValue::from_static("regatta-sim"));
     Routed::Reply(response)
 }

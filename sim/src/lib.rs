@@ -19,6 +19,7 @@ mod freeze;
 pub mod gpu_script;
 mod host;
 mod log;
+mod metrics;
 mod options;
 mod prefix;
 mod schedule;

@@ -18,6 +18,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct SimOptions {
     /// The one model it serves.
     pub model: String,
+    /// The version that it says it has.
+    pub version: String,
     /// From the end of the request's body to the first token; up to an hour.
     pub ttft: Duration,
     /// Prompt tokens worked on in a second: the first token is later by the time for those that
@@ -83,6 +85,7 @@ impl Default for SimOptions {
     fn default() -> Self {
         Self {
             model: "regatta-sim".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
             ttft: Duration::from_millis(200),
             prefill_tps: None,
             inter_token: Duration::from_millis(20),

@@ -29,6 +29,21 @@ fn a_bench_counts_every_token_the_server_made() {
     assert_eq!(tokens(&report, &host), engine.tokens_predicted_total());
     let page = report.text(&format!("hosts/{host}.md"));
     assert!(page.contains("llama.cpp"), "{page}");
+    let run = report.run();
+    let told = &run["hosts"][0]["engine"];
+    assert_eq!(told["model"], "tiny");
+    assert_eq!(told["context_length"], 4096);
+    // A build from a wheel says `b0-unknown`, which is no version.
+    let unknown = told["version"]["not_available"].as_str();
+    assert!(unknown.is_none_or(|why| why.contains("unknown")), "{told}");
+    assert!(told["version"].as_str().is_none_or(|version| !version.contains("unknown")), "{told}");
+    assert_eq!(told["settings"]["speculative"], "none");
+    assert!(told["settings"]["flags"].is_array(), "{told}");
+    let cases = run["hosts"][0]["cases"].as_array().expect("cases");
+    let queried = cases.iter().filter_map(|case| case["engine"]["samples"].as_u64());
+    // Before and after each of two attempts.
+    assert!(queried.clone().all(|n| n >= 4) && queried.count() == cases.len(), "{run}");
+    assert!(page.contains("Running, max"), "{page}");
     assert!(
         page.contains("not available: NVML library not found") || page.contains("GPU"),
         "{page}"

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::EngineWatch;
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::AttemptKey;
 use regatta_types::time::WallClock;
@@ -239,6 +240,7 @@ fn interrupted(started: Started) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("the agent was interrupted"),
         findings: Vec::new(),
+        engine: EngineWatch::missing("the agent was interrupted"),
         client_cpu: None,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::EngineWatch;
 use regatta_types::facts::EngineFacts;
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptNo, HostId, RunId};
@@ -217,6 +218,7 @@ pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("the attempt was not carried out"),
         findings: Vec::new(),
+        engine: EngineWatch::missing("the attempt was not carried out"),
         client_cpu: None,
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn start() -> Result<Null, String> {
     let address = address.await.map_err(|_| "its thread ended".to_owned())??;
     let options = EndpointOptions { url: Some(address), ..EndpointOptions::default() };
     let endpoint = Endpoint::discover(&options).await.map_err(|error| error.to_string())?;
+    let endpoint = endpoint.unasked();
     Ok(Null { endpoint, _stop: guard })
 }
 

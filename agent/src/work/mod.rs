@@ -19,6 +19,7 @@ mod start;
 mod stream;
 mod thread;
 mod tokenizer;
+mod watch;
 mod watchdog;
 mod window;
 
@@ -46,6 +47,7 @@ pub use tokenizer::{Tokenizer, TokenizerError};
 use crate::endpoint::{Abilities, Endpoint};
 use pace::Pace;
 use thread::ThreadError;
+use watch::Watch;
 
 /// Which process on which boot of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,6 +274,7 @@ impl Worker {
         if local {
             self.gpus.begin();
         }
+        let watch = Watch::begin(&self.endpoint);
         let made = match work.await {
             Ok(Ok(made)) => made,
             Ok(Err(error)) => Made::failed(&error),
@@ -282,6 +285,7 @@ impl Worker {
         } else {
             GpuWindow::missing("the endpoint is on another machine")
         };
+        let engine = watch.end().await;
         self.progress.enter(Activity::Idle);
         AttemptReport {
             key,
@@ -295,6 +299,7 @@ impl Worker {
             finished: made.finished,
             traces: made.traces,
             gpu,
+            engine,
             findings: made.findings,
             client_cpu: made.cpu,
         }

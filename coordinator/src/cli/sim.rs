@@ -31,6 +31,9 @@ pub struct SimArgs {
     /// Model id it serves
     #[arg(long, value_name = "ID", default_value = "regatta-sim")]
     pub model: String,
+    /// Version it says it has [default: that of this program]
+    #[arg(long, value_name = "VERSION")]
+    pub engine_version: Option<String>,
     /// Time to first token
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = time)]
     pub ttft: Duration,

@@ -33,6 +33,7 @@ fn options(args: SimArgs) -> SimOptions {
     let inter_token = if args.flood.is_some() { Duration::ZERO } else { usual.inter_token };
     SimOptions {
         model: args.model,
+        version: args.engine_version.unwrap_or(usual.version),
         ttft: args.ttft,
         prefill_tps: args.prefill_tps,
         inter_token: args.inter_token.unwrap_or(inter_token),

@@ -109,7 +109,7 @@ pub enum Input {
         /// The connection.
         session: SessionId,
         /// Its engine as found now.
-        engine: Reading<EngineFacts>,
+        engine: Box<Reading<EngineFacts>>,
         /// Its GPUs as found now.
         gpus: Reading<GpuInventory>,
         /// Why it can't take part.

@@ -115,7 +115,7 @@ impl RunState {
             Input::Prepared { session, engine, gpus, refused } => {
                 self.contact(now, session, &mut effects);
                 if let Some(host) = self.by_session(session) {
-                    host.record.engine = engine;
+                    host.record.engine = *engine;
                     host.record.gpus = gpus;
                     self.prepared(now, session, refused, &mut effects);
                 }

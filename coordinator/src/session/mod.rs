@@ -33,7 +33,6 @@ pub(crate) use task::cancel;
 
 /// What sessions tell the run's actor.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a full queue of 1,024 is 300 KiB")]
 pub enum Message {
     /// An agent introduced itself; the actor answers over `commands`.
     Join {

@@ -291,6 +291,7 @@ impl Session {
             )));
         }
         let Ready { engine, gpus, refused, .. } = ready;
+        let engine = Box::new(engine);
         self.tell(Input::Prepared { session: self.id, engine, gpus, refused }).await;
         Ok(())
     }

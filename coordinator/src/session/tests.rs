@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use regatta_types::assignment::{Assignment, Settling};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::EngineWatch;
 use regatta_types::event::Disposition;
 use regatta_types::facts::{HostDetails, HostFacts};
 use regatta_types::gpu::GpuWindow;
@@ -245,6 +246,7 @@ fn report(lease: &Lease) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("test"),
         findings: Vec::new(),
+        engine: EngineWatch::default(),
         client_cpu: None,
     }
 }

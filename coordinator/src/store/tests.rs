@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::EngineWatch;
 use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptNo, BootId, CaseId, HostId, Repetition};
@@ -62,6 +63,7 @@ fn report(host: &str, repetition: u32) -> AttemptReport {
         traces: Vec::new(),
         gpu: GpuWindow::missing("no driver"),
         findings: Vec::new(),
+        engine: EngineWatch::default(),
         client_cpu: None,
     }
 }

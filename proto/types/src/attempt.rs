@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::engine::EngineWatch;
 use crate::gpu::GpuWindow;
 use crate::ids::{AttemptKey, BootId, Epoch, InstanceId};
 use crate::time::{ClockAnchor, MonoNs};
@@ -35,6 +36,8 @@ pub struct AttemptReport {
     pub traces: Vec<RequestTrace>,
     /// GPU telemetry.
     pub gpu: GpuWindow,
+    /// What was seen of the engine beside the requests.
+    pub engine: EngineWatch,
     /// The agent's self-checks that had something to say.
     pub findings: Vec<Finding>,
     /// CPU time of the thread that measured, from `began` to `finished`; `None` if it was not

@@ -12,7 +12,9 @@ use regatta_types::time::{ClockAnchor, MonoNs};
 use crate::count;
 use crate::error::{ConvertError, DecodeError, Problem};
 use crate::frame::Lease;
-use crate::limits::{FINDINGS_MAX, GPUS_MAX, REPORT_MAX, REQUESTS_MAX, SAMPLES_MAX};
+use crate::limits::{
+    ENGINE_SAMPLES_MAX, FINDINGS_MAX, GPUS_MAX, REPORT_MAX, REQUESTS_MAX, SAMPLES_MAX,
+};
 use crate::slices::sha256;
 use crate::v1;
 
@@ -40,11 +42,12 @@ where
 }
 
 /// The lists of a report that are counted before it is decoded: name, field numbers, limit.
-const REPORT_LISTS: [(&str, &[u32], usize); 4] = [
+const REPORT_LISTS: [(&str, &[u32], usize); 5] = [
     ("traces", &[10], REQUESTS_MAX),
     ("findings", &[12], FINDINGS_MAX),
     ("gpu.known.series", &[11, 1, 1], GPUS_MAX),
     ("gpu.known.series.samples", &[11, 1, 1, 3], SAMPLES_MAX),
+    ("engine.metrics.known.samples", &[14, 3, 1, 1], ENGINE_SAMPLES_MAX),
 ];
 
 /// An attempt report as bytes.

@@ -50,6 +50,11 @@ pub(crate) fn encoded<'a, T, M: From<&'a T>>(values: &'a [T]) -> Vec<M> {
     values.iter().map(M::from).collect()
 }
 
+/// What an agent of an earlier version would not have sent is not sent.
+pub(crate) fn told<'a, T: Default + PartialEq, M: From<&'a T>>(value: &'a T) -> Option<M> {
+    (*value != T::default()).then(|| value.into())
+}
+
 /// A slug.
 pub(crate) fn slug<T>(field: &str, text: String) -> Checked<T>
 where

@@ -51,6 +51,9 @@ pub const REQUESTS_MAX: usize = 250_000;
 /// GPU samples of one attempt, over all GPUs: 8 GPUs at 10 Hz for 12 hours are 3,456,000.
 pub const SAMPLES_MAX: usize = 5_000_000;
 
+/// Samples of an engine's metrics of one attempt: one a second for a day are 86,400.
+pub const ENGINE_SAMPLES_MAX: usize = 100_000;
+
 /// Cases of a suite.
 pub const CASES_MAX: usize = 10_000;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use prost::Message as _;
 use regatta_types::assignment::Assignment;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::EngineWatch;
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
@@ -132,6 +133,7 @@ fn report() -> AttemptReport {
             evidence: "12 ms".into(),
             advice: "leave a core to the agent".into(),
         }],
+        engine: EngineWatch::default(),
         client_cpu: None,
     }
 }

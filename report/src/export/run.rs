@@ -1,6 +1,7 @@
 //! `run.json`: everything the reports say, for programs.
 
 use regatta_types::attempt::AttemptReport;
+use regatta_types::engine::EngineWindow;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::GpuInventory;
@@ -17,8 +18,8 @@ use crate::compare::ClassReport;
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
-    ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, METRICS_SCHEMA, Requests,
-    Stamps, Steady, Tokens, cpu_share,
+    ColdStart, Distribution, Drift, EngineFigures, Figures, Floor, Goodput, GpuFigures,
+    METRICS_SCHEMA, Requests, Stamps, Steady, Tokens, cpu_share,
 };
 use crate::start::StartReport;
 
@@ -110,6 +111,7 @@ struct CaseResult<'a> {
     goodput: Option<Goodput>,
     prefill_tps: &'a Reading<Distribution>,
     gpus: &'a Reading<Vec<GpuFigures>>,
+    engine: Reading<EngineFigures>,
     cells: Vec<CellResult<'a>>,
 }
 
@@ -124,6 +126,7 @@ struct CellResult<'a> {
     figures: Option<&'a Figures>,
     steady: Option<&'a Reading<Steady>>,
     drift: Option<&'a Reading<Drift>>,
+    engine_metrics: Option<&'a EngineWindow>,
     client_cpu_share: Option<f64>,
 }
 
@@ -161,6 +164,7 @@ impl<'a> CellResult<'a> {
             figures: counted.map(|c| &c.figures),
             steady: counted.map(|c| &c.steady),
             drift: counted.map(|c| &c.drift),
+            engine_metrics: counted.map(|c| &c.report.engine.metrics),
             client_cpu_share: counted.and_then(|c| cpu_share(c.report)),
         }
     }
@@ -179,6 +183,7 @@ impl<'a> Host<'a> {
             goodput: c.goodput,
             prefill_tps: &c.prefill_tps,
             gpus: &c.gpus,
+            engine: c.engine(),
             cells: c.cells.iter().map(CellResult::of).collect(),
         };
         let attempt = |disposition: &'static str, report: &'a AttemptReport| Attempt {

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod cases;
+mod engine;
 mod facts;
 mod floor;
 mod gpu;
@@ -35,6 +36,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
     warmup::warmup(&mut page, host);
     floor::floor(&mut page, host);
     cases::cases(&mut page, analysis, host);
+    engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     attempts::attempts(&mut page, host);
     notes::notes(&mut page, host);

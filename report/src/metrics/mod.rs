@@ -5,6 +5,7 @@
 
 mod distribution;
 mod drift;
+mod engine;
 mod figures;
 mod findings;
 mod floor;
@@ -21,6 +22,7 @@ mod window;
 
 pub(crate) use distribution::{Distribution, Percentile};
 pub(crate) use drift::Drift;
+pub(crate) use engine::EngineFigures;
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
 pub(crate) use floor::{Floor, Notable};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use regatta_types::assignment::Settling;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::EngineWatch;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::GpuWindow;
@@ -166,7 +167,7 @@ impl Bench {
         });
         self.input(Input::Prepared {
             session: SessionId(session),
-            engine,
+            engine: Box::new(engine),
             gpus: Reading::missing("test"),
             refused: refused.map(str::to_owned),
         });
@@ -212,6 +213,7 @@ impl Bench {
             traces: Vec::new(),
             gpu: GpuWindow::missing("test"),
             findings: Vec::new(),
+            engine: EngineWatch::default(),
             client_cpu: None,
         }
     }

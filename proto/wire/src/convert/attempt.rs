@@ -14,7 +14,7 @@ use regatta_types::validity::{Finding, Validity};
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
     Checked, Numbered, cut, encoded, finite, instance, list, nanos, numbered, optional, required,
-    slug, text, within,
+    slug, text, told, within,
 };
 use crate::frame::Lease;
 use crate::limits::{FINDINGS_MAX, GPUS_MAX, NAME_MAX, REQUESTS_MAX, TEXT_MAX, UNAVAILABLE_MAX};
@@ -103,6 +103,7 @@ impl TryFrom<v1::AttemptReport> for AttemptReport {
             traces: list("traces", m.traces, REQUESTS_MAX)?,
             gpu: required("gpu", m.gpu)?,
             findings: list("findings", m.findings, FINDINGS_MAX)?,
+            engine: optional("engine", m.engine)?.unwrap_or_default(),
             client_cpu: m.client_cpu_ns.map(Duration::from_nanos),
         })
     }
@@ -129,6 +130,7 @@ impl From<&AttemptReport> for v1::AttemptReport {
             traces: encoded(&report.traces),
             gpu: Some((&report.gpu).into()),
             findings: encoded(&report.findings),
+            engine: told(&report.engine),
             client_cpu_ns: report.client_cpu.map(nanos),
         }
     }

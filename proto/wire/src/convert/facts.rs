@@ -6,7 +6,7 @@ use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
 use crate::error::{At, ConvertError, Problem};
-use crate::field::{Checked, cut, encoded, finite, list, optional, required, text};
+use crate::field::{Checked, cut, encoded, finite, list, optional, required, text, told};
 use crate::limits::{FLAGS_MAX, GPUS_MAX, NAME_MAX, TEXT_MAX};
 use crate::v1;
 
@@ -69,11 +69,6 @@ fn texts(m: v1::Texts) -> Checked<Vec<String>> {
         return Err(ConvertError::new("items", Problem::TooMany { len, max: FLAGS_MAX }));
     }
     m.items.into_iter().map(|item| text("items", item, NAME_MAX)).collect()
-}
-
-/// What an agent of an earlier version would not have sent is not sent.
-fn told<'a, T: Default + PartialEq, M: From<&'a T>>(value: &'a T) -> Option<M> {
-    (*value != T::default()).then(|| value.into())
 }
 
 impl TryFrom<v1::HostFacts> for HostFacts {

@@ -3,6 +3,7 @@
 //! To the wire they never fail; from the wire they check every field.
 
 mod attempt;
+mod engine;
 mod facts;
 mod record;
 mod suite;

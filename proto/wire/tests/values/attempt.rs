@@ -4,6 +4,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
 use regatta_types::time::{ClockAnchor, MonoNs};
@@ -15,7 +16,7 @@ use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 use regatta_wire::codec::Started;
 
-use super::facts::reading;
+use super::facts::{engine, reading};
 use super::{boot, duration, finite, instance, lease, mono, text, unix};
 
 fn status() -> impl Strategy<Value = u16> {
@@ -186,6 +187,33 @@ pub(crate) fn started() -> impl Strategy<Value = Started> {
     )
 }
 
+fn watch() -> impl Strategy<Value = EngineWatch> {
+    let number = || option::of(finite());
+    let load = (mono(), number(), number(), number(), number(), number());
+    let rest = (number(), number(), number(), number(), number());
+    let sample = (load, rest).prop_map(|(load, rest)| EngineSample {
+        at: load.0,
+        running: load.1,
+        waiting: load.2,
+        kv_use: load.3,
+        prefix_queries: load.4,
+        prefix_hits: load.5,
+        preemptions: rest.0,
+        queue_s: rest.1,
+        queued: rest.2,
+        drafted: rest.3,
+        accepted: rest.4,
+    });
+    let metrics = (reading(vec(sample, 0..4)), any::<u32>(), any::<u32>())
+        .prop_map(|(samples, period_ms, failed)| EngineWindow { samples, period_ms, failed });
+    let watched = (engine(), engine(), metrics).prop_map(|(before, after, metrics)| EngineWatch {
+        before,
+        after,
+        metrics,
+    });
+    prop_oneof![watched, Just(EngineWatch::default())]
+}
+
 pub(crate) fn report() -> impl Strategy<Value = AttemptReport> {
     let outcome = prop_oneof![
         Just(AttemptOutcome::Completed),
@@ -194,21 +222,24 @@ pub(crate) fn report() -> impl Strategy<Value = AttemptReport> {
         text().prop_map(AttemptOutcome::Failed),
     ];
     let edges = (mono(), mono(), option::of(duration()));
-    (started(), outcome, edges, vec(trace(), 0..4), gpu_window(), findings()).prop_map(
-        |(started, outcome, (began, finished, client_cpu), traces, gpu, findings)| AttemptReport {
-            key: started.lease.key,
-            epoch: started.lease.epoch,
-            instance: started.instance,
-            boot: started.boot,
-            outcome,
-            anchor: started.anchor,
-            planned_start: started.planned_start,
-            began,
-            finished,
-            traces,
-            gpu,
-            findings,
-            client_cpu,
+    (started(), outcome, edges, vec(trace(), 0..4), gpu_window(), findings(), watch()).prop_map(
+        |(started, outcome, (began, finished, client_cpu), traces, gpu, findings, engine)| {
+            AttemptReport {
+                key: started.lease.key,
+                epoch: started.lease.epoch,
+                instance: started.instance,
+                boot: started.boot,
+                outcome,
+                anchor: started.anchor,
+                planned_start: started.planned_start,
+                began,
+                finished,
+                traces,
+                gpu,
+                engine,
+                findings,
+                client_cpu,
+            }
         },
     )
 }
