@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use regatta_agent::session::{Agent, AgentError, Connector, Setup};
 use regatta_agent::signals::Interrupts;
+use regatta_types::comparability::ClassFact;
 use regatta_types::event::RunEvent;
 use regatta_types::exit::Exit;
 use regatta_types::record::{ExpectedHosts, RunHeader};
@@ -68,6 +69,8 @@ pub struct Conduct {
     pub keep_text: bool,
     /// The command line, for "Reproduce".
     pub command: String,
+    /// Facts taken as equal on hosts where they are not known.
+    pub assume_equal: Vec<ClassFact>,
     /// Wall time.
     pub wall: Arc<dyn WallClock>,
 }
@@ -175,6 +178,7 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         insecure: plan.listen.is_some_and(|address| !address.ip().is_loopback()),
         keep_text: plan.keep_text,
         command: plan.command.clone(),
+        assume_equal: plan.assume_equal.clone(),
     })
 }
 

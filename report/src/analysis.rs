@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{Disposition, MissingReason, SkipReason};
+use regatta_types::facts::EngineFacts;
 use regatta_types::ids::{CaseId, HostId, Repetition};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunRecord};
@@ -14,7 +15,7 @@ use regatta_types::suite::{Case, Load};
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 
-use crate::compare::{ClassReport, compare_classes};
+use crate::compare::{ClassReport, Later, compare_classes, engine_changed, first_engine, later};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
@@ -31,6 +32,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) hosts: Vec<HostAnalysis<'a>>,
     /// Hosts by comparability class, with the verdicts of each.
     pub(crate) classes: Vec<ClassReport>,
+    /// Cells of another class than their host, as its engine was changed during the run.
+    pub(crate) later: Vec<Later>,
     /// How closely the hosts started.
     pub(crate) start: StartReport,
     /// Cells by what became of them.
@@ -56,6 +59,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) host: &'a HostId,
     /// `None` for a host that was expected by name and never joined.
     pub(crate) record: Option<&'a HostRecord>,
+    /// What its engine was at the beginning of the run.
+    pub(crate) engine: Option<&'a EngineFacts>,
     /// Every stored attempt, settling included, sorted.
     pub(crate) attempts: Vec<&'a AttemptRecord>,
     /// One entry per case, in the order of the suite.
@@ -135,13 +140,14 @@ pub(crate) struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    fn new(case: &Case, report: &'a AttemptReport) -> Self {
+    fn new(case: &Case, report: &'a AttemptReport, engine: Option<&EngineFacts>) -> Self {
         let traces: Vec<&RequestTrace> = measured(report).collect();
         let figures = Figures::of(traces.iter().copied());
         let drift = Drift::of(&traces);
         let mut findings = report.findings.clone();
         let judged = Judged { case, report, traces: &traces, figures: &figures, drift: &drift };
         findings.extend(derived_findings(judged));
+        findings.extend(engine_changed(engine, report));
         // Of two remarks with one code, the agent's and ours, the worse stays.
         findings.sort_by(|a, b| {
             (&a.code, b.validity, &a.evidence).cmp(&(&b.code, a.validity, &b.evidence))
@@ -262,7 +268,9 @@ impl<'a> HostAnalysis<'a> {
             .filter(|(cell, _)| cell.host == *host)
             .map(|(cell, reason)| ((&cell.case, cell.repetition), reason))
             .collect();
-        let without = Without { missing, skipped };
+        let record = run.hosts.iter().find(|h| h.host == *host);
+        let engine = first_engine(record, &attempts);
+        let without = Without { missing, skipped, engine };
         let mut cases: Vec<CaseAnalysis<'a>> = run
             .header
             .suite
@@ -275,7 +283,6 @@ impl<'a> HostAnalysis<'a> {
         let figures = Figures::sum(&usable.iter().map(|c| &c.figures).collect::<Vec<_>>());
         let stamps = Stamps::of(usable.iter().flat_map(|c| measured(c.report)));
         let gpus = host_gpus(&attempts, usable.iter().map(|c| c.report).collect());
-        let record = run.hosts.iter().find(|h| h.host == *host);
         let requests = Requests::sum(cases.iter().map(|c| &c.requests));
         let tokens = Tokens::sum(cases.iter().map(|c| &c.tokens));
         for cell in cases.iter_mut().flat_map(|c| &mut c.cells) {
@@ -290,6 +297,7 @@ impl<'a> HostAnalysis<'a> {
         Self {
             host,
             record,
+            engine,
             attempts,
             requests,
             tokens,
@@ -351,10 +359,12 @@ fn settling<'a>(attempts: &[&'a AttemptRecord]) -> Vec<&'a AttemptReport> {
     settling
 }
 
-/// Cells of one host that ended without a counted attempt.
+/// What is known of the cells of one host beside their attempts.
 struct Without<'a> {
     missing: BTreeMap<(&'a CaseId, Repetition), &'a MissingReason>,
     skipped: BTreeMap<(&'a CaseId, Repetition), &'a SkipReason>,
+    /// What the engine was at first.
+    engine: Option<&'a EngineFacts>,
 }
 
 fn cells_of<'a>(
@@ -375,7 +385,7 @@ fn cells_of<'a>(
         .map(|repetition| {
             let key = (&case.id, repetition);
             let state = if let Some(attempt) = counted(repetition) {
-                CellState::Counted(Box::new(Counted::new(case, &attempt.report)))
+                CellState::Counted(Box::new(Counted::new(case, &attempt.report, without.engine)))
             } else if let Some(reason) = without.skipped.get(&key) {
                 CellState::Skipped(reason)
             } else if let Some(reason) = without.missing.get(&key) {
@@ -419,10 +429,11 @@ impl<'a> Analysis<'a> {
         }
         let hosts: Vec<HostAnalysis<'a>> =
             names.into_iter().map(|host| HostAnalysis::new(record, host)).collect();
-        let classes = compare_classes(&hosts);
+        let classes = compare_classes(&hosts, &record.header.assume_equal);
+        let later = later(&hosts, &classes.iter().map(|c| &c.class).collect::<Vec<_>>());
         let start = start_report(&hosts);
         let cells = Cells::of(record, &hosts);
-        Self { record, hosts, classes, start, cells }
+        Self { record, hosts, classes, later, start, cells }
     }
 
     pub(crate) fn completeness(&self) -> Completeness {

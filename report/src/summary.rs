@@ -3,12 +3,14 @@
 //! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
+mod causes;
 mod limits;
 
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-pub(crate) use limits::{absent_numbers, causes, not_judged};
+pub(crate) use causes::{causes, causes_of};
+pub(crate) use limits::{absent_numbers, changed_engine, not_judged};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{

@@ -271,6 +271,7 @@ impl RunBuilder {
                 insecure: false,
                 keep_text: self.keep_text,
                 command: format!("regatta run quick --expect {count}"),
+                assume_equal: Vec::new(),
             },
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),

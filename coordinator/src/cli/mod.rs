@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use regatta_agent::cli::AgentArgs;
+use regatta_types::comparability::ClassFact;
 use regatta_types::ids::HostId;
 
 use crate::run::LatePolicy;
@@ -117,6 +118,10 @@ pub struct RunArgs {
     /// Allow plain text beyond loopback: whoever can read the network reads prompts and results
     #[arg(long)]
     pub insecure: bool,
+    /// Compare hosts on which FACT is not known with those on which it is: engine-version,
+    /// quantisation, kv-cache-type, engine-flags, prefix-cache, speculative-decoding, ...
+    #[arg(long, value_name = "FACT,...", value_delimiter = ',')]
+    pub assume_equal: Vec<ClassFact>,
     /// How long to wait for agents to be ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     pub wait: Duration,

@@ -39,6 +39,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         json: args.output.json,
         keep_text: args.output.keep_text,
         command: command_line(),
+        assume_equal: Vec::new(),
         wall,
     })
     .await

@@ -74,6 +74,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         json: args.output.json,
         keep_text: args.output.keep_text,
         command: command_line(),
+        assume_equal: Vec::new(),
         wall,
     })
     .await;

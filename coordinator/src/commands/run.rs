@@ -52,6 +52,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         json: args.output.json,
         keep_text: args.output.keep_text,
         command: command_line(),
+        assume_equal: args.assume_equal,
         wall,
     })
     .await

@@ -77,6 +77,7 @@ impl Cluster {
             insecure: false,
             keep_text: false,
             command: String::new(),
+            assume_equal: Vec::new(),
         };
         let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         writer.handle().write(vec![Write::Run(Box::new(header.clone()))]).await.unwrap();

@@ -38,6 +38,7 @@ fn header(name: &str, created: i64) -> Write {
         insecure: false,
         keep_text: false,
         command: "regatta run quick".into(),
+        assume_equal: Vec::new(),
     }))
 }
 

@@ -8,6 +8,7 @@
 pub mod assignment;
 pub mod attempt;
 pub mod clean;
+pub mod comparability;
 pub mod engine;
 pub mod event;
 pub mod exit;

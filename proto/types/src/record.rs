@@ -1,6 +1,7 @@
 //! One run as the store remembers it: the whole input of a report.
 
 use crate::attempt::AttemptReport;
+use crate::comparability::ClassFact;
 use crate::event::{Disposition, MissingReason, RunEvent, SkipReason};
 use crate::facts::{EngineFacts, HostFacts};
 use crate::gpu::GpuInventory;
@@ -53,6 +54,8 @@ pub struct RunHeader {
     pub keep_text: bool,
     /// The command line, without secrets, for "Reproduce".
     pub command: String,
+    /// Facts that are taken as equal on hosts where they are not known.
+    pub assume_equal: Vec<ClassFact>,
 }
 
 /// Who is waited for.

@@ -177,6 +177,7 @@ fn header() -> RunHeader {
         insecure: true,
         keep_text: true,
         command: "regatta run quick --hosts gpu-01".into(),
+        assume_equal: Vec::new(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Which hosts may be compared at all: equal in model, engine and GPU.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use regatta_types::facts::EndpointLocation;
+use regatta_types::comparability::ClassFact;
+use regatta_types::facts::{EndpointLocation, EngineFacts};
+use regatta_types::gpu::GpuFacts;
 use regatta_types::ids::HostId;
 use regatta_types::record::HostRecord;
 use serde::Serialize;
@@ -56,6 +58,8 @@ pub(crate) struct Class {
     /// Sorted.
     pub(crate) hosts: Vec<HostId>,
     pub(crate) facts: Vec<Fact>,
+    /// Names of the facts that are not known on some of them and were taken as equal.
+    pub(crate) assumed: Vec<&'static str>,
 }
 
 impl Class {
@@ -65,14 +69,36 @@ impl Class {
     }
 }
 
-/// Sorts hosts with anything usable into classes.
-pub(crate) fn classes(hosts: &[HostAnalysis<'_>]) -> Vec<Class> {
+/// Sorts hosts with anything usable into classes. `assumed` facts are taken as equal on hosts where
+/// they are not known, if those that know agree.
+pub(crate) fn classes(hosts: &[HostAnalysis<'_>], assumed: &[ClassFact]) -> Vec<Class> {
+    let mut all: Vec<(Vec<Fact>, HostId)> = hosts
+        .iter()
+        .filter(|h| h.has_usable())
+        .map(|host| (facts_of(host.record, host.engine), host.host.clone()))
+        .collect();
+    let mut taken: BTreeSet<(&'static str, String)> = BTreeSet::new();
+    for (index, name) in ClassFact::ALL.into_iter().enumerate() {
+        let known: BTreeSet<String> =
+            all.iter().filter_map(|(facts, _)| facts[index].value.clone()).collect();
+        let mut known = known.into_iter();
+        let (true, Some(only), None) = (assumed.contains(&name), known.next(), known.next()) else {
+            continue;
+        };
+        for (facts, _) in all.iter_mut().filter(|(facts, _)| facts[index].value.is_none()) {
+            facts[index].value = Some(only.clone());
+            taken.insert((name.name(), only.clone()));
+        }
+    }
     let mut by_facts: BTreeMap<Vec<Fact>, Vec<HostId>> = BTreeMap::new();
-    for host in hosts.iter().filter(|h| h.has_usable()) {
-        by_facts.entry(facts_of(host.record)).or_default().push(host.host.clone());
+    for (facts, host) in all {
+        by_facts.entry(facts).or_default().push(host);
     }
     let mut sorted: Vec<(Vec<Fact>, Vec<HostId>)> = by_facts.into_iter().collect();
     sorted.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.1.cmp(&b.1)));
+    let is_assumed = |fact: &&Fact| {
+        fact.value.as_ref().is_some_and(|value| taken.contains(&(fact.name, value.clone())))
+    };
     sorted
         .into_iter()
         .enumerate()
@@ -80,13 +106,14 @@ pub(crate) fn classes(hosts: &[HostAnalysis<'_>]) -> Vec<Class> {
             label: label(index),
             fingerprint: fingerprint(&facts),
             hosts,
+            assumed: facts.iter().filter(is_assumed).map(|fact| fact.name).collect(),
             facts,
         })
         .collect()
 }
 
 /// `A` to `Z`, then `A1`, `B1`, ...
-fn label(index: usize) -> String {
+pub(super) fn label(index: usize) -> String {
     let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let letter = letters.chars().nth(index % letters.len()).unwrap_or('?');
     match index / letters.len() {
@@ -95,7 +122,7 @@ fn label(index: usize) -> String {
     }
 }
 
-fn fingerprint(facts: &[Fact]) -> String {
+pub(super) fn fingerprint(facts: &[Fact]) -> String {
     let mut hash = Sha256::new();
     for fact in facts {
         hash.update(fact.name);
@@ -106,87 +133,91 @@ fn fingerprint(facts: &[Fact]) -> String {
     hex::encode(hash.finalize())[..12].to_owned()
 }
 
-/// The facts that make a class, in a fixed order.
-pub(crate) fn facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
-    let engine = record.and_then(|r| r.engine.known());
-    let settings = engine.map(|e| &e.settings);
-    let fact = |code, name, value| Fact { code, name, value };
+/// The facts that make a class, in the order of [`ClassFact::ALL`].
+pub(crate) fn facts_of(record: Option<&HostRecord>, engine: Option<&EngineFacts>) -> Vec<Fact> {
     // The GPUs of this machine say nothing of an endpoint on another.
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
-    let gpus = record.filter(|_| is_here).and_then(|r| r.gpus.known()).and_then(|inventory| {
-        let named: Option<Vec<String>> = inventory
-            .gpus
-            .iter()
-            .map(|gpu| {
-                let memory = gpu.memory_total.known().map(ToString::to_string);
-                Some(format!("{}, {}", gpu.name.known()?, memory?))
-            })
-            .collect();
-        named.map(counted)
+    let gpus = record.filter(|_| is_here).and_then(|record| {
+        each_gpu(record, |gpu| {
+            let memory = gpu.memory_total.known()?;
+            Some(format!("{}, {memory}", gpu.name.known()?))
+        })
     });
+    let mut facts = engine_facts(engine);
+    facts.push(Fact { code: Code::C4, name: ClassFact::Gpu.name(), value: gpus });
+    facts
+}
+
+/// Those of C1 to C3.
+pub(super) fn engine_facts(engine: Option<&EngineFacts>) -> Vec<Fact> {
+    let settings = engine.map(|e| &e.settings);
+    let fact = |code, name: ClassFact, value| Fact { code, name: name.name(), value };
     vec![
-        fact(Code::C1, "model", engine.map(|e| e.model.clone())),
-        fact(Code::C2, "quantisation", engine.and_then(|e| e.quantization.known().cloned())),
-        fact(Code::C2, "KV cache type", settings.and_then(|s| s.kv_dtype.known().cloned())),
-        fact(Code::C3, "engine", engine.and_then(|e| e.engine.known().cloned())),
-        fact(Code::C3, "engine version", engine.and_then(|e| e.version.known().cloned())),
+        fact(Code::C1, ClassFact::Model, engine.map(|e| e.model.clone())),
+        fact(
+            Code::C2,
+            ClassFact::Quantisation,
+            engine.and_then(|e| e.quantization.known().cloned()),
+        ),
+        fact(Code::C2, ClassFact::KvCacheType, settings.and_then(|s| s.kv_dtype.known().cloned())),
+        fact(Code::C3, ClassFact::Engine, engine.and_then(|e| e.engine.known().cloned())),
+        fact(Code::C3, ClassFact::EngineVersion, engine.and_then(|e| e.version.known().cloned())),
         fact(
             Code::C3,
-            "context length",
+            ClassFact::ContextLength,
             engine.and_then(|e| e.context_length.known().map(ToString::to_string)),
         ),
         fact(
             Code::C3,
-            "prefix cache",
+            ClassFact::PrefixCache,
             settings.and_then(|s| s.prefix_cache.known()).map(|&on| on_off(on)),
         ),
         fact(
             Code::C3,
-            "speculative decoding",
+            ClassFact::SpeculativeDecoding,
             settings.and_then(|s| s.speculative.known().cloned()),
         ),
         fact(
             Code::C3,
-            "engine flags",
+            ClassFact::EngineFlags,
             settings.and_then(|s| s.flags.known()).map(|flags| match flags.as_slice() {
                 [] => "none".to_owned(),
                 flags => flags.join(", "),
             }),
         ),
-        fact(Code::C4, "GPU", gpus),
     ]
 }
 
-/// Facts that leave the class as it is but explain differences.
+/// A value of every GPU, counted; `None` if one does not have it or nothing is known of them.
+fn each_gpu(record: &HostRecord, value: impl Fn(&GpuFacts) -> Option<String>) -> Option<String> {
+    let values: Option<Vec<String>> = record.gpus.known()?.gpus.iter().map(value).collect();
+    values.map(counted)
+}
+
+/// Facts that leave the class as it is but explain differences, the most telling first.
 pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let machine = record.and_then(|r| r.facts.as_ref());
     let details = machine.map(|m| &m.details);
     let inventory = record.and_then(|r| r.gpus.known());
     let fact = |name, value| Fact { code: Code::C5, name, value };
-    let limits = inventory.and_then(|i| {
-        let limits: Option<Vec<String>> = i
-            .gpus
-            .iter()
-            .map(|gpu| gpu.power_limit_w.known().map(|w| format!("{w:.0} W")))
-            .collect();
-        limits.map(counted)
-    });
+    let gpus = |value: fn(&GpuFacts) -> Option<String>| record.and_then(|r| each_gpu(r, value));
+    let watts = |gpu: &GpuFacts| gpu.power_limit_w.known().map(|w| format!("{w:.0} W"));
     vec![
-        fact("GPU power limit", limits),
+        fact("GPU power limit", gpus(watts)),
         fact("GPU driver", inventory.and_then(|i| i.driver.known().cloned())),
         fact("CUDA (driver)", inventory.and_then(|i| i.cuda_driver.known().cloned())),
-        fact("CPU", machine.and_then(|m| m.cpu_model.known().cloned())),
-        fact("logical CPUs", machine.and_then(|m| m.cpus.known().map(ToString::to_string))),
-        fact("CPU cores", details.and_then(|d| d.cores.known().map(ToString::to_string))),
         fact("CPU clock governor", details.and_then(|d| d.governor.known().cloned())),
-        fact("NUMA nodes", details.and_then(|d| d.numa_nodes.known().map(ToString::to_string))),
+        fact("CPU", machine.and_then(|m| m.cpu_model.known().cloned())),
+        fact("CPU cores", details.and_then(|d| d.cores.known().map(ToString::to_string))),
+        fact("logical CPUs", machine.and_then(|m| m.cpus.known().map(ToString::to_string))),
         fact(
             "memory",
             machine.and_then(|m| m.memory_total.known().map(|b| format!("{:.0} GiB", b.gib()))),
         ),
+        fact("NUMA nodes", details.and_then(|d| d.numa_nodes.known().map(ToString::to_string))),
+        fact("container", details.and_then(|d| d.container.known().cloned())),
         fact("kernel", machine.and_then(|m| m.kernel.known().cloned())),
         fact("distribution", machine.and_then(|m| m.distribution.known().cloned())),
-        fact("container", details.and_then(|d| d.container.known().cloned())),
         fact("clock source", details.and_then(|d| d.clock_source.known().cloned())),
         fact(
             "wall clock synchronised",

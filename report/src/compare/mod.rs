@@ -6,7 +6,9 @@
 //! a number.
 
 mod class;
+mod drift;
 mod fleet;
+mod later;
 mod metric;
 mod power;
 mod series;
@@ -15,11 +17,14 @@ mod stats;
 mod tests;
 mod verdict;
 
+use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId};
 use serde::Serialize;
 
-pub(crate) use class::{Class, Code, Fact, facts_of, other_facts_of};
+pub(crate) use class::{Class, Fact, other_facts_of};
+pub(crate) use drift::{DriftRow, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
+pub(crate) use later::{Later, engine_changed, first_engine, later};
 pub(crate) use metric::Metric;
 pub(crate) use series::MetricSeries;
 pub(crate) use stats::Effect;
@@ -92,8 +97,11 @@ impl MetricReport {
 }
 
 /// Sorts the hosts into classes and compares within each.
-pub(crate) fn compare_classes(hosts: &[HostAnalysis<'_>]) -> Vec<ClassReport> {
-    class::classes(hosts)
+pub(crate) fn compare_classes(
+    hosts: &[HostAnalysis<'_>],
+    assumed: &[ClassFact],
+) -> Vec<ClassReport> {
+    class::classes(hosts, assumed)
         .into_iter()
         .map(|class| {
             let members: Vec<&HostAnalysis<'_>> =

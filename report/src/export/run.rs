@@ -1,6 +1,7 @@
 //! `run.json`: everything the reports say, for programs.
 
 use regatta_types::attempt::AttemptReport;
+use regatta_types::comparability::ClassFact;
 use regatta_types::engine::EngineWindow;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
@@ -14,7 +15,7 @@ use regatta_types::validity::{Finding, Validity};
 use serde::Serialize;
 
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
-use crate::compare::ClassReport;
+use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
@@ -22,6 +23,7 @@ use crate::metrics::{
     METRICS_SCHEMA, Requests, Stamps, Steady, Tokens, cpu_share,
 };
 use crate::start::StartReport;
+use crate::summary::causes_of;
 
 /// Version of this file's layout. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
@@ -37,6 +39,8 @@ struct RunFile<'a> {
     hosts: Vec<Host<'a>>,
     absent_hosts: u32,
     classes: &'a [ClassReport],
+    later_engines: &'a [Later],
+    drift: Vec<DriftRow>,
     start: &'a StartReport,
 }
 
@@ -53,6 +57,7 @@ struct Run<'a> {
     coordinator_version: &'a str,
     insecure: bool,
     keep_text: bool,
+    assume_equal: &'a [ClassFact],
 }
 
 #[derive(Serialize)]
@@ -78,6 +83,7 @@ struct Host<'a> {
     class: Option<&'a str>,
     facts: Option<&'a HostFacts>,
     engine: Option<&'a Reading<EngineFacts>>,
+    causes: Vec<String>,
     gpu_inventory: Option<&'a Reading<GpuInventory>>,
     clocks: &'a [ClockOffset],
     settling: Vec<Settling<'a>>,
@@ -206,6 +212,7 @@ impl<'a> Host<'a> {
             class: analysis.class_of(host.host).map(|c| c.class.label.as_str()),
             facts: record.and_then(|r| r.facts.as_ref()),
             engine: record.map(|r| &r.engine),
+            causes: causes_of(analysis, host.host),
             gpu_inventory: record.map(|r| &r.gpus),
             clocks: record.map_or(&[], |r| &r.clocks),
             settling: host
@@ -258,6 +265,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             coordinator_version: &header.coordinator_version,
             insecure: header.insecure,
             keep_text: header.keep_text,
+            assume_equal: &header.assume_equal,
         },
         suite: SuiteFacts {
             name: header.suite.name.as_str(),
@@ -270,6 +278,8 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
         hosts: analysis.hosts.iter().map(|host| Host::of(analysis, host)).collect(),
         absent_hosts: record.absent,
         classes: &analysis.classes,
+        later_engines: &analysis.later,
+        drift: drift(&analysis.hosts),
         start: &analysis.start,
     };
     // String keys only, and a number that is not finite becomes null: this cannot fail.

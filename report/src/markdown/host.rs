@@ -19,7 +19,7 @@ use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::compare::Metric;
-use crate::summary::{headline, verdict_words};
+use crate::summary::{causes_of, headline, verdict_words};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
@@ -52,6 +52,12 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     let mut lines = vec![validity(host)];
     lines.extend(headlines(analysis, host));
     lines.extend(against_others(analysis, host));
+    let causes = causes_of(analysis, host.host);
+    if !causes.is_empty() {
+        let what =
+            format!("What differs on it from the others of its class: {}.", causes.join("; "));
+        lines.push(Inline::sentence(&what));
+    }
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(

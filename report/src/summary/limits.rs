@@ -1,4 +1,4 @@
-//! What stands beside the answer: possible causes, what could not be judged, what to keep in mind.
+//! What stands beside the answer: what could not be judged, what to keep in mind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,58 +8,10 @@ use regatta_types::validity::Finding;
 
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
 use crate::compare::{
-    ClassReport, Fact, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict, other_facts_of,
+    ClassReport, Later, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
 use crate::markdown::count_of;
 use crate::metrics::Notable;
-
-/// Facts in which a host with a settled decode speed differs from most others of its class.
-pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for class in &analysis.classes {
-        let Some(report) = class.metric(Metric::DecodeTps) else { continue };
-        let members: Vec<&HostAnalysis<'_>> =
-            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
-        for judged in report.outcome.hosts.iter().filter(|j| j.verdict.is_settled_difference()) {
-            let unusual = unusual_facts(&judged.host, &members);
-            if !unusual.is_empty() {
-                let others = others_of(&members);
-                out.push(format!(
-                    "{} differs from {others} in: {}.",
-                    judged.host,
-                    unusual.join("; ")
-                ));
-            }
-        }
-    }
-    out
-}
-
-/// Who a host is unlike, if it is.
-fn others_of(members: &[&HostAnalysis<'_>]) -> &'static str {
-    if members.len() == 2 { "the other host" } else { "most others" }
-}
-
-/// `GPU power limit 450 W (most others 600 W)`.
-fn unusual_facts(host: &HostId, members: &[&HostAnalysis<'_>]) -> Vec<String> {
-    let facts = |m: &HostAnalysis<'_>| other_facts_of(m.record);
-    let own = members.iter().find(|m| m.host == host).map(|m| facts(m)).unwrap_or_default();
-    let others: Vec<Vec<Fact>> =
-        members.iter().filter(|m| m.host != host).map(|m| facts(m)).collect();
-    let unusual = |(index, fact): (usize, &Fact)| {
-        let own = fact.value.as_ref()?;
-        let usual: Vec<&String> =
-            others.iter().filter_map(|facts| facts[index].value.as_ref()).collect();
-        let most = usual
-            .iter()
-            .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
-        (own != *most).then(|| {
-            let whose = others_of(members);
-            clean::line(&format!("{} {own} ({whose} {most})", fact.name))
-        })
-    };
-    own.iter().enumerate().filter_map(unusual).collect()
-}
 
 /// What could not be judged, and what to keep in mind.
 pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
@@ -69,6 +21,7 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
         out.push(format!("{host_name} could not be judged: {}.", why_nothing(host)));
     }
     out.extend(absent(analysis));
+    out.extend(analysis.later.iter().map(changed_engine));
     for class in &analysis.classes {
         out.extend(class_limits(class));
     }
@@ -97,6 +50,21 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     out.extend(unsettled(analysis));
     out.extend(endings(analysis));
     out
+}
+
+/// Cells that another engine served than the host's at first.
+pub(crate) fn changed_engine(later: &Later) -> String {
+    clean::line(&format!(
+        "{} was another engine from {} repetition {} on ({}): {} kept and not compared with the rest.",
+        later.host,
+        later.from.case,
+        later.from.repetition.0,
+        later.change,
+        match later.cells {
+            1 => "1 cell is".to_owned(),
+            n => format!("{n} cells are"),
+        }
+    ))
 }
 
 /// Where the client itself weighs beside what was measured.
@@ -180,6 +148,13 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
             "Class {} is unverified: {} unknown on all its hosts.",
             class.class.label,
             unverified.join(", ")
+        ));
+    }
+    if !class.class.assumed.is_empty() {
+        out.push(format!(
+            "Class {}: {} not known on some of its hosts and taken as equal (--assume-equal).",
+            class.class.label,
+            class.class.assumed.join(", ")
         ));
     }
     if class.class.hosts.len() < 2 {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use regatta_types::facts::EngineFacts;
+use regatta_types::comparability::ClassFact;
+use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, RunRecord};
 use regatta_types::time::ClockOffset;
@@ -11,7 +12,7 @@ use regatta_types::validity::{Finding, Validity};
 
 use super::{page, three_hosts};
 use crate::analysis::Analysis;
-use crate::compare::{Metric, Unjudged, Verdict};
+use crate::compare::{DriftRow, Metric, Unjudged, Verdict, drift};
 use crate::testing::{RunBuilder, TestHost};
 use crate::{Completeness, completeness, summary};
 
@@ -74,7 +75,101 @@ fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
     let lines = summary(&record).verdict_lines;
     let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W).";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
-    assert!(page(&record, "report.md").contains("| C5   | GPU power limit | 450 W |"));
+    let page = page(&record, "report.md");
+    assert!(page.contains("| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |"), "{page}");
+}
+
+#[test]
+fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order() {
+    let mut record = three_hosts();
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+        inventory.driver = Reading::Known("570.86".to_owned());
+    }
+    record.hosts[1].facts.as_mut().unwrap().details.governor = Reading::missing("no cpufreq");
+    for attempt in attempts_of(&mut record, "gpu-03") {
+        if let Reading::Known(samples) = &mut attempt.report.engine.metrics.samples {
+            samples[1].preemptions = Some(2.0);
+        }
+    }
+    let rows = drift(&Analysis::new(&record).hosts);
+    let differing: Vec<&str> = rows.iter().filter(|r| r.differs()).map(|r| r.name).collect();
+    assert_eq!(differing, ["GPU power limit", "GPU driver", "CPU clock governor"]);
+    assert!(rows[..3].iter().all(DriftRow::differs), "they stand first");
+    assert_eq!(rows[2].majority.as_deref(), Some("performance"));
+    let others: Vec<_> = rows[2].others().into_iter().collect();
+    assert_eq!((others.len(), others[0].0), (1, None), "only the one that is not known");
+    let lines = summary(&record).verdict_lines;
+    let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W); \
+                 GPU driver 570.86 (most others 580.126.09); preemptions 20 (median of the others 0).";
+    assert!(lines.iter().any(|l| l == cause), "{lines:?}");
+    assert_eq!(Analysis::new(&record).classes.len(), 1);
+    let host = page(&record, "hosts/gpu-03.md");
+    assert!(
+        host.contains("What differs on it from the others of its class: GPU power limit 450 W")
+    );
+}
+
+#[test]
+fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree() {
+    let mut record = three_hosts();
+    engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
+    assert_eq!(Analysis::new(&record).classes.len(), 2);
+    record.header.assume_equal = vec![ClassFact::EngineVersion];
+    let analysis = Analysis::new(&record);
+    assert_eq!(analysis.classes.len(), 1);
+    assert_eq!(analysis.classes[0].class.assumed, ["engine version"]);
+    assert!(page(&record, "report.md").contains("assumed equal: engine version"));
+    engine(&mut record, "gpu-01").version = Reading::Known("0.15.0".to_owned());
+    assert_eq!(Analysis::new(&record).classes.len(), 3, "nobody says which of the two it has");
+}
+
+/// Every attempt of a host from this repetition on was served by this version.
+fn serve_from(record: &mut RunRecord, host: &str, repetition: u32, version: &str) {
+    let mut seen = engine(record, host).clone();
+    for attempt in attempts_of(record, host) {
+        seen.version = Reading::Known("0.15.1".to_owned());
+        if attempt.report.key.cell.repetition.0 >= repetition {
+            seen.version = Reading::Known(version.to_owned());
+        }
+        attempt.report.engine.before = Reading::Known(seen.clone());
+        attempt.report.engine.after = Reading::Known(seen.clone());
+    }
+}
+
+#[test]
+fn cells_of_a_restarted_engine_with_another_version_are_of_another_class() {
+    let mut record = three_hosts();
+    serve_from(&mut record, "gpu-02", 4, "0.16.0");
+    // The host said so, too, when it came back.
+    engine(&mut record, "gpu-02").version = Reading::Known("0.16.0".to_owned());
+    let analysis = Analysis::new(&record);
+    assert_eq!(analysis.classes.len(), 1, "the hosts are compared by what was measured first");
+    let [later] = analysis.later.as_slice() else { panic!("{:?}", analysis.later) };
+    let cases = u32::try_from(record.header.suite.cases.len()).unwrap();
+    assert_eq!((later.host.as_str(), later.label.as_str()), ("gpu-02", "B"));
+    assert_eq!((later.from.repetition.0, later.cells), (4, 2 * cases));
+    assert_eq!(later.change, "C3: engine version 0.16.0, at first 0.15.1");
+    let decode = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
+    let repetitions: Vec<usize> = decode.outcome.hosts.iter().map(|j| j.repetitions).collect();
+    assert_eq!(repetitions, [5, 3, 5]);
+    let page = page(&record, "report.md");
+    assert!(page.contains("Class B ("), "{page}");
+    assert!(page.contains("C3: engine version 0.16.0, at first 0.15.1"), "{page}");
+}
+
+#[test]
+fn an_engine_that_does_not_answer_is_not_another_one() {
+    let mut record = three_hosts();
+    serve_from(&mut record, "gpu-02", 9, "0.16.0");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        attempt.report.engine.after = Reading::missing("no answer within 6s");
+        if let Reading::Known(seen) = &mut attempt.report.engine.before {
+            seen.settings = EngineSettings::default();
+        }
+    }
+    let analysis = Analysis::new(&record);
+    assert_eq!((analysis.classes.len(), analysis.later.len()), (1, 0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! record.proto.
 
+use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{BootId, HostId};
 use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
 use regatta_types::suite::StartMode;
@@ -35,6 +36,7 @@ impl TryFrom<v1::RunHeader> for RunHeader {
             insecure: m.insecure,
             keep_text: m.keep_text,
             command: text("command", m.command, LONG_TEXT_MAX)?,
+            assume_equal: facts(&m.assume_equal)?,
         })
     }
 }
@@ -59,8 +61,21 @@ impl From<&RunHeader> for v1::RunHeader {
             insecure: header.insecure,
             keep_text: header.keep_text,
             command: cut(&header.command, LONG_TEXT_MAX),
+            assume_equal: header.assume_equal.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+fn facts(names: &[String]) -> Checked<Vec<ClassFact>> {
+    const FIELD: &str = "assume_equal";
+    let (len, max) = (names.len(), ClassFact::ALL.len());
+    if len > max {
+        return Err(ConvertError::new(FIELD, Problem::TooMany { len, max }));
+    }
+    let known = |name: &String| {
+        name.parse().map_err(|_| ConvertError::new(FIELD, Problem::OutOfRange("a fact's name")))
+    };
+    names.iter().map(known).collect()
 }
 
 fn hosts(names: v1::HostNames) -> Checked<Vec<HostId>> {

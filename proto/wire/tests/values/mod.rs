@@ -8,6 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use regatta_types::assignment::{Assignment, Preparation, Settling, Wants};
+use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
     SuiteName,
@@ -209,8 +210,10 @@ pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
         vec(host(), 0..4).prop_map(ExpectedHosts::Named),
     ];
     let flags = (any::<bool>(), any::<bool>());
-    (run(), suite, any::<u64>(), unix(), expected, flags, text(), text()).prop_map(
-        |(run, suite, seed, created, expected, (insecure, keep_text), version, command)| {
+    let assumed = proptest::sample::subsequence(ClassFact::ALL.to_vec(), 0..3);
+    (run(), suite, any::<u64>(), unix(), expected, (flags, assumed), text(), text()).prop_map(
+        |(run, suite, seed, created, expected, (flags, assume_equal), version, command)| {
+            let (insecure, keep_text) = flags;
             RunHeader {
                 run,
                 suite,
@@ -222,6 +225,7 @@ pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
                 insecure,
                 keep_text,
                 command,
+                assume_equal,
             }
         },
     )

@@ -1,15 +1,14 @@
 //! Which hosts may be compared, and in what they differ.
 
-use std::collections::BTreeMap;
-
 use regatta_types::ids::HostId;
 
 use super::join;
 use crate::analysis::Analysis;
-use crate::compare::{Code, Fact, facts_of, other_facts_of};
+use crate::compare::{DriftRow, Fact, drift};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
+use crate::summary::changed_engine;
 
 /// Most hosts that are named beside one value.
 const NAMED_HOSTS: usize = 12;
@@ -38,20 +37,31 @@ pub(super) fn classes(page: &mut Page, analysis: &Analysis<'_>) {
     for class in &analysis.classes {
         let class = &class.class;
         let unverified = class.unverified();
-        let badge = if unverified.is_empty() {
-            Inline::own("verified")
-        } else {
-            Inline::own(format!("unverified: {} unknown", unverified.join(", ")))
-        };
+        let mut badges = Vec::new();
+        if !unverified.is_empty() {
+            badges.push(format!("unverified: {} unknown", unverified.join(", ")));
+        }
+        if !class.assumed.is_empty() {
+            badges.push(format!("assumed equal: {}", class.assumed.join(", ")));
+        }
+        let badge = if badges.is_empty() { "verified".to_owned() } else { badges.join("; ") };
         let hosts: Vec<&HostId> = class.hosts.iter().collect();
         table.row([
             Inline::own(class.label.clone()),
             Inline::own(class.fingerprint.clone()),
             names(&hosts),
-            badge,
+            Inline::own(badge),
         ]);
     }
     page.table(table);
+    page.list(analysis.later.iter().map(|later| {
+        Inline::sentence(&format!(
+            "Class {} ({}): {}",
+            later.label,
+            later.fingerprint,
+            changed_engine(later)
+        ))
+    }));
     let [first, rest @ ..] = analysis.classes.as_slice() else { return };
     if rest.is_empty() {
         let mut table = Table::new(["Fact", "On all compared hosts"]);
@@ -80,31 +90,40 @@ pub(super) fn classes(page: &mut Page, analysis: &Analysis<'_>) {
     page.table(table);
 }
 
-/// Section 5.
+/// Section 5: the drift matrix.
 pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"5. Facts that differ".into());
-    let mut by_fact: BTreeMap<(Code, usize), BTreeMap<Fact, Vec<&HostId>>> = BTreeMap::new();
-    for host in analysis.hosts.iter().filter(|h| h.record.is_some()) {
-        let facts = facts_of(host.record).into_iter().chain(other_facts_of(host.record));
-        for (index, fact) in facts.enumerate() {
-            by_fact.entry((fact.code, index)).or_default().entry(fact).or_default().push(host.host);
-        }
-    }
-    let mut table = Table::new(["Code", "Fact", "Value", "Hosts"]);
-    for values in by_fact.into_values().filter(|values| values.len() > 1) {
-        for (fact, hosts) in values {
-            table.row([
-                Inline::own(fact.code.to_string()),
-                fact.name.into(),
-                value_of(&fact),
-                names(&hosts),
-            ]);
-        }
-    }
-    if table.is_empty() {
+    let rows = drift(&analysis.hosts);
+    let (differ, same): (Vec<&DriftRow>, Vec<&DriftRow>) =
+        rows.iter().partition(|row| row.differs());
+    if differ.is_empty() {
         page.paragraph(&"None of the recorded facts.".into());
     } else {
+        let mut table = Table::new(["Code", "Fact", "Most hosts", "Other hosts"]);
+        for row in differ {
+            let others = row.others().into_iter().map(|(value, hosts)| {
+                let value = value.map_or("not known".into(), Inline::text);
+                Inline::own(format!("{value}: {}", names(&hosts)))
+            });
+            let others: Vec<Inline> = others.collect();
+            let others = others.iter().map(Inline::as_str).collect::<Vec<_>>().join("; ");
+            table.row([
+                Inline::own(row.code.to_string()),
+                row.name.into(),
+                row.majority.as_deref().map_or("no majority".into(), Inline::text),
+                Inline::own(others),
+            ]);
+        }
         page.table(table);
-        page.paragraph(&"C1 model, C2 quantisation, C3 engine, version and context length, C4 GPU: separate classes. C5: same class, and the first causes to look at.".into());
+        page.paragraph(&"C1 model, C2 quantisation and KV cache, C3 engine, version and settings, C4 GPU: separate classes. C5: same class, and the first causes to look at.".into());
+    }
+    if analysis.hosts.len() > 1 && !same.is_empty() {
+        page.paragraph(&"The same on all hosts:".into());
+        let mut table = Table::new(["Fact", "Value"]);
+        for row in same {
+            let value = row.values.values().next().and_then(Option::as_deref);
+            table.row([row.name.into(), value.map_or("not known".into(), Inline::text)]);
+        }
+        page.table(table);
     }
 }

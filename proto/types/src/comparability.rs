@@ -1,0 +1,105 @@
+//! The facts that decide which hosts may be compared, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// A fact in which hosts of one class are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClassFact {
+    /// The model.
+    Model,
+    /// Quantisation of the weights.
+    Quantisation,
+    /// Type of the KV cache.
+    KvCacheType,
+    /// The engine's name.
+    Engine,
+    /// The engine's version.
+    EngineVersion,
+    /// Longest context.
+    ContextLength,
+    /// Prefix cache on or off.
+    PrefixCache,
+    /// How tokens are drafted.
+    SpeculativeDecoding,
+    /// How the engine was started.
+    EngineFlags,
+    /// GPU models and their memory.
+    Gpu,
+}
+
+/// Not the name of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no such fact; one of model, quantisation, kv-cache-type, engine, engine-version, context-length, prefix-cache, speculative-decoding, engine-flags, gpu"
+)]
+pub struct NoSuchFact;
+
+impl ClassFact {
+    /// All of them, in the order of the codes C1 to C4.
+    pub const ALL: [Self; 10] = [
+        Self::Model,
+        Self::Quantisation,
+        Self::KvCacheType,
+        Self::Engine,
+        Self::EngineVersion,
+        Self::ContextLength,
+        Self::PrefixCache,
+        Self::SpeculativeDecoding,
+        Self::EngineFlags,
+        Self::Gpu,
+    ];
+
+    /// As reports name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Quantisation => "quantisation",
+            Self::KvCacheType => "KV cache type",
+            Self::Engine => "engine",
+            Self::EngineVersion => "engine version",
+            Self::ContextLength => "context length",
+            Self::PrefixCache => "prefix cache",
+            Self::SpeculativeDecoding => "speculative decoding",
+            Self::EngineFlags => "engine flags",
+            Self::Gpu => "GPU",
+        }
+    }
+}
+
+impl fmt::Display for ClassFact {
+    /// As flags and the store name it: `engine-version`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.name().to_lowercase().replace(' ', "-"))
+    }
+}
+
+impl FromStr for ClassFact {
+    type Err = NoSuchFact;
+    fn from_str(text: &str) -> Result<Self, NoSuchFact> {
+        Self::ALL.into_iter().find(|fact| fact.to_string() == text).ok_or(NoSuchFact)
+    }
+}
+
+impl Serialize for ClassFact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fact_is_read_as_it_is_written_and_named_in_the_error() {
+        for fact in ClassFact::ALL {
+            assert_eq!(fact.to_string().parse(), Ok(fact));
+            assert!(NoSuchFact.to_string().contains(&fact.to_string()), "{fact}");
+        }
+        assert_eq!("driver".parse::<ClassFact>(), Err(NoSuchFact));
+    }
+}

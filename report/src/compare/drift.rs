@@ -1,0 +1,64 @@
+//! In which facts the hosts of a run differ, and what most of them have.
+
+use std::collections::BTreeMap;
+
+use regatta_types::ids::HostId;
+use serde::Serialize;
+
+use super::class::{Code, facts_of, other_facts_of};
+use crate::analysis::HostAnalysis;
+
+/// One fact over all hosts that joined.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct DriftRow {
+    pub(crate) code: Code,
+    pub(crate) name: &'static str,
+    /// What more than half of the hosts have; `None`: no value is on so many, or it is not known.
+    pub(crate) majority: Option<String>,
+    /// By host; `None`: not known.
+    pub(crate) values: BTreeMap<HostId, Option<String>>,
+}
+
+impl DriftRow {
+    pub(crate) fn differs(&self) -> bool {
+        let first = self.values.values().next();
+        self.values.values().any(|value| Some(value) != first)
+    }
+
+    /// The values that are not the majority's, with their hosts.
+    pub(crate) fn others(&self) -> BTreeMap<Option<&str>, Vec<&HostId>> {
+        let mut out: BTreeMap<Option<&str>, Vec<&HostId>> = BTreeMap::new();
+        for (host, value) in &self.values {
+            if self.majority.is_none() || *value != self.majority {
+                out.entry(value.as_deref()).or_default().push(host);
+            }
+        }
+        out
+    }
+}
+
+/// Every fact: those that differ first, the rest after them, each in the order of the codes.
+pub(crate) fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
+    let mut rows: Vec<DriftRow> = Vec::new();
+    for host in hosts.iter().filter(|h| h.record.is_some()) {
+        let facts = facts_of(host.record, host.engine).into_iter();
+        for (index, fact) in facts.chain(other_facts_of(host.record)).enumerate() {
+            if rows.len() == index {
+                let (code, name, values) = (fact.code, fact.name, BTreeMap::new());
+                rows.push(DriftRow { code, name, majority: None, values });
+            }
+            rows[index].values.insert(host.host.clone(), fact.value);
+        }
+    }
+    for row in &mut rows {
+        row.majority = majority(row.values.values()).cloned();
+    }
+    rows.sort_by_key(|row| !row.differs());
+    rows
+}
+
+fn majority<'a>(values: impl Iterator<Item = &'a Option<String>> + Clone) -> Option<&'a String> {
+    let all = values.clone().count();
+    let mut known = values.clone().flatten();
+    known.find(|value| 2 * values.clone().flatten().filter(|other| other == value).count() > all)
+}
