@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 use regatta_types::ids::HostId;
 
+use crate::gpu::GpuSelector;
+
 const EXAMPLES: &str = "\
 Examples:
   regatta-agent --coordinator control:7717 --insecure      in an isolated lab: plain text
@@ -86,7 +88,23 @@ pub struct LocalArgs {
     /// Simulated GPU readings from a script instead of NVML; the reports say so
     #[arg(long, value_name = "FILE", conflicts_with = "nvml_library")]
     pub gpu_script: Option<PathBuf>,
+    /// GPUs that serve the endpoint, by UUID or NVML index, several by commas
+    /// [default: those of the processes that own the endpoint's port]
+    #[arg(long, value_name = "UUID|INDEX", value_delimiter = ',')]
+    pub gpu: Vec<GpuSelector>,
+    /// Rounds of GPU readings a second, 0.1 to 100; 0: none
+    #[arg(long, value_name = "HZ", default_value = "10", value_parser = gpu_rate)]
+    pub gpu_rate: f64,
     /// Do not spin for the last 100 us before a start; the engine may need the core
     #[arg(long)]
     pub no_spin: bool,
+}
+
+fn gpu_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if rate == 0.0 || (0.1..=100.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("0, or from 0.1 to 100".to_owned())
+    }
 }

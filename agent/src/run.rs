@@ -3,6 +3,7 @@
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
 use regatta_sim::gpu_script::GpuScript;
@@ -17,7 +18,7 @@ use crate::cli::{AgentArgs, LocalArgs};
 use crate::endpoint::key::{self, KeyError};
 use crate::endpoint::{EndpointOptions, check_url};
 use crate::facts;
-use crate::gpu::{GpuHandle, GpuSource, Sampler};
+use crate::gpu::{GpuHandle, GpuSource, Sampler, SamplerOptions};
 use crate::outbox::{Outbox, OutboxError};
 use crate::session::{Agent, AgentError, Connector, Setup};
 use crate::signals::Interrupts;
@@ -161,6 +162,21 @@ fn script(file: &Path) -> Result<GpuScript, RunError> {
     GpuScript::parse(&text).map_err(|e| wrong(&e))
 }
 
+/// The GPU sampler that the flags ask for, running.
+fn sampler(args: &LocalArgs) -> Result<GpuHandle, RunError> {
+    let mut options = SamplerOptions { gpus: args.gpu.clone(), ..SamplerOptions::default() };
+    let source = if args.gpu_rate == 0.0 {
+        GpuSource::None { reason: "switched off (--gpu-rate 0)".to_owned() }
+    } else {
+        options.period = Duration::from_secs_f64(args.gpu_rate.recip());
+        match &args.gpu_script {
+            Some(file) => GpuSource::Simulated(script(file)?),
+            None => GpuSource::Nvml { library: args.nvml_library.clone() },
+        }
+    };
+    Ok(Sampler::start(source, options))
+}
+
 fn boot() -> Result<BootId, RunError> {
     facts::boot_id()
         .map_err(|e| RunError::Usage(format!("this machine's boot id can't be read: {e}")))
@@ -194,11 +210,7 @@ impl Local {
                 ))
             })?,
         };
-        let source = match &args.gpu_script {
-            Some(file) => GpuSource::Simulated(script(file)?),
-            None => GpuSource::Nvml { library: args.nvml_library.clone() },
-        };
-        let gpu = Arc::new(Sampler::start(source));
+        let gpu = Arc::new(sampler(args)?);
         let tokenizer = args.tokenizer.as_deref().map(Tokenizer::open).transpose();
         let tokenizer =
             tokenizer.map_err(|e| RunError::Usage(format!("--tokenizer {e}")))?.map(Arc::new);

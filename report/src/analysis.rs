@@ -19,8 +19,8 @@ use crate::compare::{ClassReport, Later, compare_classes, engine_changed, first_
 use crate::completeness::{Cells, Completeness};
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
-    ColdStart, Distribution, Drift, Figures, Floor, Goodput, GpuFigures, Judged, Notable, Requests,
-    Stamps, Steady, Tokens, derived_findings, gpu_figures, is_streamed,
+    ColdStart, Distribution, Drift, EnergyFigures, Figures, Floor, Goodput, GpuFigures, Idle,
+    Judged, Notable, Requests, Stamps, Steady, Tokens, derived_findings, gpu_figures, is_streamed,
 };
 use crate::start::{StartReport, start_report};
 
@@ -73,6 +73,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) figures: Figures,
     /// Over all usable cells; the baseline is from before the host's first attempt.
     pub(crate) gpus: Reading<Vec<GpuFigures>>,
+    /// Power of the endpoint's GPUs at rest.
+    pub(crate) idle: Reading<Idle>,
     /// The first request of the run.
     pub(crate) cold_start: Option<ColdStart>,
     /// How well its stamps are known, over all usable cells.
@@ -103,6 +105,8 @@ pub(crate) struct CaseAnalysis<'a> {
     pub(crate) prefill_tps: Reading<Distribution>,
     /// Over the usable cells.
     pub(crate) gpus: Reading<Vec<GpuFigures>>,
+    /// Over the usable cells that have it.
+    pub(crate) energy: Reading<EnergyFigures>,
 }
 
 /// One planned cell.
@@ -181,7 +185,7 @@ impl<'a> Cell<'a> {
 }
 
 impl<'a> CaseAnalysis<'a> {
-    fn new(case: &'a Case, cells: Vec<Cell<'a>>) -> Self {
+    fn new(case: &'a Case, cells: Vec<Cell<'a>>, idle: &Reading<Idle>) -> Self {
         let usable: Vec<&Counted<'a>> = cells.iter().filter_map(Cell::usable).collect();
         let figures = Figures::sum(&usable.iter().map(|c| &c.figures).collect::<Vec<_>>());
         let mut windows: Vec<&AttemptReport> = usable.iter().map(|c| c.report).collect();
@@ -190,11 +194,13 @@ impl<'a> CaseAnalysis<'a> {
         let steady = steady_of(case, &usable);
         let prefill_tps = prefill_of(case, &usable);
         let gpus = gpu_figures(&windows);
+        let energy: Vec<_> = usable.iter().map(|c| (c.report, &c.figures.tokens)).collect();
+        let energy = EnergyFigures::of(&energy, idle);
         let counted = || cells.iter().filter_map(Cell::counted).map(|c| &c.figures);
         let requests = Requests::sum(counted().map(|figures| &figures.requests));
         let tokens = Tokens::sum(counted().map(|figures| &figures.tokens));
         let goodput = Goodput::of(&case.slo, usable.iter().flat_map(|c| measured(c.report)));
-        Self { case, requests, tokens, figures, steady, goodput, prefill_tps, gpus, cells }
+        Self { case, requests, tokens, figures, steady, goodput, prefill_tps, gpus, energy, cells }
     }
 
     /// Why the first of its skipped cells was.
@@ -271,12 +277,13 @@ impl<'a> HostAnalysis<'a> {
         let record = run.hosts.iter().find(|h| h.host == *host);
         let engine = first_engine(record, &attempts);
         let without = Without { missing, skipped, engine };
+        let idle = Idle::of(&attempts.iter().map(|a| &a.report).collect::<Vec<_>>());
         let mut cases: Vec<CaseAnalysis<'a>> = run
             .header
             .suite
             .cases
             .iter()
-            .map(|case| CaseAnalysis::new(case, cells_of(case, &attempts, &without)))
+            .map(|case| CaseAnalysis::new(case, cells_of(case, &attempts, &without), &idle))
             .collect();
         let usable: Vec<&Counted<'a>> =
             cases.iter().flat_map(|c| &c.cells).filter_map(Cell::usable).collect();
@@ -303,6 +310,7 @@ impl<'a> HostAnalysis<'a> {
             tokens,
             figures,
             gpus,
+            idle,
             cold_start,
             stamps,
             floor,

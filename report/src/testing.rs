@@ -2,14 +2,15 @@
 //!
 //! Values are made up from the names by hashing, so that the same words give the same run.
 
-use std::collections::BTreeMap;
+mod gpu;
+
 use std::time::Duration;
 
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
-use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
+use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
     SuiteName,
@@ -110,6 +111,17 @@ impl TestHost {
                     memory_total: Reading::Known(Bytes(97_887 << 20)),
                     power_limit_w: Reading::Known(600.0),
                     power_limit_default_w: Reading::missing("not supported by this board"),
+                    board: Some(GpuBoard {
+                        unified: false,
+                        memory_reserved: Reading::Known(Bytes(637 << 20)),
+                        persistence: Reading::Known(true),
+                        compute_mode: Reading::Known("default".to_owned()),
+                        ecc: Reading::missing("not supported by this board"),
+                        pcie_gen_max: Reading::Known(5),
+                        pcie_width_max: Reading::Known(16),
+                        memory_bus_bits: Reading::Known(512),
+                        memory_clock_max_mhz: Reading::Known(14_001),
+                    }),
                 }],
             }),
             engine: Reading::Known(EngineFacts {
@@ -431,7 +443,7 @@ fn attempt(
             began: began.after(late),
             finished,
             traces,
-            gpu: gpu_window(host, began),
+            gpu: gpu::gpu_window(host, began, finished),
             engine: engine_watch(began, finished),
             findings: Vec::new(),
             client_cpu: None,
@@ -457,24 +469,6 @@ fn engine_watch(began: MonoNs, finished: MonoNs) -> EngineWatch {
     let samples = vec![sample(began, 0.0), sample(finished, 1.0)];
     let metrics = EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 0 };
     EngineWatch { metrics, ..EngineWatch::default() }
-}
-
-fn gpu_window(host: &TestHost, began: MonoNs) -> GpuWindow {
-    let sample = |i: u32| GpuSample {
-        at: began.after(Duration::from_millis(u64::from(i) * 100)),
-        memory_used: Some(Bytes((88_412 + u64::from(i)) << 20)),
-        power_w: Some(312.5 + f64::from(i)),
-        temperature_c: Some(61 + i / 8),
-        utilization_pct: Some(97),
-    };
-    let baseline = GpuSample { memory_used: Some(Bytes(88_400 << 20)), ..sample(0) };
-    let series = GpuSeries {
-        uuid: gpu_uuid(&host.name),
-        baseline: Some(baseline),
-        samples: (0..20).map(sample).collect(),
-        unavailable: BTreeMap::new(),
-    };
-    GpuWindow { series: Reading::Known(vec![series]), period_ms: 100 }
 }
 
 /// The key of a cell.

@@ -1,22 +1,32 @@
-//! GPU telemetry: what the GPUs are, and readings of them at 10 Hz.
+//! GPU telemetry: what the GPUs are, readings of them, and which of them are the endpoint's.
 //!
 //! [`Sampler`] starts a thread of its own, because NVML calls block in the driver; everybody else
 //! holds its [`GpuHandle`]. Whatever cannot be had (no library, no driver, one call) is a reason
 //! in place of a value and never fails a run. Nothing here decides what an attempt is: the runner
 //! opens and closes windows.
 
+mod attribution;
+mod cut;
 mod error;
+mod metric;
 mod nvml;
+mod owner;
 mod probe;
+mod processes;
+mod rounds;
 mod sampler;
+mod shared;
 mod simulated;
+mod unified;
 mod window;
 
 use std::path::PathBuf;
 
 use regatta_sim::gpu_script::GpuScript;
 
-pub use sampler::{GpuHandle, Sampler, Window};
+pub use attribution::GpuSelector;
+pub use cut::{Spans, cut};
+pub use sampler::{GpuHandle, Sampler, SamplerOptions, Window, WindowPlan};
 
 /// Where readings come from.
 #[derive(Debug, Clone)]

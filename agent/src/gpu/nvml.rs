@@ -1,23 +1,24 @@
 //! Readings of the real driver, through nvml-wrapper.
 
+mod facts;
+
 use std::path::Path;
 
-use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
-use nvml_wrapper::enums::device::SampleValue;
+use nvml_wrapper::enum_wrappers::device::{
+    Clock, EccCounter, MemoryError, PerformancePolicy, TemperatureSensor,
+};
+use nvml_wrapper::enums::device::{SampleValue, UsedGpuMemory};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
-use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
-use regatta_types::clean;
-use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample};
-use regatta_types::reading::Reading;
+use nvml_wrapper::{Device, Nvml};
+use regatta_types::gpu::{ClockReasons, GpuInventory};
 use regatta_types::units::Bytes;
 
 use super::error::GpuError;
-use super::probe::{Metric, Probe};
-
-/// Longest text taken from a driver, characters.
-const TEXT: usize = 120;
+use super::metric::Metric;
+use super::probe::{Probe, ProcessUse, Readings};
+use super::unified::{MainMemory, is_integrated, is_whole_machine};
 
 /// Loads the library and initialises it; may take seconds without persistence mode.
 pub(crate) fn load(library: Option<&Path>) -> Result<Nvml, GpuError> {
@@ -40,6 +41,16 @@ pub(crate) struct NvmlProbe<'n> {
 struct OpenGpu<'n> {
     device: Device<'n>,
     power: PowerSource,
+    memory: MemorySource,
+}
+
+/// Where the memory in use is read. Found once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MemorySource {
+    /// The GPU's own memory, or the driver's answer why there is none.
+    Board,
+    /// Main memory is the GPU's: the sum over its processes.
+    Unified,
 }
 
 /// Which of the two powers a GPU is asked for. Found once, so that a series is of one kind.
@@ -58,29 +69,6 @@ impl<'n> NvmlProbe<'n> {
         let devices = (0..count).map(|i| Ok(OpenGpu::new(nvml.device_by_index(i)?))).collect();
         Ok(Self { nvml, devices })
     }
-
-    fn facts(&self, index: usize, gpu: &Result<OpenGpu<'n>, GpuError>) -> GpuFacts {
-        fn ask<'n, T>(
-            gpu: &Result<OpenGpu<'n>, GpuError>,
-            call: impl FnOnce(&Device<'n>) -> Result<T, NvmlError>,
-        ) -> Reading<T> {
-            let value = gpu.as_ref().map_err(Clone::clone);
-            value.and_then(|gpu| Ok(call(&gpu.device)?)).into()
-        }
-        let text = |text: String| clean::excerpt(&text, TEXT);
-        let uuid = ask(gpu, Device::uuid);
-        GpuFacts {
-            // NVML counts devices in an unsigned int.
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            // Records need a key even for a GPU that does not say who it is.
-            uuid: uuid.known().map_or_else(|| format!("unknown-{index}"), |u| clean::line(u)),
-            name: ask(gpu, Device::name).map(text),
-            pci_bus_id: ask(gpu, |d| Ok(d.pci_info()?.bus_id)).map(text),
-            memory_total: ask(gpu, |d| Ok(Bytes(d.memory_info()?.total))),
-            power_limit_w: ask(gpu, Device::enforced_power_limit).map(watts),
-            power_limit_default_w: ask(gpu, Device::power_management_limit_default).map(watts),
-        }
-    }
 }
 
 impl<'n> OpenGpu<'n> {
@@ -90,7 +78,34 @@ impl<'n> OpenGpu<'n> {
             // If the other does not work either, its reason is the one that is told.
             Err(_) => PowerSource::Usage,
         };
-        Self { device, power }
+        let memory = MemorySource::of(&device);
+        Self { device, power, memory }
+    }
+
+    /// Memory in use and, where it is main memory, what of that is available.
+    fn memory(&self) -> Result<(Bytes, Option<Bytes>), GpuError> {
+        match self.memory {
+            MemorySource::Board => Ok((Bytes(self.device.memory_info()?.used), None)),
+            MemorySource::Unified => {
+                let used: Option<u64> =
+                    self.processes()?.iter().map(|p| p.memory.map(|bytes| bytes.0)).sum();
+                let used = used.ok_or(NvmlError::NotSupported)?;
+                Ok((Bytes(used), MainMemory::now().and_then(|memory| memory.available)))
+            }
+        }
+    }
+
+    fn processes(&self) -> Result<Vec<ProcessUse>, GpuError> {
+        let compute = self.device.running_compute_processes()?;
+        // Boards without graphics do not have this list.
+        let graphics = self.device.running_graphics_processes().unwrap_or_default();
+        Ok(ProcessUse::merge(compute.into_iter().chain(graphics).map(|process| ProcessUse {
+            pid: process.pid,
+            memory: match process.used_gpu_memory {
+                UsedGpuMemory::Used(bytes) => Some(Bytes(bytes)),
+                UsedGpuMemory::Unavailable => None,
+            },
+        })))
     }
 
     /// Board power, watts.
@@ -100,6 +115,22 @@ impl<'n> OpenGpu<'n> {
             PowerSource::Usage => self.device.power_usage()?,
         };
         Ok(watts(milliwatts))
+    }
+}
+
+impl MemorySource {
+    fn of(device: &Device<'_>) -> Self {
+        let unified = match device.memory_info() {
+            // A board of its own, which may be as large as the machine's memory, has a power limit.
+            Ok(memory) => {
+                MainMemory::now()
+                    .is_some_and(|main| is_whole_machine(Bytes(memory.total), main.total))
+                    && device.enforced_power_limit().is_err()
+            }
+            Err(NvmlError::NotSupported) => device.name().is_ok_and(|name| is_integrated(&name)),
+            Err(_) => false,
+        };
+        if unified { Self::Unified } else { Self::Board }
     }
 }
 
@@ -121,31 +152,58 @@ fn instant_power(device: &Device<'_>) -> Result<u32, GpuError> {
 
 impl Probe for NvmlProbe<'_> {
     fn inventory(&self) -> GpuInventory {
-        let driver = self.nvml.sys_driver_version().map_err(GpuError::from);
-        let cuda = self.nvml.sys_cuda_driver_version().map_err(GpuError::from);
-        GpuInventory {
-            driver: Reading::from(driver).map(|text| clean::excerpt(&text, TEXT)),
-            cuda_driver: Reading::from(cuda).map(|version| {
-                let major = cuda_driver_version_major(version);
-                format!("{major}.{}", cuda_driver_version_minor(version))
-            }),
-            gpus: self.devices.iter().enumerate().map(|(i, d)| self.facts(i, d)).collect(),
-        }
+        facts::inventory(self)
     }
 
-    fn read(&self, gpu: usize, metric: Metric, into: &mut GpuSample) -> Result<(), GpuError> {
+    fn read(&self, gpu: usize, metric: Metric, into: &mut Readings) -> Result<(), GpuError> {
         let gpu = self.devices[gpu].as_ref().map_err(Clone::clone)?;
         let device = &gpu.device;
+        let sample = &mut into.sample;
+        let errors = |kind| device.total_ecc_errors(kind, EccCounter::Volatile);
+        let violation = |policy| device.violation_status(policy).map(|time| time.violation_time);
         match metric {
-            Metric::Memory => into.memory_used = Some(Bytes(device.memory_info()?.used)),
-            Metric::Power => into.power_w = Some(gpu.power()?),
-            Metric::Temperature => {
-                into.temperature_c = Some(device.temperature(TemperatureSensor::Gpu)?);
+            Metric::Memory => {
+                let (used, available) = gpu.memory()?;
+                sample.memory_used = Some(used);
+                sample.host_memory_available = available;
+            }
+            Metric::Power => sample.power_w = Some(gpu.power()?),
+            Metric::ClockSm => sample.clock_sm_mhz = Some(device.clock_info(Clock::SM)?),
+            Metric::ClockMemory => {
+                sample.clock_memory_mhz = Some(device.clock_info(Clock::Memory)?);
+            }
+            Metric::Reasons => {
+                sample.reasons = Some(ClockReasons(device.current_throttle_reasons()?.bits()));
             }
             Metric::Utilization => {
-                into.utilization_pct = Some(device.utilization_rates()?.gpu);
+                sample.utilization_pct = Some(device.utilization_rates()?.gpu);
             }
+            Metric::Temperature => {
+                sample.temperature_c = Some(device.temperature(TemperatureSensor::Gpu)?);
+            }
+            Metric::PowerUsage => sample.power_usage_w = Some(watts(device.power_usage()?)),
+            Metric::PerformanceState => {
+                sample.performance_state = Some(device.performance_state()?.as_c());
+            }
+            Metric::PcieGen => sample.pcie_gen = Some(device.current_pcie_link_gen()?),
+            Metric::PcieWidth => sample.pcie_width = Some(device.current_pcie_link_width()?),
+            Metric::EccCorrected => sample.ecc_corrected = Some(errors(MemoryError::Corrected)?),
+            Metric::EccUncorrected => {
+                sample.ecc_uncorrected = Some(errors(MemoryError::Uncorrected)?);
+            }
+            Metric::PowerViolation => {
+                sample.power_violation_ns = Some(violation(PerformancePolicy::Power)?);
+            }
+            Metric::ThermalViolation => {
+                sample.thermal_violation_ns = Some(violation(PerformancePolicy::Thermal)?);
+            }
+            Metric::Energy => into.energy = Some(device.total_energy_consumption()?),
+            Metric::Processes => into.processes = Some(gpu.processes()?),
         }
         Ok(())
+    }
+
+    fn sums_memory(&self, gpu: usize) -> bool {
+        self.devices[gpu].as_ref().is_ok_and(|gpu| gpu.memory == MemorySource::Unified)
     }
 }

@@ -1,66 +1,43 @@
 //! What the sampler asks of a source of readings.
 
 use regatta_types::gpu::{GpuInventory, GpuSample};
+use regatta_types::units::Bytes;
 
 use super::error::GpuError;
+use super::metric::Metric;
 
-/// One kind of reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Metric {
-    /// Memory in use.
-    Memory,
-    /// Board power.
-    Power,
-    /// GPU sensor.
-    Temperature,
-    /// GPU utilisation.
-    Utilization,
+/// What one round brought of one GPU.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Readings {
+    /// Everything that is one number.
+    pub(crate) sample: GpuSample,
+    /// The energy counter, millijoules.
+    pub(crate) energy: Option<u64>,
+    /// The processes on it.
+    pub(crate) processes: Option<Vec<ProcessUse>>,
 }
 
-impl Metric {
-    /// Every metric, in the order of reports.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Memory, Self::Power, Self::Temperature, Self::Utilization];
+/// A process that the driver names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessUse {
+    /// As the host numbers it.
+    pub(crate) pid: u32,
+    /// `None`: the driver does not tell.
+    pub(crate) memory: Option<Bytes>,
+}
 
-    /// The key in `GpuSeries::unavailable`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Power => "power",
-            Self::Temperature => "temperature",
-            Self::Utilization => "utilization",
+impl ProcessUse {
+    /// One entry for each process: one with contexts of two kinds is in both of the driver's lists,
+    /// each time with all of its memory.
+    pub(crate) fn merge(lists: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for process in lists {
+            match merged.iter_mut().find(|other| other.pid == process.pid) {
+                Some(known) => known.memory = known.memory.max(process.memory),
+                None => merged.push(process),
+            }
         }
-    }
-
-    /// Asked in every n-th round of 10 Hz. Memory moves at once; the driver renews utilisation
-    /// every 1/6 s to 1 s and a heat sink changes more slowly still, and every call takes a lock
-    /// that the engine's own work needs.
-    pub(crate) fn every(self) -> u64 {
-        match self {
-            Self::Memory | Self::Power => 1,
-            Self::Utilization => 3,
-            Self::Temperature => 10,
-        }
-    }
-
-    /// Copies this reading.
-    pub(crate) fn copy(self, from: &GpuSample, to: &mut GpuSample) {
-        match self {
-            Self::Memory => to.memory_used = from.memory_used,
-            Self::Power => to.power_w = from.power_w,
-            Self::Temperature => to.temperature_c = from.temperature_c,
-            Self::Utilization => to.utilization_pct = from.utilization_pct,
-        }
-    }
-
-    /// Whether the sample has this reading.
-    pub(crate) fn is_in(self, sample: &GpuSample) -> bool {
-        match self {
-            Self::Memory => sample.memory_used.is_some(),
-            Self::Power => sample.power_w.is_some(),
-            Self::Temperature => sample.temperature_c.is_some(),
-            Self::Utilization => sample.utilization_pct.is_some(),
-        }
+        merged
     }
 }
 
@@ -69,6 +46,10 @@ pub(crate) trait Probe {
     /// Asked once, at the start.
     fn inventory(&self) -> GpuInventory;
 
-    /// Asks for one reading of the GPU at this place of the inventory and sets its field.
-    fn read(&self, gpu: usize, metric: Metric, into: &mut GpuSample) -> Result<(), GpuError>;
+    /// Asks for one reading of the GPU at this place of the inventory.
+    fn read(&self, gpu: usize, metric: Metric, into: &mut Readings) -> Result<(), GpuError>;
+
+    /// Whether the memory in use of this GPU is the sum over its processes, which is too dear to
+    /// ask for in every round.
+    fn sums_memory(&self, gpu: usize) -> bool;
 }

@@ -1,48 +1,65 @@
-//! The sampling thread and the handle that everybody else holds.
+//! The handle that everybody else holds: starting, windows, newest readings, stopping.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use regatta_types::gpu::{GpuInventory, GpuSample, GpuWindow};
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::GpuSource;
-use super::error::GpuError;
-use super::nvml::{self, NvmlProbe};
-use super::probe::{Metric, Probe};
+use super::attribution::{GpuSelector, attribute};
+use super::rounds::{RETRY, sample, sample_nvml, usual_gap};
+use super::shared::{Shared, Wanted};
 use super::simulated::ScriptProbe;
-use super::window::{GpuRound, LIMIT, MetricResult, WindowBuffer};
+use super::window::{Finished, LIMIT, WindowBuffer};
 
-/// Time between rounds.
-const PERIOD: Duration = Duration::from_millis(100);
-/// [`PERIOD`] in milliseconds.
-const PERIOD_MS: u32 = 100;
-/// A round may take one part in so many of the time: past that the next ones are left out,
-/// because NVML calls hold a lock that the engine's own work needs.
-const SHARE: u32 = 20;
 /// Longest wait for the inventory: a driver without persistence mode takes seconds to wake.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// Longest wait for the thread's end.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
-/// A library or driver that is not there is looked for again after this long, when a window opens.
-const RETRY: Duration = Duration::from_secs(10);
-/// Silence that a window's reasons mention.
-const SILENCE: Duration = Duration::from_secs(2);
+/// Longest wait for the readings at the end of an attempt.
+const EDGE_LIMIT: Duration = Duration::from_millis(300);
+/// The edge of an attempt is read so much before its start, so that no call falls into it.
+const EDGE_AHEAD: Duration = Duration::from_millis(50);
 
 /// Starts sampling.
 #[derive(Debug)]
 pub struct Sampler;
 
+/// How to sample.
+#[derive(Debug, Clone)]
+pub struct SamplerOptions {
+    /// Time between rounds, at least a millisecond; readings that change more slowly, or cost more,
+    /// are asked for in fewer of them.
+    pub period: Duration,
+    /// The GPUs that serve the endpoint; empty: found by its processes.
+    pub gpus: Vec<GpuSelector>,
+}
+
+impl Default for SamplerOptions {
+    fn default() -> Self {
+        Self { period: Duration::from_millis(100), gpus: Vec::new() }
+    }
+}
+
+/// What is known of an attempt when its window opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WindowPlan {
+    /// The port of the endpoint: whoever owns it is the engine.
+    pub port: Option<u16>,
+    /// When measuring begins: the counters are read just before.
+    pub start: Option<MonoNs>,
+}
+
 /// A running sampler. Dropping it ends the thread at its next round, without waiting.
 #[derive(Debug)]
 pub struct GpuHandle {
     shared: Arc<Shared>,
+    options: SamplerOptions,
     thread: Option<Running>,
 }
 
@@ -62,35 +79,7 @@ pub struct Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        self.shared.lock().windows.remove(&self.id);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    inventory: watch::Sender<Option<Reading<GpuInventory>>>,
-    stop: AtomicBool,
-    /// Written by the thread once a round, read by sessions and runners: a lock, because readers
-    /// want the newest value without waiting for a thread that may hang inside the driver. It is
-    /// never held during an NVML call.
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// When the last round began.
-    last_round: MonoNs,
-    /// The newest known reading of each kind, by place in the inventory.
-    latest: Vec<Option<GpuSample>>,
-    /// A window was opened: the next round asks for everything, or the driver is looked for again.
-    ask_all: bool,
-    windows: BTreeMap<u64, WindowBuffer>,
-    next_window: u64,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock().close(self.id, MonoNs::now());
     }
 }
 
@@ -98,158 +87,27 @@ impl Sampler {
     /// Starts the thread, or none for [`GpuSource::None`]. Never fails: what cannot be had is a
     /// reason in the handle's answers.
     #[must_use]
-    pub fn start(source: GpuSource) -> GpuHandle {
+    pub fn start(source: GpuSource, options: SamplerOptions) -> GpuHandle {
+        let period = options.period.max(Duration::from_millis(1));
         match source {
-            GpuSource::Nvml { library } => {
-                GpuHandle::spawn(move |shared| sample_nvml(library.as_deref(), shared, RETRY))
-            }
-            GpuSource::Simulated(script) => {
-                GpuHandle::spawn(|shared| sample(&ScriptProbe::new(script), shared))
-            }
+            GpuSource::Nvml { library } => GpuHandle::spawn(options, move |shared| {
+                sample_nvml(library.as_deref(), shared, period, RETRY);
+            }),
+            GpuSource::Simulated(script) => GpuHandle::spawn(options, move |shared| {
+                sample(&ScriptProbe::new(script), shared, period);
+            }),
             GpuSource::None { reason } => {
                 let shared = Shared::default();
                 shared.inventory.send_replace(Some(Reading::missing(reason)));
-                GpuHandle { shared: Arc::new(shared), thread: None }
+                GpuHandle { shared: Arc::new(shared), options, thread: None }
             }
         }
-    }
-}
-
-/// Samples the real driver. One that is not there, or not yet, is looked for again when a window
-/// opens, at most once in `retry`.
-fn sample_nvml(library: Option<&Path>, shared: &Shared, retry: Duration) {
-    while !shared.stop.load(Ordering::Acquire) {
-        let tried = MonoNs::now();
-        let sampling = nvml::load(library).and_then(|nvml| {
-            sample(&NvmlProbe::new(&nvml)?, shared);
-            Ok(())
-        });
-        let Err(error) = sampling else { return };
-        shared.inventory.send_replace(Some(Reading::missing(error.to_string())));
-        while !shared.stop.load(Ordering::Acquire) {
-            let asked = std::mem::take(&mut shared.lock().ask_all);
-            if asked && MonoNs::now().since(tried) >= retry {
-                break;
-            }
-            // Until a window opens or the sampler is to stop.
-            std::thread::park();
-        }
-    }
-}
-
-/// Rounds on a fixed grid of instants until told to stop.
-fn sample(probe: &impl Probe, shared: &Shared) {
-    let inventory = probe.inventory();
-    let count = inventory.gpus.len();
-    // Calls that cannot work are found by the first round, which asks for everything, and are
-    // not made again.
-    let mut refused: Vec<[Option<GpuError>; 4]> = vec![Default::default(); count];
-    {
-        let mut state = shared.lock();
-        state.latest.resize(count, None);
-        state.ask_all = true;
-    }
-    let start = MonoNs::now();
-    let mut round = 0_u64;
-    while !shared.stop.load(Ordering::Acquire) {
-        let at = MonoNs::now();
-        let ask_all = std::mem::take(&mut shared.lock().ask_all);
-        let rounds: Vec<GpuRound> = (0..count)
-            .map(|gpu| {
-                ask(probe, gpu, at, &mut refused[gpu], |m| {
-                    ask_all || round.is_multiple_of(m.every())
-                })
-            })
-            .collect();
-        record(&mut shared.lock(), at, &rounds);
-        if round == 0 {
-            // Known to others together with the first readings.
-            shared.inventory.send_replace(Some(Reading::Known(inventory.clone())));
-        }
-        let took = MonoNs::now().since(at);
-        let rest = at.after(PERIOD.max(took.saturating_mul(SHARE)));
-        round = next_round(start, round, rest);
-        wait_until(start.after(grid(round)), shared);
-    }
-}
-
-/// The instant of a round, since the first.
-fn grid(round: u64) -> Duration {
-    Duration::from_millis(round.saturating_mul(u64::from(PERIOD_MS)))
-}
-
-/// The first round after `round` that is not before `rest`, less half a period: waking a little
-/// late must not cost the next round.
-fn next_round(start: MonoNs, round: u64, rest: MonoNs) -> u64 {
-    let elapsed = rest.since(start).saturating_sub(PERIOD / 2).as_millis();
-    let due = u64::try_from(elapsed.div_ceil(PERIOD.as_millis())).unwrap_or(u64::MAX);
-    due.max(round + 1)
-}
-
-fn wait_until(due: MonoNs, shared: &Shared) {
-    loop {
-        let left = due.since(MonoNs::now());
-        if left.is_zero() || shared.stop.load(Ordering::Acquire) {
-            return;
-        }
-        // Unparked early to stop, and by every window.
-        std::thread::park_timeout(left);
-    }
-}
-
-/// One round of one GPU.
-fn ask(
-    probe: &impl Probe,
-    gpu: usize,
-    at: MonoNs,
-    refused: &mut [Option<GpuError>; 4],
-    due: impl Fn(Metric) -> bool,
-) -> GpuRound {
-    let mut sample = GpuSample { at, ..GpuSample::default() };
-    let mut results: [MetricResult; 4] = Default::default();
-    for (i, metric) in Metric::ALL.into_iter().enumerate() {
-        if !due(metric) {
-            continue;
-        }
-        if let Some(error) = &refused[i] {
-            results[i] = MetricResult::Failed(error.clone());
-            continue;
-        }
-        results[i] = match probe.read(gpu, metric, &mut sample) {
-            Ok(()) => MetricResult::Read,
-            Err(error) => {
-                if error.is_permanent() {
-                    let metric = metric.name();
-                    tracing::info!(gpu, metric, %error, "gpu reading given up");
-                    refused[i] = Some(error.clone());
-                }
-                MetricResult::Failed(error)
-            }
-        };
-    }
-    GpuRound { sample, results }
-}
-
-fn record(state: &mut State, at: MonoNs, rounds: &[GpuRound]) {
-    state.last_round = at;
-    for (latest, round) in state.latest.iter_mut().zip(rounds) {
-        let latest = latest.get_or_insert_default();
-        latest.at = at;
-        for (metric, result) in Metric::ALL.into_iter().zip(&round.results) {
-            if *result != MetricResult::NotAsked {
-                // A reading that failed is gone, not old.
-                metric.copy(&round.sample, latest);
-            }
-        }
-    }
-    for window in state.windows.values_mut() {
-        window.push(at, rounds, &state.latest);
     }
 }
 
 impl GpuHandle {
     /// Starts the thread with everything that may block in the driver.
-    fn spawn(work: impl FnOnce(&Shared) + Send + 'static) -> Self {
+    fn spawn(options: SamplerOptions, work: impl FnOnce(&Shared) + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let (alive, done) = oneshot::channel();
         let theirs = Arc::clone(&shared);
@@ -265,7 +123,7 @@ impl GpuHandle {
                 None
             }
         };
-        Self { shared, thread }
+        Self { shared, options, thread }
     }
 
     /// What the GPUs are; waits for the driver's first answer, at most 20 s.
@@ -281,23 +139,50 @@ impl GpuHandle {
     }
 
     /// Opens a window: samples from now on are collected for it. At most about an hour at 10 Hz
-    /// is kept as it is; a longer window is thinned evenly, and keeps its memory peak.
+    /// is kept as it is; a longer window is thinned evenly, and keeps its memory peak. Does not
+    /// wait for the driver.
     #[must_use]
-    pub fn begin_window(&self) -> Window {
+    pub fn begin_window(&self, plan: WindowPlan) -> Window {
         let mut state = self.shared.lock();
-        let id = state.next_window;
-        state.next_window += 1;
-        let buffer = WindowBuffer::new(MonoNs::now(), state.latest.clone(), LIMIT);
-        state.windows.insert(id, buffer);
-        state.ask_all = true;
+        let id = state.open(MonoNs::now(), plan.start, LIMIT);
+        state.wanted = Wanted::All;
+        state.port = plan.port;
+        state.edges.extend(plan.start.map(|start| before(start, EDGE_AHEAD)));
         drop(state);
         self.wake();
         Window { id, shared: Arc::clone(&self.shared) }
     }
 
-    /// Closes a window of this handle and returns what it collected.
-    #[must_use]
-    pub fn end_window(&self, window: Window) -> GpuWindow {
+    /// Closes a window of this handle and returns what it collected. Waits for one more round, at
+    /// most 0.3 s.
+    pub async fn end_window(&self, window: Window) -> GpuWindow {
+        self.read_edge().await;
+        self.collect(window)
+    }
+
+    /// Has the counters read once more.
+    async fn read_edge(&self) {
+        if self.thread.is_none() || !self.is_sampling() {
+            return;
+        }
+        let mut ended = self.shared.ended.subscribe();
+        let round = {
+            let mut state = self.shared.lock();
+            state.wanted = state.wanted.max(Wanted::Edge);
+            state.begun + 1
+        };
+        self.wake();
+        let limit = tokio::time::timeout(EDGE_LIMIT, ended.wait_for(|last| *last >= round));
+        if limit.await.is_err() {
+            tracing::debug!("gpu readings at the end of the attempt did not come in time");
+        }
+    }
+
+    fn is_sampling(&self) -> bool {
+        matches!(&*self.shared.inventory.borrow(), Some(Reading::Known(_)))
+    }
+
+    fn collect(&self, window: Window) -> GpuWindow {
         let inventory = match &*self.shared.inventory.borrow() {
             None => return GpuWindow::missing("no answer from the driver"),
             Some(Reading::NotAvailable { not_available }) => {
@@ -308,18 +193,48 @@ impl GpuHandle {
             }
             Some(Reading::Known(inventory)) => inventory.clone(),
         };
-        let uuids: Vec<String> = inventory.gpus.into_iter().map(|gpu| gpu.uuid).collect();
+        let uuids: Vec<String> = inventory.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+        let now = MonoNs::now();
         let mut state = self.shared.lock();
-        let silence = MonoNs::now().since(state.last_round);
-        let buffer = state.windows.remove(&window.id);
+        let calling = state.calling;
+        let unknown = state.owner_unknown.clone();
+        let buffer = state.close(window.id, now);
         // Released before `window` is dropped, which locks again.
         drop(state);
-        let Some(buffer) = buffer else {
+        let Some(mut buffer) = buffer else {
             return GpuWindow::missing("the window belongs to another sampler");
         };
-        let (series, stride) = buffer.finish(&uuids, (silence > SILENCE).then_some(silence));
+        let usual = usual_gap(self.options.period);
+        match calling.filter(|(_, since)| now.since(*since) > usual) {
+            Some((metric, since)) => {
+                let seconds = now.since(since).as_secs_f64();
+                let reason =
+                    format!("a call ({}) has not answered for {seconds:.3} s", metric.name());
+                buffer.note_gap(now, usual, &reason);
+            }
+            None => buffer.note_gap(now, usual, "the sampler rested or was not let run"),
+        }
+        self.hand_over(&inventory, &uuids, unknown.as_deref(), buffer)
+    }
+
+    fn hand_over(
+        &self,
+        inventory: &GpuInventory,
+        uuids: &[String],
+        unknown: Option<&str>,
+        buffer: WindowBuffer,
+    ) -> GpuWindow {
+        let Finished { mut series, gaps, stride, rounds_left_out } = buffer.finish(uuids);
+        let attribution = attribute(&self.options.gpus, &inventory.gpus, unknown, &mut series);
         let stride = u32::try_from(stride).unwrap_or(u32::MAX);
-        GpuWindow { series: Reading::Known(series), period_ms: PERIOD_MS.saturating_mul(stride) }
+        let period = u32::try_from(self.options.period.as_millis()).unwrap_or(u32::MAX);
+        GpuWindow {
+            series: Reading::Known(series),
+            period_ms: period.saturating_mul(stride),
+            attribution: Some(attribution),
+            gaps,
+            rounds_left_out,
+        }
     }
 
     /// The newest readings of every GPU, by UUID; empty before the first and without NVML.
@@ -362,6 +277,10 @@ impl GpuHandle {
     }
 }
 
+fn before(instant: MonoNs, time: Duration) -> MonoNs {
+    MonoNs(instant.0.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+}
+
 impl Drop for GpuHandle {
     fn drop(&mut self) {
         self.tell_to_stop();
@@ -377,34 +296,22 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn rounds_stay_on_their_grid_and_overlong_ones_leave_rounds_out() {
-        let start = MonoNs(1_000);
-        let after =
-            |round, ms: u64| next_round(start, round, start.after(Duration::from_millis(ms)));
-        // A round of 1 ms that woke 0 or 3 ms late; rest is begin + period.
-        assert_eq!((after(0, 100), after(7, 803)), (1, 8));
-        // 10 ms in the driver at 5 %: 200 ms from begin to begin.
-        assert_eq!(after(7, 900), 9);
-        // Hung for 5 s.
-        assert_eq!(after(7, 100_700), 1007);
-    }
-
     #[tokio::test]
     async fn a_simulated_gpu_fills_windows() {
         let script = GpuScript::blackwell(3);
-        let handle = Sampler::start(GpuSource::Simulated(script.clone()));
+        let handle =
+            Sampler::start(GpuSource::Simulated(script.clone()), SamplerOptions::default());
         let inventory = handle.inventory().await;
         let gpu = &inventory.known().expect("simulated GPUs are always there").gpus[0];
         assert_eq!(gpu.uuid, script.gpus[0].uuid);
         assert_eq!(gpu.memory_total, Reading::Known(Bytes(97_887 << 20)));
 
-        let window = handle.begin_window();
+        let window = handle.begin_window(WindowPlan::default());
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         let samples = loop {
             let state = handle.shared.lock().last_round;
             if state.since(window_start(&handle, &window)) > Duration::from_millis(350) {
-                break handle.end_window(window);
+                break handle.end_window(window).await;
             }
             assert!(tokio::time::Instant::now() < deadline, "no samples");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -426,10 +333,11 @@ mod tests {
     #[tokio::test]
     async fn without_gpus_every_answer_is_the_reason() {
         let reason = "the endpoint is on another machine";
-        let handle = Sampler::start(GpuSource::None { reason: reason.into() });
+        let handle =
+            Sampler::start(GpuSource::None { reason: reason.into() }, SamplerOptions::default());
         assert_eq!(handle.inventory().await, Reading::missing(reason));
-        let window = handle.begin_window();
-        assert_eq!(handle.end_window(window), GpuWindow::missing(reason));
+        let window = handle.begin_window(WindowPlan::default());
+        assert_eq!(handle.end_window(window).await, GpuWindow::missing(reason));
         assert_eq!(handle.latest(), []);
         handle.stop().await;
     }
@@ -437,12 +345,15 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_hangs_in_the_driver_does_not_hold_up_the_agent() {
         let (release, hung) = mpsc::channel::<()>();
-        let handle = GpuHandle::spawn(move |_| {
+        let handle = GpuHandle::spawn(SamplerOptions::default(), move |_| {
             // Ends when the test drops its side.
             let _ = hung.recv();
         });
-        let window = handle.begin_window();
-        assert_eq!(handle.end_window(window), GpuWindow::missing("no answer from the driver"));
+        let window = handle.begin_window(WindowPlan::default());
+        assert_eq!(
+            handle.end_window(window).await,
+            GpuWindow::missing("no answer from the driver")
+        );
         let begun = MonoNs::now();
         handle.stop().await;
         assert!(MonoNs::now().since(begun) < STOP_LIMIT * 3);
@@ -451,8 +362,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_forgotten_window_is_not_kept() {
-        let handle = Sampler::start(GpuSource::Simulated(GpuScript::blackwell(0)));
-        let window = handle.begin_window();
+        let handle = Sampler::start(
+            GpuSource::Simulated(GpuScript::blackwell(0)),
+            SamplerOptions::default(),
+        );
+        let window = handle.begin_window(WindowPlan::default());
         assert_eq!(handle.shared.lock().windows.len(), 1);
         drop(window);
         assert_eq!(handle.shared.lock().windows.len(), 0);

@@ -1,26 +1,38 @@
 //! The samples of one attempt: collected between begin and end, bounded, peaks kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use regatta_types::gpu::{GpuSample, GpuSeries};
+use regatta_types::gpu::{
+    CallCost, EnergyReading, GpuSample, GpuSeries, TelemetryEnd, TelemetryGap,
+};
 use regatta_types::time::MonoNs;
+use regatta_wire::limits::{ENERGY_MAX, GAPS_MAX};
 
 use super::error::GpuError;
-use super::probe::Metric;
+use super::metric::{Metric, PerMetric};
+use super::processes::{ProcessLog, SeenProcess};
 
 /// Most samples a GPU keeps in one window: an hour at 10 Hz. Then neighbours are merged in pairs
 /// and from there on two rounds make one sample, so that a long attempt ends with the whole of
 /// its time, evenly, instead of its beginning or its end.
 pub(super) const LIMIT: usize = 36_000;
+/// Most samples kept from before the first request.
+const QUIET_LIMIT: usize = 200;
 
 /// What one round brought for one GPU.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct GpuRound {
     /// The readings of this round only.
     pub(super) sample: GpuSample,
-    /// What each metric of [`Metric::ALL`] did.
-    pub(super) results: [MetricResult; 4],
+    /// The energy counter.
+    pub(super) energy: Option<EnergyReading>,
+    /// The processes on it, when they were asked for.
+    pub(super) processes: Option<Vec<SeenProcess>>,
+    /// What each metric did.
+    pub(super) results: PerMetric<MetricResult>,
+    /// Set from the round on in which it was lost.
+    pub(super) ended: Option<TelemetryEnd>,
 }
 
 /// What one metric did in one round.
@@ -29,30 +41,53 @@ pub(super) enum MetricResult {
     /// Its turn comes in another round.
     #[default]
     NotAsked,
-    /// It is in the sample.
-    Read,
-    /// It is missing, or is no longer asked for, because of this.
-    Failed(GpuError),
+    /// It was read, in so much time.
+    Read(Duration),
+    /// It is missing because of this; the time is that of the call.
+    Failed(GpuError, Duration),
+    /// It is no longer asked for because of this.
+    GivenUp(GpuError),
+}
+
+/// When a window opens and what is known then.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
+    pub(super) began: MonoNs,
+    /// Until then nothing is asked of the engine, as far as is known.
+    pub(super) quiet_until: MonoNs,
+    /// The last known readings of each GPU.
+    pub(super) latest: Vec<Option<GpuSample>>,
+    /// Samples of the last seconds, in which nothing was asked of the engine.
+    pub(super) quiet: Vec<VecDeque<GpuSample>>,
 }
 
 /// One open window.
 #[derive(Debug)]
 pub(super) struct WindowBuffer {
     began: MonoNs,
+    quiet_until: MonoNs,
     limit: usize,
     /// Rounds that make one sample.
     stride: usize,
     /// Rounds in the sample that is being made.
     pending: usize,
     gpus: Vec<GpuBuffer>,
+    /// When the last round began, or the window did.
+    last_round: MonoNs,
+    gaps: Vec<TelemetryGap>,
+    pub(super) rounds_left_out: u64,
 }
 
 #[derive(Debug, Default)]
 struct GpuBuffer {
     baseline: Option<GpuSample>,
+    quiet: VecDeque<GpuSample>,
     samples: Vec<GpuSample>,
     pending: Option<GpuSample>,
-    tallies: [Tally; 4],
+    energy: Vec<EnergyReading>,
+    processes: ProcessLog,
+    tallies: PerMetric<Tally>,
+    ended: Option<TelemetryEnd>,
 }
 
 /// How one metric fared in a window.
@@ -61,16 +96,29 @@ struct Tally {
     read: u32,
     failed: u32,
     last_error: Option<GpuError>,
+    cost: CallCost,
 }
 
 impl WindowBuffer {
-    /// Opens a window; `latest` has the last known readings of each GPU.
-    pub(super) fn new(began: MonoNs, latest: Vec<Option<GpuSample>>, limit: usize) -> Self {
-        let gpus = latest
-            .into_iter()
-            .map(|baseline| GpuBuffer { baseline, ..GpuBuffer::default() })
+    /// Opens a window.
+    pub(super) fn new(opening: Opening, limit: usize) -> Self {
+        let Opening { began, quiet_until, latest, mut quiet } = opening;
+        quiet.resize_with(latest.len(), VecDeque::new);
+        let gpus = latest.into_iter().zip(quiet);
+        let gpus = gpus
+            .map(|(baseline, quiet)| GpuBuffer { baseline, quiet, ..GpuBuffer::default() })
             .collect();
-        Self { began, limit, stride: 1, pending: 0, gpus }
+        Self {
+            began,
+            quiet_until,
+            limit,
+            stride: 1,
+            pending: 0,
+            gpus,
+            last_round: began,
+            gaps: Vec::new(),
+            rounds_left_out: 0,
+        }
     }
 
     /// When it opened.
@@ -92,8 +140,9 @@ impl WindowBuffer {
             }
             return;
         }
+        self.last_round = at;
         for (gpu, round) in self.gpus.iter_mut().zip(rounds) {
-            gpu.push(round);
+            gpu.push(round, at < self.quiet_until);
         }
         self.pending += 1;
         if self.pending >= self.stride {
@@ -105,23 +154,33 @@ impl WindowBuffer {
         }
     }
 
-    /// Ends the window: the series of each GPU in `uuids`, and the time between its samples in
-    /// rounds. `silence` is how long the source has not answered, if that is unusual.
-    pub(super) fn finish(
-        mut self,
-        uuids: &[String],
-        silence: Option<Duration>,
-    ) -> (Vec<GpuSeries>, usize) {
+    /// Notes a time without rounds that has ended, or goes on, at `until`, if it is longer than
+    /// `usual`.
+    pub(super) fn note_gap(&mut self, until: MonoNs, usual: Duration, reason: &str) {
+        if until.since(self.last_round) > usual && self.gaps.len() < GAPS_MAX {
+            let (from, reason) = (self.last_round, reason.to_owned());
+            self.gaps.push(TelemetryGap { from, until, reason });
+        }
+    }
+
+    /// Ends the window: the series of each GPU in `uuids`, the gaps, and the time between samples
+    /// in rounds.
+    pub(super) fn finish(mut self, uuids: &[String]) -> Finished {
         self.close_sample();
         self.gpus.resize_with(uuids.len(), GpuBuffer::default);
-        let gpus = self.gpus.into_iter().zip(uuids);
-        let series = gpus.map(|(gpu, uuid)| GpuSeries {
-            uuid: uuid.clone(),
-            baseline: gpu.baseline,
-            unavailable: unavailable(&gpu.tallies, silence),
-            samples: gpu.samples,
+        // Without a single reading the reason must be somewhere.
+        let silence = self.gaps.last().map(|gap| {
+            let seconds = gap.until.since(gap.from).as_secs_f64();
+            format!("no answer from the driver for {seconds:.1} s")
         });
-        (series.collect(), self.stride)
+        let gpus = self.gpus.into_iter().zip(uuids);
+        let series = gpus.map(|(gpu, uuid)| gpu.finish(uuid, silence.as_deref()));
+        Finished {
+            series: series.collect(),
+            gaps: self.gaps,
+            stride: self.stride,
+            rounds_left_out: self.rounds_left_out,
+        }
     }
 
     fn close_sample(&mut self) {
@@ -132,17 +191,39 @@ impl WindowBuffer {
     }
 }
 
+/// What a window collected.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) series: Vec<GpuSeries>,
+    pub(super) gaps: Vec<TelemetryGap>,
+    pub(super) stride: usize,
+    pub(super) rounds_left_out: u64,
+}
+
 impl GpuBuffer {
-    fn push(&mut self, round: &GpuRound) {
+    fn push(&mut self, round: &GpuRound, quiet: bool) {
         for (tally, result) in self.tallies.iter_mut().zip(&round.results) {
-            match result {
-                MetricResult::NotAsked => {}
-                MetricResult::Read => tally.read += 1,
-                MetricResult::Failed(error) => {
-                    tally.failed += 1;
-                    tally.last_error = Some(error.clone());
-                }
+            tally.count(result);
+        }
+        if self.ended.is_none() {
+            self.ended.clone_from(&round.ended);
+        }
+        if let Some(reading) = round.energy {
+            if self.energy.len() == ENERGY_MAX {
+                // The first and the newest are what energy is made of.
+                self.energy.pop();
             }
+            self.energy.push(reading);
+        }
+        if let Some(processes) = &round.processes {
+            self.processes.push(round.sample.at, processes);
+        }
+        if quiet {
+            keep_last(&mut self.quiet, round.sample);
+        }
+        if round.ended.is_some() && round.results.iter().all(MetricResult::is_idle) {
+            // Lost before: an empty sample would only be counted.
+            return;
         }
         self.pending = Some(match self.pending.take() {
             None => round.sample,
@@ -153,6 +234,78 @@ impl GpuBuffer {
     fn halve(&mut self) {
         let pairs = self.samples.chunks(2);
         self.samples = pairs.filter_map(|pair| pair.iter().copied().reduce(merge)).collect();
+    }
+
+    fn finish(self, uuid: &str, silence: Option<&str>) -> GpuSeries {
+        let costs = Metric::ALL.into_iter().zip(&self.tallies);
+        GpuSeries {
+            uuid: uuid.to_owned(),
+            serves: false,
+            baseline: self.baseline,
+            quiet: self.quiet.into(),
+            energy: self.energy,
+            processes: self.processes.finish(),
+            costs: costs
+                .filter(|(_, tally)| tally.cost.calls > 0)
+                .map(|(metric, tally)| (metric.name().to_owned(), tally.cost))
+                .collect(),
+            ended: self.ended,
+            unavailable: unavailable(&self.tallies, silence),
+            samples: self.samples,
+        }
+    }
+}
+
+/// Appends to a ring of bounded length.
+pub(super) fn keep_last(ring: &mut VecDeque<GpuSample>, sample: GpuSample) {
+    if ring.len() == QUIET_LIMIT {
+        ring.pop_front();
+    }
+    ring.push_back(sample);
+}
+
+impl MetricResult {
+    /// How long its call took.
+    pub(super) fn took(&self) -> Option<Duration> {
+        match self {
+            Self::Read(took) | Self::Failed(_, took) => Some(*took),
+            Self::NotAsked | Self::GivenUp(_) => None,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::NotAsked | Self::GivenUp(_) => true,
+            Self::Read(_) | Self::Failed(..) => false,
+        }
+    }
+}
+
+impl Tally {
+    fn count(&mut self, result: &MetricResult) {
+        match result {
+            MetricResult::NotAsked => {}
+            MetricResult::Read(took) => {
+                self.read += 1;
+                self.spend(*took);
+            }
+            MetricResult::Failed(error, took) => {
+                self.failed += 1;
+                self.last_error = Some(error.clone());
+                self.spend(*took);
+            }
+            MetricResult::GivenUp(error) => {
+                self.failed += 1;
+                self.last_error = Some(error.clone());
+            }
+        }
+    }
+
+    fn spend(&mut self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.cost.calls += 1;
+        self.cost.total_ns = self.cost.total_ns.saturating_add(nanos);
+        self.cost.max_ns = self.cost.max_ns.max(nanos);
     }
 }
 
@@ -168,17 +321,15 @@ fn merge(a: GpuSample, b: GpuSample) -> GpuSample {
     kept
 }
 
-fn unavailable(tallies: &[Tally; 4], silence: Option<Duration>) -> BTreeMap<String, String> {
+fn unavailable(tallies: &PerMetric<Tally>, silence: Option<&str>) -> BTreeMap<String, String> {
     let mut reasons = BTreeMap::new();
     for (metric, tally) in Metric::ALL.into_iter().zip(tallies) {
         let asked = tally.read + tally.failed;
         let reason = match (&tally.last_error, silence) {
             (Some(error), _) if tally.read == 0 => error.to_string(),
             (Some(error), _) => format!("{error} in {} of {asked} readings", tally.failed),
-            (None, Some(silence)) => {
-                format!("no answer from the driver for {:.1} s", silence.as_secs_f64())
-            }
-            (None, None) => continue,
+            (None, Some(silence)) if tally.read == 0 => silence.to_owned(),
+            (None, _) => continue,
         };
         reasons.insert(metric.name().to_owned(), reason);
     }
@@ -186,84 +337,4 @@ fn unavailable(tallies: &[Tally; 4], silence: Option<Duration>) -> BTreeMap<Stri
 }
 
 #[cfg(test)]
-mod tests {
-    use regatta_types::units::Bytes;
-
-    use super::*;
-
-    fn round(at: u64, memory: u64) -> GpuRound {
-        let sample =
-            GpuSample { at: MonoNs(at), memory_used: Some(Bytes(memory)), ..Default::default() };
-        let mut results: [MetricResult; 4] = Default::default();
-        results[0] = MetricResult::Read;
-        GpuRound { sample, results }
-    }
-
-    fn push(window: &mut WindowBuffer, round: &GpuRound) {
-        window.push(round.sample.at, std::slice::from_ref(round), &[Some(round.sample)]);
-    }
-
-    fn finish(window: WindowBuffer) -> (GpuSeries, usize) {
-        let (mut series, stride) = window.finish(&["GPU-a".into()], None);
-        (series.remove(0), stride)
-    }
-
-    #[test]
-    fn the_baseline_is_the_last_sample_before_the_window() {
-        let mut window = WindowBuffer::new(MonoNs(100), vec![Some(round(50, 7).sample)], LIMIT);
-        push(&mut window, &round(99, 8));
-        push(&mut window, &round(100, 9));
-        let (series, stride) = finish(window);
-        assert_eq!(series.baseline, Some(round(99, 8).sample));
-        assert_eq!(series.samples, [round(100, 9).sample]);
-        assert_eq!((series.unavailable.len(), stride), (0, 1));
-    }
-
-    #[test]
-    fn a_window_without_rounds_has_its_baseline_and_says_how_long_nothing_came() {
-        let before = round(50, 7).sample;
-        let window = WindowBuffer::new(MonoNs(100), vec![Some(before)], LIMIT);
-        let (series, _) = window.finish(&["GPU-a".into()], Some(Duration::from_millis(3_240)));
-        assert_eq!((series[0].baseline, series[0].samples.len()), (Some(before), 0));
-        assert_eq!(series[0].unavailable["power"], "no answer from the driver for 3.2 s");
-    }
-
-    #[test]
-    fn long_windows_are_thinned_evenly_and_keep_the_memory_peak() {
-        for peak_at in 0..40 {
-            let mut window = WindowBuffer::new(MonoNs(0), vec![None], 8);
-            for i in 0..40 {
-                push(&mut window, &round(i, if i == peak_at { 1000 } else { 10 }));
-            }
-            let (series, stride) = finish(window);
-            let peak = series.samples.iter().filter_map(|s| s.memory_used).max();
-            assert_eq!(peak, Some(Bytes(1000)), "peak at {peak_at}");
-            assert!(series.samples.is_sorted_by_key(|s| s.at));
-            assert_eq!((stride, series.samples.len()), (8, 5));
-        }
-    }
-
-    #[test]
-    fn merged_samples_take_missing_readings_from_their_neighbour() {
-        let mut warm = round(1, 5).sample;
-        warm.temperature_c = Some(60);
-        let merged = merge(warm, round(2, 9).sample);
-        assert_eq!((merged.at, merged.temperature_c), (MonoNs(2), Some(60)));
-    }
-
-    #[test]
-    fn reasons_tell_a_call_that_never_worked_from_one_that_failed_at_times() {
-        let mut window = WindowBuffer::new(MonoNs(0), vec![None], LIMIT);
-        for i in 0..4 {
-            let mut round = round(i, 5);
-            round.results[1] = MetricResult::Failed(GpuError::NotSupported);
-            if i == 3 {
-                round.results[0] = MetricResult::Failed(GpuError::Lost);
-            }
-            push(&mut window, &round);
-        }
-        let (series, _) = finish(window);
-        assert_eq!(series.unavailable["power"], "not supported");
-        assert_eq!(series.unavailable["memory"], "GPU lost in 1 of 4 readings");
-    }
-}
+mod tests;

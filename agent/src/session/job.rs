@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::EngineWatch;
-use regatta_types::facts::EngineFacts;
+use regatta_types::facts::{EndpointLocation, EngineFacts};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptNo, HostId, RunId};
 use regatta_types::reading::Reading;
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::Setup;
 use crate::endpoint::{Endpoint, EndpointOptions};
-use crate::gpu::{GpuHandle, Window};
+use crate::gpu::{GpuHandle, Spans, Window, WindowPlan, cut};
 use crate::outbox::OutboxError;
 use crate::work::{GpuWindows, Halt, Identity, Progress, Worker, WorkerOptions};
 
@@ -277,7 +278,11 @@ impl Bench {
     }
 
     fn worker(&self, endpoint: Endpoint) -> Worker {
-        let windows = Arc::new(Windows { handle: self.gpu.clone(), open: Mutex::new(None) });
+        let port = match endpoint.facts().location {
+            EndpointLocation::Loopback { port } => Some(port),
+            EndpointLocation::Remote => None,
+        };
+        let windows = Arc::new(Windows { handle: self.gpu.clone(), port, open: Mutex::new(None) });
         Worker::new(endpoint, self.identity.clone(), self.wall.clone(), windows)
             .with_options(self.work.clone())
     }
@@ -287,36 +292,24 @@ impl Bench {
 #[derive(Debug)]
 struct Windows {
     handle: Arc<GpuHandle>,
+    port: Option<u16>,
     /// A lock because the worker is shared by reference; one attempt at a time, never contended.
     open: Mutex<Option<Window>>,
 }
 
 impl GpuWindows for Windows {
-    fn begin(&self) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(self.handle.begin_window());
+    fn begin(&self, start: Option<MonoNs>) {
+        let window = self.handle.begin_window(WindowPlan { port: self.port, start });
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(window);
     }
 
-    fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow {
+    fn end(&self, spans: Spans) -> BoxFuture<'_, GpuWindow> {
         let window = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match window {
-            Some(window) => cut(self.handle.end_window(window), began, finished),
-            None => GpuWindow::missing("no window was open"),
-        }
+        Box::pin(async move {
+            match window {
+                Some(window) => cut(self.handle.end_window(window).await, &spans),
+                None => GpuWindow::missing("no window was open"),
+            }
+        })
     }
-}
-
-/// Keeps the samples from the first request to the last; the last before them is the baseline.
-fn cut(window: GpuWindow, began: MonoNs, finished: MonoNs) -> GpuWindow {
-    let series = window.series.map(|all| {
-        all.into_iter()
-            .map(|mut series| {
-                let before = series.samples.iter().rev().find(|s| s.at < began).copied();
-                series.baseline = before.or(series.baseline);
-                series.samples.retain(|s| (began..=finished).contains(&s.at));
-                series
-            })
-            .collect()
-    });
-    GpuWindow { series, ..window }
 }

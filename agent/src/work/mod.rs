@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::facts::EndpointLocation;
@@ -45,6 +46,7 @@ pub use schedule::Schedule;
 pub use tokenizer::{Tokenizer, TokenizerError};
 
 use crate::endpoint::{Abilities, Endpoint};
+use crate::gpu::Spans;
 use pace::Pace;
 use thread::ThreadError;
 use watch::Watch;
@@ -60,12 +62,12 @@ pub struct Identity {
 
 /// GPU telemetry over an attempt; one window is open at a time.
 pub trait GpuWindows: Send + Sync {
-    /// An attempt begins: the last sample before now is its baseline.
-    fn begin(&self);
+    /// An attempt begins, whose measuring is to begin at `start`: the last sample before that is its
+    /// baseline. Does not wait.
+    fn begin(&self, start: Option<MonoNs>);
 
-    /// It has ended: the samples between the two instants. Must not block for longer than a few
-    /// milliseconds.
-    fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow;
+    /// It has ended: what was read in its time. Waits at most half a second.
+    fn end(&self, spans: Spans) -> BoxFuture<'_, GpuWindow>;
 }
 
 /// How a worker behaves, where that is the user's choice.
@@ -272,7 +274,7 @@ impl Worker {
         };
         self.progress.begin(Activity::Waiting);
         if local {
-            self.gpus.begin();
+            self.gpus.begin(planned_start);
         }
         let watch = Watch::begin(&self.endpoint);
         let made = match work.await {
@@ -281,7 +283,7 @@ impl Worker {
             Err(error) => Made::failed(&error),
         };
         let gpu = if local {
-            self.gpus.end(made.began, made.finished)
+            self.gpus.end(Spans::of(&made.traces, made.began, made.finished)).await
         } else {
             GpuWindow::missing("the endpoint is on another machine")
         };

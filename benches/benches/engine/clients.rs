@@ -118,7 +118,7 @@ pub(crate) fn run(
             command = Command::new(&bench.regatta);
             command.arg("bench").arg(format!("http://{address}"));
             command.arg("--suite").arg(suite(scratch, work)?);
-            command.args(["--warmup", "0", "--out"]).arg(&out);
+            command.args(["--warmup", "0", "--out"]).arg(&out).args(&bench.flags);
             // A store of its own for each run, as a user's first has it.
             command.arg("--state").arg(tempfile::tempdir_in(scratch)?.keep());
             // 3 and 5: marked as limited by the client, which a flood without waits is.
@@ -158,6 +158,7 @@ messages = [{{ role = "user", content = "Tell me of the sea, of the ships on it 
 struct RegattaLine {
     request_id: String,
     status: String,
+    e2e_s: Option<f64>,
     ttft_s: Option<f64>,
     chunk_gaps_us: Vec<Option<f64>>,
     chunk_read_late_ns: Vec<Option<f64>>,
@@ -176,6 +177,18 @@ impl Ran {
         let mut lines: Vec<RegattaLine> = read(&self.out.join("requests.jsonl"))?;
         lines.retain(|line| line.request_id.contains("/engine/r"));
         Ok(lines)
+    }
+
+    /// End-to-end times of Regatta's requests, milliseconds.
+    pub(crate) fn e2e_ms(&self) -> anyhow::Result<Vec<f64>> {
+        self.lines()?.iter().map(|line| Ok(line.e2e_s.context("an end")? * 1e3)).collect()
+    }
+
+    /// What Regatta wrote of its one host.
+    pub(crate) fn host_page(&self) -> anyhow::Result<String> {
+        let mut pages = fs::read_dir(self.out.join("hosts"))?;
+        let page = pages.next().context("a page of the host")??;
+        Ok(fs::read_to_string(page.path())?)
     }
 
     /// Every request.

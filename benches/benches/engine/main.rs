@@ -1,8 +1,8 @@
 //! Measures Regatta as a whole process beside the ruler (`src/bin/ruler.rs`), in turn and against
 //! the same simulated endpoint, and prints Markdown tables.
 //!
-//! `cargo bench -p regatta-benches` measures all; `-- capacity`, `-- accuracy` and `-- memory` one
-//! part. It builds the release binary of `regatta` first.
+//! `cargo bench -p regatta-benches` measures all; `-- capacity`, `-- accuracy`, `-- memory` and
+//! `-- telemetry` one part. It builds the release binary of `regatta` first.
 
 mod accuracy;
 mod capacity;
@@ -12,7 +12,9 @@ mod memory;
 mod process;
 mod sim;
 mod stats;
+mod telemetry;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +30,8 @@ enum Part {
     Accuracy,
     /// Largest resident set.
     Memory,
+    /// Times of requests while NVML calls hang.
+    Telemetry,
 }
 
 #[derive(Debug, Parser)]
@@ -53,6 +57,8 @@ struct Bench {
     regatta: PathBuf,
     ruler: PathBuf,
     rounds: usize,
+    /// More flags for regatta.
+    flags: Vec<OsString>,
     /// For whatever the processes write.
     scratch: tempfile::TempDir,
 }
@@ -66,10 +72,11 @@ fn main() -> anyhow::Result<()> {
         Some(path) => std::path::absolute(path)?,
         None => build()?,
     };
-    let bench = Bench {
+    let mut bench = Bench {
         regatta,
         ruler: PathBuf::from(env!("CARGO_BIN_EXE_ruler")),
         rounds: args.rounds,
+        flags: Vec::new(),
         scratch: tempfile::tempdir()?,
     };
     let wanted = |part| args.parts.is_empty() || args.parts.contains(&part);
@@ -82,6 +89,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Memory) {
         say(&memory::measure(&bench)?);
+    }
+    if wanted(Part::Telemetry) {
+        say(&telemetry::measure(&mut bench)?);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regatta_agent::endpoint::EndpointOptions;
-use regatta_agent::gpu::{GpuSource, Sampler};
+use regatta_agent::gpu::{GpuSource, Sampler, SamplerOptions};
 use regatta_agent::run::Local;
 use regatta_sim::gpu_script::GpuScript;
 use regatta_sim::{SimOptions, SimServer};
@@ -90,7 +90,10 @@ fn agent(
     wall: Arc<dyn WallClock>,
 ) -> Result<Embedded, Problem> {
     let endpoint = EndpointOptions { url: Some(url), ..EndpointOptions::default() };
-    let gpu = Sampler::start(GpuSource::Simulated(GpuScript::blackwell(index)));
+    let gpu = Sampler::start(
+        GpuSource::Simulated(GpuScript::blackwell(index)),
+        SamplerOptions::default(),
+    );
     let local = Local::simulated(host, gpu).map_err(|e| Problem::unexpected(e.to_string()))?;
     Ok(Box::new(move |connector| local.embedded(connector, endpoint, wall)))
 }

@@ -13,7 +13,8 @@ use crate::count;
 use crate::error::{ConvertError, DecodeError, Problem};
 use crate::frame::Lease;
 use crate::limits::{
-    ENGINE_SAMPLES_MAX, FINDINGS_MAX, GPUS_MAX, REPORT_MAX, REQUESTS_MAX, SAMPLES_MAX,
+    ENGINE_SAMPLES_MAX, FINDINGS_MAX, GAPS_MAX, GPUS_MAX, PROCESSES_MAX, QUIET_MAX, REPORT_MAX,
+    REQUESTS_MAX, SAMPLES_MAX,
 };
 use crate::slices::sha256;
 use crate::v1;
@@ -42,11 +43,16 @@ where
 }
 
 /// The lists of a report that are counted before it is decoded: name, field numbers, limit.
-const REPORT_LISTS: [(&str, &[u32], usize); 5] = [
+const REPORT_LISTS: [(&str, &[u32], usize); 10] = [
     ("traces", &[10], REQUESTS_MAX),
     ("findings", &[12], FINDINGS_MAX),
     ("gpu.known.series", &[11, 1, 1], GPUS_MAX),
     ("gpu.known.series.samples", &[11, 1, 1, 3], SAMPLES_MAX),
+    ("gpu.known.series.quiet", &[11, 1, 1, 6], GPUS_MAX * QUIET_MAX),
+    ("gpu.known.series.energy", &[11, 1, 1, 7], SAMPLES_MAX),
+    ("gpu.known.series.processes", &[11, 1, 1, 8], GPUS_MAX * PROCESSES_MAX),
+    ("gpu.known.series.processes.memory", &[11, 1, 1, 8, 4], SAMPLES_MAX),
+    ("gpu.gaps", &[11, 5], GAPS_MAX),
     ("engine.metrics.known.samples", &[14, 3, 1, 1], ENGINE_SAMPLES_MAX),
 ];
 

@@ -43,6 +43,7 @@ mod tests {
                 ],
             })),
             period_ms: 100,
+            ..Default::default()
         };
         let report = v1::AttemptReport {
             reason: "a text with a\u{52}\u{0} in it".into(),

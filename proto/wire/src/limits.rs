@@ -42,8 +42,23 @@ pub const GPUS_MAX: usize = 256;
 /// Findings of an attempt or of a preparation.
 pub const FINDINGS_MAX: usize = 256;
 
-/// Kinds of GPU reading that may be declared unavailable.
+/// Kinds of GPU reading that may be declared unavailable, or whose cost is told.
 pub const UNAVAILABLE_MAX: usize = 64;
+
+/// GPU samples from before the first request of one attempt, for each GPU.
+pub const QUIET_MAX: usize = 1_024;
+
+/// Readings of the energy counter in one attempt, for each GPU.
+pub const ENERGY_MAX: usize = 65_536;
+
+/// Processes named on one GPU in one attempt.
+pub const PROCESSES_MAX: usize = 256;
+
+/// Changes told of one process's GPU memory.
+pub const PROCESS_STEPS_MAX: usize = 1_024;
+
+/// Gaps in the telemetry of one attempt.
+pub const GAPS_MAX: usize = 1_024;
 
 /// Requests of one attempt.
 pub const REQUESTS_MAX: usize = 250_000;

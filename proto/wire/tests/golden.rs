@@ -104,7 +104,7 @@ fn report() -> AttemptReport {
         memory_used: Some(Bytes(61_203 << 20)),
         power_w: Some(451.5),
         temperature_c: Some(63),
-        utilization_pct: None,
+        ..GpuSample::default()
     };
     let started = started();
     AttemptReport {
@@ -118,15 +118,16 @@ fn report() -> AttemptReport {
         began: MonoNs(86_401_000_000_200),
         finished: MonoNs(86_401_221_000_000),
         traces: traces(),
-        gpu: GpuWindow {
-            series: Reading::Known(vec![GpuSeries {
+        gpu: GpuWindow::of(
+            Reading::Known(vec![GpuSeries {
                 uuid: "GPU-5c9b1f0e".into(),
                 baseline: Some(sample(0)),
                 samples: vec![sample(100), sample(200)],
                 unavailable: BTreeMap::from([("utilization".into(), "not supported".into())]),
+                ..GpuSeries::default()
             }]),
-            period_ms: 100,
-        },
+            100,
+        ),
         findings: vec![Finding {
             code: "client_stall".into(),
             validity: Validity::Invalid,
@@ -205,6 +206,7 @@ fn host() -> HostRecord {
                 memory_total: Reading::Known(Bytes(97_887 << 20)),
                 power_limit_w: Reading::Known(600.0),
                 power_limit_default_w: Reading::missing("not supported"),
+                board: None,
             }],
         }),
         engine: Reading::Known(EngineFacts {

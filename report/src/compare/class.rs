@@ -202,8 +202,11 @@ pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let fact = |name, value| Fact { code: Code::C5, name, value };
     let gpus = |value: fn(&GpuFacts) -> Option<String>| record.and_then(|r| each_gpu(r, value));
     let watts = |gpu: &GpuFacts| gpu.power_limit_w.known().map(|w| format!("{w:.0} W"));
+    let lanes =
+        |gpu: &GpuFacts| gpu.board.as_ref()?.pcie_width_max.known().map(ToString::to_string);
     vec![
         fact("GPU power limit", gpus(watts)),
+        fact("PCIe lanes", gpus(lanes)),
         fact("GPU driver", inventory.and_then(|i| i.driver.known().cloned())),
         fact("CUDA (driver)", inventory.and_then(|i| i.cuda_driver.known().cloned())),
         fact("CPU clock governor", details.and_then(|d| d.governor.known().cloned())),

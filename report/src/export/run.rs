@@ -19,8 +19,8 @@ use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
-    ColdStart, Distribution, Drift, EngineFigures, Figures, Floor, Goodput, GpuFigures,
-    METRICS_SCHEMA, Requests, Stamps, Steady, Tokens, cpu_share,
+    ColdStart, Distribution, Drift, EnergyFigures, EngineFigures, Figures, Floor, Goodput,
+    GpuFigures, METRICS_SCHEMA, Requests, Stamps, Steady, Tokens, cpu_share,
 };
 use crate::start::StartReport;
 use crate::summary::causes_of;
@@ -118,6 +118,7 @@ struct CaseResult<'a> {
     prefill_tps: &'a Reading<Distribution>,
     gpus: &'a Reading<Vec<GpuFigures>>,
     engine: Reading<EngineFigures>,
+    energy: &'a Reading<EnergyFigures>,
     cells: Vec<CellResult<'a>>,
 }
 
@@ -190,6 +191,7 @@ impl<'a> Host<'a> {
             prefill_tps: &c.prefill_tps,
             gpus: &c.gpus,
             engine: c.engine(),
+            energy: &c.energy,
             cells: c.cells.iter().map(CellResult::of).collect(),
         };
         let attempt = |disposition: &'static str, report: &'a AttemptReport| Attempt {

@@ -1,8 +1,9 @@
-//! Remarks on an attempt that follow from its traces, beside those its agent made of itself.
+//! Remarks on an attempt that follow from its traces and readings, beside those its agent made of itself.
 //!
 //! Every code is in docs/reports.md, with what it does to the attempt and what to do about it.
 
 mod answers;
+mod gpus;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +42,7 @@ impl Judged<'_> {
 
 /// What an attempt says against itself.
 pub(crate) fn derived_findings(judged: Judged<'_>) -> Vec<Finding> {
-    let checks: [fn(&Judged<'_>) -> Option<Finding>; 12] = [
+    let checks: [fn(&Judged<'_>) -> Option<Finding>; 14] = [
         no_ok_request,
         error_rate,
         too_few_samples,
@@ -54,6 +55,8 @@ pub(crate) fn derived_findings(judged: Judged<'_>) -> Vec<Finding> {
         answers::more_chunks_than_tokens,
         answers::cache_hits,
         answers::approximate_tokens,
+        gpus::gpu_lost,
+        gpus::gpu_shared,
     ];
     checks.into_iter().filter_map(|check| check(&judged)).collect()
 }

@@ -1,19 +1,31 @@
 //! GPU telemetry of one or several attempts, summed up per GPU.
 
+mod energy;
+mod processes;
+
 use std::collections::BTreeMap;
 
-use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
+use regatta_types::gpu::{
+    Attribution, CallCost, ClockReasons, GpuSample, GpuSeries, GpuWindow, TelemetryEnd,
+};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 use serde::Serialize;
 
 use super::real;
 
+pub(crate) use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
+pub(crate) use processes::{Occupant, growth};
+
 /// One GPU over a set of attempts. `None`: no sample had that reading; the reason stands in
 /// `unavailable`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct GpuFigures {
     pub(crate) uuid: String,
+    /// Whether it serves the endpoint, as far as is known.
+    pub(crate) serves: bool,
+    /// Whether anything tells which GPUs serve the endpoint.
+    pub(crate) attributed: bool,
     /// Samples in all attempts.
     pub(crate) samples: usize,
     /// Memory in use just before the first of the attempts.
@@ -28,16 +40,47 @@ pub(crate) struct GpuFigures {
     pub(crate) temperature_max_c: Option<u32>,
     /// Mean of the utilisation samples, percent.
     pub(crate) utilization_mean_pct: Option<f64>,
+    /// Mean clock of the multiprocessors, MHz.
+    pub(crate) clock_sm_mean_mhz: Option<f64>,
+    /// Smallest sample of it.
+    pub(crate) clock_sm_min_mhz: Option<u32>,
+    /// Mean clock of the memory, MHz.
+    pub(crate) clock_memory_mean_mhz: Option<f64>,
+    /// The slowest performance state that was seen, the largest number.
+    pub(crate) performance_state_max: Option<u32>,
+    /// Highest PCIe generation that was seen.
+    pub(crate) pcie_gen: Option<u32>,
+    /// Most PCIe lanes that were seen.
+    pub(crate) pcie_width: Option<u32>,
+    /// Share of the samples with each clock reason that occurred; `None` without such samples.
+    pub(crate) reasons: Option<BTreeMap<&'static str, f64>>,
+    /// Share of the time with clocks lowered for the power limit, by the driver's counter.
+    pub(crate) power_limited: Option<f64>,
+    /// Share of the time with clocks lowered for heat, by the driver's counter.
+    pub(crate) heat_limited: Option<f64>,
+    /// Corrected memory errors during the attempts.
+    pub(crate) ecc_corrected: Option<u64>,
+    /// Uncorrected memory errors during the attempts.
+    pub(crate) ecc_uncorrected: Option<u64>,
+    /// Least main memory that was available; only where memory is unified.
+    pub(crate) host_memory_available_min: Option<Bytes>,
+    /// Processes on it.
+    pub(crate) processes: Vec<Occupant>,
+    /// What asking cost, by kind of reading.
+    pub(crate) costs: BTreeMap<String, CallCost>,
+    /// Set if its telemetry ended.
+    pub(crate) ended: Option<TelemetryEnd>,
     /// Readings that could not be had, with the reason.
     pub(crate) unavailable: BTreeMap<String, String>,
 }
 
-/// All GPUs of one host together. Nothing says which of them serve the endpoint, so that with more
-/// than one the sums are unattributed.
+/// The endpoint's GPUs of one host together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct GpuSum {
     /// How many there are.
     pub(crate) gpus: usize,
+    /// Whether anything tells that they are the endpoint's.
+    pub(crate) attributed: bool,
     /// Sum of the peaks; `None` if one has none.
     pub(crate) memory_peak: Option<Bytes>,
     /// Sum of the mean powers, watts; `None` if one has none.
@@ -48,15 +91,37 @@ pub(crate) struct GpuSum {
 
 impl GpuSum {
     pub(crate) fn of(gpus: &[GpuFigures]) -> Self {
+        let gpus: Vec<&GpuFigures> = gpus.iter().filter(|gpu| gpu.serves).collect();
         let memory: Option<u64> = gpus.iter().map(|g| g.memory_peak.map(|b| b.0)).sum();
         let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
         Self {
             gpus: gpus.len(),
+            attributed: gpus.iter().all(|gpu| gpu.attributed),
             memory_peak: memory.filter(|_| !gpus.is_empty()).map(Bytes),
             power_mean_w: power.filter(|_| !gpus.is_empty()),
             temperature_max_c: gpus.iter().filter_map(|g| g.temperature_max_c).max(),
         }
     }
+
+    /// Whether these are all GPUs of a host with several, for want of anything that tells which
+    /// serve the endpoint.
+    pub(crate) fn is_unattributed(&self) -> bool {
+        self.gpus > 1 && !self.attributed
+    }
+}
+
+/// Whether anything tells which GPUs of a window are the endpoint's.
+fn is_attributed(window: &GpuWindow) -> bool {
+    match &window.attribution {
+        Some(Attribution::Named | Attribution::PortOwner | Attribution::OnlyProcess) => true,
+        Some(Attribution::Unattributed { .. }) | None => false,
+    }
+}
+
+/// The series of the endpoint's GPUs; all of an agent that does not tell.
+pub(crate) fn serving(window: &GpuWindow) -> impl Iterator<Item = &GpuSeries> {
+    let all = window.attribution.is_none();
+    window.series.known().into_iter().flatten().filter(move |series| all || series.serves)
 }
 
 /// Sums up `windows`, given in order of time; GPUs in order of their UUID.
@@ -69,7 +134,15 @@ pub(crate) fn gpu_figures(windows: &[&GpuWindow]) -> Reading<Vec<GpuFigures>> {
         let reason = windows.iter().find_map(|w| w.series.reason());
         return Reading::missing(reason.unwrap_or("no attempt has GPU samples"));
     }
-    Reading::Known(series.into_iter().map(|(uuid, series)| sum_up(uuid, &series)).collect())
+    let serves = |uuid: &str| windows.iter().any(|w| serving(w).any(|one| one.uuid == uuid));
+    let told = windows.iter().filter(|w| w.series.known().is_some());
+    let attributed = told.clone().all(|window| is_attributed(window));
+    let figures = series.into_iter().map(|(uuid, series)| GpuFigures {
+        serves: serves(uuid),
+        attributed,
+        ..sum_up(uuid, &series)
+    });
+    Reading::Known(figures.collect())
 }
 
 fn sum_up(uuid: &str, series: &[&GpuSeries]) -> GpuFigures {
@@ -78,8 +151,17 @@ fn sum_up(uuid: &str, series: &[&GpuSeries]) -> GpuFigures {
         let values: Vec<f64> = samples().filter_map(value).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / real(values.len()))
     };
+    let mut costs: BTreeMap<String, CallCost> = BTreeMap::new();
+    for (name, cost) in series.iter().flat_map(|s| &s.costs) {
+        let sum = costs.entry(name.clone()).or_default();
+        sum.calls = sum.calls.saturating_add(cost.calls);
+        sum.total_ns = sum.total_ns.saturating_add(cost.total_ns);
+        sum.max_ns = sum.max_ns.max(cost.max_ns);
+    }
     GpuFigures {
         uuid: uuid.to_owned(),
+        serves: false,
+        attributed: false,
         samples: samples().count(),
         memory_baseline: series.iter().find_map(|s| s.baseline?.memory_used),
         memory_peak: samples().filter_map(|s| s.memory_used).max(),
@@ -87,6 +169,60 @@ fn sum_up(uuid: &str, series: &[&GpuSeries]) -> GpuFigures {
         power_max_w: samples().filter_map(|s| s.power_w).reduce(f64::max),
         temperature_max_c: samples().filter_map(|s| s.temperature_c).max(),
         utilization_mean_pct: mean(|s| s.utilization_pct.map(f64::from)),
+        clock_sm_mean_mhz: mean(|s| s.clock_sm_mhz.map(f64::from)),
+        clock_sm_min_mhz: samples().filter_map(|s| s.clock_sm_mhz).min(),
+        clock_memory_mean_mhz: mean(|s| s.clock_memory_mhz.map(f64::from)),
+        performance_state_max: samples().filter_map(|s| s.performance_state).max(),
+        pcie_gen: samples().filter_map(|s| s.pcie_gen).max(),
+        pcie_width: samples().filter_map(|s| s.pcie_width).max(),
+        reasons: reasons(&samples().filter_map(|s| s.reasons).collect::<Vec<_>>()),
+        power_limited: share_of_time(series, |s| s.power_violation_ns),
+        heat_limited: share_of_time(series, |s| s.thermal_violation_ns),
+        ecc_corrected: increase(series, |s| s.ecc_corrected),
+        ecc_uncorrected: increase(series, |s| s.ecc_uncorrected),
+        host_memory_available_min: samples().filter_map(|s| s.host_memory_available).min(),
+        processes: processes::occupants(series),
+        costs,
+        ended: series.iter().find_map(|s| s.ended.clone()),
         unavailable: series.iter().flat_map(|s| s.unavailable.clone()).collect(),
     }
+}
+
+/// The share of the samples with each reason that occurred.
+fn reasons(samples: &[ClockReasons]) -> Option<BTreeMap<&'static str, f64>> {
+    let share = |bit| real(samples.iter().filter(|s| s.has(bit)).count()) / real(samples.len());
+    let all = ClockReasons::NAMES.iter().map(|&(bit, name)| (name, share(bit)));
+    (!samples.is_empty()).then(|| all.filter(|(_, share)| *share > 0.0).collect())
+}
+
+/// First and last sample of a counter in one attempt.
+fn ends(
+    series: &GpuSeries,
+    counter: fn(&GpuSample) -> Option<u64>,
+) -> Option<[(&GpuSample, u64); 2]> {
+    let mut read = series.samples.iter().filter_map(|s| Some((s, counter(s)?)));
+    let first = read.next()?;
+    Some([first, read.next_back()?])
+}
+
+/// What a counter gained during the attempts; one that fell gained an unknown number.
+fn increase(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Option<u64> {
+    let gains = series.iter().filter_map(|s| {
+        let read = s.baseline.iter().chain(&s.samples).filter_map(counter);
+        let read: Vec<u64> = read.collect();
+        let (first, rest) = read.split_first()?;
+        Some(rest.last()?.checked_sub(*first))
+    });
+    let gains: Option<Vec<u64>> = gains.collect();
+    gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum())
+}
+
+/// What a counter of nanoseconds gained over the time it was looked at.
+fn share_of_time(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Option<f64> {
+    let (mut gained, mut time) = (0.0, 0.0);
+    for [first, last] in series.iter().filter_map(|s| ends(s, counter)) {
+        gained += last.1.checked_sub(first.1)? as f64;
+        time += last.0.at.since(first.0.at).as_secs_f64() * 1e9;
+    }
+    (time > 0.0).then(|| (gained / time).min(1.0))
 }

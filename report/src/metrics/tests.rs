@@ -133,17 +133,19 @@ fn gpu_figures_take_the_first_baseline_and_the_highest_peak() {
         at: MonoNs(SECOND),
         memory_used: Some(Bytes(mib << 20)),
         power_w: watts,
-        temperature_c: None,
         utilization_pct: Some(50),
+        ..GpuSample::default()
     };
-    let window = |baseline: u64, peak: u64| GpuWindow {
-        series: Reading::Known(vec![GpuSeries {
+    let window = |baseline: u64, peak: u64| {
+        let series = GpuSeries {
             uuid: "GPU-1".to_owned(),
+            serves: true,
             baseline: Some(sample(baseline, None)),
             samples: vec![sample(peak - 1, Some(100.0)), sample(peak, Some(300.0))],
             unavailable: [("temperature".to_owned(), "not supported".to_owned())].into(),
-        }]),
-        period_ms: 100,
+            ..GpuSeries::default()
+        };
+        GpuWindow::of(Reading::Known(vec![series]), 100)
     };
     let (first, second) = (window(10, 40), window(20, 30));
     let figures = gpu_figures(&[&first, &second]);

@@ -284,6 +284,7 @@ fn sums_over_several_gpus_are_marked() {
     for attempt in &mut record.attempts {
         let Reading::Known(series) = &mut attempt.report.gpu.series else { continue };
         series.push(GpuSeries { uuid: "GPU-second".to_owned(), ..series[0].clone() });
+        attempt.report.gpu.attribution = None;
     }
     let combined = page(&record, "report.md");
     has(&combined, "sums over all GPUs of the host, unattributed");

@@ -8,7 +8,11 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
-use super::{Call, CudaVersion, Failure, GpuScript, NvmlCode, ScriptedGpu, Series};
+use super::series::Series;
+use super::{
+    Block, Call, CudaVersion, Failure, GpuScript, MoreSeries, NvmlCode, ProcessOverTime,
+    ScriptedBoard, ScriptedGpu,
+};
 
 /// Largest value of a series; far beyond any reading.
 const LARGEST: f64 = 1e8;
@@ -48,10 +52,55 @@ struct RawGpu {
     power_w: Spanned<RawSeries>,
     temperature_c: Spanned<RawSeries>,
     utilization_pct: Spanned<RawSeries>,
+    persistence: Option<bool>,
+    compute_mode: Option<u32>,
+    ecc: Option<bool>,
+    pcie_gen_max: Option<u32>,
+    pcie_width_max: Option<u32>,
+    memory_bus_bits: Option<u32>,
+    memory_clock_max_mhz: Option<u32>,
+    clock_sm_mhz: Option<Spanned<RawSeries>>,
+    clock_memory_mhz: Option<Spanned<RawSeries>>,
+    reasons: Option<Spanned<RawSeries>>,
+    performance_state: Option<Spanned<RawSeries>>,
+    pcie_gen: Option<Spanned<RawSeries>>,
+    pcie_width: Option<Spanned<RawSeries>>,
+    ecc_corrected: Option<Spanned<RawSeries>>,
+    ecc_uncorrected: Option<Spanned<RawSeries>>,
+    energy_start_j: Option<Spanned<f64>>,
+    #[serde(default)]
+    energy_resets_s: Vec<Spanned<f64>>,
+    #[serde(default)]
+    processes: Vec<Spanned<RawProcess>>,
     #[serde(default)]
     unsupported: Vec<Call>,
     #[serde(default)]
     fails: Vec<Spanned<RawFailure>>,
+    #[serde(default)]
+    blocks: Vec<Spanned<RawBlock>>,
+    lost_from_s: Option<Spanned<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawProcess {
+    pid: u32,
+    memory_mib: Spanned<RawSeries>,
+    #[serde(default)]
+    graphics: bool,
+    #[serde(default)]
+    from_s: f64,
+    until_s: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBlock {
+    call: Call,
+    ms: u32,
+    #[serde(default)]
+    from_s: f64,
+    until_s: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,6 +175,26 @@ fn gpu(entry: Spanned<RawGpu>) -> Result<ScriptedGpu, Problem> {
         return Err((used_span, message));
     }
     let mib = |n: u32| Bytes(u64::from(n) * Bytes::MIB);
+    let board = ScriptedBoard {
+        persistence: raw.persistence,
+        compute_mode: raw.compute_mode,
+        ecc: raw.ecc,
+        pcie_gen_max: raw.pcie_gen_max,
+        pcie_width_max: raw.pcie_width_max,
+        memory_bus_bits: raw.memory_bus_bits,
+        memory_clock_max_mhz: raw.memory_clock_max_mhz,
+    };
+    let more = |raw: Option<Spanned<RawSeries>>| raw.map(series).transpose();
+    let more = MoreSeries {
+        clock_sm_mhz: more(raw.clock_sm_mhz)?,
+        clock_memory_mhz: more(raw.clock_memory_mhz)?,
+        reasons: more(raw.reasons)?,
+        performance_state: more(raw.performance_state)?,
+        pcie_gen: more(raw.pcie_gen)?,
+        pcie_width: more(raw.pcie_width)?,
+        ecc_corrected: more(raw.ecc_corrected)?,
+        ecc_uncorrected: more(raw.ecc_uncorrected)?,
+    };
     Ok(ScriptedGpu {
         name: text(raw.name, 95)?,
         uuid: text(raw.uuid, 79)?,
@@ -134,12 +203,19 @@ fn gpu(entry: Spanned<RawGpu>) -> Result<ScriptedGpu, Problem> {
         memory_reserved: mib(reserved),
         power_limit_w: number(raw.power_limit_w)?,
         power_limit_default_w: number(raw.power_limit_default_w)?,
+        board,
         memory_used_mib,
         power_w: series(raw.power_w)?,
         temperature_c: series(raw.temperature_c)?,
         utilization_pct: series(raw.utilization_pct)?,
+        more,
+        energy_start_j: raw.energy_start_j.map_or(Ok(1_000.0), number)?,
+        energy_resets: raw.energy_resets_s.into_iter().map(instant).collect::<Result<_, _>>()?,
+        processes: raw.processes.into_iter().map(process).collect::<Result<_, _>>()?,
         unsupported: raw.unsupported,
         failures: raw.fails.into_iter().map(failure).collect::<Result<_, _>>()?,
+        blocks: raw.blocks.into_iter().map(block).collect::<Result<_, _>>()?,
+        lost_from: raw.lost_from_s.map(instant).transpose()?,
     })
 }
 
@@ -181,14 +257,47 @@ fn series(raw: Spanned<RawSeries>) -> Result<Series, Problem> {
     steps.map(Series).map_err(problem)
 }
 
+/// Seconds since the script's start.
+fn instant(raw: Spanned<f64>) -> Result<Duration, Problem> {
+    let span = raw.span();
+    seconds(raw.into_inner()).map_err(|message| (span, message))
+}
+
+fn seconds(value: f64) -> Result<Duration, String> {
+    in_range(value, LONGEST).map(Duration::from_secs_f64)
+}
+
+/// From one second until another that is later, or for ever.
+fn span_of(from_s: f64, until_s: Option<f64>) -> Result<(Duration, Duration), String> {
+    let (from, until) = (seconds(from_s)?, until_s.map_or(Ok(Duration::MAX), seconds)?);
+    if from < until { Ok((from, until)) } else { Err("until_s must be after from_s".into()) }
+}
+
+fn process(raw: Spanned<RawProcess>) -> Result<ProcessOverTime, Problem> {
+    let span = raw.span();
+    let RawProcess { pid, memory_mib, graphics, from_s, until_s } = raw.into_inner();
+    let (from, until) = span_of(from_s, until_s).map_err(|message| (span, message))?;
+    Ok(ProcessOverTime { pid, graphics, from, until, memory_mib: series(memory_mib)? })
+}
+
+fn block(raw: Spanned<RawBlock>) -> Result<Block, Problem> {
+    let span = raw.span();
+    let RawBlock { call, ms, from_s, until_s } = raw.into_inner();
+    let time = Duration::from_millis(ms.into());
+    // One call, if it is made often enough: the next one begins after it.
+    let until_s = until_s.unwrap_or(from_s + time.as_secs_f64());
+    let (from, until) = span_of(from_s, Some(until_s)).map_err(|message| (span, message))?;
+    Ok(Block { call, from, until, time })
+}
+
 fn failure(raw: Spanned<RawFailure>) -> Result<Failure, Problem> {
     let span = raw.span();
     let RawFailure { call, from_s, code } = raw.into_inner();
     if code == 0 {
         return Err((span, "code 0 is success".into()));
     }
-    let from = in_range(from_s, LONGEST).map_err(|message| (span, message))?;
-    Ok(Failure { call, from: Duration::from_secs_f64(from), code: NvmlCode(code) })
+    let from = seconds(from_s).map_err(|message| (span, message))?;
+    Ok(Failure { call, from, code: NvmlCode(code) })
 }
 
 #[cfg(test)]
@@ -234,6 +343,34 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_faults_are_played_as_the_page_says() {
+        let script = GpuScript::parse(example()).unwrap();
+        let (gpu, second) = (&script.gpus[0], &script.gpus[1]);
+        let at = |seconds| gpu.at(Duration::from_secs_f64(seconds));
+        assert_eq!((at(0.0).clock_sm_mhz, at(9.0).clock_sm_mhz), (Ok(210), Ok(2_610)));
+        assert_eq!((at(1.0).reasons, at(9.0).reasons), (Ok(1), Ok(4)));
+        assert_eq!(at(9.0).power_violation, Ok(Duration::from_secs(7)));
+        assert_eq!(at(9.0).thermal_violation, Ok(Duration::ZERO));
+        // 2,500 J, two seconds of 39.5 W and one of 412.5 W; in steps of 100 ms.
+        assert_eq!(at(3.05).energy_mj, Ok(2_500_000 + 79_000 + 412_500));
+        // A second after the counter fell to 0.
+        assert_eq!(at(31.0).energy_mj, Ok(412_500));
+        let processes = |seconds| gpu.processes(Duration::from_secs(seconds)).unwrap();
+        let found = |pid, mib: u64| (pid, Bytes(mib << 20));
+        let seen =
+            |seconds| processes(seconds).into_iter().map(|p| (p.pid, p.memory)).collect::<Vec<_>>();
+        assert_eq!(seen(0), [found(4_242, 400)]);
+        assert_eq!(seen(25), [found(4_242, 81_000), found(5_151, 900)]);
+        let delay = |seconds| gpu.delay(Call::Memory, Duration::from_secs(seconds));
+        assert_eq!((delay(39), delay(40)), (Duration::ZERO, Duration::from_secs(5)));
+        assert_eq!(delay(45), Duration::ZERO, "the call that blocked is over");
+        let second = |seconds| second.at(Duration::from_secs(seconds));
+        assert_eq!(second(89).utilization_pct, Ok(0));
+        assert_eq!(second(90).utilization_pct, Err(NvmlCode::GPU_LOST));
+        assert_eq!(second(0).clock_sm_mhz, Err(NvmlCode::NOT_SUPPORTED), "the script has none");
+    }
+
+    #[test]
     fn problems_name_their_line() {
         assert!(problem("cuda = \"13.0\"", "cuda = \"new\"").starts_with("line 2: cuda must"));
         assert!(problem("cuda", "kuda").contains("unknown field `kuda`"));
@@ -241,6 +378,8 @@ mod tests {
         assert!(problem("[2, 81920]", "[6, 81920]").contains("order of time"));
         assert!(problem("[2, 81920]", "[2, 99999]").contains("exceeds"));
         assert!(problem("code = 15", "code = 0").contains("success"));
+        assert!(problem("from_s = 20", "from_s = 40").contains("until_s must be after from_s"));
+        assert!(problem("[30]", "[-30]").contains("out of range"));
         assert!(problem("power_w = 40", "power_w = \"hot\"").contains("[seconds, value]"));
         let twice = problem(
             "GPU-00000000-0000-0000-0000-000000000002",

@@ -41,6 +41,22 @@ pub(crate) struct Utilization {
     pub(crate) memory: c_uint,
 }
 
+/// `nvmlViolationTime_t`.
+#[repr(C)]
+pub(crate) struct ViolationTime {
+    pub(crate) reference_us: u64,
+    pub(crate) violation_ns: u64,
+}
+
+/// `nvmlProcessInfo_v2_t`, that of the `_v3` functions too.
+#[repr(C)]
+pub(crate) struct ProcessInfo {
+    pub(crate) pid: c_uint,
+    pub(crate) used_memory: u64,
+    pub(crate) gpu_instance: c_uint,
+    pub(crate) compute_instance: c_uint,
+}
+
 /// `nvmlPciInfo_t`.
 #[repr(C)]
 pub(crate) struct PciInfo {
@@ -76,4 +92,4 @@ pub(crate) const SCOPE_GPU: c_uint = 0;
 pub(crate) const UNSIGNED_INT: c_uint = 1;
 
 const _: () = assert!(size_of::<MemoryV2>() == 40 && size_of::<FieldValue>() == 40);
-const _: () = assert!(size_of::<PciInfo>() == 68);
+const _: () = assert!(size_of::<PciInfo>() == 68 && size_of::<ProcessInfo>() == 24);

@@ -34,3 +34,33 @@ pub fn install(folder: &Path, script: &str) -> std::io::Result<PathBuf> {
     std::fs::write(folder.join("libnvidia-ml.so.1.toml"), script)?;
     Ok(target)
 }
+
+/// As [`install`], with a library that lacks `symbols`, as one of an older driver does.
+///
+/// # Errors
+/// As [`install`], or the library has no such symbol.
+pub fn install_without(folder: &Path, script: &str, symbols: &[&str]) -> std::io::Result<PathBuf> {
+    let target = install(folder, script)?;
+    let mut bytes = std::fs::read(&target)?;
+    for symbol in symbols {
+        let found = rename(&mut bytes, symbol);
+        if !found {
+            return Err(std::io::Error::other(format!("the library has no {symbol}")));
+        }
+    }
+    std::fs::write(&target, bytes)?;
+    Ok(target)
+}
+
+/// Gives a symbol another name in every table of names, so that the linker does not find it.
+fn rename(library: &mut [u8], symbol: &str) -> bool {
+    let wanted = [b"\0", symbol.as_bytes(), b"\0"].concat();
+    let mut found = false;
+    for at in 0..library.len().saturating_sub(wanted.len()) {
+        if library[at..].starts_with(&wanted) {
+            library[at + 1] = b'x';
+            found = true;
+        }
+    }
+    found
+}

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use regatta_sim::gpu_script::{Call, GpuReadings, GpuScript, ScriptedGpu};
+use regatta_sim::gpu_script::{Call, GpuScript, NvmlCode, ScriptedGpu};
 use regatta_types::time::MonoNs;
 
 use crate::abi::{Code, Device};
@@ -108,9 +108,8 @@ impl Driver {
 
     /// The handle of a GPU.
     pub(crate) fn handle(&self, index: usize) -> Result<Device, Code> {
-        if index >= self.script.gpus.len() {
-            return Err(Code::INVALID_ARGUMENT);
-        }
+        let gpu = self.script.gpus.get(index).ok_or(Code::INVALID_ARGUMENT)?;
+        gpu.check_lost(self.elapsed()).map_err(|code| Code(code.0))?;
         Ok(std::ptr::without_provenance(index + 1))
     }
 
@@ -119,13 +118,20 @@ impl Driver {
         MonoNs::now().since(self.origin)
     }
 
-    /// Whether `call` works now.
-    pub(crate) fn check(&self, gpu: &ScriptedGpu, call: Call) -> Result<(), Code> {
-        gpu.check(call, self.elapsed()).map_err(|code| Code(code.0))
-    }
-
-    /// The readings of now.
-    pub(crate) fn readings(&self, gpu: &ScriptedGpu) -> GpuReadings {
-        gpu.at(self.elapsed())
+    /// The GPU of a handle for one call on it, once the call has taken as long as scripted.
+    pub(crate) fn ask<T>(
+        &self,
+        device: Device,
+        call: Call,
+        answer: impl FnOnce(&ScriptedGpu, Duration) -> Result<T, NvmlCode>,
+    ) -> Result<T, Code> {
+        let (_, gpu) = self.gpu(device)?;
+        let delay = gpu.delay(call, self.elapsed());
+        if !delay.is_zero() {
+            std::thread::sleep(delay);
+        }
+        let now = self.elapsed();
+        let answer = gpu.check(call, now).and_then(|()| answer(gpu, now));
+        answer.map_err(|code| Code(code.0))
     }
 }

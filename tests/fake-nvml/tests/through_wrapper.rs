@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
-use regatta_agent::gpu::{GpuHandle, GpuSource, Sampler};
-use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries};
+use regatta_agent::gpu::{GpuHandle, GpuSource, Sampler, SamplerOptions, WindowPlan};
+use regatta_types::gpu::{ClockReasons, GpuBoard, GpuFacts, GpuInventory, GpuSample, GpuSeries};
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use regatta_types::units::Bytes;
@@ -32,6 +32,21 @@ fn script(more: &str) -> String {
         power_w = [[0, 39.5], [1.0, 412.25]]
         temperature_c = 41
         utilization_pct = [[0, 0], [1.0, 97]]
+        persistence = true
+        compute_mode = 0
+        ecc = true
+        ecc_corrected = 3
+        ecc_uncorrected = 0
+        pcie_gen = [[0, 1], [1.0, 5]]
+        pcie_width = 16
+        pcie_gen_max = 5
+        pcie_width_max = 16
+        memory_bus_bits = 512
+        memory_clock_max_mhz = 14001
+        clock_sm_mhz = [[0, 210], [1.0, 2610]]
+        clock_memory_mhz = [[0, 405], [1.0, 14001]]
+        reasons = [[0, 1], [1.0, 4]]
+        performance_state = [[0, 8], [1.0, 1]]
         {more}
         "#
     )
@@ -41,7 +56,7 @@ fn script(more: &str) -> String {
 fn start(script: &str) -> (TempDir, GpuHandle) {
     let folder = tempfile::tempdir().unwrap();
     let library = Some(regatta_fake_nvml::install(folder.path(), script).unwrap());
-    (folder, Sampler::start(GpuSource::Nvml { library }))
+    (folder, Sampler::start(GpuSource::Nvml { library }, SamplerOptions::default()))
 }
 
 fn mib(n: u64) -> Option<Bytes> {
@@ -60,12 +75,12 @@ async fn until(handle: &GpuHandle, what: &str, wished: impl Fn(&GpuSample) -> bo
 /// The one GPU's series from the script's start to the end of its peak.
 async fn whole_script(handle: &GpuHandle) -> GpuSeries {
     until(handle, "sampled", |_| true).await;
-    let window = handle.begin_window();
+    let window = handle.begin_window(WindowPlan::default());
     until(handle, "past the last step", |s| {
         s.memory_used == mib(83_968) || s.power_w == Some(412.25) && s.memory_used.is_none()
     })
     .await;
-    handle.end_window(window).series.known().unwrap()[0].clone()
+    handle.end_window(window).await.series.known().unwrap()[0].clone()
 }
 
 fn peak(series: &GpuSeries) -> Option<Bytes> {
@@ -84,6 +99,17 @@ async fn facts_baseline_and_peak_are_those_of_the_script() {
         memory_total: Reading::Known(Bytes(97_887 << 20)),
         power_limit_w: Reading::Known(480.0),
         power_limit_default_w: Reading::Known(600.0),
+        board: Some(GpuBoard {
+            unified: false,
+            memory_reserved: Reading::Known(Bytes(637 << 20)),
+            persistence: Reading::Known(true),
+            compute_mode: Reading::Known("default".into()),
+            ecc: Reading::Known(true),
+            pcie_gen_max: Reading::Known(5),
+            pcie_width_max: Reading::Known(16),
+            memory_bus_bits: Reading::Known(512),
+            memory_clock_max_mhz: Reading::Known(14_001),
+        }),
     };
     let expected = GpuInventory {
         driver: Reading::Known("580.126.09".into()),
@@ -104,6 +130,28 @@ async fn facts_baseline_and_peak_are_those_of_the_script() {
 }
 
 #[tokio::test]
+async fn clocks_reasons_links_errors_and_energy_are_those_of_the_script() {
+    let (_folder, handle) = start(&script(""));
+    let series = whole_script(&handle).await;
+    let last = |of: fn(&GpuSample) -> Option<u64>| series.samples.iter().rev().find_map(of);
+    assert_eq!(last(|s| s.clock_sm_mhz.map(u64::from)), Some(2_610));
+    assert_eq!(last(|s| s.clock_memory_mhz.map(u64::from)), Some(14_001));
+    assert_eq!(last(|s| s.reasons.map(|ClockReasons(bits)| bits)), Some(4));
+    assert_eq!(last(|s| s.pcie_width.map(u64::from)), Some(16));
+    assert_eq!(last(|s| s.performance_state.map(u64::from)), Some(1));
+    assert_eq!((last(|s| s.ecc_corrected), last(|s| s.ecc_uncorrected)), (Some(3), Some(0)));
+    assert!(last(|s| s.power_violation_ns).is_some());
+    assert_eq!(last(|s| s.thermal_violation_ns), Some(0));
+    // 1,000 J at second 0, then more.
+    assert!(series.energy.len() >= 2 && series.energy[0].millijoules >= 1_000_000);
+    assert!(series.energy.is_sorted_by_key(|reading| reading.millijoules));
+    let names: Vec<&str> = series.costs.keys().map(String::as_str).collect();
+    assert_eq!(names.len(), 17, "{names:?}");
+    assert!(series.costs["memory"].calls >= 10, "{:?}", series.costs);
+    handle.stop().await;
+}
+
+#[tokio::test]
 async fn an_unsupported_call_is_a_reason_and_the_others_stay() {
     let (_folder, handle) = start(&script(r#"unsupported = ["power", "power_limit"]"#));
     let inventory = handle.inventory().await;
@@ -113,7 +161,7 @@ async fn an_unsupported_call_is_a_reason_and_the_others_stay() {
     let series = whole_script(&handle).await;
     assert_eq!(
         series.unavailable.into_iter().collect::<Vec<_>>(),
-        [("power".to_owned(), "not supported".to_owned())]
+        ["mean power", "power"].map(|name| (name.to_owned(), "not supported".to_owned()))
     );
     assert!(series.samples.iter().all(|s| s.power_w.is_none() && s.memory_used.is_some()));
     handle.stop().await;
@@ -145,7 +193,7 @@ async fn without_it_power_is_the_mean_of_a_second() {
 #[tokio::test]
 async fn calls_that_begin_to_fail_leave_the_samples_that_were_there() {
     let fails = r#"fails = [
-        { call = "memory", from_s = 1.3, code = 15 },
+        { call = "memory", from_s = 1.3, code = 999 },
         { call = "temperature", code = 28 },
         { call = "utilization", code = 4 },
     ]"#;
@@ -153,7 +201,7 @@ async fn calls_that_begin_to_fail_leave_the_samples_that_were_there() {
     let series = whole_script(&handle).await;
     assert_eq!(peak(&series), mib(90_000));
     let lost = &series.unavailable["memory"];
-    assert!(lost.starts_with("GPU lost in ") && lost.ends_with(" readings"), "{lost}");
+    assert!(lost.starts_with("unknown NVML error in ") && lost.ends_with(" readings"), "{lost}");
     assert_eq!(series.unavailable["temperature"], "unexpected NVML code 28");
     assert_eq!(series.unavailable["utilization"], "no permission");
     assert_eq!(series.samples.last().unwrap().memory_used, None);
@@ -162,10 +210,11 @@ async fn calls_that_begin_to_fail_leave_the_samples_that_were_there() {
 
 /// What inventory and window say when there is no NVML to speak of.
 async fn reason(library: PathBuf) -> String {
-    let handle = Sampler::start(GpuSource::Nvml { library: Some(library) });
+    let handle =
+        Sampler::start(GpuSource::Nvml { library: Some(library) }, SamplerOptions::default());
     let inventory = handle.inventory().await;
-    let window = handle.begin_window();
-    let window = handle.end_window(window);
+    let window = handle.begin_window(WindowPlan::default());
+    let window = handle.end_window(window).await;
     assert_eq!(window.series.reason(), inventory.reason());
     handle.stop().await;
     inventory.reason().unwrap().to_owned()
@@ -190,16 +239,17 @@ async fn a_driver_that_comes_up_later_is_found_by_a_window_ten_seconds_on() {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("libnvidia-ml.so.1");
     let started = MonoNs::now();
-    let handle = Sampler::start(GpuSource::Nvml { library: Some(library) });
+    let handle =
+        Sampler::start(GpuSource::Nvml { library: Some(library) }, SamplerOptions::default());
     assert_eq!(handle.inventory().await.reason(), Some("NVML library not found"));
     regatta_fake_nvml::install(folder.path(), &script("")).unwrap();
 
     let limit = Duration::from_secs(30);
     let series = loop {
-        let window = handle.begin_window();
+        let window = handle.begin_window(WindowPlan::default());
         // An attempt; the window in which the driver is found has samples.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        match handle.end_window(window).series {
+        match handle.end_window(window).await.series {
             Reading::Known(series) => break series,
             Reading::NotAvailable { not_available } => {
                 assert_eq!(not_available, "NVML library not found");
@@ -218,8 +268,8 @@ async fn a_driver_without_gpus_is_known_and_its_windows_say_so() {
     let (_folder, handle) = start("driver = \"580.126.09\"\ncuda = \"13.0\"");
     let inventory = handle.inventory().await;
     assert_eq!(inventory.known().map(|i| i.gpus.len()), Some(0));
-    let window = handle.begin_window();
-    assert_eq!(handle.end_window(window).series.reason(), Some("the driver shows no GPU"));
+    let window = handle.begin_window(WindowPlan::default());
+    assert_eq!(handle.end_window(window).await.series.reason(), Some("the driver shows no GPU"));
     handle.stop().await;
 }
 

@@ -41,13 +41,13 @@ struct Windows {
 }
 
 impl GpuWindows for Windows {
-    fn begin(&self) {
+    fn begin(&self, _start: Option<MonoNs>) {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn end(&self, began: MonoNs, finished: MonoNs) -> GpuWindow {
-        self.ended.lock().unwrap().push((began, finished));
-        GpuWindow { series: Reading::Known(Vec::new()), period_ms: 100 }
+    fn end(&self, spans: Spans) -> BoxFuture<'_, GpuWindow> {
+        self.ended.lock().unwrap().push((spans.began, spans.finished));
+        Box::pin(async { GpuWindow::of(Reading::Known(Vec::new()), 100) })
     }
 }
 

@@ -1,23 +1,19 @@
-//! attempt.proto: keys, the report around its requests, GPU telemetry, findings.
+//! attempt.proto: keys, the report around its requests, findings.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
 use regatta_types::ids::{AttemptKey, AttemptNo, BootId, CellKey, Epoch, Repetition};
-use regatta_types::reading::Reading;
 use regatta_types::time::{ClockAnchor, MonoNs, UnixNs};
-use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
-use crate::error::{At, ConvertError, Problem};
+use crate::error::{ConvertError, Problem};
 use crate::field::{
-    Checked, Numbered, cut, encoded, finite, instance, list, nanos, numbered, optional, required,
-    slug, text, told, within,
+    Checked, Numbered, cut, encoded, instance, list, nanos, numbered, optional, required, slug,
+    text, told, within,
 };
 use crate::frame::Lease;
-use crate::limits::{FINDINGS_MAX, GPUS_MAX, NAME_MAX, REQUESTS_MAX, TEXT_MAX, UNAVAILABLE_MAX};
+use crate::limits::{FINDINGS_MAX, NAME_MAX, REQUESTS_MAX, TEXT_MAX};
 use crate::v1;
 
 numbered!(Validity = v1::Validity { Valid, Degraded, Invalid });
@@ -147,99 +143,6 @@ fn outcome(status: i32, reason: String) -> Checked<AttemptOutcome> {
         Ok(v1::AttemptStatus::Unspecified) | Err(_) => {
             Err(ConvertError::new("status", Problem::Enum(status)))
         }
-    }
-}
-
-impl TryFrom<v1::GpuSample> for GpuSample {
-    type Error = ConvertError;
-    fn try_from(m: v1::GpuSample) -> Checked<Self> {
-        Ok(Self {
-            at: MonoNs(m.at_ns),
-            memory_used: m.memory_used.map(Bytes),
-            power_w: m.power_w.map(|w| finite("power_w", w)).transpose()?,
-            temperature_c: m.temperature_c,
-            utilization_pct: m.utilization_pct,
-        })
-    }
-}
-
-impl From<&GpuSample> for v1::GpuSample {
-    fn from(sample: &GpuSample) -> Self {
-        Self {
-            at_ns: sample.at.0,
-            memory_used: sample.memory_used.map(|b| b.0),
-            power_w: sample.power_w,
-            temperature_c: sample.temperature_c,
-            utilization_pct: sample.utilization_pct,
-        }
-    }
-}
-
-impl TryFrom<v1::GpuSeries> for GpuSeries {
-    type Error = ConvertError;
-    fn try_from(m: v1::GpuSeries) -> Checked<Self> {
-        Ok(Self {
-            uuid: text("uuid", m.uuid, NAME_MAX)?,
-            baseline: optional("baseline", m.baseline)?,
-            samples: list("samples", m.samples, usize::MAX)?,
-            unavailable: unavailable(m.unavailable)?,
-        })
-    }
-}
-
-fn unavailable(map: BTreeMap<String, String>) -> Checked<BTreeMap<String, String>> {
-    const FIELD: &str = "unavailable";
-    let len = map.len();
-    if len > UNAVAILABLE_MAX {
-        return Err(ConvertError::new(FIELD, Problem::TooMany { len, max: UNAVAILABLE_MAX }));
-    }
-    map.into_iter()
-        .map(|(name, why)| Ok((text(FIELD, name, NAME_MAX)?, text(FIELD, why, TEXT_MAX)?)))
-        .collect()
-}
-
-impl From<&GpuSeries> for v1::GpuSeries {
-    fn from(series: &GpuSeries) -> Self {
-        Self {
-            uuid: cut(&series.uuid, NAME_MAX),
-            baseline: series.baseline.as_ref().map(Into::into),
-            samples: encoded(&series.samples),
-            unavailable: series
-                .unavailable
-                .iter()
-                .map(|(name, why)| (cut(name, NAME_MAX), cut(why, TEXT_MAX)))
-                .collect(),
-        }
-    }
-}
-
-impl TryFrom<v1::GpuWindow> for GpuWindow {
-    type Error = ConvertError;
-    fn try_from(m: v1::GpuWindow) -> Checked<Self> {
-        use v1::gpu_window::Reading as Sent;
-        let series = match m.reading {
-            Some(Sent::Known(known)) => {
-                Reading::Known(list("series", known.series, GPUS_MAX).at("known")?)
-            }
-            Some(Sent::NotAvailable(why)) => {
-                Reading::missing(text("not_available", why, TEXT_MAX)?)
-            }
-            None => return Err(ConvertError::new("reading", Problem::Missing)),
-        };
-        Ok(Self { series, period_ms: m.period_ms })
-    }
-}
-
-impl From<&GpuWindow> for v1::GpuWindow {
-    fn from(window: &GpuWindow) -> Self {
-        use v1::gpu_window::Reading as Sent;
-        let reading = match &window.series {
-            Reading::Known(series) => Sent::Known(v1::GpuSeriesList { series: encoded(series) }),
-            Reading::NotAvailable { not_available } => {
-                Sent::NotAvailable(cut(not_available, TEXT_MAX))
-            }
-        };
-        Self { period_ms: window.period_ms, reading: Some(reading) }
     }
 }
 

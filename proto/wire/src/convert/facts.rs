@@ -1,7 +1,7 @@
 //! facts.proto.
 
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
-use regatta_types::gpu::{GpuFacts, GpuInventory};
+use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
@@ -226,6 +226,7 @@ impl TryFrom<v1::GpuFacts> for GpuFacts {
             memory_total: required("memory_total", m.memory_total)?,
             power_limit_w: required("power_limit_w", m.power_limit_w)?,
             power_limit_default_w: required("power_limit_default_w", m.power_limit_default_w)?,
+            board: optional("board", m.board)?,
         })
     }
 }
@@ -240,8 +241,47 @@ impl From<&GpuFacts> for v1::GpuFacts {
             memory_total: Some((&facts.memory_total).into()),
             power_limit_w: Some((&facts.power_limit_w).into()),
             power_limit_default_w: Some((&facts.power_limit_default_w).into()),
+            board: facts.board.as_ref().map(Into::into),
         }
     }
+}
+
+impl TryFrom<v1::GpuBoard> for GpuBoard {
+    type Error = ConvertError;
+    fn try_from(m: v1::GpuBoard) -> Checked<Self> {
+        Ok(Self {
+            unified: m.unified,
+            memory_reserved: required("memory_reserved", m.memory_reserved)?,
+            persistence: required("persistence", m.persistence).map(switched)?,
+            compute_mode: required("compute_mode", m.compute_mode)?,
+            ecc: required("ecc", m.ecc).map(switched)?,
+            pcie_gen_max: required("pcie_gen_max", m.pcie_gen_max)?,
+            pcie_width_max: required("pcie_width_max", m.pcie_width_max)?,
+            memory_bus_bits: required("memory_bus_bits", m.memory_bus_bits)?,
+            memory_clock_max_mhz: required("memory_clock_max_mhz", m.memory_clock_max_mhz)?,
+        })
+    }
+}
+
+impl From<&GpuBoard> for v1::GpuBoard {
+    fn from(board: &GpuBoard) -> Self {
+        Self {
+            unified: board.unified,
+            memory_reserved: Some((&board.memory_reserved).into()),
+            persistence: Some((&board.persistence.clone().map(u32::from)).into()),
+            compute_mode: Some((&board.compute_mode).into()),
+            ecc: Some((&board.ecc.clone().map(u32::from)).into()),
+            pcie_gen_max: Some((&board.pcie_gen_max).into()),
+            pcie_width_max: Some((&board.pcie_width_max).into()),
+            memory_bus_bits: Some((&board.memory_bus_bits).into()),
+            memory_clock_max_mhz: Some((&board.memory_clock_max_mhz).into()),
+        }
+    }
+}
+
+/// Off is 0.
+fn switched(number: Reading<u32>) -> Reading<bool> {
+    number.map(|number| number != 0)
 }
 
 impl TryFrom<v1::GpuInventory> for GpuInventory {

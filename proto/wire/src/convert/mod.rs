@@ -5,6 +5,7 @@
 mod attempt;
 mod engine;
 mod facts;
+mod gpu;
 mod record;
 mod suite;
 mod trace;

@@ -1,23 +1,21 @@
 use std::time::Duration;
 
-use proptest::collection::{btree_map, vec};
+use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
 use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_types::trace::{
     Answer, Chunk, ChunkCounts, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace,
     SendStamp, ServerTimings, Usage,
 };
-use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 use regatta_wire::codec::Started;
 
 use super::facts::{engine, reading};
-use super::{boot, duration, finite, instance, lease, mono, text, unix};
+use super::{boot, duration, finite, gpu_window, instance, lease, mono, text, unix};
 
 fn status() -> impl Strategy<Value = u16> {
     100_u16..=999
@@ -129,36 +127,6 @@ fn trace() -> impl Strategy<Value = RequestTrace> {
     )
 }
 
-pub(crate) fn sample() -> impl Strategy<Value = GpuSample> {
-    (
-        mono(),
-        option::of(any::<u64>().prop_map(Bytes)),
-        option::of(finite()),
-        option::of(any::<u32>()),
-        option::of(any::<u32>()),
-    )
-        .prop_map(|(at, memory_used, power_w, temperature_c, utilization_pct)| GpuSample {
-            at,
-            memory_used,
-            power_w,
-            temperature_c,
-            utilization_pct,
-        })
-}
-
-fn gpu_window() -> impl Strategy<Value = GpuWindow> {
-    let series =
-        (text(), option::of(sample()), vec(sample(), 0..4), btree_map(text(), text(), 0..3))
-            .prop_map(|(uuid, baseline, samples, unavailable)| GpuSeries {
-                uuid,
-                baseline,
-                samples,
-                unavailable,
-            });
-    (reading(vec(series, 0..3)), any::<u32>())
-        .prop_map(|(series, period_ms)| GpuWindow { series, period_ms })
-}
-
 pub(crate) fn findings() -> impl Strategy<Value = Vec<Finding>> {
     let validity = proptest::sample::select(vec![Validity::Degraded, Validity::Invalid]);
     let finding =
@@ -222,24 +190,34 @@ pub(crate) fn report() -> impl Strategy<Value = AttemptReport> {
         text().prop_map(AttemptOutcome::Failed),
     ];
     let edges = (mono(), mono(), option::of(duration()));
-    (started(), outcome, edges, vec(trace(), 0..4), gpu_window(), findings(), watch()).prop_map(
-        |(started, outcome, (began, finished, client_cpu), traces, gpu, findings, engine)| {
-            AttemptReport {
-                key: started.lease.key,
-                epoch: started.lease.epoch,
-                instance: started.instance,
-                boot: started.boot,
-                outcome,
-                anchor: started.anchor,
-                planned_start: started.planned_start,
-                began,
-                finished,
-                traces,
-                gpu,
-                engine,
-                findings,
-                client_cpu,
-            }
-        },
+    // Boxed: all of them together are too much for a test's stack.
+    (
+        started(),
+        outcome,
+        edges,
+        vec(trace().boxed(), 0..4),
+        gpu_window().boxed(),
+        findings(),
+        watch().boxed(),
     )
+        .prop_map(
+            |(started, outcome, (began, finished, client_cpu), traces, gpu, findings, engine)| {
+                AttemptReport {
+                    key: started.lease.key,
+                    epoch: started.lease.epoch,
+                    instance: started.instance,
+                    boot: started.boot,
+                    outcome,
+                    anchor: started.anchor,
+                    planned_start: started.planned_start,
+                    began,
+                    finished,
+                    traces,
+                    gpu,
+                    engine,
+                    findings,
+                    client_cpu,
+                }
+            },
+        )
 }

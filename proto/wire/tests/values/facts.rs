@@ -1,11 +1,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
-use regatta_types::gpu::{GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
-use super::{finite, text};
+use super::text;
 
 pub(crate) fn reading<T: std::fmt::Debug>(
     known: impl Strategy<Value = T>,
@@ -120,28 +119,4 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
             },
         );
     reading(facts)
-}
-
-pub(crate) fn gpu_facts_reading() -> impl Strategy<Value = Reading<GpuInventory>> {
-    let gpu = (
-        any::<u32>(),
-        text(),
-        reading(text()),
-        reading(text()),
-        reading(bytes()),
-        reading(finite()),
-        reading(finite()),
-    )
-        .prop_map(|(index, uuid, name, pci_bus_id, memory_total, limit, default)| GpuFacts {
-            index,
-            uuid,
-            name,
-            pci_bus_id,
-            memory_total,
-            power_limit_w: limit,
-            power_limit_default_w: default,
-        });
-    let inventory = (reading(text()), reading(text()), vec(gpu, 0..3))
-        .prop_map(|(driver, cuda_driver, gpus)| GpuInventory { driver, cuda_driver, gpus });
-    reading(inventory)
 }

@@ -11,10 +11,10 @@ use regatta_wire::frame::{
 };
 use regatta_wire::limits::CHUNK_MAX;
 
-use super::attempt::{findings, sample};
+use super::attempt::findings;
 use super::{
     assignment, boot, engine, finite, gpu_facts_reading, host, host_facts, instance, lease, mono,
-    preparation, run, text, unix,
+    preparation, run, sample, text, unix,
 };
 
 fn hello() -> impl Strategy<Value = Hello> {
@@ -22,7 +22,7 @@ fn hello() -> impl Strategy<Value = Hello> {
         (1_u32..1_000, 0_u32..1_000).prop_map(|(min, more)| Versions { min, max: min + more });
     let resume = (option::of(run()), vec(lease(), 0..3), vec(lease(), 0..3))
         .prop_map(|(run, held, unacknowledged)| Resume { run, held, unacknowledged });
-    let seen = (host_facts(), gpu_facts_reading(), engine());
+    let seen = (host_facts().boxed(), gpu_facts_reading().boxed(), engine().boxed());
     (versions, host(), instance(), boot(), text(), seen, any::<bool>(), resume).prop_map(
         |(versions, host, instance, boot, version, (facts, gpus, engine), simulated, resume)| {
             Hello {
@@ -63,16 +63,22 @@ fn heartbeat() -> impl Strategy<Value = Heartbeat> {
 }
 
 fn ready() -> impl Strategy<Value = Ready> {
-    (run(), "[0-9a-f]{64}", engine(), gpu_facts_reading(), option::of(text()), findings()).prop_map(
-        |(run, suite_hash, engine, gpus, refused, findings)| Ready {
+    (
+        run(),
+        "[0-9a-f]{64}",
+        engine().boxed(),
+        gpu_facts_reading().boxed(),
+        option::of(text()),
+        findings(),
+    )
+        .prop_map(|(run, suite_hash, engine, gpus, refused, findings)| Ready {
             run,
             suite_hash,
             engine,
             gpus,
             refused,
             findings,
-        },
-    )
+        })
 }
 
 fn probe_kind() -> impl Strategy<Value = ProbeKind> {
@@ -93,9 +99,9 @@ pub(crate) fn agent_frame() -> impl Strategy<Value = AgentFrame> {
         |(lease, chunks, total_bytes, sha256)| ReportEnd { lease, chunks, total_bytes, sha256 },
     );
     prop_oneof![
-        hello().prop_map(|h| AgentFrame::Hello(Box::new(h))),
+        hello().boxed().prop_map(|h| AgentFrame::Hello(Box::new(h))),
         heartbeat().prop_map(AgentFrame::Heartbeat),
-        ready().prop_map(|r| AgentFrame::Ready(Box::new(r))),
+        ready().boxed().prop_map(|r| AgentFrame::Ready(Box::new(r))),
         pong.prop_map(AgentFrame::ClockPong),
         probe.prop_map(AgentFrame::ProbeResult),
         lease().prop_map(AgentFrame::AttemptStarted),

@@ -3,6 +3,7 @@
 mod attempt;
 mod facts;
 mod frames;
+mod gpu;
 
 use proptest::collection::vec;
 use proptest::option;
@@ -23,8 +24,9 @@ use regatta_wire::frame::Lease;
 use std::time::Duration;
 
 pub(crate) use attempt::{report, started};
-pub(crate) use facts::{engine, gpu_facts_reading, host_facts};
+pub(crate) use facts::{engine, host_facts};
 pub(crate) use frames::{agent_frame, coordinator_frame};
+pub(crate) use gpu::{gpu_facts_reading, gpu_window, sample};
 
 /// Slugs with every kind of character, short enough to never repeat a dot by chance.
 fn slug() -> impl Strategy<Value = String> {
@@ -243,9 +245,9 @@ pub(crate) fn host_record() -> impl Strategy<Value = HostRecord> {
     );
     (
         host(),
-        option::of(host_facts()),
-        gpu_facts_reading(),
-        engine(),
+        option::of(host_facts().boxed()),
+        gpu_facts_reading().boxed(),
+        engine().boxed(),
         vec(clock, 0..3),
         option::of(text()),
         any::<bool>(),

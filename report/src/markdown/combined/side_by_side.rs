@@ -236,7 +236,7 @@ fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     let mut several = false;
     for host in members {
         let gpus = GpuSum::of(host.gpus.known().map_or(&[][..], Vec::as_slice));
-        several |= gpus.gpus > 1;
+        several |= gpus.is_unattributed();
         table.row([
             Inline::text(host.host.as_str()),
             mib(gpus.memory_peak),

@@ -76,7 +76,7 @@ fn capacity(analysis: &Analysis<'_>) -> Table {
     let gpus = gpus.unwrap_or_default();
     let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
     if let Some(sum) = power.filter(|_| !gpus.is_empty()) {
-        let several = gpus.iter().any(|g| g.gpus > 1);
+        let several = gpus.iter().any(GpuSum::is_unattributed);
         let whose = if several { ", all GPUs of a host, unattributed" } else { "" };
         table.row([
             Inline::own(format!("mean GPU board power in usable attempts{whose} (W)")),

@@ -143,6 +143,9 @@ fn gpus(page: &mut Page, host: &HostAnalysis<'_>) {
         table.row([name("memory, total"), reading(Some(&gpu.memory_total))]);
         table.row([name("power limit"), watts(&gpu.power_limit_w)]);
         table.row([name("power limit, default"), watts(&gpu.power_limit_default_w)]);
+        if let Some(board) = &gpu.board {
+            super::gpu::board(&mut table, gpu.index, board);
+        }
     }
     page.table(table);
 }

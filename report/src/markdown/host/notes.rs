@@ -30,7 +30,7 @@ pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
     page.table(table);
     page.list([
         Inline::own(
-            "Not measured in this version: SM clocks, throttle reasons, energy, KV-cache use, other processes on the GPU, share of the memory bandwidth, queueing inside the engine.",
+            "Not measured in this version: KV-cache use, share of the memory bandwidth, queueing inside the engine.",
         ),
         Inline::own(
             "Reasoning that an engine writes between `<think>` and `</think>` inside the answer is not told apart: it counts as answer.",

@@ -1,11 +1,16 @@
 //! Attempts and what is remarked on them.
 
+use std::time::Duration;
+
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::gpu::{GpuProcess, GpuSeries, ProcessMemory, ProcessOwner, TelemetryEnd};
+use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Length, Load, Prompt, Ramp, TextPrompt};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Chunk, ChunkCounts, FinishReason, Outcome, Phase, RequestTrace};
+use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{Judged, derived_findings};
@@ -176,4 +181,50 @@ fn an_attempt_that_slows_down_is_invalid() {
     assert_eq!(codes(&together, requests(0.06)), one("drifting", Validity::Degraded));
     let varied = Case { min_max_tokens: 30, ..together };
     assert_eq!(codes(&varied, requests(0.06)), one("drifting", Validity::Invalid));
+}
+
+/// The remarks on an attempt of 20 s whose one GPU was changed so.
+fn gpu_codes(change: impl Fn(&mut GpuSeries)) -> Vec<(String, Validity)> {
+    let mut report = report(vec![request(0, 100.0, 10.0, 40); 3]);
+    report.finished = report.began.after(Duration::from_secs(20));
+    let Reading::Known(series) = &mut report.gpu.series else { panic!("it has GPUs") };
+    change(&mut series[0]);
+    findings(&case(), &report).into_iter().map(|f| (f.code, f.validity)).collect()
+}
+
+fn process(owner: ProcessOwner, steps: &[(u64, u64)]) -> GpuProcess {
+    let memory = steps.iter().map(|&(second, mib)| ProcessMemory {
+        at: MonoNs(second * 1_000_000_000),
+        used: Some(Bytes(mib << 20)),
+    });
+    let name = "trainer".to_owned();
+    GpuProcess { pid: 9, name, owner, memory: memory.collect(), last_seen: MonoNs(0) }
+}
+
+#[test]
+fn a_lost_gpu_degrades_its_attempt() {
+    let lost = |series: &mut GpuSeries| {
+        let reason = "GPU lost".to_owned();
+        series.ended = Some(TelemetryEnd { at: MonoNs(5_000_000_000), reason });
+    };
+    assert_eq!(gpu_codes(lost), one("gpu_lost", Validity::Degraded));
+    let elsewhere = |series: &mut GpuSeries| {
+        lost(series);
+        series.serves = false;
+    };
+    assert_eq!(gpu_codes(elsewhere), []);
+}
+
+#[test]
+fn a_foreign_process_that_takes_memory_spoils_the_attempt() {
+    let with = |owner, steps: &[(u64, u64)]| {
+        gpu_codes(|series| series.processes = vec![process(owner, steps)])
+    };
+    let spoilt = one("gpu_shared", Validity::Invalid);
+    assert_eq!(with(ProcessOwner::Foreign, &[(0, 100), (8, 200)]), spoilt);
+    assert_eq!(with(ProcessOwner::Foreign, &[(8, 100)]), spoilt, "it came during the attempt");
+    assert_eq!(with(ProcessOwner::Foreign, &[(0, 300)]), one("gpu_shared", Validity::Degraded));
+    assert_eq!(with(ProcessOwner::Foreign, &[(0, 100)]), [], "a desktop");
+    assert_eq!(with(ProcessOwner::Engine, &[(0, 100), (8, 900)]), []);
+    assert_eq!(with(ProcessOwner::Unknown, &[(0, 100), (8, 900)]), []);
 }

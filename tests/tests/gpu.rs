@@ -1,0 +1,110 @@
+//! Scripted GPUs in the reports of whole runs, through the real wrapper.
+
+use std::time::Duration;
+
+use regatta_fake_nvml::install;
+use regatta_tests::fleet::{Report, Sim};
+use regatta_tests::process::{Program, regatta};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// One GPU of a script; `more` is added to it.
+fn gpu(number: usize, more: &str) -> String {
+    format!(
+        r#"
+[[gpu]]
+name = "NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
+uuid = "GPU-{number}"
+pci_bus_id = "00000000:0{number}:00.0"
+memory_total_mib = 97887
+memory_reserved_mib = 637
+power_limit_w = 450
+power_limit_default_w = 600
+memory_used_mib = 90321
+power_w = 420
+temperature_c = 61
+utilization_pct = 97
+clock_sm_mhz = 2317
+clock_memory_mhz = 14001
+memory_clock_max_mhz = 14001
+memory_bus_bits = 512
+reasons = 4
+pcie_gen = 5
+pcie_width = 8
+pcie_gen_max = 5
+pcie_width_max = 16
+{more}
+"#
+    )
+}
+
+/// `regatta bench` with these GPUs on one stream for so long; the engine's process is `ENGINE`. The
+/// report is gone with the program.
+fn bench(gpus: &[String], seconds: u32) -> (Program, Report) {
+    let program = regatta();
+    let sim = Sim::start(&["--ttft", "50ms", "--inter-token", "5ms"]);
+    let script = format!("driver = \"580.126.09\"\ncuda = \"13.0\"\n{}", gpus.concat());
+    let script = script.replace("ENGINE", &sim.process.id().to_string());
+    let library = install(program.home(), &script).expect("the fake library is there");
+    let (url, duration) = (format!("127.0.0.1:{}", sim.port), format!("{seconds}s"));
+    let flags = ["bench", &url, "--concurrency", "1", "--duration", &duration];
+    let more = ["--repetitions", "1", "--warmup", "0", "--nvml-library"];
+    let done = program.clone().args(flags).args(more).args([&library]).run(LIMIT);
+    assert!(matches!(done.code, Some(0 | 3 | 5)), "{}", done.stderr);
+    let report = Report::of(&done, program.home());
+    (program, report)
+}
+
+fn host_page(report: &Report) -> String {
+    let host = report.run()["hosts"][0]["host"].as_str().expect("one host").to_owned();
+    report.text(&format!("hosts/{host}.md"))
+}
+
+fn has(page: &str, text: &str) {
+    assert!(page.contains(text), "{text} is missing in\n{page}");
+}
+
+#[test]
+fn energy_and_memory_are_those_of_the_engines_gpu_and_not_of_a_strangers() {
+    let (_home, report) = bench(
+        &[
+            gpu(0, "processes = [{ pid = ENGINE, memory_mib = 89000 }]"),
+            gpu(1, "processes = [{ pid = 1, memory_mib = 30000 }]"),
+        ],
+        6,
+    );
+    let page = host_page(&report);
+    has(&page, "The endpoint's GPUs are those of the processes that own its port.");
+    has(&page, "Not the endpoint's, and in no sum: GPU 1.");
+    has(&page, "GPU 0: 450 W (default 600 W)");
+    has(&page, "1792 GB/s");
+    has(&page, "the engine's");
+    has(&page, "power limit");
+    let energy: Value = report.run()["hosts"][0]["cases"][0]["energy"].clone();
+    let of = |name: &str| energy[name].as_f64().unwrap_or_else(|| panic!("{name} in {energy}"));
+    let watts = of("joules") / of("seconds");
+    assert!((watts - 420.0).abs() < 420.0 * 0.05, "one GPU of 420 W: {energy}");
+    assert!(of("residual").abs() < 0.05, "{energy}");
+    assert!(of("j_per_out_tok") > 0.0);
+    let combined = report.text("report.md");
+    has(&combined, " 420.0 |");
+    assert!(!combined.contains("840.0"), "one GPU's power, not the sum");
+}
+
+#[test]
+fn a_lost_gpu_and_memory_taken_by_a_stranger_are_remarked_and_the_run_goes_on() {
+    let steps: Vec<String> =
+        (0..60).map(|second| format!("[{second}, {}]", 300 + 100 * second)).collect();
+    let strangers = format!(
+        "processes = [{{ pid = ENGINE, memory_mib = 9 }}, {{ pid = 1, memory_mib = [{}] }}]",
+        steps.join(", ")
+    );
+    let lost = "processes = [{ pid = ENGINE, memory_mib = 9 }]\nlost_from_s = 7";
+    let (_home, report) = bench(&[gpu(0, &strangers), gpu(1, lost)], 8);
+    let page = host_page(&report);
+    has(&page, "| degraded | gpu_lost ");
+    has(&page, "| invalid  | gpu_shared ");
+    has(&page, "GPU-1: GPU lost ");
+    assert_eq!(report.run()["hosts"][0]["cases"][0]["cells"][0]["validity"], "invalid");
+}
