@@ -25,11 +25,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::commands::Problem;
+use crate::launch::Launch;
 use crate::output::say;
 use crate::progress::{self, Feed};
 use crate::run::{Actor, Input, Now, Orders, Parts, RunPolicy, RunState};
 use crate::session::{Context, Hub, Message, serve};
-use crate::store::{Loaded, SqliteStore, StoreError, StoreHandle, Write, Writer};
+use crate::store::{Loaded, SqliteStore, StoreHandle, Write, Writer};
 use crate::{names, reports};
 
 /// Messages that may wait for the actor, events that may wait for a reader.
@@ -57,6 +58,8 @@ pub struct Conduct {
     pub policy: RunPolicy,
     /// Where agents dial in; `None`: embedded ones only.
     pub listen: Option<SocketAddr>,
+    /// Agents that are started over ssh.
+    pub launch: Option<Launch>,
     /// Agents in this process.
     pub embedded: Vec<Embedded>,
     /// The store's folder.
@@ -132,9 +135,14 @@ async fn conduct_with(
     if let Some(listener) = &listener {
         announce(&header, listener);
     }
+    if let Some(launch) = &plan.launch {
+        let n = launch.hosts().len();
+        say(&format!("run {} starts {n} agents over ssh", header.run));
+    }
     let side = Side {
         store: store.clone(),
         listener,
+        launch: plan.launch,
         embedded: plan.embedded,
         json: plan.json,
         wall: plan.wall,
@@ -197,6 +205,7 @@ fn announce(header: &RunHeader, listener: &TcpListener) {
 struct Side {
     store: StoreHandle,
     listener: Option<TcpListener>,
+    launch: Option<Launch>,
     embedded: Vec<Embedded>,
     json: bool,
     wall: Arc<dyn WallClock>,
@@ -207,7 +216,7 @@ async fn measure(
     (orders, policy): (Orders, RunPolicy),
     side: Side,
     interrupts: &Interrupts,
-) -> Result<(), StoreError> {
+) -> Result<(), Problem> {
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGES);
     let (events, event_feed) = mpsc::channel::<RunEvent>(EVENTS);
@@ -216,8 +225,13 @@ async fn measure(
         suite_hash: header.suite.hash(),
         beat: policy.beat,
         wall: side.wall.clone(),
+        only: None,
     };
     let hub = Hub::new(context, messages.clone(), stop.clone());
+    let start = |launch: Launch| launch.start(&hub, &messages);
+    let launched = side.launch.map(start).transpose().map_err(|e| {
+        Problem::unexpected(format!("no place for the sockets that ssh forwards to: {e}"))
+    })?;
     let now = Now { instant: Instant::now(), mono: MonoNs::now() };
     let state = RunState::new(header.clone(), orders, policy, now);
     let (view, view_feed) = watch::channel(state.0.view());
@@ -250,6 +264,9 @@ async fn measure(
     if outcome.is_ok() && tokio::time::timeout(PARTING, part(&mut agents, &hub)).await.is_err() {
         warn!("not every agent said goodbye");
     }
+    if let Some(launched) = launched {
+        launched.end().await;
+    }
     stop.cancel();
     agents.shutdown().await;
     servers.shutdown().await;
@@ -260,7 +277,7 @@ async fn measure(
         // Whoever reads our output has stopped reading.
         Err(_) => warn!("the display is stuck"),
     }
-    outcome
+    outcome.map_err(Problem::from)
 }
 
 /// Waits for the embedded agents and for every session to end.

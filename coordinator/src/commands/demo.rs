@@ -68,6 +68,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         orders: Orders { model: None, settling: Settling::UntilSteady },
         policy: RunPolicy::default(),
         listen: None,
+        launch: None,
         embedded,
         state: state_dir(&args.output.store)?,
         out: args.output.out,

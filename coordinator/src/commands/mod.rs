@@ -9,12 +9,14 @@ mod stored;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use regatta_types::exit::Exit;
 use regatta_types::suite::Suite;
 use regatta_types::time::WallClock;
 
-use crate::cli::{Cli, Command, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::cli::{Cli, Command, SshArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::launch::{self, Launch};
 use crate::output::print;
 use crate::reports::ReportsError;
 use crate::run::Orders;
@@ -111,6 +113,19 @@ async fn agent(
 /// The suite as the flags want it.
 fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
     Ok(suite::load(name, &workload.overrides())?)
+}
+
+/// Agents to start over ssh, if any; `alone`: the silence after which one ends by itself.
+fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, Problem> {
+    let targets = match &args.ssh_file {
+        Some(file) => launch::of_file(file),
+        None if args.ssh.is_empty() => return Ok(None),
+        None => launch::of_list(&args.ssh),
+    };
+    let all = |problems: Vec<String>| Problem::usage(problems.join("\n"));
+    let targets = targets.map_err(all)?;
+    let program = args.ssh_command.clone();
+    Launch::new(targets, program, &args.agent_binary, alone).map(Some).map_err(all)
 }
 
 fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {

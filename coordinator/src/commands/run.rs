@@ -7,7 +7,7 @@ use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::{Problem, command_line, load, orders, state_dir};
+use super::{Problem, command_line, launch, load, orders, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
@@ -24,9 +24,11 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
             args.listen
         )));
     }
-    let expected = match args.expect {
-        Some(n) => ExpectedHosts::Count(n),
-        None => {
+    let launch = launch(&args.ssh, args.lost_after)?;
+    let expected = match (&launch, args.expect) {
+        (Some(launch), _) => ExpectedHosts::Named(launch.hosts()),
+        (None, Some(n)) => ExpectedHosts::Count(n),
+        (None, None) => {
             let mut hosts = args.hosts;
             hosts.sort();
             hosts.dedup();
@@ -37,6 +39,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         wait: args.wait,
         late: args.late,
         lost_after: args.lost_after,
+        allow_missing: args.allow_missing,
         ..RunPolicy::default()
     };
     conduct(Conduct {
@@ -45,7 +48,8 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         seed: args.workload.seed,
         orders: orders(args.model, args.workload.warmup),
         policy,
-        listen: Some(args.listen),
+        listen: launch.is_none().then_some(args.listen),
+        launch,
         embedded: Vec::new(),
         state: state_dir(&args.output.store)?,
         out: args.output.out,

@@ -5,6 +5,7 @@ mod actor;
 mod attempts;
 mod host;
 mod input;
+mod launches;
 mod link;
 mod phases;
 mod schedule;
@@ -17,8 +18,8 @@ mod view;
 
 pub use actor::{Actor, Parts};
 pub use input::{
-    Effect, Input, Joining, LatePolicy, Now, Parting, Progress, Refusal, RunPolicy, SessionId,
-    StoredAttempt,
+    Effect, Input, Joining, LatePolicy, LaunchStep, Now, Parting, Progress, Refusal, RunPolicy,
+    SessionId, StoredAttempt,
 };
 pub use state::{Orders, RunState};
 pub use view::{HostView, RunView, Stage};
