@@ -71,6 +71,8 @@ pub struct Conduct {
     pub command: String,
     /// Facts taken as equal on hosts where they are not known.
     pub assume_equal: Vec<ClassFact>,
+    /// Price of a kWh.
+    pub tariff: Option<f64>,
     /// Wall time.
     pub wall: Arc<dyn WallClock>,
 }
@@ -179,6 +181,7 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         keep_text: plan.keep_text,
         command: plan.command.clone(),
         assume_equal: plan.assume_equal.clone(),
+        tariff: plan.tariff,
     })
 }
 

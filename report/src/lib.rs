@@ -6,6 +6,7 @@
 
 mod analysis;
 mod bandwidth;
+mod capacity;
 pub mod catalogue;
 mod compare;
 mod completeness;

@@ -75,6 +75,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: Vec::new(),
+        tariff: None,
         wall,
     })
     .await;

@@ -53,6 +53,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: args.assume_equal,
+        tariff: args.output.tariff,
         wall,
     })
     .await

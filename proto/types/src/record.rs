@@ -56,6 +56,8 @@ pub struct RunHeader {
     pub command: String,
     /// Facts that are taken as equal on hosts where they are not known.
     pub assume_equal: Vec<ClassFact>,
+    /// Price of a kWh, above 0, in a currency of the user's.
+    pub tariff: Option<f64>,
 }
 
 /// Who is waited for.

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::bandwidth::Bandwidth;
+use crate::capacity::Capacity;
 use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
@@ -43,6 +44,7 @@ struct RunFile<'a> {
     classes: &'a [ClassReport],
     later_engines: &'a [Later],
     drift: Vec<DriftRow>,
+    capacity: Option<Capacity>,
     start: &'a StartReport,
 }
 
@@ -60,6 +62,7 @@ struct Run<'a> {
     insecure: bool,
     keep_text: bool,
     assume_equal: &'a [ClassFact],
+    tariff: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -273,6 +276,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             insecure: header.insecure,
             keep_text: header.keep_text,
             assume_equal: &header.assume_equal,
+            tariff: header.tariff,
         },
         suite: SuiteFacts {
             name: header.suite.name.as_str(),
@@ -288,6 +292,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
         classes: &analysis.classes,
         later_engines: &analysis.later,
         drift: drift(&analysis.hosts),
+        capacity: Capacity::of(analysis),
         start: &analysis.start,
     };
     // String keys only, and a number that is not finite becomes null: this cannot fail.

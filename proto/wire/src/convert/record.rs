@@ -37,6 +37,7 @@ impl TryFrom<v1::RunHeader> for RunHeader {
             keep_text: m.keep_text,
             command: text("command", m.command, LONG_TEXT_MAX)?,
             assume_equal: facts(&m.assume_equal)?,
+            tariff: Some(m.tariff).filter(|price| price.is_finite() && *price > 0.0),
         })
     }
 }
@@ -62,6 +63,7 @@ impl From<&RunHeader> for v1::RunHeader {
             keep_text: header.keep_text,
             command: cut(&header.command, LONG_TEXT_MAX),
             assume_equal: header.assume_equal.iter().map(ToString::to_string).collect(),
+            tariff: header.tariff.unwrap_or(0.0),
         }
     }
 }

@@ -231,6 +231,7 @@ pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
                 keep_text,
                 command,
                 assume_equal,
+                tariff: keep_text.then_some(0.31),
             }
         },
     )
