@@ -41,6 +41,7 @@ impl RunState {
                 clocks: Vec::new(),
                 refused: None,
                 simulated: joining.simulated,
+                checks: Vec::new(),
             },
             instance: joining.instance,
             boot: joining.boot,

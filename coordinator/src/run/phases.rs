@@ -177,6 +177,7 @@ impl RunState {
             host.readiness = Readiness::Out;
             self.close_all(&name, &reason, effects);
         }
+        self.compare_hosts(effects);
     }
 
     pub(super) fn finish(&mut self, effects: &mut Vec<Effect>) {
@@ -215,6 +216,7 @@ impl RunState {
             clocks: Vec::new(),
             refused: None,
             simulated: false,
+            checks: Vec::new(),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Bench {
             assume_equal: Vec::new(),
         };
         let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
-        let orders = Orders { model: None, settling: Settling::Requests(1) };
+        let orders = Orders { model: None, settling: Settling::Requests(1), check_only: false };
         let (state, log) = RunState::new(header, orders, policy, now);
         Self { state, now, log }
     }
@@ -171,6 +171,7 @@ impl Bench {
             engine: Box::new(engine),
             gpus: Reading::missing("test"),
             refused: refused.map(str::to_owned),
+            checks: Vec::new(),
         });
     }
 

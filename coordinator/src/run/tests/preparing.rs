@@ -1,6 +1,6 @@
 //! What hosts are asked before a run.
 
-use regatta_types::assignment::Wants;
+use regatta_types::assignment::{ContextNeed, Wants};
 use regatta_types::suite::TextPrompt;
 
 use super::*;
@@ -20,9 +20,11 @@ fn hosts_are_told_what_the_suite_wants_to_know_of_their_engines() {
     };
     let none = Overrides::default();
     let text = |tokens, shared| TextPrompt { tokens, shared };
-    let quick = Wants { texts: Vec::new(), fixed_length: true, floor_streams: 1 };
+    let context = wants("quick", &none).context;
+    let quick = Wants { texts: Vec::new(), fixed_length: true, floor_streams: 1, context };
     assert_eq!(wants("quick", &none), quick);
-    let load = Wants { texts: vec![text(512, 0)], fixed_length: true, floor_streams: 64 };
+    let context = Some(ContextNeed { least: 672, most: 672 });
+    let load = Wants { texts: vec![text(512, 0)], fixed_length: true, floor_streams: 64, context };
     assert_eq!(wants("load", &none), load, "each text once");
     let grid = vec![text(512, 0), text(4_608, 4_096), text(2_048, 0), text(6_144, 4_096)];
     assert_eq!(wants("grid", &none).texts, grid);

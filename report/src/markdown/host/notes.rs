@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::checks::checks;
 use crate::analysis::HostAnalysis;
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
@@ -28,6 +29,7 @@ pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
         ]);
     }
     page.table(table);
+    page.table(checks(host));
     page.list([
         Inline::own(
             "Not measured in this version: KV-cache use, share of the memory bandwidth, queueing inside the engine.",
