@@ -390,7 +390,7 @@ pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Pace) -> RequestTrace {
     let first = millis(pace.ttft_ms);
     let chunk = |i: u32| Chunk {
         at: millis(pace.ttft_ms + f64::from(i) * pace.token_ms),
-        late_ns: Some(20_000 + i % 8 * 5_000),
+        late_us: Some(20 + i % 8 * 5),
         kind: ChunkKind::Answer,
         chars: 4,
         tokens: None,

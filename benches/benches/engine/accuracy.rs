@@ -106,7 +106,7 @@ fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Vec<Err
     ensure!(seen.len() == work.requests as usize, "{} requests", seen.len());
     let mut rows = vec![of(&seen, &stamps, ran.cost.rss)?];
     if client == Client::Regatta {
-        ensure!(seen.iter().any(|seen| !seen.late_ns.is_empty()), "the kernel stamps nothing");
+        ensure!(seen.iter().any(|seen| !seen.late_us.is_empty()), "the kernel stamps nothing");
         let by_reads: Vec<Seen> = seen.iter().map(Seen::by_reads).collect();
         rows.push(of(&by_reads, &stamps, ran.cost.rss)?);
     }

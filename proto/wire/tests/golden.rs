@@ -66,7 +66,7 @@ fn traces() -> Vec<RequestTrace> {
     let start = 86_401_000_000_000;
     let chunk = |ms: u64, kind, tokens| Chunk {
         at: MonoNs(start + ms * 1_000_000),
-        late_ns: None,
+        late_us: None,
         kind,
         chars: 4,
         tokens,
@@ -322,7 +322,7 @@ fn a_chunk_takes_six_bytes() {
         .map(|i| Chunk {
             // 20 ms apart, give or take a millisecond.
             at: MonoNs(first + i * 20_000_000 + i * 7_919 % 1_000_000),
-            late_ns: None,
+            late_us: None,
             kind: ChunkKind::Answer,
             chars: 5,
             tokens: None,
