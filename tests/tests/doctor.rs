@@ -6,6 +6,7 @@ use regatta_fake_nvml::install;
 use regatta_tests::fleet::{Report, Sim, agent};
 use regatta_tests::free_port;
 use regatta_tests::process::{Finished, Program, Running, Stream, regatta, regatta_agent};
+use rustix::process::Signal;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -205,6 +206,21 @@ fn hosts_that_do_not_come_are_told_apart_from_those_that_fail() {
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     assert_eq!(done.stdout, "2 of the expected hosts never joined.\n");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_and_shows_what_is_known() {
+    let sim = fast(&[]);
+    let program = regatta();
+    let (doctor, address) = fleet(&program, &["--expect", "2"]);
+    let agent = agent("here", &address, sim.port, &[]);
+    let _ = doctor.line_with(Stream::Err, "here is looked at", LIMIT);
+    doctor.signal(Signal::INT);
+    let done = doctor.wait(LIMIT);
+    assert_eq!(done.code, Some(4), "{}", done.stderr);
+    assert!(done.stdout.contains("streaming         ok\n"), "{}", done.stdout);
+    assert!(done.stdout.ends_with("1 of the expected hosts never joined.\n"), "{}", done.stdout);
+    assert_eq!(agent.wait(LIMIT).code, Some(0), "it is released");
 }
 
 #[test]

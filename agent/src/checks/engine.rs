@@ -34,15 +34,17 @@ pub(super) fn checks(seen: &Seen<'_>) -> Vec<CheckOutcome> {
 
 /// The checks without an engine to ask.
 fn absent(error: &DiscoverError) -> Vec<CheckOutcome> {
-    let mut checks = if error.is_about_the_model() {
-        vec![Check::Endpoint.ok("it answers"), Check::Model.failed(error.to_string())]
+    let (endpoint, model, why) = if error.is_about_the_model() {
+        let model = Check::Model.failed(error.to_string());
+        (Check::Endpoint.ok("it answers"), model, "there is no model to ask")
     } else {
-        let unasked = Check::Model.unknown("no endpoint was found");
-        vec![Check::Endpoint.failed(error.to_string()), unasked]
+        let why = "there is no engine to ask";
+        (Check::Endpoint.failed(error.to_string()), Check::Model.unknown(why), why)
     };
     let others =
         [Check::Streaming, Check::Usage, Check::Reasoning, Check::FixedLength, Check::Context];
-    checks.extend(others.map(|check| check.unknown("there is no model to ask")));
+    let mut checks = vec![endpoint, model];
+    checks.extend(others.map(|check| check.unknown(why)));
     checks
 }
 

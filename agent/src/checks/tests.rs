@@ -32,7 +32,7 @@ fn answer(tokens: u32, apart_ms: u64) -> RequestTrace {
     trace.chunks = (0..u64::from(tokens))
         .map(|i| Chunk {
             at: MonoNs((200 + i * apart_ms) * MS),
-            late_ns: None,
+            late_us: None,
             kind: ChunkKind::Answer,
             chars: 4,
             tokens: Some(1),

@@ -123,3 +123,25 @@ async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s mut
     let which = Which::first(stream.shared.take_seq());
     Some(stream.request(Request::new(which.seq, Phase::Warmup, prepared.build(which))).await)
 }
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::time::MonoNs;
+    use regatta_types::trace::Chunk;
+
+    use super::*;
+
+    #[test]
+    fn tags_in_the_answer_are_reasoning_unless_it_comes_in_a_field_of_its_own() {
+        let trace = |kind| {
+            let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
+            let at = MonoNs(1);
+            trace.chunks = vec![Chunk { at, late_us: None, kind, chars: 7, tokens: None }];
+            trace
+        };
+        let (answer, reasoning) = (trace(ChunkKind::Answer), trace(ChunkKind::Reasoning));
+        assert!(reasons_inline(&answer, "<think>\nOkay, the user wants"));
+        assert!(!reasons_inline(&answer, "Yes."));
+        assert!(!reasons_inline(&reasoning, "The tag <think> begins it"));
+    }
+}

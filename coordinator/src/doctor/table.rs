@@ -74,16 +74,16 @@ fn heading(check: Check) -> (&'static str, &'static str) {
     match check {
         Check::Endpoint => ("end-", "point"),
         Check::Model => ("", "model"),
-        Check::Streaming => ("stre-", "aming"),
+        Check::Streaming => ("stream-", "ing"),
         Check::Usage => ("", "usage"),
-        Check::Reasoning => ("reas-", "oning"),
+        Check::Reasoning => ("reason-", "ing"),
         Check::FixedLength => ("fixed", "len."),
         Check::Context => ("con-", "text"),
         Check::GpuReadings => ("GPU", "read"),
-        Check::GpuChoice => ("GPU", "chos."),
-        Check::GpuProcesses => ("GPU", "proc."),
-        Check::Persistence => ("per-", "sist."),
-        Check::Governor => ("gov-", "ernor"),
+        Check::GpuChoice => ("GPU", "choice"),
+        Check::GpuProcesses => ("GPU", "procs"),
+        Check::Persistence => ("persi-", "stence"),
+        Check::Governor => ("gover-", "nor"),
         Check::Disk => ("", "disk"),
         Check::Clock => ("", "clock"),
     }
@@ -212,8 +212,8 @@ mod tests {
             "the endpoint does not answer at http://127.0.0.1:8000/v1/models (connection refused); \
              check that the engine is running there",
         );
-        let unasked =
-            [Check::Streaming, Check::Usage].map(|check| check.unknown("there is no model to ask"));
+        let unasked = [Check::Streaming, Check::Usage]
+            .map(|check| check.unknown("there is no engine to ask"));
         let [streaming, usage] = unasked;
         hosts[1] = host("gpu-02", &[governor, down, streaming, usage]);
         hosts

@@ -33,6 +33,7 @@ impl RunState {
         }
         if let Phase::Gathering { .. } = self.phase {
             self.phase = Phase::Running;
+            self.compare_hosts(effects);
         }
     }
 
@@ -123,7 +124,8 @@ impl RunState {
             _ if host.link.is_lost() => true,
             // A start instant needs the host's clock.
             Readiness::Ready => host.clock.is_some(),
-            Readiness::Out => true,
+            // A check of the hosts compares the clocks of all of them.
+            Readiness::Out => !self.preparation.check_only || host.clock.is_some(),
             Readiness::Preparing => false,
         };
         let complete = self.hosts.len() >= expected && self.hosts.values().all(settled);

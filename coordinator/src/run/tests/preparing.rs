@@ -1,6 +1,7 @@
 //! What hosts are asked before a run.
 
 use regatta_types::assignment::{ContextNeed, Wants};
+use regatta_types::check::Check;
 use regatta_types::suite::TextPrompt;
 
 use super::*;
@@ -38,4 +39,68 @@ fn hosts_are_told_what_the_suite_wants_to_know_of_their_engines() {
     assert!(!wants("text", &open(None)).fixed_length);
     assert_eq!(wants("text", &open(None)).floor_streams, 64, "nobody knows how many it takes");
     assert_eq!(wants("text", &open(Some(8))).floor_streams, 8);
+}
+
+/// A check of one host, by orders that measure nothing.
+fn check_of_one() -> Bench {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    let orders = Orders { model: None, settling: Settling::Requests(3), check_only: true };
+    let header = bench.state.header.clone();
+    (bench.state, bench.log) = RunState::new(header, orders, RunPolicy::default(), bench.now);
+    bench
+}
+
+#[test]
+fn a_check_asks_for_no_cell_and_lets_the_host_go_when_its_clock_is_known_too() {
+    let mut bench = check_of_one();
+    bench.join(1, "one");
+    let asked = bench.log.iter().find_map(|effect| match effect {
+        Effect::Prepare { preparation, .. } => Some(preparation.clone()),
+        _ => None,
+    });
+    let asked = asked.expect("a host is asked to prepare");
+    assert!(asked.check_only && asked.wants.floor_streams == 0, "{asked:?}");
+    bench.prepared(1, Some("no engine answers"));
+    assert!(!bench.state.is_finished(), "its clock is not compared yet");
+    bench.clock(1);
+    assert!(bench.state.is_finished());
+    assert!(bench.log.iter().any(|effect| matches!(effect, Effect::Drain { .. })));
+    assert!(!bench.log.iter().any(|effect| matches!(effect, Effect::Assign { .. })));
+    let record = bench.log.iter().rev().find_map(|effect| match effect {
+        Effect::StoreHost(record) => Some(record),
+        _ => None,
+    });
+    let checks = &record.expect("a record").checks;
+    assert_eq!(checks.iter().map(|outcome| outcome.check).collect::<Vec<_>>(), [Check::Clock]);
+}
+
+#[test]
+fn warnings_that_hosts_share_are_said_once_and_none_of_a_host_that_is_refused() {
+    let mut bench = Bench::new(ExpectedHosts::Count(3));
+    let slow = Check::Governor.warning("it is powersave");
+    for (session, name) in [(1, "one"), (2, "two"), (3, "three")] {
+        bench.join(session, name);
+        bench.clock(session);
+    }
+    let full = Check::Disk.failed("it is full");
+    for (session, refused) in [(1, None), (2, None), (3, Some("it is full".to_owned()))] {
+        let mut checks = vec![slow.clone()];
+        checks.extend(refused.is_some().then(|| full.clone()));
+        bench.input(Input::Prepared {
+            session: SessionId(session),
+            engine: Box::new(Reading::missing("test")),
+            gpus: Reading::missing("test"),
+            refused,
+            checks,
+        });
+    }
+    let warnings: Vec<&str> = bench
+        .log
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Event(EventKind::Warning { text }) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(warnings, ["all 2 hosts: CPU governor: it is powersave"]);
 }
