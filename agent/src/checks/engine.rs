@@ -105,11 +105,15 @@ fn streaming(engine: &SeenEngine<'_>) -> CheckOutcome {
         return check
             .failed(format!("the engine can't be warmed up: {reason}; look at the engine's log"));
     }
-    let all = engine.warmup.traces.len();
-    let failed = engine.failures().count();
-    if let Some(last) = engine.failures().last() {
+    let answers = engine.successes().count();
+    // Where there are answers, a refusal is no fault: it is how an engine says that it does not know
+    // a field, or has no room for a text.
+    let is_fault = |failure: &&Failure| answers == 0 || !is_refusal(failure);
+    let faults = engine.failures().filter(is_fault).count();
+    if let Some(last) = engine.failures().filter(is_fault).last() {
         return check.warning(format!(
-            "{failed} of {all} requests failed, the last: {last}; look at the engine's log"
+            "{faults} of {} requests failed, the last: {last}; look at the engine's log",
+            faults + answers
         ));
     }
     let long: Vec<&RequestTrace> = engine
@@ -128,9 +132,13 @@ fn streaming(engine: &SeenEngine<'_>) -> CheckOutcome {
     }
     let streamed = engine.successes().filter(|trace| is_spread(trace)).count();
     if streamed > 0 {
-        return check.ok(format!("{streamed} of {all} answers came bit by bit"));
+        return check.ok(format!("{streamed} of {answers} answers came bit by bit"));
     }
     check.unknown("no answer was long enough to tell a stream from a burst")
+}
+
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.http_status, Some(400 | 413 | 422))
 }
 
 fn is_spread(trace: &RequestTrace) -> bool {

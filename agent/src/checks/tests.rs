@@ -235,6 +235,17 @@ fn an_engine_that_fails_three_times_is_refused_and_one_that_fails_once_is_not() 
 }
 
 #[test]
+fn a_refused_field_or_text_is_no_fault_where_other_requests_are_answered() {
+    let mut refused = failure(FailureKind::HttpStatus, "");
+    let why = "min_tokens is not known";
+    refused.outcome = Outcome::Failed(Failure::new(FailureKind::HttpStatus, why).with_status(400));
+    let checks = Host::but(|host| host.warmup.traces.push(refused.clone()));
+    assert_eq!(of(&checks, Check::Streaming), (Mark::Ok, "3 of 3 answers came bit by bit"));
+    let checks = Host::but(|host| host.warmup.traces = vec![refused]);
+    only(&checks, Check::Streaming, Mark::Warning, "1 of 1 requests failed");
+}
+
+#[test]
 fn streams_that_come_in_one_burst_fail_if_most_do() {
     let burst = answer(64, 0);
     let checks = Host::but(|host| host.warmup.traces = vec![burst.clone(); 3]);

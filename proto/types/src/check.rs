@@ -30,8 +30,10 @@ pub enum Check {
     /// Nobody else uses the engine's GPUs.
     GpuProcesses,
     /// The driver stays loaded.
+    #[serde(rename = "persistence-mode")]
     Persistence,
     /// The CPU's clock is not held down.
+    #[serde(rename = "cpu-governor")]
     Governor,
     /// There is room for results.
     Disk,
@@ -175,6 +177,14 @@ mod tests {
         checks.push(Check::Context.failed("it is too short"));
         checks.push(Check::Disk.failed("it is full"));
         assert_eq!(refusal(&checks).as_deref(), Some("it is too short; it is full"));
+    }
+
+    #[test]
+    fn files_name_checks_as_people_do() {
+        for check in Check::ALL {
+            let name = check.name().to_lowercase().replace(' ', "-");
+            assert_eq!(serde_json::to_value(check).expect("a name"), name);
+        }
     }
 
     #[test]
