@@ -169,6 +169,9 @@ fn one_machine_alone_is_looked_at_in_a_table() {
     let bench = program.clone().args(bench).args([&library]).run(LIMIT);
     assert_eq!(bench.code, Some(5), "nothing is measured: {}", bench.stderr);
     assert!(bench.stderr.contains("--gpu 3 names no GPU of this host"), "{}", bench.stderr);
+    assert!(!bench.stderr.contains("not every agent said goodbye"), "{}", bench.stderr);
+    let settling = &Report::of(&bench, program.home()).run()["hosts"][0]["settling"];
+    assert_eq!(settling.as_array().map(Vec::len), Some(1), "its warm-up is in the report");
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl RunState {
             link: Link::Connected(session),
             last_contact: now.instant,
             readiness: Readiness::Preparing,
+            owes: false,
             work: Work::Syncing,
             cursor: 0,
             attempts: 0,

@@ -14,7 +14,8 @@ use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, LatePolicy, Now};
 use super::state::{Closed, Phase, RunState, usize_of};
 
-/// Longest wait for the last clock comparison before the run is sealed.
+/// Longest wait for the last clock comparison, and for the last report of a host that takes no part,
+/// before the run is sealed.
 const CLOSING: Duration = Duration::from_secs(3);
 
 impl RunState {
@@ -109,7 +110,9 @@ impl RunState {
                     && host.session().is_some()
                     && host.readiness == Readiness::Ready
             };
-            if now.instant >= until || !self.hosts.values().any(comparing) {
+            let owing = |host: &Host| host.owes && host.session().is_some();
+            let open = |host: &Host| comparing(host) || owing(host);
+            if now.instant >= until || !self.hosts.values().any(open) {
                 self.finish(effects);
             }
         }

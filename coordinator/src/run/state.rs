@@ -225,12 +225,16 @@ impl RunState {
         refused: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
+        let check_only = self.preparation.check_only;
         let Some(host) = self.by_session(session) else { return };
         if host.readiness != Readiness::Preparing {
             return;
         }
         host.readiness = if refused.is_some() { Readiness::Out } else { Readiness::Ready };
         host.record.refused.clone_from(&refused);
+        // An engine that was found was warmed up. A check keeps no reports.
+        let has_report = host.record.engine.known().is_some() && !check_only;
+        host.owes = refused.is_some() && has_report;
         if let Work::Waiting(since) = &mut host.work {
             // Its patience begins now, not when its clock was compared.
             *since = now.instant;

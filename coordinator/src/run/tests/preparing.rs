@@ -1,7 +1,8 @@
-//! What hosts are asked before a run.
+//! What hosts are asked before a run, and what becomes of those that do not come or fail.
 
 use regatta_types::assignment::{ContextNeed, Wants};
 use regatta_types::check::Check;
+use regatta_types::ids::{AttemptNo, CellKey, Repetition};
 use regatta_types::suite::TextPrompt;
 
 use super::*;
@@ -103,4 +104,61 @@ fn warnings_that_hosts_share_are_said_once_and_none_of_a_host_that_is_refused() 
         })
         .collect();
     assert_eq!(warnings, ["all 2 hosts: CPU governor: it is powersave"]);
+}
+
+#[test]
+fn the_report_that_shows_why_a_host_is_refused_is_waited_for() {
+    let mut bench = Bench::new(ExpectedHosts::Count(1));
+    bench.join(1, "one");
+    bench.clock(1);
+    bench.input(Input::Prepared {
+        session: SessionId(1),
+        engine: Box::new(Bench::engine()),
+        gpus: Reading::missing("test"),
+        refused: Some("its stream is buffered".to_owned()),
+        checks: vec![Check::Streaming.failed("its stream is buffered")],
+    });
+    assert_eq!(bench.end(), None);
+    let key = AttemptKey {
+        run: RunId::new("run").unwrap(),
+        cell: CellKey { host: host("one"), case: CaseId::settling(), repetition: Repetition(0) },
+        attempt: AttemptNo(1),
+    };
+    let report = Box::new(bench.report_of(1, (key, Epoch(0)), AttemptOutcome::Completed));
+    bench.input(Input::Report { session: SessionId(1), report, bytes: Vec::new() });
+    let stored = bench.stored().expect("it goes to the store");
+    bench.input(Input::Stored { session: SessionId(1), stored });
+    assert_eq!(bench.end(), Some((0, u32::try_from(CELLS).unwrap())));
+}
+
+#[test]
+fn hosts_that_do_not_come_are_missing_and_the_rest_runs() {
+    let policy = RunPolicy { wait: Duration::from_secs(20), ..RunPolicy::default() };
+    let mut bench =
+        Bench::with(ExpectedHosts::Named(vec![host("here"), host("absent"), host("bad")]), policy);
+    bench.ready(1, "here");
+    bench.join(2, "bad");
+    bench.clock(2);
+    bench.prepared(2, Some("no endpoint found"));
+    bench.pass(Duration::from_secs(19), &[1, 2]);
+    assert_eq!(bench.leases("here"), 0);
+    bench.pass(Duration::from_secs(2), &[1, 2]);
+    assert_eq!(bench.leases("here"), 1);
+    let missing = bench.missing();
+    assert_eq!(missing.iter().filter(|(_, r)| *r == MissingReason::NeverJoined).count(), CELLS);
+    let refused = MissingReason::Refused { why: "no endpoint found".to_owned() };
+    assert_eq!(missing.iter().filter(|(_, r)| *r == refused).count(), CELLS);
+}
+
+#[test]
+fn late_hosts_can_be_waited_for_or_end_the_run() {
+    for (late, leased, ended) in
+        [(LatePolicy::Wait, 0, false), (LatePolicy::Drop, 1, false), (LatePolicy::Abort, 0, true)]
+    {
+        let policy = RunPolicy { wait: Duration::from_secs(5), late, ..RunPolicy::default() };
+        let mut bench = Bench::with(ExpectedHosts::Count(2), policy);
+        bench.ready(1, "one");
+        bench.pass(Duration::from_secs(30), &[1]);
+        assert_eq!((bench.leases("one"), bench.end().is_some()), (leased, ended), "{late:?}");
+    }
 }
