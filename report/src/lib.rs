@@ -5,6 +5,7 @@
 //! the same record gives the same bytes anywhere and in any order of its rows.
 
 mod analysis;
+mod bandwidth;
 pub mod catalogue;
 mod compare;
 mod completeness;

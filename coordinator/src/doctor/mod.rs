@@ -114,6 +114,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
         name: name.clone(),
         description: String::new(),
         cases: Vec::new(),
+        active_weights: None,
     });
     let header = RunHeader {
         run: names::run_id(created, &name, &BTreeSet::new())?,

@@ -169,6 +169,7 @@ fn header() -> RunHeader {
             name: SuiteName::new("quick").expect("a slug"),
             description: "A quick look.".into(),
             cases: vec![case()],
+            active_weights: None,
         },
         seed: 7,
         created: UnixNs(1_795_000_000_000_000_000),
