@@ -123,7 +123,7 @@ fn a_run_refuses_the_faulty_host_in_the_same_words_and_measures_the_other() {
         .run(LIMIT);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
     assert!(run.stderr.contains(&format!("bad can't take part: {sentence}")), "{}", run.stderr);
-    let warned = "warning: good: GPU readings: no GPU can be read (NVML library not found)";
+    let warned = "warning: good: GPU readings: no GPU can be read: NVML library not found";
     assert!(run.stderr.contains(warned), "{}", run.stderr);
     let report = Report::of(&run, program.home());
     assert!(report.text("report.md").contains(sentence), "{}", report.text("report.md"));

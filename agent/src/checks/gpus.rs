@@ -41,7 +41,7 @@ pub(super) fn checks(seen: &Seen<'_>) -> [CheckOutcome; 4] {
 fn readings(gpus: &Reading<GpuInventory>) -> CheckOutcome {
     match gpus {
         Reading::Known(inventory) if inventory.gpus.is_empty() => Check::GpuReadings
-            .warning("the driver shows no GPU: the reports lack memory, power and clocks"),
+            .warning("the driver shows no GPU; the reports lack memory, power and clocks"),
         Reading::Known(inventory) => {
             let driver = match &inventory.driver {
                 Reading::Known(driver) => format!(", driver {driver}"),
@@ -51,7 +51,7 @@ fn readings(gpus: &Reading<GpuInventory>) -> CheckOutcome {
             Check::GpuReadings.ok(format!("{}{driver}", names.join(", ")))
         }
         Reading::NotAvailable { not_available } => Check::GpuReadings.warning(format!(
-            "no GPU can be read ({not_available}): the reports lack memory, power and clocks"
+            "no GPU can be read: {not_available}; the reports lack memory, power and clocks"
         )),
     }
 }

@@ -316,7 +316,7 @@ fn a_context_that_no_case_fits_into_fails_and_one_for_some_cases_is_warned_of() 
 #[test]
 fn gpus_that_cannot_be_read_are_warned_of_and_those_that_do_not_exist_refused() {
     let checks = Host::but(|host| host.gpus = Reading::missing("no driver"));
-    only(&checks, Check::GpuReadings, Mark::Warning, "no GPU can be read (no driver)");
+    only(&checks, Check::GpuReadings, Mark::Warning, "no GPU can be read: no driver; ");
     let checks = Host::but(|host| host.chosen = vec!["1".parse().unwrap(), "7".parse().unwrap()]);
     let text = "--gpu 7 names no GPU of this host; it has 0 (GPU-0), 1 (GPU-1)";
     only(&checks, Check::GpuChoice, Mark::Failed, text);

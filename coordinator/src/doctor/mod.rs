@@ -1,7 +1,7 @@
 //! Looking at hosts without measuring them.
 //!
 //! [`doctor`] gathers them the very way a run does, has every agent make the checks that it makes
-//! before a run, and lets them go. Its store is in memory and forgotten. [`table`] shows what came of
+//! before a run, and lets them go. Its store is in memory and forgotten. `table` shows what came of
 //! it; the checks themselves are the agents' and the run state's.
 
 mod table;
