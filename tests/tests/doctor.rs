@@ -205,6 +205,14 @@ fn hosts_that_do_not_come_are_told_apart_from_those_that_fail() {
     assert_eq!(done.code, Some(4), "{}", done.stderr);
     let states: Vec<Value> = rows(&done).iter().map(|row| row["state"].clone()).collect();
     assert_eq!(states, ["never-joined", "checked"]);
+    let hung = fast(&["--fault", "no-head"]);
+    let (doctor, address) = fleet(&program, &["--hosts", "hung", "--wait", "3s", "--json"]);
+    let asks = agent("hung", &address, hung.port, &[]);
+    let done = doctor.wait(LIMIT);
+    assert_eq!(done.code, Some(5), "{}", done.stderr);
+    assert_eq!(rows(&done)[0]["state"], "no-answer");
+    assert!(!done.stderr.contains("not every agent said goodbye"), "{}", done.stderr);
+    assert_eq!(asks.wait(LIMIT).code, Some(0), "it does not go on asking the engine");
     let (doctor, _) = fleet(&program, &["--expect", "2", "--wait", "1s"]);
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(5), "{}", done.stderr);

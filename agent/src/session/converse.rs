@@ -265,6 +265,10 @@ impl<'a> Conversation<'a> {
             }
             CoordinatorFrame::Drain(reason) => {
                 self.drained = Some(reason);
+                // Nobody waits for a host to be prepared any more.
+                if let Some(job) = self.agent.job.as_ref().filter(|job| job.lease().is_none()) {
+                    job.stop_soon();
+                }
                 Ok(())
             }
             CoordinatorFrame::Welcome(_) => {
