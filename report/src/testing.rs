@@ -148,6 +148,7 @@ impl TestHost {
             }],
             refused: None,
             simulated: false,
+            checks: Vec::new(),
         }
     }
 }

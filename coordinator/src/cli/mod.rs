@@ -1,5 +1,6 @@
 //! The command line as typed: flags and help, no logic. `commands` does the work.
 
+mod doctor;
 mod examples;
 mod sim;
 mod workload;
@@ -16,6 +17,7 @@ use regatta_types::ids::HostId;
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
+pub use doctor::DoctorArgs;
 pub use sim::{SimArgs, Usage};
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
@@ -44,6 +46,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Wait for agents, run a suite on all of them, write the reports
     Run(RunArgs),
+    /// Look at this machine or at a fleet before a run, and say what to do
+    Doctor(DoctorArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
     /// List the stored runs

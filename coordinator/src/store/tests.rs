@@ -89,6 +89,7 @@ fn host(name: &str) -> Write {
         clocks: Vec::new(),
         refused: None,
         simulated: true,
+        checks: Vec::new(),
     };
     Write::Host(run("night"), Box::new(record))
 }

@@ -1,6 +1,7 @@
 //! One run as the store remembers it: the whole input of a report.
 
 use crate::attempt::AttemptReport;
+use crate::check::CheckOutcome;
 use crate::comparability::ClassFact;
 use crate::event::{Disposition, MissingReason, RunEvent, SkipReason};
 use crate::facts::{EngineFacts, HostFacts};
@@ -86,6 +87,8 @@ pub struct HostRecord {
     pub refused: Option<String>,
     /// Simulated, so that no report passes it off as a machine.
     pub simulated: bool,
+    /// What was looked at before the run; empty if nothing was, or its agent is of an earlier version.
+    pub checks: Vec<CheckOutcome>,
 }
 
 /// One stored attempt.

@@ -230,6 +230,7 @@ fn host() -> HostRecord {
         }],
         refused: Some("no engine answers on the usual ports".into()),
         simulated: false,
+        checks: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `run.json`: everything the reports say, for programs.
 
 use regatta_types::attempt::AttemptReport;
+use regatta_types::check::CheckOutcome;
 use regatta_types::comparability::ClassFact;
 use regatta_types::engine::EngineWindow;
 use regatta_types::event::{MissingReason, SkipReason};
@@ -86,6 +87,7 @@ struct Host<'a> {
     host: &'a HostId,
     simulated: bool,
     refused: Option<&'a str>,
+    checks: &'a [CheckOutcome],
     class: Option<&'a str>,
     facts: Option<&'a HostFacts>,
     engine: Option<&'a Reading<EngineFacts>>,
@@ -218,6 +220,7 @@ impl<'a> Host<'a> {
             host: host.host,
             simulated: record.is_some_and(|r| r.simulated),
             refused: record.and_then(|r| r.refused.as_deref()),
+            checks: record.map_or(&[], |r| &r.checks),
             class: analysis.class_of(host.host).map(|c| c.class.label.as_str()),
             facts: record.and_then(|r| r.facts.as_ref()),
             engine: record.map(|r| &r.engine),

@@ -6,6 +6,7 @@ use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
 use regatta_types::suite::StartMode;
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
 
+use super::checks;
 use crate::codec::Started;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
@@ -99,6 +100,7 @@ impl TryFrom<v1::HostRecord> for HostRecord {
             clocks: list("clocks", m.clocks, CLOCKS_MAX)?,
             refused: m.refused.map(|why| text("refused", why, TEXT_MAX)).transpose()?,
             simulated: m.simulated,
+            checks: checks("checks", m.checks)?,
         })
     }
 }
@@ -113,6 +115,7 @@ impl From<&HostRecord> for v1::HostRecord {
             clocks: encoded(&record.clocks),
             refused: record.refused.as_deref().map(|why| cut(why, TEXT_MAX)),
             simulated: record.simulated,
+            checks: encoded(&record.checks),
         }
     }
 }
