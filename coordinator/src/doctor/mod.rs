@@ -128,6 +128,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
         keep_text: false,
         command: String::new(),
         assume_equal: Vec::new(),
+        tariff: None,
     };
     let listener = listen(plan.listen).await?;
     if let Some(listener) = &listener {
