@@ -148,6 +148,7 @@ impl TestHost {
             }],
             refused: None,
             simulated: false,
+            checks: Vec::new(),
         }
     }
 }
@@ -165,6 +166,8 @@ pub struct RunBuilder {
     pub requests: u32,
     /// Keep a text with every answer.
     pub keep_text: bool,
+    /// What the model reads for one token.
+    pub active_weights: Option<Bytes>,
 }
 
 impl RunBuilder {
@@ -194,7 +197,13 @@ impl RunBuilder {
             slo: Slo::default(),
             timeouts: Timeouts::default(),
         });
-        Self { hosts: Vec::new(), cases: cases.collect(), requests: 1, keep_text: false }
+        Self {
+            hosts: Vec::new(),
+            cases: cases.collect(),
+            requests: 1,
+            keep_text: false,
+            active_weights: None,
+        }
     }
 
     /// Adds a host.
@@ -274,6 +283,7 @@ impl RunBuilder {
                     name: SuiteName::new("quick").expect("a valid suite name"),
                     description: "A short look at every host.".to_owned(),
                     cases: self.cases.clone(),
+                    active_weights: self.active_weights,
                 },
                 seed: 42,
                 created: BEGIN,
@@ -284,6 +294,7 @@ impl RunBuilder {
                 keep_text: self.keep_text,
                 command: format!("regatta run quick --expect {count}"),
                 assume_equal: Vec::new(),
+                tariff: None,
             },
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),

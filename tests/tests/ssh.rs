@@ -13,6 +13,7 @@ use regatta_tests::process::{Finished, Program, Running, Stream, regatta};
 use regatta_tests::sshd::{Quirks, Rack, SshHost};
 use regatta_types::time::MonoNs;
 use rustix::process::Signal;
+use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Time for hosts to be clean after an end that their agents were told of, and after one they were not.
@@ -255,4 +256,46 @@ fn hosts_clean_up_by_themselves_when_the_coordinator_is_killed() {
     // The next run is none the worse for it.
     let done = run(&rack, &program, "gpu-01", &[]).run(LIMIT);
     assert!(complete(&done), "{}", done.stderr);
+}
+
+#[test]
+fn hosts_are_looked_at_over_ssh_without_a_run() {
+    let sim = Sim::start(&["--ttft", "5ms", "--inter-token", "1ms", "--model", "llama"]);
+    let refuses = Quirks { refuses_the_key: true, ..quirks() };
+    let rack = rack_or_skip!(&[("gpu-01", sim.port, quirks()), ("refuses", sim.port, refuses)]);
+    let program = regatta();
+    let look = |command: &str, flags: &[&str]| {
+        let args = [command, "--ssh", "gpu-01,refuses", "--ssh-command"];
+        let done = program.clone().args(args).args([rack.ssh()]).args(flags).run(LIMIT);
+        assert_eq!(done.code, Some(4), "{}", done.stderr);
+        rack.wait_until_clean(SOON);
+        done.stdout
+    };
+    let table = look("hosts", &[]);
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(row("model").contains("llama"), "{table}");
+    assert!(row("agent").contains(env!("CARGO_PKG_VERSION")), "{table}");
+    assert!(row("refuses: ssh: ").contains("Permission denied (publickey)"), "{table}");
+    let lines = look("hosts", &["--json"]);
+    let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines[0]["engine"]["model"], "llama");
+    assert_eq!((&lines[1]["host"], &lines[1]["facts"]), (&Value::from("refuses"), &Value::Null));
+
+    let checked = look("doctor", &[]);
+    assert!(checked.contains("streaming         ok\n"), "{checked}");
+    assert!(checked.contains("Never joined: refuses (ssh: "), "{checked}");
+    assert!(!program.home().join(".local").exists(), "nothing is stored");
+}
+
+#[test]
+fn every_problem_of_a_hosts_file_is_told_before_anything_starts() {
+    let program = regatta();
+    let file = program.home().join("rack.txt");
+    fs::write(&file, "gpu-01 nmae=a\ngpu-02\ngpu-02\n").unwrap();
+    let done = program.clone().args(["run", "quick", "--ssh-file", "rack.txt"]).run(LIMIT);
+    assert_eq!(done.code, Some(2), "{}", done.stderr);
+    for place in ["rack.txt:1: `nmae`", "rack.txt:3: a second host named `gpu-02`"] {
+        assert!(done.stderr.contains(place), "{place}\n{}", done.stderr);
+    }
+    assert!(!program.home().join(".local").exists(), "nothing was started");
 }

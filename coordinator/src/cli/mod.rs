@@ -1,6 +1,8 @@
 //! The command line as typed: flags and help, no logic. `commands` does the work.
 
+mod doctor;
 mod examples;
+mod hosts;
 mod sim;
 mod ssh;
 mod workload;
@@ -17,6 +19,8 @@ use regatta_types::ids::HostId;
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
+pub use doctor::DoctorArgs;
+pub use hosts::HostsArgs;
 pub use sim::{SimArgs, Usage};
 pub use ssh::SshArgs;
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
@@ -46,6 +50,10 @@ pub enum Command {
     Bench(BenchArgs),
     /// Wait for agents, run a suite on all of them, write the reports
     Run(RunArgs),
+    /// Look at this machine or at a fleet before a run, and say what to do
+    Doctor(DoctorArgs),
+    /// Print what each host is, without a run
+    Hosts(HostsArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
     /// List the stored runs

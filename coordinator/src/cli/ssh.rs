@@ -26,3 +26,11 @@ pub struct SshArgs {
     #[arg(long, value_name = "ARCH=PATH")]
     pub agent_binary: Vec<BinaryFlag>,
 }
+
+impl SshArgs {
+    /// Whether any agent is to be started.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        !self.ssh.is_empty() || self.ssh_file.is_some()
+    }
+}

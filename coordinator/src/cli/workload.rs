@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use regatta_types::suite::{Arrivals, Length, Slo};
+use regatta_types::units::Bytes;
 
-use crate::suite::{self, Overrides, duration};
+use crate::suite::{self, Overrides, duration, size};
 
 /// What is changed in the suite.
 #[derive(Debug, Clone, Args)]
@@ -48,6 +49,10 @@ pub struct WorkloadArgs {
     /// Times each case is run on every host
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
+    /// Weights the model reads for one token, e.g. 3GB (of a mixture of experts the active ones): the
+    /// report then says how near decoding comes to the memory's bandwidth
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub active_weights: Option<Bytes>,
     /// Settle each engine with exactly N requests [default: until its speed is steady]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
@@ -85,6 +90,7 @@ impl WorkloadArgs {
             length: self.length,
             slo: self.slo,
             repetitions: self.repetitions,
+            active_weights: self.active_weights,
             connect_timeout: self.connect_timeout,
             first_token_timeout: self.first_token_timeout,
             chunk_timeout: self.chunk_timeout,
@@ -97,6 +103,12 @@ impl WorkloadArgs {
     pub fn shapes_load(&self) -> bool {
         self.concurrency.is_some() || self.rate.is_some() || self.prompt_tokens.is_some()
     }
+}
+
+/// A price above 0.
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().ok().filter(|price| (1e-6..=1e6).contains(price));
+    price.ok_or_else(|| "a price of a kWh above 0 such as 0.31 is needed".to_owned())
 }
 
 /// Where the reports go and what is printed.
@@ -115,6 +127,9 @@ pub struct OutputArgs {
     /// Keep the answers' text, not only its hash, and preview it in the reports
     #[arg(long)]
     pub keep_text: bool,
+    /// Price of a kWh in any currency: the report then has that of a million output tokens
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub tariff: Option<f64>,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -2,16 +2,21 @@
 
 mod bench;
 mod demo;
+mod doctor;
 mod dry_run;
+mod hosts;
 mod run;
 mod sim;
 mod stored;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use regatta_types::exit::Exit;
+use regatta_types::ids::HostId;
+use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::Suite;
 use regatta_types::time::WallClock;
 
@@ -85,6 +90,8 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Demo(args) => demo::demo(args, wall).await,
         Command::Bench(args) => bench::bench(args, wall).await,
         Command::Run(args) => run::run(args, wall).await,
+        Command::Doctor(args) => doctor::look(args, wall).await,
+        Command::Hosts(args) => hosts::hosts(args, wall).await,
         Command::Report(args) => stored::report(args),
         Command::Runs(args) => stored::runs(args),
         Command::Suite(command) => suite_command(&command),
@@ -130,7 +137,48 @@ fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, Problem> {
 
 fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
     use regatta_types::assignment::Settling;
-    Orders { model, settling: warmup.map_or(Settling::UntilSteady, Settling::Requests) }
+    let settling = warmup.map_or(Settling::UntilSteady, Settling::Requests);
+    Orders { model, settling, check_only: false }
+}
+
+/// Who takes part, and how they are to reach us, as typed.
+struct Ways<'a> {
+    expect: Option<u32>,
+    hosts: Vec<HostId>,
+    listen: SocketAddr,
+    insecure: bool,
+    ssh: &'a SshArgs,
+}
+
+/// The same, checked.
+struct Fleet {
+    expected: ExpectedHosts,
+    /// `None`: nobody can dial in.
+    listen: Option<SocketAddr>,
+    /// Agents that are started over ssh.
+    launch: Option<Launch>,
+}
+
+impl Ways<'_> {
+    /// `alone`: the silence after which an agent that was started over ssh ends by itself.
+    fn check(mut self, alone: Duration) -> Result<Fleet, Problem> {
+        if let Some(launch) = launch(self.ssh, alone)? {
+            let expected = ExpectedHosts::Named(launch.hosts());
+            return Ok(Fleet { expected, listen: None, launch: Some(launch) });
+        }
+        // Plain text is for loopback; beyond it the user has to say so.
+        if !self.listen.ip().is_loopback() && !self.insecure {
+            return Err(Problem::usage(format!(
+                "--listen {} is beyond loopback, where prompts and results would travel in plain \
+                 text; on a network that only you can read, add --insecure here and at every agent",
+                self.listen
+            )));
+        }
+        self.hosts.sort();
+        self.hosts.dedup();
+        let expected = self.expect.map_or(ExpectedHosts::Named(self.hosts), ExpectedHosts::Count);
+        Ok(Fleet { expected, listen: Some(self.listen), launch: None })
+    }
 }
 
 /// The store's folder: as given, else in the user's state folder.

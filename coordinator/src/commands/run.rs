@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use regatta_types::exit::Exit;
-use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::{Problem, command_line, launch, load, orders, state_dir};
+use super::{Problem, Ways, command_line, load, orders, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
@@ -17,24 +16,14 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     if args.output.dry_run {
         return dry_run(&suite, args.workload.seed, &args.output);
     }
-    if !args.listen.ip().is_loopback() && !args.insecure {
-        return Err(Problem::usage(format!(
-            "--listen {} is beyond loopback, where prompts and results would travel in plain text; \
-             on a network that only you can read, add --insecure here and at every agent",
-            args.listen
-        )));
-    }
-    let launch = launch(&args.ssh, args.lost_after)?;
-    let expected = match (&launch, args.expect) {
-        (Some(launch), _) => ExpectedHosts::Named(launch.hosts()),
-        (None, Some(n)) => ExpectedHosts::Count(n),
-        (None, None) => {
-            let mut hosts = args.hosts;
-            hosts.sort();
-            hosts.dedup();
-            ExpectedHosts::Named(hosts)
-        }
+    let ways = Ways {
+        expect: args.expect,
+        hosts: args.hosts,
+        listen: args.listen,
+        insecure: args.insecure,
+        ssh: &args.ssh,
     };
+    let fleet = ways.check(args.lost_after)?;
     let policy = RunPolicy {
         wait: args.wait,
         late: args.late,
@@ -44,12 +33,12 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     };
     conduct(Conduct {
         suite,
-        expected,
+        expected: fleet.expected,
         seed: args.workload.seed,
         orders: orders(args.model, args.workload.warmup),
         policy,
-        listen: launch.is_none().then_some(args.listen),
-        launch,
+        listen: fleet.listen,
+        launch: fleet.launch,
         embedded: Vec::new(),
         state: state_dir(&args.output.store)?,
         out: args.output.out,
@@ -57,6 +46,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: args.assume_equal,
+        tariff: args.output.tariff,
         wall,
     })
     .await

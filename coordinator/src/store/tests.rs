@@ -29,6 +29,7 @@ fn header(name: &str, created: i64) -> Write {
             name: SuiteName::new("quick").unwrap(),
             description: String::new(),
             cases: Vec::new(),
+            active_weights: None,
         },
         seed: 7,
         created: UnixNs(created),
@@ -39,6 +40,7 @@ fn header(name: &str, created: i64) -> Write {
         keep_text: false,
         command: "regatta run quick".into(),
         assume_equal: Vec::new(),
+        tariff: None,
     }))
 }
 
@@ -87,6 +89,7 @@ fn host(name: &str) -> Write {
         clocks: Vec::new(),
         refused: None,
         simulated: true,
+        checks: Vec::new(),
     };
     Write::Host(run("night"), Box::new(record))
 }

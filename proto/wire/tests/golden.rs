@@ -169,6 +169,7 @@ fn header() -> RunHeader {
             name: SuiteName::new("quick").expect("a slug"),
             description: "A quick look.".into(),
             cases: vec![case()],
+            active_weights: None,
         },
         seed: 7,
         created: UnixNs(1_795_000_000_000_000_000),
@@ -179,6 +180,7 @@ fn header() -> RunHeader {
         keep_text: true,
         command: "regatta run quick --hosts gpu-01".into(),
         assume_equal: Vec::new(),
+        tariff: None,
     }
 }
 
@@ -228,6 +230,7 @@ fn host() -> HostRecord {
         }],
         refused: Some("no engine answers on the usual ports".into()),
         simulated: false,
+        checks: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `run.json`: everything the reports say, for programs.
 
 use regatta_types::attempt::AttemptReport;
+use regatta_types::check::CheckOutcome;
 use regatta_types::comparability::ClassFact;
 use regatta_types::engine::EngineWindow;
 use regatta_types::event::{MissingReason, SkipReason};
@@ -11,10 +12,13 @@ use regatta_types::reading::Reading;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::{Case, StartMode};
 use regatta_types::time::{ClockOffset, UnixNs};
+use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 use serde::Serialize;
 
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
+use crate::bandwidth::Bandwidth;
+use crate::capacity::Capacity;
 use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
@@ -41,6 +45,7 @@ struct RunFile<'a> {
     classes: &'a [ClassReport],
     later_engines: &'a [Later],
     drift: Vec<DriftRow>,
+    capacity: Option<Capacity>,
     start: &'a StartReport,
 }
 
@@ -58,6 +63,7 @@ struct Run<'a> {
     insecure: bool,
     keep_text: bool,
     assume_equal: &'a [ClassFact],
+    tariff: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +71,7 @@ struct SuiteFacts<'a> {
     name: &'a str,
     description: &'a str,
     hash: String,
+    active_weights_bytes: Option<Bytes>,
     cases: Vec<CaseFacts<'a>>,
 }
 
@@ -80,6 +87,7 @@ struct Host<'a> {
     host: &'a HostId,
     simulated: bool,
     refused: Option<&'a str>,
+    checks: &'a [CheckOutcome],
     class: Option<&'a str>,
     facts: Option<&'a HostFacts>,
     engine: Option<&'a Reading<EngineFacts>>,
@@ -95,6 +103,7 @@ struct Host<'a> {
     tokens: &'a Tokens,
     figures: &'a Figures,
     gpus: &'a Reading<Vec<GpuFigures>>,
+    bandwidth: Reading<Bandwidth>,
     cases: Vec<CaseResult<'a>>,
     attempts: Vec<Attempt<'a>>,
 }
@@ -211,6 +220,7 @@ impl<'a> Host<'a> {
             host: host.host,
             simulated: record.is_some_and(|r| r.simulated),
             refused: record.and_then(|r| r.refused.as_deref()),
+            checks: record.map_or(&[], |r| &r.checks),
             class: analysis.class_of(host.host).map(|c| c.class.label.as_str()),
             facts: record.and_then(|r| r.facts.as_ref()),
             engine: record.map(|r| &r.engine),
@@ -233,6 +243,7 @@ impl<'a> Host<'a> {
             tokens: &host.tokens,
             figures: &host.figures,
             gpus: &host.gpus,
+            bandwidth: Bandwidth::of(analysis, host),
             cases: host.cases.iter().map(case).collect(),
             attempts: host
                 .attempts
@@ -268,11 +279,13 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             insecure: header.insecure,
             keep_text: header.keep_text,
             assume_equal: &header.assume_equal,
+            tariff: header.tariff,
         },
         suite: SuiteFacts {
             name: header.suite.name.as_str(),
             description: &header.suite.description,
             hash: header.suite.hash(),
+            active_weights_bytes: header.suite.active_weights,
             cases: header.suite.cases.iter().map(case).collect(),
         },
         completeness: analysis.completeness(),
@@ -282,6 +295,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
         classes: &analysis.classes,
         later_engines: &analysis.later,
         drift: drift(&analysis.hosts),
+        capacity: Capacity::of(analysis),
         start: &analysis.start,
     };
     // String keys only, and a number that is not finite becomes null: this cannot fail.

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod cases;
+mod checks;
 mod engine;
 mod facts;
 mod floor;
@@ -18,11 +19,13 @@ use super::load;
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
+use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
+use crate::plot::{Plots, Which};
 use crate::summary::{causes_of, headline, verdict_words};
 
 /// The page of one host.
-pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
+pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
     let mut page = Page::default();
     page.title(&Inline::own(format!("Regatta report: host {}", Inline::text(host.host.as_str()))));
     if host.record.is_some_and(|r| r.simulated) {
@@ -36,10 +39,12 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
     warmup::warmup(&mut page, host);
     floor::floor(&mut page, host);
     cases::cases(&mut page, analysis, host);
+    page.picture(plots.find(Which::Cases(host.host)), "../");
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
+    page.picture(plots.find(Which::Timeline(host.host)), "../");
     attempts::attempts(&mut page, host);
-    notes::notes(&mut page, host);
+    notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());
     page.table(definitions());
     reproduce(&mut page, analysis.record);
@@ -58,6 +63,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             format!("What differs on it from the others of its class: {}.", causes.join("; "));
         lines.push(Inline::sentence(&what));
     }
+    lines.extend(bandwidth(analysis, host));
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
@@ -92,6 +98,15 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         ];
     }
     lines
+}
+
+/// How near decoding comes to what the memory could feed, if that can be said.
+fn bandwidth(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let bandwidth = *Bandwidth::of(analysis, host).known()?;
+    let means =
+        if bandwidth.is_dim() { format!(" {}.", Bandwidth::DIM_MEANS) } else { String::new() };
+    let (words, evidence) = (bandwidth.words(), bandwidth.evidence());
+    Some(Inline::own(format!("Decoding runs at **{words}** ({evidence}).{means}")))
 }
 
 /// What was done, over one population: the counted attempts.
