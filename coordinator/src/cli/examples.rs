@@ -58,9 +58,9 @@ Examples:
   regatta run quick --expect 2 --repetitions 10 --json > events.jsonl
       ten repetitions; what happens as JSON lines (docs/commands.md)
 
-Without --ssh, on each host: regatta-agent --coordinator HOST:7717. ssh must log in without a question:
-try `ssh gpu-01 true`. The first Ctrl-C ends what is being measured
-and writes a partial report, the second stops at once.";
+ssh must log in without a question: try `ssh gpu-01 true`. Without --ssh, on each host:
+regatta-agent --coordinator HOST:7717. The first Ctrl-C ends what is being measured and writes a
+partial report, the second stops at once.";
 
 pub(super) const DOCTOR: &str = "\
 Examples:
@@ -111,4 +111,4 @@ Examples:
   regatta hosts --ssh gpu-01,gpu-02
   regatta hosts --ssh-file rack.txt --json
 
-Each engine is found and sent three short requests. Exit codes: 0 all answered, 4 not all, 5 none.";
+Each engine is found and sent a few short requests. Exit codes: 0 all answered, 4 not all, 5 none.";

@@ -1,6 +1,6 @@
 //! Plain lines for logs, pipes and CI: what changed, and a summary now and then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regatta_types::event::{Disposition, EventKind, RunEvent};
@@ -22,12 +22,13 @@ pub(super) struct Lines {
     summary: Instant,
     /// What was told of hosts whose agents are being started.
     launches: BTreeMap<HostId, Stage>,
+    joined: BTreeSet<HostId>,
 }
 
 impl Lines {
     pub(super) fn new() -> Self {
         let began = Instant::now();
-        Self { began, summary: began + SUMMARY, launches: BTreeMap::new() }
+        Self { began, summary: began + SUMMARY, launches: BTreeMap::new(), joined: BTreeSet::new() }
     }
 }
 
@@ -83,6 +84,9 @@ impl Screen for Lines {
     }
 
     fn event(&mut self, event: &RunEvent) {
+        if let EventKind::AgentJoined { host, .. } = &event.kind {
+            self.joined.insert(host.clone());
+        }
         if let Some(line) = describe(&event.kind) {
             say(&format!("[{:>6}] {line}", short(event.elapsed)));
         }
@@ -91,7 +95,10 @@ impl Screen for Lines {
     fn view(&mut self, view: &RunView) {
         let now = short(self.began.elapsed());
         for host in view.hosts.iter().filter(|host| host.stage.is_launch()) {
-            if self.launches.insert(host.host.clone(), host.stage) != Some(host.stage) {
+            // The picture may lag behind the events.
+            let is_news = !self.joined.contains(&host.host)
+                && self.launches.insert(host.host.clone(), host.stage) != Some(host.stage);
+            if is_news {
                 say(&format!("[{now:>6}] {}: {}", host.host, host.stage.name()));
             }
         }
