@@ -5,6 +5,8 @@
 //! the same record gives the same bytes anywhere and in any order of its rows.
 
 mod analysis;
+#[cfg(any(test, feature = "calibration"))]
+pub mod calibration;
 pub mod catalogue;
 mod compare;
 mod completeness;

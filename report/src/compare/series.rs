@@ -74,6 +74,17 @@ impl MetricSeries {
         Self { cases, cases_left_out, hosts_left_out, planned_repetitions: planned, values }
     }
 
+    /// Simulated ones: logarithms by host, case and repetition.
+    #[cfg(any(test, feature = "calibration"))]
+    pub(crate) fn of_logs(
+        cases: Vec<CaseId>,
+        planned_repetitions: u32,
+        values: BTreeMap<HostId, BTreeMap<CaseId, BTreeMap<u32, f64>>>,
+    ) -> Self {
+        let (cases_left_out, hosts_left_out) = (Vec::new(), Vec::new());
+        Self { cases, cases_left_out, hosts_left_out, planned_repetitions, values }
+    }
+
     /// Per host the mean over the cases, in the repetitions that have all of them.
     pub(crate) fn means(&self) -> Vec<Series> {
         self.each_host(|values| {

@@ -17,5 +17,5 @@ pub(crate) use combined::combined;
 pub(crate) use format::{count_of, level_range, signed_percent, with_unit};
 pub(crate) use host::host;
 pub(crate) use load::offered;
-#[cfg(test)]
-pub(crate) use text::Inline;
+#[cfg(any(test, feature = "calibration"))]
+pub(crate) use {page::Page, table::Table, text::Inline};

@@ -42,6 +42,29 @@ fn verdict(record: &RunRecord, metric: Metric, host: &str) -> Option<Verdict> {
 }
 
 #[test]
+fn equal_hosts_share_a_place_and_the_one_far_from_them_is_an_outlier() {
+    let names = ["gpu-01", "gpu-02", "gpu-03", "gpu-04"];
+    let slow = TestHost::new("gpu-05").slower_by(0.25);
+    let fleet = names
+        .iter()
+        .fold(RunBuilder::new(&["Backend system"], 5), |run, name| run.host(TestHost::new(name)));
+    let record = fleet.host(slow).build();
+    let report = page(&record, "report.md");
+    let row = |host: &str| {
+        let place = |line: &&str| line.starts_with(&format!("| {host} |")) && line.ends_with("|");
+        let line = report.lines().find(place).expect("a row of the table of decode speed");
+        line.trim_end_matches(" |").rsplit("| ").next().unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(names.map(row), ["1= (1–4)"; 4].map(str::to_owned));
+    assert_eq!(row("gpu-05"), "5");
+    assert!(report.contains("Outliers in decode speed, by robust z"), "{report}");
+    let four = RunBuilder::new(&["Backend system"], 5);
+    let four = names[1..].iter().fold(four, |run, name| run.host(TestHost::new(name)));
+    let report = page(&four.host(TestHost::new("gpu-05").slower_by(0.25)).build(), "report.md");
+    assert!(!report.contains("utlier"), "four hosts are too few for that word");
+}
+
+#[test]
 fn hosts_of_another_engine_version_are_not_compared() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::Known("0.15.0".to_owned());
