@@ -10,7 +10,7 @@ use regatta_types::ids::HostId;
 use serde::Serialize;
 
 pub(crate) use causes::{causes, causes_of};
-pub(crate) use limits::{absent_numbers, changed_engine, not_judged};
+pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{
@@ -126,7 +126,12 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
         figures.push(format!("highest system output {figure:.2} tok/s"));
     }
     if figures.is_empty() {
-        figures.push("no repetition is complete".to_owned());
+        // What could not be measured says so by itself, below.
+        let any = |h: &&HostAnalysis<'_>| h.figures.ttft_s.n() > 0;
+        figures.push(match found.filter(any) {
+            Some(_) => "no repetition is complete".to_owned(),
+            None => "no time to first token and no speed was measured".to_owned(),
+        });
     }
     format!("{host}: {}. There is no host to compare it with.", figures.join("; "))
 }

@@ -5,6 +5,7 @@ mod golden;
 mod honest;
 mod hostile;
 mod loads;
+mod reference;
 
 use regatta_types::record::RunRecord;
 

@@ -209,7 +209,11 @@ fn why_left_out(
         usable().partition(|cell| metric.of_cell(case, cell).is_some());
     if valued.len() <= without.len() {
         let buffered = without.iter().all(|cell| cell.figures.requests.buffered > 0);
+        let stamped = without.iter().any(|cell| cell.figures.ttft_s.n() > 0);
         return Some(Some(match metric {
+            _ if !buffered && !stamped => {
+                "not measured, no chunk of the answers was stamped".to_owned()
+            }
             Metric::DecodeTps if !buffered => "answers too short for a decode speed".to_owned(),
             Metric::DecodeTps | Metric::Ttft => "streams were buffered on their way".to_owned(),
             Metric::E2e => "no text in most attempts".to_owned(),
