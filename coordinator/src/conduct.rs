@@ -146,17 +146,22 @@ async fn conduct_with(
     conclude(&loaded, &out, plan.json)
 }
 
-/// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
-///
-/// # Errors
-/// When the report can't be written.
-pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
+/// Says what of a stored run cannot be trusted.
+pub fn warn(loaded: &Loaded) {
     for damage in &loaded.damaged {
         say(&format!("warning: {} is damaged and left out: {}", damage.row, damage.problem));
     }
     for key in &loaded.conflicts {
         say(&format!("warning: two different reports of {key} arrived; the first one counts"));
     }
+}
+
+/// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
+///
+/// # Errors
+/// When the report can't be written.
+pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
+    warn(loaded);
     let record = &loaded.record;
     let rendered = regatta_report::render(record);
     reports::write(out, &rendered.files).map_err(Problem::from)?;

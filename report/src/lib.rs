@@ -14,6 +14,7 @@ mod export;
 mod levels;
 mod markdown;
 mod metrics;
+pub mod over_time;
 mod start;
 mod summary;
 pub mod sweep;

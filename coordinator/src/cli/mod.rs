@@ -1,6 +1,7 @@
 //! The command line as typed: flags and help, no logic. `commands` does the work.
 
 mod examples;
+mod over_time;
 mod sim;
 mod workload;
 
@@ -16,6 +17,7 @@ use regatta_types::ids::HostId;
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
+pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
@@ -46,8 +48,14 @@ pub enum Command {
     Run(RunArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
-    /// List the stored runs
+    /// List the stored runs, or what one host did in each
     Runs(RunsArgs),
+    /// Compare a run with an earlier one, host by host
+    Compare(CompareArgs),
+    /// Check a run against a baseline: returns 8 where a host is settled slower
+    Check(CheckArgs),
+    /// Keep a run as a small file to check later ones against
+    Baseline(BaselineArgs),
     /// List, show or check suites
     #[command(subcommand, after_help = examples::SUITE)]
     Suite(SuiteCommand),
@@ -159,7 +167,14 @@ pub struct ReportArgs {
 
 /// `regatta runs`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::RUNS)]
 pub struct RunsArgs {
+    /// Only runs with this host, oldest first, with its figures and what changed from one to the next
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<HostId>,
+    /// Of the newest N runs
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: u32,
     /// Print JSON lines
     #[arg(long)]
     pub json: bool,

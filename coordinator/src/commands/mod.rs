@@ -3,9 +3,11 @@
 mod bench;
 mod demo;
 mod dry_run;
+mod over_time;
 mod run;
 mod sim;
 mod stored;
+mod trend;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,7 +86,13 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Bench(args) => bench::bench(args, wall).await,
         Command::Run(args) => run::run(args, wall).await,
         Command::Report(args) => stored::report(args),
-        Command::Runs(args) => stored::runs(args),
+        Command::Runs(args) => match &args.host {
+            Some(host) => trend::trend(host, &args),
+            None => stored::runs(&args),
+        },
+        Command::Compare(args) => over_time::compare(args),
+        Command::Check(args) => over_time::check(args),
+        Command::Baseline(args) => over_time::baseline(args),
         Command::Suite(command) => suite_command(&command),
         Command::Agent(args) => agent(args, wall).await,
         Command::Sim(args) => sim::sim(args).await,

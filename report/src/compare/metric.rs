@@ -1,12 +1,12 @@
 //! The metrics that are compared, each with its direction and margin.
 
 use regatta_types::suite::Case;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analysis::Counted;
 
-/// A compared metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// A compared metric; under its name in `run.json` and in baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
     /// Decode speed, ratio of sums over the cell's requests, tokens per second.

@@ -23,16 +23,16 @@ use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId};
 use serde::Serialize;
 
-pub(crate) use class::{Class, Fact, other_facts_of};
+pub(crate) use class::{Class, Fact, facts_of, other_facts_of};
 pub(crate) use drift::{DriftRow, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
 pub(crate) use later::{Later, engine_changed, first_engine, later};
 pub(crate) use metric::Metric;
 pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub(crate) use rank::Rank;
-pub(crate) use series::MetricSeries;
-pub(crate) use stats::Effect;
-pub(crate) use verdict::{Unjudged, Verdict};
+pub(crate) use series::{MetricSeries, of_case};
+pub(crate) use stats::{Change, Effect, Estimate, holm};
+pub(crate) use verdict::{Evidence, Unjudged, Verdict};
 
 use crate::analysis::{CaseAnalysis, HostAnalysis};
 

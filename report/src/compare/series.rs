@@ -124,7 +124,7 @@ fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, BTre
 }
 
 /// One case of one host, whatever the others have.
-pub(super) fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
+pub(crate) fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
     let cells = case.cells.iter().filter_map(|cell| {
         let value = metric.of_cell(case.case, cell.usable()?)?;
         Some((cell.repetition.0, value.ln()))

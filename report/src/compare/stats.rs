@@ -91,21 +91,24 @@ impl Estimate for Effect {
 /// The difference of two means over repetitions that have nothing to do with each other, those of
 /// two runs: Welch's test, since the one run may scatter more than the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg(test)]
 pub(crate) struct Change {
     pub(crate) before: Effect,
     pub(crate) after: Effect,
 }
 
-#[cfg(test)]
 impl Change {
+    /// Turned so that larger is faster; `sign` as in a rule.
+    pub(crate) fn turned(self, sign: f64) -> Self {
+        let turn = |effect: Effect| Effect { mean: sign * effect.mean, ..effect };
+        Self { before: turn(self.before), after: turn(self.after) }
+    }
+
     /// Squared standard errors of both means.
     fn variances(self) -> [f64; 2] {
         [self.before, self.after].map(|effect| effect.standard_error().powi(2))
     }
 }
 
-#[cfg(test)]
 impl Estimate for Change {
     fn mean(self) -> f64 {
         self.after.mean - self.before.mean
