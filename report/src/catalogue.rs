@@ -276,8 +276,8 @@ pub const NOT_COLLECTED: &[Definition] = &[
         "mbu",
         "share",
         Better::Higher,
-        "decode_tps at one stream x bytes read per token / peak bandwidth",
-        "Not collected yet",
+        "decode_tps at one stream x active_weights / theoretical memory bandwidth",
+        "decode_tps: all decode tokens / all decode seconds of cases at one stream; bandwidth: bus width x highest memory clock x 2, of the endpoint's GPUs together. A sanity light: the KV cache is not in it, and accepted drafts raise it. Below 20 % the report says what that usually means",
     ),
 ];
 

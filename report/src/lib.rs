@@ -5,6 +5,7 @@
 //! the same record gives the same bytes anywhere and in any order of its rows.
 
 mod analysis;
+mod bandwidth;
 #[cfg(any(test, feature = "calibration"))]
 pub mod calibration;
 pub mod catalogue;

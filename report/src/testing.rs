@@ -165,6 +165,8 @@ pub struct RunBuilder {
     pub requests: u32,
     /// Keep a text with every answer.
     pub keep_text: bool,
+    /// What the model reads for one token.
+    pub active_weights: Option<Bytes>,
 }
 
 impl RunBuilder {
@@ -194,7 +196,13 @@ impl RunBuilder {
             slo: Slo::default(),
             timeouts: Timeouts::default(),
         });
-        Self { hosts: Vec::new(), cases: cases.collect(), requests: 1, keep_text: false }
+        Self {
+            hosts: Vec::new(),
+            cases: cases.collect(),
+            requests: 1,
+            keep_text: false,
+            active_weights: None,
+        }
     }
 
     /// Adds a host.
@@ -274,6 +282,7 @@ impl RunBuilder {
                     name: SuiteName::new("quick").expect("a valid suite name"),
                     description: "A short look at every host.".to_owned(),
                     cases: self.cases.clone(),
+                    active_weights: self.active_weights,
                 },
                 seed: 42,
                 created: BEGIN,
@@ -389,7 +398,7 @@ pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Pace) -> RequestTrace {
     let first = millis(pace.ttft_ms);
     let chunk = |i: u32| Chunk {
         at: millis(pace.ttft_ms + f64::from(i) * pace.token_ms),
-        late_ns: Some(20_000 + i % 8 * 5_000),
+        late_us: Some(20 + i % 8 * 5),
         kind: ChunkKind::Answer,
         chars: 4,
         tokens: None,

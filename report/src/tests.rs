@@ -5,9 +5,10 @@ mod golden;
 mod honest;
 mod hostile;
 mod loads;
+mod machine;
 mod reference;
 
-use regatta_types::record::RunRecord;
+use regatta_types::record::{AttemptRecord, RunRecord};
 
 use crate::testing::{RunBuilder, TestHost};
 
@@ -18,6 +19,16 @@ fn three_hosts() -> RunRecord {
         .host(TestHost::new("gpu-02"))
         .host(TestHost::new("gpu-03").slower_by(0.25))
         .build()
+}
+
+fn attempts_of<'a>(
+    record: &'a mut RunRecord,
+    host: &'a str,
+) -> impl Iterator<Item = &'a mut AttemptRecord> {
+    record.attempts.iter_mut().filter(move |a| {
+        let cell = &a.report.key.cell;
+        cell.host.as_str() == host && !cell.case.is_settling()
+    })
 }
 
 fn page(record: &RunRecord, path: &str) -> String {

@@ -12,14 +12,15 @@ const LIMIT: Duration = Duration::from_secs(120);
 const START: Duration = Duration::from_secs(30);
 
 /// A GPU as a script tells of it, beside this driver.
-fn gpu_script(folder: &Path, name: &str, driver: &str, limit_w: u32) -> PathBuf {
+fn gpu_script(folder: &Path, name: &str, driver: &str, limit_w: u32, lanes: u32) -> PathBuf {
     let text = format!(
         "driver = \"{driver}\"\ncuda = \"13.0\"\n[[gpu]]\n\
          name = \"NVIDIA RTX PRO 6000 Blackwell Workstation Edition\"\n\
          uuid = \"GPU-{name}\"\npci_bus_id = \"00000000:01:00.0\"\n\
          memory_total_mib = 97887\nmemory_reserved_mib = 637\npower_limit_w = {limit_w}\n\
          power_limit_default_w = 600\nmemory_used_mib = 512\npower_w = 40\n\
-         temperature_c = 40\nutilization_pct = 90\n"
+         temperature_c = 40\nutilization_pct = 90\n\
+         pcie_gen = 5\npcie_width = {lanes}\npcie_gen_max = 5\npcie_width_max = {lanes}\n"
     );
     let path = folder.join(format!("{name}.toml"));
     std::fs::write(&path, text).expect("a script");
@@ -27,20 +28,23 @@ fn gpu_script(folder: &Path, name: &str, driver: &str, limit_w: u32) -> PathBuf 
 }
 
 #[test]
-fn a_capped_host_with_another_driver_stays_in_its_class_and_both_are_named_as_causes() {
+fn a_capped_host_on_half_its_lanes_with_another_driver_stays_in_its_class_and_all_are_named() {
     let fast = ["--ttft", "20ms", "--inter-token", "4ms"];
     let slow = ["--ttft", "20ms", "--inter-token", "4ms", "--slow", "30"];
     let sims = [Sim::start(&fast), Sim::start(&fast), Sim::start(&slow)];
     let program = regatta();
     let flags = ["--expect", "3", "--warmup", "1", "--repetitions", "5"];
     let (run, address) = coordinator(&program, "quick", &flags);
-    let hosts =
-        [("gpu-01", "580.126.09", 600), ("gpu-02", "580.126.09", 600), ("gpu-03", "570.86", 450)];
+    let hosts = [
+        ("gpu-01", "580.126.09", 600, 16),
+        ("gpu-02", "580.126.09", 600, 16),
+        ("gpu-03", "570.86", 450, 8),
+    ];
     let agents: Vec<Running> = hosts
         .iter()
         .zip(&sims)
-        .map(|((name, driver, limit), sim)| {
-            let script = gpu_script(program.home(), name, driver, *limit);
+        .map(|((name, driver, limit, lanes), sim)| {
+            let script = gpu_script(program.home(), name, driver, *limit, *lanes);
             agent(name, &address, sim.port, &["--gpu-script", &script.to_string_lossy()])
         })
         .collect();
@@ -52,6 +56,7 @@ fn a_capped_host_with_another_driver_stays_in_its_class_and_both_are_named_as_ca
     assert_eq!(json["classes"].as_array().map(Vec::len), Some(1), "{page}");
     for row in [
         "| C5   | GPU power limit | 600 W      | 450 W: gpu-03  |",
+        "| C5   | PCIe lanes      | 16         | 8: gpu-03      |",
         "| C5   | GPU driver      | 580.126.09 | 570.86: gpu-03 |",
     ] {
         assert!(page.contains(row), "{page}");
@@ -59,7 +64,8 @@ fn a_capped_host_with_another_driver_stays_in_its_class_and_both_are_named_as_ca
     let causes = json["hosts"][2]["causes"].as_array().expect("causes");
     let causes: Vec<&str> = causes.iter().filter_map(Value::as_str).collect();
     assert_eq!(causes[0], "GPU power limit 450 W (most others 600 W)");
-    assert_eq!(causes[1], "GPU driver 570.86 (most others 580.126.09)");
+    assert_eq!(causes[1], "PCIe lanes 8 (most others 16)");
+    assert_eq!(causes[2], "GPU driver 570.86 (most others 580.126.09)");
     assert!(report.text("hosts/gpu-03.md").contains("What differs on it"), "{page}");
 }
 

@@ -78,7 +78,7 @@ fn energy_and_memory_are_those_of_the_engines_gpu_and_not_of_a_strangers() {
     has(&page, "The endpoint's GPUs are those of the processes that own its port.");
     has(&page, "Not the endpoint's, and in no sum: GPU 1.");
     has(&page, "GPU 0: 450 W (default 600 W)");
-    has(&page, "1792 GB/s");
+    has(&page, "1,792 GB/s");
     has(&page, "the engine's");
     has(&page, "power limit");
     let energy: Value = report.run()["hosts"][0]["cases"][0]["energy"].clone();
@@ -107,4 +107,27 @@ fn a_lost_gpu_and_memory_taken_by_a_stranger_are_remarked_and_the_run_goes_on() 
     has(&page, "| invalid  | gpu_shared ");
     has(&page, "GPU-1: GPU lost ");
     assert_eq!(report.run()["hosts"][0]["cases"][0]["cells"][0]["validity"], "invalid");
+}
+
+/// The report that this tool is to replace had a host that decoded 25.8 tok/s of a model with 3 GB of
+/// active weights, on a board that reads 1,792 GB/s.
+#[test]
+fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
+    let program = regatta();
+    let sim = Sim::start(&["--ttft", "50ms", "--inter-token", "38760us"]);
+    let script = format!("driver = \"580.126.09\"\ncuda = \"13.0\"\n{}", gpu(0, ""));
+    let library = install(program.home(), &script).expect("the fake library is there");
+    let url = format!("127.0.0.1:{}", sim.port);
+    let flags = ["bench", &url, "--concurrency", "1", "--requests", "1", "--max-tokens", "60"];
+    let more = ["--repetitions", "1", "--warmup", "0", "--active-weights", "3GB"];
+    let program = program.args(flags).args(more).args(["--nvml-library"]).args([&library]);
+    let done = program.run(LIMIT);
+    assert!(matches!(done.code, Some(0 | 3 | 5)), "{}", done.stderr);
+    let report = Report::of(&done, program.home());
+    let page = host_page(&report);
+    let verdict = page.split("## 2.").next().expect("a page begins with its verdict");
+    has(verdict, "Decoding runs at **4 % of the bandwidth ceiling**");
+    has(verdict, "of 1,792 GB/s");
+    let share = report.run()["hosts"][0]["bandwidth"]["share"].as_f64().expect("a share");
+    assert!((share - 25.8 * 3.0 / 1792.0).abs() < 0.002, "{share}");
 }

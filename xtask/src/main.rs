@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask test`, `ci` and `calibrate`. There is no other task runner.
 #![expect(clippy::print_stdout, reason = "a task runner talks to whoever called it")]
 
+mod debian;
 mod engine;
 mod packages;
 mod steps;
@@ -57,6 +58,7 @@ fn ci(steps: &mut Steps) -> anyhow::Result<()> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
     steps.check("licences and bans", packages::check)?;
+    steps.check("packaging tool", debian::set_up)?;
     testing::run(steps)?;
     steps.run_tests("doc tests", cargo(["test", "--locked", "--workspace", "--doc"]))
 }

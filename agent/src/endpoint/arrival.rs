@@ -32,14 +32,15 @@ const CONTROL: usize = 32;
 pub struct Arrival {
     /// By the kernel; else when the read of them returned.
     pub at: MonoNs,
-    /// How much later the read returned, nanoseconds; `None` if the kernel did not say.
-    pub late_ns: Option<u32>,
+    /// How much later the read returned, microseconds, rounded: in the store and in the exports it
+    /// stands beside every token. `None` if the kernel did not say.
+    pub late_us: Option<u32>,
 }
 
 impl From<MonoNs> for Arrival {
     /// Bytes of which only the read is known.
     fn from(at: MonoNs) -> Self {
-        Self { at, late_ns: None }
+        Self { at, late_us: None }
     }
 }
 
@@ -197,8 +198,8 @@ impl Arrival {
         let Some(at) = stamp.and_then(|stamp| arrived(stamp, read)) else { return read.into() };
         // Never before what was read before it, whatever the clocks do.
         let at = at.max(others);
-        let late = read.since(at).as_nanos();
-        Self { at, late_ns: Some(u32::try_from(late).unwrap_or(u32::MAX)) }
+        let late = (read.since(at).as_nanos() + 500) / 1_000;
+        Self { at, late_us: Some(u32::try_from(late).unwrap_or(u32::MAX)) }
     }
 }
 
@@ -270,6 +271,6 @@ mod tests {
         assert_eq!(Arrival::of(None, read, MonoNs(1)), read.into());
         let before = MonoNs(read.0 - 1_000);
         let late = Arrival::of(Some(now() - 3_000_000), read, before);
-        assert_eq!(late, Arrival { at: before, late_ns: Some(1_000) });
+        assert_eq!(late, Arrival { at: before, late_us: Some(1) });
     }
 }

@@ -298,8 +298,8 @@ impl State {
         for &(kind, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
             has_text = true;
             let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-            let Arrival { at, late_ns } = at;
-            self.trace.chunks.push(Chunk { at, late_ns, kind, chars, tokens });
+            let Arrival { at, late_us } = at;
+            self.trace.chunks.push(Chunk { at, late_us, kind, chars, tokens });
             self.trace.chunk_counts = source;
             // Of two kinds of text in one event the first has all its tokens.
             tokens = tokens.map(|_| 0);

@@ -27,7 +27,8 @@ impl Reads {
     pub(super) fn of(traces: &[RequestTrace]) -> Self {
         let mut out = Self { lateness: Lateness::new(), count: 0, coalesced: 0 };
         for chunks in traces.iter().flat_map(RequestTrace::reads) {
-            let Some(late) = chunks[0].late_ns.map(|late| Duration::from_nanos(late.into())) else {
+            let Some(late) = chunks[0].late_us.map(|late| Duration::from_micros(late.into()))
+            else {
                 continue;
             };
             out.lateness.add(late);
@@ -78,8 +79,8 @@ mod tests {
     fn reads(all: impl IntoIterator<Item = (usize, u32)>) -> Reads {
         let mut trace = RequestTrace::new(0, 0, Phase::Measured);
         for (n, (chunks, late_ms)) in (1..).zip(all) {
-            let (at, late_ns) = (MonoNs(n * 20_000_000), Some(late_ms * 1_000_000));
-            let chunk = Chunk { at, late_ns, kind: ChunkKind::Answer, chars: 4, tokens: None };
+            let (at, late_us) = (MonoNs(n * 20_000_000), Some(late_ms * 1_000));
+            let chunk = Chunk { at, late_us, kind: ChunkKind::Answer, chars: 4, tokens: None };
             trace.chunks.extend(std::iter::repeat_n(chunk, chunks));
         }
         Reads::of(&[trace])
@@ -104,7 +105,7 @@ mod tests {
     fn reads_without_stamps_say_nothing() {
         let mut trace = RequestTrace::new(0, 0, Phase::Measured);
         let at = MonoNs(1);
-        let chunk = Chunk { at, late_ns: None, kind: ChunkKind::Answer, chars: 4, tokens: None };
+        let chunk = Chunk { at, late_us: None, kind: ChunkKind::Answer, chars: 4, tokens: None };
         trace.chunks.push(chunk);
         let reads = Reads::of(&[trace]);
         assert!(!reads.are_stamped());

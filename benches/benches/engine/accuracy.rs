@@ -4,7 +4,11 @@
 //! step. Error of a TTFT: the client's TTFT minus the endpoint's, from the kernel's stamp of the
 //! request's arrival to the end of the first write. Both are on one machine, so that the way through
 //! the kernel is microseconds, and the rest is the client's. Error of a gap: how far the client's gap
-//! is from that between the endpoint's writes, either way.
+//! is from that between the ends of the endpoint's writes, either way.
+//!
+//! The end of a write is late where the endpoint lost the CPU between the write and its clock. The
+//! bytes left between the write's two stamps; how far a gap is outside of what those leave possible
+//! is the client's own error, whatever else the machine does.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -33,6 +37,8 @@ struct Errors {
     ttft_p99: f64,
     gap: f64,
     gap_p99: f64,
+    outside_p99: f64,
+    outside_max: f64,
     rss: f64,
 }
 
@@ -40,7 +46,8 @@ struct Errors {
 pub(crate) fn measure(bench: &Bench, streams: &[u32]) -> anyhow::Result<String> {
     let mut out = String::from(
         "| streams | client | TTFT error, ms: median | p99 | gap error, ms: median | p99 | \
-         peak RSS, MiB |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+         outside the writes, ms: p99 | max | peak RSS, MiB |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for &streams in streams {
         let mut rows = vec![Vec::new(); ROWS.len()];
@@ -50,8 +57,14 @@ pub(crate) fn measure(bench: &Bench, streams: &[u32]) -> anyhow::Result<String> 
                 for (row, errors) in (which..).zip(errors(bench, CLIENTS[which], streams)?) {
                     note(&format!(
                         "{streams} streams, round {round}: {} TTFT {:.0} p99 {:.0}, gap {:.0} p99 \
-                         {:.0} us",
-                        ROWS[row], errors.ttft, errors.ttft_p99, errors.gap, errors.gap_p99,
+                         {:.0}, outside p99 {:.0} max {:.0} us",
+                        ROWS[row],
+                        errors.ttft,
+                        errors.ttft_p99,
+                        errors.gap,
+                        errors.gap_p99,
+                        errors.outside_p99,
+                        errors.outside_max,
                     ));
                     rows[row].push(errors);
                 }
@@ -61,12 +74,14 @@ pub(crate) fn measure(bench: &Bench, streams: &[u32]) -> anyhow::Result<String> 
             let of = |what: fn(&Errors) -> f64| median(&own.iter().map(what).collect::<Vec<_>>());
             writeln!(
                 out,
-                "| {streams} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.1} |",
+                "| {streams} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.1} |",
                 name,
                 of(|e| e.ttft) / 1e3,
                 of(|e| e.ttft_p99) / 1e3,
                 of(|e| e.gap) / 1e3,
                 of(|e| e.gap_p99) / 1e3,
+                of(|e| e.outside_p99) / 1e3,
+                of(|e| e.outside_max) / 1e3,
                 of(|e| e.rss),
             )?;
         }
@@ -91,7 +106,7 @@ fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Vec<Err
     ensure!(seen.len() == work.requests as usize, "{} requests", seen.len());
     let mut rows = vec![of(&seen, &stamps, ran.cost.rss)?];
     if client == Client::Regatta {
-        ensure!(seen.iter().any(|seen| !seen.late_ns.is_empty()), "the kernel stamps nothing");
+        ensure!(seen.iter().any(|seen| !seen.late_us.is_empty()), "the kernel stamps nothing");
         let by_reads: Vec<Seen> = seen.iter().map(Seen::by_reads).collect();
         rows.push(of(&by_reads, &stamps, ran.cost.rss)?);
     }
@@ -99,21 +114,29 @@ fn errors(bench: &Bench, client: Client, streams: u32) -> anyhow::Result<Vec<Err
 }
 
 fn of(all: &[Seen], stamps: &HashMap<String, Stamps>, rss: u64) -> anyhow::Result<Errors> {
-    let (mut ttft, mut gaps) = (Vec::new(), Vec::new());
+    let (mut ttft, mut gaps, mut outside) = (Vec::new(), Vec::new(), Vec::new());
     for seen in all {
         let own = stamps.get(&seen.id).with_context(|| format!("{} is not logged", seen.id))?;
         let first = own.first_write_ns.context("a first write")?;
         ttft.push((seen.ttft_ns - (first - own.received_ns) as f64) / 1e3);
-        ensure!(own.write_end_ns.len() == seen.gaps_ns.len() + 1, "{} lost a chunk", seen.id);
-        let written = own.write_end_ns.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
-        let errors = seen.gaps_ns.iter().zip(written);
-        gaps.extend(errors.filter_map(|(seen, own)| Some(((*seen)? - own).abs() / 1e3)));
+        let (begin, end) = (&own.write_begin_ns, &own.write_end_ns);
+        ensure!(end.len() == seen.gaps_ns.len() + 1, "{} lost a chunk", seen.id);
+        for (i, gap) in seen.gaps_ns.iter().enumerate() {
+            let Some(gap) = *gap else { continue };
+            let between = |from: u64, to: u64| to as f64 - from as f64;
+            gaps.push((gap - between(end[i], end[i + 1])).abs() / 1e3);
+            let least = between(end[i], begin[i + 1]);
+            let most = between(begin[i], end[i + 1]);
+            outside.push((least - gap).max(gap - most).max(0.0) / 1e3);
+        }
     }
     Ok(Errors {
         ttft: quantile(&mut ttft, 0.5),
         ttft_p99: quantile(&mut ttft, 0.99),
         gap: quantile(&mut gaps, 0.5),
         gap_p99: quantile(&mut gaps, 0.99),
+        outside_p99: quantile(&mut outside, 0.99),
+        outside_max: quantile(&mut outside, 1.0),
         rss: rss as f64 / f64::from(1 << 20),
     })
 }

@@ -56,13 +56,13 @@ pub(crate) struct Seen {
     /// `None` between chunks of one read.
     pub(crate) gaps_ns: Vec<Option<f64>>,
     /// How much later than it says each chunk was read, where it knows.
-    pub(crate) late_ns: Vec<f64>,
+    pub(crate) late_us: Vec<f64>,
 }
 
 impl Seen {
     /// What it would have been by the reads alone.
     pub(crate) fn by_reads(&self) -> Self {
-        let late = |i: usize| self.late_ns.get(i).copied().unwrap_or(0.0);
+        let late = |i: usize| 1e3 * self.late_us.get(i).copied().unwrap_or(0.0);
         let gaps = self.gaps_ns.iter().enumerate();
         Self {
             id: self.id.clone(),
@@ -70,7 +70,7 @@ impl Seen {
             gaps_ns: gaps
                 .map(|(i, gap)| Some(gap.unwrap_or(0.0) + late(i + 1) - late(i)))
                 .collect(),
-            late_ns: Vec::new(),
+            late_us: Vec::new(),
         }
     }
 }
@@ -161,7 +161,7 @@ struct RegattaLine {
     e2e_s: Option<f64>,
     ttft_s: Option<f64>,
     chunk_gaps_us: Vec<Option<f64>>,
-    chunk_read_late_ns: Vec<Option<f64>>,
+    chunk_read_late_us: Vec<Option<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -200,7 +200,7 @@ impl Ran {
                     id: line.id,
                     ttft_ns: line.ttft_ns,
                     gaps_ns: line.gaps_ns.into_iter().map(Some).collect(),
-                    late_ns: Vec::new(),
+                    late_us: Vec::new(),
                 };
                 Ok(lines.into_iter().map(seen).collect())
             }
@@ -210,7 +210,7 @@ impl Ran {
                         id: line.request_id,
                         ttft_ns: line.ttft_s.context("a TTFT")? * 1e9,
                         gaps_ns: line.chunk_gaps_us.iter().map(|gap| Some((*gap)? * 1e3)).collect(),
-                        late_ns: line.chunk_read_late_ns.into_iter().flatten().collect(),
+                        late_us: line.chunk_read_late_us.into_iter().flatten().collect(),
                     })
                 };
                 self.lines()?.into_iter().map(seen).collect()

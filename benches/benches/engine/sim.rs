@@ -62,6 +62,7 @@ pub(crate) struct Stamps {
     id: Option<String>,
     pub(crate) received_ns: u64,
     pub(crate) first_write_ns: Option<u64>,
+    pub(crate) write_begin_ns: Vec<u64>,
     pub(crate) write_end_ns: Vec<u64>,
 }
 

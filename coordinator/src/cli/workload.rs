@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use regatta_types::suite::{Arrivals, Length, Slo};
+use regatta_types::units::Bytes;
 
-use crate::suite::{self, Overrides, duration};
+use crate::suite::{self, Overrides, duration, size};
 
 /// What is changed in the suite.
 #[derive(Debug, Clone, Args)]
@@ -48,6 +49,10 @@ pub struct WorkloadArgs {
     /// Times each case is run on every host
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
+    /// Weights the model reads for one token, e.g. 3GB (of a mixture of experts the active ones): the
+    /// report then says how near decoding comes to the memory's bandwidth
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub active_weights: Option<Bytes>,
     /// Settle each engine with exactly N requests [default: until its speed is steady]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
@@ -85,6 +90,7 @@ impl WorkloadArgs {
             length: self.length,
             slo: self.slo,
             repetitions: self.repetitions,
+            active_weights: self.active_weights,
             connect_timeout: self.connect_timeout,
             first_token_timeout: self.first_token_timeout,
             chunk_timeout: self.chunk_timeout,

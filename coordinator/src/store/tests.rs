@@ -29,6 +29,7 @@ fn header(name: &str, created: i64) -> Write {
             name: SuiteName::new("quick").unwrap(),
             description: String::new(),
             cases: Vec::new(),
+            active_weights: None,
         },
         seed: 7,
         created: UnixNs(created),

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
-use regatta_types::units::grouped;
+use regatta_types::units::{Bytes, grouped};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -260,6 +260,14 @@ pub(super) fn not_within(range: &RangeInclusive<f64>, number: impl Display) -> S
 pub(super) fn not_among(range: &RangeInclusive<u32>, number: impl Display) -> String {
     let (start, end) = (grouped((*range.start()).into()), grouped((*range.end()).into()));
     format!("must be from {start} to {end}, not {number}")
+}
+
+/// A size such as `"3GB"`.
+pub(super) fn bytes(value: &DeValue<'_>) -> Result<Bytes, String> {
+    let Some(text) = value.as_str() else {
+        return wrong_type("a size in quotes such as \"3GB\"", value);
+    };
+    super::size::parse(text).map_err(|e| e.to_string())
 }
 
 /// A duration such as `"30s"`.

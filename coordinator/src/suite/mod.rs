@@ -17,6 +17,7 @@ mod problem;
 mod prompt;
 mod settings;
 mod shape;
+pub mod size;
 mod text;
 
 pub use overrides::{Overrides, arrivals, length, slo};

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use regatta_types::suite::{Arrivals, Length, Slo};
+use regatta_types::units::Bytes;
 
 use super::fields::{Levels, not_among, not_within};
 use super::problem::{Place, Problems, Said};
@@ -37,6 +38,8 @@ pub struct Overrides {
     pub slo: Option<Slo>,
     /// Times a case is run on every host.
     pub repetitions: Option<u32>,
+    /// Bytes of weights that the model reads for one token.
+    pub active_weights: Option<Bytes>,
     /// To open a connection.
     pub connect_timeout: Option<Duration>,
     /// From the send to the first token.

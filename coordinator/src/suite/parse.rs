@@ -12,7 +12,7 @@ use regatta_types::suite::{Case, Suite, Sweep};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{DEFAULTS, Fields, list, table, text};
+use super::fields::{DEFAULTS, Fields, bytes, list, table, text};
 use super::overrides::Overrides;
 use super::problem::{Problems, SuiteProblems};
 use super::prompt;
@@ -42,11 +42,12 @@ pub fn parse_with(source: &str, file: &str, flags: &Overrides) -> Result<Suite, 
     for error in &errors {
         problems.syntax(error);
     }
+    let active_weights = flags.active_weights;
     let flags = flags.settings(&mut problems);
     let suite = Reader { problems: &mut problems, flags, first_use: HashMap::new() }
         .suite(document.get_ref(), document.span());
     problems.into_result()?;
-    Ok(suite)
+    Ok(Suite { active_weights: active_weights.or(suite.active_weights), ..suite })
 }
 
 /// A case to be, with its id and its place in a sweep.
@@ -69,6 +70,7 @@ impl Reader<'_, '_> {
             })
             .map(Spanned::into_inner);
         let description = top.take(self.problems, "description", line_of_text);
+        let active_weights = top.take(self.problems, "active_weights", bytes);
         let defaults = match top.take(self.problems, DEFAULTS, table) {
             Some(t) => self.defaults(&t),
             None => Settings::default(),
@@ -102,6 +104,7 @@ impl Reader<'_, '_> {
             name: name.unwrap_or_else(unnamed),
             description: description.map(Spanned::into_inner).unwrap_or_default(),
             cases,
+            active_weights: active_weights.map(Spanned::into_inner),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CaseId, SuiteName};
+use crate::units::Bytes;
 
 /// A named list of cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Suite {
     pub description: String,
     /// The cases, in the order of the file. A sweep's levels stand one after another.
     pub cases: Vec<Case>,
+    /// Bytes of weights that the model reads for one token: of a mixture of experts the active ones
+    /// only. What the report says of memory bandwidth needs it; nothing that is measured does.
+    pub active_weights: Option<Bytes>,
 }
 
 impl Suite {
@@ -26,7 +30,7 @@ impl Suite {
         self.cases.iter().find(|case| case.id == *id)
     }
 
-    /// Hash of everything that is measured (not of the description).
+    /// Hash of everything that is measured (not of the description, nor of what only the report uses).
     #[must_use]
     pub fn hash(&self) -> String {
         crate::suite::hash_of(&(&self.name, &self.cases))

@@ -97,9 +97,9 @@ pub struct Chunk {
     /// When its last bytes came, by the kernel; without its stamp when the read of them returned.
     /// Events of one read share it: what was between them is unknown.
     pub at: MonoNs,
-    /// How much later than `at` the read of it returned, nanoseconds, at most 4.29 s; `None`: the
-    /// kernel did not say when the bytes came.
-    pub late_ns: Option<u32>,
+    /// How much later than `at` the read of it returned, microseconds, rounded, at most 71 minutes;
+    /// `None`: the kernel did not say when the bytes came.
+    pub late_us: Option<u32>,
     /// Reasoning or answer.
     pub kind: ChunkKind,
     /// Length of the text in characters, to share out tokens.

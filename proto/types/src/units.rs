@@ -44,7 +44,20 @@ impl fmt::Display for Bytes {
 /// A whole number with commas between thousands.
 #[must_use]
 pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
+    group(&n.to_string())
+}
+
+/// A number with so many decimals, and commas between the thousands of its whole part.
+#[must_use]
+pub fn grouped_real(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let whole = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    format!("{sign}{}{}", group(&text[..whole]), &text[whole..])
+}
+
+/// Commas between thousands.
+fn group(digits: &str) -> String {
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
@@ -64,5 +77,9 @@ mod tests {
         assert_eq!(Bytes(97_887 << 20).to_string(), "97,887 MiB (95.6 GiB)");
         assert_eq!(Bytes(512 << 20).to_string(), "512 MiB");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped_real(1_234_567.891, 2), "1,234,567.89");
+        assert_eq!(grouped_real(-1_791.6, 0), "-1,792");
+        assert_eq!(grouped_real(12.5, 1), "12.5");
+        assert_eq!(grouped_real(f64::NAN, 1), "NaN");
     }
 }

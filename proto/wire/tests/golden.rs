@@ -66,7 +66,7 @@ fn traces() -> Vec<RequestTrace> {
     let start = 86_401_000_000_000;
     let chunk = |ms: u64, kind, tokens| Chunk {
         at: MonoNs(start + ms * 1_000_000),
-        late_ns: None,
+        late_us: None,
         kind,
         chars: 4,
         tokens,
@@ -169,6 +169,7 @@ fn header() -> RunHeader {
             name: SuiteName::new("quick").expect("a slug"),
             description: "A quick look.".into(),
             cases: vec![case()],
+            active_weights: Some(Bytes(3_000_000_000)),
         },
         seed: 7,
         created: UnixNs(1_795_000_000_000_000_000),
@@ -321,7 +322,7 @@ fn a_chunk_takes_six_bytes() {
         .map(|i| Chunk {
             // 20 ms apart, give or take a millisecond.
             at: MonoNs(first + i * 20_000_000 + i * 7_919 % 1_000_000),
-            late_ns: None,
+            late_us: None,
             kind: ChunkKind::Answer,
             chars: 5,
             tokens: None,

@@ -194,7 +194,7 @@ fn columns_of_different_length_and_stamps_that_go_back_are_refused() {
         kind: vec![kind; 2],
         chars: vec![1, 1],
         tokens_plus_one: Vec::new(),
-        late_ns_plus_one: Vec::new(),
+        late_us_plus_one: Vec::new(),
     };
     assert_eq!(report(chunks), "traces[0].chunks.delta_ns: must be in order of time");
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use regatta_types::comparability::ClassFact;
 use regatta_types::facts::{EndpointLocation, EngineFacts};
-use regatta_types::gpu::GpuFacts;
+use regatta_types::gpu::{GpuBoard, GpuFacts};
 use regatta_types::ids::HostId;
 use regatta_types::record::HostRecord;
 use serde::Serialize;
@@ -202,13 +202,26 @@ pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let fact = |name, value| Fact { code: Code::C5, name, value };
     let gpus = |value: fn(&GpuFacts) -> Option<String>| record.and_then(|r| each_gpu(r, value));
     let watts = |gpu: &GpuFacts| gpu.power_limit_w.known().map(|w| format!("{w:.0} W"));
-    let lanes =
-        |gpu: &GpuFacts| gpu.board.as_ref()?.pcie_width_max.known().map(ToString::to_string);
+    let board = |value: fn(&GpuBoard) -> Option<String>| {
+        record.and_then(|r| each_gpu(r, |gpu| value(gpu.board.as_ref()?)))
+    };
+    let lanes = |board: &GpuBoard| board.pcie_width_max.known().map(ToString::to_string);
+    let generation = |board: &GpuBoard| board.pcie_gen_max.known().map(ToString::to_string);
+    let memory_clock =
+        |board: &GpuBoard| board.memory_clock_max_mhz.known().map(|mhz| format!("{mhz} MHz"));
+    let ecc = |board: &GpuBoard| board.ecc.known().map(|&on| on_off(on));
+    let persistence = |board: &GpuBoard| board.persistence.known().map(|&on| on_off(on));
+    let compute_mode = |board: &GpuBoard| board.compute_mode.known().cloned();
     vec![
         fact("GPU power limit", gpus(watts)),
-        fact("PCIe lanes", gpus(lanes)),
+        fact("PCIe lanes", board(lanes)),
+        fact("PCIe generation", board(generation)),
+        fact("GPU memory clock, highest", board(memory_clock)),
+        fact("GPU memory ECC", board(ecc)),
         fact("GPU driver", inventory.and_then(|i| i.driver.known().cloned())),
         fact("CUDA (driver)", inventory.and_then(|i| i.cuda_driver.known().cloned())),
+        fact("GPU persistence mode", board(persistence)),
+        fact("GPU compute mode", board(compute_mode)),
         fact("CPU clock governor", details.and_then(|d| d.governor.known().cloned())),
         fact("CPU", machine.and_then(|m| m.cpu_model.known().cloned())),
         fact("CPU cores", details.and_then(|d| d.cores.known().map(ToString::to_string))),

@@ -58,7 +58,7 @@ struct Line<'a> {
     ttft_sched_s: Option<f64>,
     e2e_sched_s: Option<f64>,
     send_lateness_s: Option<f64>,
-    chunk_read_late_ns: Vec<Option<u32>>,
+    chunk_read_late_us: Vec<Option<u32>>,
     send_uncertainty_s: Option<f64>,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Line<'a> {
             ttft_sched_s: trace.ttft_sched(),
             e2e_sched_s: trace.e2e_sched(),
             send_lateness_s: trace.send_lateness(),
-            chunk_read_late_ns: late_ns(trace),
+            chunk_read_late_us: late_us(trace),
             send_uncertainty_s: trace.send_uncertainty(),
         }
     }
@@ -127,11 +127,11 @@ fn gaps_us(trace: &RequestTrace) -> Vec<Option<f64>> {
 }
 
 /// Of each chunk; empty if the kernel has stamped none.
-fn late_ns(trace: &RequestTrace) -> Vec<Option<u32>> {
-    if trace.chunks.iter().all(|chunk| chunk.late_ns.is_none()) {
+fn late_us(trace: &RequestTrace) -> Vec<Option<u32>> {
+    if trace.chunks.iter().all(|chunk| chunk.late_us.is_none()) {
         return Vec::new();
     }
-    trace.chunks.iter().map(|chunk| chunk.late_ns).collect()
+    trace.chunks.iter().map(|chunk| chunk.late_us).collect()
 }
 
 /// What a line says of its attempt.

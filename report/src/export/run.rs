@@ -11,10 +11,12 @@ use regatta_types::reading::Reading;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::{Case, StartMode};
 use regatta_types::time::{ClockOffset, UnixNs};
+use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 use serde::Serialize;
 
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
+use crate::bandwidth::Bandwidth;
 use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
@@ -65,6 +67,7 @@ struct SuiteFacts<'a> {
     name: &'a str,
     description: &'a str,
     hash: String,
+    active_weights_bytes: Option<Bytes>,
     cases: Vec<CaseFacts<'a>>,
 }
 
@@ -95,6 +98,7 @@ struct Host<'a> {
     tokens: &'a Tokens,
     figures: &'a Figures,
     gpus: &'a Reading<Vec<GpuFigures>>,
+    bandwidth: Reading<Bandwidth>,
     cases: Vec<CaseResult<'a>>,
     attempts: Vec<Attempt<'a>>,
 }
@@ -233,6 +237,7 @@ impl<'a> Host<'a> {
             tokens: &host.tokens,
             figures: &host.figures,
             gpus: &host.gpus,
+            bandwidth: Bandwidth::of(analysis, host),
             cases: host.cases.iter().map(case).collect(),
             attempts: host
                 .attempts
@@ -273,6 +278,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             name: header.suite.name.as_str(),
             description: &header.suite.description,
             hash: header.suite.hash(),
+            active_weights_bytes: header.suite.active_weights,
             cases: header.suite.cases.iter().map(case).collect(),
         },
         completeness: analysis.completeness(),

@@ -14,6 +14,7 @@ use super::grid::{Reference, metric_grid};
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::Analysis;
+use crate::bandwidth::dim_hosts;
 use crate::compare::Metric;
 use crate::summary::{causes, found, not_judged};
 use crate::utc::utc;
@@ -91,7 +92,9 @@ fn headline(analysis: &Analysis<'_>) -> Inline {
 fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"1. Answer first".into());
     let line = |text: String| Inline::sentence(&text);
-    page.list(found(analysis).into_iter().chain(causes(analysis)).map(line));
+    page.list(
+        found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis)).map(line),
+    );
     let limits = not_judged(analysis);
     if !limits.is_empty() {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());

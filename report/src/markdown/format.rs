@@ -1,6 +1,6 @@
 //! Numbers as text, with a fixed number of digits for each kind.
 
-use regatta_types::units::{Bytes, grouped};
+use regatta_types::units::{Bytes, grouped, grouped_real};
 
 use super::text::Inline;
 use crate::compare::{Effect, Metric};
@@ -11,7 +11,7 @@ pub(crate) const NONE: &str = "-";
 
 /// A number with fixed digits, or `-`.
 pub(crate) fn fixed(value: Option<f64>, digits: usize) -> Inline {
-    Inline::own(value.map_or_else(|| NONE.to_owned(), |v| format!("{v:.digits$}")))
+    Inline::own(value.map_or_else(|| NONE.to_owned(), |v| grouped_real(v, digits)))
 }
 
 /// Tokens per second.

@@ -18,6 +18,7 @@ use super::load;
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
+use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
 use crate::summary::{causes_of, headline, unmeasured, verdict_words};
 
@@ -39,7 +40,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     attempts::attempts(&mut page, host);
-    notes::notes(&mut page, host);
+    notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());
     page.table(definitions());
     reproduce(&mut page, analysis.record);
@@ -63,6 +64,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             format!("What differs on it from the others of its class: {}.", causes.join("; "));
         lines.push(Inline::sentence(&what));
     }
+    lines.extend(bandwidth(analysis, host));
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
@@ -97,6 +99,15 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         ];
     }
     lines
+}
+
+/// How near decoding comes to what the memory could feed, if that can be said.
+fn bandwidth(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let bandwidth = *Bandwidth::of(analysis, host).known()?;
+    let means =
+        if bandwidth.is_dim() { format!(" {}.", Bandwidth::DIM_MEANS) } else { String::new() };
+    let (words, evidence) = (bandwidth.words(), bandwidth.evidence());
+    Some(Inline::own(format!("Decoding runs at **{words}** ({evidence}).{means}")))
 }
 
 /// What was done, over one population: the counted attempts.

@@ -39,13 +39,13 @@ impl Stamps {
         let mut out = Self { chunks, ..Self::default() };
         let mut late = Vec::with_capacity(out.chunks);
         for chunks in traces.iter().flat_map(|trace| trace.reads()) {
-            late.extend(chunks[0].late_ns);
+            late.extend(chunks[0].late_us);
             if chunks.len() > 1 {
                 out.coalesced += chunks.len();
             }
         }
         out.read_late = ReadLateness::of(late);
-        let first = traces.iter().filter_map(|trace| trace.chunks.first()?.late_ns);
+        let first = traces.iter().filter_map(|trace| trace.chunks.first()?.late_us);
         out.ttft_by_read_s = Distribution::new(first.map(seconds));
         let widths = traces.iter().filter_map(|trace| trace.send_uncertainty());
         out.send_uncertainty_s = Distribution::new(widths);
@@ -55,7 +55,7 @@ impl Stamps {
 }
 
 impl ReadLateness {
-    /// Of each read, nanoseconds. There are as many as tokens, so that they are not sorted: a quantile
+    /// Of each read, microseconds. There are as many as tokens, so that they are not sorted: a quantile
     /// is the smallest value at or below which that share of them lies.
     fn of(mut late: Vec<u32>) -> Option<Self> {
         let last = late.len().checked_sub(1)?;
@@ -66,8 +66,8 @@ impl ReadLateness {
     }
 }
 
-fn seconds(ns: u32) -> f64 {
-    f64::from(ns) / 1e9
+fn seconds(us: u32) -> f64 {
+    f64::from(us) / 1e6
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
     fn lateness_is_of_all_reads() {
         let mut one = one();
         for (late, chunk) in (1..).zip(&mut one.chunks) {
-            chunk.late_ns = Some(late * 1_000);
+            chunk.late_us = Some(late);
         }
         let stamps = Stamps::of([&one]);
         let late = stamps.read_late.unwrap();
@@ -98,7 +98,7 @@ mod tests {
         let at = one.chunks[99].at;
         one.chunks[97..].iter_mut().for_each(|chunk| chunk.at = at);
         assert_eq!(Stamps::of([&one]).coalesced, 3);
-        one.chunks.iter_mut().for_each(|chunk| chunk.late_ns = None);
+        one.chunks.iter_mut().for_each(|chunk| chunk.late_us = None);
         let stamps = Stamps::of([&one]);
         assert_eq!((stamps.read_late, stamps.ttft_by_read_s.median()), (None, None));
     }

@@ -1,5 +1,7 @@
-//! What can explain that a host differs: facts that are not those of most others, and what its
-//! engine said, the most telling first.
+//! What can explain that a host differs: facts that are not those of most others, and what its GPUs
+//! did, its engine said and its agent saw, the most telling first. Evidence, not proof.
+
+mod gpu;
 
 use regatta_types::clean;
 use regatta_types::ids::HostId;
@@ -7,6 +9,8 @@ use regatta_types::ids::HostId;
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{ClassReport, Fact, Metric, other_facts_of};
 use crate::metrics::{Distribution, EngineFigures};
+
+use gpu::Gpus;
 
 /// How much longer than on the others requests must wait for their turn to be told of, and from how
 /// many seconds on.
@@ -50,9 +54,14 @@ fn causes_in(analysis: &Analysis<'_>, class: &ClassReport, host: &HostId) -> Vec
         .partition(|h| h.host == host);
     let Some(own) = own.first() else { return Vec::new() };
     let whose = others_of(class);
-    let mut causes = unusual_facts(own, &others, whose);
+    let gpus = Gpus::new(own, &others);
+    let mut causes = gpus.faults();
+    causes.extend(unusual_facts(own, &others, whose));
+    causes.extend(gpus.limits());
     causes.extend(engine_evidence(own, &others));
-    causes
+    causes.extend(short_of_cpu(own, &others));
+    causes.extend(gpus.signs());
+    causes.iter().map(|cause| clean::line(cause)).collect()
 }
 
 /// Who a host is unlike, if it is.
@@ -73,6 +82,19 @@ fn unusual_facts(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>], whose: &s
         (own != *most).then(|| clean::line(&format!("{} {own} ({whose} {most})", fact.name)))
     };
     other_facts_of(own.record).iter().enumerate().filter_map(unusual).collect()
+}
+
+/// Attempts in which the agent itself was late, where that is no matter on the others.
+fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
+    let late = |host: &HostAnalysis<'_>| {
+        let counted = || host.cells().filter_map(|(_, cell)| cell.counted());
+        let is_late = |code: &str| matches!(code, "client_limited" | "client_stall");
+        let n = counted().filter(|c| c.findings.iter().any(|f| is_late(&f.code))).count();
+        (n, counted().count())
+    };
+    let (n, of) = late(own);
+    (n > 0 && others.iter().all(|host| late(host).0 == 0))
+        .then(|| format!("its agent was short of CPU in {n} of {of} attempts (the others' never)"))
 }
 
 /// What the engine of a host said that those of the others did not.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use regatta_types::comparability::ClassFact;
 use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
-use regatta_types::record::{AttemptRecord, RunRecord};
+use regatta_types::record::RunRecord;
 use regatta_types::time::ClockOffset;
 use regatta_types::trace::{ChunkCounts, FinishReason};
 use regatta_types::validity::{Finding, Validity};
 
-use super::{page, three_hosts};
+use super::{attempts_of, page, three_hosts};
 use crate::analysis::Analysis;
 use crate::compare::{DriftRow, Metric, Unjudged, Verdict, drift};
 use crate::testing::{RunBuilder, TestHost};
@@ -22,16 +22,6 @@ fn engine<'a>(record: &'a mut RunRecord, host: &str) -> &'a mut EngineFacts {
         Reading::Known(engine) => engine,
         Reading::NotAvailable { .. } => panic!("made with an engine"),
     }
-}
-
-fn attempts_of<'a>(
-    record: &'a mut RunRecord,
-    host: &'a str,
-) -> impl Iterator<Item = &'a mut AttemptRecord> {
-    record.attempts.iter_mut().filter(move |a| {
-        let cell = &a.report.key.cell;
-        cell.host.as_str() == host && !cell.case.is_settling()
-    })
 }
 
 fn verdict(record: &RunRecord, metric: Metric, host: &str) -> Option<Verdict> {

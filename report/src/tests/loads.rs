@@ -148,9 +148,9 @@ fn asked_and_counted_prompt_lengths_stand_side_by_side() {
     let page = page(&record, "hosts/gpu-01.md");
     let lengths = &page[page.find("### Prompt lengths").unwrap()..];
     assert_eq!(cell(lengths, "Long", "Asked (tokens)"), "1,000");
-    assert_eq!(cell(lengths, "Long", "Counted (tokens)"), "1012.0");
+    assert_eq!(cell(lengths, "Long", "Counted (tokens)"), "1,012.0");
     assert_eq!(cell(lengths, "Long", "Difference (%)"), "+1.20");
-    let prefill: f64 = cell(lengths, "Long", "Prefill (tok/s)").parse().unwrap();
+    let prefill: f64 = cell(lengths, "Long", "Prefill (tok/s)").replace(",", "").parse().unwrap();
     assert!((prefill / (1_012.0 / 0.18) - 1.0).abs() < 0.01, "{prefill}");
 }
 

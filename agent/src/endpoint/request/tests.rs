@@ -150,7 +150,7 @@ fn a_conversation_carries_its_turns_and_the_answers_under_one_salt() {
 fn an_answer_is_carried_without_its_reasoning() {
     let mut trace = RequestTrace::new(0, 0, Phase::Measured);
     assert_eq!(carried(&trace), None);
-    let chunk = |kind, chars| Chunk { at: MonoNs(1), late_ns: None, kind, chars, tokens: None };
+    let chunk = |kind, chars| Chunk { at: MonoNs(1), late_us: None, kind, chars, tokens: None };
     trace.chunks = vec![chunk(ChunkKind::Reasoning, 3), chunk(ChunkKind::Answer, 2)];
     trace.answer.text = Some("h\u{e4}?ja".to_owned());
     assert_eq!(carried(&trace).as_deref(), Some("ja"));

@@ -11,7 +11,7 @@ fn at_speed(tokens_per_second: u64) -> RequestTrace {
     trace.chunks = (1..=65)
         .map(|n| Chunk {
             at: MonoNs(n * gap),
-            late_ns: None,
+            late_us: None,
             kind: ChunkKind::Answer,
             chars: 4,
             tokens: None,

@@ -75,6 +75,7 @@ impl Bench {
                 name: SuiteName::new("two").unwrap(),
                 description: String::new(),
                 cases,
+                active_weights: None,
             },
             seed: 1,
             created: UnixNs(0),

@@ -12,7 +12,7 @@ fn trace(arrivals_ms: &[u64], completion: Option<u64>) -> RequestTrace {
         .iter()
         .map(|&ms| Chunk {
             at: MonoNs(start + ms * MS),
-            late_ns: None,
+            late_us: None,
             kind: ChunkKind::Answer,
             chars: 4,
             tokens: None,

@@ -6,6 +6,7 @@ use regatta_types::suite::{
     Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StopRule, Suite, Sweep,
     TextPrompt, Timeouts,
 };
+use regatta_types::units::Bytes;
 
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
@@ -23,6 +24,7 @@ impl TryFrom<v1::Suite> for Suite {
             name: slug("name", m.name)?,
             description: text("description", m.description, LONG_TEXT_MAX)?,
             cases: list("cases", m.cases, CASES_MAX)?,
+            active_weights: (m.active_weights_bytes > 0).then_some(Bytes(m.active_weights_bytes)),
         })
     }
 }
@@ -33,6 +35,7 @@ impl From<&Suite> for v1::Suite {
             name: suite.name.to_string(),
             description: cut(&suite.description, LONG_TEXT_MAX),
             cases: encoded(&suite.cases),
+            active_weights_bytes: suite.active_weights.map_or(0, |bytes| bytes.0),
         }
     }
 }

@@ -156,7 +156,7 @@ impl TryFrom<v1::Chunks> for Columns {
         column("kind", m.kind.len())?;
         column("chars", m.chars.len())?;
         for (field, values) in
-            [("tokens_plus_one", &m.tokens_plus_one), ("late_ns_plus_one", &m.late_ns_plus_one)]
+            [("tokens_plus_one", &m.tokens_plus_one), ("late_us_plus_one", &m.late_us_plus_one)]
         {
             if !values.is_empty() {
                 column(field, values.len())?;
@@ -171,9 +171,9 @@ impl TryFrom<v1::Chunks> for Columns {
                 ConvertError::new("delta_ns", Problem::OutOfRange("in order of time"))
             })?;
             let tokens = less_one("tokens_plus_one", m.tokens_plus_one.get(i))?;
-            let late_ns = less_one("late_ns_plus_one", m.late_ns_plus_one.get(i))?;
+            let late_us = less_one("late_us_plus_one", m.late_us_plus_one.get(i))?;
             let kind = ChunkKind::read("kind", kind)?;
-            chunks.push(Chunk { at: MonoNs(at), late_ns, kind, chars, tokens });
+            chunks.push(Chunk { at: MonoNs(at), late_us, kind, chars, tokens });
         }
         Ok(Self(chunks))
     }
@@ -196,7 +196,7 @@ fn columns(chunks: &[Chunk]) -> v1::Chunks {
         kind: chunks.iter().map(|c| c.kind.number()).collect(),
         chars: chunks.iter().map(|c| c.chars).collect(),
         tokens_plus_one: plus_one(chunks, |c| c.tokens),
-        late_ns_plus_one: plus_one(chunks, |c| c.late_ns),
+        late_us_plus_one: plus_one(chunks, |c| c.late_us),
     }
 }
 

@@ -47,14 +47,14 @@ fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
         let mut at = MonoNs(first.into());
         chunks
             .into_iter()
-            .map(|(gap, kind, chars, n, (told, late_ns))| {
+            .map(|(gap, kind, chars, n, (told, late_us))| {
                 at = at.after(Duration::from_nanos(gap));
                 let told = match tokens {
                     Tokens::None => false,
                     Tokens::Some => told,
                     Tokens::All => true,
                 };
-                Chunk { at, late_ns, kind, chars, tokens: told.then_some(n) }
+                Chunk { at, late_us, kind, chars, tokens: told.then_some(n) }
             })
             .collect()
     })

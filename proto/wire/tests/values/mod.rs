@@ -20,6 +20,7 @@ use regatta_types::suite::{
     Sweep, TextPrompt, Timeouts,
 };
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
+use regatta_types::units::Bytes;
 use regatta_wire::frame::Lease;
 use std::time::Duration;
 
@@ -202,10 +203,12 @@ pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
 }
 
 pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
-    let suite = (slug(), text(), vec(case(), 0..3)).prop_map(|(name, description, cases)| Suite {
+    let suite = (slug(), text(), vec(case(), 0..3), any::<Option<std::num::NonZeroU64>>());
+    let suite = suite.prop_map(|(name, description, cases, weights)| Suite {
         name: SuiteName::new(name).expect("a slug"),
         description,
         cases,
+        active_weights: weights.map(|bytes| Bytes(bytes.get())),
     });
     let expected = prop_oneof![
         any::<u32>().prop_map(ExpectedHosts::Count),

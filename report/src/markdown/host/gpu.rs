@@ -5,6 +5,7 @@ mod energy;
 
 use regatta_types::gpu::{Attribution, GpuBoard, ProcessOwner};
 use regatta_types::reading::Reading;
+use regatta_types::units::grouped_real;
 
 use crate::analysis::HostAnalysis;
 use crate::markdown::format::{NONE, count, fixed, known_count, mib};
@@ -82,8 +83,10 @@ pub(super) fn board(table: &mut Table, index: u32, board: &GpuBoard) {
     table
         .row([name("memory, driver's reserve"), told(&board.memory_reserved, ToString::to_string)]);
     let bandwidth = board.memory_bandwidth_gb_s();
-    table
-        .row([name("memory bandwidth, theoretical"), told(&bandwidth, |v| format!("{v:.0} GB/s"))]);
+    table.row([
+        name("memory bandwidth, theoretical"),
+        told(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0))),
+    ]);
     let link = match (&board.pcie_gen_max, &board.pcie_width_max) {
         (Reading::Known(generation), width) => {
             told(width, |width| format!("generation {generation}, {width} lanes"))

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::HostAnalysis;
+use crate::analysis::{Analysis, HostAnalysis};
+use crate::bandwidth::Bandwidth;
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 
 /// Section 8.
-pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
+pub(super) fn notes(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"8. Notes and limits".into());
     let mut groups = BTreeMap::new();
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
@@ -28,10 +29,14 @@ pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
         ]);
     }
     page.table(table);
-    page.list([
-        Inline::own(
-            "Not measured in this version: KV-cache use, share of the memory bandwidth, queueing inside the engine.",
-        ),
+    let bandwidth = Bandwidth::of(analysis, host);
+    let absent = bandwidth.reason().map(|reason| {
+        Inline::own(format!(
+            "Share of the memory bandwidth: not available: {}.",
+            Inline::text(reason)
+        ))
+    });
+    page.list(absent.into_iter().chain([
         Inline::own(
             "Reasoning that an engine writes between `<think>` and `</think>` inside the answer is not told apart: it counts as answer.",
         ),
@@ -41,5 +46,5 @@ pub(super) fn notes(page: &mut Page, host: &HostAnalysis<'_>) {
         Inline::own(
             "A dash means that there is no such figure, never zero; the reason stands below its table. A column that would hold nothing else is left out.",
         ),
-    ]);
+    ]));
 }

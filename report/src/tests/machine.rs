@@ -1,0 +1,137 @@
+//! The machine beside the number: what its GPUs did, and how near it comes to its memory.
+
+use regatta_types::gpu::{ClockReasons, GpuSample, GpuSeries};
+use regatta_types::ids::HostId;
+use regatta_types::reading::Reading;
+use regatta_types::record::RunRecord;
+use regatta_types::units::Bytes;
+use regatta_types::validity::{Finding, Validity};
+
+use super::{attempts_of, page, three_hosts};
+use crate::analysis::Analysis;
+use crate::bandwidth::Bandwidth;
+use crate::summary;
+use crate::summary::causes_of;
+use crate::testing::{RunBuilder, TestHost};
+
+/// Changes every series of a host.
+fn change(record: &mut RunRecord, host: &str, change: impl Fn(&mut GpuSeries)) {
+    for attempt in attempts_of(record, host) {
+        if let Reading::Known(series) = &mut attempt.report.gpu.series {
+            series.iter_mut().for_each(&change);
+        }
+    }
+}
+
+fn samples(record: &mut RunRecord, host: &str, sample: impl Fn(&mut GpuSample)) {
+    change(record, host, |series| series.samples.iter_mut().for_each(&sample));
+}
+
+fn causes(record: &RunRecord, host: &str) -> Vec<String> {
+    causes_of(&Analysis::new(record), &HostId::new(host).unwrap())
+}
+
+#[test]
+fn equal_gpus_explain_nothing() {
+    let record = three_hosts();
+    for host in ["gpu-01", "gpu-02", "gpu-03"] {
+        assert_eq!(causes(&record, host), Vec::<String>::new(), "{host}");
+    }
+}
+
+#[test]
+fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
+    let mut record = three_hosts();
+    samples(&mut record, "gpu-03", |sample| {
+        sample.clock_sm_mhz = Some(2_000);
+        sample.reasons = Some(ClockReasons(0x8 | 0x4));
+        sample.temperature_c = Some(91);
+        sample.pcie_width = Some(8);
+        sample.utilization_pct = Some(60);
+    });
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    let own = causes(&record, "gpu-03");
+    assert_eq!(
+        own,
+        [
+            "clocks held by hardware slowdown in 100 % of the samples (median of the others 0 %)",
+            "GPU power limit 450 W (most others 600 W)",
+            "clocks held by power limit in 100 % of the samples (median of the others 75 %)",
+            "SM clock 2,000 MHz, 22.8 % below the median of the others (2,590 MHz)",
+            "PCIe link with 8 lanes (median of the others 16)",
+            "GPU at 91 °C (median of the others 63 °C)",
+            "GPU busy 60 % of the time (median of the others 97 %)",
+        ]
+    );
+    for host in ["gpu-01", "gpu-02"] {
+        assert_eq!(causes(&record, host), Vec::<String>::new(), "{host} was not touched");
+    }
+    let lines = summary(&record).verdict_lines;
+    assert!(lines.iter().any(|line| line.starts_with("gpu-03 differs")), "{lines:?}");
+}
+
+#[test]
+fn errors_strangers_and_a_busy_cpu_are_told_only_of_the_host_that_has_them() {
+    let mut record = three_hosts();
+    change(&mut record, "gpu-02", |series| {
+        if let Some(last) = series.samples.last_mut() {
+            last.ecc_uncorrected = Some(2);
+        }
+    });
+    for (host, code, evidence) in [
+        ("gpu-01", "gpu_shared", "process 7 (blender), which is not the engine's, has 9 GiB"),
+        ("gpu-02", "client_stall", "stalled for 80 ms"),
+    ] {
+        let finding = Finding {
+            code: code.to_owned(),
+            validity: Validity::Degraded,
+            evidence: evidence.to_owned(),
+            advice: String::new(),
+        };
+        attempts_of(&mut record, host).for_each(|a| a.report.findings.push(finding.clone()));
+    }
+    let first = causes(&record, "gpu-01");
+    assert!(first.iter().any(|cause| cause.contains("blender")), "{first:?}");
+    let second = causes(&record, "gpu-02");
+    assert!(second[0].contains("uncorrected memory errors (the others 0)"), "{second:?}");
+    assert!(second[1].starts_with("its agent was short of CPU in"), "{second:?}");
+    assert_eq!(causes(&record, "gpu-03"), Vec::<String>::new());
+}
+
+/// The report that this tool is to replace: 25.8 tok/s with 3 GB read for each token, on a board that
+/// reads 1,792 GB/s. Nobody noticed.
+#[test]
+fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
+    let mut host = TestHost::new("gpu-01");
+    host.token_ms = 1_000.0 / 25.8;
+    let mut builder = RunBuilder::new(&["Explain Code", "Write Essay"], 3).host(host);
+    let without = builder.build();
+    assert!(!page(&without, "hosts/gpu-01.md").contains("bandwidth ceiling"));
+    assert!(page(&without, "hosts/gpu-01.md").contains("--active-weights"), "says why not");
+    builder.active_weights = Some(Bytes(3_000_000_000));
+    let mut record = builder.build();
+    let own = page(&record, "hosts/gpu-01.md");
+    assert!(own.contains("Decoding runs at **4 % of the bandwidth ceiling** ("), "{own}");
+    assert!(own.contains("x 3.00 GB a token, of 1,792 GB/s)"), "{own}");
+    assert!(own.contains("usually means"), "{own}");
+    let lines = summary(&record).verdict_lines;
+    assert!(lines.iter().any(|l| l.starts_with("gpu-01 decodes at 4 % of the")), "{lines:?}");
+
+    let bandwidth = |record: &RunRecord| {
+        let analysis = Analysis::new(record);
+        Bandwidth::of(&analysis, &analysis.hosts[0])
+    };
+    let Reading::Known(known) = bandwidth(&record) else { panic!("it is known") };
+    assert!((known.share - 25.8 * 3.0 / 1792.128).abs() < 0.001, "{known:?}");
+    if let Reading::Known(inventory) = &mut record.hosts[0].gpus {
+        inventory.gpus[0].board.as_mut().unwrap().memory_bus_bits =
+            Reading::missing("not supported by this board");
+    }
+    let reason = bandwidth(&record).reason().map(str::to_owned);
+    assert_eq!(
+        reason.as_deref(),
+        Some("the GPU's bus and clock are not known: not supported by this board")
+    );
+}
