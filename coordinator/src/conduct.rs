@@ -11,6 +11,7 @@ use regatta_agent::signals::Interrupts;
 use regatta_types::comparability::ClassFact;
 use regatta_types::event::RunEvent;
 use regatta_types::exit::Exit;
+use regatta_types::margin::Margins;
 use regatta_types::record::{ExpectedHosts, RunHeader};
 use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{MonoNs, WallClock};
@@ -71,6 +72,8 @@ pub struct Conduct {
     pub command: String,
     /// Facts taken as equal on hosts where they are not known.
     pub assume_equal: Vec<ClassFact>,
+    /// From which size on a difference is of account, where that is set.
+    pub margins: Margins,
     /// Wall time.
     pub wall: Arc<dyn WallClock>,
 }
@@ -147,7 +150,7 @@ async fn conduct_with(
 }
 
 /// Says what of a stored run cannot be trusted.
-pub fn warn(loaded: &Loaded) {
+pub fn tell_damage(loaded: &Loaded) {
     for damage in &loaded.damaged {
         say(&format!("warning: {} is damaged and left out: {}", damage.row, damage.problem));
     }
@@ -161,7 +164,7 @@ pub fn warn(loaded: &Loaded) {
 /// # Errors
 /// When the report can't be written.
 pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
-    warn(loaded);
+    tell_damage(loaded);
     let record = &loaded.record;
     let rendered = regatta_report::render(record);
     reports::write(out, &rendered.files).map_err(Problem::from)?;
@@ -184,6 +187,7 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         keep_text: plan.keep_text,
         command: plan.command.clone(),
         assume_equal: plan.assume_equal.clone(),
+        margins: plan.margins,
     })
 }
 

@@ -432,7 +432,7 @@ impl<'a> Analysis<'a> {
         }
         let hosts: Vec<HostAnalysis<'a>> =
             names.into_iter().map(|host| HostAnalysis::new(record, host)).collect();
-        let classes = compare_classes(&hosts, &record.header.assume_equal);
+        let classes = compare_classes(&hosts, &record.header);
         let later = later(&hosts, &classes.iter().map(|c| &c.class).collect::<Vec<_>>());
         let start = start_report(&hosts);
         let cells = Cells::of(record, &hosts);

@@ -293,6 +293,7 @@ impl RunBuilder {
                 keep_text: self.keep_text,
                 command: format!("regatta run quick --expect {count}"),
                 assume_equal: Vec::new(),
+                margins: regatta_types::margin::Margins::default(),
             },
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),

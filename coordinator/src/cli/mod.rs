@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use regatta_agent::cli::AgentArgs;
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::HostId;
+use regatta_types::margin::Margins;
 
 use crate::run::LatePolicy;
 use crate::suite::duration;
@@ -130,6 +131,10 @@ pub struct RunArgs {
     /// quantisation, kv-cache-type, engine-flags, prefix-cache, speculative-decoding, ...
     #[arg(long, value_name = "FACT,...", value_delimiter = ',')]
     pub assume_equal: Vec<ClassFact>,
+    /// Differences up to this are of no account: 3%, or by figure: 3%,ttft=10%
+    /// [default: 2%, ttft=5%]
+    #[arg(long, value_name = "MARGINS")]
+    pub margin: Option<Margins>,
     /// How long to wait for agents to be ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     pub wait: Duration,

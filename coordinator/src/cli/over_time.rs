@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use regatta_report::over_time::{Margins, Match, Terms};
+use regatta_report::over_time::{Match, Terms};
 use regatta_types::comparability::ClassFact;
+use regatta_types::margin::Margins;
 
 use super::{StoreArgs, examples};
 
@@ -18,7 +19,7 @@ pub struct CompareArgs {
     /// The later run
     #[arg(value_name = "AFTER", default_value = "latest")]
     pub after: String,
-    /// Changes up to this are of no account: 3%, or by metric: 3%,ttft=10%
+    /// Changes up to this are of no account: 3%, or by figure: 3%,ttft=10%
     /// [default: 2%, ttft=5%]
     #[arg(long, value_name = "MARGINS")]
     pub margin: Option<Margins>,
@@ -37,7 +38,7 @@ pub struct CheckArgs {
     /// What it is checked against: a baseline file, or an earlier run
     #[arg(long, value_name = "FILE|RUN")]
     pub baseline: String,
-    /// How much slower a host may be: 3%, or by metric: 3%,ttft=10%
+    /// How much slower a host may be: 3%, or by figure: 3%,ttft=10%
     /// [default: 2%, ttft=5%]
     #[arg(long, value_name = "MARGINS")]
     pub max_regress: Option<Margins>,

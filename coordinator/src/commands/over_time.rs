@@ -11,7 +11,7 @@ use regatta_types::exit::Exit;
 use super::stored::named;
 use super::{Problem, state_dir};
 use crate::cli::{BaselineArgs, CheckArgs, CompareArgs, StoreArgs, TermsArgs};
-use crate::conduct::warn;
+use crate::conduct::tell_damage;
 use crate::output::{print, say};
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
 
@@ -119,7 +119,7 @@ impl Kept {
         let run = named(text, &self.runs)?;
         let store = self.store.as_ref().ok_or_else(|| Problem::usage("the store has no runs"))?;
         let loaded = store.load(&run)?;
-        warn(&loaded);
+        tell_damage(&loaded);
         Ok(Baseline::of(&loaded.record))
     }
 

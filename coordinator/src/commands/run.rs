@@ -53,6 +53,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: args.assume_equal,
+        margins: args.margin.unwrap_or_default(),
         wall,
     })
     .await

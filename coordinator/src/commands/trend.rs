@@ -6,7 +6,7 @@ use regatta_types::ids::HostId;
 
 use super::{Problem, state_dir};
 use crate::cli::RunsArgs;
-use crate::conduct::warn;
+use crate::conduct::tell_damage;
 use crate::output::{print, say};
 use crate::store::{SqliteStore, Store as _, StoreError};
 
@@ -18,7 +18,7 @@ pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, Problem> {
             // One at a time: a run's raw traces are large, its baseline is small.
             for summary in store.runs()?.iter().take(last).rev() {
                 let loaded = store.load(&summary.run)?;
-                warn(&loaded);
+                tell_damage(&loaded);
                 runs.push(Baseline::of(&loaded.record));
             }
         }

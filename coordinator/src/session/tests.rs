@@ -78,6 +78,7 @@ impl Cluster {
             keep_text: false,
             command: String::new(),
             assume_equal: Vec::new(),
+            margins: regatta_types::margin::Margins::default(),
         };
         let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         writer.handle().write(vec![Write::Run(Box::new(header.clone()))]).await.unwrap();

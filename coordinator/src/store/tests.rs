@@ -40,6 +40,7 @@ fn header(name: &str, created: i64) -> Write {
         keep_text: false,
         command: "regatta run quick".into(),
         assume_equal: Vec::new(),
+        margins: regatta_types::margin::Margins::default(),
     }))
 }
 

@@ -6,6 +6,7 @@ use crate::event::{Disposition, MissingReason, RunEvent, SkipReason};
 use crate::facts::{EngineFacts, HostFacts};
 use crate::gpu::GpuInventory;
 use crate::ids::{CellKey, HostId, RunId};
+use crate::margin::Margins;
 use crate::reading::Reading;
 use crate::suite::{StartMode, Suite};
 use crate::time::{ClockOffset, UnixNs};
@@ -56,6 +57,8 @@ pub struct RunHeader {
     pub command: String,
     /// Facts that are taken as equal on hosts where they are not known.
     pub assume_equal: Vec<ClassFact>,
+    /// From which size on a difference is of account, where the user has set it.
+    pub margins: Margins,
 }
 
 /// Who is waited for.

@@ -169,7 +169,7 @@ fn header() -> RunHeader {
             name: SuiteName::new("quick").expect("a slug"),
             description: "A quick look.".into(),
             cases: vec![case()],
-            active_weights: Some(Bytes(3_000_000_000)),
+            active_weights: None,
         },
         seed: 7,
         created: UnixNs(1_795_000_000_000_000_000),
@@ -180,6 +180,7 @@ fn header() -> RunHeader {
         keep_text: true,
         command: "regatta run quick --hosts gpu-01".into(),
         assume_equal: Vec::new(),
+        margins: regatta_types::margin::Margins::default(),
     }
 }
 

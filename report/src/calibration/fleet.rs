@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::margin::Margins;
 
 use crate::compare::{Metric, MetricSeries, Outcome, Rule, compare};
 use crate::metrics::real;
@@ -152,8 +153,7 @@ impl Scenario {
 
     /// Draws a fleet and compares its hosts.
     pub(super) fn compare(self, rng: &mut ChaCha8Rng) -> Outcome {
-        let metric = Metric::DecodeTps;
-        compare(&self.draw(rng).means(), Rule::of(metric))
+        compare(&self.draw(rng).means(), rule())
     }
 
     fn draw(self, rng: &mut ChaCha8Rng) -> MetricSeries {
@@ -186,8 +186,14 @@ impl Scenario {
     }
 }
 
+/// That of decode speed.
+fn rule() -> Rule {
+    Rule::of(Metric::DecodeTps, Metric::DecodeTps.margin(&Margins::default()))
+}
+
+/// On the scale of logarithms.
 fn margin() -> f64 {
-    Metric::DecodeTps.log_margin()
+    rule().margin
 }
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {

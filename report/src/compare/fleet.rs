@@ -22,9 +22,9 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// For a metric over the mean of all cases.
-    pub(crate) fn of(metric: Metric) -> Self {
-        Self { margin: metric.log_margin(), alpha: ALPHA, sign: metric.sign() }
+    /// For a metric over the mean of all cases, with a margin as a share.
+    pub(crate) fn of(metric: Metric, margin: f64) -> Self {
+        Self { margin: margin.ln_1p(), alpha: ALPHA, sign: metric.sign() }
     }
 }
 

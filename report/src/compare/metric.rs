@@ -1,5 +1,6 @@
 //! The metrics that are compared, each with its direction and margin.
 
+use regatta_types::margin::{ComparedFigure, Margins};
 use regatta_types::suite::Case;
 use serde::{Deserialize, Serialize};
 
@@ -57,17 +58,15 @@ impl Metric {
         if self.is_speed() { 1.0 } else { -1.0 }
     }
 
-    /// Differences up to this are of no account, as a share.
-    pub(crate) fn margin(self) -> f64 {
-        match self {
-            Self::DecodeTps | Self::E2e | Self::OutputTps => 0.02,
-            Self::Ttft => 0.05,
-        }
-    }
-
-    /// The margin on the scale of logarithms.
-    pub(crate) fn log_margin(self) -> f64 {
-        (1.0 + self.margin()).ln()
+    /// Differences up to this are of no account, as a share; what the user has set stands above.
+    pub(crate) fn margin(self, set: &Margins) -> f64 {
+        let (figure, own) = match self {
+            Self::DecodeTps => (ComparedFigure::Decode, 0.02),
+            Self::Ttft => (ComparedFigure::Ttft, 0.05),
+            Self::E2e => (ComparedFigure::E2e, 0.02),
+            Self::OutputTps => (ComparedFigure::Output, 0.02),
+        };
+        set.of(figure).unwrap_or(own)
     }
 
     /// The cell's one number; `None` when it has none above zero.

@@ -19,8 +19,8 @@ mod stats;
 mod tests;
 mod verdict;
 
-use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::record::RunHeader;
 use serde::Serialize;
 
 pub(crate) use class::{Class, Fact, facts_of, other_facts_of};
@@ -58,6 +58,8 @@ pub(crate) struct ClassReport {
 #[derive(Debug, Serialize)]
 pub(crate) struct MetricReport {
     pub(crate) metric: Metric,
+    /// Differences up to this are of no account, as a share.
+    pub(crate) margin: f64,
     #[serde(flatten)]
     pub(crate) series: MetricSeries,
     /// Over the mean of all compared cases.
@@ -109,28 +111,31 @@ impl MetricReport {
 }
 
 /// Sorts the hosts into classes and compares within each.
-pub(crate) fn compare_classes(
-    hosts: &[HostAnalysis<'_>],
-    assumed: &[ClassFact],
-) -> Vec<ClassReport> {
-    class::classes(hosts, assumed)
+pub(crate) fn compare_classes(hosts: &[HostAnalysis<'_>], header: &RunHeader) -> Vec<ClassReport> {
+    let report = |metric: Metric, members: &[&HostAnalysis<'_>]| {
+        metric_report(metric, metric.margin(&header.margins), members)
+    };
+    class::classes(hosts, &header.assume_equal)
         .into_iter()
         .map(|class| {
             let members: Vec<&HostAnalysis<'_>> =
                 hosts.iter().filter(|h| class.hosts.contains(h.host)).collect();
-            let metrics =
-                Metric::ALL.into_iter().filter_map(|m| metric_report(m, &members)).collect();
+            let metrics = Metric::ALL.into_iter().filter_map(|m| report(m, &members)).collect();
             ClassReport { class, metrics }
         })
         .collect()
 }
 
-fn metric_report(metric: Metric, members: &[&HostAnalysis<'_>]) -> Option<MetricReport> {
+fn metric_report(
+    metric: Metric,
+    margin: f64,
+    members: &[&HostAnalysis<'_>],
+) -> Option<MetricReport> {
     let series = MetricSeries::of(metric, members);
     if series.cases.is_empty() && series.cases_left_out.is_empty() {
         return None;
     }
-    let rule = Rule::of(metric);
+    let rule = Rule::of(metric, margin);
     let means = series.means();
     let outcome = compare(&means, rule);
     // Bonferroni over the cases on top of Holm over the hosts: a bold cell among many is rare
@@ -147,5 +152,5 @@ fn metric_report(metric: Metric, members: &[&HostAnalysis<'_>]) -> Option<Metric
     let detectable_log = power::detectable(&outcome, rule);
     let ranks = rank::ranks(&means, &outcome, rule);
     let outliers = outlier::outliers(&outcome);
-    Some(MetricReport { metric, series, outcome, detectable_log, ranks, outliers, by_case })
+    Some(MetricReport { metric, margin, series, outcome, detectable_log, ranks, outliers, by_case })
 }

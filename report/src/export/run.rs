@@ -7,6 +7,7 @@ use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::GpuInventory;
 use regatta_types::ids::{CaseId, HostId, Repetition, RunId};
+use regatta_types::margin::Margins;
 use regatta_types::reading::Reading;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::{Case, StartMode};
@@ -60,6 +61,7 @@ struct Run<'a> {
     insecure: bool,
     keep_text: bool,
     assume_equal: &'a [ClassFact],
+    margins: &'a Margins,
 }
 
 #[derive(Serialize)]
@@ -273,6 +275,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             insecure: header.insecure,
             keep_text: header.keep_text,
             assume_equal: &header.assume_equal,
+            margins: &header.margins,
         },
         suite: SuiteFacts {
             name: header.suite.name.as_str(),

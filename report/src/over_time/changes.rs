@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId, RunId};
+use regatta_types::margin::Margins;
 use serde::Serialize;
 
-use super::{Baseline, HostBaseline, Margins};
+use super::{Baseline, HostBaseline};
 use crate::compare::{
     Change, Effect, Estimate as _, Evidence, MIN_REPETITIONS, Metric, Rule, Verdict, facts_of, holm,
 };
@@ -176,8 +177,7 @@ fn judge(metric: Metric, hosts: &mut [HostChanges], terms: &Terms) {
             Some((change, both))
         })
         .collect();
-    let margin = (1.0 + terms.margins.of(metric)).ln();
-    let rule = Rule { margin, ..Rule::of(metric) };
+    let rule = Rule::of(metric, metric.margin(&terms.margins));
     let adjusted = holm(&changes.iter().map(|(_, change)| change.p()).collect::<Vec<_>>());
     let family = real(changes.len());
     for ((metric_change, change), p) in changes.iter_mut().zip(adjusted) {

@@ -7,7 +7,6 @@
 mod baseline;
 mod changes;
 mod file;
-mod margins;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -16,5 +15,4 @@ mod trend;
 pub use baseline::{Baseline, HostBaseline};
 pub use changes::{Changes, Match, Terms, changes};
 pub use file::BaselineError;
-pub use margins::Margins;
 pub use trend::{TrendChange, TrendRow, trend};

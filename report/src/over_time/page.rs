@@ -1,6 +1,7 @@
 //! What changed, as Markdown: the answer first, then what could not be judged, then the tables.
 
 use regatta_types::clean;
+use regatta_types::margin::percent;
 
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
 use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
@@ -63,7 +64,7 @@ impl Changes {
             parts.push(difference(host, change)?);
         }
         let equivalent = with(|verdict| verdict == Verdict::Equivalent);
-        let margin = self.margins.words(metric);
+        let margin = percent(metric.margin(&self.margins));
         match equivalent.as_slice() {
             [] => {}
             [(only, _)] => parts.push(format!("{} is equivalent within {margin} %", only.host)),
@@ -164,8 +165,9 @@ impl Changes {
 
     fn method(&self, page: &mut Page) {
         page.section(&"Method".into());
-        let margin =
-            |metric: Metric| format!("{} {} %", metric.label(), self.margins.words(metric));
+        let margin = |metric: Metric| {
+            format!("{} {} %", metric.label(), percent(metric.margin(&self.margins)))
+        };
         let margins: Vec<String> = Metric::ALL.into_iter().map(margin).collect();
         page.paragraph(&Inline::own(format!(
             "Each host against itself, in the cases that are the same work in both runs: geometric means over the cases, of the repetitions that have all of them (first number: before, second: after). The interval is Welch's t over the repetitions of both runs, 95 %; Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin ({}). *Equivalent*: the 90 % interval lies inside the margin. Fewer than {MIN_REPETITIONS} repetitions on a side give no verdict, fewer than {FULL_REPETITIONS} an *indicative* one.",

@@ -5,7 +5,7 @@ use regatta_types::ids::{HostId, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::record::RunRecord;
 
-use super::{Baseline, BaselineError, Changes, Margins, Match, Terms, changes, trend};
+use super::{Baseline, BaselineError, Changes, Match, Terms, changes, trend};
 use crate::testing::{RunBuilder, TestHost};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
@@ -168,17 +168,6 @@ fn a_file_that_is_no_baseline_says_what_is_wrong() {
     }
     let problems = error(&bad.to_toml());
     assert!(problems.contains("gpu-01, decode speed") && problems.contains("gpu-02"), "{problems}");
-}
-
-#[test]
-fn margins_are_for_all_metrics_or_for_one() {
-    let margins: Margins = "3%, ttft=10%".parse().unwrap();
-    assert_eq!(margins.of(crate::compare::Metric::DecodeTps), 0.03);
-    assert_eq!(margins.of(crate::compare::Metric::Ttft), 0.10);
-    assert_eq!("7%".parse::<Margins>().unwrap().words(crate::compare::Metric::E2e), "7");
-    for bad in ["", "-1%", "0", "100%", "speed=3%", "ttft=", "nan"] {
-        assert!(bad.parse::<Margins>().is_err(), "{bad}");
-    }
 }
 
 #[test]

@@ -55,6 +55,26 @@ fn equal_hosts_share_a_place_and_the_one_far_from_them_is_an_outlier() {
 }
 
 #[test]
+fn a_margin_that_was_set_decides_and_is_named() {
+    let build = |margins: &str| {
+        let mut record = RunBuilder::new(&["Backend system"], 5)
+            .host(TestHost::new("gpu-01"))
+            .host(TestHost::new("gpu-02").slower_by(0.04))
+            .build();
+        record.header.margins = margins.parse().unwrap();
+        record
+    };
+    let lines = |record: &RunRecord| summary(record).verdict_lines.join("\n");
+    let narrow = lines(&build("3%"));
+    assert!(narrow.contains("gpu-02 is 3."), "{narrow}");
+    let wide = build("3%,decode=7.5%");
+    assert!(lines(&wide).contains("are equivalent within 7.5 %"), "{}", lines(&wide));
+    let report = page(&wide, "report.md");
+    let method = "decode speed 7.5 %, time to first token 3 %, end-to-end time 3 %";
+    assert!(report.contains(method), "{report}");
+}
+
+#[test]
 fn hosts_of_another_engine_version_are_not_compared() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::Known("0.15.0".to_owned());

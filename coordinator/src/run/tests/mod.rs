@@ -86,6 +86,7 @@ impl Bench {
             keep_text: false,
             command: String::new(),
             assume_equal: Vec::new(),
+            margins: regatta_types::margin::Margins::default(),
         };
         let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
         let orders = Orders { model: None, settling: Settling::Requests(1) };

@@ -2,6 +2,7 @@
 
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{BootId, HostId};
+use regatta_types::margin::Margins;
 use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
 use regatta_types::suite::StartMode;
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
@@ -37,6 +38,7 @@ impl TryFrom<v1::RunHeader> for RunHeader {
             keep_text: m.keep_text,
             command: text("command", m.command, LONG_TEXT_MAX)?,
             assume_equal: facts(&m.assume_equal)?,
+            margins: margins(&m.margins)?,
         })
     }
 }
@@ -62,8 +64,17 @@ impl From<&RunHeader> for v1::RunHeader {
             keep_text: header.keep_text,
             command: cut(&header.command, LONG_TEXT_MAX),
             assume_equal: header.assume_equal.iter().map(ToString::to_string).collect(),
+            margins: header.margins.to_string(),
         }
     }
+}
+
+fn margins(text: &str) -> Checked<Margins> {
+    if text.is_empty() {
+        return Ok(Margins::default());
+    }
+    let bad = |_| ConvertError::new("margins", Problem::OutOfRange("margins"));
+    text.parse().map_err(bad)
 }
 
 fn facts(names: &[String]) -> Checked<Vec<ClassFact>> {
