@@ -1,7 +1,7 @@
 //! Writes a sample report, to be looked at:
-//! `cargo run -p regatta-report --example sample --features testing -- FOLDER`.
+//! `cargo run -p regatta-report --example sample --features testing -- FOLDER [HOSTS]`.
 //!
-//! Three hosts of which one is 20 % slower, four cases, five repetitions.
+//! Three hosts (or so many) of which the last is 20 % slower, four cases, five repetitions.
 
 use std::error::Error;
 use std::fs;
@@ -12,11 +12,13 @@ use regatta_report::testing::{RunBuilder, TestHost};
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("name a folder to write to")?);
     let titles = ["Full backend system", "Complex algorithms", "Debug task", "Data analysis"];
-    let record = RunBuilder::new(&titles, 5)
-        .host(TestHost::new("gpu-01"))
-        .host(TestHost::new("gpu-02"))
-        .host(TestHost::new("gpu-03").slower_by(0.25))
-        .build();
+    let hosts = match std::env::args().nth(2) {
+        Some(hosts) => hosts.parse()?,
+        None => 3,
+    };
+    let host = |number: u32| TestHost::new(&format!("gpu-{number:02}"));
+    let builder = (1..hosts).fold(RunBuilder::new(&titles, 5), |run, n| run.host(host(n)));
+    let record = builder.host(host(hosts).slower_by(0.25)).build();
     for (path, content) in regatta_report::render(&record).files {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap_or(&folder))?;

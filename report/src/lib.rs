@@ -16,6 +16,7 @@ mod levels;
 mod markdown;
 mod metrics;
 pub mod over_time;
+mod plot;
 mod start;
 mod summary;
 pub mod sweep;
@@ -37,7 +38,7 @@ pub use summary::{HostSummary, Summary};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// Content by path below the report's folder: `report.md`, `hosts/<host>.md`, `run.json`,
-    /// `requests.jsonl`. Paths have `/` and never leave the folder.
+    /// `requests.jsonl`, `plots/*.svg`. Paths have `/` and never leave the folder.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -45,14 +46,16 @@ pub struct Rendered {
 #[must_use]
 pub fn render(record: &RunRecord) -> Rendered {
     let analysis = analysis::Analysis::new(record);
+    let plots = plot::Plots::of(&analysis);
     let mut files = BTreeMap::new();
-    files.insert("report.md".to_owned(), markdown::combined(&analysis).into_bytes());
+    files.insert("report.md".to_owned(), markdown::combined(&analysis, &plots).into_bytes());
     for host in &analysis.hosts {
-        let page = markdown::host(&analysis, host);
+        let page = markdown::host(&analysis, host, &plots);
         files.insert(format!("hosts/{}.md", host.host), page.into_bytes());
     }
     files.insert("run.json".to_owned(), export::run_json(&analysis));
     files.insert("requests.jsonl".to_owned(), export::requests_jsonl(&analysis));
+    files.extend(plots.into_files());
     Rendered { files }
 }
 

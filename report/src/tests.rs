@@ -6,6 +6,7 @@ mod honest;
 mod hostile;
 mod loads;
 mod machine;
+mod pictures;
 mod reference;
 
 use regatta_types::record::{AttemptRecord, RunRecord};

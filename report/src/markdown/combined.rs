@@ -16,11 +16,12 @@ use super::text::Inline;
 use crate::analysis::Analysis;
 use crate::bandwidth::dim_hosts;
 use crate::compare::Metric;
+use crate::plot::{Plots, Which};
 use crate::summary::{causes, found, not_judged};
 use crate::utc::utc;
 
 /// The combined report.
-pub(crate) fn combined(analysis: &Analysis<'_>) -> String {
+pub(crate) fn combined(analysis: &Analysis<'_>, plots: &Plots) -> String {
     let mut page = Page::default();
     let header = &analysis.record.header;
     page.title(&Inline::own(format!("Regatta report: {}", Inline::text(header.run.as_str()))));
@@ -28,9 +29,9 @@ pub(crate) fn combined(analysis: &Analysis<'_>) -> String {
     page.paragraph(&headline(analysis));
     answer(&mut page, analysis);
     facts::classes(&mut page, analysis);
-    side_by_side::side_by_side(&mut page, analysis);
+    side_by_side::side_by_side(&mut page, analysis, plots);
     by_case(&mut page, analysis);
-    loads(&mut page, analysis);
+    loads(&mut page, analysis, plots);
     facts::differing(&mut page, analysis);
     start::start(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
@@ -103,10 +104,13 @@ fn answer(page: &mut Page, analysis: &Analysis<'_>) {
 }
 
 /// The load levels of all hosts, under "Host by case".
-fn loads(page: &mut Page, analysis: &Analysis<'_>) {
+fn loads(page: &mut Page, analysis: &Analysis<'_>, plots: &Plots) {
     super::load::load(page, &analysis.hosts, |page: &mut Page| {
         page.subsection(&"Load".into());
     });
+    for class in &analysis.classes {
+        page.picture(plots.find(Which::Load(&class.class)), "");
+    }
 }
 
 fn by_case(page: &mut Page, analysis: &Analysis<'_>) {

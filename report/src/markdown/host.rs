@@ -20,10 +20,11 @@ use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
+use crate::plot::{Plots, Which};
 use crate::summary::{causes_of, headline, unmeasured, verdict_words};
 
 /// The page of one host.
-pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
+pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
     let mut page = Page::default();
     page.title(&Inline::own(format!("Regatta report: host {}", Inline::text(host.host.as_str()))));
     if host.record.is_some_and(|r| r.simulated) {
@@ -37,8 +38,10 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> String {
     warmup::warmup(&mut page, host);
     floor::floor(&mut page, host);
     cases::cases(&mut page, analysis, host);
+    page.picture(plots.find(Which::Cases(host.host)), "../");
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
+    page.picture(plots.find(Which::Timeline(host.host)), "../");
     attempts::attempts(&mut page, host);
     notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());

@@ -62,6 +62,13 @@ impl Page {
         }
     }
 
+    /// A picture of ours, with the path from the top of the report; `up` leads there.
+    pub(crate) fn picture(&mut self, found: Option<(String, &str)>, up: &str) {
+        if let Some((path, alt)) = found {
+            self.part(&format!("![{}]({up}{path})", Inline::text(alt)));
+        }
+    }
+
     /// Markdown that is already a block, such as a fence.
     pub(crate) fn block(&mut self, markdown: &str) {
         self.part(markdown);

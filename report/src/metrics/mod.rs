@@ -28,7 +28,9 @@ pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
 pub(crate) use first::{FIRST_ATTEMPT, cold_first_attempt};
 pub(crate) use floor::{Floor, Notable};
-pub(crate) use gpu::{EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, gpu_figures};
+pub(crate) use gpu::{
+    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, gpu_figures, serving,
+};
 pub(crate) use slo::Goodput;
 pub(crate) use stamps::Stamps;
 pub(crate) use tokens::{Tokens, Told, completion_tokens};

@@ -9,19 +9,21 @@ use crate::compare::{
     ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport, OUTLIER_Z, Rank,
 };
 use crate::markdown::format::{
-    NONE, count, fixed, level, level_range, mib, signed, signed_interval, signed_percent,
+    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed, signed_interval,
+    signed_percent,
 };
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
 use crate::metrics::GpuSum;
+use crate::plot::{Plots, Which};
 use crate::summary::verdict_words;
 
 /// From so many compared hosts on a difference from their median is shown, too.
 const MEDIAN_FROM: usize = 4;
 
 /// Section 3.
-pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>) {
+pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plots) {
     page.section(&"3. Side by side".into());
     if analysis.classes.is_empty() {
         page.paragraph(&"Nothing usable was measured.".into());
@@ -39,9 +41,14 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>) {
             if let Some(report) = report {
                 page.subsection(&title(metric.heading(), &name, &[report]));
                 page.table(speeds(report, &members));
+                page.picture(plots.find(Which::Difference(&class.class, metric)), "");
             }
         }
         latency(page, class, &members, &name);
+        for metric in [Metric::Ttft, Metric::E2e] {
+            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+        }
+        distributions(page, class, &members, plots);
         reading(page, class);
         page.subsection(&Inline::own(format!("Machines and requests{name}")));
         machines(page, &members);
@@ -173,6 +180,44 @@ fn either(repetitions: &[usize]) -> Inline {
     let mut shown = repetitions.to_vec();
     shown.dedup();
     Inline::own(shown.iter().map(usize::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// How the requests and the gaps of each host are spread.
+fn distributions(
+    page: &mut Page,
+    class: &ClassReport,
+    members: &[&HostAnalysis<'_>],
+    plots: &Plots,
+) {
+    let mut table = Table::new([
+        "Host",
+        "TTFT p50 (ms)>",
+        "TTFT p95 (ms)>",
+        "TTFT max (ms)>",
+        "Gap p50 (ms)>",
+        "Gap p99 (ms)>",
+        "Gap max (ms)>",
+    ]);
+    for host in members {
+        let (ttft, gap) = (&host.figures.ttft_s, &host.figures.chunk_gap_s);
+        table.row([
+            Inline::text(host.host.as_str()),
+            percentile_ms(ttft.percentile(0.5)),
+            percentile_ms(ttft.percentile(0.95)),
+            millis(ttft.max()),
+            millis(gap.p50),
+            millis(gap.p99),
+            millis(gap.max),
+        ]);
+    }
+    table.dash(&["TTFT p50 (ms)", "TTFT p95 (ms)"], "too few requests for its interval".into());
+    table.dash(&[], "no usable stream".into());
+    page.paragraph(
+        &"All requests of all cases together, and the gaps between the chunks of each:".into(),
+    );
+    page.table(table);
+    page.picture(plots.find(Which::FirstToken(&class.class)), "");
+    page.picture(plots.find(Which::Gaps(&class.class)), "");
 }
 
 /// How the tables above are to be read: the rule that was used, pairs, what could have been found.

@@ -1,0 +1,114 @@
+//! What all pictures share: colours for light and dark, the frame, and how many hosts fit.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use regatta_types::clean;
+
+/// A part of a picture.
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// Drawing into a string fails only where numbers have no place in the picture.
+pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+pub(super) const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
+pub(super) const MUTED: RGBColor = RGBColor(0x59, 0x63, 0x6E);
+pub(super) const GRID: RGBColor = RGBColor(0xD1, 0xD9, 0xE0);
+pub(super) const BAND: RGBColor = RGBColor(0xDD, 0xF4, 0xFF);
+pub(super) const BLUE: RGBColor = RGBColor(0x09, 0x69, 0xDA);
+pub(super) const ORANGE: RGBColor = RGBColor(0xBC, 0x4C, 0x00);
+pub(super) const GREEN: RGBColor = RGBColor(0x1A, 0x7F, 0x37);
+
+/// What each colour is where the reader prefers a dark page.
+const DARK: [(RGBColor, &str); 8] = [
+    (PAPER, "#0D1117"),
+    (INK, "#E6EDF3"),
+    (MUTED, "#9DA7B3"),
+    (GRID, "#3D444D"),
+    (BAND, "#12304F"),
+    (BLUE, "#4493F8"),
+    (ORANGE, "#F0883E"),
+    (GREEN, "#3FB950"),
+];
+
+/// Width of every picture, pixels.
+pub(super) const WIDTH: u32 = 860;
+/// Most hosts in one picture.
+pub(super) const HOSTS_MAX: usize = 30;
+/// Height of a host's row.
+pub(super) const ROW: u32 = 22;
+/// Room for the title above, and for the axis with its name below.
+pub(super) const ABOVE: u32 = 40;
+pub(super) const BELOW: u32 = 66;
+/// Most characters of a name.
+const NAME_MAX: usize = 24;
+/// Width of a character of a name.
+const CHAR: u32 = 7;
+
+/// Text of this size and colour.
+pub(super) fn font(size: u32, colour: &RGBColor) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(colour)
+}
+
+/// An outside name as a label.
+pub(super) fn label(name: &str) -> String {
+    clean::excerpt(name, NAME_MAX)
+}
+
+/// Room that these labels need on the left.
+pub(super) fn label_room<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
+    let longest = names.into_iter().map(|name| label(name).chars().count()).max().unwrap_or(0);
+    u32::try_from(longest).unwrap_or(0) * CHAR + 24
+}
+
+/// A picture as SVG; `None` if there is nothing that could be drawn.
+pub(super) fn picture(
+    title: &str,
+    height: u32,
+    paint: impl FnOnce(&Area<'_>) -> Drawn,
+) -> Option<String> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        root.fill(&PAPER).ok()?;
+        root.draw_text(title, &font(16, &INK), (12, 12)).ok()?;
+        paint(&root).ok()?;
+        root.present().ok()?;
+    }
+    // The library writes colours as attributes; a style sheet overrides those.
+    let head = svg.find('>')? + 1;
+    let dark: String = DARK
+        .iter()
+        .map(|(RGBColor(r, g, b), dark)| {
+            let light = format!("#{r:02X}{g:02X}{b:02X}");
+            format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
+        })
+        .collect();
+    let (before, after) = svg.split_at(head);
+    Some(format!(
+        "{before}\n<title>{}</title>\n<style>@media screen and (prefers-color-scheme: dark){{{dark}}}</style>{after}",
+        escaped(title)
+    ))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in clean::line(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A range that holds all of `values` with some air around it.
+pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> Option<std::ops::Range<f64>> {
+    let finite = values.into_iter().filter(|v| v.is_finite());
+    let (low, high) = finite.fold(None, |range: Option<(f64, f64)>, v| {
+        Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
+    })?;
+    let air = if high > low { (high - low) * 0.06 } else { high.abs().max(1.0) * 0.05 };
+    Some(low - air..high + air)
+}

@@ -1,0 +1,126 @@
+//! Strip plot: the decode speed of each case of a host, a dot for each repetition, beside what the
+//! hosts of its class have.
+
+use std::collections::BTreeMap;
+
+use plotters::prelude::*;
+use regatta_types::ids::CaseId;
+
+use super::canvas::{
+    ABOVE, Area, BAND, BELOW, BLUE, Drawn, GRID, INK, MUTED, ROW, font, label, label_room, picture,
+    range_of,
+};
+use super::difference::pixels;
+use crate::analysis::{CaseAnalysis, HostAnalysis};
+use crate::compare::Metric;
+use crate::metrics::{Distribution, real};
+
+/// Most cases in one picture.
+const CASES_MAX: usize = 50;
+
+/// Speeds of each repetition of a case, tokens a second.
+fn speeds(case: &CaseAnalysis<'_>) -> Vec<f64> {
+    let usable = case.cells.iter().filter_map(|cell| cell.usable());
+    usable.filter_map(|cell| Metric::DecodeTps.of_cell(case.case, cell)).collect()
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / real(values.len()))
+}
+
+/// The means of all hosts of a class, by case.
+pub(super) struct ClassSpeeds<'a>(BTreeMap<&'a CaseId, Distribution>);
+
+impl<'a> ClassSpeeds<'a> {
+    pub(super) fn of(members: &[&'a HostAnalysis<'_>]) -> Self {
+        let mut means: BTreeMap<&CaseId, Vec<f64>> = BTreeMap::new();
+        for case in members.iter().flat_map(|host| &host.cases) {
+            means.entry(&case.case.id).or_default().extend(mean(&speeds(case)));
+        }
+        Self(means.into_iter().map(|(case, means)| (case, Distribution::new(means))).collect())
+    }
+}
+
+/// A row: per cent from the median of the hosts.
+struct Row<'a> {
+    title: &'a str,
+    own: Vec<f64>,
+    /// Means of the slowest and of the fastest host.
+    hosts: (f64, f64),
+}
+
+/// Description and picture; `None` without any decode speed.
+pub(super) fn cases(host: &HostAnalysis<'_>, class: &ClassSpeeds<'_>) -> Option<(String, String)> {
+    let row = |case: &'_ CaseAnalysis<'_>| {
+        let means = class.0.get(&case.case.id)?;
+        let (middle, low, high) = (means.median()?, means.min()?, means.max()?);
+        let percent = |value: f64| (value / middle - 1.0) * 100.0;
+        let own: Vec<f64> = speeds(case).into_iter().map(percent).collect();
+        (!own.is_empty()).then(|| (own, (percent(low), percent(high))))
+    };
+    let mut rows: Vec<Row<'_>> = host
+        .cases
+        .iter()
+        .filter_map(|case| {
+            let (own, hosts) = row(case)?;
+            Some(Row { title: &case.case.title, own, hosts })
+        })
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let left_out = rows.len().saturating_sub(CASES_MAX);
+    rows.truncate(CASES_MAX);
+    let mut title = format!("{}: decode speed of each repetition", host.host);
+    if left_out > 0 {
+        title.push_str(&format!(" (the first {CASES_MAX} cases)"));
+    }
+    let height = ABOVE + BELOW + ROW * u32::try_from(rows.len()).ok()?;
+    let svg = picture(&title, height, |root| paint(root, &rows))?;
+    let alt = format!("{title}, by case, against the median of the hosts of its class");
+    Some((alt, svg))
+}
+
+fn paint(root: &Area<'_>, rows: &[Row<'_>]) -> Drawn {
+    let ends =
+        rows.iter().flat_map(|row| row.own.iter().copied().chain([row.hosts.0, row.hosts.1]));
+    let range = range_of(ends.chain([-1.0, 1.0])).ok_or("no range")?;
+    let n = real(rows.len());
+    let mut chart = ChartBuilder::on(root)
+        .margin_top(ABOVE)
+        .margin_right(24)
+        .margin_bottom(24)
+        .x_label_area_size(BELOW - 24)
+        .y_label_area_size(label_room(rows.iter().map(|row| row.title)))
+        .build_cartesian_2d(range, 0.0..n)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .y_labels(0)
+        .x_labels(9)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .axis_style(GRID)
+        .label_style(font(12, &MUTED))
+        .x_label_formatter(&|x| format!("{x:+.1}"))
+        .x_desc("decode speed against the median of the hosts, per cent")
+        .draw()?;
+    let (_, height) = chart.plotting_area().dim_in_pixel();
+    for (row, index) in rows.iter().zip(0_u32..) {
+        // The first case stands at the top.
+        let y = n - f64::from(index) - 0.5;
+        let (low, high) = row.hosts;
+        let span = Rectangle::new([(low, y - 0.32), (high, y + 0.32)], BAND.filled());
+        chart.draw_series([span])?;
+        let dots = row.own.iter().map(|x| Circle::new((*x, y), 4, BLUE.stroke_width(2)));
+        chart.draw_series(dots)?;
+        let top = f64::from(height) * (1.0 - y / n);
+        let place = (12, i32::try_from(ABOVE)? + pixels(top) - 7);
+        root.draw_text(&label(row.title), &font(13, &INK), place)?;
+    }
+    let (_, height) = root.dim_in_pixel();
+    let legend = "circle: one repetition · band: from the slowest to the fastest host";
+    root.draw_text(legend, &font(11, &MUTED), (12, i32::try_from(height)? - 16))?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Pictures, as SVG files beside the pages. Each has a table with the same figures beside it, so
+//! that nothing depends on seeing it; shapes and labels say what colours say.
+//!
+//! The entry is [`Plots`]: all pictures of a report by their path, and a link to one if it exists.
+
+mod canvas;
+mod cases;
+mod difference;
+mod distribution;
+mod load;
+mod timeline;
+
+use std::collections::BTreeMap;
+
+use regatta_types::ids::HostId;
+
+use crate::analysis::{Analysis, HostAnalysis};
+use crate::compare::{Class, ClassReport, Metric};
+
+/// The pictures of a report, by their path below its folder.
+#[derive(Debug, Default)]
+pub(crate) struct Plots {
+    all: BTreeMap<String, Plot>,
+}
+
+/// One picture.
+#[derive(Debug)]
+struct Plot {
+    /// What it shows, for those who do not see it.
+    alt: String,
+    svg: String,
+}
+
+/// Which picture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    /// The differences between the hosts of a class.
+    Difference(&'a Class, Metric),
+    /// Times to first token of the hosts of a class.
+    FirstToken(&'a Class),
+    /// Gaps between chunks of the hosts of a class.
+    Gaps(&'a Class),
+    /// Throughput against time to first token of the hosts of a class.
+    Load(&'a Class),
+    /// The repetitions of a host's cases.
+    Cases(&'a HostId),
+    /// What a host did over time.
+    Timeline(&'a HostId),
+}
+
+impl Which<'_> {
+    fn path(self) -> String {
+        let of =
+            |what: &str, class: &Class| format!("plots/{what}-{}.svg", class.label.to_lowercase());
+        match self {
+            Self::Difference(class, metric) => {
+                let metric = metric.label().replace(' ', "-");
+                of(&format!("difference-{metric}"), class)
+            }
+            Self::FirstToken(class) => of("ttft", class),
+            Self::Gaps(class) => of("gaps", class),
+            Self::Load(class) => of("load", class),
+            Self::Cases(host) => format!("plots/host-{host}-cases.svg"),
+            Self::Timeline(host) => format!("plots/host-{host}-timeline.svg"),
+        }
+    }
+}
+
+impl Plots {
+    /// Those of a run.
+    pub(crate) fn of(analysis: &Analysis<'_>) -> Self {
+        let mut plots = Self::default();
+        for class in &analysis.classes {
+            plots.of_class(analysis, class);
+        }
+        for host in &analysis.hosts {
+            plots.add(Which::Timeline(host.host), timeline::timeline(host));
+        }
+        plots
+    }
+
+    fn of_class(&mut self, analysis: &Analysis<'_>, class: &ClassReport) {
+        let members: Vec<&HostAnalysis<'_>> =
+            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
+        for report in &class.metrics {
+            let which = Which::Difference(&class.class, report.metric);
+            self.add(which, difference::difference(report));
+        }
+        let speeds = cases::ClassSpeeds::of(&members);
+        for host in &members {
+            self.add(Which::Cases(host.host), cases::cases(host, &speeds));
+        }
+        let shown = difference::most_telling(class, &members);
+        self.add(Which::FirstToken(&class.class), distribution::first_token(&shown));
+        self.add(Which::Gaps(&class.class), distribution::gaps(&shown));
+        self.add(Which::Load(&class.class), load::load(&shown));
+    }
+
+    fn add(&mut self, which: Which<'_>, drawn: Option<(String, String)>) {
+        if let Some((alt, svg)) = drawn {
+            self.all.insert(which.path(), Plot { alt, svg });
+        }
+    }
+
+    /// Path and description of a picture, if there is one.
+    pub(crate) fn find(&self, which: Which<'_>) -> Option<(String, &str)> {
+        let path = which.path();
+        let plot = self.all.get(&path)?;
+        Some((path, &plot.alt))
+    }
+
+    /// The files.
+    pub(crate) fn into_files(self) -> impl Iterator<Item = (String, Vec<u8>)> {
+        self.all.into_iter().map(|(path, plot)| (path, plot.svg.into_bytes()))
+    }
+}
