@@ -7,10 +7,11 @@ mod causes;
 mod limits;
 
 use regatta_types::ids::HostId;
+use regatta_types::margin::percent;
 use serde::Serialize;
 
 pub(crate) use causes::{causes, causes_of};
-pub(crate) use limits::{absent_numbers, changed_engine, not_judged};
+pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::dim_hosts;
@@ -130,7 +131,12 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
         figures.push(format!("highest system output {figure:.2} tok/s"));
     }
     if figures.is_empty() {
-        figures.push("no repetition is complete".to_owned());
+        // What could not be measured says so by itself, below.
+        let any = |h: &&HostAnalysis<'_>| h.figures.ttft_s.n() > 0;
+        figures.push(match found.filter(any) {
+            Some(_) => "no repetition is complete".to_owned(),
+            None => "no time to first token and no speed was measured".to_owned(),
+        });
     }
     format!("{host}: {}. There is no host to compare it with.", figures.join("; "))
 }
@@ -179,9 +185,9 @@ fn sentence(report: &MetricReport) -> String {
     } else if able.is_empty() {
         no_verdict(report)
     } else if let [first, second] = able.as_slice() {
-        pair(report.metric, first, second)
+        pair(report, first, second)
     } else {
-        fleet(report.metric, &able)
+        fleet(report, &able)
     };
     let fewest = able.iter().map(|j| j.basis()).min();
     let is_indicative = fewest.is_some_and(|n| n < FULL_REPETITIONS);
@@ -202,7 +208,8 @@ fn no_verdict(report: &MetricReport) -> String {
     }
 }
 
-fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
+fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
+    let metric = report.metric;
     // Told of the host that is slower, or of the second where neither is.
     let (told, other) =
         if first.verdict == Verdict::Slower { (first, second) } else { (second, first) };
@@ -212,7 +219,7 @@ fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
         Verdict::Slower | Verdict::Faster => difference(metric, told, Some(&other.host)),
         Verdict::Equivalent => {
             let level = around(metric, [&first, &second].into_iter());
-            format!("{a} and {b} are equivalent within {}{level}", margin(metric))
+            format!("{a} and {b} are equivalent within {}{level}", margin(report))
         }
         Verdict::NotSettled { .. } | Verdict::NotJudged(_) => format!(
             "whether {a} and {b} differ is not settled ({} against {}: {estimate}{})",
@@ -223,10 +230,11 @@ fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
     }
 }
 
-fn fleet(metric: Metric, able: &[&Judged]) -> String {
+fn fleet(report: &MetricReport, able: &[&Judged]) -> String {
+    let metric = report.metric;
     let all = able.len();
     let equivalent = able.iter().filter(|j| j.verdict == Verdict::Equivalent).count();
-    let within = margin(metric);
+    let within = margin(report);
     let level = around(metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
     let head = match equivalent {
         0 => format!("no host is shown equivalent within {within}"),
@@ -302,8 +310,8 @@ fn two_groups(report: &MetricReport) -> String {
     )
 }
 
-fn margin(metric: Metric) -> String {
-    format!("{:.0} %", metric.margin() * 100.0)
+fn margin(report: &MetricReport) -> String {
+    format!("{} %", percent(report.margin))
 }
 
 fn estimate(effect: Effect) -> String {

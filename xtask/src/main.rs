@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test` and `cargo xtask ci`. There is no other task runner.
+//! The project's own tasks: `cargo xtask test`, `ci` and `calibrate`. There is no other task runner.
 #![expect(clippy::print_stdout, reason = "a task runner talks to whoever called it")]
 
 mod debian;
@@ -29,6 +29,8 @@ enum Task {
     Test,
     /// Everything that must pass before a change lands: format, lints, docs, licences, tests.
     Ci,
+    /// Simulate fleets, and print how often the comparison is right; fails where a bound is broken.
+    Calibrate,
 }
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Test => testing::run(&mut steps),
         Task::Ci => ci(&mut steps),
+        Task::Calibrate => calibrate(&mut steps),
     };
     steps.print_times();
     if let Err(error) = &done {
@@ -58,6 +61,14 @@ fn ci(steps: &mut Steps) -> anyhow::Result<()> {
     steps.check("packaging tool", debian::set_up)?;
     testing::run(steps)?;
     steps.run_tests("doc tests", cargo(["test", "--locked", "--workspace", "--doc"]))
+}
+
+/// In release: it is a minute of arithmetic, and ten without.
+fn calibrate(steps: &mut Steps) -> anyhow::Result<()> {
+    let example = ["run", "--locked", "--release", "-p", "regatta-report", "--example"];
+    let mut command = cargo(example);
+    command.args(["calibrate", "--features", "calibration"]);
+    steps.run("calibration", command)
 }
 
 /// The top of the repository.

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod examples;
+mod over_time;
 mod sim;
 mod workload;
 
@@ -13,11 +14,13 @@ use clap::{Args, Parser, Subcommand};
 use regatta_agent::cli::AgentArgs;
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::HostId;
+use regatta_types::margin::Margins;
 
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
 pub use doctor::DoctorArgs;
+pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
@@ -50,8 +53,14 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
-    /// List the stored runs
+    /// List the stored runs, or what one host did in each
     Runs(RunsArgs),
+    /// Compare a run with an earlier one, host by host
+    Compare(CompareArgs),
+    /// Check a run against a baseline: returns 8 where a host is settled slower
+    Check(CheckArgs),
+    /// Keep a run as a small file to check later ones against
+    Baseline(BaselineArgs),
     /// List, show or check suites
     #[command(subcommand, after_help = examples::SUITE)]
     Suite(SuiteCommand),
@@ -126,6 +135,10 @@ pub struct RunArgs {
     /// quantisation, kv-cache-type, engine-flags, prefix-cache, speculative-decoding, ...
     #[arg(long, value_name = "FACT,...", value_delimiter = ',')]
     pub assume_equal: Vec<ClassFact>,
+    /// Differences up to this are of no account: 3%, or by figure: 3%,ttft=10%
+    /// [default: 2%, ttft=5%]
+    #[arg(long, value_name = "MARGINS")]
+    pub margin: Option<Margins>,
     /// How long to wait for agents to be ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     pub wait: Duration,
@@ -163,7 +176,14 @@ pub struct ReportArgs {
 
 /// `regatta runs`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::RUNS)]
 pub struct RunsArgs {
+    /// Only runs with this host, oldest first, with its figures and what changed from one to the next
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<HostId>,
+    /// Of the newest N runs
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: u32,
     /// Print JSON lines
     #[arg(long)]
     pub json: bool,

@@ -3,10 +3,11 @@
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::MIN_REPETITIONS;
+use super::metric::Metric;
 use super::series::Series;
 use super::stats::{Effect, holm};
 use super::verdict::{Evidence, Unjudged, Verdict};
+use super::{ALPHA, MIN_REPETITIONS};
 use crate::metrics::real;
 
 /// What decides.
@@ -18,6 +19,13 @@ pub(crate) struct Rule {
     pub(crate) alpha: f64,
     /// `+1` where larger values are faster, else `-1`.
     pub(crate) sign: f64,
+}
+
+impl Rule {
+    /// For a metric over the mean of all cases, with a margin as a share.
+    pub(crate) fn of(metric: Metric, margin: f64) -> Self {
+        Self { margin: margin.ln_1p(), alpha: ALPHA, sign: metric.sign() }
+    }
 }
 
 /// A comparison of hosts in one metric.
@@ -55,6 +63,11 @@ pub(crate) struct Judged {
 }
 
 impl Outcome {
+    /// Fewest repetitions behind a verdict; `None` where nobody has an effect.
+    pub(crate) fn fewest(&self) -> Option<usize> {
+        self.hosts.iter().filter(|j| j.effect.is_some()).map(Judged::basis).min()
+    }
+
     /// Hosts with enough repetitions to be compared: the number that chooses the rule.
     pub(crate) fn compared(&self) -> usize {
         let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
@@ -119,7 +132,7 @@ fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome
     let field = Field { series: &[&shared[0], &shared[1]], rule };
     for host in field.all() {
         let effect = field.against(host, &field.others(host));
-        let evidence = effect.map(|e| evidence_of(field.turned(e)));
+        let evidence = effect.map(|e| Evidence::of(field.turned(e)));
         let adjusted = evidence.as_ref().map(Evidence::p);
         outcome.hosts.push(field.judged(host, effect, adjusted, evidence));
     }
@@ -139,9 +152,9 @@ pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
 }
 
 /// The hosts that can be judged, by index.
-struct Field<'a> {
-    series: &'a [&'a Series],
-    rule: Rule,
+pub(super) struct Field<'a> {
+    pub(super) series: &'a [&'a Series],
+    pub(super) rule: Rule,
 }
 
 impl Field<'_> {
@@ -157,7 +170,7 @@ impl Field<'_> {
     ///
     /// Where some of the pool lack a repetition, the others stand in for them at the distance
     /// they have on the whole, so that a gap does not shift the reference.
-    fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
+    pub(super) fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
         let whole = pool.iter().map(|&j| self.series[j].mean()).sum::<f64>() / real(pool.len());
         let differences: Vec<f64> = self.series[host]
             .values
@@ -178,7 +191,7 @@ impl Field<'_> {
     }
 
     /// An effect turned so that larger is faster.
-    fn turned(&self, effect: Effect) -> Effect {
+    pub(super) fn turned(&self, effect: Effect) -> Effect {
         Effect { mean: self.rule.sign * effect.mean, ..effect }
     }
 
@@ -231,7 +244,7 @@ impl Field<'_> {
         let first: Vec<Option<Evidence>> = self
             .all()
             .map(|host| self.against(host, &self.middle(self.others(host))))
-            .map(|effect| effect.map(|e| evidence_of(self.turned(e))))
+            .map(|effect| effect.map(|e| Evidence::of(self.turned(e))))
             .collect();
         let aside: Vec<bool> = first
             .iter()
@@ -256,7 +269,7 @@ impl Field<'_> {
             })
             .collect();
         let evidence: Vec<Option<Evidence>> =
-            effects.iter().map(|e| e.map(|e| evidence_of(self.turned(e)))).collect();
+            effects.iter().map(|e| e.map(|e| Evidence::of(self.turned(e)))).collect();
         let adjusted = adjust(&evidence);
         for (host, evidence) in evidence.into_iter().enumerate() {
             outcome.hosts.push(self.judged(host, effects[host], adjusted[host], evidence));
@@ -285,10 +298,6 @@ impl Field<'_> {
         let flagged = self.series.iter().zip(flags).filter(|(_, flag)| **flag);
         flagged.map(|(series, _)| series.host.clone()).collect()
     }
-}
-
-fn evidence_of(effect: Effect) -> Evidence {
-    Evidence { difference: vec![effect], sameness: vec![effect] }
 }
 
 /// Holm over the hosts that have evidence.

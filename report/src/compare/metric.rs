@@ -1,12 +1,13 @@
 //! The metrics that are compared, each with its direction and margin.
 
+use regatta_types::margin::{ComparedFigure, Margins};
 use regatta_types::suite::Case;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analysis::Counted;
 
-/// A compared metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// A compared metric; under its name in `run.json` and in baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
     /// Decode speed, ratio of sums over the cell's requests, tokens per second.
@@ -57,17 +58,15 @@ impl Metric {
         if self.is_speed() { 1.0 } else { -1.0 }
     }
 
-    /// Differences up to this are of no account, as a share.
-    pub(crate) fn margin(self) -> f64 {
-        match self {
-            Self::DecodeTps | Self::E2e | Self::OutputTps => 0.02,
-            Self::Ttft => 0.05,
-        }
-    }
-
-    /// The margin on the scale of logarithms.
-    pub(crate) fn log_margin(self) -> f64 {
-        (1.0 + self.margin()).ln()
+    /// Differences up to this are of no account, as a share; what the user has set stands above.
+    pub(crate) fn margin(self, set: &Margins) -> f64 {
+        let (figure, own) = match self {
+            Self::DecodeTps => (ComparedFigure::Decode, 0.02),
+            Self::Ttft => (ComparedFigure::Ttft, 0.05),
+            Self::E2e => (ComparedFigure::E2e, 0.02),
+            Self::OutputTps => (ComparedFigure::Output, 0.02),
+        };
+        set.of(figure).unwrap_or(own)
     }
 
     /// The cell's one number; `None` when it has none above zero.

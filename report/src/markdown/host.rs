@@ -22,7 +22,7 @@ use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes_of, headline, verdict_words};
+use crate::summary::{causes_of, headline, unmeasured, verdict_words};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
@@ -56,6 +56,11 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"1. Verdict".into());
     let mut lines = vec![validity(host)];
     lines.extend(headlines(analysis, host));
+    lines.extend(
+        unmeasured(host)
+            .into_iter()
+            .map(|said| Inline::sentence(&format!("Keep in mind: {said}."))),
+    );
     lines.extend(against_others(analysis, host));
     let causes = causes_of(analysis, host.host);
     if !causes.is_empty() {
@@ -92,7 +97,7 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         }))
     };
     let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
-    if lines.is_empty() && host.has_usable() {
+    if lines.is_empty() && host.has_usable() && host.figures.ttft_s.n() > 0 {
         return vec![
             "No repetition has all compared cases, so there is no figure over them; section 4 has each case.".into(),
         ];

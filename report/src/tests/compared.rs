@@ -32,6 +32,49 @@ fn verdict(record: &RunRecord, metric: Metric, host: &str) -> Option<Verdict> {
 }
 
 #[test]
+fn equal_hosts_share_a_place_and_the_one_far_from_them_is_an_outlier() {
+    let names = ["gpu-01", "gpu-02", "gpu-03", "gpu-04"];
+    let slow = TestHost::new("gpu-05").slower_by(0.25);
+    let fleet = names
+        .iter()
+        .fold(RunBuilder::new(&["Backend system"], 5), |run, name| run.host(TestHost::new(name)));
+    let record = fleet.host(slow).build();
+    let report = page(&record, "report.md");
+    let row = |host: &str| {
+        let place = |line: &&str| line.starts_with(&format!("| {host} |")) && line.ends_with("|");
+        let line = report.lines().find(place).expect("a row of the table of decode speed");
+        line.trim_end_matches(" |").rsplit("| ").next().unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(names.map(row), ["1= (1–4)"; 4].map(str::to_owned));
+    assert_eq!(row("gpu-05"), "5");
+    assert!(report.contains("Outliers in decode speed, by robust z"), "{report}");
+    let four = RunBuilder::new(&["Backend system"], 5);
+    let four = names[1..].iter().fold(four, |run, name| run.host(TestHost::new(name)));
+    let report = page(&four.host(TestHost::new("gpu-05").slower_by(0.25)).build(), "report.md");
+    assert!(!report.contains("utlier"), "four hosts are too few for that word");
+}
+
+#[test]
+fn a_margin_that_was_set_decides_and_is_named() {
+    let build = |margins: &str| {
+        let mut record = RunBuilder::new(&["Backend system"], 5)
+            .host(TestHost::new("gpu-01"))
+            .host(TestHost::new("gpu-02").slower_by(0.04))
+            .build();
+        record.header.margins = margins.parse().unwrap();
+        record
+    };
+    let lines = |record: &RunRecord| summary(record).verdict_lines.join("\n");
+    let narrow = lines(&build("3%"));
+    assert!(narrow.contains("gpu-02 is 3."), "{narrow}");
+    let wide = build("3%,decode=7.5%");
+    assert!(lines(&wide).contains("are equivalent within 7.5 %"), "{}", lines(&wide));
+    let report = page(&wide, "report.md");
+    let method = "decode speed 7.5 %, time to first token 3 %, end-to-end time 3 %";
+    assert!(report.contains(method), "{report}");
+}
+
+#[test]
 fn hosts_of_another_engine_version_are_not_compared() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::Known("0.15.0".to_owned());

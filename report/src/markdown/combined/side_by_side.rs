@@ -5,9 +5,11 @@ use regatta_types::validity::Validity;
 
 use super::method::rule;
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
-use crate::compare::{ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport};
+use crate::compare::{
+    ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport, OUTLIER_Z, Rank,
+};
 use crate::markdown::format::{
-    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed_interval,
+    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed, signed_interval,
     signed_percent,
 };
 use crate::markdown::page::Page;
@@ -92,6 +94,10 @@ fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
     }
     table.column("vs. others (%, 95 % CI)".into(), Align::Right);
     table.column("Verdict".into(), Align::Left);
+    let ranked = !report.ranks.is_empty();
+    if ranked {
+        table.column("Place (rank)".into(), Align::Right);
+    }
     for host in members {
         let judged = report.judged(host.host);
         let from_median = judged.and_then(|j| j.from_median);
@@ -104,12 +110,27 @@ fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
             Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
         ];
         let against = [difference(judged.and_then(|j| j.effect)), verdict(judged)];
-        table.row(own.into_iter().chain(median.then_some(from_median)).chain(against));
+        let place = report.rank(host.host).map_or(NONE.into(), place);
+        let row = own.into_iter().chain(median.then_some(from_median)).chain(against);
+        table.row(row.chain(ranked.then_some(place)));
     }
     table.dash(&["Repetitions", "Speed (tok/s)"], "left out, or no complete repetition".into());
     table.dash(&["95 % CI (tok/s)"], "fewer than two complete repetitions".into());
-    table.dash(&["vs. median (%)", "vs. others (%, 95 % CI)"], "no verdict".into());
+    let of_verdict = ["vs. median (%)", "vs. others (%, 95 % CI)", "Place (rank)"];
+    table.dash(&of_verdict, "no verdict".into());
     table
+}
+
+/// `1= (1–2)`, `3`; without a place only what the rank lies between.
+fn place(rank: &Rank) -> Inline {
+    let (low, high) = (rank.low, rank.high);
+    let between = if low == high { format!("({low})") } else { format!("({low}–{high})") };
+    Inline::own(match (rank.place, rank.is_shared) {
+        (Some(place), false) if low == place && high == place => place.to_string(),
+        (Some(place), false) => format!("{place} {between}"),
+        (Some(place), true) => format!("{place}= {between}"),
+        (None, _) => between,
+    })
 }
 
 /// Both latencies, for as far as they are compared.
@@ -222,6 +243,7 @@ fn reading(page: &mut Page, class: &ClassReport) {
             )));
         }
     }
+    outliers(page, class);
     let shown: Vec<String> = class
         .metrics
         .iter()
@@ -234,6 +256,26 @@ fn reading(page: &mut Page, class: &ClassReport) {
         page.paragraph(&Inline::own(format!(
             "With the scatter seen, these repetitions would have found a difference of this size in 8 of 10 such runs: {}. (Never less than the margin.)",
             shown.join(", ")
+        )));
+    }
+}
+
+/// How the places are to be read, and who stands far from the rest.
+fn outliers(page: &mut Page, class: &ClassReport) {
+    let has_places = |m: &MetricReport| m.metric.is_speed() && !m.ranks.is_empty();
+    if class.metrics.iter().any(has_places) {
+        page.paragraph(&"*Place*: hosts that are equivalent share one (\"=\"); a host that is not settled has none. In brackets: where its rank lies by all pairs of hosts (Holm over the pairs).".into());
+    }
+    for report in class.metrics.iter().filter(|m| !m.outliers.is_empty()) {
+        let named: Vec<String> = report
+            .outliers
+            .iter()
+            .map(|o| format!("{} ({})", Inline::text(o.host.as_str()), signed(o.robust_z, 1)))
+            .collect();
+        page.paragraph(&Inline::own(format!(
+            "Outliers in {}, by robust z (0.6745 times the distance from the median / median absolute deviation, over {OUTLIER_Z}): {}.",
+            report.metric.label(),
+            named.join(", ")
         )));
     }
 }
