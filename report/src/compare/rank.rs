@@ -69,7 +69,9 @@ fn settled(field: &Field<'_>) -> Vec<(usize, usize)> {
         })
         .collect();
     let adjusted = holm(&pairs.iter().map(|(_, _, evidence)| evidence.p()).collect::<Vec<_>>());
-    let settled = pairs.iter().zip(adjusted).filter_map(|((first, second, evidence), p)| {
+    // The other verdicts cost an interval for each of many pairs, and are not asked for.
+    let likely = pairs.iter().zip(adjusted).filter(|(_, p)| *p < field.rule.alpha);
+    let settled = likely.filter_map(|((first, second, evidence), p)| {
         match evidence.settle(p, field.rule)? {
             Verdict::Faster => Some((*first, *second)),
             Verdict::Slower => Some((*second, *first)),
