@@ -3,6 +3,7 @@
 //! It measures its own local endpoint and reads its GPUs; it never renders a report and never
 //! decides what is run.
 
+mod checks;
 pub mod cli;
 pub mod endpoint;
 pub mod facts;

@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::commands::Problem;
 use crate::output::say;
-use crate::progress::{self, Feed};
+use crate::progress::{self, Feed, Show};
 use crate::run::{Actor, Input, Now, Orders, Parts, RunPolicy, RunState};
 use crate::session::{Context, Hub, Message, serve};
 use crate::store::{Loaded, SqliteStore, StoreError, StoreHandle, Write, Writer};
@@ -72,6 +72,8 @@ pub struct Conduct {
     pub command: String,
     /// Facts taken as equal on hosts where they are not known.
     pub assume_equal: Vec<ClassFact>,
+    /// Price of a kWh.
+    pub tariff: Option<f64>,
     /// From which size on a difference is of account, where that is set.
     pub margins: Margins,
     /// Wall time.
@@ -124,22 +126,16 @@ async fn conduct_with(
     interrupts: &Interrupts,
 ) -> Result<Exit, Problem> {
     let header = header(&plan, &store).await?;
-    let listener = match plan.listen {
-        Some(address) => {
-            let failed = |e| Problem::usage(format!("can't listen on {address}: {e}"));
-            Some(TcpListener::bind(address).await.map_err(failed)?)
-        }
-        None => None,
-    };
+    let listener = listen(plan.listen).await?;
     store.write(vec![Write::Run(Box::new(header.clone()))]).await?;
     if let Some(listener) = &listener {
-        announce(&header, listener);
+        announce("run", &header, listener);
     }
     let side = Side {
         store: store.clone(),
         listener,
         embedded: plan.embedded,
-        json: plan.json,
+        show: Show::Run { json: plan.json },
         wall: plan.wall,
     };
     let orders = (plan.orders, plan.policy);
@@ -187,31 +183,47 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         keep_text: plan.keep_text,
         command: plan.command.clone(),
         assume_equal: plan.assume_equal.clone(),
+        tariff: plan.tariff,
         margins: plan.margins,
     })
 }
 
-fn announce(header: &RunHeader, listener: &TcpListener) {
+/// Listens where agents are to dial in.
+///
+/// # Errors
+/// When the address is taken, or is not this machine's.
+pub(crate) async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Problem> {
+    let Some(address) = address else { return Ok(None) };
+    let failed = |e| Problem::usage(format!("can't listen on {address}: {e}"));
+    TcpListener::bind(address).await.map(Some).map_err(failed)
+}
+
+/// Says where agents may dial in, and for what.
+pub(crate) fn announce(what: &str, header: &RunHeader, listener: &TcpListener) {
     if header.insecure {
         say(
             "warning: plain text beyond loopback (--insecure): prompts and results can be read on the network",
         );
     }
     if let Ok(address) = listener.local_addr() {
-        say(&format!("run {} waits for its hosts on {address}", header.run));
+        say(&format!("{what} {} waits for its hosts on {address}", header.run));
     }
 }
 
 /// What [`measure`] works with besides the run itself.
-struct Side {
-    store: StoreHandle,
-    listener: Option<TcpListener>,
-    embedded: Vec<Embedded>,
-    json: bool,
-    wall: Arc<dyn WallClock>,
+pub(crate) struct Side {
+    pub(crate) store: StoreHandle,
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) embedded: Vec<Embedded>,
+    pub(crate) show: Show,
+    pub(crate) wall: Arc<dyn WallClock>,
 }
 
-async fn measure(
+/// Gathers the hosts, has them do what `orders` say, and lets them go.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn measure(
     header: &RunHeader,
     (orders, policy): (Orders, RunPolicy),
     side: Side,
@@ -249,7 +261,7 @@ async fn measure(
     }
     drop(pipes);
     let mut display = JoinSet::new();
-    display.spawn(progress::show(Feed { events: event_feed, view: view_feed }, side.json));
+    display.spawn(progress::show(Feed { events: event_feed, view: view_feed }, side.show));
 
     let outcome = tokio::select! {
         result = actor.run(first) => result,

@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod commands;
 pub mod conduct;
+pub mod doctor;
 pub mod names;
 pub mod output;
 pub mod plan;

@@ -17,8 +17,8 @@ pub struct Block {
     pub repetition: Repetition,
 }
 
-/// The blocks of a run, in the order in which every host works through them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The blocks of a run, in the order in which every host works through them. The default has none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     blocks: Vec<Block>,
 }

@@ -8,6 +8,7 @@ mod analysis;
 mod bandwidth;
 #[cfg(any(test, feature = "calibration"))]
 pub mod calibration;
+mod capacity;
 pub mod catalogue;
 mod compare;
 mod completeness;

@@ -15,6 +15,7 @@ pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::dim_hosts;
+use crate::capacity::Capacity;
 use crate::compare::{
     Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
@@ -54,6 +55,7 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
     let mut verdict_lines = found(analysis);
     verdict_lines.extend(causes(analysis));
     verdict_lines.extend(dim_hosts(analysis));
+    verdict_lines.extend(Capacity::of(analysis).and_then(|capacity| capacity.sentence()));
     verdict_lines.extend(not_judged(analysis));
     let hosts = analysis
         .hosts

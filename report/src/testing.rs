@@ -148,6 +148,7 @@ impl TestHost {
             }],
             refused: None,
             simulated: false,
+            checks: Vec::new(),
         }
     }
 }
@@ -293,6 +294,7 @@ impl RunBuilder {
                 keep_text: self.keep_text,
                 command: format!("regatta run quick --expect {count}"),
                 assume_equal: Vec::new(),
+                tariff: None,
                 margins: regatta_types::margin::Margins::default(),
             },
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),

@@ -6,6 +6,7 @@ use clap::{Arg, Command, CommandFactory as _, Parser as _};
 use regatta_coordinator::suite;
 use regatta_sim::Fault;
 use regatta_tests::repository;
+use regatta_types::check::Check;
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::exit::Exit;
 use regatta_types::failure::FailureKind;
@@ -82,6 +83,14 @@ fn every_reason_for_a_missing_cell_is_explained() {
         MissingReason::Cancelled,
     ] {
         assert!(doc.contains(&format!("| `{reason}` | ")), "docs/failures.md lacks {reason}");
+    }
+}
+
+#[test]
+fn every_check_is_explained() {
+    let doc = doc("docs/failures.md");
+    for check in Check::ALL {
+        assert!(doc.contains(&format!("| `{check}` | ")), "docs/failures.md lacks {check}");
     }
 }
 

@@ -110,3 +110,19 @@ fn two_agents_measure_ten_cases_on_two_servers() {
         assert!((0.0..10.0).contains(&over), "{host}: {over} ms over the server's own prompt time");
     }
 }
+
+#[test]
+fn the_doctor_finds_nothing_wrong_with_a_real_engine() {
+    let engine = LlamaCpp::start();
+    let flags = ["doctor", &engine.base_url, "--suite", "complex", "--json"];
+    let done = regatta().args(flags).run(LIMIT);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let host: Value = serde_json::from_str(done.stdout.trim()).expect("a line of JSON");
+    for name in
+        ["endpoint", "model", "streaming", "usage", "reasoning", "fixed-length", "context", "clock"]
+    {
+        let checks = host["checks"].as_array().expect("checks").iter();
+        let check = checks.clone().find(|check| check["check"] == name).expect("a check");
+        assert_eq!(check["mark"], "ok", "{check}");
+    }
+}

@@ -16,7 +16,7 @@ use super::discover::DiscoverError;
 use super::engine::{self, Engine, ModelList, Props, ServerInfo, VersionAnswer};
 use super::event::body_text;
 use super::exposition::Exposition;
-use crate::facts::process::{self, Listener};
+use crate::facts::process::{self, Incarnation};
 
 /// For each question.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
@@ -192,7 +192,7 @@ fn root_cause(error: &reqwest::Error) -> String {
 async fn started_with(
     location: EndpointLocation,
     name: &str,
-) -> (Option<Listener>, Reading<Vec<String>>) {
+) -> (Option<Incarnation>, Reading<Vec<String>>) {
     let port = match location {
         EndpointLocation::Loopback { port } => port,
         EndpointLocation::Remote => {
@@ -203,7 +203,7 @@ async fn started_with(
     if name == "regatta-sim" {
         return (None, Reading::Known(Vec::new()));
     }
-    let read = move || -> Result<(Listener, Vec<String>), String> {
+    let read = move || -> Result<(Incarnation, Vec<String>), String> {
         let first = process::listeners(port)?.first().copied();
         let listener = first.ok_or_else(|| format!("nobody listens on port {port}"))?;
         Ok((listener, listener.flags()?))

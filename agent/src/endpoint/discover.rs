@@ -100,6 +100,24 @@ pub enum DiscoverError {
     },
 }
 
+impl DiscoverError {
+    /// Whether the endpoint is there and only its model is not.
+    pub(crate) fn is_about_the_model(&self) -> bool {
+        match self {
+            Self::NoModel | Self::ManyModels { .. } | Self::UnknownModel { .. } => true,
+            Self::Address(_)
+            | Self::Tls(_)
+            | Self::Key
+            | Self::Client { .. }
+            | Self::Resolve { .. }
+            | Self::NoEngine
+            | Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::NoList { .. } => false,
+        }
+    }
+}
+
 fn hint(status: u16) -> &'static str {
     match status {
         401 | 403 => "; give the API key as a file or environment variable",

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::discover::DiscoverError;
 use super::exposition::Exposition;
 use super::settings;
-use crate::facts::process::Listener;
+use crate::facts::process::Incarnation;
 
 /// The answer of `/v1/models`.
 #[derive(Debug, Default, Deserialize)]
@@ -85,7 +85,7 @@ pub(super) struct Engine {
     /// Its metrics as it was asked, or why there are none.
     pub(super) metrics: Result<Exposition, String>,
     /// Its process, where it is known.
-    pub(super) listener: Option<Listener>,
+    pub(super) listener: Option<Incarnation>,
     /// The flags of that process.
     pub(super) flags: Reading<Vec<String>>,
 }

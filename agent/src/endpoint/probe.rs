@@ -68,6 +68,8 @@ pub struct Abilities {
     pub fields: Fields,
     /// Whether answers end at a fixed length when told so. `None`: nobody wanted to know.
     pub fixed_length: Option<bool>,
+    /// Whether reasoning stands in the answer, in tags.
+    pub inline_reasoning: bool,
     /// What deserves a remark.
     pub findings: Vec<Finding>,
 }

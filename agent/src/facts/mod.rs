@@ -58,6 +58,12 @@ fn details(root: &Path) -> HostDetails {
     }
 }
 
+/// How the kernel chooses the CPU's clock, now.
+#[must_use]
+pub fn governor() -> Reading<String> {
+    topology::governor(Path::new("/"))
+}
+
 /// Space left to this user where `path` is, or will be.
 #[must_use]
 pub fn disk_free(path: &Path) -> Reading<Bytes> {

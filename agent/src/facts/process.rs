@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use procfs::ProcError;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, all_processes};
 use regatta_types::clean::excerpt;
@@ -42,12 +43,12 @@ const ELSEWHERE: [&str; 13] = [
     "enable-log",
 ];
 
-/// A process that listens.
+/// One process: its number, and when it began, because numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listener {
+pub struct Incarnation {
     /// Its number.
     pub pid: i32,
-    /// When it began, in the kernel's ticks since the boot: numbers are used again.
+    /// When it began, in the kernel's ticks since the boot.
     started: u64,
 }
 
@@ -56,8 +57,8 @@ pub struct Listener {
 ///
 /// # Errors
 /// A sentence: nobody listens there, or it is hidden from this user.
-pub fn listeners(port: u16) -> Result<Vec<Listener>, String> {
-    let cannot = |what: &str, error: procfs::ProcError| format!("{what}: {error}");
+pub fn listeners(port: u16) -> Result<Vec<Incarnation>, String> {
+    let cannot = |what: &str, error: ProcError| format!("{what}: {error}");
     let mut sockets = procfs::net::tcp().map_err(|e| cannot("/proc/net/tcp", e))?;
     // Absent where the kernel has no IPv6.
     sockets.extend(procfs::net::tcp6().unwrap_or_default());
@@ -67,39 +68,46 @@ pub fn listeners(port: u16) -> Result<Vec<Listener>, String> {
         .map(|s| s.inode)
         .collect();
     if inodes.is_empty() {
-        return Err(format!("no process of this machine listens on port {port}"));
+        return Err(format!("no process of this machine is seen to listen on port {port}"));
     }
-    let mut found: Vec<Listener> = all_processes()
-        .map_err(|e| cannot("/proc", e))?
-        // A process may end at any moment.
-        .filter_map(Result::ok)
-        .filter(|process| holds(process, &inodes))
-        .filter_map(|process| listener(&process))
-        .collect();
+    let mut found = Vec::new();
+    let mut is_hidden = false;
+    // A process may end at any moment.
+    for process in all_processes().map_err(|e| cannot("/proc", e))?.flatten() {
+        match process.fd() {
+            Ok(mut open) => {
+                let holds = open.any(|fd| match fd.map(|fd| fd.target) {
+                    Ok(FDTarget::Socket(inode)) => inodes.contains(&inode),
+                    _ => false,
+                });
+                found.extend(holds.then(|| Incarnation::of(process.pid)).flatten());
+            }
+            Err(ProcError::PermissionDenied(_)) => is_hidden = true,
+            Err(_) => {}
+        }
+    }
     found.sort_by_key(|listener| listener.pid);
-    if found.is_empty() {
-        return Err(format!("the process on port {port} is another user's"));
+    match (found.is_empty(), is_hidden) {
+        (false, _) => Ok(found),
+        (true, true) => Err(format!("the process that listens on port {port} is another user's")),
+        (true, false) => {
+            Err(format!("the process that listens on port {port} can't be seen from here"))
+        }
     }
-    Ok(found)
 }
 
-fn holds(process: &Process, inodes: &BTreeSet<u64>) -> bool {
-    let Ok(mut open) = process.fd() else { return false };
-    open.any(|fd| match fd.map(|fd| fd.target) {
-        Ok(FDTarget::Socket(inode)) => inodes.contains(&inode),
-        _ => false,
-    })
-}
+impl Incarnation {
+    /// The process that has this number now.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Self> {
+        let stat = Process::new(pid).and_then(|process| process.stat()).ok()?;
+        Some(Self { pid, started: stat.starttime })
+    }
 
-fn listener(process: &Process) -> Option<Listener> {
-    Some(Listener { pid: process.pid, started: process.stat().ok()?.starttime })
-}
-
-impl Listener {
     /// Whether it is still the same process.
     #[must_use]
     pub fn is_alive(self) -> bool {
-        Process::new(self.pid).ok().and_then(|process| listener(&process)) == Some(self)
+        Self::of(self.pid) == Some(self)
     }
 
     /// The flags it was started with.
@@ -168,9 +176,10 @@ mod tests {
         let found = listeners(port).unwrap();
         assert!(found.iter().any(|listener| listener.pid == own), "{found:?}");
         assert!(found.iter().all(|listener| listener.is_alive()));
-        assert!(!Listener { started: 0, ..found[0] }.is_alive(), "a number used again");
+        assert!(!Incarnation { started: 0, ..found[0] }.is_alive(), "a number used again");
         drop(socket);
-        assert!(listeners(port).unwrap_err().contains("no process of this machine listens"));
+        let nobody = format!("no process of this machine is seen to listen on port {port}");
+        assert_eq!(listeners(port), Err(nobody));
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl fmt::Display for GpuSelector {
 }
 
 impl GpuSelector {
-    fn names(&self, gpu: &GpuFacts) -> bool {
+    /// Whether it is this one.
+    pub(crate) fn names(&self, gpu: &GpuFacts) -> bool {
         match self {
             Self::Index(index) => gpu.index == *index,
             Self::Uuid(uuid) => gpu.uuid == *uuid,

@@ -4,33 +4,31 @@
 //! Reads `/proc` only. Looking for the listener goes through the open files of every process, so it
 //! is done when a window opens and kept as long as the listener lives.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 
-use procfs::ProcError;
-use procfs::net::TcpState;
-use procfs::process::{FDTarget, Process, all_processes};
+use procfs::process::Process;
 use regatta_types::clean;
 use regatta_types::gpu::ProcessOwner;
+
+use crate::facts::process::{Incarnation, listeners};
 
 /// Longest name of a process, characters.
 const NAME: usize = 40;
 /// Most generations between an engine and its worker.
 const GENERATIONS: usize = 32;
 
-/// One process: its number, and when it started, because numbers are used again.
-type Identity = (i32, u64);
-
 /// What is known of the endpoint's owner and of the processes seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
     port: Option<u16>,
-    listeners: Option<Result<BTreeSet<Identity>, String>>,
+    listeners: Option<Result<Vec<Incarnation>, String>>,
     seen: BTreeMap<u32, Seen>,
 }
 
 #[derive(Debug, Clone)]
 struct Seen {
-    started: Option<u64>,
+    /// `None`: it had ended, or its number is of another container.
+    process: Option<Incarnation>,
     owner: ProcessOwner,
     name: String,
 }
@@ -39,18 +37,14 @@ impl Owners {
     /// Looks for whoever listens on the endpoint's port, unless it is known and lives.
     pub(crate) fn look(&mut self, port: Option<u16>) {
         let lives = |known: &Self| match &known.listeners {
-            Some(Ok(listeners)) => {
-                listeners.iter().all(|&(pid, started)| start_of(pid) == Some(started))
-            }
+            Some(Ok(listeners)) => listeners.iter().all(|listener| listener.is_alive()),
             Some(Err(_)) | None => false,
         };
         if self.port == port && lives(self) {
             return;
         }
-        let listeners = port.map_or_else(
-            || Err("the endpoint has no port on this machine".to_owned()),
-            listeners_on,
-        );
+        let listeners = port
+            .map_or_else(|| Err("the endpoint has no port on this machine".to_owned()), listeners);
         *self = Self { port, listeners: Some(listeners), seen: BTreeMap::new() };
     }
 
@@ -66,13 +60,13 @@ impl Owners {
     /// Whose a process is, and its name.
     pub(crate) fn owner(&mut self, pid: u32) -> (ProcessOwner, String) {
         let number = i32::try_from(pid).unwrap_or(i32::MAX);
-        let started = start_of(number);
+        let process = Incarnation::of(number);
         match self.seen.get(&pid) {
-            Some(seen) if seen.started == started => (seen.owner, seen.name.clone()),
+            Some(seen) if seen.process == process => (seen.owner, seen.name.clone()),
             Some(_) | None => {
                 let owner = self.judge(number);
                 let name = name_of(number);
-                self.seen.insert(pid, Seen { started, owner, name: name.clone() });
+                self.seen.insert(pid, Seen { process, owner, name: name.clone() });
                 (owner, name)
             }
         }
@@ -82,7 +76,7 @@ impl Owners {
         let Some(Ok(listeners)) = &self.listeners else { return ProcessOwner::Unknown };
         let mut next = pid;
         for _ in 0..GENERATIONS {
-            if listeners.iter().any(|&(listener, _)| listener == next) {
+            if listeners.iter().any(|listener| listener.pid == next) {
                 return ProcessOwner::Engine;
             }
             match Process::new(next).and_then(|process| process.stat()) {
@@ -97,57 +91,9 @@ impl Owners {
     }
 }
 
-fn start_of(pid: i32) -> Option<u64> {
-    Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.starttime)
-}
-
 fn name_of(pid: i32) -> String {
     let stat = Process::new(pid).and_then(|process| process.stat());
     stat.map_or_else(|_| String::new(), |stat| clean::excerpt(&stat.comm, NAME))
-}
-
-/// The processes that hold a listening socket of this port.
-fn listeners_on(port: u16) -> Result<BTreeSet<Identity>, String> {
-    let sockets = sockets_of(port).map_err(|e| format!("the sockets can't be listed: {e}"))?;
-    if sockets.is_empty() {
-        return Err(format!("nobody on this machine is seen to listen on port {port}"));
-    }
-    let processes = all_processes().map_err(|e| format!("the processes can't be listed: {e}"))?;
-    let mut found = BTreeSet::new();
-    let mut is_hidden = false;
-    for process in processes.flatten() {
-        match process.fd() {
-            Ok(files) => {
-                let holds = files.flatten().any(
-                    |file| matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)),
-                );
-                if holds && let Ok(stat) = process.stat() {
-                    found.insert((process.pid, stat.starttime));
-                }
-            }
-            Err(ProcError::PermissionDenied(_)) => is_hidden = true,
-            // Gone meanwhile.
-            Err(_) => {}
-        }
-    }
-    if !found.is_empty() {
-        Ok(found)
-    } else if is_hidden {
-        Err(format!("the process that listens on port {port} can't be seen: it is another user's"))
-    } else {
-        Err(format!("the process that listens on port {port} can't be seen from here"))
-    }
-}
-
-/// The listening sockets of a port.
-fn sockets_of(port: u16) -> Result<HashSet<u64>, ProcError> {
-    let mut entries = procfs::net::tcp()?;
-    // A kernel without IPv6 has no such table.
-    entries.extend(procfs::net::tcp6().unwrap_or_default());
-    let listening = |entry: &procfs::net::TcpNetEntry| {
-        entry.state == TcpState::Listen && entry.local_address.port() == port
-    };
-    Ok(entries.into_iter().filter(listening).map(|entry| entry.inode).collect())
 }
 
 #[cfg(test)]
@@ -184,7 +130,7 @@ mod tests {
         drop(listener);
         let mut owners = Owners::default();
         owners.look(Some(port));
-        let reason = format!("nobody on this machine is seen to listen on port {port}");
+        let reason = format!("no process of this machine is seen to listen on port {port}");
         assert_eq!(owners.why_unknown(), Some(reason.as_str()));
         assert_eq!(owners.owner(std::process::id()).0, ProcessOwner::Unknown);
         owners.look(None);

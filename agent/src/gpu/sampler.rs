@@ -138,6 +138,11 @@ impl GpuHandle {
         }
     }
 
+    /// The GPUs that the user named; empty: none in particular.
+    pub(crate) fn chosen(&self) -> &[GpuSelector] {
+        &self.options.gpus
+    }
+
     /// Opens a window: samples from now on are collected for it. At most about an hour at 10 Hz
     /// is kept as it is; a longer window is thinned evenly, and keeps its memory peak. Does not
     /// wait for the driver.

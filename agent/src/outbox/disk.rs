@@ -79,6 +79,10 @@ impl Disk {
         Ok((disk, found))
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.dir
+    }
+
     fn path(&self, key: &AttemptKey, kind: Kind) -> PathBuf {
         self.dir.join(format!("{}.{}", name(key), kind.suffix()))
     }

@@ -17,12 +17,15 @@ use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::EngineWatch;
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::AttemptKey;
+use regatta_types::reading::Reading;
 use regatta_types::time::WallClock;
+use regatta_types::units::Bytes as Size;
 use regatta_wire::DecodeError;
 use regatta_wire::codec::{Started, encode_report, encode_started};
 use regatta_wire::frame::Lease;
 use regatta_wire::limits::{REPORT_MAX, REQUESTS_MAX};
 
+use crate::facts;
 use disk::{Disk, Kind};
 pub use lock::{DirectoryLock, LockError};
 
@@ -127,6 +130,12 @@ impl Outbox {
     #[must_use]
     pub fn memory() -> Self {
         Self { disk: None, entries: BTreeMap::new(), next: 0 }
+    }
+
+    /// Space left on its disk; `None`: it is in memory.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<Reading<Size>> {
+        self.disk.as_ref().map(|disk| facts::disk_free(disk.folder()))
     }
 
     /// Records that an attempt is about to send its first request. Returns after that is on disk.

@@ -265,6 +265,10 @@ impl<'a> Conversation<'a> {
             }
             CoordinatorFrame::Drain(reason) => {
                 self.drained = Some(reason);
+                // Nobody waits for a host to be prepared any more.
+                if let Some(job) = self.agent.job.as_ref().filter(|job| job.lease().is_none()) {
+                    job.stop_soon();
+                }
                 Ok(())
             }
             CoordinatorFrame::Welcome(_) => {
@@ -345,8 +349,9 @@ impl<'a> Conversation<'a> {
         let prepared = self.agent.keep(output);
         self.publish();
         if let Some(prepared) = prepared.filter(|p| Some(&p.run) == self.run.as_ref()) {
-            if let Some(reason) = &prepared.refused {
-                warn!(reason, "this host can't take part");
+            match &prepared.refused {
+                Some(reason) if !prepared.check_only => warn!(reason, "this host can't take part"),
+                Some(_) | None => {}
             }
             self.ready(prepared).await?;
         }
@@ -374,6 +379,7 @@ impl<'a> Conversation<'a> {
             gpus,
             refused: prepared.refused,
             findings: Vec::new(),
+            checks: prepared.checks,
         };
         Ok(self.send(AgentFrame::Ready(Box::new(ready))).await?)
     }

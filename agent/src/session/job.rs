@@ -1,26 +1,25 @@
 //! The work in hand: one preparation or one attempt, in a task of its own that outlives a lost
 //! connection.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::check::CheckOutcome;
 use regatta_types::engine::EngineWatch;
-use regatta_types::facts::{EndpointLocation, EngineFacts};
+use regatta_types::facts::EngineFacts;
 use regatta_types::gpu::GpuWindow;
-use regatta_types::ids::{AttemptNo, HostId, RunId};
+use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::reading::Reading;
-use regatta_types::time::{ClockAnchor, MonoNs, WallClock};
+use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_wire::codec::Started;
 use regatta_wire::frame::Lease;
 use tokio::task::JoinSet;
 
 use super::Setup;
-use crate::endpoint::{Endpoint, EndpointOptions};
-use crate::gpu::{GpuHandle, Spans, Window, WindowPlan, cut};
+use super::preparing::{self, Bench};
 use crate::outbox::OutboxError;
-use crate::work::{GpuWindows, Halt, Identity, Progress, Worker, WorkerOptions};
+use crate::work::{Halt, Progress, Worker};
 
 /// What a job is for.
 #[derive(Debug)]
@@ -59,6 +58,9 @@ pub(super) struct Prepared {
     /// What measures it.
     pub(super) worker: Result<Worker, String>,
     pub(super) refused: Option<String>,
+    pub(super) checks: Vec<CheckOutcome>,
+    /// For a check and no run.
+    pub(super) check_only: bool,
 }
 
 impl Prepared {
@@ -101,19 +103,20 @@ impl Job {
             suite_hash: preparation.suite_hash.clone(),
             worker: Err("a fault of the agent".to_owned()),
             refused: Some("a fault of the agent".to_owned()),
+            checks: Vec::new(),
+            check_only: preparation.check_only,
         };
         let blank = Output { reports: Vec::new(), prepared: Some(prepared.clone()) };
         let kind = Kind::Preparation(preparation.run.clone());
         let mut task = JoinSet::new();
         let stop = halt.clone();
         task.spawn(async move {
-            let (worker, reports) = prepare(options, &bench, &preparation, &stop).await;
-            prepared.refused = match (&worker, reports.last().map(|r| &r.outcome)) {
-                (Err(reason), _) => Some(reason.clone()),
-                (Ok(_), Some(AttemptOutcome::Completed) | None) => None,
-                (Ok(_), Some(other)) => Some(format!("settling the engine: {other}")),
-            };
-            prepared.worker = worker;
+            let done = preparing::prepare(options, &bench, &preparation, &stop).await;
+            prepared.refused = done.refused;
+            prepared.checks = done.checks;
+            prepared.worker = done.worker;
+            // Nobody waits for what a check asked of the engine.
+            let reports = if preparation.check_only { Vec::new() } else { done.reports };
             Output { reports, prepared: Some(prepared) }
         });
         Self { kind, halt, progress: None, task, blank }
@@ -221,95 +224,5 @@ pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
         findings: Vec::new(),
         engine: EngineWatch::missing("the attempt was not carried out"),
         client_cpu: None,
-    }
-}
-
-/// Finds the endpoint and gets to know its engine: what it can do, what the agent itself adds, and
-/// then its warm-up, so that it is warm when the first case begins. The last report is the warm-up's.
-async fn prepare(
-    options: EndpointOptions,
-    bench: &Bench,
-    preparation: &Preparation,
-    halt: &Halt,
-) -> (Result<Worker, String>, Vec<AttemptReport>) {
-    let found = tokio::select! {
-        found = Endpoint::discover(&options) => found.map_err(|e| e.to_string()),
-        () = halt.now.cancelled() => Err("the agent was stopped".to_owned()),
-    };
-    match found {
-        Ok(endpoint) => {
-            for notice in endpoint.notices() {
-                tracing::warn!(notice, "endpoint");
-            }
-            let mut worker = bench.worker(endpoint);
-            let mut reports = Vec::new();
-            if preparation.wants.floor_streams > 0 {
-                match worker.floor(preparation, &bench.host, halt).await {
-                    Ok(report) => reports.push(report),
-                    // The run goes on without; the report says that it was not measured.
-                    Err(reason) => tracing::warn!(reason, "the client floor cannot be measured"),
-                }
-            }
-            reports.push(worker.settle(preparation, &bench.host, halt).await);
-            (Ok(worker), reports)
-        }
-        Err(reason) => (Err(reason), Vec::new()),
-    }
-}
-
-/// What every worker of this agent is built from.
-struct Bench {
-    host: HostId,
-    identity: Identity,
-    wall: Arc<dyn WallClock>,
-    gpu: Arc<GpuHandle>,
-    work: WorkerOptions,
-}
-
-impl Bench {
-    fn of(setup: &Setup) -> Self {
-        Self {
-            host: setup.host.clone(),
-            identity: Identity { instance: setup.instance, boot: setup.boot.clone() },
-            wall: setup.wall.clone(),
-            gpu: setup.gpu.clone(),
-            work: setup.work.clone(),
-        }
-    }
-
-    fn worker(&self, endpoint: Endpoint) -> Worker {
-        let port = match endpoint.facts().location {
-            EndpointLocation::Loopback { port } => Some(port),
-            EndpointLocation::Remote => None,
-        };
-        let windows = Arc::new(Windows { handle: self.gpu.clone(), port, open: Mutex::new(None) });
-        Worker::new(endpoint, self.identity.clone(), self.wall.clone(), windows)
-            .with_options(self.work.clone())
-    }
-}
-
-/// One worker's GPU window.
-#[derive(Debug)]
-struct Windows {
-    handle: Arc<GpuHandle>,
-    port: Option<u16>,
-    /// A lock because the worker is shared by reference; one attempt at a time, never contended.
-    open: Mutex<Option<Window>>,
-}
-
-impl GpuWindows for Windows {
-    fn begin(&self, start: Option<MonoNs>) {
-        let window = self.handle.begin_window(WindowPlan { port: self.port, start });
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(window);
-    }
-
-    fn end(&self, spans: Spans) -> BoxFuture<'_, GpuWindow> {
-        let window = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::pin(async move {
-            match window {
-                Some(window) => cut(self.handle.end_window(window).await, &spans),
-                None => GpuWindow::missing("no window was open"),
-            }
-        })
     }
 }

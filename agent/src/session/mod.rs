@@ -10,6 +10,7 @@ mod beat;
 mod connect;
 mod converse;
 mod job;
+mod preparing;
 mod upload;
 
 use std::sync::Arc;

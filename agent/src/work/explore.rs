@@ -6,7 +6,7 @@
 use regatta_types::assignment::Preparation;
 use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Message, Role};
-use regatta_types::trace::{FinishReason, Outcome, Phase, RequestTrace};
+use regatta_types::trace::{ChunkKind, FinishReason, Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 
 use super::stream::{Request, Stream};
@@ -55,14 +55,20 @@ async fn fields(
         temperature: 0.0,
         seed: None,
         timeouts: preparation.timeouts,
-        keep_text: false,
+        // Looked at for reasoning, and then forgotten.
+        keep_text: true,
     };
     let mut sent = Fields::all(wants_fixed);
     for _ in 0..TRIES {
         let prepared = Prepared::of_ask(endpoint, key, &ask, sent)?;
         let Some(trace) = send(stream, &prepared).await else { break };
+        let text = trace.answer.text.take().unwrap_or_default();
         match &trace.outcome {
-            Outcome::Ok => return Ok(learned(sent, trace, wants_fixed)),
+            Outcome::Ok => {
+                let inline_reasoning = reasons_inline(trace, &text);
+                let learned = learned(sent, trace, wants_fixed);
+                return Ok(Abilities { inline_reasoning, ..learned });
+            }
             Outcome::Failed(failure)
                 if matches!(failure.http_status, Some(400 | 422)) && sent != Fields::default() =>
             {
@@ -88,6 +94,12 @@ fn learned(sent: Fields, trace: &RequestTrace, wants_fixed: bool) -> Abilities {
     }
 }
 
+/// Whether the engine leaves reasoning in the answer, in the tags of the models' templates.
+fn reasons_inline(trace: &RequestTrace, text: &str) -> bool {
+    let is_apart = trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
+    !is_apart && (text.contains("<think>") || text.contains("</think>"))
+}
+
 fn not_fixed(sent: Fields, trace: &RequestTrace) -> Finding {
     let evidence = if sent.ignore_eos || sent.min_tokens {
         let tokens = trace.completion_tokens().unwrap_or(0.0);
@@ -104,10 +116,32 @@ fn not_fixed(sent: Fields, trace: &RequestTrace) -> Finding {
 }
 
 /// Sends one request of `prepared`; `None` if it was stopped before.
-async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s RequestTrace> {
+async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s mut RequestTrace> {
     if !stream.shared.may_begin() {
         return None;
     }
     let which = Which::first(stream.shared.take_seq());
     Some(stream.request(Request::new(which.seq, Phase::Warmup, prepared.build(which))).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::time::MonoNs;
+    use regatta_types::trace::Chunk;
+
+    use super::*;
+
+    #[test]
+    fn tags_in_the_answer_are_reasoning_unless_it_comes_in_a_field_of_its_own() {
+        let trace = |kind| {
+            let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
+            let at = MonoNs(1);
+            trace.chunks = vec![Chunk { at, late_us: None, kind, chars: 7, tokens: None }];
+            trace
+        };
+        let (answer, reasoning) = (trace(ChunkKind::Answer), trace(ChunkKind::Reasoning));
+        assert!(reasons_inline(&answer, "<think>\nOkay, the user wants"));
+        assert!(!reasons_inline(&answer, "Yes."));
+        assert!(!reasons_inline(&reasoning, "The tag <think> begins it"));
+    }
 }

@@ -178,6 +178,18 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
+    /// What preparing has shown that the engine can do.
+    #[must_use]
+    pub fn abilities(&self) -> Arc<Abilities> {
+        Arc::clone(&self.known().abilities)
+    }
+
+    /// Whether tokens are counted where the engine does not.
+    #[must_use]
+    pub fn has_tokenizer(&self) -> bool {
+        self.options.tokenizer.is_some()
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

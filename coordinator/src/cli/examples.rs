@@ -5,6 +5,7 @@ Examples:
   regatta demo                                 three simulated hosts, one of them slow
   regatta bench                                this machine: finds the engine on the usual ports
   regatta bench localhost:8000 --suite complex
+  regatta doctor                               is this machine ready for a run?
   regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
                                                wait for four agents, run, write the reports
   regatta-agent --coordinator control:7717 --insecure
@@ -54,6 +55,20 @@ Examples:
 
 On each host: regatta-agent --coordinator HOST:7717. The first Ctrl-C ends what is being measured
 and writes a partial report, the second stops at once.";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  regatta doctor                               this machine: finds the engine on the usual ports
+  regatta doctor localhost:9000 --suite grid   an endpoint; is its context long enough for `grid`?
+  regatta doctor --expect 4 --listen 0.0.0.0:7717 --insecure
+                                               a fleet: waits for four agents as `regatta run` does
+  regatta doctor --hosts gpu-01,gpu-02 --model my-model --json
+                                               these two, with a model that both must serve
+
+Every run makes the same checks. What fails here makes a run refuse that host, a warning does not.
+
+Exit codes: 0 nothing failed; 2 usage; 3 a check failed; 4 a host did not join or answer; 5 none
+did; 130 second interrupt; 1 anything unexpected.";
 
 pub(super) const REPORT: &str = "\
 Examples:

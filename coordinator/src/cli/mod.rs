@@ -1,5 +1,6 @@
 //! The command line as typed: flags and help, no logic. `commands` does the work.
 
+mod doctor;
 mod examples;
 mod over_time;
 mod sim;
@@ -18,6 +19,7 @@ use regatta_types::margin::Margins;
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
+pub use doctor::DoctorArgs;
 pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
@@ -47,6 +49,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Wait for agents, run a suite on all of them, write the reports
     Run(RunArgs),
+    /// Look at this machine or at a fleet before a run, and say what to do
+    Doctor(DoctorArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
     /// List the stored runs, or what one host did in each

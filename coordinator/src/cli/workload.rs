@@ -105,6 +105,12 @@ impl WorkloadArgs {
     }
 }
 
+/// A price above 0.
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().ok().filter(|price| (1e-6..=1e6).contains(price));
+    price.ok_or_else(|| "a price of a kWh above 0 such as 0.31 is needed".to_owned())
+}
+
 /// Where the reports go and what is printed.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
@@ -121,6 +127,9 @@ pub struct OutputArgs {
     /// Keep the answers' text, not only its hash, and preview it in the reports
     #[arg(long)]
     pub keep_text: bool,
+    /// Price of a kWh in any currency: the report then has that of a million output tokens
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub tariff: Option<f64>,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,

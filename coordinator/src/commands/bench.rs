@@ -41,6 +41,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: Vec::new(),
+        tariff: args.output.tariff,
         margins: Margins::default(),
         wall,
     })

@@ -66,7 +66,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         suite,
         expected: ExpectedHosts::Named(names),
         seed: Some(seed),
-        orders: Orders { model: None, settling: Settling::UntilSteady },
+        orders: Orders { model: None, settling: Settling::UntilSteady, check_only: false },
         policy: RunPolicy::default(),
         listen: None,
         embedded,
@@ -76,6 +76,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: Vec::new(),
+        tariff: None,
         margins: Margins::default(),
         wall,
     })

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod doctor;
 mod dry_run;
 mod over_time;
 mod run;
@@ -9,10 +10,13 @@ mod sim;
 mod stored;
 mod trend;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use regatta_types::exit::Exit;
+use regatta_types::ids::HostId;
+use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::Suite;
 use regatta_types::time::WallClock;
 
@@ -85,6 +89,7 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Demo(args) => demo::demo(args, wall).await,
         Command::Bench(args) => bench::bench(args, wall).await,
         Command::Run(args) => run::run(args, wall).await,
+        Command::Doctor(args) => doctor::look(args, wall).await,
         Command::Report(args) => stored::report(args),
         Command::Runs(args) => match &args.host {
             Some(host) => trend::trend(host, &args),
@@ -123,7 +128,26 @@ fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
 
 fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
     use regatta_types::assignment::Settling;
-    Orders { model, settling: warmup.map_or(Settling::UntilSteady, Settling::Requests) }
+    let settling = warmup.map_or(Settling::UntilSteady, Settling::Requests);
+    Orders { model, settling, check_only: false }
+}
+
+/// Plain text is for loopback; beyond it the user has to say so.
+fn check_listen(listen: SocketAddr, insecure: bool) -> Result<(), Problem> {
+    if listen.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    Err(Problem::usage(format!(
+        "--listen {listen} is beyond loopback, where prompts and results would travel in plain text; \
+         on a network that only you can read, add --insecure here and at every agent"
+    )))
+}
+
+/// Who is waited for: so many, or these.
+fn expected(count: Option<u32>, mut hosts: Vec<HostId>) -> ExpectedHosts {
+    hosts.sort();
+    hosts.dedup();
+    count.map_or(ExpectedHosts::Named(hosts), ExpectedHosts::Count)
 }
 
 /// The store's folder: as given, else in the user's state folder.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use regatta_types::exit::Exit;
-use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::{Problem, command_line, load, orders, state_dir};
+use super::{Problem, check_listen, command_line, expected, load, orders, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
@@ -17,22 +16,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     if args.output.dry_run {
         return dry_run(&suite, args.workload.seed, &args.output);
     }
-    if !args.listen.ip().is_loopback() && !args.insecure {
-        return Err(Problem::usage(format!(
-            "--listen {} is beyond loopback, where prompts and results would travel in plain text; \
-             on a network that only you can read, add --insecure here and at every agent",
-            args.listen
-        )));
-    }
-    let expected = match args.expect {
-        Some(n) => ExpectedHosts::Count(n),
-        None => {
-            let mut hosts = args.hosts;
-            hosts.sort();
-            hosts.dedup();
-            ExpectedHosts::Named(hosts)
-        }
-    };
+    check_listen(args.listen, args.insecure)?;
     let policy = RunPolicy {
         wait: args.wait,
         late: args.late,
@@ -41,7 +25,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     };
     conduct(Conduct {
         suite,
-        expected,
+        expected: expected(args.expect, args.hosts),
         seed: args.workload.seed,
         orders: orders(args.model, args.workload.warmup),
         policy,
@@ -53,6 +37,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         keep_text: args.output.keep_text,
         command: command_line(),
         assume_equal: args.assume_equal,
+        tariff: args.output.tariff,
         margins: args.margin.unwrap_or_default(),
         wall,
     })

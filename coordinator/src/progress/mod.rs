@@ -1,6 +1,7 @@
 //! Live progress on stderr: a bar per host on a terminal, plain lines elsewhere. A reader of the
 //! run's events and of its view; it never holds the run up and nothing parses what it prints.
 
+mod arrivals;
 mod bars;
 mod lines;
 
@@ -20,13 +21,26 @@ pub struct Feed {
     pub view: watch::Receiver<RunView>,
 }
 
-/// Shows the run until its events end. Also prints them as JSON lines on stdout if asked to.
-pub async fn show(feed: Feed, json: bool) {
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// A run.
+    Run {
+        /// Print its events as JSON lines on stdout, too.
+        json: bool,
+    },
+    /// Which hosts have come, and that is all.
+    Arrivals,
+}
+
+/// Shows the run until its events end.
+pub async fn show(feed: Feed, what: Show) {
     let Feed { mut events, mut view } = feed;
-    let mut screen: Box<dyn Screen> = if std::io::stderr().is_terminal() {
-        Box::new(bars::Bars::new())
-    } else {
-        Box::new(lines::Lines::new())
+    let json = what == Show::Run { json: true };
+    let mut screen: Box<dyn Screen> = match what {
+        Show::Arrivals => Box::new(arrivals::Arrivals::new()),
+        Show::Run { .. } if std::io::stderr().is_terminal() => Box::new(bars::Bars::new()),
+        Show::Run { .. } => Box::new(lines::Lines::new()),
     };
     let mut beat = tokio::time::interval(screen.period());
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

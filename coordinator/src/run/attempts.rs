@@ -92,6 +92,11 @@ impl RunState {
     ) {
         let attempt = stored.lease.key.clone();
         effects.push(Effect::Acknowledge { session, lease: stored.lease });
+        if attempt.cell.case.is_settling()
+            && let Some(host) = self.hosts.get_mut(&attempt.cell.host)
+        {
+            host.owes = false;
+        }
         match stored.stored {
             Stored::New => {}
             // It was stored before, and its acknowledgement was lost.

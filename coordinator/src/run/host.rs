@@ -19,6 +19,8 @@ pub(super) struct Host {
     pub(super) link: Link,
     pub(super) last_contact: Instant,
     pub(super) readiness: Readiness,
+    /// It was refused for what its warm-up shows, and the report of that is still to come.
+    pub(super) owes: bool,
     pub(super) work: Work,
     /// Index of the plan's block this host is at.
     pub(super) cursor: usize,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use regatta_report::sweep::Level;
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::AttemptReport;
+use regatta_types::check::CheckOutcome;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::{GpuInventory, GpuSample};
@@ -114,6 +115,8 @@ pub enum Input {
         gpus: Reading<GpuInventory>,
         /// Why it can't take part.
         refused: Option<String>,
+        /// What it looked at.
+        checks: Vec<CheckOutcome>,
     },
     /// The agent began an attempt (its marker is on disk).
     Started {

@@ -3,6 +3,7 @@
 
 mod actor;
 mod attempts;
+mod comparing;
 mod host;
 mod input;
 mod link;
@@ -14,6 +15,7 @@ mod sweeps;
 #[expect(clippy::wildcard_enum_match_arm, reason = "tests look for one variant among many")]
 mod tests;
 mod view;
+mod wants;
 
 pub use actor::{Actor, Parts};
 pub use input::{

@@ -14,7 +14,8 @@ use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, LatePolicy, Now};
 use super::state::{Closed, Phase, RunState, usize_of};
 
-/// Longest wait for the last clock comparison before the run is sealed.
+/// Longest wait for the last clock comparison, and for the last report of a host that takes no part,
+/// before the run is sealed.
 const CLOSING: Duration = Duration::from_secs(3);
 
 impl RunState {
@@ -33,6 +34,7 @@ impl RunState {
         }
         if let Phase::Gathering { .. } = self.phase {
             self.phase = Phase::Running;
+            self.compare_hosts(effects);
         }
     }
 
@@ -108,7 +110,9 @@ impl RunState {
                     && host.session().is_some()
                     && host.readiness == Readiness::Ready
             };
-            if now.instant >= until || !self.hosts.values().any(comparing) {
+            let owing = |host: &Host| host.owes && host.session().is_some();
+            let open = |host: &Host| comparing(host) || owing(host);
+            if now.instant >= until || !self.hosts.values().any(open) {
                 self.finish(effects);
             }
         }
@@ -123,7 +127,8 @@ impl RunState {
             _ if host.link.is_lost() => true,
             // A start instant needs the host's clock.
             Readiness::Ready => host.clock.is_some(),
-            Readiness::Out => true,
+            // A check of the hosts compares the clocks of all of them.
+            Readiness::Out => !self.preparation.check_only || host.clock.is_some(),
             Readiness::Preparing => false,
         };
         let complete = self.hosts.len() >= expected && self.hosts.values().all(settled);
@@ -177,6 +182,7 @@ impl RunState {
             host.readiness = Readiness::Out;
             self.close_all(&name, &reason, effects);
         }
+        self.compare_hosts(effects);
     }
 
     pub(super) fn finish(&mut self, effects: &mut Vec<Effect>) {
@@ -215,6 +221,7 @@ impl RunState {
             clocks: Vec::new(),
             refused: None,
             simulated: false,
+            checks: Vec::new(),
         }
     }
 }

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use regatta_types::assignment::{Preparation, Settling, Wants};
+use regatta_types::assignment::{Preparation, Settling};
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, CellKey, HostId};
 use regatta_types::record::RunHeader;
-use regatta_types::suite::{Length, Load, Prompt, Suite, TextPrompt, Timeouts};
+use regatta_types::suite::Timeouts;
 use tokio::time::Instant;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, Input, LatePolicy, Now, RunPolicy, SessionId};
+use super::wants::{CHECK_TIMEOUTS, wants};
 use crate::plan::Plan;
 
 /// One run, from the first hello to the seal.
@@ -59,6 +60,8 @@ pub struct Orders {
     pub model: Option<String>,
     /// How engines are settled.
     pub settling: Settling,
+    /// Only look at the hosts, measure nothing.
+    pub check_only: bool,
 }
 
 impl RunState {
@@ -70,7 +73,8 @@ impl RunState {
         policy: RunPolicy,
         now: Now,
     ) -> (Self, Vec<Effect>) {
-        let plan = Plan::new(&header.suite, header.seed);
+        let plan =
+            if orders.check_only { Plan::default() } else { Plan::new(&header.suite, header.seed) };
         let cells = u32::try_from(plan.blocks().len()).unwrap_or(u32::MAX);
         let begin = Effect::Event(EventKind::RunStarted { run: header.run.clone(), cells });
         let preparation = Preparation {
@@ -78,9 +82,14 @@ impl RunState {
             suite_hash: header.suite.hash(),
             model: orders.model,
             settling: orders.settling,
-            timeouts: header.suite.cases.first().map_or_else(Timeouts::default, |c| c.timeouts),
-            wants: wants(&header.suite),
+            timeouts: match header.suite.cases.first() {
+                _ if orders.check_only => CHECK_TIMEOUTS,
+                Some(case) => case.timeouts,
+                None => Timeouts::default(),
+            },
+            wants: wants(&header.suite, orders.check_only),
             attempt: AttemptNo(0),
+            check_only: orders.check_only,
         };
         let phase = Phase::Gathering { until: now.instant + policy.wait };
         let state = Self {
@@ -112,11 +121,12 @@ impl RunState {
                 }
             }
             Input::Clock { session, offset } => self.clock(now, session, offset, &mut effects),
-            Input::Prepared { session, engine, gpus, refused } => {
+            Input::Prepared { session, engine, gpus, refused, checks } => {
                 self.contact(now, session, &mut effects);
                 if let Some(host) = self.by_session(session) {
                     host.record.engine = *engine;
                     host.record.gpus = gpus;
+                    host.record.checks = checks;
                     self.prepared(now, session, refused, &mut effects);
                 }
             }
@@ -215,12 +225,16 @@ impl RunState {
         refused: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
+        let check_only = self.preparation.check_only;
         let Some(host) = self.by_session(session) else { return };
         if host.readiness != Readiness::Preparing {
             return;
         }
         host.readiness = if refused.is_some() { Readiness::Out } else { Readiness::Ready };
         host.record.refused.clone_from(&refused);
+        // An engine that was found was warmed up. A check keeps no reports.
+        let has_report = host.record.engine.known().is_some() && !check_only;
+        host.owes = refused.is_some() && has_report;
         if let Work::Waiting(since) = &mut host.work {
             // Its patience begins now, not when its clock was compared.
             *since = now.instant;
@@ -263,31 +277,6 @@ impl RunState {
         }
     }
 }
-
-/// What the cases of a suite want to know of an engine before the first of them.
-fn wants(suite: &Suite) -> Wants {
-    let mut texts: Vec<TextPrompt> = Vec::new();
-    for case in &suite.cases {
-        if let Prompt::Text(text) = case.prompt
-            && !texts.contains(&text)
-        {
-            texts.push(text);
-        }
-    }
-    let streams = suite.cases.iter().map(|case| match case.load {
-        Load::Closed { streams, .. } => streams,
-        // How many are under way at a rate is what the run is to show.
-        Load::Open { max_in_flight, .. } => max_in_flight.min(OPEN_FLOOR_STREAMS),
-    });
-    Wants {
-        texts,
-        fixed_length: suite.cases.iter().any(|case| case.length == Length::Fixed),
-        floor_streams: streams.max().unwrap_or(1),
-    }
-}
-
-/// Streams of the client floor for cases that send at a rate.
-const OPEN_FLOOR_STREAMS: u32 = 64;
 
 /// Beats of silence after which an agent is suspect, and disconnected.
 pub(super) const SUSPECT_BEATS: u32 = 3;

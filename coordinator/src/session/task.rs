@@ -290,9 +290,9 @@ impl Session {
                 "the agent prepared for another run or suite",
             )));
         }
-        let Ready { engine, gpus, refused, .. } = ready;
+        let Ready { engine, gpus, refused, checks, .. } = ready;
         let engine = Box::new(engine);
-        self.tell(Input::Prepared { session: self.id, engine, gpus, refused }).await;
+        self.tell(Input::Prepared { session: self.id, engine, gpus, refused, checks }).await;
         Ok(())
     }
 

@@ -78,6 +78,7 @@ impl Cluster {
             keep_text: false,
             command: String::new(),
             assume_equal: Vec::new(),
+            tariff: None,
             margins: regatta_types::margin::Margins::default(),
         };
         let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
@@ -96,7 +97,7 @@ impl Cluster {
         };
         let hub = Hub::new(context, messages, stop.clone());
         let now = Now { instant: Instant::now(), mono: MonoNs::now() };
-        let orders = Orders { model: None, settling: Settling::Requests(0) };
+        let orders = Orders { model: None, settling: Settling::Requests(0), check_only: false };
         let state = RunState::new(header.clone(), orders, policy, now);
         let (view, _) = watch::channel(state.0.view());
         let (actor, first) = Actor::new(Parts {
@@ -199,6 +200,7 @@ impl Agent {
                         gpus: Reading::missing("test"),
                         refused: None,
                         findings: Vec::new(),
+                        checks: Vec::new(),
                     };
                     self.send(AgentFrame::Ready(Box::new(ready))).await;
                 }

@@ -40,6 +40,7 @@ fn header(name: &str, created: i64) -> Write {
         keep_text: false,
         command: "regatta run quick".into(),
         assume_equal: Vec::new(),
+        tariff: None,
         margins: regatta_types::margin::Margins::default(),
     }))
 }
@@ -89,6 +90,7 @@ fn host(name: &str) -> Write {
         clocks: Vec::new(),
         refused: None,
         simulated: true,
+        checks: Vec::new(),
     };
     Write::Host(run("night"), Box::new(record))
 }

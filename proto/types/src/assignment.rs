@@ -38,6 +38,8 @@ pub struct Preparation {
     pub wants: Wants,
     /// Number of the settling on this host, from 1: one that comes back settles again.
     pub attempt: AttemptNo,
+    /// Nothing will be measured: look at the host, answer, and keep nothing.
+    pub check_only: bool,
 }
 
 /// What is to be found out of an engine before its first case, and at which load the agent measures
@@ -50,6 +52,17 @@ pub struct Wants {
     pub fixed_length: bool,
     /// Most requests that any case has under way: the load of the client floor. 0: no floor.
     pub floor_streams: u32,
+    /// Tokens of context that the cases need; `None`: nobody wants to know.
+    pub context: Option<ContextNeed>,
+}
+
+/// Tokens that a prompt and its answer need at least, with as long an answer as it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextNeed {
+    /// Of the shortest case.
+    pub least: u32,
+    /// Of the longest case; not below `least`.
+    pub most: u32,
 }
 
 /// How an engine is warmed up once per host and run.

@@ -169,6 +169,9 @@ pub enum ProcessOwner {
     Unknown,
 }
 
+/// A foreign process with less memory than this on a GPU, such as a desktop's, is let pass.
+pub const FOREIGN_HELD: Bytes = Bytes(256 << 20);
+
 /// One process with a context on a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuProcess {

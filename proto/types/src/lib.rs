@@ -7,6 +7,7 @@
 
 pub mod assignment;
 pub mod attempt;
+pub mod check;
 pub mod clean;
 pub mod comparability;
 pub mod engine;

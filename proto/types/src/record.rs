@@ -1,6 +1,7 @@
 //! One run as the store remembers it: the whole input of a report.
 
 use crate::attempt::AttemptReport;
+use crate::check::CheckOutcome;
 use crate::comparability::ClassFact;
 use crate::event::{Disposition, MissingReason, RunEvent, SkipReason};
 use crate::facts::{EngineFacts, HostFacts};
@@ -57,6 +58,8 @@ pub struct RunHeader {
     pub command: String,
     /// Facts that are taken as equal on hosts where they are not known.
     pub assume_equal: Vec<ClassFact>,
+    /// Price of a kWh, above 0, in a currency of the user's.
+    pub tariff: Option<f64>,
     /// From which size on a difference is of account, where the user has set it.
     pub margins: Margins,
 }
@@ -87,6 +90,8 @@ pub struct HostRecord {
     pub refused: Option<String>,
     /// Simulated, so that no report passes it off as a machine.
     pub simulated: bool,
+    /// What was looked at before the run; empty if nothing was, or its agent is of an earlier version.
+    pub checks: Vec<CheckOutcome>,
 }
 
 /// One stored attempt.

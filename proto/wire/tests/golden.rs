@@ -180,6 +180,7 @@ fn header() -> RunHeader {
         keep_text: true,
         command: "regatta run quick --hosts gpu-01".into(),
         assume_equal: Vec::new(),
+        tariff: None,
         margins: regatta_types::margin::Margins::default(),
     }
 }
@@ -230,6 +231,7 @@ fn host() -> HostRecord {
         }],
         refused: Some("no engine answers on the usual ports".into()),
         simulated: false,
+        checks: Vec::new(),
     }
 }
 

@@ -94,6 +94,53 @@ fn missing_fields_and_bad_ids_are_named_by_their_path() {
     );
 }
 
+fn ready(checks: Vec<v1::CheckOutcome>) -> Up {
+    let missing = |what: &str| what.to_owned();
+    Up::Ready(v1::Ready {
+        run: "night".into(),
+        engine: Some(v1::EngineReading {
+            reading: Some(v1::engine_reading::Reading::NotAvailable(missing("none"))),
+        }),
+        gpus: Some(v1::GpuInventoryReading {
+            reading: Some(v1::gpu_inventory_reading::Reading::NotAvailable(missing("none"))),
+        }),
+        checks,
+        ..v1::Ready::default()
+    })
+}
+
+#[test]
+fn checks_are_known_ones_and_each_comes_once() {
+    let disk = v1::CheckOutcome {
+        check: v1::Check::Disk.into(),
+        mark: v1::CheckMark::Ok.into(),
+        text: "room".into(),
+    };
+    let twice = up(ready(vec![disk.clone(), disk.clone()]));
+    assert_eq!(twice, "ready.checks: must be each check at most once");
+    let unknown = v1::CheckOutcome { check: 4_711, ..disk.clone() };
+    assert!(up(ready(vec![unknown])).starts_with("ready.checks[0].check: "));
+    let unmarked = v1::CheckOutcome { mark: 0, ..disk };
+    assert!(up(ready(vec![unmarked])).starts_with("ready.checks[0].mark: "));
+}
+
+#[test]
+fn a_context_need_is_a_range_or_none() {
+    let prepare = |least, most| {
+        down(Down::Prepare(v1::Prepare {
+            run: "night".into(),
+            settling: Some(v1::prepare::Settling::Requests(0)),
+            timeouts: Some(v1::Timeouts::default()),
+            attempt: 1,
+            context_least: least,
+            context_most: most,
+            ..v1::Prepare::default()
+        }))
+    };
+    assert!(prepare(9, 8).starts_with("prepare.context_most: "), "{}", prepare(9, 8));
+    assert!(prepare(0, 8).starts_with("prepare.context_least: "), "{}", prepare(0, 8));
+}
+
 #[test]
 fn unspecified_and_unknown_enum_values_are_refused() {
     for phase in [0, 77] {

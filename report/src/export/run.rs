@@ -1,6 +1,7 @@
 //! `run.json`: everything the reports say, for programs.
 
 use regatta_types::attempt::AttemptReport;
+use regatta_types::check::CheckOutcome;
 use regatta_types::comparability::ClassFact;
 use regatta_types::engine::EngineWindow;
 use regatta_types::event::{MissingReason, SkipReason};
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::bandwidth::Bandwidth;
+use crate::capacity::Capacity;
 use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
@@ -44,6 +46,7 @@ struct RunFile<'a> {
     classes: &'a [ClassReport],
     later_engines: &'a [Later],
     drift: Vec<DriftRow>,
+    capacity: Option<Capacity>,
     start: &'a StartReport,
 }
 
@@ -61,6 +64,7 @@ struct Run<'a> {
     insecure: bool,
     keep_text: bool,
     assume_equal: &'a [ClassFact],
+    tariff: Option<f64>,
     margins: &'a Margins,
 }
 
@@ -85,6 +89,7 @@ struct Host<'a> {
     host: &'a HostId,
     simulated: bool,
     refused: Option<&'a str>,
+    checks: &'a [CheckOutcome],
     class: Option<&'a str>,
     facts: Option<&'a HostFacts>,
     engine: Option<&'a Reading<EngineFacts>>,
@@ -217,6 +222,7 @@ impl<'a> Host<'a> {
             host: host.host,
             simulated: record.is_some_and(|r| r.simulated),
             refused: record.and_then(|r| r.refused.as_deref()),
+            checks: record.map_or(&[], |r| &r.checks),
             class: analysis.class_of(host.host).map(|c| c.class.label.as_str()),
             facts: record.and_then(|r| r.facts.as_ref()),
             engine: record.map(|r| &r.engine),
@@ -275,6 +281,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             insecure: header.insecure,
             keep_text: header.keep_text,
             assume_equal: &header.assume_equal,
+            tariff: header.tariff,
             margins: &header.margins,
         },
         suite: SuiteFacts {
@@ -291,6 +298,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
         classes: &analysis.classes,
         later_engines: &analysis.later,
         drift: drift(&analysis.hosts),
+        capacity: Capacity::of(analysis),
         start: &analysis.start,
     };
     // String keys only, and a number that is not finite becomes null: this cannot fail.

@@ -15,6 +15,7 @@ use super::page::Page;
 use super::text::Inline;
 use crate::analysis::Analysis;
 use crate::bandwidth::dim_hosts;
+use crate::capacity::Capacity;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
 use crate::summary::{causes, found, not_judged};
@@ -93,9 +94,9 @@ fn headline(analysis: &Analysis<'_>) -> Inline {
 fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"1. Answer first".into());
     let line = |text: String| Inline::sentence(&text);
-    page.list(
-        found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis)).map(line),
-    );
+    let together = Capacity::of(analysis).and_then(|capacity| capacity.sentence());
+    let said = found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis));
+    page.list(said.chain(together).map(line));
     let limits = not_judged(analysis);
     if !limits.is_empty() {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());

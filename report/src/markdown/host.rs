@@ -2,6 +2,7 @@
 
 mod attempts;
 mod cases;
+mod checks;
 mod engine;
 mod facts;
 mod floor;

@@ -288,7 +288,10 @@ fn sums_over_several_gpus_are_marked() {
     }
     let combined = page(&record, "report.md");
     has(&combined, "sums over all GPUs of the host, unattributed");
-    has(&combined, "mean GPU board power in usable attempts, all GPUs of a host, unattributed (W)");
+    has(
+        &combined,
+        "sum of the mean GPU board powers in usable attempts, all GPUs of a host, unattributed (W)",
+    );
     has(&combined, "| 2 GPUs |");
     has(&page(&record, "hosts/gpu-01.md"), "All GPUs of the host, unattributed");
     let gpus = Analysis::new(&record).hosts[0].gpus.known().cloned().unwrap();

@@ -135,3 +135,45 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
         Some("the GPU's bus and clock are not known: not supported by this board")
     );
 }
+
+#[test]
+fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_price() {
+    let mut record = RunBuilder::new(&["Explain Code"], 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02").slower_by(0.25))
+        .build();
+    let said = |record: &RunRecord| {
+        let lines = summary(record).verdict_lines;
+        lines.into_iter().find(|line| line.starts_with("Capacity")).unwrap()
+    };
+    let plain = said(&record);
+    assert!(
+        plain.starts_with("Capacity of the 2 hosts: 75 tok/s at one stream on each"),
+        "{plain}"
+    );
+    assert!(plain.contains("(slowest gpu-02 with 33.3, fastest 24.8"), "{plain}");
+    assert!(plain.contains("644 W of GPU boards"), "{plain}");
+    assert!(!plain.contains("million"), "{plain}");
+    // An attempt of under 5 s has no energy: these answers are longer.
+    record = RunBuilder::new(&["Explain Code"], 5)
+        .requests(8)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .build();
+    record.header.tariff = Some(0.36);
+    let analysis = Analysis::new(&record);
+    let capacity = crate::capacity::Capacity::of(&analysis).unwrap();
+    let energy = analysis.hosts[0].cases[0].energy.known().unwrap().j_per_out_tok.unwrap();
+    let price = capacity.price_per_million.unwrap();
+    assert!(
+        (price - energy * 0.1).abs() < 0.02 * price,
+        "a tenth of a price for each joule: {price}"
+    );
+    let users = RunBuilder::new(&["x"], 3).levels(&[1, 2, 4]).requests(40);
+    let mut record = users.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02")).build();
+    for case in &mut record.header.suite.cases {
+        case.slo.ttft = Some(std::time::Duration::from_secs(2));
+    }
+    let users = crate::capacity::Capacity::of(&Analysis::new(&record)).unwrap().users.unwrap();
+    assert_eq!((users.streams, users.at_least), (8, true), "four on each host, or more");
+}

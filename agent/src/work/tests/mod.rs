@@ -115,6 +115,7 @@ fn preparation(settling: Settling) -> Preparation {
         timeouts: Timeouts::default(),
         wants: Wants::default(),
         attempt: AttemptNo(1),
+        check_only: false,
     }
 }
 

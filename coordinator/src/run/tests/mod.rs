@@ -86,10 +86,11 @@ impl Bench {
             keep_text: false,
             command: String::new(),
             assume_equal: Vec::new(),
+            tariff: None,
             margins: regatta_types::margin::Margins::default(),
         };
         let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
-        let orders = Orders { model: None, settling: Settling::Requests(1) };
+        let orders = Orders { model: None, settling: Settling::Requests(1), check_only: false };
         let (state, log) = RunState::new(header, orders, policy, now);
         Self { state, now, log }
     }
@@ -157,8 +158,23 @@ impl Bench {
         self.input(Input::Clock { session: SessionId(session), offset: Some(offset) });
     }
 
+    /// It is ready, or has found no engine.
     fn prepared(&mut self, session: u64, refused: Option<&str>) {
-        let engine = Reading::Known(EngineFacts {
+        let engine = match refused {
+            None => Self::engine(),
+            Some(why) => Reading::missing(why),
+        };
+        self.input(Input::Prepared {
+            session: SessionId(session),
+            engine: Box::new(engine),
+            gpus: Reading::missing("test"),
+            refused: refused.map(str::to_owned),
+            checks: Vec::new(),
+        });
+    }
+
+    fn engine() -> Reading<EngineFacts> {
+        Reading::Known(EngineFacts {
             engine: Reading::missing("test"),
             version: Reading::missing("test"),
             model: "m".to_owned(),
@@ -167,13 +183,7 @@ impl Bench {
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 1 },
             settings: EngineSettings::default(),
-        });
-        self.input(Input::Prepared {
-            session: SessionId(session),
-            engine: Box::new(engine),
-            gpus: Reading::missing("test"),
-            refused: refused.map(str::to_owned),
-        });
+        })
     }
 
     fn ready(&mut self, session: u64, name: &str) {
@@ -465,36 +475,4 @@ fn the_first_interrupt_closes_what_has_not_begun_and_waits_for_what_has() {
     bench.clock(1);
     assert_eq!(bench.end(), Some((0, 4)));
     assert_eq!(bench.leases("one"), 1);
-}
-
-#[test]
-fn hosts_that_do_not_come_are_missing_and_the_rest_runs() {
-    let policy = RunPolicy { wait: Duration::from_secs(20), ..RunPolicy::default() };
-    let mut bench =
-        Bench::with(ExpectedHosts::Named(vec![host("here"), host("absent"), host("bad")]), policy);
-    bench.ready(1, "here");
-    bench.join(2, "bad");
-    bench.clock(2);
-    bench.prepared(2, Some("no endpoint found"));
-    bench.pass(Duration::from_secs(19), &[1, 2]);
-    assert_eq!(bench.leases("here"), 0);
-    bench.pass(Duration::from_secs(2), &[1, 2]);
-    assert_eq!(bench.leases("here"), 1);
-    let missing = bench.missing();
-    assert_eq!(missing.iter().filter(|(_, r)| *r == MissingReason::NeverJoined).count(), CELLS);
-    let refused = MissingReason::Refused { why: "no endpoint found".to_owned() };
-    assert_eq!(missing.iter().filter(|(_, r)| *r == refused).count(), CELLS);
-}
-
-#[test]
-fn late_hosts_can_be_waited_for_or_end_the_run() {
-    for (late, leased, ended) in
-        [(LatePolicy::Wait, 0, false), (LatePolicy::Drop, 1, false), (LatePolicy::Abort, 0, true)]
-    {
-        let policy = RunPolicy { wait: Duration::from_secs(5), late, ..RunPolicy::default() };
-        let mut bench = Bench::with(ExpectedHosts::Count(2), policy);
-        bench.ready(1, "one");
-        bench.pass(Duration::from_secs(30), &[1]);
-        assert_eq!((bench.leases("one"), bench.end().is_some()), (leased, ended), "{late:?}");
-    }
 }

@@ -7,6 +7,7 @@ use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
 use regatta_types::suite::StartMode;
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
 
+use super::checks;
 use crate::codec::Started;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
@@ -38,6 +39,7 @@ impl TryFrom<v1::RunHeader> for RunHeader {
             keep_text: m.keep_text,
             command: text("command", m.command, LONG_TEXT_MAX)?,
             assume_equal: facts(&m.assume_equal)?,
+            tariff: Some(m.tariff).filter(|price| price.is_finite() && *price > 0.0),
             margins: margins(&m.margins)?,
         })
     }
@@ -64,6 +66,7 @@ impl From<&RunHeader> for v1::RunHeader {
             keep_text: header.keep_text,
             command: cut(&header.command, LONG_TEXT_MAX),
             assume_equal: header.assume_equal.iter().map(ToString::to_string).collect(),
+            tariff: header.tariff.unwrap_or(0.0),
             margins: header.margins.to_string(),
         }
     }
@@ -108,6 +111,7 @@ impl TryFrom<v1::HostRecord> for HostRecord {
             clocks: list("clocks", m.clocks, CLOCKS_MAX)?,
             refused: m.refused.map(|why| text("refused", why, TEXT_MAX)).transpose()?,
             simulated: m.simulated,
+            checks: checks("checks", m.checks)?,
         })
     }
 }
@@ -122,6 +126,7 @@ impl From<&HostRecord> for v1::HostRecord {
             clocks: encoded(&record.clocks),
             refused: record.refused.as_deref().map(|why| cut(why, TEXT_MAX)),
             simulated: record.simulated,
+            checks: encoded(&record.checks),
         }
     }
 }

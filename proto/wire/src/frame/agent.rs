@@ -1,6 +1,7 @@
 //! Frames from agent to coordinator.
 
 use bytes::Bytes;
+use regatta_types::check::CheckOutcome;
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::{GpuInventory, GpuSample};
 use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
@@ -9,6 +10,7 @@ use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::validity::Finding;
 
 use super::{Lease, ProbeKind};
+use crate::convert::checks;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
     Checked, Numbered, cut, encoded, finite, instance, list, numbered, required, slug, text, within,
@@ -146,6 +148,8 @@ pub struct Ready {
     pub refused: Option<String>,
     /// Remarks on the preparation.
     pub findings: Vec<Finding>,
+    /// What was looked at, each check at most once; empty from an agent of an earlier version.
+    pub checks: Vec<CheckOutcome>,
 }
 
 /// The answer to a ping.
@@ -374,6 +378,7 @@ impl TryFrom<v1::Ready> for Ready {
             gpus: required("gpus", m.gpus)?,
             refused: m.refused.map(|why| text("refused", why, TEXT_MAX)).transpose()?,
             findings: list("findings", m.findings, FINDINGS_MAX)?,
+            checks: checks("checks", m.checks)?,
         })
     }
 }
@@ -387,6 +392,7 @@ impl From<Ready> for v1::Ready {
             gpus: Some((&ready.gpus).into()),
             refused: ready.refused.as_deref().map(|why| cut(why, TEXT_MAX)),
             findings: encoded(&ready.findings),
+            checks: encoded(&ready.checks),
         }
     }
 }

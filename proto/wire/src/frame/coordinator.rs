@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::{Assignment, Preparation, Settling, Wants};
+use regatta_types::assignment::{Assignment, ContextNeed, Preparation, Settling, Wants};
 use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::time::MonoNs;
 
@@ -236,8 +236,10 @@ impl TryFrom<v1::Prepare> for Preparation {
                 texts: list("texts", m.texts, CASES_MAX)?,
                 fixed_length: m.fixed_length,
                 floor_streams: m.floor_streams,
+                context: context(m.context_least, m.context_most)?,
             },
             attempt: AttemptNo(within("attempt", m.attempt, 1.., "at least 1")?),
+            check_only: m.check_only,
         })
     }
 }
@@ -254,12 +256,24 @@ impl From<&Preparation> for v1::Prepare {
             fixed_length: preparation.wants.fixed_length,
             floor_streams: preparation.wants.floor_streams,
             attempt: preparation.attempt.0,
+            check_only: preparation.check_only,
+            context_least: preparation.wants.context.map_or(0, |need| need.least),
+            context_most: preparation.wants.context.map_or(0, |need| need.most),
             settling: Some(match preparation.settling {
                 Settling::UntilSteady => Sent::UntilSteady(v1::UntilSteady {}),
                 Settling::Requests(n) => Sent::Requests(n),
             }),
         }
     }
+}
+
+fn context(least: u32, most: u32) -> Checked<Option<ContextNeed>> {
+    if (least, most) == (0, 0) {
+        return Ok(None);
+    }
+    let most = within("context_most", most, least.max(1).., "at least context_least")?;
+    let least = within("context_least", least, 1.., "at least 1")?;
+    Ok(Some(ContextNeed { least, most }))
 }
 
 fn go(m: v1::Go) -> Checked<Go> {

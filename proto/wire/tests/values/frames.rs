@@ -13,8 +13,8 @@ use regatta_wire::limits::CHUNK_MAX;
 
 use super::attempt::findings;
 use super::{
-    assignment, boot, engine, finite, gpu_facts_reading, host, host_facts, instance, lease, mono,
-    preparation, run, sample, text, unix,
+    assignment, boot, checks, engine, finite, gpu_facts_reading, host, host_facts, instance, lease,
+    mono, preparation, run, sample, text, unix,
 };
 
 fn hello() -> impl Strategy<Value = Hello> {
@@ -70,14 +70,16 @@ fn ready() -> impl Strategy<Value = Ready> {
         gpu_facts_reading().boxed(),
         option::of(text()),
         findings(),
+        checks(),
     )
-        .prop_map(|(run, suite_hash, engine, gpus, refused, findings)| Ready {
+        .prop_map(|(run, suite_hash, engine, gpus, refused, findings, checks)| Ready {
             run,
             suite_hash,
             engine,
             gpus,
             refused,
             findings,
+            checks,
         })
 }
 

@@ -8,7 +8,8 @@ mod gpu;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use regatta_types::assignment::{Assignment, Preparation, Settling, Wants};
+use regatta_types::assignment::{Assignment, ContextNeed, Preparation, Settling, Wants};
+use regatta_types::check::{Check, CheckOutcome, Mark};
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
@@ -186,11 +187,19 @@ pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
 pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
     let settling =
         prop_oneof![Just(Settling::UntilSteady), any::<u32>().prop_map(Settling::Requests)];
-    let wants = (vec(text_prompt(), 0..4), any::<bool>(), any::<u32>()).prop_map(
-        |(texts, fixed_length, floor_streams)| Wants { texts, fixed_length, floor_streams },
+    let need = (1..u32::MAX, any::<u32>())
+        .prop_map(|(least, more)| ContextNeed { least, most: least.saturating_add(more) });
+    let wants = (vec(text_prompt(), 0..4), any::<bool>(), any::<u32>(), option::of(need)).prop_map(
+        |(texts, fixed_length, floor_streams, context)| Wants {
+            texts,
+            fixed_length,
+            floor_streams,
+            context,
+        },
     );
-    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts(), wants, 1..9_u32).prop_map(
-        |(run, suite_hash, model, settling, timeouts, wants, attempt)| Preparation {
+    let way = (1..9_u32, any::<bool>());
+    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts(), wants, way).prop_map(
+        |(run, suite_hash, model, settling, timeouts, wants, (attempt, check_only))| Preparation {
             run,
             suite_hash,
             model,
@@ -198,6 +207,7 @@ pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
             timeouts,
             wants,
             attempt: AttemptNo(attempt),
+            check_only,
         },
     )
 }
@@ -243,6 +253,7 @@ pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
                     keep_text,
                     command,
                     assume_equal,
+                    tariff: keep_text.then_some(0.31),
                     margins,
                 }
             },
@@ -267,14 +278,24 @@ pub(crate) fn host_record() -> impl Strategy<Value = HostRecord> {
         vec(clock, 0..3),
         option::of(text()),
         any::<bool>(),
+        checks(),
     )
-        .prop_map(|(host, facts, gpus, engine, clocks, refused, simulated)| HostRecord {
-            host,
-            facts,
-            gpus,
-            engine,
-            clocks,
-            refused,
-            simulated,
+        .prop_map(|(host, facts, gpus, engine, clocks, refused, simulated, checks)| {
+            HostRecord { host, facts, gpus, engine, clocks, refused, simulated, checks }
         })
+}
+
+/// Some of the checks.
+pub(crate) fn checks() -> impl Strategy<Value = Vec<CheckOutcome>> {
+    let mark = || {
+        prop_oneof![Just(Mark::Ok), Just(Mark::Unknown), Just(Mark::Warning), Just(Mark::Failed)]
+    };
+    proptest::sample::subsequence(Check::ALL.to_vec(), 0..Check::ALL.len()).prop_flat_map(
+        move |checks| {
+            let outcome = |check| {
+                (mark(), text()).prop_map(move |(mark, text)| CheckOutcome { check, mark, text })
+            };
+            checks.into_iter().map(outcome).collect::<Vec<_>>()
+        },
+    )
 }

@@ -1,12 +1,12 @@
 //! Sums over the hosts, as far as a sum means something; never a mean of percentiles.
 
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::compare::{ClassReport, Metric};
+use crate::capacity::Capacity;
 use crate::markdown::format::{count, fixed, told};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
-use crate::metrics::{GpuSum, Requests, Tokens, Told};
+use crate::metrics::{Requests, Tokens, Told};
 
 /// Section 8.
 pub(super) fn totals(page: &mut Page, analysis: &Analysis<'_>) {
@@ -50,46 +50,49 @@ fn counts(hosts: &[HostAnalysis<'_>]) -> Table {
     table
 }
 
-/// What the hosts give or take together: only where every host has the figure.
+/// What the hosts give or take together.
 fn capacity(analysis: &Analysis<'_>) -> Table {
-    let mut table = Table::new(["All hosts together, sum of", "Value>"]);
-    let hosts = &analysis.hosts;
-    let [class] = analysis.classes.as_slice() else { return table };
-    if class.class.hosts.len() != hosts.len() || hosts.len() < 2 || analysis.record.absent > 0 {
-        return table;
+    let mut table = Table::new(["All hosts together", "Value>"]);
+    let Some(capacity) = Capacity::of(analysis) else { return table };
+    let mut row = |name: String, value: Option<f64>, digits| {
+        if value.is_some() {
+            table.row([Inline::own(name), fixed(value, digits)]);
+        }
+    };
+    let decode = capacity.decode.as_ref();
+    row(
+        "sum of the decode speeds of section 3, one stream on each host (tok/s)".to_owned(),
+        decode.map(|d| d.sum),
+        2,
+    );
+    if let Some(decode) = decode {
+        let slowest = Inline::text(decode.slowest.as_str());
+        row(format!("the slowest of them, {slowest} (tok/s)"), Some(decode.slowest_tps), 2);
+        row("how much more the fastest has (%)".to_owned(), Some(decode.spread * 100.0), 1);
     }
-    if let Some(sum) = decode_levels(analysis, class) {
-        table.row([
-            "decode speeds of section 3, one stream on each host (tok/s)".into(),
-            fixed(Some(sum), 2),
-        ]);
+    row(
+        "sum of the highest system outputs, each host in its own best case (tok/s)".to_owned(),
+        capacity.peak_output_tps,
+        2,
+    );
+    if let Some(users) = capacity.users {
+        let least = if users.at_least { ", at least" } else { "" };
+        row(
+            format!("streams at once of which 99 % of the requests keep every limit{least}"),
+            Some(f64::from(users.streams)),
+            0,
+        );
     }
-    let peaks: Option<f64> = hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).sum();
-    if let Some(sum) = peaks {
-        table.row([
-            "highest system outputs, each host in its own best case (tok/s)".into(),
-            fixed(Some(sum), 2),
-        ]);
-    }
-    let gpus: Option<Vec<GpuSum>> =
-        hosts.iter().map(|h| h.gpus.known().map(|gpus| GpuSum::of(gpus))).collect();
-    let gpus = gpus.unwrap_or_default();
-    let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
-    if let Some(sum) = power.filter(|_| !gpus.is_empty()) {
-        let several = gpus.iter().any(GpuSum::is_unattributed);
-        let whose = if several { ", all GPUs of a host, unattributed" } else { "" };
-        table.row([
-            Inline::own(format!("mean GPU board power in usable attempts{whose} (W)")),
-            fixed(Some(sum), 1),
-        ]);
-    }
+    let whose = if capacity.power_unattributed { ", all GPUs of a host, unattributed" } else { "" };
+    row(
+        format!("sum of the mean GPU board powers in usable attempts{whose} (W)"),
+        capacity.power_w,
+        1,
+    );
+    row(
+        "GPU board energy of a million output tokens, in the currency of --tariff".to_owned(),
+        capacity.price_per_million,
+        3,
+    );
     table
-}
-
-/// The sum of the column in section 3, if it is of one stream on every host.
-fn decode_levels(analysis: &Analysis<'_>, class: &ClassReport) -> Option<f64> {
-    let report = class.metric(Metric::DecodeTps)?;
-    let streams = analysis.streams_of(&report.series.cases)?;
-    let level = |h: &HostAnalysis<'_>| Some(report.judged(h.host)?.mean?.exp());
-    if streams == (1, 1) { analysis.hosts.iter().map(level).sum() } else { None }
 }

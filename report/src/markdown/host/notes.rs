@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::checks::checks;
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::markdown::page::Page;
@@ -29,6 +30,7 @@ pub(super) fn notes(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysi
         ]);
     }
     page.table(table);
+    page.table(checks(host));
     let bandwidth = Bandwidth::of(analysis, host);
     let absent = bandwidth.reason().map(|reason| {
         Inline::own(format!(

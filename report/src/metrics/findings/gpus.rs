@@ -1,6 +1,6 @@
 //! Remarks on the GPUs of the endpoint.
 
-use regatta_types::gpu::{GpuProcess, ProcessOwner};
+use regatta_types::gpu::{FOREIGN_HELD, GpuProcess, ProcessOwner};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
@@ -9,8 +9,6 @@ use crate::metrics::gpu::{growth, serving};
 
 /// A foreign process that takes more than this during an attempt works beside the engine.
 const TAKEN: u64 = 64 << 20;
-/// One that has more than this all the time may.
-const HELD: u64 = 256 << 20;
 
 /// A GPU fell off the bus: what it did afterwards is unknown.
 pub(super) fn gpu_lost(judged: &Judged<'_>) -> Option<Finding> {
@@ -46,7 +44,7 @@ pub(super) fn gpu_shared(judged: &Judged<'_>) -> Option<Finding> {
     }
     let held = |process: &GpuProcess| process.memory.iter().filter_map(|m| m.used).max();
     foreign.iter().find_map(|(process, _)| {
-        let held = held(process).filter(|held| held.0 >= HELD)?;
+        let held = held(process).filter(|held| *held >= FOREIGN_HELD)?;
         let evidence =
             format!("{}, which is not the engine's, has {held} on its GPU", named(process));
         Some(remark("gpu_shared", Validity::Degraded, evidence, advice))

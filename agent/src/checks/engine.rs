@@ -1,0 +1,243 @@
+//! The engine: whether it answers, what, and how, judged by everything it was asked so far.
+
+use std::time::Duration;
+
+use regatta_types::attempt::AttemptOutcome;
+use regatta_types::check::{Check, CheckOutcome};
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::reading::Reading;
+use regatta_types::trace::{ChunkKind, Outcome, RequestTrace};
+use regatta_types::units::grouped;
+
+use super::{Seen, SeenEngine};
+use crate::endpoint::DiscoverError;
+
+/// Shorter answers may come in one piece without any buffer on their way.
+const LONG: f64 = 32.0;
+/// Text that comes over a longer time than this comes as a stream.
+const SPREAD: Duration = Duration::from_millis(5);
+
+pub(super) fn checks(seen: &Seen<'_>) -> Vec<CheckOutcome> {
+    match &seen.engine {
+        Ok(engine) => vec![
+            endpoint(engine),
+            model(engine),
+            streaming(engine),
+            usage(engine, seen),
+            reasoning(engine),
+            fixed_length(engine),
+            context(engine, seen),
+        ],
+        Err(error) => absent(error),
+    }
+}
+
+/// The checks without an engine to ask.
+fn absent(error: &DiscoverError) -> Vec<CheckOutcome> {
+    let (endpoint, model, why) = if error.is_about_the_model() {
+        let model = Check::Model.failed(error.to_string());
+        (Check::Endpoint.ok("it answers"), model, "there is no model to ask")
+    } else {
+        let why = "there is no engine to ask";
+        (Check::Endpoint.failed(error.to_string()), Check::Model.unknown(why), why)
+    };
+    let others =
+        [Check::Streaming, Check::Usage, Check::Reasoning, Check::FixedLength, Check::Context];
+    let mut checks = vec![endpoint, model];
+    checks.extend(others.map(|check| check.unknown(why)));
+    checks
+}
+
+impl SeenEngine<'_> {
+    fn successes(&self) -> impl Iterator<Item = &RequestTrace> {
+        self.warmup.traces.iter().filter(|trace| trace.is_ok())
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.warmup.traces.iter().filter_map(|trace| match &trace.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
+        })
+    }
+
+    /// Why it can't be warmed up, with the last failure.
+    fn broken(&self) -> Option<(&str, Option<&Failure>)> {
+        match &self.warmup.outcome {
+            AttemptOutcome::Failed(reason) => Some((reason, self.failures().last())),
+            AttemptOutcome::Completed | AttemptOutcome::Cancelled | AttemptOutcome::Interrupted => {
+                None
+            }
+        }
+    }
+
+    /// The last failure, if all that it has against the engine is another model's answers.
+    fn other_model(&self) -> Option<&Failure> {
+        self.broken()?.1.filter(|failure| failure.kind == FailureKind::WrongModel)
+    }
+}
+
+fn endpoint(engine: &SeenEngine<'_>) -> CheckOutcome {
+    let name = match &engine.facts.engine {
+        Reading::Known(name) => name.as_str(),
+        Reading::NotAvailable { .. } => "an engine that does not name itself",
+    };
+    Check::Endpoint.ok(format!("{name} answers ({})", engine.facts.location))
+}
+
+fn model(engine: &SeenEngine<'_>) -> CheckOutcome {
+    let asked = &engine.facts.model;
+    match engine.other_model() {
+        Some(failure) => Check::Model.failed(format!(
+            "asked for `{asked}`, the endpoint answered with another model: {}; name the right one \
+             with --model, or look for a gateway before the engine",
+            failure.message
+        )),
+        None => Check::Model.ok(format!("it serves `{asked}`")),
+    }
+}
+
+fn streaming(engine: &SeenEngine<'_>) -> CheckOutcome {
+    let check = Check::Streaming;
+    if engine.other_model().is_some() {
+        return check.unknown("the answers are another model's");
+    }
+    if let Some((reason, _)) = engine.broken() {
+        return check
+            .failed(format!("the engine can't be warmed up: {reason}; look at the engine's log"));
+    }
+    let answers = engine.successes().count();
+    // Where there are answers, a refusal is no fault: it is how an engine says that it does not know
+    // a field, or has no room for a text.
+    let is_fault = |failure: &&Failure| answers == 0 || !is_refusal(failure);
+    let faults = engine.failures().filter(is_fault).count();
+    if let Some(last) = engine.failures().filter(is_fault).last() {
+        return check.warning(format!(
+            "{faults} of {} requests failed, the last: {last}; look at the engine's log",
+            faults + answers
+        ));
+    }
+    let long: Vec<&RequestTrace> = engine
+        .successes()
+        .filter(|trace| trace.completion_tokens().is_some_and(|tokens| tokens >= LONG))
+        .collect();
+    let buffered = long.iter().filter(|trace| trace.is_buffered()).count();
+    if buffered > 0 {
+        let text = format!(
+            "{buffered} of {} answers came in one burst instead of a stream; turn off response \
+             buffering in the proxy before the engine (nginx: proxy_buffering off)",
+            long.len()
+        );
+        // What most answers do is what a run would measure.
+        return if 2 * buffered > long.len() { check.failed(text) } else { check.warning(text) };
+    }
+    let streamed = engine.successes().filter(|trace| is_spread(trace)).count();
+    if streamed > 0 {
+        return check.ok(format!("{streamed} of {answers} answers came bit by bit"));
+    }
+    check.unknown("no answer was long enough to tell a stream from a burst")
+}
+
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.http_status, Some(400 | 413 | 422))
+}
+
+fn is_spread(trace: &RequestTrace) -> bool {
+    match (trace.t_first(), trace.t_last()) {
+        (Some(first), Some(last)) => last.since(first) > SPREAD,
+        (None, _) | (_, None) => false,
+    }
+}
+
+fn usage(engine: &SeenEngine<'_>, seen: &Seen<'_>) -> CheckOutcome {
+    let check = Check::Usage;
+    let all = engine.successes().count();
+    let counted = engine.successes().filter(|trace| trace.usage.is_some()).count();
+    if all == 0 {
+        return check.unknown("no request succeeded");
+    }
+    if counted == all {
+        let events = engine.successes().any(|trace| trace.chunk_counts.is_some());
+        let of = if events { "answers and of their events" } else { "answers" };
+        return check.ok(format!("it counts the tokens of {of}"));
+    }
+    if engine.has_tokenizer {
+        return check.ok("the tokenizer file counts where the engine does not");
+    }
+    let texts = if seen.wants.texts.is_empty() {
+        ""
+    } else {
+        ", and cases with a prompt of a set length can't be measured"
+    };
+    check.warning(format!(
+        "{} of {all} answers came without token counts, so speeds are approximate{texts}; have the \
+         engine send usage (stream_options.include_usage), or give the model's tokenizer.json with \
+         --tokenizer",
+        all - counted
+    ))
+}
+
+fn reasoning(engine: &SeenEngine<'_>) -> CheckOutcome {
+    let check = Check::Reasoning;
+    let is_reasoning =
+        |trace: &RequestTrace| trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
+    if engine.abilities.inline_reasoning {
+        check.warning(
+            "reasoning comes inside the answer, in <think> tags, so the time to the answer can't be \
+             told; start the engine with the model's reasoning parser",
+        )
+    } else if engine.successes().any(is_reasoning) {
+        check.ok("reasoning comes in a field of its own")
+    } else if engine.successes().next().is_none() {
+        check.unknown("no request succeeded")
+    } else {
+        check.ok("no answer had any")
+    }
+}
+
+fn fixed_length(engine: &SeenEngine<'_>) -> CheckOutcome {
+    let check = Check::FixedLength;
+    let remark =
+        engine.abilities.findings.iter().find(|finding| finding.code == "length_not_fixed");
+    match (engine.abilities.fixed_length, remark) {
+        (None, _) => check.ok("no case asks for it"),
+        (Some(true), _) => check.ok("answers end where they are told to"),
+        (Some(false), Some(finding)) => {
+            check.warning(format!("{}; {}", finding.evidence, finding.advice))
+        }
+        (Some(false), None) => check.unknown("no request succeeded"),
+    }
+}
+
+fn context(engine: &SeenEngine<'_>, seen: &Seen<'_>) -> CheckOutcome {
+    let check = Check::Context;
+    let counts = engine.successes().any(|trace| trace.usage.is_some());
+    let unfitted = engine.abilities.texts.values().filter_map(|text| text.as_ref().err());
+    // Without counts nothing can be fitted, whatever the context.
+    let unfitted = unfitted.filter(|_| counts).min();
+    let advice = "start the engine with a longer context, or leave such cases out";
+    let tokens = |n: u32| grouped(u64::from(n));
+    match (&engine.facts.context_length, seen.wants.context) {
+        (Reading::Known(has), Some(need)) if *has < need.least => check.failed(format!(
+            "the engine's context of {} tokens is too short: every case needs {} or more; start \
+             the engine with a longer context, or choose another suite",
+            tokens(*has),
+            tokens(need.least)
+        )),
+        (Reading::Known(has), Some(need)) if *has < need.most => check.warning(format!(
+            "the engine's context of {} tokens is too short for some cases, which need up to {}; \
+             {advice}",
+            tokens(*has),
+            tokens(need.most)
+        )),
+        (_, _) if unfitted.is_some() => {
+            check.warning(format!("{}; {advice}", unfitted.map_or("", String::as_str)))
+        }
+        (Reading::Known(has), Some(need)) => check.ok(format!(
+            "{} tokens; the longest case needs {}",
+            tokens(*has),
+            tokens(need.most)
+        )),
+        (Reading::Known(has), None) => check.ok(format!("{} tokens", tokens(*has))),
+        (Reading::NotAvailable { not_available }, _) => check.unknown(not_available.clone()),
+    }
+}

@@ -1,0 +1,389 @@
+//! One check at a time: what is seen, and the sentence it gives.
+
+use std::time::Duration;
+
+use regatta_types::assignment::ContextNeed;
+use regatta_types::attempt::AttemptOutcome;
+use regatta_types::check::{Check, Mark, refusal};
+use regatta_types::engine::EngineWatch;
+use regatta_types::facts::{EndpointLocation, EngineSettings};
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::gpu::{
+    Attribution, GpuBoard, GpuFacts, GpuProcess, GpuSeries, GpuWindow, ProcessMemory, ProcessOwner,
+};
+use regatta_types::ids::{
+    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
+};
+use regatta_types::suite::TextPrompt;
+use regatta_types::time::{ClockAnchor, MonoNs};
+use regatta_types::trace::{
+    Chunk, ChunkCounts, ChunkKind, Outcome, Phase, RequestTrace, SendStamp, Usage,
+};
+use regatta_types::validity::{Finding, Validity};
+
+use super::*;
+
+const MS: u64 = 1_000_000;
+
+/// An answer of so many tokens, each an event of its own, so many milliseconds apart.
+fn answer(tokens: u32, apart_ms: u64) -> RequestTrace {
+    let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
+    trace.sent = Some(SendStamp { before: MonoNs(0), after: MonoNs(0) });
+    trace.chunks = (0..u64::from(tokens))
+        .map(|i| Chunk {
+            at: MonoNs((200 + i * apart_ms) * MS),
+            late_us: None,
+            kind: ChunkKind::Answer,
+            chars: 4,
+            tokens: Some(1),
+        })
+        .collect();
+    trace.chunk_counts = Some(ChunkCounts::TokenIds);
+    trace.usage = Some(Usage { prompt: 20, completion: tokens.into(), ..Usage::default() });
+    trace.outcome = Outcome::Ok;
+    trace
+}
+
+fn failure(kind: FailureKind, message: &str) -> RequestTrace {
+    let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
+    trace.outcome = Outcome::Failed(Failure::new(kind, message));
+    trace
+}
+
+fn warmup(traces: Vec<RequestTrace>) -> AttemptReport {
+    let cell = CellKey {
+        host: HostId::new("gpu-01").unwrap(),
+        case: CaseId::settling(),
+        repetition: Repetition(0),
+    };
+    AttemptReport {
+        key: AttemptKey { run: RunId::new("night").unwrap(), cell, attempt: AttemptNo(1) },
+        epoch: Epoch(0),
+        instance: InstanceId::nil(),
+        boot: BootId("boot".into()),
+        outcome: AttemptOutcome::Completed,
+        anchor: ClockAnchor::default(),
+        planned_start: None,
+        began: MonoNs(0),
+        finished: MonoNs(0).after(Duration::from_secs(9)),
+        traces,
+        gpu: GpuWindow::missing("no driver"),
+        engine: EngineWatch::default(),
+        findings: Vec::new(),
+        client_cpu: None,
+    }
+}
+
+fn gpu(index: u32, persistence: Reading<bool>) -> GpuFacts {
+    GpuFacts {
+        index,
+        uuid: format!("GPU-{index}"),
+        name: Reading::Known("RTX".into()),
+        pci_bus_id: Reading::missing("x"),
+        memory_total: Reading::missing("x"),
+        power_limit_w: Reading::missing("x"),
+        power_limit_default_w: Reading::missing("x"),
+        board: Some(GpuBoard {
+            unified: false,
+            memory_reserved: Reading::missing("x"),
+            persistence,
+            compute_mode: Reading::missing("x"),
+            ecc: Reading::missing("x"),
+            pcie_gen_max: Reading::missing("x"),
+            pcie_width_max: Reading::missing("x"),
+            memory_bus_bits: Reading::missing("x"),
+            memory_clock_max_mhz: Reading::missing("x"),
+        }),
+    }
+}
+
+/// A host in the best of order.
+struct Host {
+    wants: Wants,
+    facts: EngineFacts,
+    abilities: Abilities,
+    warmup: AttemptReport,
+    has_tokenizer: bool,
+    missing: Option<DiscoverError>,
+    gpus: Reading<GpuInventory>,
+    chosen: Vec<GpuSelector>,
+    governor: Reading<String>,
+    disk: Option<Reading<Bytes>>,
+}
+
+impl Host {
+    fn new() -> Self {
+        let series = GpuSeries { uuid: "GPU-0".into(), serves: true, ..GpuSeries::default() };
+        let gpu_window = GpuWindow {
+            attribution: Some(Attribution::PortOwner),
+            ..GpuWindow::of(Reading::Known(vec![series]), 100)
+        };
+        Self {
+            wants: Wants {
+                fixed_length: true,
+                context: Some(ContextNeed { least: 100, most: 900 }),
+                ..Wants::default()
+            },
+            facts: EngineFacts {
+                engine: Reading::Known("vllm".into()),
+                version: Reading::missing("x"),
+                model: "coder".into(),
+                context_length: Reading::Known(4_096),
+                quantization: Reading::missing("x"),
+                fixed_length: Some(true),
+                location: EndpointLocation::Loopback { port: 8000 },
+                settings: EngineSettings::default(),
+            },
+            abilities: Abilities { fixed_length: Some(true), ..Abilities::default() },
+            warmup: AttemptReport { gpu: gpu_window, ..warmup(vec![answer(64, 20); 3]) },
+            has_tokenizer: false,
+            missing: None,
+            gpus: Reading::Known(GpuInventory {
+                driver: Reading::Known("580".into()),
+                cuda_driver: Reading::missing("x"),
+                gpus: vec![gpu(0, Reading::Known(true)), gpu(1, Reading::Known(true))],
+            }),
+            chosen: Vec::new(),
+            governor: Reading::Known("performance".into()),
+            disk: Some(Reading::Known(Bytes(300 << 30))),
+        }
+    }
+
+    fn but(change: impl FnOnce(&mut Self)) -> Vec<CheckOutcome> {
+        let mut host = Self::new();
+        change(&mut host);
+        host.list()
+    }
+
+    fn list(&self) -> Vec<CheckOutcome> {
+        let engine = SeenEngine {
+            facts: &self.facts,
+            abilities: &self.abilities,
+            warmup: &self.warmup,
+            has_tokenizer: self.has_tokenizer,
+        };
+        list(&Seen {
+            wants: &self.wants,
+            engine: self.missing.as_ref().map_or(Ok(engine), Err),
+            gpus: &self.gpus,
+            chosen: &self.chosen,
+            governor: &self.governor,
+            disk: self.disk.as_ref(),
+        })
+    }
+}
+
+fn of(checks: &[CheckOutcome], check: Check) -> (Mark, &str) {
+    let found = checks.iter().find(|outcome| outcome.check == check).expect("a check");
+    (found.mark, found.text.as_str())
+}
+
+/// That one check of a list has this mark and these words, and all others are well or unknown.
+fn only(checks: &[CheckOutcome], check: Check, mark: Mark, words: &str) {
+    let (is, text) = of(checks, check);
+    assert_eq!(is, mark, "{text}");
+    assert!(text.contains(words), "`{words}` is not in `{text}`");
+    let others = checks.iter().filter(|other| other.check != check);
+    let worst = others.map(|other| other.mark).max().unwrap();
+    assert!(worst <= Mark::Unknown, "{checks:#?}");
+}
+
+#[test]
+fn a_host_in_order_passes_every_check_in_the_order_of_the_list() {
+    let checks = Host::new().list();
+    assert!(checks.iter().all(|outcome| outcome.mark == Mark::Ok), "{checks:#?}");
+    let made: Vec<Check> = checks.iter().map(|outcome| outcome.check).collect();
+    let own = Check::ALL.into_iter().filter(|check| *check != Check::Clock);
+    assert_eq!(made, own.collect::<Vec<_>>(), "the clock is the coordinator's to judge");
+}
+
+#[test]
+fn without_an_endpoint_that_alone_fails_and_what_follows_is_unknown() {
+    let checks = Host::but(|host| host.missing = Some(DiscoverError::NoEngine));
+    only(&checks, Check::Endpoint, Mark::Failed, "no engine answers on this machine's ports");
+    assert_eq!(of(&checks, Check::Streaming).0, Mark::Unknown);
+    assert_eq!(of(&checks, Check::Disk).0, Mark::Ok);
+}
+
+#[test]
+fn a_model_that_is_not_served_is_told_from_an_endpoint_that_is_not_there() {
+    let unknown = DiscoverError::UnknownModel { model: "coder".into(), listed: "chat".into() };
+    let checks = Host::but(|host| host.missing = Some(unknown));
+    only(&checks, Check::Model, Mark::Failed, "does not serve `coder`; it has: chat");
+    let other = failure(FailureKind::WrongModel, "asked for `coder`, got `chat`");
+    let checks = Host::but(|host| {
+        host.warmup.traces = vec![other; 4];
+        host.warmup.outcome = AttemptOutcome::Failed("3 requests in a row failed".into());
+        host.abilities.fixed_length = None;
+    });
+    only(&checks, Check::Model, Mark::Failed, "got `chat`");
+}
+
+#[test]
+fn an_engine_that_fails_three_times_is_refused_and_one_that_fails_once_is_not() {
+    let broken = failure(FailureKind::HttpStatus, "500: out of memory");
+    let checks = Host::but(|host| {
+        host.warmup.traces = vec![broken.clone(); 4];
+        host.warmup.outcome =
+            AttemptOutcome::Failed(format!("3 requests in a row failed, the last: {broken:?}"));
+        host.abilities.fixed_length = None;
+    });
+    only(&checks, Check::Streaming, Mark::Failed, "3 requests in a row failed");
+    let checks = Host::but(|host| host.warmup.traces[1] = broken);
+    only(&checks, Check::Streaming, Mark::Warning, "1 of 3 requests failed, the last: http_status");
+    assert_eq!(refusal(&checks), None);
+}
+
+#[test]
+fn a_refused_field_or_text_is_no_fault_where_other_requests_are_answered() {
+    let mut refused = failure(FailureKind::HttpStatus, "");
+    let why = "min_tokens is not known";
+    refused.outcome = Outcome::Failed(Failure::new(FailureKind::HttpStatus, why).with_status(400));
+    let checks = Host::but(|host| host.warmup.traces.push(refused.clone()));
+    assert_eq!(of(&checks, Check::Streaming), (Mark::Ok, "3 of 3 answers came bit by bit"));
+    let checks = Host::but(|host| host.warmup.traces = vec![refused]);
+    only(&checks, Check::Streaming, Mark::Warning, "1 of 1 requests failed");
+}
+
+#[test]
+fn streams_that_come_in_one_burst_fail_if_most_do() {
+    let burst = answer(64, 0);
+    let checks = Host::but(|host| host.warmup.traces = vec![burst.clone(); 3]);
+    only(&checks, Check::Streaming, Mark::Failed, "3 of 3 answers came in one burst");
+    let checks = Host::but(|host| host.warmup.traces[0] = burst);
+    only(&checks, Check::Streaming, Mark::Warning, "1 of 3 answers came in one burst");
+    let checks = Host::but(|host| host.warmup.traces = vec![answer(1, 0)]);
+    only(&checks, Check::Streaming, Mark::Unknown, "no answer was long enough");
+}
+
+#[test]
+fn missing_counts_are_warned_of_unless_a_tokenizer_makes_up_for_them() {
+    let mut uncounted = answer(64, 20);
+    uncounted.usage = None;
+    let checks = Host::but(|host| host.warmup.traces = vec![uncounted.clone(); 3]);
+    only(&checks, Check::Usage, Mark::Warning, "3 of 3 answers came without token counts");
+    let checks = Host::but(|host| {
+        host.warmup.traces = vec![uncounted.clone(); 3];
+        host.wants.texts = vec![TextPrompt { tokens: 512, shared: 0 }];
+    });
+    only(&checks, Check::Usage, Mark::Warning, "a prompt of a set length can't be measured");
+    let checks = Host::but(|host| {
+        host.warmup.traces = vec![uncounted; 3];
+        host.has_tokenizer = true;
+    });
+    assert_eq!(of(&checks, Check::Usage).0, Mark::Ok);
+}
+
+#[test]
+fn reasoning_in_the_answers_text_is_warned_of() {
+    let checks = Host::but(|host| host.abilities.inline_reasoning = true);
+    only(&checks, Check::Reasoning, Mark::Warning, "in <think> tags");
+    let checks = Host::but(|host| host.warmup.traces[0].chunks[0].kind = ChunkKind::Reasoning);
+    assert_eq!(of(&checks, Check::Reasoning), (Mark::Ok, "reasoning comes in a field of its own"));
+}
+
+#[test]
+fn a_length_that_is_not_kept_is_warned_of_with_the_figure() {
+    let checks = Host::but(|host| {
+        host.abilities.fixed_length = Some(false);
+        host.abilities.findings = vec![Finding {
+            code: "length_not_fixed".into(),
+            validity: Validity::Degraded,
+            evidence: "asked for 24 tokens, it made 2".into(),
+            advice: "compare decode speed only".into(),
+        }];
+    });
+    let text = "asked for 24 tokens, it made 2; compare decode speed only";
+    only(&checks, Check::FixedLength, Mark::Warning, text);
+}
+
+#[test]
+fn a_context_that_no_case_fits_into_fails_and_one_for_some_cases_is_warned_of() {
+    let with =
+        |least, most| Host::but(|host| host.wants.context = Some(ContextNeed { least, most }));
+    let every = "4,096 tokens is too short: every case needs 5,000 or more";
+    only(&with(5_000, 9_000), Check::Context, Mark::Failed, every);
+    let some = "too short for some cases, which need up to 9,000";
+    only(&with(4_096, 9_000), Check::Context, Mark::Warning, some);
+    assert_eq!(of(&with(1, 4_096), Check::Context).0, Mark::Ok);
+    let checks = Host::but(|host| {
+        let refused = Err("the engine refuses the text: too long".to_owned());
+        host.abilities.texts = [(TextPrompt { tokens: 4_000, shared: 0 }, refused)].into();
+    });
+    only(&checks, Check::Context, Mark::Warning, "the engine refuses the text: too long");
+}
+
+#[test]
+fn gpus_that_cannot_be_read_are_warned_of_and_those_that_do_not_exist_refused() {
+    let checks = Host::but(|host| host.gpus = Reading::missing("no driver"));
+    only(&checks, Check::GpuReadings, Mark::Warning, "no GPU can be read: no driver; ");
+    let checks = Host::but(|host| host.chosen = vec!["1".parse().unwrap(), "7".parse().unwrap()]);
+    let text = "--gpu 7 names no GPU of this host; it has 0 (GPU-0), 1 (GPU-1)";
+    only(&checks, Check::GpuChoice, Mark::Failed, text);
+    let checks = Host::but(|host| {
+        host.chosen = vec!["GPU-1".parse().unwrap()];
+        host.gpus = Reading::missing("no driver");
+    });
+    assert_eq!(of(&checks, Check::GpuChoice).0, Mark::Unknown);
+}
+
+#[test]
+fn large_processes_of_others_are_named_and_a_desktops_are_let_pass() {
+    let with = |mib: u64| {
+        let memory = vec![ProcessMemory { at: MonoNs(0), used: Some(Bytes(mib << 20)) }];
+        let process = GpuProcess {
+            pid: 4_711,
+            name: "blender".into(),
+            owner: ProcessOwner::Foreign,
+            memory,
+            last_seen: MonoNs(0),
+        };
+        Host::but(|host| {
+            let Reading::Known(series) = &mut host.warmup.gpu.series else { panic!("series") };
+            series[0].processes.push(process);
+        })
+    };
+    only(&with(2_000), Check::GpuProcesses, Mark::Warning, "process 4711 (blender, 2,000 MiB");
+    assert_eq!(of(&with(40), Check::GpuProcesses).0, Mark::Ok);
+    let checks = Host::but(|host| {
+        let reason = "no process is seen on any GPU".to_owned();
+        host.warmup.gpu.attribution = Some(Attribution::Unattributed { reason });
+    });
+    assert_eq!(of(&checks, Check::GpuProcesses).0, Mark::Unknown);
+}
+
+#[test]
+fn persistence_is_asked_of_the_engines_gpus_only() {
+    let serve = |index: &str| {
+        Host::but(|host| {
+            let Reading::Known(series) = &mut host.warmup.gpu.series else { panic!("series") };
+            series[0].uuid = format!("GPU-{index}");
+            let Reading::Known(inventory) = &mut host.gpus else { panic!("GPUs") };
+            inventory.gpus[1] = gpu(1, Reading::Known(false));
+        })
+    };
+    assert_eq!(of(&serve("0"), Check::Persistence).0, Mark::Ok);
+    only(&serve("1"), Check::Persistence, Mark::Warning, "persistence mode is off on GPU 1");
+}
+
+#[test]
+fn nothing_is_said_of_gpus_when_the_endpoint_is_elsewhere() {
+    let checks = Host::but(|host| {
+        host.facts.location = EndpointLocation::Remote;
+        host.chosen = vec!["7".parse().unwrap()];
+    });
+    for check in [Check::GpuReadings, Check::GpuChoice, Check::GpuProcesses, Check::Persistence] {
+        assert_eq!(of(&checks, check).0, Mark::Unknown);
+    }
+}
+
+#[test]
+fn a_slow_governor_and_a_full_disk_are_told_with_what_to_do() {
+    let checks = Host::but(|host| host.governor = Reading::Known("powersave".into()));
+    only(&checks, Check::Governor, Mark::Warning, "cpupower frequency-set -g performance");
+    let free = |bytes| Host::but(|host| host.disk = Some(Reading::Known(Bytes(bytes))));
+    only(&free(3 << 20), Check::Disk, Mark::Failed, "only 3 MiB are free");
+    only(&free(300 << 20), Check::Disk, Mark::Warning, "only 300 MiB are free");
+    let checks = Host::but(|host| host.disk = None);
+    assert_eq!(of(&checks, Check::Disk), (Mark::Ok, "results are kept in memory"));
+}

@@ -1,0 +1,164 @@
+//! Preparing a host for a run: its endpoint, its engine, its warm-up, and the checks that follow.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use regatta_types::assignment::Preparation;
+use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::check::{CheckOutcome, refusal};
+use regatta_types::facts::EndpointLocation;
+use regatta_types::gpu::GpuWindow;
+use regatta_types::ids::HostId;
+use regatta_types::reading::Reading;
+use regatta_types::time::{MonoNs, WallClock};
+use regatta_types::units::Bytes;
+
+use super::Setup;
+use crate::checks::{self, Seen, SeenEngine};
+use crate::endpoint::{DiscoverError, Endpoint, EndpointOptions};
+use crate::facts;
+use crate::gpu::{GpuHandle, Spans, Window, WindowPlan, cut};
+use crate::work::{GpuWindows, Halt, Identity, Worker, WorkerOptions};
+
+/// Why there is no worker after an interrupt.
+const STOPPED: &str = "the agent was stopped";
+
+/// What preparing came to.
+pub(super) struct Done {
+    pub(super) worker: Result<Worker, String>,
+    /// In order; the last one is the warm-up's.
+    pub(super) reports: Vec<AttemptReport>,
+    pub(super) checks: Vec<CheckOutcome>,
+    /// Why the host cannot take part.
+    pub(super) refused: Option<String>,
+}
+
+/// Finds the endpoint and gets to know its engine: what it can do, what the agent itself adds, and
+/// then its warm-up, so that it is warm when the first case begins. Judges what was seen.
+pub(super) async fn prepare(
+    options: EndpointOptions,
+    bench: &Bench,
+    preparation: &Preparation,
+    halt: &Halt,
+) -> Done {
+    let found = tokio::select! {
+        found = Endpoint::discover(&options) => found,
+        () = halt.now.cancelled() => return Done::stopped(),
+    };
+    let endpoint = match found {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            let checks = bench.checks(preparation, Err(&error)).await;
+            let refused = refusal(&checks);
+            return Done { worker: Err(error.to_string()), reports: Vec::new(), checks, refused };
+        }
+    };
+    for notice in endpoint.notices() {
+        tracing::warn!(notice, "endpoint");
+    }
+    let mut worker = bench.worker(endpoint);
+    let mut reports = Vec::new();
+    if preparation.wants.floor_streams > 0 {
+        match worker.floor(preparation, &bench.host, halt).await {
+            Ok(report) => reports.push(report),
+            // The run goes on without; the report says that it was not measured.
+            Err(reason) => tracing::warn!(reason, "the client floor cannot be measured"),
+        }
+    }
+    let warmup = worker.settle(preparation, &bench.host, halt).await;
+    let engine = SeenEngine {
+        facts: worker.endpoint().facts(),
+        abilities: &worker.abilities(),
+        warmup: &warmup,
+        has_tokenizer: worker.has_tokenizer(),
+    };
+    let checks = bench.checks(preparation, Ok(engine)).await;
+    let settled = warmup.outcome == AttemptOutcome::Completed;
+    let unsettled = (!settled).then(|| format!("settling the engine: {}", warmup.outcome));
+    let refused = refusal(&checks).or(unsettled);
+    reports.push(warmup);
+    Done { worker: Ok(worker), reports, checks, refused }
+}
+
+impl Done {
+    fn stopped() -> Self {
+        let refused = Some(STOPPED.to_owned());
+        Self { worker: Err(STOPPED.to_owned()), reports: Vec::new(), checks: Vec::new(), refused }
+    }
+}
+
+/// What every worker of this agent is built from.
+pub(super) struct Bench {
+    host: HostId,
+    identity: Identity,
+    wall: Arc<dyn WallClock>,
+    gpu: Arc<GpuHandle>,
+    work: WorkerOptions,
+    /// Space left for results; `None`: they are kept in memory.
+    disk: Option<Reading<Bytes>>,
+}
+
+impl Bench {
+    pub(super) fn of(setup: &Setup) -> Self {
+        Self {
+            host: setup.host.clone(),
+            identity: Identity { instance: setup.instance, boot: setup.boot.clone() },
+            wall: setup.wall.clone(),
+            gpu: setup.gpu.clone(),
+            work: setup.work.clone(),
+            disk: setup.outbox.disk_free(),
+        }
+    }
+
+    /// The checks of this host as it is now.
+    async fn checks(
+        &self,
+        preparation: &Preparation,
+        engine: Result<SeenEngine<'_>, &DiscoverError>,
+    ) -> Vec<CheckOutcome> {
+        checks::list(&Seen {
+            wants: &preparation.wants,
+            engine,
+            gpus: &self.gpu.inventory().await,
+            chosen: self.gpu.chosen(),
+            governor: &facts::governor(),
+            disk: self.disk.as_ref(),
+        })
+    }
+
+    fn worker(&self, endpoint: Endpoint) -> Worker {
+        let port = match endpoint.facts().location {
+            EndpointLocation::Loopback { port } => Some(port),
+            EndpointLocation::Remote => None,
+        };
+        let windows = Arc::new(Windows { handle: self.gpu.clone(), port, open: Mutex::new(None) });
+        Worker::new(endpoint, self.identity.clone(), self.wall.clone(), windows)
+            .with_options(self.work.clone())
+    }
+}
+
+/// One worker's GPU window.
+#[derive(Debug)]
+struct Windows {
+    handle: Arc<GpuHandle>,
+    port: Option<u16>,
+    /// A lock because the worker is shared by reference; one attempt at a time, never contended.
+    open: Mutex<Option<Window>>,
+}
+
+impl GpuWindows for Windows {
+    fn begin(&self, start: Option<MonoNs>) {
+        let window = self.handle.begin_window(WindowPlan { port: self.port, start });
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(window);
+    }
+
+    fn end(&self, spans: Spans) -> BoxFuture<'_, GpuWindow> {
+        let window = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async move {
+            match window {
+                Some(window) => cut(self.handle.end_window(window).await, &spans),
+                None => GpuWindow::missing("no window was open"),
+            }
+        })
+    }
+}

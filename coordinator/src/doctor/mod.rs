@@ -1,0 +1,245 @@
+//! Looking at hosts without measuring them.
+//!
+//! [`doctor`] gathers them the very way a run does, has every agent make the checks that it makes
+//! before a run, and lets them go. Its store is in memory and forgotten. `table` shows what came of
+//! it; the checks themselves are the agents' and the run state's.
+
+mod table;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use regatta_agent::signals::Interrupts;
+use regatta_types::assignment::Settling;
+use regatta_types::check::{Check, CheckOutcome, Mark};
+use regatta_types::event::EventKind;
+use regatta_types::exit::Exit;
+use regatta_types::ids::{HostId, SuiteName};
+use regatta_types::record::{ExpectedHosts, RunHeader, RunRecord};
+use regatta_types::suite::{StartMode, Suite};
+use regatta_types::time::WallClock;
+use serde::Serialize;
+
+use crate::commands::Problem;
+use crate::conduct::{Embedded, Side, announce, listen, measure};
+use crate::names;
+use crate::output::print;
+use crate::progress::Show;
+use crate::run::{Orders, RunPolicy};
+use crate::store::{SqliteStore, Writer};
+
+/// Requests that an engine is sent: as many as must fail in a row for it to be called broken.
+const REQUESTS: u32 = 3;
+/// What a check is called where a run has the name of its suite.
+const NAME: &str = "doctor";
+
+/// What to look at.
+pub struct Doctor {
+    /// What a run is going to want; `None`: nothing in particular.
+    pub suite: Option<Suite>,
+    /// Who is waited for.
+    pub expected: ExpectedHosts,
+    /// Model to ask for; `None`: each agent's own choice.
+    pub model: Option<String>,
+    /// Timers.
+    pub policy: RunPolicy,
+    /// Where agents dial in; `None`: embedded ones only.
+    pub listen: Option<SocketAddr>,
+    /// Agents in this process.
+    pub embedded: Vec<Embedded>,
+    /// Print JSON lines.
+    pub json: bool,
+    /// Wall time.
+    pub wall: Arc<dyn WallClock>,
+}
+
+impl std::fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Doctor").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}
+
+/// One host that was expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Examined {
+    /// `None`: one of a number of hosts, that never came.
+    host: Option<HostId>,
+    state: State,
+    /// Every check, in order; empty unless its agent answered.
+    checks: Vec<CheckOutcome>,
+}
+
+/// Whether a host was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    /// Its agent answered.
+    Checked,
+    /// Its agent never connected.
+    NeverJoined,
+    /// Its agent connected, and had no answer before the wait ended, or it was lost.
+    NoAnswer,
+}
+
+/// Gathers the hosts, prints what was found on them, and says with its exit code whether all is well.
+///
+/// # Errors
+/// When it can't begin.
+pub async fn doctor(plan: Doctor) -> Result<Exit, Problem> {
+    let interrupts = Interrupts::listen()
+        .map_err(|e| Problem::unexpected(format!("signals can't be listened to: {e}")))?;
+    let json = plan.json;
+    let record = tokio::select! {
+        record = look(plan, &interrupts) => record?,
+        () = interrupts.nth(2) => return Ok(Exit::Interrupted),
+    };
+    let hosts = examined(&record);
+    if json {
+        for host in &hosts {
+            let line = serde_json::to_string(host)
+                .map_err(|e| Problem::unexpected(format!("a line of JSON: {e}")))?;
+            print(&format!("{line}\n"));
+        }
+    } else {
+        print(&table::render(&hosts));
+    }
+    Ok(exit(&hosts))
+}
+
+async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Problem> {
+    let created = plan.wall.now();
+    let name = SuiteName::new(NAME).map_err(|e| Problem::unexpected(e.to_string()))?;
+    let suite = plan.suite.unwrap_or_else(|| Suite {
+        name: name.clone(),
+        description: String::new(),
+        cases: Vec::new(),
+        active_weights: None,
+    });
+    let header = RunHeader {
+        run: names::run_id(created, &name, &BTreeSet::new())?,
+        suite,
+        seed: 0,
+        created,
+        start: StartMode::Together,
+        expected: plan.expected,
+        coordinator_version: crate::VERSION.to_owned(),
+        insecure: plan.listen.is_some_and(|address| !address.ip().is_loopback()),
+        keep_text: false,
+        command: String::new(),
+        assume_equal: Vec::new(),
+        tariff: None,
+        margins: regatta_types::margin::Margins::default(),
+    };
+    let listener = listen(plan.listen).await?;
+    if let Some(listener) = &listener {
+        announce("check", &header, listener);
+    }
+    let writer = Writer::start(Box::new(SqliteStore::in_memory()?))
+        .map_err(|e| Problem::unexpected(format!("no thread for the store: {e}")))?;
+    let store = writer.handle();
+    store.write(vec![crate::store::Write::Run(Box::new(header.clone()))]).await?;
+    let side = Side {
+        store: store.clone(),
+        listener,
+        embedded: plan.embedded,
+        show: Show::Arrivals,
+        wall: plan.wall,
+    };
+    let settling = Settling::Requests(REQUESTS);
+    let orders = Orders { model: plan.model, settling, check_only: true };
+    measure(&header, (orders, plan.policy), side, interrupts).await?;
+    Ok(store.load(header.run).await?.record)
+}
+
+/// Every host that was expected, those with a name first.
+fn examined(record: &RunRecord) -> Vec<Examined> {
+    let answered = |host: &HostId| {
+        let is_its = |kind: &EventKind| matches!(kind, EventKind::HostPrepared { host: prepared, .. } if prepared == host);
+        record.events.iter().any(|event| is_its(&event.kind))
+    };
+    let mut hosts: Vec<Examined> = record
+        .hosts
+        .iter()
+        .map(|host| {
+            let state = match &host.facts {
+                None => State::NeverJoined,
+                Some(_) if answered(&host.host) => State::Checked,
+                Some(_) => State::NoAnswer,
+            };
+            let checks = match state {
+                State::Checked => complete(&host.checks, host.refused.as_deref()),
+                State::NeverJoined | State::NoAnswer => Vec::new(),
+            };
+            Examined { host: Some(host.host.clone()), state, checks }
+        })
+        .collect();
+    let nobody = Examined { host: None, state: State::NeverJoined, checks: Vec::new() };
+    hosts.extend((0..record.absent).map(|_| nobody.clone()));
+    hosts
+}
+
+/// All checks, those too of which its agent says nothing because it is of an earlier version. Such an
+/// agent says only why it can't take part.
+fn complete(checks: &[CheckOutcome], refused: Option<&str>) -> Vec<CheckOutcome> {
+    let untold = "the agent is of an earlier version and does not look";
+    let mut all: Vec<CheckOutcome> = Check::ALL
+        .into_iter()
+        .map(|check| {
+            let told = checks.iter().find(|outcome| outcome.check == check);
+            told.cloned().unwrap_or_else(|| check.unknown(untold))
+        })
+        .collect();
+    if let Some(why) = refused
+        && all.iter().all(|outcome| outcome.mark != Mark::Failed)
+        && let Some(first) = all.first_mut()
+    {
+        *first = first.check.failed(why);
+    }
+    all
+}
+
+fn exit(hosts: &[Examined]) -> Exit {
+    let checked = hosts.iter().filter(|host| host.state == State::Checked).count();
+    let failed = |host: &Examined| host.checks.iter().any(|outcome| outcome.mark == Mark::Failed);
+    if checked == 0 {
+        Exit::NothingUsable
+    } else if checked < hosts.len() {
+        Exit::Partial
+    } else if hosts.iter().any(failed) {
+        Exit::Invalid
+    } else {
+        Exit::Ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(state: State, mark: Option<Mark>) -> Examined {
+        let text = String::new();
+        let checks = mark.map(|mark| CheckOutcome { check: Check::Disk, mark, text });
+        Examined { host: None, state, checks: checks.into_iter().collect() }
+    }
+
+    #[test]
+    fn the_exit_code_tells_absent_hosts_from_failed_checks() {
+        let well = host(State::Checked, Some(Mark::Warning));
+        let failed = host(State::Checked, Some(Mark::Failed));
+        let absent = host(State::NeverJoined, None);
+        let silent = host(State::NoAnswer, None);
+        assert_eq!(exit(std::slice::from_ref(&well)), Exit::Ok);
+        assert_eq!(exit(&[well.clone(), failed.clone()]), Exit::Invalid);
+        assert_eq!(exit(&[well, failed, absent.clone()]), Exit::Partial);
+        assert_eq!(exit(&[absent, silent]), Exit::NothingUsable);
+    }
+
+    #[test]
+    fn an_agent_of_an_earlier_version_leaves_everything_unknown_but_its_refusal() {
+        let all = complete(&[], Some("no engine answers"));
+        assert_eq!(all.len(), Check::ALL.len());
+        assert_eq!((all[0].mark, all[0].text.as_str()), (Mark::Failed, "no engine answers"));
+        assert!(all[1..].iter().all(|outcome| outcome.mark == Mark::Unknown));
+    }
+}

@@ -1,0 +1,250 @@
+//! Host by check, and below it a sentence for everything that is not well.
+
+use std::fmt::Write as _;
+
+use regatta_types::check::{Check, CheckOutcome, Mark};
+use textwrap::{Options, fill};
+
+use super::{Examined, State};
+
+/// Columns of a terminal that the table is made for.
+const WIDTH: usize = 100;
+
+/// The whole text.
+pub(super) fn render(hosts: &[Examined]) -> String {
+    let checked: Vec<(&str, &[CheckOutcome])> = hosts
+        .iter()
+        .filter(|host| host.state == State::Checked)
+        .map(|host| (name(host), host.checks.as_slice()))
+        .collect();
+    let mut text = String::new();
+    if !checked.is_empty() {
+        text.push_str(&matrix(&checked));
+        text.push('\n');
+        text.push_str(&sentences(&checked));
+    }
+    text.push_str(&verdict(hosts));
+    text
+}
+
+fn name(host: &Examined) -> &str {
+    host.host.as_ref().map_or("", |host| host.as_str())
+}
+
+fn word(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Ok => "ok",
+        Mark::Unknown => "?",
+        Mark::Warning => "warn",
+        Mark::Failed => "FAIL",
+    }
+}
+
+/// A row for each check if all hosts have room beside each other, else a row for each host.
+fn matrix(hosts: &[(&str, &[CheckOutcome])]) -> String {
+    let mut rows = vec![vec![String::new()]];
+    rows[0].extend(hosts.iter().map(|(name, _)| (*name).to_owned()));
+    for (i, check) in Check::ALL.into_iter().enumerate() {
+        let mut row = vec![check.name().to_owned()];
+        row.extend(hosts.iter().map(|(_, checks)| mark(checks, i)));
+        rows.push(row);
+    }
+    let by_check = grid(&rows, "  ");
+    if by_check.lines().all(|line| line.len() <= WIDTH) {
+        return by_check;
+    }
+    let heads = Check::ALL.map(heading);
+    let mut rows: Vec<Vec<String>> = vec![vec![String::new()], vec!["host".to_owned()]];
+    rows[0].extend(heads.iter().map(|(top, _)| (*top).to_owned()));
+    rows[1].extend(heads.iter().map(|(_, bottom)| (*bottom).to_owned()));
+    for (name, checks) in hosts {
+        let mut row = vec![(*name).to_owned()];
+        row.extend((0..Check::ALL.len()).map(|i| mark(checks, i)));
+        rows.push(row);
+    }
+    grid(&rows, " ")
+}
+
+fn mark(checks: &[CheckOutcome], i: usize) -> String {
+    checks.get(i).map_or_else(String::new, |outcome| word(outcome.mark).to_owned())
+}
+
+/// The name of a check on two short lines.
+fn heading(check: Check) -> (&'static str, &'static str) {
+    match check {
+        Check::Endpoint => ("end-", "point"),
+        Check::Model => ("", "model"),
+        Check::Streaming => ("stream-", "ing"),
+        Check::Usage => ("", "usage"),
+        Check::Reasoning => ("reason-", "ing"),
+        Check::FixedLength => ("fixed", "len."),
+        Check::Context => ("con-", "text"),
+        Check::GpuReadings => ("GPU", "read"),
+        Check::GpuChoice => ("GPU", "choice"),
+        Check::GpuProcesses => ("GPU", "procs"),
+        Check::Persistence => ("persi-", "stence"),
+        Check::Governor => ("gover-", "nor"),
+        Check::Disk => ("", "disk"),
+        Check::Clock => ("", "clock"),
+    }
+}
+
+/// Columns as wide as their widest cell.
+fn grid(rows: &[Vec<String>], apart: &str) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |i: usize| rows.iter().filter_map(|row| row.get(i)).map(String::len).max();
+    let widths: Vec<usize> = (0..columns).map(|i| width(i).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join(apart).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// What is not well: what all hosts have in common once, the rest by host.
+fn sentences(hosts: &[(&str, &[CheckOutcome])]) -> String {
+    let is_common = |outcome: &CheckOutcome| {
+        hosts.len() > 1 && hosts.iter().all(|(_, checks)| checks.contains(outcome))
+    };
+    let mut text = String::new();
+    if let Some((_, first)) = hosts.first() {
+        text.push_str(&section("all hosts", first.iter().filter(|outcome| is_common(outcome))));
+    }
+    for (name, checks) in hosts {
+        text.push_str(&section(name, checks.iter().filter(|outcome| !is_common(outcome))));
+    }
+    text
+}
+
+/// One host's sentences, the worst first; checks that say the same share one.
+fn section<'a>(title: &str, outcomes: impl Iterator<Item = &'a CheckOutcome>) -> String {
+    let mut lines: Vec<(Mark, &str, Vec<&str>)> = Vec::new();
+    for outcome in outcomes.filter(|outcome| outcome.mark != Mark::Ok) {
+        let same = lines.iter_mut().find(|line| (line.0, line.1) == (outcome.mark, &outcome.text));
+        match same {
+            Some((_, _, checks)) => checks.push(outcome.check.name()),
+            None => lines.push((outcome.mark, &outcome.text, vec![outcome.check.name()])),
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.0));
+    let mut text = format!("{title}\n");
+    for (mark, sentence, checks) in lines {
+        let first = format!("  {mark:<8} ");
+        let hang = " ".repeat(first.len());
+        let options = Options::new(WIDTH).initial_indent(&first).subsequent_indent(&hang);
+        let line = fill(&format!("{}: {sentence}", checks.join(", ")), options);
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text
+}
+
+/// The last lines: who could take part in a run.
+fn verdict(hosts: &[Examined]) -> String {
+    let list = |is: &dyn Fn(&Examined) -> bool| -> Vec<&str> {
+        hosts.iter().filter(|host| host.host.is_some() && is(host)).map(name).collect()
+    };
+    let has = |host: &Examined, mark: Mark| host.checks.iter().any(|o| o.mark == mark);
+    let refused = list(&|host| has(host, Mark::Failed));
+    let silent = list(&|host| host.state == State::NoAnswer);
+    let away = list(&|host| host.state == State::NeverJoined);
+    let nameless = hosts.iter().filter(|host| host.host.is_none()).count();
+    let warned = hosts.iter().filter(|h| has(h, Mark::Warning) && !has(h, Mark::Failed)).count();
+    let mut lines = Vec::new();
+    if !refused.is_empty() {
+        lines.push(format!("A run would refuse {}.", refused.join(", ")));
+    }
+    if !silent.is_empty() {
+        lines.push(format!("No answer before the wait ended: {}.", silent.join(", ")));
+    }
+    if !away.is_empty() {
+        lines.push(format!("Never joined: {}.", away.join(", ")));
+    }
+    if nameless > 0 {
+        lines.push(format!("{nameless} of the expected hosts never joined."));
+    }
+    if lines.is_empty() {
+        lines.push(match (hosts.len(), warned) {
+            (1, 0) => "This host can take part in a run.".to_owned(),
+            (1, _) => "This host can take part in a run, with warnings.".to_owned(),
+            (n, 0) => format!("All {n} hosts can take part in a run."),
+            (n, _) => format!("All {n} hosts can take part in a run, {warned} with warnings."),
+        });
+    }
+    let mut text = String::new();
+    for line in lines {
+        let _ = writeln!(text, "{}", fill(&line, WIDTH));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::ids::HostId;
+
+    use super::*;
+
+    fn host(name: &str, change: &[CheckOutcome]) -> Examined {
+        let outcome = |check: Check| {
+            let changed = change.iter().find(|outcome| outcome.check == check);
+            changed.cloned().unwrap_or_else(|| check.ok("all is well"))
+        };
+        let host = Some(HostId::new(name).expect("a slug"));
+        Examined { host, state: State::Checked, checks: Check::ALL.map(outcome).into() }
+    }
+
+    fn fleet(n: usize) -> Vec<Examined> {
+        let governor = Check::Governor.warning(
+            "it is powersave, which may hold back engine and agent; set performance (cpupower \
+             frequency-set -g performance)",
+        );
+        let mut hosts: Vec<Examined> = (1..=n)
+            .map(|i| host(&format!("gpu-{i:02}"), std::slice::from_ref(&governor)))
+            .collect();
+        let down = Check::Endpoint.failed(
+            "the endpoint does not answer at http://127.0.0.1:8000/v1/models (connection refused); \
+             check that the engine is running there",
+        );
+        let unasked = [Check::Streaming, Check::Usage]
+            .map(|check| check.unknown("there is no engine to ask"));
+        let [streaming, usage] = unasked;
+        hosts[1] = host("gpu-02", &[governor, down, streaming, usage]);
+        hosts
+    }
+
+    #[test]
+    fn a_few_hosts_stand_beside_each_other() {
+        insta::assert_snapshot!(render(&fleet(4)));
+    }
+
+    #[test]
+    fn many_hosts_stand_below_each_other_and_fit_into_a_terminal() {
+        let text = render(&fleet(12));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn who_is_not_there_is_named_where_a_name_is_known() {
+        let away = Examined {
+            host: Some(HostId::new("gpu-05").expect("a slug")),
+            state: State::NeverJoined,
+            checks: Vec::new(),
+        };
+        let nobody = Examined { host: None, ..away.clone() };
+        let mut hosts = vec![host("gpu-01", &[]), away];
+        hosts.extend([nobody.clone(), nobody]);
+        let text = render(&hosts);
+        let end = "\nNever joined: gpu-05.\n2 of the expected hosts never joined.\n";
+        assert!(text.ends_with(end), "{text}");
+        let text = render(&[host("gpu-01", &[])]);
+        assert!(text.ends_with("\nThis host can take part in a run.\n"), "{text}");
+    }
+}
