@@ -131,6 +131,8 @@ pub(crate) struct Counted<'a> {
     pub(crate) steady: Reading<Steady>,
     /// How its decode speed changed.
     pub(crate) drift: Reading<Drift>,
+    /// Energy of the endpoint's GPUs per output token, joules.
+    pub(crate) j_per_out_tok: Option<f64>,
     /// The agent's remarks and those that follow from the traces.
     pub(crate) findings: Vec<Finding>,
 }
@@ -151,7 +153,11 @@ impl<'a> Counted<'a> {
             (&a.code, b.validity, &a.evidence).cmp(&(&b.code, a.validity, &b.evidence))
         });
         findings.dedup_by(|a, b| a.code == b.code);
-        Self { report, steady: Steady::of(&traces, &case.slo), figures, drift, findings }
+        // What an idle host takes is no part of it.
+        let energy = EnergyFigures::of(&[(report, &figures.tokens)], &Reading::missing("apart"));
+        let j_per_out_tok = energy.known().and_then(|energy| energy.j_per_out_tok);
+        let steady = Steady::of(&traces, &case.slo);
+        Self { report, steady, figures, drift, j_per_out_tok, findings }
     }
 
     pub(crate) fn validity(&self) -> Validity {

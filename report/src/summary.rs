@@ -67,7 +67,9 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
                 host: host.host.clone(),
                 decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
                 difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
-                verdict: judged.map_or("nothing to judge".to_owned(), verdict_words),
+                verdict: judged.map_or("nothing to judge".to_owned(), |judged| {
+                    verdict_words(Metric::DecodeTps, judged)
+                }),
             }
         })
         .collect();
@@ -161,7 +163,10 @@ pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -
         .level
         .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
     let (compared, all) = (report.series.cases.len(), analysis.record.header.suite.cases.len());
-    let what = if metric.is_speed() { "" } else { "the medians of " };
+    let what = match metric {
+        Metric::DecodeTps | Metric::OutputTps | Metric::Energy => "",
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => "the medians of ",
+    };
     let cases = match (compared, all) {
         (1, 1) => String::new(),
         (n, all) if n == all => format!(", geometric mean of {what}{n} cases"),
@@ -270,13 +275,7 @@ fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String 
     let (low, high) = effect.interval(0.95);
     let mut ends = [low, high].map(|end| end.exp_m1().abs() * 100.0);
     ends.sort_by(f64::total_cmp);
-    let word = match (metric.is_speed(), judged.verdict == Verdict::Slower) {
-        (true, true) => "slower",
-        (true, false) => "faster",
-        (false, true) => "longer",
-        (false, false) => "shorter",
-    };
-    let verb = if metric.is_speed() { "is" } else { "takes" };
+    let (verb, word) = metric.difference(judged.verdict == Verdict::Slower);
     let than = than.map_or_else(String::new, |host| format!(" than {host}"));
     format!(
         "{} {verb} {:.1} % {word}{than} (95 % CI {:.1}–{:.1}, {})",
@@ -338,11 +337,11 @@ fn more(verdict: Verdict) -> String {
 }
 
 /// A verdict in a table cell.
-pub(crate) fn verdict_words(judged: &Judged) -> String {
+pub(crate) fn verdict_words(metric: Metric, judged: &Judged) -> String {
     let words = match judged.verdict {
-        Verdict::Faster => "faster".to_owned(),
-        Verdict::Slower => "slower".to_owned(),
-        Verdict::Equivalent => "equivalent".to_owned(),
+        Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
+            metric.verdict(judged.verdict).to_owned()
+        }
         Verdict::NotSettled { .. } => format!("not settled{}", more(judged.verdict)),
         Verdict::NotJudged(Unjudged::TooFewRepetitions) => {
             return format!(

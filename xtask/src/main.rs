@@ -8,8 +8,9 @@ mod steps;
 mod testing;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::steps::{Steps, cargo};
@@ -29,7 +30,9 @@ enum Task {
     Test,
     /// Everything that must pass before a change lands: format, lints, docs, licences, tests.
     Ci,
-    /// Simulate fleets, and print how often the comparison is right; fails where a bound is broken.
+    /// Simulate fleets and write docs/calibration.md: how often the comparison is right.
+    ///
+    /// Fails where a bound is broken.
     Calibrate,
 }
 
@@ -65,10 +68,19 @@ fn ci(steps: &mut Steps) -> anyhow::Result<()> {
 
 /// In release: it is a minute of arithmetic, and ten without.
 fn calibrate(steps: &mut Steps) -> anyhow::Result<()> {
-    let example = ["run", "--locked", "--release", "-p", "regatta-report", "--example"];
-    let mut command = cargo(example);
-    command.args(["calibrate", "--features", "calibration"]);
-    steps.run("calibration", command)
+    steps.check("calibration", |top| {
+        let example = ["run", "--locked", "--release", "-p", "regatta-report", "--example"];
+        let mut command = cargo(example);
+        command.args(["calibrate", "--features", "calibration"]).current_dir(top);
+        let done = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        let page = String::from_utf8(done.stdout).context("the page is text")?;
+        print!("{page}");
+        anyhow::ensure!(!page.is_empty(), "it printed nothing: {}", done.status);
+        // Also where a bound is broken: then the diff says by how much.
+        std::fs::write(top.join("docs/calibration.md"), page)?;
+        anyhow::ensure!(done.status.success(), "a bound is broken: {}", done.status);
+        Ok(())
+    })
 }
 
 /// The top of the repository.

@@ -12,15 +12,20 @@ pub enum ComparedFigure {
     Decode,
     /// Time to first token.
     Ttft,
+    /// Time to first answer token.
+    Answer,
     /// End-to-end time.
     E2e,
     /// System output.
     Output,
+    /// Energy per output token.
+    Energy,
 }
 
 impl ComparedFigure {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Decode, Self::Ttft, Self::E2e, Self::Output];
+    pub const ALL: [Self; 6] =
+        [Self::Decode, Self::Ttft, Self::Answer, Self::E2e, Self::Output, Self::Energy];
 
     /// As flags name it.
     #[must_use]
@@ -28,8 +33,10 @@ impl ComparedFigure {
         match self {
             Self::Decode => "decode",
             Self::Ttft => "ttft",
+            Self::Answer => "answer",
             Self::E2e => "e2e",
             Self::Output => "output",
+            Self::Energy => "energy",
         }
     }
 }
@@ -48,7 +55,7 @@ pub enum BadMargin {
     #[error("`{0}`: a number of per cent over 0 and below 100, e.g. 3% or ttft=10%")]
     Percent(String),
     /// Not the name of a figure.
-    #[error("no figure `{0}`; one of decode, ttft, e2e, output")]
+    #[error("no figure `{0}`; one of decode, ttft, answer, e2e, output, energy")]
     Figure(String),
 }
 
@@ -121,7 +128,7 @@ mod tests {
         let margins: Margins = "3%, ttft=7".parse().unwrap();
         assert_eq!(margins.of(ComparedFigure::Decode), Some(0.03));
         assert_eq!(margins.of(ComparedFigure::Ttft), Some(0.07));
-        assert_eq!(margins.to_string(), "decode=3%,ttft=7%,e2e=3%,output=3%");
+        assert_eq!(margins.to_string(), "decode=3%,ttft=7%,answer=3%,e2e=3%,output=3%,energy=3%");
         assert_eq!(margins.to_string().parse(), Ok(margins));
         assert_eq!(Margins::default().of(ComparedFigure::E2e), None);
         for bad in ["", "-1%", "0", "100%", "speed=3%", "ttft=", "nan", "inf"] {

@@ -1,5 +1,7 @@
 //! The rules for two, three and more hosts.
 
+use std::collections::BTreeSet;
+
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
@@ -100,7 +102,7 @@ pub(crate) fn compare(series: &[Series], rule: Rule) -> Outcome {
         two_groups: false,
         pairs: Vec::new(),
     };
-    let field = Field { series: &able, rule };
+    let field = Field::new(&able, rule);
     match able.as_slice() {
         [] => {}
         [only] => outcome.hosts.push(unjudged(only, Unjudged::Alone)),
@@ -129,7 +131,8 @@ fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome
         outcome.hosts.extend(few);
         return;
     }
-    let field = Field { series: &[&shared[0], &shared[1]], rule };
+    let pair = [&shared[0], &shared[1]];
+    let field = Field::new(&pair, rule);
     for host in field.all() {
         let effect = field.against(host, &field.others(host));
         let evidence = effect.map(|e| Evidence::of(field.turned(e)));
@@ -153,11 +156,33 @@ pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
 
 /// The hosts that can be judged, by index.
 pub(super) struct Field<'a> {
-    pub(super) series: &'a [&'a Series],
+    series: &'a [&'a Series],
     pub(super) rule: Rule,
+    /// Every host's mean.
+    means: Vec<f64>,
+    /// Every host's distance from its mean in each repetition of any host: asked for by every other
+    /// host again.
+    deviations: Vec<Vec<Option<f64>>>,
+    repetitions: Vec<u32>,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
+    pub(super) fn new(series: &'a [&'a Series], rule: Rule) -> Self {
+        let repetitions: BTreeSet<u32> =
+            series.iter().flat_map(|s| s.values.keys().copied()).collect();
+        let repetitions: Vec<u32> = repetitions.into_iter().collect();
+        let means: Vec<f64> = series.iter().map(|s| s.mean()).collect();
+        let deviations = series.iter().zip(&means).map(|(s, mean)| {
+            repetitions.iter().map(|r| s.values.get(r).map(|value| value - mean)).collect()
+        });
+        let deviations = deviations.collect();
+        Self { series, rule, means, deviations, repetitions }
+    }
+
+    pub(super) fn hosts(&self) -> usize {
+        self.series.len()
+    }
+
     fn all(&self) -> std::ops::Range<usize> {
         0..self.series.len()
     }
@@ -171,20 +196,16 @@ impl Field<'_> {
     /// Where some of the pool lack a repetition, the others stand in for them at the distance
     /// they have on the whole, so that a gap does not shift the reference.
     pub(super) fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
-        let whole = pool.iter().map(|&j| self.series[j].mean()).sum::<f64>() / real(pool.len());
-        let differences: Vec<f64> = self.series[host]
-            .values
-            .iter()
-            .filter_map(|(repetition, value)| {
-                let present: Vec<f64> = pool
-                    .iter()
-                    .filter_map(|&j| {
-                        let other = self.series[j];
-                        Some(other.values.get(repetition)? - other.mean())
-                    })
-                    .collect();
-                let shift = present.iter().sum::<f64>() / real(present.len());
-                (!present.is_empty()).then(|| value - whole - shift)
+        let whole = pool.iter().map(|&j| self.means[j]).sum::<f64>() / real(pool.len());
+        let differences: Vec<f64> = (0..self.repetitions.len())
+            .filter_map(|repetition| {
+                let own = self.means[host] + self.deviations[host][repetition]?;
+                let (mut shift, mut present) = (0.0, 0_usize);
+                for deviation in pool.iter().filter_map(|&j| self.deviations[j][repetition]) {
+                    shift += deviation;
+                    present += 1;
+                }
+                (present > 0).then(|| own - whole - shift / real(present))
             })
             .collect();
         Effect::of(&differences).filter(|e| e.n >= MIN_REPETITIONS)
@@ -197,7 +218,7 @@ impl Field<'_> {
 
     /// The one or two of these hosts whose mean is the median.
     fn middle(&self, mut hosts: Vec<usize>) -> Vec<usize> {
-        hosts.sort_by(|&a, &b| self.series[a].mean().total_cmp(&self.series[b].mean()));
+        hosts.sort_by(|&a, &b| self.means[a].total_cmp(&self.means[b]));
         let n = hosts.len();
         hosts[(n - 1) / 2..=n / 2].to_vec()
     }

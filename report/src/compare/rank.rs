@@ -31,7 +31,7 @@ pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Ran
     if able.len() < 3 || !is_established {
         return Vec::new();
     }
-    let between = between(&Field { series: &able, rule });
+    let between = between(&Field::new(&able, rule));
     let with = |verdict: Verdict| outcome.hosts.iter().filter(|j| j.verdict == verdict).count();
     let (faster, equivalent) = (with(Verdict::Faster), with(Verdict::Equivalent));
     let rank = |judged: &super::Judged| {
@@ -50,7 +50,7 @@ pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Ran
 
 /// What the rank of each host lies between.
 pub(super) fn between(field: &Field<'_>) -> Vec<(usize, usize)> {
-    let (hosts, settled) = (field.series.len(), settled(field));
+    let (hosts, settled) = (field.hosts(), settled(field));
     let rank = |host: usize| {
         let low = 1 + settled.iter().filter(|(_, slower)| *slower == host).count();
         (low, hosts - settled.iter().filter(|(faster, _)| *faster == host).count())
@@ -60,7 +60,7 @@ pub(super) fn between(field: &Field<'_>) -> Vec<(usize, usize)> {
 
 /// The pairs that are settled, the faster host first: Holm over all of them.
 fn settled(field: &Field<'_>) -> Vec<(usize, usize)> {
-    let hosts = field.series.len();
+    let hosts = field.hosts();
     let pairs: Vec<(usize, usize, Evidence)> = (0..hosts)
         .flat_map(|first| (first + 1..hosts).map(move |second| (first, second)))
         .filter_map(|(first, second)| {
@@ -69,7 +69,9 @@ fn settled(field: &Field<'_>) -> Vec<(usize, usize)> {
         })
         .collect();
     let adjusted = holm(&pairs.iter().map(|(_, _, evidence)| evidence.p()).collect::<Vec<_>>());
-    let settled = pairs.iter().zip(adjusted).filter_map(|((first, second, evidence), p)| {
+    // The other verdicts cost an interval for each of many pairs, and are not asked for.
+    let likely = pairs.iter().zip(adjusted).filter(|(_, p)| *p < field.rule.alpha);
+    let settled = likely.filter_map(|((first, second, evidence), p)| {
         match evidence.settle(p, field.rule)? {
             Verdict::Faster => Some((*first, *second)),
             Verdict::Slower => Some((*second, *first)),

@@ -93,7 +93,9 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         Some(Inline::own(match metric {
             Metric::DecodeTps => format!("**{heading}: {said}.**"),
             Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
-            Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
+            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps | Metric::Energy => {
+                format!("{heading}: {said}.")
+            }
         }))
     };
     let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
@@ -213,7 +215,7 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         out.push(Inline::own(format!(
             "Against the {others} in {}: **{}**{estimate}.",
             metric.label(),
-            verdict_words(judged)
+            verdict_words(metric, judged)
         )));
     }
     out

@@ -101,6 +101,11 @@ impl HostBaseline {
             host.cases.iter().filter_map(|c| Some((c.case.id.clone(), value(c)?))).collect()
         };
         let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric, host)));
+        let mut values: BTreeMap<_, _> = values.filter(|(_, cases)| !cases.is_empty()).collect();
+        // An answer that begins with its first token has no figure of its own for that.
+        if values.get(&Metric::FirstAnswer) == values.get(&Metric::Ttft) {
+            values.remove(&Metric::FirstAnswer);
+        }
         Self {
             name: host.host.clone(),
             tokens_from: host.figures.tokens.main_source().map(|s| s.name().to_owned()),
@@ -113,7 +118,7 @@ impl HostBaseline {
                 (requests.ok > 0).then_some(share)
             }),
             cached: each(|c| c.figures.tokens.cached_share()),
-            values: values.filter(|(_, cases)| !cases.is_empty()).collect(),
+            values,
         }
     }
 

@@ -336,8 +336,9 @@ impl Pair<'_> {
 
     /// C9: token counts of another kind.
     fn counted_otherwise(&self, metric: Metric) -> Option<String> {
-        if !metric.is_speed() {
-            return None;
+        match metric {
+            Metric::DecodeTps | Metric::OutputTps | Metric::Energy => {}
+            Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return None,
         }
         let name =
             |host: &HostBaseline| host.tokens_from.clone().unwrap_or_else(|| "none".to_owned());
@@ -360,8 +361,8 @@ impl Pair<'_> {
         }
         match metric {
             Metric::DecodeTps => None,
-            Metric::Ttft => self.cached_differ(case),
-            Metric::E2e | Metric::OutputTps => self.lengths_differ(case),
+            Metric::Ttft | Metric::FirstAnswer => self.cached_differ(case),
+            Metric::E2e | Metric::OutputTps | Metric::Energy => self.lengths_differ(case),
         }
     }
 

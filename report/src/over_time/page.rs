@@ -126,8 +126,9 @@ impl Changes {
     fn table(&self, page: &mut Page, metric: Metric) {
         let unit = match metric {
             Metric::DecodeTps | Metric::OutputTps => "tok/s",
-            Metric::Ttft => "ms",
+            Metric::Ttft | Metric::FirstAnswer => "ms",
             Metric::E2e => "s",
+            Metric::Energy => "J",
         };
         let mut table = Table::new([
             "Host",
@@ -191,12 +192,7 @@ fn difference(host: &HostChanges, change: &MetricChange) -> Option<String> {
     let mut ends = [estimated.ci95_log.0, estimated.ci95_log.1].map(percent);
     ends.sort_by(f64::total_cmp);
     let is_slower = change.verdict == Some(Verdict::Slower);
-    let (verb, word) = match (change.metric.is_speed(), is_slower) {
-        (true, true) => ("is", "slower"),
-        (true, false) => ("is", "faster"),
-        (false, true) => ("takes", "longer"),
-        (false, false) => ("takes", "shorter"),
-    };
+    let (verb, word) = change.metric.difference(is_slower);
     Some(format!(
         "{} {verb} {:.1} % {word} than before (95 % CI {:.1}–{:.1}, {})",
         host.host,
@@ -236,13 +232,8 @@ fn repetitions(change: &MetricChange) -> Option<String> {
 }
 
 fn verdict_words(change: &MetricChange) -> String {
-    let words = match change.verdict {
-        Some(Verdict::Faster) => "faster",
-        Some(Verdict::Slower) => "slower",
-        Some(Verdict::Equivalent) => "equivalent",
-        Some(Verdict::NotSettled { .. }) => "not settled",
-        Some(Verdict::NotJudged(_)) | None => return "no verdict".to_owned(),
-    };
+    let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
+    let words = change.metric.verdict(verdict);
     let is_indicative = change.fewest().is_some_and(|n| n < FULL_REPETITIONS);
     if is_indicative { format!("{words} (indicative)") } else { words.to_owned() }
 }

@@ -125,10 +125,12 @@ pub(super) fn pixels(height: f64) -> i32 {
 }
 
 fn axis(metric: Metric) -> &'static str {
-    if metric.is_speed() {
-        "slower  ←  difference, per cent  →  faster"
-    } else {
-        "shorter  ←  difference, per cent  →  longer"
+    match metric {
+        Metric::DecodeTps | Metric::OutputTps => "slower  ←  difference, per cent  →  faster",
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => {
+            "shorter  ←  difference, per cent  →  longer"
+        }
+        Metric::Energy => "less  ←  difference, per cent  →  more",
     }
 }
 

@@ -153,7 +153,7 @@ fn whole_fleets_are_judged_as_a_second_implementation_judges_them() {
             assert!(both_close(effect.interval(0.95), wanted.ci95), "fleet {index}: {effect:?}");
         }
         let series: Vec<_> = fleet.iter().collect();
-        let ranks = between(&Field { series: &series, rule: RULE });
+        let ranks = between(&Field::new(&series, RULE));
         assert_eq!(ranks, row.ranks, "fleet {index}");
     }
 }

@@ -36,18 +36,20 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plo
             1 => String::new(),
             _ => format!(", class {}", class.class.label),
         };
-        for metric in [Metric::DecodeTps, Metric::OutputTps] {
+        let alone = |page: &mut Page, metric: Metric| {
             let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
             if let Some(report) = report {
                 page.subsection(&title(metric.heading(), &name, &[report]));
-                page.table(speeds(report, &members));
+                page.table(figures(report, &members));
                 page.picture(plots.find(Which::Difference(&class.class, metric)), "");
             }
-        }
+        };
+        [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
         latency(page, class, &members, &name);
         for metric in [Metric::Ttft, Metric::E2e] {
             page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         }
+        [Metric::FirstAnswer, Metric::Energy].into_iter().for_each(|m| alone(page, m));
         distributions(page, class, &members, plots);
         reading(page, class);
         page.subsection(&Inline::own(format!("Machines and requests{name}")));
@@ -79,15 +81,23 @@ fn difference(effect: Option<Effect>) -> Inline {
     }))
 }
 
-fn verdict(judged: Option<&Judged>) -> Inline {
+fn verdict(metric: Metric, judged: Option<&Judged>) -> Inline {
     let Some(judged) = judged else { return "left out (section 1)".into() };
-    let words = Inline::own(verdict_words(judged));
+    let words = Inline::own(verdict_words(metric, judged));
     if judged.verdict.is_settled_difference() { words.bold() } else { words }
 }
 
-fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
+fn figures(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
     let metric = report.metric;
-    let mut table = Table::new(["Host", "Repetitions>", "Speed (tok/s)>", "95 % CI (tok/s)>"]);
+    let (value, interval) = match metric {
+        Metric::DecodeTps | Metric::OutputTps => ("Speed (tok/s)", "95 % CI (tok/s)"),
+        Metric::Ttft | Metric::FirstAnswer => ("Time (ms)", "95 % CI (ms)"),
+        Metric::E2e => ("Time (s)", "95 % CI (s)"),
+        Metric::Energy => ("Energy (J/token)", "95 % CI (J/token)"),
+    };
+    let mut table = Table::new(["Host", "Repetitions>"]);
+    table.column(value.into(), Align::Right);
+    table.column(interval.into(), Align::Right);
     let median = report.outcome.compared() >= MEDIAN_FROM;
     if median {
         table.column("vs. median (%)".into(), Align::Right);
@@ -109,13 +119,13 @@ fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
             level(metric, judged.and_then(|j| j.mean)),
             Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
         ];
-        let against = [difference(judged.and_then(|j| j.effect)), verdict(judged)];
+        let against = [difference(judged.and_then(|j| j.effect)), verdict(metric, judged)];
         let place = report.rank(host.host).map_or(NONE.into(), place);
         let row = own.into_iter().chain(median.then_some(from_median)).chain(against);
         table.row(row.chain(ranked.then_some(place)));
     }
-    table.dash(&["Repetitions", "Speed (tok/s)"], "left out, or no complete repetition".into());
-    table.dash(&["95 % CI (tok/s)"], "fewer than two complete repetitions".into());
+    table.dash(&["Repetitions", value], "left out, or no complete repetition".into());
+    table.dash(&[interval], "fewer than two complete repetitions".into());
     let of_verdict = ["vs. median (%)", "vs. others (%, 95 % CI)", "Place (rank)"];
     table.dash(&of_verdict, "no verdict".into());
     table
@@ -161,10 +171,10 @@ fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], 
             either(&repetitions),
             level(Metric::Ttft, ttft.and_then(|j| j.mean)),
             difference(ttft.and_then(|j| j.effect)),
-            verdict(ttft),
+            verdict(Metric::Ttft, ttft),
             level(Metric::E2e, e2e.and_then(|j| j.mean)),
             difference(e2e.and_then(|j| j.effect)),
-            verdict(e2e),
+            verdict(Metric::E2e, e2e),
         ]);
     }
     table.dash(&["TTFT (ms)", "End to end (s)"], "left out, or no complete repetition".into());
@@ -262,8 +272,7 @@ fn reading(page: &mut Page, class: &ClassReport) {
 
 /// How the places are to be read, and who stands far from the rest.
 fn outliers(page: &mut Page, class: &ClassReport) {
-    let has_places = |m: &MetricReport| m.metric.is_speed() && !m.ranks.is_empty();
-    if class.metrics.iter().any(has_places) {
+    if class.metrics.iter().any(|m| !m.ranks.is_empty()) {
         page.paragraph(&"*Place*: hosts that are equivalent share one (\"=\"); a host that is not settled has none. In brackets: where its rank lies by all pairs of hosts (Holm over the pairs).".into());
     }
     for report in class.metrics.iter().filter(|m| !m.outliers.is_empty()) {
