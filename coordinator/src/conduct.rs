@@ -11,6 +11,7 @@ use regatta_agent::signals::Interrupts;
 use regatta_types::comparability::ClassFact;
 use regatta_types::event::RunEvent;
 use regatta_types::exit::Exit;
+use regatta_types::margin::Margins;
 use regatta_types::record::{ExpectedHosts, RunHeader};
 use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{MonoNs, WallClock};
@@ -76,6 +77,8 @@ pub struct Conduct {
     pub assume_equal: Vec<ClassFact>,
     /// Price of a kWh.
     pub tariff: Option<f64>,
+    /// From which size on a difference is of account, where that is set.
+    pub margins: Margins,
     /// Wall time.
     pub wall: Arc<dyn WallClock>,
 }
@@ -150,17 +153,22 @@ async fn conduct_with(
     conclude(&loaded, &out, plan.json)
 }
 
-/// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
-///
-/// # Errors
-/// When the report can't be written.
-pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
+/// Says what of a stored run cannot be trusted.
+pub fn tell_damage(loaded: &Loaded) {
     for damage in &loaded.damaged {
         say(&format!("warning: {} is damaged and left out: {}", damage.row, damage.problem));
     }
     for key in &loaded.conflicts {
         say(&format!("warning: two different reports of {key} arrived; the first one counts"));
     }
+}
+
+/// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
+///
+/// # Errors
+/// When the report can't be written.
+pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
+    tell_damage(loaded);
     let record = &loaded.record;
     let rendered = regatta_report::render(record);
     reports::write(out, &rendered.files).map_err(Problem::from)?;
@@ -184,6 +192,7 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         command: plan.command.clone(),
         assume_equal: plan.assume_equal.clone(),
         tariff: plan.tariff,
+        margins: plan.margins,
     })
 }
 

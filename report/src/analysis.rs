@@ -3,12 +3,14 @@
 //! The main type is [`Analysis`]. It puts the record in order by itself, so that the order of the
 //! rows in a store never shows, and computes each figure once. It formats nothing.
 
+mod endings;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{Disposition, MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
-use regatta_types::ids::{CaseId, HostId, Repetition};
+use regatta_types::ids::{AttemptKey, CaseId, CellKey, HostId, Repetition};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunRecord};
 use regatta_types::suite::{Case, Load};
@@ -20,9 +22,12 @@ use crate::completeness::{Cells, Completeness, left_out};
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
     ColdStart, Distribution, Drift, EnergyFigures, Figures, Floor, Goodput, GpuFigures, Idle,
-    Judged, Notable, Requests, Stamps, Steady, Tokens, derived_findings, gpu_figures, is_streamed,
+    Judged, Notable, Requests, Stamps, Steady, Tokens, cold_first_attempt, derived_findings,
+    gpu_figures, is_streamed,
 };
 use crate::start::{StartReport, start_report};
+
+pub(crate) use endings::Endings;
 
 /// A run, worked out.
 #[derive(Debug)]
@@ -38,19 +43,6 @@ pub(crate) struct Analysis<'a> {
     pub(crate) start: StartReport,
     /// Cells by what became of them.
     pub(crate) cells: Cells,
-}
-
-/// How answers ended. Cut: finish reason `length`, by `max_tokens` or the context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endings {
-    /// None was cut, or there is none.
-    NoneCut,
-    /// Some were and some were not.
-    SomeCut { truncated: u64, ok: u64 },
-    /// All were, each with as many tokens as its case allows: their lengths are equal.
-    AllAtLimit,
-    /// All were, but not all at the limit of their case.
-    AllCut,
 }
 
 /// One host of a run.
@@ -139,25 +131,33 @@ pub(crate) struct Counted<'a> {
     pub(crate) steady: Reading<Steady>,
     /// How its decode speed changed.
     pub(crate) drift: Reading<Drift>,
+    /// Energy of the endpoint's GPUs per output token, joules.
+    pub(crate) j_per_out_tok: Option<f64>,
     /// The agent's remarks and those that follow from the traces.
     pub(crate) findings: Vec<Finding>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(case: &Case, report: &'a AttemptReport, engine: Option<&EngineFacts>) -> Self {
+    fn new(case: &Case, report: &'a AttemptReport, host: &Without<'_>) -> Self {
         let traces: Vec<&RequestTrace> = measured(report).collect();
         let figures = Figures::of(traces.iter().copied());
         let drift = Drift::of(&traces);
         let mut findings = report.findings.clone();
         let judged = Judged { case, report, traces: &traces, figures: &figures, drift: &drift };
         findings.extend(derived_findings(judged));
-        findings.extend(engine_changed(engine, report));
+        findings.extend(engine_changed(host.engine, report));
+        let cold = host.cold.as_ref().filter(|(key, _)| **key == report.key);
+        findings.extend(cold.map(|(_, finding)| finding.clone()));
         // Of two remarks with one code, the agent's and ours, the worse stays.
         findings.sort_by(|a, b| {
             (&a.code, b.validity, &a.evidence).cmp(&(&b.code, a.validity, &b.evidence))
         });
         findings.dedup_by(|a, b| a.code == b.code);
-        Self { report, steady: Steady::of(&traces, &case.slo), figures, drift, findings }
+        // What an idle host takes is no part of it.
+        let energy = EnergyFigures::of(&[(report, &figures.tokens)], &Reading::missing("apart"));
+        let j_per_out_tok = energy.known().and_then(|energy| energy.j_per_out_tok);
+        let steady = Steady::of(&traces, &case.slo);
+        Self { report, steady, figures, drift, j_per_out_tok, findings }
     }
 
     pub(crate) fn validity(&self) -> Validity {
@@ -262,21 +262,11 @@ impl<'a> HostAnalysis<'a> {
             let order = |r: &'a AttemptRecord| (&r.report.key, r.report.epoch, r.report.began);
             order(a).cmp(&order(b))
         });
-        let missing: BTreeMap<(&CaseId, Repetition), &MissingReason> = run
-            .missing
-            .iter()
-            .filter(|(cell, _)| cell.host == *host)
-            .map(|(cell, reason)| ((&cell.case, cell.repetition), reason))
-            .collect();
-        let skipped: BTreeMap<(&CaseId, Repetition), &SkipReason> = run
-            .skipped
-            .iter()
-            .filter(|(cell, _)| cell.host == *host)
-            .map(|(cell, reason)| ((&cell.case, cell.repetition), reason))
-            .collect();
+        let (missing, skipped) = (of_host(&run.missing, host), of_host(&run.skipped, host));
         let record = run.hosts.iter().find(|h| h.host == *host);
         let engine = first_engine(record, &attempts);
-        let without = Without { missing, skipped, engine };
+        let cold = cold_first_attempt(&attempts);
+        let without = Without { missing, skipped, engine, cold };
         let idle = Idle::of(&attempts.iter().map(|a| &a.report).collect::<Vec<_>>());
         let mut cases: Vec<CaseAnalysis<'a>> = run
             .header
@@ -360,6 +350,15 @@ impl<'a> HostAnalysis<'a> {
     }
 }
 
+/// The reasons of one host's cells.
+fn of_host<'a, R>(
+    reasons: &'a [(CellKey, R)],
+    host: &HostId,
+) -> BTreeMap<(&'a CaseId, Repetition), &'a R> {
+    let own = reasons.iter().filter(|(cell, _)| cell.host == *host);
+    own.map(|(cell, reason)| ((&cell.case, cell.repetition), reason)).collect()
+}
+
 fn settling<'a>(attempts: &[&'a AttemptRecord]) -> Vec<&'a AttemptReport> {
     let settling = attempts.iter().filter(|a| a.disposition == Disposition::Settling);
     let mut settling: Vec<&AttemptReport> = settling.map(|a| &a.report).collect();
@@ -373,6 +372,8 @@ struct Without<'a> {
     skipped: BTreeMap<(&'a CaseId, Repetition), &'a SkipReason>,
     /// What the engine was at first.
     engine: Option<&'a EngineFacts>,
+    /// The first attempt, with the remark that it is warm-up.
+    cold: Option<(&'a AttemptKey, Finding)>,
 }
 
 fn cells_of<'a>(
@@ -393,7 +394,7 @@ fn cells_of<'a>(
         .map(|repetition| {
             let key = (&case.id, repetition);
             let state = if let Some(attempt) = counted(repetition) {
-                CellState::Counted(Box::new(Counted::new(case, &attempt.report, without.engine)))
+                CellState::Counted(Box::new(Counted::new(case, &attempt.report, without)))
             } else if let Some(reason) = without.skipped.get(&key) {
                 CellState::Skipped(reason)
             } else if let Some(reason) = without.missing.get(&key) {
@@ -438,7 +439,7 @@ impl<'a> Analysis<'a> {
         }
         let hosts: Vec<HostAnalysis<'a>> =
             names.into_iter().map(|host| HostAnalysis::new(record, host)).collect();
-        let classes = compare_classes(&hosts, &record.header.assume_equal);
+        let classes = compare_classes(&hosts, &record.header);
         let later = later(&hosts, &classes.iter().map(|c| &c.class).collect::<Vec<_>>());
         let start = start_report(&hosts);
         let cells = Cells::of(record, &hosts);
@@ -469,27 +470,6 @@ impl<'a> Analysis<'a> {
 
     fn cases(&self, ids: &[CaseId]) -> impl Iterator<Item = &'a Case> {
         ids.iter().filter_map(|id| self.record.header.suite.case(id))
-    }
-
-    /// How the measured answers of all counted attempts ended.
-    pub(crate) fn endings(&self) -> Endings {
-        let sum = |f: fn(&Requests) -> u32| {
-            self.hosts.iter().map(|h| u64::from(f(&h.requests))).sum::<u64>()
-        };
-        let (ok, truncated) = (sum(|r| r.ok), sum(|r| r.truncated));
-        let full = |c: &CaseAnalysis<'_>| {
-            let wanted = u64::from(c.requests.ok) * u64::from(c.case.max_tokens);
-            c.requests.ok == 0 || c.tokens.completion.known() == Some(wanted)
-        };
-        if truncated == 0 {
-            Endings::NoneCut
-        } else if truncated < ok {
-            Endings::SomeCut { truncated, ok }
-        } else if self.hosts.iter().flat_map(|h| &h.cases).all(full) {
-            Endings::AllAtLimit
-        } else {
-            Endings::AllCut
-        }
     }
 
     /// The class a host is in; `None` if it measured nothing usable.

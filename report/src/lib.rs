@@ -6,6 +6,8 @@
 
 mod analysis;
 mod bandwidth;
+#[cfg(any(test, feature = "calibration"))]
+pub mod calibration;
 mod capacity;
 pub mod catalogue;
 mod compare;
@@ -14,6 +16,7 @@ mod export;
 mod levels;
 mod markdown;
 mod metrics;
+pub mod over_time;
 mod plot;
 mod start;
 mod summary;

@@ -7,10 +7,11 @@ mod causes;
 mod limits;
 
 use regatta_types::ids::HostId;
+use regatta_types::margin::percent;
 use serde::Serialize;
 
 pub(crate) use causes::{causes, causes_of};
-pub(crate) use limits::{absent_numbers, changed_engine, not_judged};
+pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::dim_hosts;
@@ -66,7 +67,9 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
                 host: host.host.clone(),
                 decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
                 difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
-                verdict: judged.map_or("nothing to judge".to_owned(), verdict_words),
+                verdict: judged.map_or("nothing to judge".to_owned(), |judged| {
+                    verdict_words(Metric::DecodeTps, judged)
+                }),
             }
         })
         .collect();
@@ -130,7 +133,12 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
         figures.push(format!("highest system output {figure:.2} tok/s"));
     }
     if figures.is_empty() {
-        figures.push("no repetition is complete".to_owned());
+        // What could not be measured says so by itself, below.
+        let any = |h: &&HostAnalysis<'_>| h.figures.ttft_s.n() > 0;
+        figures.push(match found.filter(any) {
+            Some(_) => "no repetition is complete".to_owned(),
+            None => "no time to first token and no speed was measured".to_owned(),
+        });
     }
     format!("{host}: {}. There is no host to compare it with.", figures.join("; "))
 }
@@ -155,7 +163,10 @@ pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -
         .level
         .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
     let (compared, all) = (report.series.cases.len(), analysis.record.header.suite.cases.len());
-    let what = if metric.is_speed() { "" } else { "the medians of " };
+    let what = match metric {
+        Metric::DecodeTps | Metric::OutputTps | Metric::Energy => "",
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => "the medians of ",
+    };
     let cases = match (compared, all) {
         (1, 1) => String::new(),
         (n, all) if n == all => format!(", geometric mean of {what}{n} cases"),
@@ -179,9 +190,9 @@ fn sentence(report: &MetricReport) -> String {
     } else if able.is_empty() {
         no_verdict(report)
     } else if let [first, second] = able.as_slice() {
-        pair(report.metric, first, second)
+        pair(report, first, second)
     } else {
-        fleet(report.metric, &able)
+        fleet(report, &able)
     };
     let fewest = able.iter().map(|j| j.basis()).min();
     let is_indicative = fewest.is_some_and(|n| n < FULL_REPETITIONS);
@@ -202,7 +213,8 @@ fn no_verdict(report: &MetricReport) -> String {
     }
 }
 
-fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
+fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
+    let metric = report.metric;
     // Told of the host that is slower, or of the second where neither is.
     let (told, other) =
         if first.verdict == Verdict::Slower { (first, second) } else { (second, first) };
@@ -212,7 +224,7 @@ fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
         Verdict::Slower | Verdict::Faster => difference(metric, told, Some(&other.host)),
         Verdict::Equivalent => {
             let level = around(metric, [&first, &second].into_iter());
-            format!("{a} and {b} are equivalent within {}{level}", margin(metric))
+            format!("{a} and {b} are equivalent within {}{level}", margin(report))
         }
         Verdict::NotSettled { .. } | Verdict::NotJudged(_) => format!(
             "whether {a} and {b} differ is not settled ({} against {}: {estimate}{})",
@@ -223,10 +235,11 @@ fn pair(metric: Metric, first: &Judged, second: &Judged) -> String {
     }
 }
 
-fn fleet(metric: Metric, able: &[&Judged]) -> String {
+fn fleet(report: &MetricReport, able: &[&Judged]) -> String {
+    let metric = report.metric;
     let all = able.len();
     let equivalent = able.iter().filter(|j| j.verdict == Verdict::Equivalent).count();
-    let within = margin(metric);
+    let within = margin(report);
     let level = around(metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
     let head = match equivalent {
         0 => format!("no host is shown equivalent within {within}"),
@@ -262,13 +275,7 @@ fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String 
     let (low, high) = effect.interval(0.95);
     let mut ends = [low, high].map(|end| end.exp_m1().abs() * 100.0);
     ends.sort_by(f64::total_cmp);
-    let word = match (metric.is_speed(), judged.verdict == Verdict::Slower) {
-        (true, true) => "slower",
-        (true, false) => "faster",
-        (false, true) => "longer",
-        (false, false) => "shorter",
-    };
-    let verb = if metric.is_speed() { "is" } else { "takes" };
+    let (verb, word) = metric.difference(judged.verdict == Verdict::Slower);
     let than = than.map_or_else(String::new, |host| format!(" than {host}"));
     format!(
         "{} {verb} {:.1} % {word}{than} (95 % CI {:.1}–{:.1}, {})",
@@ -302,8 +309,8 @@ fn two_groups(report: &MetricReport) -> String {
     )
 }
 
-fn margin(metric: Metric) -> String {
-    format!("{:.0} %", metric.margin() * 100.0)
+fn margin(report: &MetricReport) -> String {
+    format!("{} %", percent(report.margin))
 }
 
 fn estimate(effect: Effect) -> String {
@@ -330,11 +337,11 @@ fn more(verdict: Verdict) -> String {
 }
 
 /// A verdict in a table cell.
-pub(crate) fn verdict_words(judged: &Judged) -> String {
+pub(crate) fn verdict_words(metric: Metric, judged: &Judged) -> String {
     let words = match judged.verdict {
-        Verdict::Faster => "faster".to_owned(),
-        Verdict::Slower => "slower".to_owned(),
-        Verdict::Equivalent => "equivalent".to_owned(),
+        Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
+            metric.verdict(judged.verdict).to_owned()
+        }
         Verdict::NotSettled { .. } => format!("not settled{}", more(judged.verdict)),
         Verdict::NotJudged(Unjudged::TooFewRepetitions) => {
             return format!(

@@ -295,6 +295,7 @@ impl RunBuilder {
                 command: format!("regatta run quick --expect {count}"),
                 assume_equal: Vec::new(),
                 tariff: None,
+                margins: regatta_types::margin::Margins::default(),
             },
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),

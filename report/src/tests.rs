@@ -7,6 +7,7 @@ mod hostile;
 mod loads;
 mod machine;
 mod pictures;
+mod reference;
 
 use regatta_types::record::{AttemptRecord, RunRecord};
 

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test` and `cargo xtask ci`. There is no other task runner.
+//! The project's own tasks: `cargo xtask test`, `ci` and `calibrate`. There is no other task runner.
 #![expect(clippy::print_stdout, reason = "a task runner talks to whoever called it")]
 
 mod debian;
@@ -8,8 +8,9 @@ mod steps;
 mod testing;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::steps::{Steps, cargo};
@@ -29,6 +30,10 @@ enum Task {
     Test,
     /// Everything that must pass before a change lands: format, lints, docs, licences, tests.
     Ci,
+    /// Simulate fleets and write docs/calibration.md: how often the comparison is right.
+    ///
+    /// Fails where a bound is broken.
+    Calibrate,
 }
 
 fn main() -> ExitCode {
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Test => testing::run(&mut steps),
         Task::Ci => ci(&mut steps),
+        Task::Calibrate => calibrate(&mut steps),
     };
     steps.print_times();
     if let Err(error) = &done {
@@ -58,6 +64,23 @@ fn ci(steps: &mut Steps) -> anyhow::Result<()> {
     steps.check("packaging tool", debian::set_up)?;
     testing::run(steps)?;
     steps.run_tests("doc tests", cargo(["test", "--locked", "--workspace", "--doc"]))
+}
+
+/// In release: it is a minute of arithmetic, and ten without.
+fn calibrate(steps: &mut Steps) -> anyhow::Result<()> {
+    steps.check("calibration", |top| {
+        let example = ["run", "--locked", "--release", "-p", "regatta-report", "--example"];
+        let mut command = cargo(example);
+        command.args(["calibrate", "--features", "calibration"]).current_dir(top);
+        let done = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        let page = String::from_utf8(done.stdout).context("the page is text")?;
+        print!("{page}");
+        anyhow::ensure!(!page.is_empty(), "it printed nothing: {}", done.status);
+        // Also where a bound is broken: then the diff says by how much.
+        std::fs::write(top.join("docs/calibration.md"), page)?;
+        anyhow::ensure!(done.status.success(), "a bound is broken: {}", done.status);
+        Ok(())
+    })
 }
 
 /// The top of the repository.

@@ -13,11 +13,13 @@ Examples:
   regatta-agent --coordinator control:7717 --insecure
                                                on each GPU host
   regatta report latest                        write the reports of a stored run again
+  regatta check --baseline baseline.toml       is any host slower than it was?
 
 `regatta COMMAND --help` has more of them. REGATTA_LOG sets what is logged (e.g. debug).
 
 Exit codes: 0 all well, 2 usage, 3 something invalid, 4 something missing, 5 nothing usable,
-6 own storage failed, 7 refused, 130 second interrupt, 1 anything unexpected (docs/exit-codes.md).";
+6 own storage failed, 7 refused, 8 check: regression, 9 check, compare: cannot judge, 130 second
+interrupt, 1 anything unexpected (docs/exit-codes.md).";
 
 pub(super) const DEMO: &str = "\
 Examples:
@@ -83,6 +85,38 @@ Examples:
   regatta runs                               which runs there are
 
 Returns the exit code of the run it renders.";
+
+pub(super) const RUNS: &str = "\
+Examples:
+  regatta runs
+  regatta runs --host gpu-03                 what this host did, run by run
+  regatta runs --json                        a JSON object on each line";
+
+pub(super) const COMPARE: &str = "\
+Examples:
+  regatta compare 2026-11-20-complex-0c1d                          the newest run against this one
+  regatta compare 2026-11-20-complex-0c1d 2026-11-24-complex-7f3a --out change.md
+  regatta compare baseline.toml latest --json
+  regatta compare 2026-11-20-complex-0c1d --allow-different engine-version
+                                                                   what did the upgrade bring?
+
+Hosts of other models, engines or GPUs are not compared, unless the fact is allowed to differ.
+Returns 0, or 9 where nothing can be compared.";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  regatta check --baseline baseline.toml
+  regatta check latest --baseline baseline.toml --max-regress 3%
+  regatta check --baseline 2026-11-20-complex-0c1d --max-regress 3%,ttft=10%
+  regatta check --baseline baseline.toml --by gpu    any host of this GPU, whatever its name
+
+A regression is a difference that is settled (Holm's p below 0.05) and at least so large; noise is
+none. Returns 0: no host is settled slower; 8: one is; 9: a host cannot be judged.";
+
+pub(super) const BASELINE: &str = "\
+Examples:
+  regatta baseline --out baseline.toml               the newest run; keep the file in git
+  regatta baseline 2026-11-20-complex-0c1d > baseline.toml";
 
 pub(super) const SUITE: &str = "\
 Examples:

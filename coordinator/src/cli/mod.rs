@@ -3,6 +3,7 @@
 mod doctor;
 mod examples;
 mod hosts;
+mod over_time;
 mod sim;
 mod ssh;
 mod workload;
@@ -15,12 +16,14 @@ use clap::{Args, Parser, Subcommand};
 use regatta_agent::cli::AgentArgs;
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::HostId;
+use regatta_types::margin::Margins;
 
 use crate::run::LatePolicy;
 use crate::suite::duration;
 
 pub use doctor::DoctorArgs;
 pub use hosts::HostsArgs;
+pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
 pub use ssh::SshArgs;
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
@@ -56,8 +59,14 @@ pub enum Command {
     Hosts(HostsArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
-    /// List the stored runs
+    /// List the stored runs, or what one host did in each
     Runs(RunsArgs),
+    /// Compare a run with an earlier one, host by host
+    Compare(CompareArgs),
+    /// Check a run against a baseline: returns 8 where a host is settled slower
+    Check(CheckArgs),
+    /// Keep a run as a small file to check later ones against
+    Baseline(BaselineArgs),
     /// List, show or check suites
     #[command(subcommand, after_help = examples::SUITE)]
     Suite(SuiteCommand),
@@ -137,6 +146,10 @@ pub struct RunArgs {
     /// quantisation, kv-cache-type, engine-flags, prefix-cache, speculative-decoding, ...
     #[arg(long, value_name = "FACT,...", value_delimiter = ',')]
     pub assume_equal: Vec<ClassFact>,
+    /// Differences up to this are of no account: 3%, or by figure: 3%,ttft=10%
+    /// [default: 2%, ttft=5%]
+    #[arg(long, value_name = "MARGINS")]
+    pub margin: Option<Margins>,
     /// How long to wait for agents to be ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     pub wait: Duration,
@@ -177,7 +190,14 @@ pub struct ReportArgs {
 
 /// `regatta runs`.
 #[derive(Debug, Args)]
+#[command(after_help = examples::RUNS)]
 pub struct RunsArgs {
+    /// Only runs with this host, oldest first, with its figures and what changed from one to the next
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<HostId>,
+    /// Of the newest N runs
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: u32,
     /// Print JSON lines
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use regatta_agent::run::{Local, endpoint_options};
 use regatta_types::exit::Exit;
+use regatta_types::margin::Margins;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
@@ -42,6 +43,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         command: command_line(),
         assume_equal: Vec::new(),
         tariff: args.output.tariff,
+        margins: Margins::default(),
         wall,
     })
     .await

@@ -12,6 +12,7 @@ use regatta_sim::{SimOptions, SimServer};
 use regatta_types::assignment::Settling;
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
+use regatta_types::margin::Margins;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 use tokio::task::JoinSet;
@@ -77,6 +78,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         command: command_line(),
         assume_equal: Vec::new(),
         tariff: None,
+        margins: Margins::default(),
         wall,
     })
     .await;

@@ -5,9 +5,11 @@ mod demo;
 mod doctor;
 mod dry_run;
 mod hosts;
+mod over_time;
 mod run;
 mod sim;
 mod stored;
+mod trend;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,7 +95,13 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Doctor(args) => doctor::look(args, wall).await,
         Command::Hosts(args) => hosts::hosts(args, wall).await,
         Command::Report(args) => stored::report(args),
-        Command::Runs(args) => stored::runs(args),
+        Command::Runs(args) => match &args.host {
+            Some(host) => trend::trend(host, &args),
+            None => stored::runs(&args),
+        },
+        Command::Compare(args) => over_time::compare(args),
+        Command::Check(args) => over_time::check(args),
+        Command::Baseline(args) => over_time::baseline(args),
         Command::Suite(command) => suite_command(&command),
         Command::Agent(args) => agent(args, wall).await,
         Command::Sim(args) => sim::sim(args).await,

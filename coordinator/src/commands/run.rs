@@ -47,6 +47,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         command: command_line(),
         assume_equal: args.assume_equal,
         tariff: args.output.tariff,
+        margins: args.margin.unwrap_or_default(),
         wall,
     })
     .await

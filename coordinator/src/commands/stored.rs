@@ -8,7 +8,7 @@ use regatta_types::ids::RunId;
 use super::{Problem, state_dir};
 use crate::cli::{ReportArgs, RunsArgs};
 use crate::conduct::conclude;
-use crate::output::print;
+use crate::output::{print, say};
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
 
 pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
@@ -19,7 +19,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
 }
 
 /// The run a user means: an id, or `latest`.
-fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
+pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
     let found = if text == "latest" {
         runs.first()
     } else {
@@ -35,14 +35,14 @@ fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
     })
 }
 
-pub(super) fn runs(args: RunsArgs) -> Result<Exit, Problem> {
+pub(super) fn runs(args: &RunsArgs) -> Result<Exit, Problem> {
     let runs = match SqliteStore::open_to_read(&state_dir(&args.store)?) {
         Ok(store) => store.runs()?,
         Err(StoreError::Empty(_)) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let mut text = String::new();
-    for run in runs {
+    for run in runs.into_iter().take(usize::try_from(args.last).unwrap_or(usize::MAX)) {
         let created = jiff::Timestamp::from_nanosecond(run.created.0.into())
             .map_or_else(|_| "?".to_owned(), |at| format!("{at:.0}"));
         let state = if run.sealed.is_some() { "finished" } else { "unfinished" };
@@ -62,7 +62,7 @@ pub(super) fn runs(args: RunsArgs) -> Result<Exit, Problem> {
         text.push('\n');
     }
     if text.is_empty() {
-        crate::output::say("the store has no runs yet: `regatta demo` makes one in under a minute");
+        say("the store has no runs yet: `regatta demo` makes one in under a minute");
     }
     print(&text);
     Ok(Exit::Ok)

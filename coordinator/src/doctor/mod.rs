@@ -167,6 +167,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
         command: String::new(),
         assume_equal: Vec::new(),
         tariff: None,
+        margins: regatta_types::margin::Margins::default(),
     };
     let listener = listen(plan.listen).await?;
     if let Some(listener) = &listener {

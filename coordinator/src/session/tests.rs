@@ -79,6 +79,7 @@ impl Cluster {
             command: String::new(),
             assume_equal: Vec::new(),
             tariff: None,
+            margins: regatta_types::margin::Margins::default(),
         };
         let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         writer.handle().write(vec![Write::Run(Box::new(header.clone()))]).await.unwrap();

@@ -41,6 +41,7 @@ fn header(name: &str, created: i64) -> Write {
         command: "regatta run quick".into(),
         assume_equal: Vec::new(),
         tariff: None,
+        margins: regatta_types::margin::Margins::default(),
     }))
 }
 

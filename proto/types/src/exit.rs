@@ -20,13 +20,17 @@ pub enum Exit {
     Storage = 6,
     /// Refused: identity, authorisation or protocol.
     Refused = 7,
+    /// `check`: a host is settled slower than the baseline allows.
+    Regression = 8,
+    /// `check` and `compare`: it cannot be judged.
+    CannotJudge = 9,
     /// Stopped by a second interrupt.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every code, in the order of the docs.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Unexpected,
         Self::Usage,
@@ -35,6 +39,8 @@ impl Exit {
         Self::NothingUsable,
         Self::Storage,
         Self::Refused,
+        Self::Regression,
+        Self::CannotJudge,
         Self::Interrupted,
     ];
 
@@ -56,6 +62,8 @@ impl Exit {
             Self::NothingUsable => "nothing usable measured",
             Self::Storage => "own storage failed (disk full, fsync error, corruption)",
             Self::Refused => "refused: identity, authorisation or protocol",
+            Self::Regression => "`check`: a regression is settled",
+            Self::CannotJudge => "`check`, `compare`: cannot judge",
             Self::Interrupted => "second interrupt",
         }
     }

@@ -17,6 +17,7 @@ pub mod facts;
 pub mod failure;
 pub mod gpu;
 pub mod ids;
+pub mod margin;
 pub mod reading;
 pub mod record;
 pub mod suite;

@@ -7,6 +7,7 @@ use crate::event::{Disposition, MissingReason, RunEvent, SkipReason};
 use crate::facts::{EngineFacts, HostFacts};
 use crate::gpu::GpuInventory;
 use crate::ids::{CellKey, HostId, RunId};
+use crate::margin::Margins;
 use crate::reading::Reading;
 use crate::suite::{StartMode, Suite};
 use crate::time::{ClockOffset, UnixNs};
@@ -59,6 +60,8 @@ pub struct RunHeader {
     pub assume_equal: Vec<ClassFact>,
     /// Price of a kWh, above 0, in a currency of the user's.
     pub tariff: Option<f64>,
+    /// From which size on a difference is of account, where the user has set it.
+    pub margins: Margins,
 }
 
 /// Who is waited for.

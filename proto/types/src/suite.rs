@@ -82,6 +82,12 @@ impl Case {
         hash_of(&(&self.prompt, lengths, self.temperature, self.seed))
     }
 
+    /// Hash of what is sent and when: two cases with the same are the same work.
+    #[must_use]
+    pub fn work_hash(&self) -> String {
+        hash_of(&(self.prompt_hash(), self.load))
+    }
+
     /// Streams of a closed loop; `None` for an open one.
     #[must_use]
     pub fn concurrency(&self) -> Option<u32> {

@@ -181,6 +181,7 @@ fn header() -> RunHeader {
         command: "regatta run quick --hosts gpu-01".into(),
         assume_equal: Vec::new(),
         tariff: None,
+        margins: regatta_types::margin::Margins::default(),
     }
 }
 

@@ -1,12 +1,15 @@
 //! The rules for two, three and more hosts.
 
+use std::collections::BTreeSet;
+
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::MIN_REPETITIONS;
+use super::metric::Metric;
 use super::series::Series;
 use super::stats::{Effect, holm};
 use super::verdict::{Evidence, Unjudged, Verdict};
+use super::{ALPHA, MIN_REPETITIONS};
 use crate::metrics::real;
 
 /// What decides.
@@ -18,6 +21,13 @@ pub(crate) struct Rule {
     pub(crate) alpha: f64,
     /// `+1` where larger values are faster, else `-1`.
     pub(crate) sign: f64,
+}
+
+impl Rule {
+    /// For a metric over the mean of all cases, with a margin as a share.
+    pub(crate) fn of(metric: Metric, margin: f64) -> Self {
+        Self { margin: margin.ln_1p(), alpha: ALPHA, sign: metric.sign() }
+    }
 }
 
 /// A comparison of hosts in one metric.
@@ -55,6 +65,11 @@ pub(crate) struct Judged {
 }
 
 impl Outcome {
+    /// Fewest repetitions behind a verdict; `None` where nobody has an effect.
+    pub(crate) fn fewest(&self) -> Option<usize> {
+        self.hosts.iter().filter(|j| j.effect.is_some()).map(Judged::basis).min()
+    }
+
     /// Hosts with enough repetitions to be compared: the number that chooses the rule.
     pub(crate) fn compared(&self) -> usize {
         let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
@@ -87,7 +102,7 @@ pub(crate) fn compare(series: &[Series], rule: Rule) -> Outcome {
         two_groups: false,
         pairs: Vec::new(),
     };
-    let field = Field { series: &able, rule };
+    let field = Field::new(&able, rule);
     match able.as_slice() {
         [] => {}
         [only] => outcome.hosts.push(unjudged(only, Unjudged::Alone)),
@@ -116,10 +131,11 @@ fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome
         outcome.hosts.extend(few);
         return;
     }
-    let field = Field { series: &[&shared[0], &shared[1]], rule };
+    let pair = [&shared[0], &shared[1]];
+    let field = Field::new(&pair, rule);
     for host in field.all() {
         let effect = field.against(host, &field.others(host));
-        let evidence = effect.map(|e| evidence_of(field.turned(e)));
+        let evidence = effect.map(|e| Evidence::of(field.turned(e)));
         let adjusted = evidence.as_ref().map(Evidence::p);
         outcome.hosts.push(field.judged(host, effect, adjusted, evidence));
     }
@@ -139,12 +155,34 @@ pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
 }
 
 /// The hosts that can be judged, by index.
-struct Field<'a> {
+pub(super) struct Field<'a> {
     series: &'a [&'a Series],
-    rule: Rule,
+    pub(super) rule: Rule,
+    /// Every host's mean.
+    means: Vec<f64>,
+    /// Every host's distance from its mean in each repetition of any host: asked for by every other
+    /// host again.
+    deviations: Vec<Vec<Option<f64>>>,
+    repetitions: Vec<u32>,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
+    pub(super) fn new(series: &'a [&'a Series], rule: Rule) -> Self {
+        let repetitions: BTreeSet<u32> =
+            series.iter().flat_map(|s| s.values.keys().copied()).collect();
+        let repetitions: Vec<u32> = repetitions.into_iter().collect();
+        let means: Vec<f64> = series.iter().map(|s| s.mean()).collect();
+        let deviations = series.iter().zip(&means).map(|(s, mean)| {
+            repetitions.iter().map(|r| s.values.get(r).map(|value| value - mean)).collect()
+        });
+        let deviations = deviations.collect();
+        Self { series, rule, means, deviations, repetitions }
+    }
+
+    pub(super) fn hosts(&self) -> usize {
+        self.series.len()
+    }
+
     fn all(&self) -> std::ops::Range<usize> {
         0..self.series.len()
     }
@@ -157,34 +195,30 @@ impl Field<'_> {
     ///
     /// Where some of the pool lack a repetition, the others stand in for them at the distance
     /// they have on the whole, so that a gap does not shift the reference.
-    fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
-        let whole = pool.iter().map(|&j| self.series[j].mean()).sum::<f64>() / real(pool.len());
-        let differences: Vec<f64> = self.series[host]
-            .values
-            .iter()
-            .filter_map(|(repetition, value)| {
-                let present: Vec<f64> = pool
-                    .iter()
-                    .filter_map(|&j| {
-                        let other = self.series[j];
-                        Some(other.values.get(repetition)? - other.mean())
-                    })
-                    .collect();
-                let shift = present.iter().sum::<f64>() / real(present.len());
-                (!present.is_empty()).then(|| value - whole - shift)
+    pub(super) fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
+        let whole = pool.iter().map(|&j| self.means[j]).sum::<f64>() / real(pool.len());
+        let differences: Vec<f64> = (0..self.repetitions.len())
+            .filter_map(|repetition| {
+                let own = self.means[host] + self.deviations[host][repetition]?;
+                let (mut shift, mut present) = (0.0, 0_usize);
+                for deviation in pool.iter().filter_map(|&j| self.deviations[j][repetition]) {
+                    shift += deviation;
+                    present += 1;
+                }
+                (present > 0).then(|| own - whole - shift / real(present))
             })
             .collect();
         Effect::of(&differences).filter(|e| e.n >= MIN_REPETITIONS)
     }
 
     /// An effect turned so that larger is faster.
-    fn turned(&self, effect: Effect) -> Effect {
+    pub(super) fn turned(&self, effect: Effect) -> Effect {
         Effect { mean: self.rule.sign * effect.mean, ..effect }
     }
 
     /// The one or two of these hosts whose mean is the median.
     fn middle(&self, mut hosts: Vec<usize>) -> Vec<usize> {
-        hosts.sort_by(|&a, &b| self.series[a].mean().total_cmp(&self.series[b].mean()));
+        hosts.sort_by(|&a, &b| self.means[a].total_cmp(&self.means[b]));
         let n = hosts.len();
         hosts[(n - 1) / 2..=n / 2].to_vec()
     }
@@ -231,7 +265,7 @@ impl Field<'_> {
         let first: Vec<Option<Evidence>> = self
             .all()
             .map(|host| self.against(host, &self.middle(self.others(host))))
-            .map(|effect| effect.map(|e| evidence_of(self.turned(e))))
+            .map(|effect| effect.map(|e| Evidence::of(self.turned(e))))
             .collect();
         let aside: Vec<bool> = first
             .iter()
@@ -256,7 +290,7 @@ impl Field<'_> {
             })
             .collect();
         let evidence: Vec<Option<Evidence>> =
-            effects.iter().map(|e| e.map(|e| evidence_of(self.turned(e)))).collect();
+            effects.iter().map(|e| e.map(|e| Evidence::of(self.turned(e)))).collect();
         let adjusted = adjust(&evidence);
         for (host, evidence) in evidence.into_iter().enumerate() {
             outcome.hosts.push(self.judged(host, effects[host], adjusted[host], evidence));
@@ -285,10 +319,6 @@ impl Field<'_> {
         let flagged = self.series.iter().zip(flags).filter(|(_, flag)| **flag);
         flagged.map(|(series, _)| series.host.clone()).collect()
     }
-}
-
-fn evidence_of(effect: Effect) -> Evidence {
-    Evidence { difference: vec![effect], sameness: vec![effect] }
 }
 
 /// Holm over the hosts that have evidence.

@@ -1,12 +1,14 @@
 //! The metrics that are compared, each with its direction and margin.
 
-use regatta_types::suite::Case;
-use serde::Serialize;
+use regatta_types::margin::{ComparedFigure, Margins};
+use regatta_types::suite::{Case, Load};
+use serde::{Deserialize, Serialize};
 
+use super::verdict::Verdict;
 use crate::analysis::Counted;
 
-/// A compared metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// A compared metric; under its name in `run.json` and in baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
     /// Decode speed, ratio of sums over the cell's requests, tokens per second.
@@ -14,23 +16,31 @@ pub(crate) enum Metric {
     /// Time to first token, median of the cell's requests, seconds; in an open loop from the
     /// scheduled instant.
     Ttft,
+    /// Time to first answer token, median of the cell's requests, seconds; closed loops, and only
+    /// where answers begin later than their first token.
+    FirstAnswer,
     /// End-to-end latency, median of the cell's requests, seconds; in an open loop from the
     /// scheduled instant.
     E2e,
     /// Output of all streams in the steady window, tokens per second; cases of several streams.
     OutputTps,
+    /// Energy of the endpoint's GPUs per output token, joules.
+    Energy,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Self; 4] = [Self::DecodeTps, Self::Ttft, Self::E2e, Self::OutputTps];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::DecodeTps, Self::Ttft, Self::FirstAnswer, Self::E2e, Self::OutputTps, Self::Energy];
 
     /// As it stands in a sentence.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::DecodeTps => "decode speed",
             Self::Ttft => "time to first token",
+            Self::FirstAnswer => "time to first answer token",
             Self::E2e => "end-to-end time",
             Self::OutputTps => "system output",
+            Self::Energy => "energy per output token",
         }
     }
 
@@ -39,8 +49,10 @@ impl Metric {
         match self {
             Self::DecodeTps => "Decode speed",
             Self::Ttft => "Time to first token",
+            Self::FirstAnswer => "Time to first answer token",
             Self::E2e => "End-to-end time",
             Self::OutputTps => "System output",
+            Self::Energy => "Energy per output token",
         }
     }
 
@@ -48,7 +60,32 @@ impl Metric {
     pub(crate) fn is_speed(self) -> bool {
         match self {
             Self::DecodeTps | Self::OutputTps => true,
-            Self::Ttft | Self::E2e => false,
+            Self::Ttft | Self::FirstAnswer | Self::E2e | Self::Energy => false,
+        }
+    }
+
+    /// Verb and adjective of a settled difference.
+    pub(crate) fn difference(self, is_slower: bool) -> (&'static str, &'static str) {
+        match (self, is_slower) {
+            (Self::DecodeTps | Self::OutputTps, true) => ("is", "slower"),
+            (Self::DecodeTps | Self::OutputTps, false) => ("is", "faster"),
+            (Self::Ttft | Self::FirstAnswer | Self::E2e, true) => ("takes", "longer"),
+            (Self::Ttft | Self::FirstAnswer | Self::E2e, false) => ("takes", "shorter"),
+            (Self::Energy, true) => ("uses", "more"),
+            (Self::Energy, false) => ("uses", "less"),
+        }
+    }
+
+    /// A verdict in a word, but for those that need a reason.
+    pub(crate) fn verdict(self, verdict: Verdict) -> &'static str {
+        match (verdict, self) {
+            (Verdict::Slower, Self::Energy) => "more",
+            (Verdict::Faster, Self::Energy) => "less",
+            (Verdict::Slower, _) => "slower",
+            (Verdict::Faster, _) => "faster",
+            (Verdict::Equivalent, _) => "equivalent",
+            (Verdict::NotSettled { .. }, _) => "not settled",
+            (Verdict::NotJudged(_), _) => "no verdict",
         }
     }
 
@@ -57,17 +94,17 @@ impl Metric {
         if self.is_speed() { 1.0 } else { -1.0 }
     }
 
-    /// Differences up to this are of no account, as a share.
-    pub(crate) fn margin(self) -> f64 {
-        match self {
-            Self::DecodeTps | Self::E2e | Self::OutputTps => 0.02,
-            Self::Ttft => 0.05,
-        }
-    }
-
-    /// The margin on the scale of logarithms.
-    pub(crate) fn log_margin(self) -> f64 {
-        (1.0 + self.margin()).ln()
+    /// Differences up to this are of no account, as a share; what the user has set stands above.
+    pub(crate) fn margin(self, set: &Margins) -> f64 {
+        let (figure, own) = match self {
+            Self::DecodeTps => (ComparedFigure::Decode, 0.02),
+            Self::Ttft => (ComparedFigure::Ttft, 0.05),
+            Self::FirstAnswer => (ComparedFigure::Answer, 0.05),
+            Self::E2e => (ComparedFigure::E2e, 0.02),
+            Self::OutputTps => (ComparedFigure::Output, 0.02),
+            Self::Energy => (ComparedFigure::Energy, 0.05),
+        };
+        set.of(figure).unwrap_or(own)
     }
 
     /// The cell's one number; `None` when it has none above zero.
@@ -76,11 +113,16 @@ impl Metric {
         let value = match self {
             Self::DecodeTps => figures.decode.per_second(),
             Self::Ttft => figures.first_token(&case.load).median(),
+            Self::FirstAnswer if matches!(case.load, Load::Closed { .. }) => {
+                figures.ttfa_s.median()
+            }
+            Self::FirstAnswer => None,
             Self::E2e => figures.end_to_end(&case.load).median(),
             Self::OutputTps if case.in_flight_max() > 1 => {
                 cell.steady.known().and_then(|steady| steady.output.per_second())
             }
             Self::OutputTps => None,
+            Self::Energy => cell.j_per_out_tok,
         };
         value.filter(|&v| v > 0.0)
     }

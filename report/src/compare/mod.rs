@@ -2,33 +2,37 @@
 //!
 //! Hosts are compared only inside a comparability class ([`class`]). The unit is one logarithm per
 //! (host, case, repetition) ([`series`]); [`fleet`] holds the rules for two, three and more hosts,
-//! [`stats`] the interval and the correction, [`verdict`] the four verdicts. Nothing here formats
-//! a number.
+//! [`stats`] the interval and the correction, [`verdict`] the four verdicts, [`rank`] the places.
+//! Nothing here formats a number.
 
 mod class;
 mod drift;
 mod fleet;
 mod later;
 mod metric;
+mod outlier;
 mod power;
+mod rank;
 mod series;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::record::RunHeader;
 use serde::Serialize;
 
-pub(crate) use class::{Class, Fact, other_facts_of};
+pub(crate) use class::{Class, Fact, facts_of, other_facts_of};
 pub(crate) use drift::{DriftRow, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
 pub(crate) use later::{Later, engine_changed, first_engine, later};
 pub(crate) use metric::Metric;
-pub(crate) use series::MetricSeries;
-pub(crate) use stats::Effect;
-pub(crate) use verdict::{Unjudged, Verdict};
+pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
+pub(crate) use rank::Rank;
+pub(crate) use series::{MetricSeries, of_case};
+pub(crate) use stats::{Change, Effect, Estimate, holm};
+pub(crate) use verdict::{Evidence, Unjudged, Verdict};
 
 use crate::analysis::{CaseAnalysis, HostAnalysis};
 
@@ -54,12 +58,18 @@ pub(crate) struct ClassReport {
 #[derive(Debug, Serialize)]
 pub(crate) struct MetricReport {
     pub(crate) metric: Metric,
+    /// Differences up to this are of no account, as a share.
+    pub(crate) margin: f64,
     #[serde(flatten)]
     pub(crate) series: MetricSeries,
     /// Over the mean of all compared cases.
     pub(crate) outcome: Outcome,
     /// The smallest difference that its repetitions would have settled in 8 of 10 such runs.
     pub(crate) detectable_log: Option<f64>,
+    /// Where each host stands; empty for a pair, and where no order is established.
+    pub(crate) ranks: Vec<Rank>,
+    /// Hosts far from the median; from five hosts on.
+    pub(crate) outliers: Vec<Outlier>,
     /// Each case by itself, at `alpha / cases`.
     pub(crate) by_case: Vec<CaseOutcome>,
 }
@@ -91,35 +101,43 @@ impl MetricReport {
         self.by_case.iter().find(|c| c.case == *case).map(|c| &c.outcome)
     }
 
+    pub(crate) fn rank(&self, host: &HostId) -> Option<&Rank> {
+        self.ranks.iter().find(|rank| rank.host == *host)
+    }
+
     pub(crate) fn judged(&self, host: &HostId) -> Option<&Judged> {
         self.outcome.hosts.iter().find(|j| j.host == *host)
     }
 }
 
 /// Sorts the hosts into classes and compares within each.
-pub(crate) fn compare_classes(
-    hosts: &[HostAnalysis<'_>],
-    assumed: &[ClassFact],
-) -> Vec<ClassReport> {
-    class::classes(hosts, assumed)
+pub(crate) fn compare_classes(hosts: &[HostAnalysis<'_>], header: &RunHeader) -> Vec<ClassReport> {
+    let report = |metric: Metric, members: &[&HostAnalysis<'_>]| {
+        metric_report(metric, metric.margin(&header.margins), members)
+    };
+    class::classes(hosts, &header.assume_equal)
         .into_iter()
         .map(|class| {
             let members: Vec<&HostAnalysis<'_>> =
                 hosts.iter().filter(|h| class.hosts.contains(h.host)).collect();
-            let metrics =
-                Metric::ALL.into_iter().filter_map(|m| metric_report(m, &members)).collect();
+            let metrics = Metric::ALL.into_iter().filter_map(|m| report(m, &members)).collect();
             ClassReport { class, metrics }
         })
         .collect()
 }
 
-fn metric_report(metric: Metric, members: &[&HostAnalysis<'_>]) -> Option<MetricReport> {
+fn metric_report(
+    metric: Metric,
+    margin: f64,
+    members: &[&HostAnalysis<'_>],
+) -> Option<MetricReport> {
     let series = MetricSeries::of(metric, members);
     if series.cases.is_empty() && series.cases_left_out.is_empty() {
         return None;
     }
-    let rule = Rule { margin: metric.log_margin(), alpha: ALPHA, sign: metric.sign() };
-    let outcome = compare(&series.means(), rule);
+    let rule = Rule::of(metric, margin);
+    let means = series.means();
+    let outcome = compare(&means, rule);
     // Bonferroni over the cases on top of Holm over the hosts: a bold cell among many is rare
     // where nothing differs.
     let per_case = Rule { alpha: ALPHA / crate::metrics::real(series.cases.len()), ..rule };
@@ -132,5 +150,7 @@ fn metric_report(metric: Metric, members: &[&HostAnalysis<'_>]) -> Option<Metric
         })
         .collect();
     let detectable_log = power::detectable(&outcome, rule);
-    Some(MetricReport { metric, series, outcome, detectable_log, by_case })
+    let ranks = rank::ranks(&means, &outcome, rule);
+    let outliers = outlier::outliers(&outcome);
+    Some(MetricReport { metric, margin, series, outcome, detectable_log, ranks, outliers, by_case })
 }

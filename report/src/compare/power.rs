@@ -34,10 +34,10 @@ pub(crate) fn detectable(outcome: &Outcome, rule: Rule) -> Option<f64> {
 /// The true mean, in standard errors, at which a two-sided t test of `n` values at level `alpha`
 /// finds it with this power: the noncentral t, by its mixture of normal distributions over equally
 /// likely spreads.
-fn noncentrality(n: usize, alpha: f64, power: f64) -> f64 {
+pub(super) fn noncentrality(n: usize, alpha: f64, power: f64) -> f64 {
     const SPREADS: usize = 400;
     let freedom = real(n - 1);
-    let critical = t_quantile(1.0 - alpha / 2.0, n - 1);
+    let critical = t_quantile(1.0 - alpha / 2.0, freedom);
     let Ok(chi_squared) = ChiSquared::new(freedom) else { return f64::INFINITY };
     let thresholds: Vec<f64> = (0..SPREADS)
         .map(|i| (real(i) + 0.5) / real(SPREADS))

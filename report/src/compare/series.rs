@@ -74,6 +74,17 @@ impl MetricSeries {
         Self { cases, cases_left_out, hosts_left_out, planned_repetitions: planned, values }
     }
 
+    /// Simulated ones: logarithms by host, case and repetition.
+    #[cfg(any(test, feature = "calibration"))]
+    pub(crate) fn of_logs(
+        cases: Vec<CaseId>,
+        planned_repetitions: u32,
+        values: BTreeMap<HostId, BTreeMap<CaseId, BTreeMap<u32, f64>>>,
+    ) -> Self {
+        let (cases_left_out, hosts_left_out) = (Vec::new(), Vec::new());
+        Self { cases, cases_left_out, hosts_left_out, planned_repetitions, values }
+    }
+
     /// Per host the mean over the cases, in the repetitions that have all of them.
     pub(crate) fn means(&self) -> Vec<Series> {
         self.each_host(|values| {
@@ -113,7 +124,7 @@ fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, BTre
 }
 
 /// One case of one host, whatever the others have.
-pub(super) fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
+pub(crate) fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
     let cells = case.cells.iter().filter_map(|cell| {
         let value = metric.of_cell(case.case, cell.usable()?)?;
         Some((cell.repetition.0, value.ln()))
@@ -124,8 +135,8 @@ pub(super) fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) ->
 /// Hosts whose token counts cannot be compared with those of the others.
 fn barred_hosts(metric: Metric, members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
     match metric {
-        Metric::DecodeTps | Metric::OutputTps => counted_otherwise(members),
-        Metric::Ttft => cached_untold(members),
+        Metric::DecodeTps | Metric::OutputTps | Metric::Energy => counted_otherwise(members),
+        Metric::Ttft | Metric::FirstAnswer => cached_untold(members),
         Metric::E2e => Vec::new(),
     }
 }
@@ -194,21 +205,41 @@ fn why_left_out(
     if usable().next().is_none() {
         return Some(Some(why_nothing_usable(column)));
     }
+    let exists = match metric {
+        // An answer that begins with its first token has no figure of its own for that.
+        Metric::FirstAnswer => {
+            usable().any(|c| c.figures.ttfa_s.median() != c.figures.ttft_s.median())
+        }
+        Metric::Energy => usable().any(|cell| cell.j_per_out_tok.is_some()),
+        Metric::DecodeTps | Metric::Ttft | Metric::E2e | Metric::OutputTps => true,
+    };
+    if !exists {
+        return Some(None);
+    }
     let (valued, without): (Vec<_>, Vec<_>) =
         usable().partition(|cell| metric.of_cell(case, cell).is_some());
     if valued.len() <= without.len() {
         let buffered = without.iter().all(|cell| cell.figures.requests.buffered > 0);
+        let stamped = without.iter().any(|cell| cell.figures.ttft_s.n() > 0);
         return Some(Some(match metric {
+            _ if !buffered && !stamped => {
+                "not measured, no chunk of the answers was stamped".to_owned()
+            }
             Metric::DecodeTps if !buffered => "answers too short for a decode speed".to_owned(),
-            Metric::DecodeTps | Metric::Ttft => "streams were buffered on their way".to_owned(),
+            Metric::DecodeTps | Metric::Ttft | Metric::FirstAnswer => {
+                "streams were buffered on their way".to_owned()
+            }
             Metric::E2e => "no text in most attempts".to_owned(),
             Metric::OutputTps => "no steady window in most attempts".to_owned(),
+            Metric::Energy => "no energy of most attempts".to_owned(),
         }));
     }
     match metric {
         Metric::DecodeTps => None,
-        Metric::Ttft => cached_differ(column).map(|reason| Some(reason.to_owned())),
-        Metric::E2e | Metric::OutputTps => lengths_differ(column)
+        Metric::Ttft | Metric::FirstAnswer => {
+            cached_differ(column).map(|reason| Some(reason.to_owned()))
+        }
+        Metric::E2e | Metric::OutputTps | Metric::Energy => lengths_differ(column)
             .then(|| Some("C6: the answers differ in length or in how they end".to_owned())),
     }
 }

@@ -1,9 +1,45 @@
-//! Student's t over repetitions, and Holm's correction.
+//! Student's t over repetitions, of one sample and of two, and Holm's correction.
+//!
+//! Quantiles and tails are those of `statrs`. It has neither an interval from a mean and its error
+//! nor a test of two samples; what is here is checked against tables that SciPy made.
 
 use serde::{Serialize, Serializer};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::metrics::{real, t_quantile};
+
+/// What a verdict can rest on: a mean on the scale of logarithms, and how well it is known.
+pub(crate) trait Estimate: Copy {
+    fn mean(self) -> f64;
+
+    fn standard_error(self) -> f64;
+
+    /// Degrees of freedom of the standard error.
+    fn freedom(self) -> f64;
+
+    /// The same means and spreads with so many more repetitions.
+    fn longer(self, by: usize) -> Self;
+
+    /// Two-sided interval of the given level, e.g. 0.95.
+    fn t_interval(self, level: f64) -> (f64, f64) {
+        let error = self.standard_error();
+        // Without spread every quantile gives the same, an infinite one too.
+        let half =
+            if error > 0.0 { t_quantile(0.5 + level / 2.0, self.freedom()) * error } else { 0.0 };
+        (self.mean() - half, self.mean() + half)
+    }
+
+    /// Two-sided p of "the mean is zero".
+    fn p(self) -> f64 {
+        let error = self.standard_error();
+        if error == 0.0 {
+            return if self.mean() == 0.0 { 1.0 } else { 0.0 };
+        }
+        let upper = StudentsT::new(0.0, 1.0, self.freedom())
+            .map_or(0.5, |t| t.sf((self.mean() / error).abs()));
+        (2.0 * upper).min(1.0)
+    }
+}
 
 /// Mean and spread of one number per repetition, on the scale of logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,30 +64,69 @@ impl Effect {
         Some(Self { mean, sd: (squares / real(n - 1)).sqrt(), n })
     }
 
+    /// Two-sided interval of the given level, e.g. 0.95.
+    pub(crate) fn interval(self, level: f64) -> (f64, f64) {
+        self.t_interval(level)
+    }
+}
+
+impl Estimate for Effect {
+    fn mean(self) -> f64 {
+        self.mean
+    }
+
     fn standard_error(self) -> f64 {
         self.sd / real(self.n).sqrt()
     }
 
-    /// Two-sided interval of the given level, e.g. 0.95.
-    pub(crate) fn interval(self, level: f64) -> (f64, f64) {
-        let half = t_quantile(0.5 + level / 2.0, self.n - 1) * self.standard_error();
-        (self.mean - half, self.mean + half)
+    fn freedom(self) -> f64 {
+        real(self.n - 1)
     }
 
-    /// Two-sided p of "the mean is zero".
-    pub(crate) fn p(self) -> f64 {
-        let error = self.standard_error();
-        if error == 0.0 {
-            return if self.mean == 0.0 { 1.0 } else { 0.0 };
-        }
-        let upper = StudentsT::new(0.0, 1.0, real(self.n - 1))
-            .map_or(0.5, |t| t.sf((self.mean / error).abs()));
-        (2.0 * upper).min(1.0)
+    fn longer(self, by: usize) -> Self {
+        Self { n: self.n + by, ..self }
+    }
+}
+
+/// The difference of two means over repetitions that have nothing to do with each other, those of
+/// two runs: Welch's test, since the one run may scatter more than the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) before: Effect,
+    pub(crate) after: Effect,
+}
+
+impl Change {
+    /// Turned so that larger is faster; `sign` as in a rule.
+    pub(crate) fn turned(self, sign: f64) -> Self {
+        let turn = |effect: Effect| Effect { mean: sign * effect.mean, ..effect };
+        Self { before: turn(self.before), after: turn(self.after) }
     }
 
-    /// The same mean and spread with another number of repetitions.
-    pub(crate) fn with_n(self, n: usize) -> Self {
-        Self { n, ..self }
+    /// Squared standard errors of both means.
+    fn variances(self) -> [f64; 2] {
+        [self.before, self.after].map(|effect| effect.standard_error().powi(2))
+    }
+}
+
+impl Estimate for Change {
+    fn mean(self) -> f64 {
+        self.after.mean - self.before.mean
+    }
+
+    fn standard_error(self) -> f64 {
+        self.variances().iter().sum::<f64>().sqrt()
+    }
+
+    /// Welch and Satterthwaite's.
+    fn freedom(self) -> f64 {
+        let [before, after] = self.variances();
+        let parts = before.powi(2) / self.before.freedom() + after.powi(2) / self.after.freedom();
+        (before + after).powi(2) / parts
+    }
+
+    fn longer(self, by: usize) -> Self {
+        Self { before: self.before.longer(by), after: self.after.longer(by) }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::fleet::Rule;
-use super::stats::Effect;
+use super::stats::{Effect, Estimate};
 
 /// Most further repetitions that are worth naming.
 const MOST_FURTHER: usize = 200;
@@ -52,18 +52,23 @@ impl Verdict {
 
 /// What a verdict on one host rests on: its differences from the others, larger is faster.
 #[derive(Debug, Clone)]
-pub(crate) struct Evidence {
+pub(crate) struct Evidence<E = Effect> {
     /// All must show the same for `faster` or `slower`.
-    pub(crate) difference: Vec<Effect>,
+    pub(crate) difference: Vec<E>,
     /// All must lie inside the margin for `equivalent`; none: it cannot be equivalent.
-    pub(crate) sameness: Vec<Effect>,
+    pub(crate) sameness: Vec<E>,
 }
 
-impl Evidence {
+impl<E: Estimate> Evidence<E> {
+    /// One estimate decides everything.
+    pub(crate) fn of(estimate: E) -> Self {
+        Self { difference: vec![estimate], sameness: vec![estimate] }
+    }
+
     /// The largest two-sided p of the differences; 1 where they do not agree in sign.
     pub(crate) fn p(&self) -> f64 {
-        let agree = self.difference.iter().all(|e| e.mean > 0.0)
-            || self.difference.iter().all(|e| e.mean < 0.0);
+        let agree = self.difference.iter().all(|e| e.mean() > 0.0)
+            || self.difference.iter().all(|e| e.mean() < 0.0);
         if !agree {
             return 1.0;
         }
@@ -73,15 +78,15 @@ impl Evidence {
     /// A verdict, if there is one at this adjusted p.
     pub(crate) fn settle(&self, adjusted_p: f64, rule: Rule) -> Option<Verdict> {
         if adjusted_p < rule.alpha {
-            if self.difference.iter().all(|e| e.mean >= rule.margin) {
+            if self.difference.iter().all(|e| e.mean() >= rule.margin) {
                 return Some(Verdict::Faster);
             }
-            if self.difference.iter().all(|e| e.mean <= -rule.margin) {
+            if self.difference.iter().all(|e| e.mean() <= -rule.margin) {
                 return Some(Verdict::Slower);
             }
         }
-        let inside = |e: &Effect| {
-            let (low, high) = e.interval(0.90);
+        let inside = |e: &E| {
+            let (low, high) = e.t_interval(0.90);
             -rule.margin < low && high < rule.margin
         };
         (!self.sameness.is_empty() && self.sameness.iter().all(inside))
@@ -92,9 +97,8 @@ impl Evidence {
     /// of Holm over `family` hosts.
     pub(crate) fn further(&self, family: f64, rule: Rule) -> Option<usize> {
         (1..=MOST_FURTHER).find(|&further| {
-            let longer = |effects: &[Effect]| {
-                effects.iter().map(|e| e.with_n(e.n + further)).collect::<Vec<_>>()
-            };
+            let longer =
+                |estimates: &[E]| estimates.iter().map(|e| e.longer(further)).collect::<Vec<_>>();
             let then =
                 Self { difference: longer(&self.difference), sameness: longer(&self.sameness) };
             then.settle(then.p() * family, rule).is_some()

@@ -8,6 +8,7 @@ use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::GpuInventory;
 use regatta_types::ids::{CaseId, HostId, Repetition, RunId};
+use regatta_types::margin::Margins;
 use regatta_types::reading::Reading;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::{Case, StartMode};
@@ -64,6 +65,7 @@ struct Run<'a> {
     keep_text: bool,
     assume_equal: &'a [ClassFact],
     tariff: Option<f64>,
+    margins: &'a Margins,
 }
 
 #[derive(Serialize)]
@@ -280,6 +282,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             keep_text: header.keep_text,
             assume_equal: &header.assume_equal,
             tariff: header.tariff,
+            margins: &header.margins,
         },
         suite: SuiteFacts {
             name: header.suite.name.as_str(),

@@ -122,8 +122,10 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
             let unit = match report.metric {
                 Metric::DecodeTps => "Decode speed, tok/s",
                 Metric::Ttft => "Time to first token, ms",
+                Metric::FirstAnswer => "Time to first answer token, ms",
                 Metric::E2e => "End-to-end time, s",
                 Metric::OutputTps => "System output of all streams, tok/s",
+                Metric::Energy => "Energy per output token, J",
             };
             let class_name =
                 if several { format!(", class {}", class.class.label) } else { String::new() };

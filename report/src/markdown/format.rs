@@ -100,8 +100,8 @@ pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
     let value = log.map(f64::exp);
     match metric {
         Metric::DecodeTps | Metric::OutputTps => tps(value),
-        Metric::Ttft => millis(value),
-        Metric::E2e => seconds(value),
+        Metric::Ttft | Metric::FirstAnswer => millis(value),
+        Metric::E2e | Metric::Energy => fixed(value, 3),
     }
 }
 
@@ -115,8 +115,9 @@ pub(crate) fn level_range(metric: Metric, spread: Effect) -> String {
 pub(crate) fn with_unit(metric: Metric, log: f64) -> String {
     let unit = match metric {
         Metric::DecodeTps | Metric::OutputTps => "tok/s",
-        Metric::Ttft => "ms",
+        Metric::Ttft | Metric::FirstAnswer => "ms",
         Metric::E2e => "s",
+        Metric::Energy => "J",
     };
     format!("{} {unit}", level(metric, Some(log)))
 }

@@ -22,7 +22,7 @@ use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes_of, headline, verdict_words};
+use crate::summary::{causes_of, headline, unmeasured, verdict_words};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
@@ -56,6 +56,11 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"1. Verdict".into());
     let mut lines = vec![validity(host)];
     lines.extend(headlines(analysis, host));
+    lines.extend(
+        unmeasured(host)
+            .into_iter()
+            .map(|said| Inline::sentence(&format!("Keep in mind: {said}."))),
+    );
     lines.extend(against_others(analysis, host));
     let causes = causes_of(analysis, host.host);
     if !causes.is_empty() {
@@ -88,11 +93,13 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         Some(Inline::own(match metric {
             Metric::DecodeTps => format!("**{heading}: {said}.**"),
             Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
-            Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
+            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps | Metric::Energy => {
+                format!("{heading}: {said}.")
+            }
         }))
     };
     let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
-    if lines.is_empty() && host.has_usable() {
+    if lines.is_empty() && host.has_usable() && host.figures.ttft_s.n() > 0 {
         return vec![
             "No repetition has all compared cases, so there is no figure over them; section 4 has each case.".into(),
         ];
@@ -208,7 +215,7 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         out.push(Inline::own(format!(
             "Against the {others} in {}: **{}**{estimate}.",
             metric.label(),
-            verdict_words(judged)
+            verdict_words(metric, judged)
         )));
     }
     out

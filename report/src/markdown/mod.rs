@@ -14,8 +14,9 @@ mod table;
 mod text;
 
 pub(crate) use combined::combined;
-pub(crate) use format::{count_of, level_range, signed_percent, with_unit};
+pub(crate) use format::{count_of, level, level_range, signed_percent, with_unit};
 pub(crate) use host::host;
 pub(crate) use load::offered;
-#[cfg(test)]
+pub(crate) use page::Page;
+pub(crate) use table::Table;
 pub(crate) use text::Inline;

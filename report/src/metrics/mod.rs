@@ -8,6 +8,7 @@ mod drift;
 mod engine;
 mod figures;
 mod findings;
+mod first;
 mod floor;
 mod gpu;
 mod slo;
@@ -25,6 +26,7 @@ pub(crate) use drift::Drift;
 pub(crate) use engine::EngineFigures;
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
+pub(crate) use first::{FIRST_ATTEMPT, cold_first_attempt};
 pub(crate) use floor::{Floor, Notable};
 pub(crate) use gpu::{
     EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, gpu_figures, serving,

@@ -19,10 +19,10 @@ impl Slope {
     }
 }
 
-/// Quantile of Student's t.
-pub(crate) fn t_quantile(p: f64, freedom: usize) -> f64 {
-    // A freedom of at least 1 is a valid distribution.
-    StudentsT::new(0.0, 1.0, real(freedom)).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
+/// Quantile of Student's t; the degrees of freedom may be broken ones.
+pub(crate) fn t_quantile(p: f64, freedom: f64) -> f64 {
+    // A freedom over 0 is a valid distribution.
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
 }
 
 /// Least squares with a two-sided t interval of this level. `None` with fewer than three points or
@@ -42,7 +42,7 @@ pub(crate) fn least_squares(points: &[(f64, f64)], level: f64) -> Option<Slope> 
     let value = products / squares;
     let rest: f64 = points.iter().map(|p| (p.1 - y_mean - value * (p.0 - x_mean)).powi(2)).sum();
     let error = (rest / real(n - 2) / squares).sqrt();
-    let half = t_quantile(0.5 + level / 2.0, n - 2) * error;
+    let half = t_quantile(0.5 + level / 2.0, real(n - 2)) * error;
     Some(Slope { value, low: value - half, high: value + half })
 }
 

@@ -64,15 +64,15 @@ pub(super) fn difference(report: &MetricReport) -> Option<(String, String)> {
         title.push_str(&format!(" ({left_out} more hosts are nearer to the others)"));
     }
     let height = ABOVE + BELOW + ROW * u32::try_from(rows.len()).ok()?;
-    let svg = picture(&title, height, |root| paint(root, metric, &rows))?;
+    let svg = picture(&title, height, |root| paint(root, report, &rows))?;
     let alt =
         format!("{title}, with 95 % intervals and the margin; the table above has the figures");
     Some((alt, svg))
 }
 
-fn paint(root: &Area<'_>, metric: Metric, rows: &[Row<'_>]) -> Drawn {
-    let margin = percent(metric.log_margin());
-    let opposite = percent(-metric.log_margin());
+fn paint(root: &Area<'_>, report: &MetricReport, rows: &[Row<'_>]) -> Drawn {
+    let (margin, metric) = (report.margin.ln_1p(), report.metric);
+    let (margin, opposite) = (percent(margin), percent(-margin));
     let ends = rows.iter().flat_map(|row| [row.low, row.high]);
     let range = range_of(ends.chain([margin * 1.5, opposite * 1.5])).ok_or("no range")?;
     let room = label_room(rows.iter().map(|row| row.judged.host.as_str()));
@@ -125,10 +125,12 @@ pub(super) fn pixels(height: f64) -> i32 {
 }
 
 fn axis(metric: Metric) -> &'static str {
-    if metric.is_speed() {
-        "slower  ←  difference, per cent  →  faster"
-    } else {
-        "shorter  ←  difference, per cent  →  longer"
+    match metric {
+        Metric::DecodeTps | Metric::OutputTps => "slower  ←  difference, per cent  →  faster",
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => {
+            "shorter  ←  difference, per cent  →  longer"
+        }
+        Metric::Energy => "less  ←  difference, per cent  →  more",
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::clean;
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::suite::Length;
 use regatta_types::validity::Finding;
 
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
@@ -12,7 +13,7 @@ use crate::compare::{
 };
 use crate::completeness::left_out;
 use crate::markdown::count_of;
-use crate::metrics::Notable;
+use crate::metrics::{FIRST_ATTEMPT, Notable};
 
 /// What could not be judged, and what to keep in mind.
 pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
@@ -25,6 +26,11 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     out.extend(left_out(analysis.record).map(|(host, why)| {
         clean::line(&format!("{host} is left out of the run (--allow-missing): {why}."))
     }));
+    for host in &analysis.hosts {
+        let said = unmeasured(host).into_iter();
+        out.extend(said.map(|said| clean::line(&format!("{}: {said}.", host.host))));
+    }
+    out.extend(unrepeated(analysis));
     out.extend(analysis.later.iter().map(changed_engine));
     for class in &analysis.classes {
         out.extend(class_limits(class));
@@ -101,15 +107,47 @@ fn unsettled(analysis: &Analysis<'_>) -> Vec<String> {
 fn endings(analysis: &Analysis<'_>) -> Option<String> {
     Some(match analysis.endings() {
         Endings::NoneCut => return None,
-        Endings::AllAtLimit => {
+        Endings::AllAtLimit if is_fixed(analysis) => {
             "Every answer ran to max_tokens, so the lengths are equal.".to_owned()
         }
+        Endings::AllAtLimit => {
+            "All answers truncated: every one ran to max_tokens, so that the lengths are equal and none says where the model would have ended it.".to_owned()
+        }
         Endings::AllCut => {
-            "Every answer was cut by max_tokens or the context (finish reason length).".to_owned()
+            "All answers truncated: cut by max_tokens or the context (finish reason length).".to_owned()
         }
         Endings::SomeCut { truncated, ok } => format!(
             "{truncated} of {ok} answers were cut by max_tokens or the context (finish reason length)."
         ),
+    })
+}
+
+/// Whether every case asks for answers as long as its limit.
+fn is_fixed(analysis: &Analysis<'_>) -> bool {
+    analysis.record.header.suite.cases.iter().all(|case| case.length == Length::Fixed)
+}
+
+/// What a host could not show: its first attempt is warm-up, or no chunk of its answers was stamped.
+pub(crate) fn unmeasured(host: &HostAnalysis<'_>) -> Vec<String> {
+    let counted = host.cells().filter_map(|(_, cell)| cell.counted());
+    let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FIRST_ATTEMPT);
+    let mut out: Vec<String> = cold.map(|f| f.evidence.clone()).into_iter().collect();
+    let figures = &host.figures;
+    if figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0 {
+        out.push(
+            "TTFT not measured, nor any speed: no chunk of its answers was stamped".to_owned(),
+        );
+    }
+    out
+}
+
+/// A run that cannot rank anybody, however many hosts it has.
+fn unrepeated(analysis: &Analysis<'_>) -> Option<String> {
+    let most = analysis.record.header.suite.cases.iter().map(|case| case.repetitions).max()?;
+    let is_few = usize::try_from(most).is_ok_and(|most| most < MIN_REPETITIONS);
+    (is_few && !analysis.classes.is_empty()).then(|| {
+        let needed = format!("a verdict needs {MIN_REPETITIONS}");
+        format!("No ranking: n = {most}, the repetitions of each case; {needed}.")
     })
 }
 

@@ -7,7 +7,7 @@ use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
 use regatta_types::record::RunRecord;
 use regatta_types::time::ClockOffset;
-use regatta_types::trace::{ChunkCounts, FinishReason};
+use regatta_types::trace::{ChunkCounts, ChunkKind, FinishReason, Usage};
 use regatta_types::validity::{Finding, Validity};
 
 use super::{attempts_of, page, three_hosts};
@@ -29,6 +29,84 @@ fn verdict(record: &RunRecord, metric: Metric, host: &str) -> Option<Verdict> {
     let report = analysis.classes[0].metric(metric)?;
     let judged = report.outcome.hosts.iter().find(|j| j.host.as_str() == host);
     judged.map(|j| j.verdict)
+}
+
+#[test]
+fn equal_hosts_share_a_place_and_the_one_far_from_them_is_an_outlier() {
+    let names = ["gpu-01", "gpu-02", "gpu-03", "gpu-04"];
+    let slow = TestHost::new("gpu-05").slower_by(0.25);
+    let fleet = names
+        .iter()
+        .fold(RunBuilder::new(&["Backend system"], 5), |run, name| run.host(TestHost::new(name)));
+    let record = fleet.host(slow).build();
+    let report = page(&record, "report.md");
+    let row = |host: &str| {
+        let place = |line: &&str| line.starts_with(&format!("| {host} |")) && line.ends_with("|");
+        let line = report.lines().find(place).expect("a row of the table of decode speed");
+        line.trim_end_matches(" |").rsplit("| ").next().unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(names.map(row), ["1= (1–4)"; 4].map(str::to_owned));
+    assert_eq!(row("gpu-05"), "5");
+    assert!(report.contains("Outliers in decode speed, by robust z"), "{report}");
+    let four = RunBuilder::new(&["Backend system"], 5);
+    let four = names[1..].iter().fold(four, |run, name| run.host(TestHost::new(name)));
+    let report = page(&four.host(TestHost::new("gpu-05").slower_by(0.25)).build(), "report.md");
+    assert!(!report.contains("utlier"), "four hosts are too few for that word");
+}
+
+#[test]
+fn a_margin_that_was_set_decides_and_is_named() {
+    let build = |margins: &str| {
+        let mut record = RunBuilder::new(&["Backend system"], 5)
+            .host(TestHost::new("gpu-01"))
+            .host(TestHost::new("gpu-02").slower_by(0.04))
+            .build();
+        record.header.margins = margins.parse().unwrap();
+        record
+    };
+    let lines = |record: &RunRecord| summary(record).verdict_lines.join("\n");
+    let narrow = lines(&build("3%"));
+    assert!(narrow.contains("gpu-02 is 3."), "{narrow}");
+    let wide = build("3%,decode=7.5%");
+    assert!(lines(&wide).contains("are equivalent within 7.5 %"), "{}", lines(&wide));
+    let report = page(&wide, "report.md");
+    let method = "decode speed 7.5 %, time to first token 3 %, time to first answer token 3 %";
+    assert!(report.contains(method), "{report}");
+}
+
+#[test]
+fn the_first_answer_is_compared_only_where_reasoning_comes_before_it() {
+    let mut record = three_hosts();
+    assert_eq!(verdict(&record, Metric::FirstAnswer, "gpu-01"), None);
+    for host in ["gpu-01", "gpu-02", "gpu-03"] {
+        for attempt in attempts_of(&mut record, host) {
+            for trace in &mut attempt.report.traces {
+                trace.chunks.iter_mut().take(40).for_each(|c| c.kind = ChunkKind::Reasoning);
+            }
+        }
+    }
+    assert_eq!(verdict(&record, Metric::FirstAnswer, "gpu-01"), Some(Verdict::Equivalent));
+    assert_eq!(verdict(&record, Metric::FirstAnswer, "gpu-03"), Some(Verdict::Slower));
+    let lines = summary(&record).verdict_lines.join("\n");
+    assert!(lines.contains("Time to first answer token: 2 of 3 hosts are equivalent"), "{lines}");
+    assert!(page(&record, "report.md").contains("### Time to first answer token"));
+}
+
+#[test]
+fn a_host_that_needs_more_energy_is_told_so_and_not_called_slow() {
+    let run = RunBuilder::new(&["Backend system"], 5).requests(4).concurrency(1);
+    let mut record = run.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02")).build();
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        // Fewer tokens for the same work at the plug.
+        for trace in &mut attempt.report.traces {
+            trace.usage = trace.usage.map(|usage| Usage { completion: 111, ..usage });
+            trace.chunks.truncate(111);
+        }
+    }
+    let lines = summary(&record).verdict_lines.join("\n");
+    assert!(lines.contains("Energy per output token: gpu-02 uses"), "{lines}");
+    let page = page(&record, "hosts/gpu-02.md");
+    assert!(page.contains("in energy per output token: **more**"), "{page}");
 }
 
 #[test]

@@ -88,6 +88,7 @@ impl Bench {
             command: String::new(),
             assume_equal: Vec::new(),
             tariff: None,
+            margins: regatta_types::margin::Margins::default(),
         };
         let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
         let orders = Orders { model: None, settling: Settling::Requests(1), check_only: false };

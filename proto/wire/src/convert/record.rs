@@ -2,6 +2,7 @@
 
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{BootId, HostId};
+use regatta_types::margin::Margins;
 use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
 use regatta_types::suite::StartMode;
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
@@ -39,6 +40,7 @@ impl TryFrom<v1::RunHeader> for RunHeader {
             command: text("command", m.command, LONG_TEXT_MAX)?,
             assume_equal: facts(&m.assume_equal)?,
             tariff: Some(m.tariff).filter(|price| price.is_finite() && *price > 0.0),
+            margins: margins(&m.margins)?,
         })
     }
 }
@@ -65,8 +67,17 @@ impl From<&RunHeader> for v1::RunHeader {
             command: cut(&header.command, LONG_TEXT_MAX),
             assume_equal: header.assume_equal.iter().map(ToString::to_string).collect(),
             tariff: header.tariff.unwrap_or(0.0),
+            margins: header.margins.to_string(),
         }
     }
+}
+
+fn margins(text: &str) -> Checked<Margins> {
+    if text.is_empty() {
+        return Ok(Margins::default());
+    }
+    let bad = |_| ConvertError::new("margins", Problem::OutOfRange("margins"));
+    text.parse().map_err(bad)
 }
 
 fn facts(names: &[String]) -> Checked<Vec<ClassFact>> {

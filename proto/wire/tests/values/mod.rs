@@ -226,25 +226,38 @@ pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
     ];
     let flags = (any::<bool>(), any::<bool>());
     let assumed = proptest::sample::subsequence(ClassFact::ALL.to_vec(), 0..3);
-    (run(), suite, any::<u64>(), unix(), expected, (flags, assumed), text(), text()).prop_map(
-        |(run, suite, seed, created, expected, (flags, assume_equal), version, command)| {
-            let (insecure, keep_text) = flags;
-            RunHeader {
+    let margins = proptest::sample::select(vec!["", "3%", "ttft=7.25%", "2%,e2e=0.5%"]);
+    let margins = margins.prop_map(|text| text.parse().unwrap_or_default());
+    (run(), suite, any::<u64>(), unix(), expected, (flags, assumed, margins), text(), text())
+        .prop_map(
+            |(
                 run,
                 suite,
                 seed,
                 created,
-                start: StartMode::Together,
                 expected,
-                coordinator_version: version,
-                insecure,
-                keep_text,
+                (flags, assume_equal, margins),
+                version,
                 command,
-                assume_equal,
-                tariff: keep_text.then_some(0.31),
-            }
-        },
-    )
+            )| {
+                let (insecure, keep_text) = flags;
+                RunHeader {
+                    run,
+                    suite,
+                    seed,
+                    created,
+                    start: StartMode::Together,
+                    expected,
+                    coordinator_version: version,
+                    insecure,
+                    keep_text,
+                    command,
+                    assume_equal,
+                    tariff: keep_text.then_some(0.31),
+                    margins,
+                }
+            },
+        )
 }
 
 pub(crate) fn host_record() -> impl Strategy<Value = HostRecord> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regatta_types::margin::percent;
 use regatta_types::record::RunRecord;
 use regatta_types::suite::Suite;
 
@@ -32,7 +33,8 @@ pub(super) fn rule(compared: usize) -> Option<&'static str> {
 pub(super) fn method(page: &mut Page, analysis: &Analysis<'_>) {
     let header = &analysis.record.header;
     page.section(&"9. Method".into());
-    let percent = |metric: Metric| format!("{:.0} %", metric.margin() * 100.0);
+    let percent = |metric: Metric| format!("{} %", percent(metric.margin(&header.margins)));
+    let margins = Metric::ALL.map(|metric| format!("{} {}", metric.label(), percent(metric)));
     page.list([
         Inline::own(format!(
             "Every case is planned on every host, {}; the order of the cases changes from repetition to repetition and is the same on all hosts (seed {}).",
@@ -41,9 +43,8 @@ pub(super) fn method(page: &mut Page, analysis: &Analysis<'_>) {
         )),
         Inline::own("The unit is one number for each host, case and repetition, as a logarithm: speeds as a ratio of sums over the requests that succeeded, times as their median. A host's value in a repetition is the mean over the cases, only if all of them are there."),
         Inline::own(format!(
-            "Intervals are Student's t over repetitions, 95 %. Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin. *Equivalent*: the 90 % interval lies inside the margin. Margins: {} for speeds and end-to-end time, {} for the time to first token, on the logarithm. Anything else is *not settled*, which is not \"equal\".",
-            percent(Metric::DecodeTps),
-            percent(Metric::Ttft)
+            "Intervals are Student's t over repetitions, 95 %. Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin. *Equivalent*: the 90 % interval lies inside the margin. Margins: {}, on the logarithm. Anything else is *not settled*, which is not \"equal\".",
+            margins.join(", ")
         )),
     ]
     .into_iter()

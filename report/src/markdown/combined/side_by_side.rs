@@ -5,9 +5,11 @@ use regatta_types::validity::Validity;
 
 use super::method::rule;
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
-use crate::compare::{ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport};
+use crate::compare::{
+    ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport, OUTLIER_Z, Rank,
+};
 use crate::markdown::format::{
-    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed_interval,
+    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed, signed_interval,
     signed_percent,
 };
 use crate::markdown::page::Page;
@@ -34,18 +36,20 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plo
             1 => String::new(),
             _ => format!(", class {}", class.class.label),
         };
-        for metric in [Metric::DecodeTps, Metric::OutputTps] {
+        let alone = |page: &mut Page, metric: Metric| {
             let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
             if let Some(report) = report {
                 page.subsection(&title(metric.heading(), &name, &[report]));
-                page.table(speeds(report, &members));
+                page.table(figures(report, &members));
                 page.picture(plots.find(Which::Difference(&class.class, metric)), "");
             }
-        }
+        };
+        [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
         latency(page, class, &members, &name);
         for metric in [Metric::Ttft, Metric::E2e] {
             page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         }
+        [Metric::FirstAnswer, Metric::Energy].into_iter().for_each(|m| alone(page, m));
         distributions(page, class, &members, plots);
         reading(page, class);
         page.subsection(&Inline::own(format!("Machines and requests{name}")));
@@ -77,21 +81,33 @@ fn difference(effect: Option<Effect>) -> Inline {
     }))
 }
 
-fn verdict(judged: Option<&Judged>) -> Inline {
+fn verdict(metric: Metric, judged: Option<&Judged>) -> Inline {
     let Some(judged) = judged else { return "left out (section 1)".into() };
-    let words = Inline::own(verdict_words(judged));
+    let words = Inline::own(verdict_words(metric, judged));
     if judged.verdict.is_settled_difference() { words.bold() } else { words }
 }
 
-fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
+fn figures(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
     let metric = report.metric;
-    let mut table = Table::new(["Host", "Repetitions>", "Speed (tok/s)>", "95 % CI (tok/s)>"]);
+    let (value, interval) = match metric {
+        Metric::DecodeTps | Metric::OutputTps => ("Speed (tok/s)", "95 % CI (tok/s)"),
+        Metric::Ttft | Metric::FirstAnswer => ("Time (ms)", "95 % CI (ms)"),
+        Metric::E2e => ("Time (s)", "95 % CI (s)"),
+        Metric::Energy => ("Energy (J/token)", "95 % CI (J/token)"),
+    };
+    let mut table = Table::new(["Host", "Repetitions>"]);
+    table.column(value.into(), Align::Right);
+    table.column(interval.into(), Align::Right);
     let median = report.outcome.compared() >= MEDIAN_FROM;
     if median {
         table.column("vs. median (%)".into(), Align::Right);
     }
     table.column("vs. others (%, 95 % CI)".into(), Align::Right);
     table.column("Verdict".into(), Align::Left);
+    let ranked = !report.ranks.is_empty();
+    if ranked {
+        table.column("Place (rank)".into(), Align::Right);
+    }
     for host in members {
         let judged = report.judged(host.host);
         let from_median = judged.and_then(|j| j.from_median);
@@ -103,13 +119,28 @@ fn speeds(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
             level(metric, judged.and_then(|j| j.mean)),
             Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
         ];
-        let against = [difference(judged.and_then(|j| j.effect)), verdict(judged)];
-        table.row(own.into_iter().chain(median.then_some(from_median)).chain(against));
+        let against = [difference(judged.and_then(|j| j.effect)), verdict(metric, judged)];
+        let place = report.rank(host.host).map_or(NONE.into(), place);
+        let row = own.into_iter().chain(median.then_some(from_median)).chain(against);
+        table.row(row.chain(ranked.then_some(place)));
     }
-    table.dash(&["Repetitions", "Speed (tok/s)"], "left out, or no complete repetition".into());
-    table.dash(&["95 % CI (tok/s)"], "fewer than two complete repetitions".into());
-    table.dash(&["vs. median (%)", "vs. others (%, 95 % CI)"], "no verdict".into());
+    table.dash(&["Repetitions", value], "left out, or no complete repetition".into());
+    table.dash(&[interval], "fewer than two complete repetitions".into());
+    let of_verdict = ["vs. median (%)", "vs. others (%, 95 % CI)", "Place (rank)"];
+    table.dash(&of_verdict, "no verdict".into());
     table
+}
+
+/// `1= (1–2)`, `3`; without a place only what the rank lies between.
+fn place(rank: &Rank) -> Inline {
+    let (low, high) = (rank.low, rank.high);
+    let between = if low == high { format!("({low})") } else { format!("({low}–{high})") };
+    Inline::own(match (rank.place, rank.is_shared) {
+        (Some(place), false) if low == place && high == place => place.to_string(),
+        (Some(place), false) => format!("{place} {between}"),
+        (Some(place), true) => format!("{place}= {between}"),
+        (None, _) => between,
+    })
 }
 
 /// Both latencies, for as far as they are compared.
@@ -140,10 +171,10 @@ fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], 
             either(&repetitions),
             level(Metric::Ttft, ttft.and_then(|j| j.mean)),
             difference(ttft.and_then(|j| j.effect)),
-            verdict(ttft),
+            verdict(Metric::Ttft, ttft),
             level(Metric::E2e, e2e.and_then(|j| j.mean)),
             difference(e2e.and_then(|j| j.effect)),
-            verdict(e2e),
+            verdict(Metric::E2e, e2e),
         ]);
     }
     table.dash(&["TTFT (ms)", "End to end (s)"], "left out, or no complete repetition".into());
@@ -222,6 +253,7 @@ fn reading(page: &mut Page, class: &ClassReport) {
             )));
         }
     }
+    outliers(page, class);
     let shown: Vec<String> = class
         .metrics
         .iter()
@@ -234,6 +266,25 @@ fn reading(page: &mut Page, class: &ClassReport) {
         page.paragraph(&Inline::own(format!(
             "With the scatter seen, these repetitions would have found a difference of this size in 8 of 10 such runs: {}. (Never less than the margin.)",
             shown.join(", ")
+        )));
+    }
+}
+
+/// How the places are to be read, and who stands far from the rest.
+fn outliers(page: &mut Page, class: &ClassReport) {
+    if class.metrics.iter().any(|m| !m.ranks.is_empty()) {
+        page.paragraph(&"*Place*: hosts that are equivalent share one (\"=\"); a host that is not settled has none. In brackets: where its rank lies by all pairs of hosts (Holm over the pairs).".into());
+    }
+    for report in class.metrics.iter().filter(|m| !m.outliers.is_empty()) {
+        let named: Vec<String> = report
+            .outliers
+            .iter()
+            .map(|o| format!("{} ({})", Inline::text(o.host.as_str()), signed(o.robust_z, 1)))
+            .collect();
+        page.paragraph(&Inline::own(format!(
+            "Outliers in {}, by robust z (0.6745 times the distance from the median / median absolute deviation, over {OUTLIER_Z}): {}.",
+            report.metric.label(),
+            named.join(", ")
         )));
     }
 }

@@ -1,0 +1,150 @@
+//! `regatta compare`, `check` and `baseline`: runs against earlier ones.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use regatta_report::over_time::{Baseline, Changes, changes};
+use regatta_types::clean;
+use regatta_types::exit::Exit;
+
+use super::stored::named;
+use super::{Problem, state_dir};
+use crate::cli::{BaselineArgs, CheckArgs, CompareArgs, StoreArgs, TermsArgs};
+use crate::conduct::tell_damage;
+use crate::output::{print, say};
+use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
+
+/// Longest baseline file: a hundred times what a fleet of 200 hosts makes.
+const FILE_MAX: u64 = 256 << 20;
+
+pub(super) fn compare(args: CompareArgs) -> Result<Exit, Problem> {
+    let kept = Kept::open(&args.terms.store)?;
+    let (before, after) = (kept.run_or_file(&args.before)?, kept.run_or_file(&args.after)?);
+    let found = changes(&before, &after, &args.terms.terms(args.margin));
+    show(&found, &args.terms)?;
+    Ok(if found.is_judged() { Exit::Ok } else { Exit::CannotJudge })
+}
+
+pub(super) fn check(args: CheckArgs) -> Result<Exit, Problem> {
+    let kept = Kept::open(&args.terms.store)?;
+    let (before, after) = (kept.run_or_file(&args.baseline)?, kept.run(&args.run)?);
+    let found = changes(&before, &after, &args.terms.terms(args.max_regress));
+    show(&found, &args.terms)?;
+    let open = args.strict && found.is_unsettled();
+    Ok(if found.is_regression() {
+        Exit::Regression
+    } else if open || !found.is_all_judged() {
+        Exit::CannotJudge
+    } else {
+        Exit::Ok
+    })
+}
+
+pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, Problem> {
+    let baseline = Kept::open(&args.store)?.run(&args.run)?;
+    if baseline.hosts.is_empty() {
+        let run = &baseline.run;
+        return Err(Problem {
+            exit: Exit::NothingUsable,
+            text: format!("run {run} measured nothing usable: there is nothing to keep"),
+            source: None,
+        });
+    }
+    match args.out {
+        None => print(&baseline.to_toml()),
+        Some(out) => {
+            write(&out, &baseline.to_toml())?;
+            let hosts = baseline.hosts.len();
+            say(&format!("baseline of {hosts} hosts from {}: {}", baseline.run, out.display()));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(found: &Changes, terms: &TermsArgs) -> Result<(), Problem> {
+    if terms.json {
+        print(&found.to_json());
+        return Ok(());
+    }
+    let Some(out) = &terms.out else {
+        print(&found.to_markdown());
+        return Ok(());
+    };
+    write(out, &found.to_markdown())?;
+    for line in found.lines() {
+        print(&format!("{line}\n"));
+    }
+    say(&format!("comparison: {}", out.display()));
+    Ok(())
+}
+
+/// Writes a file as a whole: under a temporary name, then renamed.
+fn write(out: &Path, text: &str) -> Result<(), Problem> {
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = (|| {
+        use std::io::Write as _;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        // Made private, but meant for git and for everybody the umask allows.
+        let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
+        file.as_file().set_permissions(mode)?;
+        file.persist(out).map_err(|error| error.error)?;
+        Ok::<(), io::Error>(())
+    })();
+    written.map_err(|error| Problem {
+        exit: Exit::Storage,
+        text: format!("writing `{}` failed", out.display()),
+        source: Some(error.into()),
+    })
+}
+
+/// The stored runs; a store need not exist for a baseline file.
+struct Kept {
+    store: Option<SqliteStore>,
+    runs: Vec<RunSummary>,
+}
+
+impl Kept {
+    fn open(args: &StoreArgs) -> Result<Self, Problem> {
+        match SqliteStore::open_to_read(&state_dir(args)?) {
+            Ok(store) => Ok(Self { runs: store.runs()?, store: Some(store) }),
+            Err(StoreError::Empty(_)) => Ok(Self { store: None, runs: Vec::new() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn run(&self, text: &str) -> Result<Baseline, Problem> {
+        let run = named(text, &self.runs)?;
+        let store = self.store.as_ref().ok_or_else(|| Problem::usage("the store has no runs"))?;
+        let loaded = store.load(&run)?;
+        tell_damage(&loaded);
+        Ok(Baseline::of(&loaded.record))
+    }
+
+    fn run_or_file(&self, text: &str) -> Result<Baseline, Problem> {
+        let is_run = text == "latest" || self.runs.iter().any(|run| run.run.as_str() == text);
+        if is_run {
+            return self.run(text);
+        }
+        let read = || {
+            let mut content = String::new();
+            fs::File::open(text)?.take(FILE_MAX).read_to_string(&mut content)?;
+            Ok::<String, io::Error>(content)
+        };
+        let shown = clean::excerpt(text, 80);
+        let content = read().map_err(|error| Problem {
+            exit: Exit::Usage,
+            text: if error.kind() == io::ErrorKind::NotFound {
+                format!(
+                    "`{shown}` is neither a stored run nor a file: `regatta runs` lists the runs"
+                )
+            } else {
+                format!("reading `{shown}` failed")
+            },
+            source: (error.kind() != io::ErrorKind::NotFound).then(|| error.into()),
+        })?;
+        Baseline::parse(&content).map_err(|error| Problem::usage(format!("`{shown}`: {error}")))
+    }
+}

@@ -1,0 +1,45 @@
+//! `regatta runs --host`: one host over the stored runs.
+
+use regatta_report::over_time::{Baseline, trend as rows};
+use regatta_types::exit::Exit;
+use regatta_types::ids::HostId;
+
+use super::{Problem, state_dir};
+use crate::cli::RunsArgs;
+use crate::conduct::tell_damage;
+use crate::output::{print, say};
+use crate::store::{SqliteStore, Store as _, StoreError};
+
+pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, Problem> {
+    let last = usize::try_from(args.last).unwrap_or(usize::MAX);
+    let mut runs = Vec::new();
+    match SqliteStore::open_to_read(&state_dir(&args.store)?) {
+        Ok(store) => {
+            // One at a time: a run's raw traces are large, its baseline is small.
+            for summary in store.runs()?.iter().take(last).rev() {
+                let loaded = store.load(&summary.run)?;
+                tell_damage(&loaded);
+                runs.push(Baseline::of(&loaded.record));
+            }
+        }
+        Err(StoreError::Empty(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let rows = rows(host, &runs);
+    if rows.is_empty() {
+        say(&format!(
+            "none of the newest {} stored runs has anything usable of {host}",
+            runs.len()
+        ));
+    }
+    for row in rows {
+        if args.json {
+            // String keys only, and a number that is not finite becomes null: this cannot fail.
+            print(&serde_json::to_string(&row).unwrap_or_default());
+            print("\n");
+        } else {
+            print(&format!("{}\n", row.line()));
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,167 @@
+//! What of a run is kept to compare later ones with.
+
+use std::collections::BTreeMap;
+
+use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
+use regatta_types::record::RunRecord;
+use regatta_types::suite::StartMode;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::{Analysis, CaseAnalysis, HostAnalysis};
+use crate::compare::{Effect, Fact, MIN_REPETITIONS, Metric, facts_of, of_case, other_facts_of};
+use crate::metrics::{METRICS_SCHEMA, real};
+use crate::utc::utc;
+
+/// The numbers of a run that later ones are compared with, one for each host, case and complete
+/// repetition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// Version of this layout.
+    pub(super) baseline: u32,
+    pub(super) metrics_schema: u32,
+    /// The run it is of.
+    pub run: RunId,
+    /// When that began.
+    pub created: String,
+    pub(super) suite: SuiteName,
+    pub(super) start: StartMode,
+    /// Hash of what each case sends and when.
+    pub(super) cases: BTreeMap<CaseId, String>,
+    /// Hosts with anything usable, sorted.
+    #[serde(rename = "host", default)]
+    pub hosts: Vec<HostBaseline>,
+}
+
+/// One host of a baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostBaseline {
+    /// Its name.
+    pub name: HostId,
+    /// Where its token counts come from.
+    pub(super) tokens_from: Option<String>,
+    /// What decides who may be compared (C1 to C4), as far as it is known.
+    #[serde(default)]
+    pub(super) facts: BTreeMap<String, String>,
+    /// What may explain a difference (C5), as far as it is known.
+    #[serde(default)]
+    pub(super) other_facts: BTreeMap<String, String>,
+    /// Mean completion tokens of an answer.
+    #[serde(default)]
+    pub(super) output_tokens: BTreeMap<CaseId, f64>,
+    /// Share of the answers that were cut.
+    #[serde(default)]
+    pub(super) truncated: BTreeMap<CaseId, f64>,
+    /// Share of the prompt tokens that came from a cache, where the engine tells it.
+    #[serde(default)]
+    pub(super) cached: BTreeMap<CaseId, f64>,
+    /// Values of the complete repetitions, in order: those with every case that is here.
+    #[serde(default)]
+    pub(super) values: BTreeMap<Metric, BTreeMap<CaseId, Vec<f64>>>,
+}
+
+impl Baseline {
+    /// Layout that this version reads and writes.
+    pub(super) const VERSION: u32 = 1;
+
+    /// What of a run is kept.
+    #[must_use]
+    pub fn of(record: &RunRecord) -> Self {
+        let analysis = Analysis::new(record);
+        let header = &record.header;
+        let cases = header.suite.cases.iter();
+        // Half of the hash: nobody forges one, and a reader has to compare them by eye.
+        let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
+        Self {
+            baseline: Self::VERSION,
+            metrics_schema: METRICS_SCHEMA,
+            run: header.run.clone(),
+            created: utc(header.created),
+            suite: header.suite.name.clone(),
+            start: header.start,
+            cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
+            hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
+        }
+    }
+
+    /// The host of this name.
+    #[must_use]
+    pub fn host(&self, name: &HostId) -> Option<&HostBaseline> {
+        self.hosts.iter().find(|host| host.name == *name)
+    }
+}
+
+impl HostBaseline {
+    fn of(host: &HostAnalysis<'_>) -> Self {
+        let known = |facts: Vec<Fact>| {
+            facts.into_iter().filter_map(|f| Some((f.name.to_owned(), f.value?))).collect()
+        };
+        let each = |value: fn(&CaseAnalysis<'_>) -> Option<f64>| {
+            host.cases.iter().filter_map(|c| Some((c.case.id.clone(), value(c)?))).collect()
+        };
+        let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric, host)));
+        let mut values: BTreeMap<_, _> = values.filter(|(_, cases)| !cases.is_empty()).collect();
+        // An answer that begins with its first token has no figure of its own for that.
+        if values.get(&Metric::FirstAnswer) == values.get(&Metric::Ttft) {
+            values.remove(&Metric::FirstAnswer);
+        }
+        Self {
+            name: host.host.clone(),
+            tokens_from: host.figures.tokens.main_source().map(|s| s.name().to_owned()),
+            facts: known(facts_of(host.record, host.engine)),
+            other_facts: known(other_facts_of(host.record)),
+            output_tokens: each(|c| c.figures.tokens.completion.mean()),
+            truncated: each(|c| {
+                let requests = &c.figures.requests;
+                let share = f64::from(requests.truncated) / f64::from(requests.ok);
+                (requests.ok > 0).then_some(share)
+            }),
+            cached: each(|c| c.figures.tokens.cached_share()),
+            values,
+        }
+    }
+
+    /// The logarithm of the mean over these cases, for each complete repetition.
+    pub(super) fn logs(&self, metric: Metric, cases: &[&CaseId]) -> Vec<f64> {
+        let own = self.values.get(&metric);
+        let columns: Option<Vec<&Vec<f64>>> =
+            cases.iter().map(|case| own.and_then(|own| own.get(*case))).collect();
+        let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
+            return Vec::new();
+        };
+        let repetitions = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+        let mean = |repetition: usize| {
+            columns.iter().map(|column| column[repetition].ln()).sum::<f64>() / real(columns.len())
+        };
+        (0..repetitions).map(mean).collect()
+    }
+
+    /// A metric over all cases that are here, on the scale of logarithms.
+    pub(crate) fn level(&self, metric: Metric) -> Option<Effect> {
+        let cases: Vec<&CaseId> = self.values.get(&metric)?.keys().collect();
+        Effect::of(&self.logs(metric, &cases))
+    }
+}
+
+/// The values of the repetitions that have every case; a case that a verdict could not use is left
+/// out, so that it does not take the others with it.
+fn complete(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Vec<f64>> {
+    let cases: Vec<(&CaseId, BTreeMap<u32, f64>)> = host
+        .cases
+        .iter()
+        .map(|case| (&case.case.id, of_case(metric, host.host, case).values))
+        .filter(|(_, values)| values.len() >= MIN_REPETITIONS)
+        .collect();
+    let is_complete = |repetition: &u32| cases.iter().all(|(_, v)| v.contains_key(repetition));
+    let Some((_, first)) = cases.first() else { return BTreeMap::new() };
+    let repetitions: Vec<u32> = first.keys().copied().filter(is_complete).collect();
+    if repetitions.is_empty() {
+        return BTreeMap::new();
+    }
+    let row = |(case, values): &(&CaseId, BTreeMap<u32, f64>)| {
+        let values = repetitions.iter().map(|repetition| values[repetition].exp()).collect();
+        ((*case).clone(), values)
+    };
+    cases.iter().map(row).collect()
+}

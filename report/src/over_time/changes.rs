@@ -1,0 +1,403 @@
+//! What changed from one run to a later one, host by host.
+
+use std::collections::BTreeSet;
+
+use regatta_types::comparability::ClassFact;
+use regatta_types::ids::{CaseId, HostId, RunId};
+use regatta_types::margin::Margins;
+use serde::Serialize;
+
+use super::{Baseline, HostBaseline};
+use crate::compare::{
+    Change, Effect, Estimate as _, Evidence, MIN_REPETITIONS, Metric, Rule, Verdict, facts_of, holm,
+};
+use crate::metrics::real;
+
+/// Where a baseline's token counts are no counts.
+const CHUNKS: &str = "chunks";
+
+/// What a comparison of two runs is to hold to.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// From which size on a change is one.
+    pub margins: Margins,
+    /// Facts that may differ between the two runs.
+    pub allowed: Vec<ClassFact>,
+    /// What a host is compared with.
+    pub by: Match,
+}
+
+/// What a host is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Match {
+    /// The host of the same name; where there is none, the hosts that are equal to it.
+    #[default]
+    Host,
+    /// All hosts of the earlier run that are equal to it in GPU, model and engine.
+    Gpu,
+}
+
+/// What changed from a run to a later one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changes {
+    schema: u32,
+    pub(super) before: RunId,
+    pub(super) after: RunId,
+    /// One entry per host of the later run, sorted.
+    pub(super) hosts: Vec<HostChanges>,
+    /// Hosts of the earlier run that nothing is compared with.
+    pub(super) absent: Vec<HostId>,
+    #[serde(skip)]
+    pub(super) margins: Margins,
+}
+
+/// One host of the later run.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct HostChanges {
+    pub(super) host: HostId,
+    /// The hosts of the earlier run that it is compared with.
+    pub(super) with: Vec<HostId>,
+    /// Why it is compared with none.
+    pub(super) not_comparable: Option<String>,
+    pub(super) metrics: Vec<MetricChange>,
+    /// Facts of C5 that are others now: `GPU driver 580.95, before 580.126`.
+    pub(super) other_facts: Vec<String>,
+    /// Facts of C1 to C4 that differ and were allowed to.
+    pub(super) allowed: Vec<String>,
+}
+
+/// One metric of one host.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct MetricChange {
+    pub(super) metric: Metric,
+    /// Cases that were compared.
+    pub(super) cases: Vec<CaseId>,
+    /// Cases that stayed out, with the reason.
+    pub(super) cases_left_out: Vec<(CaseId, String)>,
+    pub(super) before: Option<Effect>,
+    pub(super) after: Option<Effect>,
+    /// Of the logarithm; `None` where nothing was compared.
+    pub(super) change: Option<Estimated>,
+    /// `None`, with the reason, where there is none.
+    pub(super) verdict: Option<Verdict>,
+    pub(super) why_not: Option<String>,
+}
+
+/// A change with its interval.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Estimated {
+    pub(super) mean_log: f64,
+    pub(super) ci95_log: (f64, f64),
+    pub(super) adjusted_p: f64,
+}
+
+impl MetricChange {
+    /// The fewer repetitions of both sides.
+    pub(super) fn fewest(&self) -> Option<usize> {
+        Some(self.before?.n.min(self.after?.n))
+    }
+}
+
+impl HostChanges {
+    fn is_judged(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.verdict.is_some())
+    }
+}
+
+impl Changes {
+    /// Version of the JSON's layout. Fields may be added without a new one.
+    const SCHEMA: u32 = 1;
+
+    /// Whether any host is settled slower in any metric.
+    #[must_use]
+    pub fn is_regression(&self) -> bool {
+        self.verdicts().any(|verdict| verdict == Verdict::Slower)
+    }
+
+    /// Whether a difference of any host is neither settled nor shown to be none.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.verdicts().any(|verdict| matches!(verdict, Verdict::NotSettled { .. }))
+    }
+
+    /// Whether anything could be judged.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.hosts.iter().any(HostChanges::is_judged)
+    }
+
+    /// Whether every host of the later run could be judged.
+    #[must_use]
+    pub fn is_all_judged(&self) -> bool {
+        self.is_judged() && self.hosts.iter().all(HostChanges::is_judged)
+    }
+
+    /// Everything as JSON, indented, with a newline at its end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // String keys only, and a number that is not finite becomes null: this cannot fail.
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        self.hosts.iter().flat_map(|host| &host.metrics).filter_map(|metric| metric.verdict)
+    }
+}
+
+/// Compares the hosts of a run with those of an earlier one.
+#[must_use]
+pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
+    let mut hosts: Vec<HostChanges> =
+        after.hosts.iter().map(|host| host_changes(before, after, host, terms)).collect();
+    for metric in Metric::ALL {
+        judge(metric, &mut hosts, terms);
+    }
+    let used: BTreeSet<&HostId> = hosts.iter().flat_map(|host| &host.with).collect();
+    let known = |name: &HostId| used.contains(name) || after.host(name).is_some();
+    let absent = before.hosts.iter().map(|host| &host.name).filter(|name| !known(name));
+    Changes {
+        schema: Changes::SCHEMA,
+        before: before.run.clone(),
+        after: after.run.clone(),
+        absent: absent.cloned().collect(),
+        hosts,
+        margins: terms.margins,
+    }
+}
+
+/// The verdicts in a metric, over the hosts that have a change in it: Holm over these.
+fn judge(metric: Metric, hosts: &mut [HostChanges], terms: &Terms) {
+    let of_metric = hosts.iter_mut().flat_map(|host| &mut host.metrics);
+    let mut changes: Vec<(&mut MetricChange, Change)> = of_metric
+        .filter(|change| change.metric == metric && change.why_not.is_none())
+        .filter_map(|change| {
+            let both = Change { before: change.before?, after: change.after? };
+            Some((change, both))
+        })
+        .collect();
+    let rule = Rule::of(metric, metric.margin(&terms.margins));
+    let adjusted = holm(&changes.iter().map(|(_, change)| change.p()).collect::<Vec<_>>());
+    let family = real(changes.len());
+    for ((metric_change, change), p) in changes.iter_mut().zip(adjusted) {
+        let evidence = Evidence::of(change.turned(rule.sign));
+        metric_change.change = Some(Estimated {
+            mean_log: change.mean(),
+            ci95_log: change.t_interval(0.95),
+            adjusted_p: p,
+        });
+        metric_change.verdict = Some(
+            evidence
+                .settle(p, rule)
+                .unwrap_or_else(|| Verdict::NotSettled { more: evidence.further(family, rule) }),
+        );
+    }
+}
+
+fn host_changes(
+    before: &Baseline,
+    after: &Baseline,
+    host: &HostBaseline,
+    terms: &Terms,
+) -> HostChanges {
+    let mut out = HostChanges {
+        host: host.name.clone(),
+        with: Vec::new(),
+        not_comparable: None,
+        metrics: Vec::new(),
+        other_facts: Vec::new(),
+        allowed: Vec::new(),
+    };
+    let references = match references(before, after, host, terms) {
+        Ok(references) => references,
+        Err(why) => {
+            out.not_comparable = Some(why);
+            return out;
+        }
+    };
+    out.with = references.iter().map(|reference| reference.name.clone()).collect();
+    let pair = Pair { before, after, host, references: &references };
+    out.metrics = Metric::ALL.into_iter().filter_map(|metric| pair.metric(metric)).collect();
+    if let [one] = references.as_slice() {
+        out.other_facts = differing(&one.other_facts, &host.other_facts);
+        let allowed = class_differences(one, host).into_iter();
+        out.allowed = allowed.map(|(_, words)| words).collect();
+    }
+    out
+}
+
+/// The hosts of the earlier run that a host is compared with, or why there are none.
+fn references<'a>(
+    before: &'a Baseline,
+    after: &Baseline,
+    host: &HostBaseline,
+    terms: &Terms,
+) -> Result<Vec<&'a HostBaseline>, String> {
+    if before.start != after.start {
+        let (was, is) = (before.start, after.start);
+        return Err(format!("C12: start mode {is}, before {was}"));
+    }
+    let why_not = |reference: &HostBaseline| {
+        let differences = class_differences(reference, host).into_iter();
+        let barred: Vec<String> = differences
+            .filter(|(fact, _)| !terms.allowed.contains(fact))
+            .map(|(_, words)| words)
+            .collect();
+        (!barred.is_empty()).then(|| barred.join("; "))
+    };
+    if let (Match::Host, Some(same)) = (terms.by, before.host(&host.name)) {
+        return why_not(same).map_or_else(|| Ok(vec![same]), Err);
+    }
+    let equal: Vec<&HostBaseline> =
+        before.hosts.iter().filter(|reference| why_not(reference).is_none()).collect();
+    if !equal.is_empty() {
+        return Ok(equal);
+    }
+    let nearest = before.hosts.iter().min_by_key(|r| class_differences(r, host).len());
+    Err(match nearest.and_then(|reference| Some((reference, why_not(reference)?))) {
+        Some((reference, why)) => {
+            format!("no host was equal to it; {} was not in {why}", reference.name)
+        }
+        None => "the earlier run has no host".to_owned(),
+    })
+}
+
+/// The facts of C1 to C4 in which two hosts differ: `C3: engine version 0.16.0, before 0.15.1`.
+fn class_differences(before: &HostBaseline, after: &HostBaseline) -> Vec<(ClassFact, String)> {
+    // Without a host every fact is unknown, and has its code.
+    let codes = facts_of(None, None);
+    let differs = |(fact, code): (ClassFact, &crate::compare::Fact)| {
+        let (was, is) = (before.facts.get(fact.name()), after.facts.get(fact.name()));
+        let words = |value: Option<&String>| value.map_or("not known", String::as_str).to_owned();
+        let (name, code) = (fact.name(), code.code);
+        (was != is).then(|| (fact, format!("{code}: {name} {}, before {}", words(is), words(was))))
+    };
+    ClassFact::ALL.into_iter().zip(&codes).filter_map(differs).collect()
+}
+
+/// Facts that both know and that are not equal.
+fn differing(
+    before: &std::collections::BTreeMap<String, String>,
+    after: &std::collections::BTreeMap<String, String>,
+) -> Vec<String> {
+    let differs = |(name, is): (&String, &String)| {
+        let was = before.get(name).filter(|was| *was != is)?;
+        Some(format!("{name} {is}, before {was}"))
+    };
+    after.iter().filter_map(differs).collect()
+}
+
+/// A host with those it is compared with.
+struct Pair<'a> {
+    before: &'a Baseline,
+    after: &'a Baseline,
+    host: &'a HostBaseline,
+    references: &'a [&'a HostBaseline],
+}
+
+impl Pair<'_> {
+    /// `None`: the metric does not exist on this host.
+    fn metric(&self, metric: Metric) -> Option<MetricChange> {
+        let own = self.host.values.get(&metric)?;
+        let mut out = MetricChange {
+            metric,
+            cases: Vec::new(),
+            cases_left_out: Vec::new(),
+            before: None,
+            after: None,
+            change: None,
+            verdict: None,
+            why_not: self.counted_otherwise(metric),
+        };
+        for case in own.keys() {
+            match self.why_left_out(metric, case) {
+                None => out.cases.push(case.clone()),
+                Some(why) => out.cases_left_out.push((case.clone(), why)),
+            }
+        }
+        if out.why_not.is_some() {
+            return Some(out);
+        }
+        let cases: Vec<&CaseId> = out.cases.iter().collect();
+        let before: Vec<Vec<f64>> =
+            self.references.iter().map(|reference| reference.logs(metric, &cases)).collect();
+        out.before = Effect::of(&means(&before));
+        out.after = Effect::of(&self.host.logs(metric, &cases));
+        let enough = |effect: Option<Effect>| effect.is_some_and(|e| e.n >= MIN_REPETITIONS);
+        if out.cases.is_empty() {
+            out.why_not =
+                Some("no case is the same in both runs and has a value in both".to_owned());
+        } else if !enough(out.before) || !enough(out.after) {
+            out.why_not = Some(format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"));
+        }
+        Some(out)
+    }
+
+    /// C9: token counts of another kind.
+    fn counted_otherwise(&self, metric: Metric) -> Option<String> {
+        match metric {
+            Metric::DecodeTps | Metric::OutputTps | Metric::Energy => {}
+            Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return None,
+        }
+        let name =
+            |host: &HostBaseline| host.tokens_from.clone().unwrap_or_else(|| "none".to_owned());
+        let is = name(self.host);
+        let was = self.references.iter().map(|r| name(r)).find(|was| *was != is || *was == CHUNKS);
+        was.map(|was| match was == is {
+            true => "C9: the engine gives no token counts; chunks were counted".to_owned(),
+            false => format!("C9: token counts from `{is}`, before from `{was}`"),
+        })
+    }
+
+    fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<String> {
+        let hash = |baseline: &Baseline| baseline.cases.get(case).cloned();
+        if hash(self.before) != hash(self.after) {
+            return Some("not the same work in both runs".to_owned());
+        }
+        let has = |r: &&HostBaseline| r.values.get(&metric).is_some_and(|v| v.contains_key(case));
+        if !self.references.iter().all(has) {
+            return Some("no value in the earlier run".to_owned());
+        }
+        match metric {
+            Metric::DecodeTps => None,
+            Metric::Ttft | Metric::FirstAnswer => self.cached_differ(case),
+            Metric::E2e | Metric::OutputTps | Metric::Energy => self.lengths_differ(case),
+        }
+    }
+
+    /// C6, from the earlier run.
+    fn lengths_differ(&self, case: &CaseId) -> Option<String> {
+        let other = |reference: &&HostBaseline| {
+            let length = |host: &HostBaseline| host.output_tokens.get(case).copied().unwrap_or(0.0);
+            let cut = |host: &HostBaseline| host.truncated.get(case).copied().unwrap_or(0.0);
+            let (was, is) = (length(reference), length(self.host));
+            (is - was).abs() > 0.10 * was || (cut(self.host) - cut(reference)).abs() > 0.05
+        };
+        let differ = self.references.iter().any(other);
+        differ.then(|| "C6: the answers differ in length or in how they end".to_owned())
+    }
+
+    /// C8, from the earlier run.
+    fn cached_differ(&self, case: &CaseId) -> Option<String> {
+        let other = |reference: &&HostBaseline| match (
+            reference.cached.get(case),
+            self.host.cached.get(case),
+        ) {
+            (Some(was), Some(is)) => (is - was).abs() > 0.01,
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        };
+        let differ = self.references.iter().any(other);
+        differ.then(|| "C8: another share of the prompt came from a cache".to_owned())
+    }
+}
+
+/// The mean of several hosts, repetition by repetition, for as many as all of them have.
+fn means(hosts: &[Vec<f64>]) -> Vec<f64> {
+    let repetitions = hosts.iter().map(Vec::len).min().unwrap_or(0);
+    let mean = |repetition: usize| {
+        hosts.iter().map(|host| host[repetition]).sum::<f64>() / real(hosts.len())
+    };
+    (0..repetitions).map(mean).collect()
+}

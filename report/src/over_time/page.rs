@@ -1,0 +1,239 @@
+//! What changed, as Markdown: the answer first, then what could not be judged, then the tables.
+
+use regatta_types::clean;
+use regatta_types::margin::percent;
+
+use super::changes::{Changes, Estimated, HostChanges, MetricChange};
+use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
+use crate::markdown::{Inline, Page, Table, count_of, level, signed_percent};
+
+impl Changes {
+    /// The answer, a sentence of plain text for each metric, then what could not be judged.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric)).collect();
+        if lines.is_empty() {
+            lines.push("Nothing could be compared.".to_owned());
+        }
+        lines.extend(self.limits());
+        lines
+    }
+
+    /// The whole page.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut page = Page::default();
+        let name = |run: &regatta_types::ids::RunId| Inline::text(run.as_str());
+        let (before, after) = (name(&self.before), name(&self.after));
+        page.title(&Inline::own(format!("Regatta comparison: {after} against {before}")));
+        let sentences = Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric));
+        let sentences: Vec<Inline> = sentences.map(|line| Inline::sentence(&line)).collect();
+        if sentences.is_empty() {
+            page.paragraph(&"**Nothing could be compared.**".into());
+        }
+        page.list(sentences);
+        let limits = self.limits();
+        if !limits.is_empty() {
+            page.paragraph(&"What could not be judged, and what to keep in mind:".into());
+            page.list(limits.into_iter().map(|line| Inline::sentence(&line)));
+        }
+        for metric in Metric::ALL {
+            self.table(&mut page, metric);
+        }
+        self.method(&mut page);
+        page.finish()
+    }
+
+    fn of_metric(&self, metric: Metric) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
+        let in_host =
+            move |host: &'_ HostChanges| host.metrics.iter().position(|m| m.metric == metric);
+        self.hosts.iter().filter_map(move |host| Some((host, &host.metrics[in_host(host)?])))
+    }
+
+    /// `Decode speed: gpu-03 is 5.1 % slower than before (...); 2 hosts are equivalent within 2 %.`
+    fn sentence(&self, metric: Metric) -> Option<String> {
+        let judged: Vec<(&HostChanges, &MetricChange)> =
+            self.of_metric(metric).filter(|(_, change)| change.verdict.is_some()).collect();
+        let with = |wanted: fn(Verdict) -> bool| {
+            let found = judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted));
+            found.copied().collect::<Vec<_>>()
+        };
+        let mut parts: Vec<String> = Vec::new();
+        for (host, change) in with(Verdict::is_settled_difference) {
+            parts.push(difference(host, change)?);
+        }
+        let equivalent = with(|verdict| verdict == Verdict::Equivalent);
+        let margin = percent(metric.margin(&self.margins));
+        match equivalent.as_slice() {
+            [] => {}
+            [(only, _)] => parts.push(format!("{} is equivalent within {margin} %", only.host)),
+            both @ [_, _] if both.len() == judged.len() => {
+                parts.push(format!("both hosts are equivalent within {margin} %"));
+            }
+            all if all.len() == judged.len() => {
+                parts.push(format!("all {} hosts are equivalent within {margin} %", all.len()));
+            }
+            some => parts.push(format!("{} hosts are equivalent within {margin} %", some.len())),
+        }
+        for (host, change) in with(|verdict| matches!(verdict, Verdict::NotSettled { .. })) {
+            parts.push(format!("{} is not settled ({})", host.host, open(change)?));
+        }
+        let fewest = judged.iter().filter_map(|(_, change)| change.fewest()).min()?;
+        let indicative = if fewest < FULL_REPETITIONS { " (indicative)" } else { "" };
+        Some(format!("{}: {}{indicative}.", metric.heading(), parts.join("; ")))
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for host in &self.hosts {
+            let name = &host.host;
+            if let Some(why) = &host.not_comparable {
+                out.push(format!("{name}: not comparable ({why})."));
+            }
+            if host.with.iter().any(|with| with != name) {
+                let with = host.with.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
+                out.push(format!(
+                    "{name} is compared with {with}, of equal GPU, model and engine."
+                ));
+            }
+            for change in &host.metrics {
+                if let Some(why) = &change.why_not {
+                    out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
+                }
+                for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none())
+                {
+                    let label = change.metric.label();
+                    out.push(format!("{name}, {label}: case {case} stays out ({why})."));
+                }
+            }
+            let facts = |facts: &[String]| clean::line(&facts.join("; "));
+            if !host.allowed.is_empty() {
+                let facts = facts(&host.allowed);
+                out.push(format!("{name} is compared although it is another class: {facts}."));
+            }
+            if !host.other_facts.is_empty() {
+                out.push(format!("{name} has also changed in: {}.", facts(&host.other_facts)));
+            }
+        }
+        if !self.absent.is_empty() {
+            let names = self.absent.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
+            out.push(format!("Only in the earlier run: {names}."));
+        }
+        out
+    }
+
+    fn table(&self, page: &mut Page, metric: Metric) {
+        let unit = match metric {
+            Metric::DecodeTps | Metric::OutputTps => "tok/s",
+            Metric::Ttft | Metric::FirstAnswer => "ms",
+            Metric::E2e => "s",
+            Metric::Energy => "J",
+        };
+        let mut table = Table::new([
+            "Host",
+            "Cases>",
+            "Repetitions>",
+            "Before>",
+            "After>",
+            "Change (%, 95 % CI)>",
+            "Verdict",
+        ]);
+        for (host, change) in self.of_metric(metric) {
+            let mean =
+                |effect: Option<crate::compare::Effect>| level(metric, effect.map(|e| e.mean));
+            let verdict = Inline::own(verdict_words(change));
+            let is_settled = change.verdict.is_some_and(Verdict::is_settled_difference);
+            let repetitions = change.before.zip(change.after);
+            table.row([
+                Inline::text(host.host.as_str()),
+                Inline::own(change.cases.len().to_string()),
+                Inline::own(
+                    repetitions.map_or("-".to_owned(), |(b, a)| format!("{}; {}", b.n, a.n)),
+                ),
+                mean(change.before),
+                mean(change.after),
+                Inline::own(change.change.map_or("-".to_owned(), signed)),
+                if is_settled { verdict.bold() } else { verdict },
+            ]);
+        }
+        if !table.is_empty() {
+            page.section(&Inline::own(format!("{}, {unit}", metric.heading())));
+            table.dash(&[], "not compared, or fewer than two complete repetitions".into());
+            page.table(table);
+        }
+    }
+
+    fn method(&self, page: &mut Page) {
+        page.section(&"Method".into());
+        let margin = |metric: Metric| {
+            format!("{} {} %", metric.label(), percent(metric.margin(&self.margins)))
+        };
+        let margins: Vec<String> = Metric::ALL.into_iter().map(margin).collect();
+        page.paragraph(&Inline::own(format!(
+            "Each host against itself, in the cases that are the same work in both runs: geometric means over the cases, of the repetitions that have all of them (first number: before, second: after). The interval is Welch's t over the repetitions of both runs, 95 %; Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin ({}). *Equivalent*: the 90 % interval lies inside the margin. Fewer than {MIN_REPETITIONS} repetitions on a side give no verdict, fewer than {FULL_REPETITIONS} an *indicative* one.",
+            margins.join(", ")
+        )));
+        page.paragraph(&"The interval holds the scatter between repetitions of a run. What a restart of the engine changes comes on top; the margin is there for it.".into());
+    }
+}
+
+/// `-5.1 (-5.4 to -4.8)`.
+fn signed(change: Estimated) -> String {
+    let (low, high) = change.ci95_log;
+    let mean = signed_percent(change.mean_log);
+    format!("{mean} ({} to {})", signed_percent(low), signed_percent(high))
+}
+
+/// `gpu-03 is 5.1 % slower than before (95 % CI 4.8–5.4, 5 and 5 repetitions)`.
+fn difference(host: &HostChanges, change: &MetricChange) -> Option<String> {
+    let estimated = change.change?;
+    let percent = |log: f64| log.exp_m1().abs() * 100.0;
+    let mut ends = [estimated.ci95_log.0, estimated.ci95_log.1].map(percent);
+    ends.sort_by(f64::total_cmp);
+    let is_slower = change.verdict == Some(Verdict::Slower);
+    let (verb, word) = change.metric.difference(is_slower);
+    Some(format!(
+        "{} {verb} {:.1} % {word} than before (95 % CI {:.1}–{:.1}, {})",
+        host.host,
+        percent(estimated.mean_log),
+        ends[0],
+        ends[1],
+        repetitions(change)?
+    ))
+}
+
+/// `-1.4 %, 95 % CI -4.0 to +1.3, 5 and 5 repetitions; about 3 more in each run needed`.
+fn open(change: &MetricChange) -> Option<String> {
+    let estimated = change.change?;
+    let (low, high) = estimated.ci95_log;
+    let more = match change.verdict? {
+        Verdict::NotSettled { more: Some(n) } => {
+            let more = count_of(u64::try_from(n).unwrap_or(u64::MAX), "more repetition");
+            format!("; about {more} in each run needed")
+        }
+        Verdict::NotSettled { more: None } => "; more repetitions would not settle it".to_owned(),
+        Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::NotJudged(_) => {
+            String::new()
+        }
+    };
+    Some(format!(
+        "{} %, 95 % CI {} to {}, {}{more}",
+        signed_percent(estimated.mean_log),
+        signed_percent(low),
+        signed_percent(high),
+        repetitions(change)?
+    ))
+}
+
+/// `5 and 5 repetitions`.
+fn repetitions(change: &MetricChange) -> Option<String> {
+    Some(format!("{} and {} repetitions", change.before?.n, change.after?.n))
+}
+
+fn verdict_words(change: &MetricChange) -> String {
+    let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
+    let words = change.metric.verdict(verdict);
+    let is_indicative = change.fewest().is_some_and(|n| n < FULL_REPETITIONS);
+    if is_indicative { format!("{words} (indicative)") } else { words.to_owned() }
+}

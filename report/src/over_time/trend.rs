@@ -1,0 +1,113 @@
+//! What one host did, run by run.
+
+use regatta_types::ids::{HostId, RunId};
+use serde::Serialize;
+
+use super::{Baseline, Terms, changes};
+use crate::compare::{Metric, Verdict};
+use crate::markdown::{level, level_range, signed_percent};
+
+/// One run of a host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrendRow {
+    /// The run.
+    pub run: RunId,
+    /// When it began, UTC.
+    pub created: String,
+    /// Decode speed, tokens a second: geometric mean over the cases of the suite.
+    pub decode_tps: Option<f64>,
+    /// Its 95 % interval, `41.52–41.84`.
+    pub decode_ci95: Option<String>,
+    /// Time to first token, seconds, alike.
+    pub ttft_s: Option<f64>,
+    /// Against the nearest earlier run that it can be compared with.
+    pub change: Option<TrendChange>,
+    /// Why it is compared with none.
+    pub not_comparable: Option<String>,
+}
+
+/// How decode speed changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrendChange {
+    /// The earlier run.
+    pub from: RunId,
+    /// Per cent, positive where faster.
+    pub percent: f64,
+    /// The verdict, in a word.
+    pub verdict: &'static str,
+}
+
+/// The runs that have the host, in the order given, which is that of time.
+#[must_use]
+pub fn trend(host: &HostId, runs: &[Baseline]) -> Vec<TrendRow> {
+    let own: Vec<Baseline> = runs
+        .iter()
+        .filter(|run| run.host(host).is_some())
+        .map(|run| {
+            let mut only = run.clone();
+            only.hosts.retain(|h| h.name == *host);
+            only
+        })
+        .collect();
+    own.iter().enumerate().map(|(index, run)| row(run, &own[..index])).collect()
+}
+
+fn row(run: &Baseline, earlier: &[Baseline]) -> TrendRow {
+    let mean = |metric: Metric| run.hosts.first().and_then(|host| host.level(metric));
+    let speed = mean(Metric::DecodeTps);
+    let mut row = TrendRow {
+        run: run.run.clone(),
+        created: run.created.clone(),
+        decode_tps: speed.map(|effect| effect.mean.exp()),
+        decode_ci95: speed.map(|effect| level_range(Metric::DecodeTps, effect)),
+        ttft_s: mean(Metric::Ttft).map(|effect| effect.mean.exp()),
+        change: None,
+        not_comparable: None,
+    };
+    for before in earlier.iter().rev() {
+        let found = changes(before, run, &Terms::default());
+        let Some(host) = found.hosts.first() else { continue };
+        let decode = host.metrics.iter().find(|change| change.metric == Metric::DecodeTps);
+        if let Some((change, verdict)) = decode.and_then(|d| d.change.zip(d.verdict)) {
+            let percent = change.mean_log.exp_m1() * 100.0;
+            let (from, verdict) = (before.run.clone(), word(verdict));
+            row.change = Some(TrendChange { from, percent, verdict });
+            row.not_comparable = None;
+            break;
+        }
+        let why = decode.and_then(|d| d.why_not.clone());
+        row.not_comparable = row.not_comparable.or(host.not_comparable.clone()).or(why);
+    }
+    row
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Faster => "faster",
+        Verdict::Slower => "slower",
+        Verdict::Equivalent => "equivalent",
+        Verdict::NotSettled { .. } => "not settled",
+        Verdict::NotJudged(_) => "no verdict",
+    }
+}
+
+impl TrendRow {
+    /// A line for a terminal.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let log = |value: Option<f64>| value.map(f64::ln);
+        let speed = level(Metric::DecodeTps, log(self.decode_tps));
+        let ci = self.decode_ci95.as_deref().unwrap_or("-");
+        let ttft = level(Metric::Ttft, log(self.ttft_s));
+        let change = match (&self.change, &self.not_comparable) {
+            (Some(change), _) => {
+                let percent = signed_percent((change.percent / 100.0).ln_1p());
+                format!("{percent} % {} (from {})", change.verdict, change.from)
+            }
+            (None, Some(why)) => format!("not comparable: {}", regatta_types::clean::line(why)),
+            (None, None) => "the first".to_owned(),
+        };
+        let (run, created) = (&self.run, &self.created);
+        format!("{run:<32} {created}  {speed:>8} tok/s ({ci})  TTFT {ttft:>7} ms  {change}")
+    }
+}

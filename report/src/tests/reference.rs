@@ -1,0 +1,102 @@
+//! The report of a single-host script, of which only send, end and token counts are known: what
+//! may be said of it, and what may not.
+
+use std::time::Duration;
+
+use regatta_types::event::Disposition;
+use regatta_types::record::RunRecord;
+use regatta_types::suite::Length;
+use regatta_types::trace::Usage;
+
+use super::page;
+use crate::summary;
+use crate::testing::{RunBuilder, TestHost};
+
+/// Title, seconds, prompt tokens, completion tokens (which are the limit of each).
+const ROWS: [(&str, f64, u64, u32); 10] = [
+    ("Full Backend System", 120.56, 88, 800),
+    ("Microservices Architecture", 23.43, 95, 600),
+    ("Complex Algorithms", 26.92, 53, 700),
+    ("Debug Task", 19.36, 148, 500),
+    ("Data Analysis Report", 23.11, 107, 600),
+    ("System Design Interview", 23.27, 86, 600),
+    ("Multi-turn Conversation", 31.35, 135, 800),
+    ("Technical Documentation", 27.34, 84, 700),
+    ("Database Optimization", 19.46, 125, 500),
+    ("ML Project", 30.64, 133, 800),
+];
+
+fn replay() -> RunRecord {
+    let titles = ROWS.map(|(title, ..)| title);
+    let mut record = RunBuilder::new(&titles, 1).host(TestHost::new("localhost")).build();
+    record.attempts.retain(|a| a.disposition == Disposition::Counted);
+    record.attempts.sort_by_key(|a| a.report.began);
+    let suite = &mut record.header.suite;
+    for (case, (.., tokens)) in suite.cases.iter_mut().zip(ROWS) {
+        (case.max_tokens, case.min_max_tokens, case.length) = (tokens, tokens, Length::Natural);
+    }
+    let mut at = record.attempts[0].report.began;
+    for (attempt, (title, seconds, prompt, completion)) in record.attempts.iter_mut().zip(ROWS) {
+        let report = &mut attempt.report;
+        assert_eq!(suite.case(&report.key.cell.case).unwrap().title, title);
+        let trace = &mut report.traces[0];
+        let mut sent = trace.sent.unwrap();
+        (sent.before, sent.after) = (at, at);
+        (trace.sent, trace.header, trace.first_byte) = (Some(sent), None, None);
+        trace.chunks.clear();
+        let end = at.after(Duration::from_secs_f64(seconds));
+        trace.done = Some(end);
+        let completion = u64::from(completion);
+        trace.usage = Some(Usage { prompt, completion, cached: None, reasoning: None });
+        (report.began, report.finished) = (at, end);
+        at = end;
+    }
+    record
+}
+
+#[test]
+fn the_ten_rows_of_a_script_say_what_they_can_and_no_more() {
+    let record = replay();
+    let lines = summary(&record).verdict_lines;
+    insta::assert_snapshot!("the_reference_report_in_a_few_lines", lines.join("\n"));
+    let host = page(&record, "hosts/localhost.md");
+    insta::assert_snapshot!("the_reference_report_of_the_host", host);
+    // The made-up tenth of the time that the script called TTFT is nowhere.
+    for invented in ["12.056", "2.343", "12056", "2343"] {
+        assert!(!host.contains(invented), "{invented} stands in\n{host}");
+    }
+}
+
+#[test]
+fn a_first_attempt_like_the_others_is_no_warm_up() {
+    let mut record = replay();
+    let first = &mut record.attempts[0].report;
+    let trace = &mut first.traces[0];
+    trace.done = trace.sent.map(|sent| sent.before.after(Duration::from_secs(31)));
+    let lines = summary(&record).verdict_lines.join("\n");
+    assert!(!lines.contains("warm-up"), "{lines}");
+}
+
+#[test]
+fn other_attempts_of_its_case_tell_best_whether_the_first_is_warm_up() {
+    let mut record = RunBuilder::new(&["Long prompt", "Short"], 3).host(TestHost::new("a")).build();
+    record.attempts.retain(|a| a.disposition == Disposition::Counted);
+    let slow = |record: &mut RunRecord, repetition: Option<u32>| {
+        for attempt in &mut record.attempts {
+            let cell = &attempt.report.key.cell;
+            if cell.case.as_str() == "long-prompt"
+                && repetition.is_none_or(|r| r == cell.repetition.0)
+            {
+                let chunks = &mut attempt.report.traces[0].chunks;
+                chunks.iter_mut().for_each(|c| c.at = c.at.after(Duration::from_secs(40)));
+            }
+        }
+    };
+    let mut always = record.clone();
+    slow(&mut always, None);
+    assert!(!summary(&always).verdict_lines.join("\n").contains("warm-up"), "it is just slow");
+    slow(&mut record, Some(1));
+    let lines = summary(&record).verdict_lines.join("\n");
+    assert!(lines.contains("a: first attempt is warm-up: its requests took 43"), "{lines}");
+    assert!(lines.contains("that the other attempts of its case take"), "{lines}");
+}

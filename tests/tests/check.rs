@@ -1,0 +1,113 @@
+//! Runs against earlier ones: what `compare`, `check`, `baseline` and `runs --host` return and say.
+
+use std::time::Duration;
+
+use regatta_tests::fleet::Sim;
+use regatta_tests::process::{Finished, Program, regatta};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// One short case, so that a run takes seconds.
+const SUITE: &str = r#"
+name = "short"
+description = "One answer of fixed length."
+
+[[case]]
+title = "Count"
+max_tokens = 24
+length = "fixed"
+repetitions = 6
+messages = [{ role = "user", content = "Count to one hundred." }]
+"#;
+
+/// Times far above what a busy test machine adds.
+const PACE: [&str; 4] = ["--ttft", "60ms", "--inter-token", "20ms"];
+
+/// Measures a simulated engine of this version with further flags; returns the id of the run.
+fn measure(program: &Program, version: &str, flags: &[&str]) -> String {
+    let version = ["--engine-version", version];
+    let all: Vec<&str> = PACE.iter().chain(&version).chain(flags).copied().collect();
+    let sim = Sim::start(&all);
+    let url = format!("127.0.0.1:{}", sim.port);
+    std::fs::write(program.home().join("short.toml"), SUITE).expect("a writable home");
+    let flags = ["bench", &url, "--suite", "short.toml", "--warmup", "1"];
+    let bench = program.clone().args(flags).run(LIMIT);
+    assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+    let runs = program.clone().args(["runs"]).run(LIMIT);
+    let newest = runs.stdout.split_whitespace().next();
+    newest.expect("a stored run").to_owned()
+}
+
+fn check(program: &Program, run: &str, baseline: &str) -> Finished {
+    let flags = ["check", run, "--baseline", baseline, "--max-regress", "3%"];
+    program.clone().args(flags).run(LIMIT)
+}
+
+#[track_caller]
+fn returns(done: &Finished, code: i32, said: &str) {
+    assert_eq!(done.code, Some(code), "{}\n{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains(said), "{said:?} is missing in\n{}", done.stdout);
+}
+
+#[test]
+fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
+    let program = regatta();
+    let before = measure(&program, "1.0", &[]);
+    let kept = program.clone().args(["baseline", "--out", "baseline.toml"]).run(LIMIT);
+    assert_eq!(kept.code, Some(0), "{}", kept.stderr);
+    let printed = program.clone().args(["baseline", &before]).run(LIMIT);
+    let file = std::fs::read_to_string(program.home().join("baseline.toml")).unwrap();
+    assert_eq!(printed.stdout, file);
+
+    let same = measure(&program, "1.0", &[]);
+    returns(&check(&program, &same, "baseline.toml"), 0, "is equivalent within 3 %");
+    let noisy = measure(&program, "1.0", &["--jitter", "2"]);
+    let noise = check(&program, &noisy, "baseline.toml");
+    returns(&noise, 0, "Decode speed:");
+    assert!(!noise.stdout.contains("**slower**"), "{}", noise.stdout);
+    let slow = measure(&program, "1.0", &["--slow", "5"]);
+    for baseline in ["baseline.toml", before.as_str()] {
+        returns(&check(&program, &slow, baseline), 8, "% slower than before");
+    }
+    let upgraded = measure(&program, "2.0", &[]);
+    let other = check(&program, &upgraded, "baseline.toml");
+    returns(&other, 9, "not comparable (C3: engine version 2.0, before 1.0)");
+
+    let compared =
+        |flags: &[&str]| program.clone().args(["compare", &before]).args(flags).run(LIMIT);
+    returns(&compared(&[&slow]), 0, "% slower than before");
+    returns(&compared(&[]), 9, "Nothing could be compared.");
+    let allowed = ["--allow-different", "engine-version", "--out", "change.md"];
+    let allowed = compared(&allowed);
+    returns(&allowed, 0, "is compared although it is another class: C3: engine version 2.0");
+    let page = std::fs::read_to_string(program.home().join("change.md")).unwrap();
+    assert!(page.starts_with(&format!("# Regatta comparison: {upgraded} against {before}\n")));
+    let json = compared(&[&slow, "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["hosts"][0]["metrics"][0]["verdict"], "slower", "{json}");
+
+    let host = json["hosts"][0]["host"].as_str().expect("a host").to_owned();
+    let trend = program.clone().args(["runs", "--host", &host]).run(LIMIT);
+    let lines: Vec<&str> = trend.stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{}", trend.stdout);
+    assert!(lines[0].starts_with(&before) && lines[0].ends_with("the first"), "{}", lines[0]);
+    assert!(lines[3].starts_with(&slow) && lines[3].contains("% slower"), "{}", lines[3]);
+    assert!(lines[4].contains("not comparable: C3"), "{}", lines[4]);
+}
+
+#[test]
+fn what_is_no_run_and_no_baseline_is_named() {
+    let program = regatta();
+    std::fs::write(program.home().join("bad.toml"), "name = \"x\"\n").unwrap();
+    for (baseline, said) in
+        [("nothing.toml", "is neither a stored run nor a file"), ("bad.toml", "not a baseline")]
+    {
+        let done = check(&program, "latest", baseline);
+        assert_eq!(done.code, Some(2), "{}", done.stderr);
+        assert!(done.stderr.contains(baseline) && done.stderr.contains(said), "{}", done.stderr);
+    }
+    let bad = ["check", "--baseline", "x", "--max-regress", "fast"];
+    let bad = program.clone().args(bad).run(LIMIT);
+    assert_eq!(bad.code, Some(2));
+    assert!(bad.stderr.contains("a number of per cent"), "{}", bad.stderr);
+}
