@@ -25,6 +25,8 @@ pub struct Rack {
     dir: TempDir,
     /// In the order they were asked for.
     pub hosts: Vec<SshHost>,
+    /// Private folders of starts that were there before, and are none of ours.
+    rooms: Vec<String>,
 }
 
 /// One host.
@@ -67,7 +69,7 @@ impl Rack {
             fs::create_dir_all("/run/sshd").map_err(|e| format!("/run/sshd: {e}"))?;
         }
         let dir = TempDir::new().map_err(|e| e.to_string())?;
-        let mut rack = Self { dir, hosts: Vec::new() };
+        let mut rack = Self { dir, hosts: Vec::new(), rooms: rooms() };
         rack.key("user_key");
         let mut config = String::new();
         for (name, engine, quirks) in hosts {
@@ -138,7 +140,8 @@ impl Rack {
     /// What is left on the hosts: processes, and private folders of starts.
     #[must_use]
     pub fn left(&self) -> Vec<String> {
-        self.hosts.iter().flat_map(SshHost::left).collect()
+        let rooms = rooms().into_iter().filter(|room| !self.rooms.contains(room));
+        self.hosts.iter().flat_map(SshHost::left).chain(rooms).collect()
     }
 
     /// Waits until nothing is left on any host.
@@ -191,7 +194,7 @@ impl SshHost {
         }
     }
 
-    /// The processes that run on it, and rooms of starts that belong to it.
+    /// The processes that run on it.
     fn left(&self) -> Vec<String> {
         let own = format!("HOME={}", self.home.display());
         let mut left = Vec::new();
@@ -201,12 +204,6 @@ impl SshHost {
                 let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 let line = String::from_utf8_lossy(&line).replace('\0', " ");
                 left.push(format!("{}: process {pid}: {line}", self.name));
-            }
-        }
-        for entry in fs::read_dir("/tmp").expect("/tmp").flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with("regatta-ssh.") {
-                left.push(format!("/tmp/{name}"));
             }
         }
         left
@@ -221,6 +218,13 @@ impl SshHost {
         let names = names.map(|name| name.to_string_lossy().into_owned());
         Some(names.filter(|name| name.ends_with(".report")).collect())
     }
+}
+
+/// The private folders of starts; all hosts of a rack have one `/tmp`.
+fn rooms() -> Vec<String> {
+    let names = fs::read_dir("/tmp").expect("/tmp").flatten().map(|entry| entry.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("regatta-ssh.")).collect()
 }
 
 fn pids() -> Vec<u32> {
