@@ -60,9 +60,9 @@ Examples:
   regatta run quick --expect 2 --repetitions 10 --json > events.jsonl
       ten repetitions; what happens as JSON lines (docs/commands.md)
 
-ssh must log in without a question: try `ssh gpu-01 true`. Without --ssh, on each host:
-regatta-agent --coordinator HOST:7717. The first Ctrl-C ends what is being measured and writes a
-partial report, the second stops at once.";
+ssh must log in without a question: try `ssh gpu-01 true`. Without --ssh, each host needs
+`regatta-agent --coordinator HOST:7717`. The first Ctrl-C ends what is being measured and writes
+a partial report, the second stops at once.";
 
 pub(super) const DOCTOR: &str = "\
 Examples:

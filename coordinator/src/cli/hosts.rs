@@ -12,9 +12,6 @@ use crate::suite::duration;
 #[command(after_help = examples::HOSTS,
           group = ArgGroup::new("which").args(["ssh", "ssh_file"]).required(true))]
 pub struct HostsArgs {
-    /// Which hosts, and how their agents are started.
-    #[command(flatten)]
-    pub ssh: SshArgs,
     /// Model to ask for, where an engine serves several
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
@@ -24,4 +21,7 @@ pub struct HostsArgs {
     /// Print JSON lines, one a host, instead of the table
     #[arg(long)]
     pub json: bool,
+    /// Which hosts, and how their agents are started.
+    #[command(flatten)]
+    pub ssh: SshArgs,
 }
