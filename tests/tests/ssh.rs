@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use regatta_tests::fleet::{Report, Sim};
-use regatta_tests::process::{Finished, Program, Running, Stream, regatta};
+use regatta_tests::process::{Finished, Program, Running, Stream, regatta, regatta_agent};
 use regatta_tests::sshd::{Quirks, Rack, SshHost};
 use regatta_types::time::MonoNs;
 use rustix::process::Signal;
@@ -254,8 +254,21 @@ fn hosts_clean_up_by_themselves_when_the_coordinator_is_killed() {
         assert_kept(host);
     }
     // The next run is none the worse for it.
-    let done = run(&rack, &program, "gpu-01", &[]).run(LIMIT);
+    let done = run(&rack, &program, "gpu-01", &["--repetitions", "1"]).run(LIMIT);
     assert!(complete(&done), "{}", done.stderr);
+}
+
+#[test]
+fn an_agent_that_nobody_speaks_to_ends_and_keeps_nothing() {
+    let agent = regatta_agent().args(["--coordinator", "unix:/nowhere/s", "--attached", "2"]);
+    let began = MonoNs::now();
+    let done = agent.run(LIMIT);
+    let took = MonoNs::now().since(began);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(took >= Duration::from_secs(2), "it waits for its coordinator: {took:?}");
+    assert!(done.stderr.contains("no coordinator"), "{}", done.stderr);
+    let kept = fs::read_dir(agent.home().join(".local/state/regatta-agent")).map(Iterator::count);
+    assert!(matches!(kept, Ok(0) | Err(_)), "{kept:?}");
 }
 
 #[test]

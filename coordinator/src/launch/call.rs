@@ -190,7 +190,10 @@ impl Ended {
         let error = self.complaints.iter().rev().find_map(|line| line.strip_prefix("error: "));
         match (error, self.complaints.back(), self.code) {
             (Some(error), _, _) => error.to_owned(),
-            (None, Some(last), _) => last.trim_end_matches('.').to_owned(),
+            (None, Some(last), _) => {
+                // Some of ssh's complaints begin with its name.
+                last.strip_prefix("ssh: ").unwrap_or(last).trim_end_matches('.').to_owned()
+            }
             (None, None, Some(code)) => format!("it ended with exit code {code} and said nothing"),
             (None, None, None) => "ssh was killed".to_owned(),
         }

@@ -31,7 +31,7 @@ const TIDYING: Duration = Duration::from_secs(10);
 /// Whether a start has left its room on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
-    /// The agent was started there, and whatever ends it removes it.
+    /// None was made, or an agent was started in it, and whatever ends that removes it.
     Gone,
     Maybe,
 }
@@ -60,7 +60,7 @@ impl Course {
         let room = remote::room();
         let ended = match self.leave.run_until_cancelled(self.prepare(&room)).await {
             Some(Ok((program, subcommand))) => self.attend(lane, &room, &program, subcommand).await,
-            Some(Err(why)) => Err((why, Room::Maybe)),
+            Some(Err(failed)) => Err(failed),
             None => Err(("the run is over".to_owned(), Room::Maybe)),
         };
         if let Err((why, there)) = ended {
@@ -85,20 +85,26 @@ impl Course {
     }
 
     /// Has a program on the host, and a room for it: the program, and whether it wants its subcommand.
-    async fn prepare(&self, room: &str) -> Result<(String, bool), String> {
+    async fn prepare(&self, room: &str) -> Result<(String, bool), (String, Room)> {
         self.step(LaunchStep::Connect).await;
         let binaries = &self.launch.binaries;
         let script = Bytes::from_static(remote::PROBE.as_bytes());
-        let lines = self.ask(&remote::probe(room, binaries), script, ANSWER).await?;
-        let lines = lines.map_err(|ended| self.failed("it could not be looked at", &ended))?;
+        let maybe = |why| (why, Room::Maybe);
+        let lines =
+            self.ask(&remote::probe(room, binaries), script, ANSWER).await.map_err(maybe)?;
+        let lines = lines.map_err(|ended| {
+            // Where there is no way in, another try to tidy up would find none, either.
+            let there = if ended.is_ssh_failure() { Room::Gone } else { Room::Maybe };
+            (self.failed("it could not be looked at", &ended), there)
+        })?;
         let answer = Answer::read(&lines);
-        let binary = answer.choose(binaries)?;
+        let binary = answer.choose(binaries).map_err(maybe)?;
         if !answer.has(binary) {
             self.step(LaunchStep::Copy).await;
             let token = format!("{:08x}", rand::random::<u32>());
             let command = remote::copy(binary, &token);
-            let copied = self.ask(&command, binary.content.clone(), COPY).await?;
-            copied.map_err(|ended| self.failed("the agent could not be copied", &ended))?;
+            let copied = self.ask(&command, binary.content.clone(), COPY).await.map_err(maybe)?;
+            copied.map_err(|ended| maybe(self.failed("the agent could not be copied", &ended)))?;
         }
         Ok((format!("{}/{}", answer.cache, binary.name()), binary.subcommand))
     }

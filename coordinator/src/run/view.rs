@@ -23,7 +23,8 @@ impl RunView {
     /// Hosts whose agents have joined.
     #[must_use]
     pub fn joined(&self) -> usize {
-        self.hosts.iter().filter(|host| !host.stage.is_launch()).count()
+        let absent = |stage: Stage| stage.is_launch() || stage == Stage::NotStarted;
+        self.hosts.iter().filter(|host| !absent(host.stage)).count()
     }
 }
 
@@ -53,6 +54,8 @@ pub enum Stage {
     Copying,
     /// The agent is started.
     Starting,
+    /// Its agent could not be started.
+    NotStarted,
     /// Checking and settling its engine.
     Preparing,
     /// For the others.
@@ -79,8 +82,9 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
-            Self::Copying => "copying the agent",
-            Self::Starting => "starting the agent",
+            Self::Copying => "copying",
+            Self::Starting => "starting",
+            Self::NotStarted => "not started",
             Self::Preparing => "warming up",
             Self::Waiting => "waiting",
             Self::Measuring => "measuring",
@@ -93,7 +97,7 @@ impl Stage {
         }
     }
 
-    /// Whether its agent has not joined yet.
+    /// Whether its agent is being started.
     #[must_use]
     pub fn is_launch(self) -> bool {
         matches!(self, Self::Connecting | Self::Copying | Self::Starting)
@@ -112,7 +116,7 @@ impl RunState {
                 Launch::At(LaunchStep::Connect) => Stage::Connecting,
                 Launch::At(LaunchStep::Copy) => Stage::Copying,
                 Launch::At(LaunchStep::Start) => Stage::Starting,
-                Launch::Ended(_) => Stage::Refused,
+                Launch::Ended(_) => Stage::NotStarted,
             },
             case: None,
             done: 0,
