@@ -125,6 +125,10 @@ impl Call {
             }
             while let Some(line) = take_line(&mut self.err, self.stderr.is_none()) {
                 debug!(line, "ssh");
+                // The agent's log, as it is told to write it, is no complaint of ssh's.
+                if line.is_empty() || line.starts_with('{') {
+                    continue;
+                }
                 if self.complaints.len() == LINES_KEPT {
                     self.complaints.pop_front();
                 }
@@ -194,6 +198,7 @@ impl Ended {
                 // Some of ssh's complaints begin with its name.
                 last.strip_prefix("ssh: ").unwrap_or(last).trim_end_matches('.').to_owned()
             }
+            (None, None, Some(SSH_FAILED)) => "the link is gone, and ssh said nothing".to_owned(),
             (None, None, Some(code)) => format!("it ended with exit code {code} and said nothing"),
             (None, None, None) => "ssh was killed".to_owned(),
         }
@@ -268,9 +273,11 @@ mod tests {
         let (lines, ended) = all(Shell::new().call(script, Some(b"a\nb\n"))).await;
         assert_eq!(lines, ["a", "b", "no end"]);
         assert_eq!((ended.why().as_str(), ended.is_ssh_failure()), ("Denied", false));
-        let script = "echo 'error: no engine' >&2; echo '  because: none' >&2; exit 255";
+        let script = "echo 'error: no engine' >&2; echo '{\"level\":\"INFO\"}' >&2; exit 255";
         let (_, ended) = all(Shell::new().call(script, None)).await;
         assert_eq!((ended.why().as_str(), ended.is_ssh_failure()), ("no engine", true));
+        let (_, ended) = all(Shell::new().call("echo '{}' >&2; exit 255", None)).await;
+        assert_eq!(ended.why(), "the link is gone, and ssh said nothing");
     }
 
     #[tokio::test]

@@ -164,6 +164,7 @@ impl Course {
             format!("--coordinator=unix:{room}/s"),
             format!("--attached={seconds}"),
             format!("--name={}", self.target.host),
+            "--log-json".to_owned(),
         ];
         flags.extend(self.target.flags.iter().cloned());
         let forward = format!("{room}/s:{}", self.socket.display());
