@@ -39,8 +39,8 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct AgentArgs {
-    /// Where the coordinator listens
-    #[arg(long, value_name = "HOST:PORT", env = "REGATTA_COORDINATOR")]
+    /// Where the coordinator listens: host:port, or unix:PATH
+    #[arg(long, value_name = "ADDR", env = "REGATTA_COORDINATOR")]
     pub coordinator: String,
     /// Name of this host in the reports [default: its hostname]
     #[arg(long, value_name = "NAME")]
@@ -55,6 +55,11 @@ pub struct AgentArgs {
     /// Leave after one run instead of waiting for the next
     #[arg(long)]
     pub once: bool,
+    /// Leave after one run, when standard input closes, or when the coordinator has not been heard of
+    /// for so long: how `regatta run --ssh` starts it
+    #[arg(long, value_name = "SECONDS", conflicts_with = "once",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub attached: Option<u32>,
     /// Folder for results not yet handed over [default: the user's state folder]
     #[arg(long, value_name = "DIR", env = "REGATTA_AGENT_STATE")]
     pub state: Option<PathBuf>,

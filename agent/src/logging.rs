@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +20,8 @@ pub fn init(verbose: u8, json: bool) {
     let filter = from_env.unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Whoever read it may be gone; by default that would be a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     // A second subscriber in one process (tests) keeps the first.
@@ -30,12 +32,14 @@ pub fn init(verbose: u8, json: bool) {
 }
 
 /// The last words of a program that could not do its work: what, and the causes behind it.
-#[expect(clippy::print_stderr, reason = "an error is talk, also when logging is off")]
+///
+/// Nobody may be left to read them.
 pub fn last_words(error: &dyn Error) {
-    eprintln!("error: {error}");
+    let mut words = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(error) = cause {
-        eprintln!("  because: {error}");
+        words.push_str(&format!("  because: {error}\n"));
         cause = error.source();
     }
+    let _ = std::io::stderr().write_all(words.as_bytes());
 }

@@ -19,8 +19,8 @@ use crate::endpoint::key::{self, KeyError};
 use crate::endpoint::{EndpointOptions, check_url};
 use crate::facts;
 use crate::gpu::{GpuHandle, GpuSource, Sampler, SamplerOptions};
-use crate::outbox::{Outbox, OutboxError};
-use crate::session::{Agent, AgentError, Connector, Setup};
+use crate::outbox::{self, Outbox, OutboxError};
+use crate::session::{Agent, AgentError, Connector, Setup, Stay};
 use crate::signals::Interrupts;
 use crate::work::{Tokenizer, WorkerOptions};
 
@@ -62,7 +62,7 @@ impl RunError {
 /// # Errors
 /// When it can't start, is refused for good, or its storage fails.
 pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunError> {
-    check_plain_text(&args)?;
+    let connector = connector(&args)?;
     let endpoint = endpoint_options(args.endpoint, &args.local)?;
     let mut local = Local::of_this_machine(args.name, &args.local)?;
     let dir = match args.state {
@@ -70,6 +70,7 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
         None => default_state(&local.host)?,
     };
     let (outbox, recovered) = Outbox::open(&dir, wall.as_ref())?;
+    let attached = args.attached.map(|seconds| Duration::from_secs(seconds.into()));
     local.facts.details.disk_free = facts::disk_free(&dir);
     for (what, number) in [
         ("reports not yet handed over", outbox.pending().len()),
@@ -80,35 +81,64 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
             info!(number, what, "found in the outbox");
         }
     }
-    let mut setup = local.setup(Connector::Tcp(args.coordinator), endpoint, outbox, wall);
-    setup.once = args.once;
+    let mut setup = local.setup(connector, endpoint, outbox, wall);
+    setup.stay = match attached {
+        Some(alone) => Stay::OneRun { alone },
+        None if args.once => Stay::ONE_RUN,
+        None => Stay::Always,
+    };
     let stop = CancellationToken::new();
     let interrupts = Interrupts::listen()
         .map_err(|e| RunError::Usage(format!("signals can't be listened to: {e}")))?;
     let agent = Agent::new(setup).run(stop.clone());
     let interrupted = async {
-        interrupts.nth(1).await;
+        tokio::select! {
+            () = interrupts.nth(1) => {}
+            () = input_closed(), if attached.is_some() => warn!("whoever started this agent is gone"),
+        }
         stop.cancel();
         interrupts.nth(2).await;
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = agent => ended.map(|()| Exit::Ok).map_err(RunError::from),
         () = interrupted => Err(RunError::Interrupted),
+    };
+    if attached.is_some()
+        && let Err(error) = outbox::discard_delivered(&dir)
+    {
+        warn!(%error, "what was handed over stays in the state folder");
     }
+    ended
 }
 
-/// Plain text is for loopback; beyond it the user has to say so.
-fn check_plain_text(args: &AgentArgs) -> Result<(), RunError> {
+/// Waits for the end of standard input: the end of the ssh session that holds it. The thread that
+/// reads ends with the process.
+async fn input_closed() {
+    let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    // What is written to it means nothing; an error is an end, too.
+    let _ = tokio::task::spawn_blocking(read).await;
+}
+
+/// How the coordinator is reached. Plain text is for this machine; beyond it the user has to say so.
+fn connector(args: &AgentArgs) -> Result<Connector, RunError> {
     let address = &args.coordinator;
+    if let Some(path) = address.strip_prefix("unix:") {
+        return Ok(Connector::Unix(path.into()));
+    }
+    check_plain_text(address, args.insecure)?;
+    Ok(Connector::Tcp(address.clone()))
+}
+
+fn check_plain_text(address: &str, insecure: bool) -> Result<(), RunError> {
     if address
         .rsplit_once(':')
         .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
     {
         return Err(RunError::Usage(format!(
-            "--coordinator `{address}`: give HOST:PORT, e.g. control:7717"
+            "--coordinator `{address}`: give HOST:PORT, e.g. control:7717, or unix:PATH"
         )));
     }
-    if args.insecure {
+    if insecure {
         warn!(
             "plain text to the coordinator (--insecure): prompts and results can be read on the network"
         );
@@ -259,7 +289,7 @@ impl Local {
             gpu: self.gpu,
             outbox,
             work: self.work,
-            once: true,
+            stay: Stay::ONE_RUN,
             wall,
         }
     }

@@ -26,11 +26,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::commands::Problem;
+use crate::launch::Launch;
 use crate::output::say;
 use crate::progress::{self, Feed, Show};
 use crate::run::{Actor, Input, Now, Orders, Parts, RunPolicy, RunState};
 use crate::session::{Context, Hub, Message, serve};
-use crate::store::{Loaded, SqliteStore, StoreError, StoreHandle, Write, Writer};
+use crate::store::{Loaded, SqliteStore, StoreHandle, Write, Writer};
 use crate::{names, reports};
 
 /// Messages that may wait for the actor, events that may wait for a reader.
@@ -58,6 +59,8 @@ pub struct Conduct {
     pub policy: RunPolicy,
     /// Where agents dial in; `None`: embedded ones only.
     pub listen: Option<SocketAddr>,
+    /// Agents that are started over ssh.
+    pub launch: Option<Launch>,
     /// Agents in this process.
     pub embedded: Vec<Embedded>,
     /// The store's folder.
@@ -131,9 +134,14 @@ async fn conduct_with(
     if let Some(listener) = &listener {
         announce("run", &header, listener);
     }
+    if let Some(launch) = &plan.launch {
+        let n = launch.hosts().len();
+        say(&format!("run {} starts {n} agents over ssh", header.run));
+    }
     let side = Side {
         store: store.clone(),
         listener,
+        launch: plan.launch,
         embedded: plan.embedded,
         show: Show::Run { json: plan.json },
         wall: plan.wall,
@@ -214,6 +222,7 @@ pub(crate) fn announce(what: &str, header: &RunHeader, listener: &TcpListener) {
 pub(crate) struct Side {
     pub(crate) store: StoreHandle,
     pub(crate) listener: Option<TcpListener>,
+    pub(crate) launch: Option<Launch>,
     pub(crate) embedded: Vec<Embedded>,
     pub(crate) show: Show,
     pub(crate) wall: Arc<dyn WallClock>,
@@ -228,7 +237,7 @@ pub(crate) async fn measure(
     (orders, policy): (Orders, RunPolicy),
     side: Side,
     interrupts: &Interrupts,
-) -> Result<(), StoreError> {
+) -> Result<(), Problem> {
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGES);
     let (events, event_feed) = mpsc::channel::<RunEvent>(EVENTS);
@@ -237,8 +246,13 @@ pub(crate) async fn measure(
         suite_hash: header.suite.hash(),
         beat: policy.beat,
         wall: side.wall.clone(),
+        only: None,
     };
     let hub = Hub::new(context, messages.clone(), stop.clone());
+    let start = |launch: Launch| launch.start(&hub, &messages);
+    let launched = side.launch.map(start).transpose().map_err(|e| {
+        Problem::unexpected(format!("no place for the sockets that ssh forwards to: {e}"))
+    })?;
     let now = Now { instant: Instant::now(), mono: MonoNs::now() };
     let state = RunState::new(header.clone(), orders, policy, now);
     let (view, view_feed) = watch::channel(state.0.view());
@@ -271,6 +285,9 @@ pub(crate) async fn measure(
     if outcome.is_ok() && tokio::time::timeout(PARTING, part(&mut agents, &hub)).await.is_err() {
         warn!("not every agent said goodbye");
     }
+    if let Some(launched) = launched {
+        launched.end().await;
+    }
     stop.cancel();
     agents.shutdown().await;
     servers.shutdown().await;
@@ -281,7 +298,7 @@ pub(crate) async fn measure(
         // Whoever reads our output has stopped reading.
         Err(_) => warn!("the display is stuck"),
     }
-    outcome
+    outcome.map_err(Problem::from)
 }
 
 /// Waits for the embedded agents and for every session to end.

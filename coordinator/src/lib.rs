@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod conduct;
 pub mod doctor;
+pub mod launch;
 pub mod names;
 pub mod output;
 pub mod plan;

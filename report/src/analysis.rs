@@ -18,7 +18,7 @@ use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 
 use crate::compare::{ClassReport, Later, compare_classes, engine_changed, first_engine, later};
-use crate::completeness::{Cells, Completeness};
+use crate::completeness::{Cells, Completeness, left_out};
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
     ColdStart, Distribution, Drift, EnergyFigures, Figures, Floor, Goodput, GpuFigures, Idle,
@@ -434,7 +434,8 @@ impl<'a> Analysis<'a> {
         names.extend(record.missing.iter().map(|(cell, _)| &cell.host));
         names.extend(record.skipped.iter().map(|(cell, _)| &cell.host));
         if let ExpectedHosts::Named(expected) = &record.header.expected {
-            names.extend(expected);
+            let takes_part = |host: &&HostId| left_out(record).all(|(left, _)| left != *host);
+            names.extend(expected.iter().filter(takes_part));
         }
         let hosts: Vec<HostAnalysis<'a>> =
             names.into_iter().map(|host| HostAnalysis::new(record, host)).collect();

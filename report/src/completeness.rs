@@ -1,5 +1,7 @@
 //! What became of the cells of a run, and what that makes of the run as a whole.
 
+use regatta_types::event::EventKind;
+use regatta_types::ids::HostId;
 use regatta_types::record::RunRecord;
 use serde::Serialize;
 
@@ -72,6 +74,14 @@ impl Cells {
             Completeness::Complete
         }
     }
+}
+
+/// Hosts that never joined and were left out of the run, each with why.
+pub(crate) fn left_out(record: &RunRecord) -> impl Iterator<Item = (&HostId, &str)> {
+    record.events.iter().filter_map(|event| {
+        let EventKind::HostLeftOut { host, why } = &event.kind else { return None };
+        Some((host, why.as_str()))
+    })
 }
 
 #[cfg(test)]

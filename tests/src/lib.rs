@@ -10,6 +10,7 @@ pub mod engine;
 pub mod fleet;
 pub mod http;
 pub mod process;
+pub mod sshd;
 
 /// A port on loopback that was free a moment ago.
 ///

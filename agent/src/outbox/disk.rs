@@ -199,6 +199,23 @@ impl Disk {
     }
 }
 
+/// Removes the folder if nothing but acknowledged reports is in it.
+pub(super) fn discard_delivered(dir: &Path) -> Result<(), OutboxError> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    let lock = DirectoryLock::acquire(dir)?;
+    for entry in fs::read_dir(dir).map_err(io("read", dir))? {
+        let name = entry.map_err(io("read", dir))?.file_name();
+        if name != "lock" && name != "acked" {
+            return Ok(());
+        }
+    }
+    fs::remove_dir_all(dir).map_err(io("remove", dir))?;
+    drop(lock);
+    Ok(())
+}
+
 fn read_sealed(path: &Path) -> Result<Result<Bytes, DecodeError>, OutboxError> {
     let len = fs::metadata(path).map_err(io("read", path))?.len();
     if len > FILE_MAX {

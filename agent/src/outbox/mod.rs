@@ -233,6 +233,23 @@ impl Outbox {
     }
 }
 
+/// Removes the outbox of a state directory, and that if it is empty then, unless something in it was
+/// not delivered. Nothing there is no error.
+///
+/// # Errors
+/// When another agent has it, or it cannot be removed.
+pub fn discard_delivered(state: &Path) -> Result<(), OutboxError> {
+    disk::discard_delivered(&state.join("outbox"))?;
+    match std::fs::remove_dir(state) {
+        Err(e)
+            if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
+        {
+            Err(OutboxError::Io { doing: "remove", path: state.to_owned(), source: e })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// The report of an attempt whose process died: nothing but that it was begun.
 fn interrupted(started: Started) -> AttemptReport {
     let began = started.planned_start.unwrap_or(started.anchor.mono);

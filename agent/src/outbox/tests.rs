@@ -243,3 +243,21 @@ fn a_second_agent_on_one_directory_is_refused() {
     let error = Outbox::open(dir.path(), &DaysLater(0)).unwrap_err();
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
 }
+
+#[test]
+fn what_was_delivered_can_be_discarded_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("gpu-01");
+    let (mut outbox, _) = reopen(&state);
+    outbox.put(&report(1)).unwrap();
+    assert!(discard_delivered(&state).is_err(), "an agent has it");
+    drop(outbox);
+    discard_delivered(&state).unwrap();
+    let (mut outbox, _) = reopen(&state);
+    assert_eq!(outbox.pending(), [started(1).lease]);
+    outbox.acknowledge(&started(1).lease.key).unwrap();
+    drop(outbox);
+    discard_delivered(&state).unwrap();
+    assert!(!state.exists());
+    discard_delivered(&state).unwrap();
+}

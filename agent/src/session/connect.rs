@@ -1,5 +1,7 @@
-//! Dialling the coordinator: over TCP, or over an in-memory pipe for the embedded agent.
+//! Dialling the coordinator: over TCP, over a Unix socket, or over an in-memory pipe for the embedded
+//! agent.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -8,6 +10,7 @@ use regatta_wire::limits::MAX_MESSAGE;
 use regatta_wire::v1;
 use regatta_wire::v1::fleet_client::FleetClient;
 use tokio::io::DuplexStream;
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
@@ -27,6 +30,8 @@ const QUEUE: usize = 64;
 pub enum Connector {
     /// `host:port`, plain text.
     Tcp(String),
+    /// A Unix socket, as ssh forwards it.
+    Unix(PathBuf),
     /// In this process: the other ends of the pipes go to the coordinator's server.
     Memory(mpsc::Sender<DuplexStream>),
 }
@@ -112,14 +117,24 @@ impl Connector {
             Self::Tcp(address) => {
                 let uri = format!("http://{address}");
                 let endpoint = Endpoint::from_shared(uri)
-                    .map_err(|e| SessionError::Refused(format!("--coordinator {address}: {e}")))?
-                    .connect_timeout(CONNECT)
-                    .tcp_nodelay(true)
-                    .http2_keep_alive_interval(KEEPALIVE.0)
-                    .keep_alive_timeout(KEEPALIVE.1)
-                    .keep_alive_while_idle(true);
-                endpoint.connect().await.map_err(|e| {
+                    .map_err(|e| SessionError::Refused(format!("--coordinator {address}: {e}")))?;
+                probed(endpoint.tcp_nodelay(true)).connect().await.map_err(|e| {
                     SessionError::Lost(format!("no connection to {address}: {}", innermost(&e)))
+                })
+            }
+            Self::Unix(path) => {
+                let socket = path.clone();
+                // The address is never looked at: the socket is the connection.
+                let endpoint = probed(Endpoint::from_static("http://coordinator"));
+                let dial = tower::service_fn(move |_| {
+                    let socket = socket.clone();
+                    async move {
+                        Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(socket).await?))
+                    }
+                });
+                endpoint.connect_with_connector(dial).await.map_err(|e| {
+                    let why = innermost(&e);
+                    SessionError::Lost(format!("no connection to unix:{}: {why}", path.display()))
                 })
             }
             Self::Memory(server) => {
@@ -143,6 +158,15 @@ impl Connector {
             }
         }
     }
+}
+
+/// With a limit on the time to connect, and probes that notice a peer that is gone.
+fn probed(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1)
+        .keep_alive_while_idle(true)
 }
 
 /// The cause that says something; the outer errors only say "transport error".

@@ -400,7 +400,8 @@ impl<'a> Conversation<'a> {
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
+/// Waits until then; without a time, for ever.
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -34,13 +34,27 @@ use crate::gpu::GpuHandle;
 use crate::outbox::{Outbox, OutboxError};
 use crate::work::{Worker, WorkerOptions};
 use backoff::Backoff;
-use converse::{Conversation, Ended};
+use converse::{Conversation, Ended, sleep_until};
 use job::{Job, Prepared};
 
 pub use connect::{Connector, SessionError};
 
-/// How long an agent with `once` looks for its coordinator after the last contact.
-const ORPHANED: Duration = Duration::from_secs(24 * 3_600);
+/// How long an agent stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// Until it is stopped: after a run it waits for the next one.
+    Always,
+    /// For one run; without its coordinator it ends what it does and goes on looking for this long.
+    OneRun {
+        /// From the last contact on.
+        alone: Duration,
+    },
+}
+
+impl Stay {
+    /// For one run, a day if need be: what was measured is worth waiting for.
+    pub const ONE_RUN: Self = Self::OneRun { alone: Duration::from_secs(24 * 3_600) };
+}
 
 /// What an agent is made of.
 #[derive(Debug)]
@@ -65,8 +79,8 @@ pub struct Setup {
     pub outbox: Outbox,
     /// How attempts are carried out.
     pub work: WorkerOptions,
-    /// Leave after one run.
-    pub once: bool,
+    /// When it leaves.
+    pub stay: Stay,
     /// Wall time, for display.
     pub wall: Arc<dyn WallClock>,
 }
@@ -119,6 +133,7 @@ impl Agent {
         let mut backoff = Backoff::default();
         let mut told: Option<String> = None;
         let mut contact = Instant::now();
+        let once = self.setup.stay != Stay::Always;
         loop {
             let dialled = Instant::now();
             let ended = self.session(&stop, &mut contact).await?;
@@ -126,19 +141,21 @@ impl Agent {
                 Ok(Ended::Stopped) => return self.leave().await,
                 Ok(Ended::RunOver(reason)) => {
                     info!(reason, "run over");
-                    if self.setup.once {
+                    if once {
                         return self.leave().await;
                     }
                     reason
                 }
                 Err(SessionError::Refused(reason)) => return Err(AgentError::Refused(reason)),
-                Err(SessionError::NotInRun(reason)) if self.setup.once => {
+                Err(SessionError::NotInRun(reason)) if once => {
                     return Err(AgentError::Refused(reason));
                 }
                 Err(SessionError::NotInRun(reason) | SessionError::Lost(reason)) => reason,
             };
-            if self.setup.once && contact.elapsed() > ORPHANED {
-                warn!("no coordinator for a day; what was measured is in the state folder");
+            if let Some(until) = self.give_up(contact)
+                && Instant::now() >= until
+            {
+                warn!(reason = problem, "no coordinator; what was measured is in the state folder");
                 return self.leave().await;
             }
             if told.as_ref() != Some(&problem) {
@@ -146,7 +163,9 @@ impl Agent {
                 told = Some(problem);
             }
             let wait = backoff.next(dialled.elapsed(), rand::rng().random());
-            if self.pause(wait, &stop).await {
+            let until = Instant::now() + wait;
+            let until = self.give_up(contact).map_or(until, |end| end.min(until));
+            if self.pause(until, &stop).await {
                 return self.leave().await;
             }
         }
@@ -159,8 +178,12 @@ impl Agent {
         contact: &mut Instant,
     ) -> Result<Result<Ended, SessionError>, AgentError> {
         let hello = self.hello().await;
+        let give_up = self.give_up(*contact);
         let link = tokio::select! {
             link = connect::open(&self.setup.connector, hello) => link,
+            () = sleep_until(give_up) => {
+                Err(SessionError::Lost("the coordinator does not answer".to_owned()))
+            }
             () = stop.cancelled() => return Ok(Ok(Ended::Stopped)),
         };
         match link {
@@ -175,6 +198,14 @@ impl Agent {
                 ended
             }
             Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// When an agent that was last connected at `contact` stops looking.
+    fn give_up(&self, contact: Instant) -> Option<Instant> {
+        match self.setup.stay {
+            Stay::Always => None,
+            Stay::OneRun { alone } => Some(contact + alone),
         }
     }
 
@@ -199,8 +230,7 @@ impl Agent {
     }
 
     /// Waits before the next dial; work that ends meanwhile goes to the outbox. `true`: stopped.
-    async fn pause(&mut self, wait: Duration, stop: &CancellationToken) -> bool {
-        let until = Instant::now() + wait;
+    async fn pause(&mut self, until: Instant, stop: &CancellationToken) -> bool {
         loop {
             let ended = tokio::select! {
                 ended = job::ended(&mut self.job) => Some(ended),

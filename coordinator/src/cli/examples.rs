@@ -6,6 +6,8 @@ Examples:
   regatta bench                                this machine: finds the engine on the usual ports
   regatta bench localhost:8000 --suite complex
   regatta doctor                               is this machine ready for a run?
+  regatta run complex --ssh gpu-01,gpu-02,gpu-03
+                                               a fleet over your own ssh, nothing to install
   regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
                                                wait for four agents, run, write the reports
   regatta-agent --coordinator control:7717 --insecure
@@ -44,6 +46,11 @@ if the engine can.";
 
 pub(super) const RUN: &str = "\
 Examples:
+  regatta run quick --ssh gpu-01,gpu-02
+      start the agents on these two over ssh, run, and leave nothing running
+  regatta run complex --ssh-file rack.txt --allow-missing
+      one host a line, e.g. `me@10.0.0.7 name=gpu-07 endpoint=localhost:9000`; without those that
+      cannot be reached
   regatta run complex --expect 4
       wait for four agents, through tunnels to 127.0.0.1:7717
   regatta run complex --expect 4 --listen 0.0.0.0:7717 --insecure
@@ -53,8 +60,9 @@ Examples:
   regatta run quick --expect 2 --repetitions 10 --json > events.jsonl
       ten repetitions; what happens as JSON lines (docs/commands.md)
 
-On each host: regatta-agent --coordinator HOST:7717. The first Ctrl-C ends what is being measured
-and writes a partial report, the second stops at once.";
+ssh must log in without a question: try `ssh gpu-01 true`. Without --ssh, each host needs
+`regatta-agent --coordinator HOST:7717`. The first Ctrl-C ends what is being measured and writes
+a partial report, the second stops at once.";
 
 pub(super) const DOCTOR: &str = "\
 Examples:
@@ -131,3 +139,10 @@ Examples:
   regatta sim --flood 16                         16 events a write: what can a client take?
   regatta sim --flood 1 --inter-token 1ms        every event in a read of its own
   regatta bench localhost:8000                   measure it, in another terminal";
+
+pub(super) const HOSTS: &str = "\
+Examples:
+  regatta hosts --ssh gpu-01,gpu-02
+  regatta hosts --ssh-file rack.txt --json
+
+Each engine is found and sent a few short requests. Exit codes: 0 all answered, 4 not all, 5 none.";

@@ -2,8 +2,10 @@
 
 mod doctor;
 mod examples;
+mod hosts;
 mod over_time;
 mod sim;
+mod ssh;
 mod workload;
 
 use std::net::SocketAddr;
@@ -20,8 +22,10 @@ use crate::run::LatePolicy;
 use crate::suite::duration;
 
 pub use doctor::DoctorArgs;
+pub use hosts::HostsArgs;
 pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
+pub use ssh::SshArgs;
 pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
 
 /// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and
@@ -51,6 +55,8 @@ pub enum Command {
     Run(RunArgs),
     /// Look at this machine or at a fleet before a run, and say what to do
     Doctor(DoctorArgs),
+    /// Print what each host is, without a run
+    Hosts(HostsArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
     /// List the stored runs, or what one host did in each
@@ -119,12 +125,17 @@ pub struct RunArgs {
     #[arg(value_name = "SUITE")]
     pub suite: String,
     /// Wait for this many agents
-    #[arg(long, value_name = "N", required_unless_present = "hosts", conflicts_with = "hosts",
+    #[arg(long, value_name = "N", required_unless_present_any = ["hosts", "ssh", "ssh_file"],
+          conflicts_with_all = ["hosts", "ssh", "ssh_file"],
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub expect: Option<u32>,
     /// Wait for the agents of these names, and refuse others
-    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',',
+          conflicts_with_all = ["ssh", "ssh_file"])]
     pub hosts: Vec<HostId>,
+    /// Leave hosts that never join out of the run, and only name them
+    #[arg(long, conflicts_with = "expect")]
+    pub allow_missing: bool,
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7717")]
     pub listen: SocketAddr,
@@ -151,6 +162,9 @@ pub struct RunArgs {
     /// Model to ask for [default: each agent's own choice]
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
+    /// Agents that are started for this run.
+    #[command(flatten)]
+    pub ssh: SshArgs,
     /// What is changed in the suite.
     #[command(flatten)]
     pub workload: WorkloadArgs,
@@ -233,6 +247,10 @@ mod tests {
     fn run_needs_to_know_who_to_wait_for() {
         assert!(Cli::try_parse_from(["regatta", "run", "quick"]).is_err());
         assert!(Cli::try_parse_from(["regatta", "run", "quick", "--hosts", "a,b"]).is_ok());
+        assert!(Cli::try_parse_from(["regatta", "run", "quick", "--ssh", "a,b"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["regatta", "run", "quick", "--ssh", "a", "--hosts", "a"]).is_err()
+        );
         assert!(
             Cli::try_parse_from(["regatta", "run", "quick", "--expect", "2", "--hosts", "a"])
                 .is_err()

@@ -34,6 +34,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         orders: orders(model, args.workload.warmup),
         policy: RunPolicy::default(),
         listen: None,
+        launch: None,
         embedded: vec![Box::new(move |connector| local.embedded(connector, endpoint, agent_wall))],
         state: state_dir(&args.output.store)?,
         out: args.output.out,

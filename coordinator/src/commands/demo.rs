@@ -69,6 +69,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         orders: Orders { model: None, settling: Settling::UntilSteady, check_only: false },
         policy: RunPolicy::default(),
         listen: None,
+        launch: None,
         embedded,
         state: state_dir(&args.output.store)?,
         out: args.output.out,

@@ -7,7 +7,7 @@ use regatta_types::exit::Exit;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
-use super::{Problem, check_listen, expected};
+use super::{Problem, Ways};
 use crate::cli::DoctorArgs;
 use crate::doctor::{Doctor, doctor};
 use crate::run::RunPolicy;
@@ -17,7 +17,7 @@ pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<E
     let load = |name: &str| suite::load(name, &Overrides::default());
     let suite = args.suite.as_deref().map(load).transpose()?;
     let policy = RunPolicy { wait: args.wait, ..RunPolicy::default() };
-    let is_fleet = args.expect.is_some() || !args.hosts.is_empty();
+    let is_fleet = args.expect.is_some() || !args.hosts.is_empty() || args.ssh.is_used();
     let model = args.local.model.clone();
     let mut plan = Doctor {
         suite,
@@ -25,14 +25,23 @@ pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<E
         model,
         policy,
         listen: None,
+        launch: None,
         embedded: Vec::new(),
         json: args.json,
         wall: wall.clone(),
     };
     if is_fleet {
-        check_listen(args.listen, args.insecure)?;
-        plan.expected = expected(args.expect, args.hosts);
-        plan.listen = Some(args.listen);
+        let ways = Ways {
+            expect: args.expect,
+            hosts: args.hosts,
+            listen: args.listen,
+            insecure: args.insecure,
+            ssh: &args.ssh,
+        };
+        let fleet = ways.check(plan.policy.lost_after)?;
+        plan.expected = fleet.expected;
+        plan.listen = fleet.listen;
+        plan.launch = fleet.launch;
     } else {
         let usage = |e: regatta_agent::run::RunError| Problem::usage(e.to_string());
         let endpoint = endpoint_options(args.url, &args.local).map_err(usage)?;

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod doctor;
 mod dry_run;
+mod hosts;
 mod over_time;
 mod run;
 mod sim;
@@ -13,6 +14,7 @@ mod trend;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
@@ -20,7 +22,8 @@ use regatta_types::record::ExpectedHosts;
 use regatta_types::suite::Suite;
 use regatta_types::time::WallClock;
 
-use crate::cli::{Cli, Command, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::cli::{Cli, Command, SshArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::launch::{self, Launch};
 use crate::output::print;
 use crate::reports::ReportsError;
 use crate::run::Orders;
@@ -90,6 +93,7 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Bench(args) => bench::bench(args, wall).await,
         Command::Run(args) => run::run(args, wall).await,
         Command::Doctor(args) => doctor::look(args, wall).await,
+        Command::Hosts(args) => hosts::hosts(args, wall).await,
         Command::Report(args) => stored::report(args),
         Command::Runs(args) => match &args.host {
             Some(host) => trend::trend(host, &args),
@@ -126,28 +130,63 @@ fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
     Ok(suite::load(name, &workload.overrides())?)
 }
 
+/// Agents to start over ssh, if any; `alone`: the silence after which one ends by itself.
+fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, Problem> {
+    let targets = match &args.ssh_file {
+        Some(file) => launch::of_file(file),
+        None if args.ssh.is_empty() => return Ok(None),
+        None => launch::of_list(&args.ssh),
+    };
+    let all = |problems: Vec<String>| Problem::usage(problems.join("\n"));
+    let targets = targets.map_err(all)?;
+    let program = args.ssh_command.clone();
+    Launch::new(targets, program, &args.agent_binary, alone).map(Some).map_err(all)
+}
+
 fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
     use regatta_types::assignment::Settling;
     let settling = warmup.map_or(Settling::UntilSteady, Settling::Requests);
     Orders { model, settling, check_only: false }
 }
 
-/// Plain text is for loopback; beyond it the user has to say so.
-fn check_listen(listen: SocketAddr, insecure: bool) -> Result<(), Problem> {
-    if listen.ip().is_loopback() || insecure {
-        return Ok(());
-    }
-    Err(Problem::usage(format!(
-        "--listen {listen} is beyond loopback, where prompts and results would travel in plain text; \
-         on a network that only you can read, add --insecure here and at every agent"
-    )))
+/// Who takes part, and how they are to reach us, as typed.
+struct Ways<'a> {
+    expect: Option<u32>,
+    hosts: Vec<HostId>,
+    listen: SocketAddr,
+    insecure: bool,
+    ssh: &'a SshArgs,
 }
 
-/// Who is waited for: so many, or these.
-fn expected(count: Option<u32>, mut hosts: Vec<HostId>) -> ExpectedHosts {
-    hosts.sort();
-    hosts.dedup();
-    count.map_or(ExpectedHosts::Named(hosts), ExpectedHosts::Count)
+/// The same, checked.
+struct Fleet {
+    expected: ExpectedHosts,
+    /// `None`: nobody can dial in.
+    listen: Option<SocketAddr>,
+    /// Agents that are started over ssh.
+    launch: Option<Launch>,
+}
+
+impl Ways<'_> {
+    /// `alone`: the silence after which an agent that was started over ssh ends by itself.
+    fn check(mut self, alone: Duration) -> Result<Fleet, Problem> {
+        if let Some(launch) = launch(self.ssh, alone)? {
+            let expected = ExpectedHosts::Named(launch.hosts());
+            return Ok(Fleet { expected, listen: None, launch: Some(launch) });
+        }
+        // Plain text is for loopback; beyond it the user has to say so.
+        if !self.listen.ip().is_loopback() && !self.insecure {
+            return Err(Problem::usage(format!(
+                "--listen {} is beyond loopback, where prompts and results would travel in plain \
+                 text; on a network that only you can read, add --insecure here and at every agent",
+                self.listen
+            )));
+        }
+        self.hosts.sort();
+        self.hosts.dedup();
+        let expected = self.expect.map_or(ExpectedHosts::Named(self.hosts), ExpectedHosts::Count);
+        Ok(Fleet { expected, listen: Some(self.listen), launch: None })
+    }
 }
 
 /// The store's folder: as given, else in the user's state folder.

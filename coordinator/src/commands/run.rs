@@ -6,7 +6,7 @@ use regatta_types::exit::Exit;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::{Problem, check_listen, command_line, expected, load, orders, state_dir};
+use super::{Problem, Ways, command_line, load, orders, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
@@ -16,20 +16,29 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     if args.output.dry_run {
         return dry_run(&suite, args.workload.seed, &args.output);
     }
-    check_listen(args.listen, args.insecure)?;
+    let ways = Ways {
+        expect: args.expect,
+        hosts: args.hosts,
+        listen: args.listen,
+        insecure: args.insecure,
+        ssh: &args.ssh,
+    };
+    let fleet = ways.check(args.lost_after)?;
     let policy = RunPolicy {
         wait: args.wait,
         late: args.late,
         lost_after: args.lost_after,
+        allow_missing: args.allow_missing,
         ..RunPolicy::default()
     };
     conduct(Conduct {
         suite,
-        expected: expected(args.expect, args.hosts),
+        expected: fleet.expected,
         seed: args.workload.seed,
         orders: orders(args.model, args.workload.warmup),
         policy,
-        listen: Some(args.listen),
+        listen: fleet.listen,
+        launch: fleet.launch,
         embedded: Vec::new(),
         state: state_dir(&args.output.store)?,
         out: args.output.out,

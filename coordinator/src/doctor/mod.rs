@@ -2,8 +2,10 @@
 //!
 //! [`doctor`] gathers them the very way a run does, has every agent make the checks that it makes
 //! before a run, and lets them go. Its store is in memory and forgotten. `table` shows what came of
-//! it; the checks themselves are the agents' and the run state's.
+//! it; the checks themselves are the agents' and the run state's. [`hosts`] looks the same way and
+//! shows what the hosts are ([`facts`]).
 
+mod facts;
 mod table;
 
 use std::collections::BTreeSet;
@@ -23,6 +25,7 @@ use serde::Serialize;
 
 use crate::commands::Problem;
 use crate::conduct::{Embedded, Side, announce, listen, measure};
+use crate::launch::Launch;
 use crate::names;
 use crate::output::print;
 use crate::progress::Show;
@@ -46,6 +49,8 @@ pub struct Doctor {
     pub policy: RunPolicy,
     /// Where agents dial in; `None`: embedded ones only.
     pub listen: Option<SocketAddr>,
+    /// Agents that are started over ssh.
+    pub launch: Option<Launch>,
     /// Agents in this process.
     pub embedded: Vec<Embedded>,
     /// Print JSON lines.
@@ -66,6 +71,8 @@ struct Examined {
     /// `None`: one of a number of hosts, that never came.
     host: Option<HostId>,
     state: State,
+    /// Why its agent never connected, as far as that is known.
+    why: Option<String>,
     /// Every check, in order; empty unless its agent answered.
     checks: Vec<CheckOutcome>,
 }
@@ -87,24 +94,55 @@ enum State {
 /// # Errors
 /// When it can't begin.
 pub async fn doctor(plan: Doctor) -> Result<Exit, Problem> {
-    let interrupts = Interrupts::listen()
-        .map_err(|e| Problem::unexpected(format!("signals can't be listened to: {e}")))?;
     let json = plan.json;
-    let record = tokio::select! {
-        record = look(plan, &interrupts) => record?,
-        () = interrupts.nth(2) => return Ok(Exit::Interrupted),
-    };
+    let Some(record) = look_or_stop(plan).await? else { return Ok(Exit::Interrupted) };
     let hosts = examined(&record);
     if json {
-        for host in &hosts {
-            let line = serde_json::to_string(host)
-                .map_err(|e| Problem::unexpected(format!("a line of JSON: {e}")))?;
-            print(&format!("{line}\n"));
-        }
+        print_lines(&hosts)?;
     } else {
         print(&table::render(&hosts));
     }
     Ok(exit(&hosts))
+}
+
+/// Gathers the hosts and prints what they are.
+///
+/// # Errors
+/// When it can't begin.
+pub async fn hosts(plan: Doctor) -> Result<Exit, Problem> {
+    let json = plan.json;
+    let Some(record) = look_or_stop(plan).await? else { return Ok(Exit::Interrupted) };
+    let hosts = &record.hosts;
+    if json {
+        print_lines(&hosts.iter().map(facts::Line::of).collect::<Vec<_>>())?;
+    } else {
+        print(&facts::render(hosts));
+    }
+    let known = hosts.iter().filter(|host| host.facts.is_some()).count();
+    Ok(match known {
+        0 => Exit::NothingUsable,
+        n if n < hosts.len() => Exit::Partial,
+        _ => Exit::Ok,
+    })
+}
+
+fn print_lines(hosts: &[impl Serialize]) -> Result<(), Problem> {
+    for host in hosts {
+        let line = serde_json::to_string(host)
+            .map_err(|e| Problem::unexpected(format!("a line of JSON: {e}")))?;
+        print(&format!("{line}\n"));
+    }
+    Ok(())
+}
+
+/// `None`: a second interrupt.
+async fn look_or_stop(plan: Doctor) -> Result<Option<RunRecord>, Problem> {
+    let interrupts = Interrupts::listen()
+        .map_err(|e| Problem::unexpected(format!("signals can't be listened to: {e}")))?;
+    tokio::select! {
+        record = look(plan, &interrupts) => record.map(Some),
+        () = interrupts.nth(2) => Ok(None),
+    }
 }
 
 async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Problem> {
@@ -142,6 +180,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
     let side = Side {
         store: store.clone(),
         listener,
+        launch: plan.launch,
         embedded: plan.embedded,
         show: Show::Arrivals,
         wall: plan.wall,
@@ -171,10 +210,11 @@ fn examined(record: &RunRecord) -> Vec<Examined> {
                 State::Checked => complete(&host.checks, host.refused.as_deref()),
                 State::NeverJoined | State::NoAnswer => Vec::new(),
             };
-            Examined { host: Some(host.host.clone()), state, checks }
+            let why = host.refused.clone().filter(|_| state == State::NeverJoined);
+            Examined { host: Some(host.host.clone()), state, why, checks }
         })
         .collect();
-    let nobody = Examined { host: None, state: State::NeverJoined, checks: Vec::new() };
+    let nobody = Examined { host: None, state: State::NeverJoined, why: None, checks: Vec::new() };
     hosts.extend((0..record.absent).map(|_| nobody.clone()));
     hosts
 }
@@ -220,7 +260,7 @@ mod tests {
     fn host(state: State, mark: Option<Mark>) -> Examined {
         let text = String::new();
         let checks = mark.map(|mark| CheckOutcome { check: Check::Disk, mark, text });
-        Examined { host: None, state, checks: checks.into_iter().collect() }
+        Examined { host: None, state, why: None, checks: checks.into_iter().collect() }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use textwrap::{Options, fill};
 use super::{Examined, State};
 
 /// Columns of a terminal that the table is made for.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 
 /// The whole text.
 pub(super) fn render(hosts: &[Examined]) -> String {
@@ -90,9 +90,10 @@ fn heading(check: Check) -> (&'static str, &'static str) {
 }
 
 /// Columns as wide as their widest cell.
-fn grid(rows: &[Vec<String>], apart: &str) -> String {
+pub(super) fn grid(rows: &[Vec<String>], apart: &str) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |i: usize| rows.iter().filter_map(|row| row.get(i)).map(String::len).max();
+    let width =
+        |i: usize| rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|i| width(i).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
@@ -154,7 +155,15 @@ fn verdict(hosts: &[Examined]) -> String {
     let has = |host: &Examined, mark: Mark| host.checks.iter().any(|o| o.mark == mark);
     let refused = list(&|host| has(host, Mark::Failed));
     let silent = list(&|host| host.state == State::NoAnswer);
-    let away = list(&|host| host.state == State::NeverJoined);
+    let away = |host: &&Examined| host.state == State::NeverJoined && host.host.is_some();
+    let away: Vec<String> = hosts
+        .iter()
+        .filter(away)
+        .map(|host| match &host.why {
+            Some(why) => format!("{} ({why})", name(host)),
+            None => name(host).to_owned(),
+        })
+        .collect();
     let nameless = hosts.iter().filter(|host| host.host.is_none()).count();
     let warned = hosts.iter().filter(|h| has(h, Mark::Warning) && !has(h, Mark::Failed)).count();
     let mut lines = Vec::new();
@@ -197,7 +206,7 @@ mod tests {
             changed.cloned().unwrap_or_else(|| check.ok("all is well"))
         };
         let host = Some(HostId::new(name).expect("a slug"));
-        Examined { host, state: State::Checked, checks: Check::ALL.map(outcome).into() }
+        Examined { host, state: State::Checked, why: None, checks: Check::ALL.map(outcome).into() }
     }
 
     fn fleet(n: usize) -> Vec<Examined> {
@@ -236,6 +245,7 @@ mod tests {
         let away = Examined {
             host: Some(HostId::new("gpu-05").expect("a slug")),
             state: State::NeverJoined,
+            why: None,
             checks: Vec::new(),
         };
         let nobody = Examined { host: None, ..away.clone() };

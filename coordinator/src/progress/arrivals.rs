@@ -29,8 +29,10 @@ impl Screen for Arrivals {
 
     fn event(&mut self, event: &RunEvent) {
         let line = match &event.kind {
-            EventKind::HostPrepared { host, .. } => Some(format!("{host} is looked at")),
-            EventKind::AgentJoined { .. }
+            EventKind::HostPrepared { host, refused: None } => Some(format!("{host} is looked at")),
+            EventKind::HostPrepared { refused: Some(_), .. }
+            | EventKind::HostLeftOut { .. }
+            | EventKind::AgentJoined { .. }
             | EventKind::AgentDisconnected { .. }
             | EventKind::AgentLost { .. }
             | EventKind::Warning { .. } => lines::describe(&event.kind),

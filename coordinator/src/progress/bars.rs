@@ -98,7 +98,7 @@ impl Screen for Bars {
             ExpectedHosts::Named(names) => names.len(),
         };
         let head = if view.gathering {
-            format!("waiting for hosts: {} of {expected}", view.hosts.len())
+            format!("waiting for hosts: {} of {expected}", view.joined())
         } else {
             let done = view.hosts.iter().filter(|h| h.stage == Stage::Done).count();
             let hidden = view.hosts.len().saturating_sub(BARS_MAX);

@@ -1,23 +1,34 @@
 //! Plain lines for logs, pipes and CI: what changed, and a summary now and then.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regatta_types::event::{Disposition, EventKind, RunEvent};
+use regatta_types::ids::HostId;
 use tokio::time::Instant;
 
 use super::{Screen, short};
-use crate::run::RunView;
+use crate::run::{RunView, Stage};
 
 /// Time between summaries.
 const SUMMARY: Duration = Duration::from_secs(10);
 
+/// Time between looks at what has changed.
+const LOOK: Duration = Duration::from_secs(1);
+
 pub(super) struct Lines {
     began: Instant,
+    /// When the next summary is due.
+    summary: Instant,
+    /// What was told of hosts whose agents are being started.
+    launches: BTreeMap<HostId, Stage>,
+    joined: BTreeSet<HostId>,
 }
 
 impl Lines {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now() }
+        let began = Instant::now();
+        Self { began, summary: began + SUMMARY, launches: BTreeMap::new(), joined: BTreeSet::new() }
     }
 }
 
@@ -55,6 +66,7 @@ pub(super) fn describe(kind: &EventKind) -> Option<String> {
         | EventKind::AssignmentLeased { .. }
         | EventKind::AttemptStarted { .. } => None,
         EventKind::Warning { text } => Some(format!("warning: {text}")),
+        EventKind::HostLeftOut { host, why } => Some(format!("{host} is left out: {why}")),
         EventKind::RunCancelled => Some(
             "stopping: current requests end, then the report is written (once more: stop now)"
                 .to_owned(),
@@ -68,25 +80,38 @@ pub(super) fn describe(kind: &EventKind) -> Option<String> {
 
 impl Screen for Lines {
     fn period(&self) -> Duration {
-        SUMMARY
+        LOOK
     }
 
     fn event(&mut self, event: &RunEvent) {
+        if let EventKind::AgentJoined { host, .. } = &event.kind {
+            self.joined.insert(host.clone());
+        }
         if let Some(line) = describe(&event.kind) {
             say(&format!("[{:>6}] {line}", short(event.elapsed)));
         }
     }
 
     fn view(&mut self, view: &RunView) {
-        if self.began.elapsed() < SUMMARY || view.hosts.is_empty() {
+        let now = short(self.began.elapsed());
+        for host in view.hosts.iter().filter(|host| host.stage.is_launch()) {
+            // The picture may lag behind the events.
+            let is_news = !self.joined.contains(&host.host)
+                && self.launches.insert(host.host.clone(), host.stage) != Some(host.stage);
+            if is_news {
+                say(&format!("[{now:>6}] {}: {}", host.host, host.stage.name()));
+            }
+        }
+        if Instant::now() < self.summary || view.hosts.is_empty() {
             return;
         }
+        self.summary += SUMMARY;
         let hosts: Vec<String> = view
             .hosts
             .iter()
             .map(|host| format!("{} {}/{} {}", host.host, host.done, host.total, host.stage.name()))
             .collect();
-        say(&format!("[{:>6}] {}", short(self.began.elapsed()), hosts.join(", ")));
+        say(&format!("[{now:>6}] {}", hosts.join(", ")));
     }
 
     fn close(&mut self) {}

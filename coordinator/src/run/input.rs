@@ -141,10 +141,35 @@ pub enum Input {
         /// What it is.
         stored: StoredAttempt,
     },
+    /// A host on which this program starts the agent itself has come so far.
+    Launching {
+        /// The host.
+        host: HostId,
+        /// How far.
+        step: LaunchStep,
+    },
+    /// The agent that this program started, or was about to, is gone and will not come back.
+    LaunchEnded {
+        /// Its host.
+        host: HostId,
+        /// What was seen.
+        why: String,
+    },
     /// The user asked to stop.
     Cancel,
     /// A deadline passed.
     Tick,
+}
+
+/// How far the start of an agent has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaunchStep {
+    /// The host is connected to and looked at.
+    Connect,
+    /// The program is copied.
+    Copy,
+    /// The agent is started.
+    Start,
 }
 
 /// How a connection ended.
@@ -284,6 +309,8 @@ pub struct RunPolicy {
     pub lead: Duration,
     /// Tries at a cell, the first included.
     pub max_attempts: u32,
+    /// Hosts that never join are left out of the run, and only named.
+    pub allow_missing: bool,
 }
 
 impl Default for RunPolicy {
@@ -297,6 +324,7 @@ impl Default for RunPolicy {
             first_lead: Duration::from_secs(1),
             lead: Duration::from_millis(200),
             max_attempts: 2,
+            allow_missing: false,
         }
     }
 }

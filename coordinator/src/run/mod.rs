@@ -6,6 +6,7 @@ mod attempts;
 mod comparing;
 mod host;
 mod input;
+mod launches;
 mod link;
 mod phases;
 mod schedule;
@@ -19,8 +20,8 @@ mod wants;
 
 pub use actor::{Actor, Parts};
 pub use input::{
-    Effect, Input, Joining, LatePolicy, Now, Parting, Progress, Refusal, RunPolicy, SessionId,
-    StoredAttempt,
+    Effect, Input, Joining, LatePolicy, LaunchStep, Now, Parting, Progress, Refusal, RunPolicy,
+    SessionId, StoredAttempt,
 };
 pub use state::{Orders, RunState};
 pub use view::{HostView, RunView, Stage};

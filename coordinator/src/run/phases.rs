@@ -30,7 +30,7 @@ impl RunState {
             self.close_cancelled(name, effects);
         }
         for name in self.never_joined() {
-            self.close_all(&name, &MissingReason::Cancelled, effects);
+            self.close_absent(&name, MissingReason::Cancelled, effects);
         }
         if let Phase::Gathering { .. } = self.phase {
             self.phase = Phase::Running;
@@ -131,7 +131,8 @@ impl RunState {
             Readiness::Out => !self.preparation.check_only || host.clock.is_some(),
             Readiness::Preparing => false,
         };
-        let complete = self.hosts.len() >= expected && self.hosts.values().all(settled);
+        let known = self.hosts.len() + self.never_started();
+        let complete = known >= expected && self.hosts.values().all(settled);
         let late = now.instant >= until;
         if complete {
             self.begin(effects);
@@ -153,14 +154,13 @@ impl RunState {
     /// The wait is over: whoever is not ready is out.
     pub(super) fn begin(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Running;
-        let missed = self.absent() + self.never_joined().len();
+        let missed = self.absent() + self.never_joined().len() - self.never_started();
         if missed > 0 {
             let text = format!("{missed} of the expected hosts never joined");
             effects.push(Effect::Event(EventKind::Warning { text }));
         }
         for name in self.never_joined() {
-            effects.push(Effect::StoreHost(Box::new(Self::unknown_host(name.clone()))));
-            self.close_all(&name, &MissingReason::NeverJoined, effects);
+            self.close_absent(&name, MissingReason::NeverJoined, effects);
         }
         let names: BTreeSet<HostId> = self.hosts.keys().cloned().collect();
         for name in names {

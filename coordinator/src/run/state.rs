@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, Input, LatePolicy, Now, RunPolicy, SessionId};
+use super::launches::Launch;
 use super::wants::{CHECK_TIMEOUTS, wants};
 use crate::plan::Plan;
 
@@ -30,6 +31,8 @@ pub struct RunState {
     /// Blocks that somebody has begun: nobody waits for them any more.
     pub(super) begun: usize,
     pub(super) cancelled: bool,
+    /// Hosts whose agents this program starts itself.
+    pub(super) launches: BTreeMap<HostId, Launch>,
 }
 
 /// Where the run is.
@@ -102,6 +105,7 @@ impl RunState {
             closed: BTreeMap::new(),
             begun: 0,
             cancelled: false,
+            launches: BTreeMap::new(),
         };
         (state, vec![begin])
     }
@@ -139,6 +143,8 @@ impl RunState {
                 self.report(session, &report, bytes, &mut effects);
             }
             Input::Stored { session, stored } => self.stored(session, stored, &mut effects),
+            Input::Launching { host, step } => self.launching(host, step),
+            Input::LaunchEnded { host, why } => self.launch_ended(host, why, &mut effects),
             Input::Cancel => self.cancel(&mut effects),
             Input::Tick => {}
         }

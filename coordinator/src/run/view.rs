@@ -4,7 +4,8 @@ use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::ExpectedHosts;
 
 use super::host::{Host, Link, Readiness, Work};
-use super::input::Progress;
+use super::input::{LaunchStep, Progress};
+use super::launches::Launch;
 use super::state::{Phase, RunState};
 
 /// All hosts at one moment.
@@ -16,6 +17,14 @@ pub struct RunView {
     pub expected: ExpectedHosts,
     /// Still waiting for hosts.
     pub gathering: bool,
+}
+
+impl RunView {
+    /// Hosts whose agents have joined.
+    #[must_use]
+    pub fn joined(&self) -> usize {
+        self.hosts.iter().filter(|host| !host.stage.is_launch()).count()
+    }
 }
 
 /// One host at one moment.
@@ -38,6 +47,12 @@ pub struct HostView {
 /// What a host is doing, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// Its agent is started by this program: it is connected to.
+    Connecting,
+    /// The agent is copied to it.
+    Copying,
+    /// The agent is started.
+    Starting,
     /// Checking and settling its engine.
     Preparing,
     /// For the others.
@@ -63,6 +78,9 @@ impl Stage {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Connecting => "connecting",
+            Self::Copying => "copying the agent",
+            Self::Starting => "starting the agent",
             Self::Preparing => "warming up",
             Self::Waiting => "waiting",
             Self::Measuring => "measuring",
@@ -74,6 +92,12 @@ impl Stage {
             Self::Refused => "refused",
         }
     }
+
+    /// Whether its agent has not joined yet.
+    #[must_use]
+    pub fn is_launch(self) -> bool {
+        matches!(self, Self::Connecting | Self::Copying | Self::Starting)
+    }
 }
 
 impl RunState {
@@ -81,6 +105,20 @@ impl RunState {
     #[must_use]
     pub fn view(&self) -> RunView {
         let blocks = self.plan.blocks().len();
+        let launches = self.launches.iter().filter(|(name, _)| !self.hosts.contains_key(name));
+        let launches = launches.map(|(name, launch)| HostView {
+            host: name.clone(),
+            stage: match launch {
+                Launch::At(LaunchStep::Connect) => Stage::Connecting,
+                Launch::At(LaunchStep::Copy) => Stage::Copying,
+                Launch::At(LaunchStep::Start) => Stage::Starting,
+                Launch::Ended(_) => Stage::Refused,
+            },
+            case: None,
+            done: 0,
+            total: blocks,
+            progress: Progress::default(),
+        });
         let hosts = self.hosts.iter().map(|(name, host)| HostView {
             host: name.clone(),
             stage: self.stage(host, blocks),
@@ -98,8 +136,10 @@ impl RunState {
             total: blocks,
             progress: host.progress.clone(),
         });
+        let mut hosts: Vec<HostView> = hosts.chain(launches).collect();
+        hosts.sort_by(|a, b| a.host.cmp(&b.host));
         RunView {
-            hosts: hosts.collect(),
+            hosts,
             expected: self.header.expected.clone(),
             gathering: matches!(self.phase, Phase::Gathering { .. }),
         }

@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use regatta_types::ids::RunId;
+use regatta_types::ids::{HostId, RunId};
 use regatta_types::time::WallClock;
 use regatta_wire::frame::{CoordinatorFrame, Lease};
 use regatta_wire::v1;
@@ -77,6 +77,8 @@ pub struct Context {
     pub beat: std::time::Duration,
     /// Wall time, for display.
     pub wall: Arc<dyn WallClock>,
+    /// The one host that may speak; `None`: any that the run lets in.
+    pub only: Option<HostId>,
 }
 
 /// The gRPC service: one task per connected agent.
@@ -94,6 +96,14 @@ impl Hub {
     #[must_use]
     pub fn new(context: Context, messages: mpsc::Sender<Message>, stop: CancellationToken) -> Self {
         Self { context, messages, next: Arc::default(), tasks: TaskTracker::new(), stop }
+    }
+
+    /// The same service for a way in that belongs to one host: its agent can't speak for another one.
+    #[must_use]
+    pub fn for_host(&self, host: HostId) -> Self {
+        let mut own = self.clone();
+        own.context.only = Some(host);
+        own
     }
 
     /// Waits until every session has ended.

@@ -98,6 +98,12 @@ impl Session {
                 Err(status) => return End::Status(status),
             };
             tracing::Span::current().record("agent", joining.host.as_str());
+            if let Some(only) = self.context.only.as_ref().filter(|only| **only != joining.host) {
+                return End::Status(Status::permission_denied(format!(
+                    "this way in is for host `{only}`, and not for `{}`",
+                    joining.host
+                )));
+            }
             let (commands, mut orders) = mpsc::channel(QUEUE);
             let host = joining.host.clone();
             let held = joining.held.clone();

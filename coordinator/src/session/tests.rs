@@ -94,6 +94,7 @@ impl Cluster {
             suite_hash: header.suite.hash(),
             beat: policy.beat,
             wall: wall.clone(),
+            only: None,
         };
         let hub = Hub::new(context, messages, stop.clone());
         let now = Now { instant: Instant::now(), mono: MonoNs::now() };

@@ -61,6 +61,13 @@ pub enum EventKind {
         /// `None`: ready.
         refused: Option<String>,
     },
+    /// The host never joined, and the run goes on as if it had not been asked for.
+    HostLeftOut {
+        /// The host.
+        host: HostId,
+        /// Why it did not join.
+        why: String,
+    },
     /// A cell was given to its host.
     AssignmentLeased {
         /// The attempt.

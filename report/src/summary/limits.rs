@@ -11,6 +11,7 @@ use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
 use crate::compare::{
     ClassReport, Later, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
+use crate::completeness::left_out;
 use crate::markdown::count_of;
 use crate::metrics::{FIRST_ATTEMPT, Notable};
 
@@ -47,6 +48,9 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
         out.push(format!("{host_name} could not be judged: {}.", why_nothing(host)));
     }
     out.extend(absent(analysis));
+    out.extend(left_out(analysis.record).map(|(host, why)| {
+        clean::line(&format!("{host} is left out of the run (--allow-missing): {why}."))
+    }));
     for host in &analysis.hosts {
         let said = unmeasured(host).into_iter();
         out.extend(said.map(|said| clean::line(&format!("{}: {said}.", host.host))));

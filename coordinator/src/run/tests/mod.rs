@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod launching;
 mod preparing;
 mod random;
 mod returning;

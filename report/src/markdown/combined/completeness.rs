@@ -63,6 +63,7 @@ fn events(analysis: &Analysis<'_>) -> Table {
             EventKind::HostPrepared { host, refused: Some(why) } => {
                 format!("{host}: cannot take part ({why})")
             }
+            EventKind::HostLeftOut { host, why } => format!("{host}: left out ({why})"),
             EventKind::Warning { text } => format!("warning: {text}"),
             EventKind::RunCancelled => "the user stopped the run".to_owned(),
             EventKind::RunStarted { .. }

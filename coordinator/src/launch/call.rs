@@ -1,0 +1,291 @@
+//! One ssh process: what goes in, what comes out, how it ends.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use regatta_types::clean;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::timer::sleep_until;
+
+/// What ssh returns when it failed itself; anything else is the remote command's.
+const SSH_FAILED: i32 = 255;
+/// After the end its streams are read for this long: a connection that ssh keeps open for later calls
+/// (`ControlPersist`) may hold them.
+const REST: Duration = Duration::from_secs(1);
+/// Lines of complaint that are kept, and their longest.
+const LINES_KEPT: usize = 8;
+const LINE_MAX: usize = 300;
+/// A line that is longer is cut in two.
+const BUFFER: usize = 16 << 10;
+const SSH: [&str; 9] = [
+    // No question to anybody, no terminal, no display, no agent: nobody is there to use them.
+    "-oBatchMode=yes",
+    "-T",
+    "-x",
+    "-a",
+    "-oConnectTimeout=15",
+    // A link that is gone is noticed within a minute.
+    "-oServerAliveInterval=15",
+    "-oServerAliveCountMax=3",
+    "-oRemoteCommand=none",
+    // Forwardings of the user's configuration may well be taken by another ssh of theirs.
+    "-oExitOnForwardFailure=no",
+];
+
+/// A running ssh. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Call {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// What is still to be written; `None`: standard input is held open.
+    input: Option<Bytes>,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    out: BytesMut,
+    err: BytesMut,
+    complaints: VecDeque<String>,
+    ended: Option<(ExitStatus, Instant)>,
+}
+
+/// What a call says.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A line on standard output.
+    Line(String),
+    /// It is over.
+    Ended(Ended),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    code: Option<i32>,
+    complaints: VecDeque<String>,
+}
+
+enum Next {
+    Out(io::Result<usize>),
+    Err(io::Result<usize>),
+    Fed(io::Result<usize>),
+    Exit(io::Result<ExitStatus>),
+    Rest,
+}
+
+impl Call {
+    /// Starts `program` as ssh with these further arguments. `input` goes to its standard input, which
+    /// is then closed; without, it is held open.
+    pub(super) fn start<S: AsRef<OsStr>>(
+        program: &OsStr,
+        arguments: impl IntoIterator<Item = S>,
+        input: Option<Bytes>,
+    ) -> io::Result<Self> {
+        let mut child = Command::new(program)
+            .args(SSH)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // An interrupt at the terminal is for us: the agents are to end in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        Ok(Self {
+            child,
+            stdin,
+            input,
+            stdout,
+            stderr,
+            out: BytesMut::new(),
+            err: BytesMut::new(),
+            complaints: VecDeque::new(),
+            ended: None,
+        })
+    }
+
+    /// Closes standard input: the remote command is to end.
+    pub(super) fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
+    /// The next thing it says. Nothing is lost when the wait is given up.
+    pub(super) async fn next(&mut self) -> Said {
+        loop {
+            if let Some(line) = take_line(&mut self.out, self.stdout.is_none()) {
+                return Said::Line(line);
+            }
+            while let Some(line) = take_line(&mut self.err, self.stderr.is_none()) {
+                debug!(line, "ssh");
+                if self.complaints.len() == LINES_KEPT {
+                    self.complaints.pop_front();
+                }
+                self.complaints.push_back(line);
+            }
+            if let Some((status, at)) = self.ended
+                && (Instant::now() >= at + REST || (self.stdout.is_none() && self.stderr.is_none()))
+            {
+                let complaints = std::mem::take(&mut self.complaints);
+                return Said::Ended(Ended { code: status.code(), complaints });
+            }
+            let rest = self.ended.map(|(_, at)| at + REST);
+            let next = tokio::select! {
+                n = read(&mut self.stdout, &mut self.out) => Next::Out(n),
+                n = read(&mut self.stderr, &mut self.err) => Next::Err(n),
+                n = feed(&mut self.stdin, self.input.as_ref()) => Next::Fed(n),
+                status = self.child.wait(), if self.ended.is_none() => Next::Exit(status),
+                () = sleep_until(rest) => Next::Rest,
+            };
+            self.take(next);
+        }
+    }
+
+    fn take(&mut self, next: Next) {
+        match next {
+            Next::Out(Ok(1..)) | Next::Err(Ok(1..)) | Next::Rest => {}
+            Next::Out(Ok(0) | Err(_)) => self.stdout = None,
+            Next::Err(Ok(0) | Err(_)) => self.stderr = None,
+            Next::Fed(Ok(n)) => {
+                let input = self.input.as_mut();
+                if input.is_some_and(|input| {
+                    input.advance(n);
+                    input.is_empty()
+                }) {
+                    self.stdin = None;
+                }
+            }
+            // The remote command has ended before it read everything; it says why itself.
+            Next::Fed(Err(_)) => self.stdin = None,
+            Next::Exit(Ok(status)) => self.ended = Some((status, Instant::now())),
+            Next::Exit(Err(error)) => {
+                // Nobody else waits for our children.
+                self.complaints.push_back(error.to_string());
+                self.ended = Some((ExitStatus::default(), Instant::now()));
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// Whether it ended well.
+    pub(super) fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Whether ssh itself failed, and not the remote command.
+    pub(super) fn is_ssh_failure(&self) -> bool {
+        self.code.is_none_or(|code| code == SSH_FAILED)
+    }
+
+    /// Why it failed, in its own words.
+    pub(super) fn why(&self) -> String {
+        let error = self.complaints.iter().rev().find_map(|line| line.strip_prefix("error: "));
+        match (error, self.complaints.back(), self.code) {
+            (Some(error), _, _) => error.to_owned(),
+            (None, Some(last), _) => last.trim_end_matches('.').to_owned(),
+            (None, None, Some(code)) => format!("it ended with exit code {code} and said nothing"),
+            (None, None, None) => "ssh was killed".to_owned(),
+        }
+    }
+}
+
+/// Reads more; for ever without a stream.
+async fn read(
+    stream: &mut Option<impl tokio::io::AsyncRead + Unpin>,
+    buffer: &mut BytesMut,
+) -> io::Result<usize> {
+    match stream {
+        Some(stream) => stream.read_buf(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes some of the input; for ever when there is none to write.
+async fn feed(stdin: &mut Option<ChildStdin>, input: Option<&Bytes>) -> io::Result<usize> {
+    match (stdin, input) {
+        (Some(stdin), Some(input)) => stdin.write(input).await,
+        (Some(_), None) | (None, _) => std::future::pending().await,
+    }
+}
+
+/// A whole line, or what there is if no more comes.
+fn take_line(buffer: &mut BytesMut, closed: bool) -> Option<String> {
+    let end = buffer.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
+    let cut = (closed && !buffer.is_empty() || buffer.len() >= BUFFER).then_some(buffer.len());
+    let line = buffer.split_to(end.or(cut)?);
+    Some(clean::excerpt(&String::from_utf8_lossy(&line), LINE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// A shell in the place of ssh: the last argument is its script.
+    struct Shell(tempfile::TempDir);
+
+    impl Shell {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let text = "#!/bin/sh\nfor script; do :; done\nexec sh -c \"$script\"\n";
+            std::fs::write(dir.path().join("ssh"), text).unwrap();
+            let mode = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(dir.path().join("ssh"), mode).unwrap();
+            Self(dir)
+        }
+
+        fn call(&self, script: &str, input: Option<&'static [u8]>) -> Call {
+            let program = self.0.path().join("ssh");
+            Call::start(program.as_os_str(), [script], input.map(Bytes::from_static)).unwrap()
+        }
+    }
+
+    async fn all(mut call: Call) -> (Vec<String>, Ended) {
+        let mut lines = Vec::new();
+        loop {
+            match call.next().await {
+                Said::Line(line) => lines.push(line),
+                Said::Ended(ended) => return (lines, ended),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_come_one_by_one_and_the_last_complaint_says_why() {
+        let script = "cat; printf 'no end'; echo 'Warning: one' >&2; echo 'Denied.' >&2; exit 3";
+        let (lines, ended) = all(Shell::new().call(script, Some(b"a\nb\n"))).await;
+        assert_eq!(lines, ["a", "b", "no end"]);
+        assert_eq!((ended.why().as_str(), ended.is_ssh_failure()), ("Denied", false));
+        let script = "echo 'error: no engine' >&2; echo '  because: none' >&2; exit 255";
+        let (_, ended) = all(Shell::new().call(script, None)).await;
+        assert_eq!((ended.why().as_str(), ended.is_ssh_failure()), ("no engine", true));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_reads_nothing_ends_and_one_that_waits_for_the_end_of_input_gets_it() {
+        let shell = Shell::new();
+        let much: &'static [u8] = &[b'x'; 1 << 20];
+        let (_, ended) = all(shell.call("echo full >&2; exit 1", Some(much))).await;
+        assert_eq!(ended.why(), "full");
+        let mut call = shell.call("echo up; cat; echo down", None);
+        assert!(matches!(call.next().await, Said::Line(line) if line == "up"));
+        call.hang_up();
+        let (lines, ended) = all(call).await;
+        assert_eq!((lines.as_slice(), ended.is_success()), (["down".to_owned()].as_slice(), true));
+    }
+
+    #[tokio::test]
+    async fn streams_that_somebody_else_holds_open_do_not_hold_it_up() {
+        let (_, ended) = all(Shell::new().call("sleep 5 & exit 0", None)).await;
+        assert!(ended.is_success());
+    }
+}

@@ -1,0 +1,245 @@
+//! One host, from the first connection to the end of its agent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use regatta_types::ids::HostId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::Launch;
+use super::call::{Call, Ended, Said};
+use super::remote::{self, Answer};
+use super::target::Target;
+use crate::run::{Input, LaunchStep};
+use crate::session::Message;
+use crate::timer::sleep_until;
+
+/// Longest time to connect and be answered, and to copy the agent.
+const ANSWER: Duration = Duration::from_secs(30);
+const COPY: Duration = Duration::from_secs(300);
+/// At the end: time for the agent to leave by itself, and then after it was asked to.
+const LEAVING: Duration = Duration::from_secs(3);
+const ASKED: Duration = Duration::from_secs(15);
+/// Time to tidy up behind a start that failed.
+const TIDYING: Duration = Duration::from_secs(10);
+
+/// Whether a start has left its room on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// The agent was started there, and whatever ends it removes it.
+    Gone,
+    Maybe,
+}
+
+/// One host on its way.
+pub(super) struct Course {
+    pub(super) launch: Arc<Launch>,
+    pub(super) target: Target,
+    /// Where its agent's connection arrives.
+    pub(super) socket: PathBuf,
+    /// Bounds how many are on their way at once.
+    pub(super) lanes: Arc<Semaphore>,
+    /// To the run.
+    pub(super) messages: mpsc::Sender<Message>,
+    /// Cancelled when the run is over.
+    pub(super) leave: CancellationToken,
+}
+
+impl Course {
+    pub(super) async fn run(self) {
+        let Some(Ok(lane)) =
+            self.leave.run_until_cancelled(Arc::clone(&self.lanes).acquire_owned()).await
+        else {
+            return;
+        };
+        let room = remote::room();
+        let ended = match self.leave.run_until_cancelled(self.prepare(&room)).await {
+            Some(Ok((program, subcommand))) => self.attend(lane, &room, &program, subcommand).await,
+            Some(Err(why)) => Err((why, Room::Maybe)),
+            None => Err(("the run is over".to_owned(), Room::Maybe)),
+        };
+        if let Err((why, there)) = ended {
+            self.tell(Input::LaunchEnded { host: self.host(), why }).await;
+            if there == Room::Maybe {
+                self.tidy(&[], &remote::clear(&room)).await;
+            }
+        }
+    }
+
+    fn host(&self) -> HostId {
+        self.target.host.clone()
+    }
+
+    async fn tell(&self, input: Input) {
+        // Fails only when the run is over: nobody wants to know then.
+        let _ = self.messages.send(Message::Input(input)).await;
+    }
+
+    async fn step(&self, step: LaunchStep) {
+        self.tell(Input::Launching { host: self.host(), step }).await;
+    }
+
+    /// Has a program on the host, and a room for it: the program, and whether it wants its subcommand.
+    async fn prepare(&self, room: &str) -> Result<(String, bool), String> {
+        self.step(LaunchStep::Connect).await;
+        let binaries = &self.launch.binaries;
+        let script = Bytes::from_static(remote::PROBE.as_bytes());
+        let lines = self.ask(&remote::probe(room, binaries), script, ANSWER).await?;
+        let lines = lines.map_err(|ended| self.failed("it could not be looked at", &ended))?;
+        let answer = Answer::read(&lines);
+        let binary = answer.choose(binaries)?;
+        if !answer.has(binary) {
+            self.step(LaunchStep::Copy).await;
+            let token = format!("{:08x}", rand::random::<u32>());
+            let command = remote::copy(binary, &token);
+            let copied = self.ask(&command, binary.content.clone(), COPY).await?;
+            copied.map_err(|ended| self.failed("the agent could not be copied", &ended))?;
+        }
+        Ok((format!("{}/{}", answer.cache, binary.name()), binary.subcommand))
+    }
+
+    /// Runs a command to its end, and gives its lines.
+    async fn ask(
+        &self,
+        command: &str,
+        input: Bytes,
+        limit: Duration,
+    ) -> Result<Result<Vec<String>, Ended>, String> {
+        let mut call = self.call(&[], command, Some(input))?;
+        let mut lines = Vec::new();
+        let ended = tokio::time::timeout(limit, async {
+            loop {
+                match call.next().await {
+                    // What a login prints is not for ever.
+                    Said::Line(line) if lines.len() < 1_000 => lines.push(line),
+                    Said::Line(_) => {}
+                    Said::Ended(ended) => return ended,
+                }
+            }
+        });
+        let ended = ended.await.map_err(|_| format!("ssh: no end within {} s", limit.as_secs()))?;
+        Ok(if ended.is_success() { Ok(lines) } else { Err(ended) })
+    }
+
+    fn call(&self, options: &[&str], command: &str, input: Option<Bytes>) -> Result<Call, String> {
+        let last = ["--", &self.target.destination, command];
+        let arguments = options.iter().chain(&last).filter(|word| !word.is_empty());
+        let program = &self.launch.program;
+        Call::start(program, arguments, input)
+            .map_err(|e| format!("`{}` can't be run: {e}", program.display()))
+    }
+
+    /// A sentence for a call that failed.
+    fn failed(&self, what: &str, ended: &Ended) -> String {
+        let why = ended.why();
+        if ended.is_ssh_failure() {
+            format!("ssh: {why}; try it by hand: ssh {} true", self.target.destination)
+        } else {
+            format!("{what}: {why}")
+        }
+    }
+
+    /// Runs the agent until it ends, or the run does. An error: the host takes no further part.
+    async fn attend(
+        &self,
+        lane: OwnedSemaphorePermit,
+        room: &str,
+        program: &str,
+        subcommand: bool,
+    ) -> Result<(), (String, Room)> {
+        self.step(LaunchStep::Start).await;
+        let seconds = self.launch.alone.as_secs().max(1);
+        let mut flags = vec![
+            format!("--coordinator=unix:{room}/s"),
+            format!("--attached={seconds}"),
+            format!("--name={}", self.target.host),
+        ];
+        flags.extend(self.target.flags.iter().cloned());
+        let forward = format!("{room}/s:{}", self.socket.display());
+        let command = remote::start(room, program, subcommand, &flags);
+        let mut call =
+            self.call(&["-R", &forward], &command, None).map_err(|why| (why, Room::Maybe))?;
+        let started = self.started(&mut call).await;
+        drop(lane);
+        let ended = match started {
+            Ok(()) => self.watch(&mut call).await.map_err(|why| (why, Room::Gone)),
+            Err(why) => Err((why, Room::Maybe)),
+        };
+        drop(call);
+        // Over a connection that the user's ssh keeps for later calls, the forwarding would stay.
+        self.tidy(&["-O", "cancel", "-R", &forward], "").await;
+        ended
+    }
+
+    async fn started(&self, call: &mut Call) -> Result<(), String> {
+        let said = async {
+            loop {
+                match call.next().await {
+                    Said::Line(line) if line == remote::STARTED => return Ok(()),
+                    Said::Line(_) => {}
+                    Said::Ended(ended) => {
+                        return Err(self.failed("the agent did not start", &ended));
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            said = tokio::time::timeout(ANSWER, said) => {
+                said.map_err(|_| format!("ssh: no answer within {} s", ANSWER.as_secs()))?
+            }
+            () = self.leave.cancelled() => Ok(()),
+        }
+    }
+
+    async fn watch(&self, call: &mut Call) -> Result<(), String> {
+        let mut leaving: Option<Instant> = None;
+        let mut asked = false;
+        loop {
+            let said = tokio::select! {
+                said = call.next() => Some(said),
+                () = self.leave.cancelled(), if leaving.is_none() => None,
+                () = sleep_until(leaving) => None,
+            };
+            match (said, leaving) {
+                (Some(Said::Line(_)), _) => {}
+                (Some(Said::Ended(_)), Some(_)) => return Ok(()),
+                (Some(Said::Ended(ended)), None) if ended.is_ssh_failure() => {
+                    return Err(format!("its ssh connection ended: {}", ended.why()));
+                }
+                (Some(Said::Ended(ended)), None) => {
+                    return Err(format!("its agent ended: {}", ended.why()));
+                }
+                (None, None) => leaving = Some(Instant::now() + LEAVING),
+                (None, Some(_)) if !asked => {
+                    call.hang_up();
+                    asked = true;
+                    leaving = Some(Instant::now() + ASKED);
+                }
+                // Dropping the call ends ssh, and the agent notices.
+                (None, Some(_)) => return Ok(()),
+            }
+        }
+    }
+
+    /// Does something that need not succeed.
+    async fn tidy(&self, options: &[&str], command: &str) {
+        let Ok(mut call) = self.call(options, command, Some(Bytes::new())) else { return };
+        let ended = tokio::time::timeout(TIDYING, async {
+            loop {
+                if let Said::Ended(ended) = call.next().await {
+                    return ended;
+                }
+            }
+        });
+        if let Ok(ended) = ended.await
+            && !ended.is_success()
+        {
+            debug!(host = %self.target.host, reason = ended.why(), "tidying up");
+        }
+    }
+}
