@@ -1,8 +1,7 @@
 //! Six hosts, of which three have a fault each: the report must name these three with what is wrong
 //! and nobody else.
 //!
-//! One seed is run by default; `cargo nextest run -p regatta-tests --run-ignored all twenty` runs
-//! twenty.
+//! One seed is run by default; `cargo test -p regatta-tests --test planted -- --ignored` runs twenty.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -14,6 +14,31 @@ use crate::compare::{
 use crate::markdown::count_of;
 use crate::metrics::{FIRST_ATTEMPT, Notable};
 
+/// Most hosts that are named for their missing cells.
+const NAMED: usize = 5;
+
+/// `: 4 of gpu-03, 2 of gpu-05`, those with the most first; nothing where no host is known by name.
+fn whose_are_missing(analysis: &Analysis<'_>) -> String {
+    let missing = |host: &HostAnalysis<'_>| {
+        let states = host.cells().map(|(_, cell)| &cell.state);
+        states.filter(|s| matches!(s, CellState::Missing(_) | CellState::Open)).count()
+    };
+    let mut hosts: Vec<(usize, &HostId)> = analysis
+        .hosts
+        .iter()
+        .map(|host| (missing(host), host.host))
+        .filter(|(missing, _)| *missing > 0)
+        .collect();
+    hosts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    let more = hosts.len().saturating_sub(NAMED);
+    let mut named: Vec<String> =
+        hosts.iter().take(NAMED).map(|(missing, host)| format!("{missing} of {host}")).collect();
+    if more > 0 {
+        named.push(format!("and those of {more} more"));
+    }
+    if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
+}
+
 /// What could not be judged, and what to keep in mind.
 pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     let mut out = Vec::new();
@@ -41,7 +66,9 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     }
     let lost = cells.missing + cells.open;
     if lost > 0 {
-        out.push(format!("{lost} of {} cells are missing (section Completeness).", cells.planned));
+        let of = whose_are_missing(analysis);
+        let planned = cells.planned;
+        out.push(format!("{lost} of {planned} cells are missing{of} (section Completeness)."));
     }
     if cells.invalid > 0 {
         out.push(format!(
