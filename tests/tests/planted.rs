@@ -177,7 +177,10 @@ fn round(seed: u64) -> Result<(), String> {
         "the dead host is not named",
     );
     for host in &plan.untouched {
-        let named = found.iter().chain(&limits).find(|line| line.contains(host.as_str()));
+        // What an agent adds on this machine, whose cores all of them share, is no planted fault.
+        let planted = |line: &&&str| !line.contains("the client itself may add");
+        let mut said = found.iter().chain(&limits).filter(planted);
+        let named = said.find(|line| line.contains(host.as_str()));
         check(named.is_none(), &format!("{host} was not touched: {named:?}"));
     }
     if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong}{plan:?}\n{page}")) }

@@ -3,7 +3,7 @@
 //! [`doctor`] gathers them the very way a run does, has every agent make the checks that it makes
 //! before a run, and lets them go. Its store is in memory and forgotten. `table` shows what came of
 //! it; the checks themselves are the agents' and the run state's. [`hosts`] looks the same way and
-//! shows what the hosts are ([`facts`]).
+//! shows what the hosts are (`facts`).
 
 mod facts;
 mod table;

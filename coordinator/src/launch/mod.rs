@@ -1,6 +1,6 @@
 //! Starting agents on hosts over the user's own `ssh`, and ending them.
 //!
-//! [`Launch`] is what to start, [`Launched`] what runs. Each host has a course of its own: look at it,
+//! [`Launch`] is what to start, `Launched` what runs. Each host has a course of its own: look at it,
 //! copy the agent unless it is there, start it with a forwarded Unix socket as its only way to us, and
 //! keep its standard input open: when that closes, whatever the reason, the agent ends. What becomes of
 //! a host is told to the run; nothing here decides about it, and nothing waits for a host for ever.

@@ -4,6 +4,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use regatta_types::clean;
 
+use crate::metrics::real;
+
 /// A part of a picture.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Drawing into a string fails only where numbers have no place in the picture.
@@ -35,10 +37,10 @@ pub(super) const WIDTH: u32 = 860;
 /// Most hosts in one picture.
 pub(super) const HOSTS_MAX: usize = 30;
 /// Height of a host's row.
-pub(super) const ROW: u32 = 22;
+const ROW: u32 = 22;
 /// Room for the title above, and for the axis with its name below.
 pub(super) const ABOVE: u32 = 40;
-pub(super) const BELOW: u32 = 66;
+const BELOW: u32 = 66;
 /// Most characters of a name.
 const NAME_MAX: usize = 24;
 /// Width of a character of a name.
@@ -55,7 +57,7 @@ pub(super) fn label(name: &str) -> String {
 }
 
 /// Room that these labels need on the left.
-pub(super) fn label_room<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
+fn label_room<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
     let longest = names.into_iter().map(|name| label(name).chars().count()).max().unwrap_or(0);
     u32::try_from(longest).unwrap_or(0) * CHAR + 24
 }
@@ -111,4 +113,74 @@ pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> Option<std::ops
     })?;
     let air = if high > low { (high - low) * 0.06 } else { high.abs().max(1.0) * 0.05 };
     Some(low - air..high + air)
+}
+
+/// A chart with numbers along both axes.
+pub(super) type Chart<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
+
+/// What a picture of labelled rows has around them.
+pub(super) struct Rows<'a> {
+    /// From the top down.
+    pub(super) labels: Vec<&'a str>,
+    /// Per cent.
+    pub(super) range: std::ops::Range<f64>,
+    /// Shaded over all rows.
+    pub(super) band: Option<(f64, f64)>,
+    pub(super) axis: &'a str,
+    pub(super) legend: &'a str,
+}
+
+impl Rows<'_> {
+    /// Height of the picture.
+    pub(super) fn height(rows: usize) -> Option<u32> {
+        Some(ABOVE + BELOW + ROW * u32::try_from(rows).ok()?)
+    }
+
+    /// Where the middle of a row is on the vertical axis.
+    pub(super) fn place(&self, row: usize) -> f64 {
+        real(self.labels.len()) - real(row) - 0.5
+    }
+
+    /// The frame, the labels and the legend; the rows themselves are drawn into it.
+    pub(super) fn draw<'a, 'b>(
+        &self,
+        root: &'a Area<'b>,
+    ) -> Result<Chart<'a, 'b>, Box<dyn std::error::Error>> {
+        let n = real(self.labels.len());
+        let mut chart = ChartBuilder::on(root)
+            .margin_top(ABOVE)
+            .margin_right(24)
+            .margin_bottom(24)
+            .x_label_area_size(BELOW - 24)
+            .y_label_area_size(label_room(self.labels.iter().copied()))
+            .build_cartesian_2d(self.range.clone(), 0.0..n)?;
+        if let Some((low, high)) = self.band {
+            chart.draw_series([Rectangle::new([(low, 0.0), (high, n)], BAND.filled())])?;
+        }
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .disable_y_axis()
+            .y_labels(0)
+            .x_labels(9)
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .axis_style(GRID)
+            .label_style(font(12, &MUTED))
+            .x_label_formatter(&|x| format!("{x:+.1}"))
+            .x_desc(self.axis)
+            .draw()?;
+        let mut top = i32::try_from(ABOVE + ROW / 2)? - 7;
+        for name in &self.labels {
+            root.draw_text(&label(name), &font(13, &INK), (12, top))?;
+            top += i32::try_from(ROW)?;
+        }
+        let (_, height) = root.dim_in_pixel();
+        root.draw_text(self.legend, &font(11, &MUTED), (12, i32::try_from(height)? - 16))?;
+        Ok(chart)
+    }
 }

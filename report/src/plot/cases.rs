@@ -6,11 +6,7 @@ use std::collections::BTreeMap;
 use plotters::prelude::*;
 use regatta_types::ids::CaseId;
 
-use super::canvas::{
-    ABOVE, Area, BAND, BELOW, BLUE, Drawn, GRID, INK, MUTED, ROW, font, label, label_room, picture,
-    range_of,
-};
-use super::difference::pixels;
+use super::canvas::{Area, BAND, BLUE, Drawn, Rows, picture, range_of};
 use crate::analysis::{CaseAnalysis, HostAnalysis};
 use crate::compare::Metric;
 use crate::metrics::{Distribution, real};
@@ -75,8 +71,7 @@ pub(super) fn cases(host: &HostAnalysis<'_>, class: &ClassSpeeds<'_>) -> Option<
     if left_out > 0 {
         title.push_str(&format!(" (the first {CASES_MAX} cases)"));
     }
-    let height = ABOVE + BELOW + ROW * u32::try_from(rows.len()).ok()?;
-    let svg = picture(&title, height, |root| paint(root, &rows))?;
+    let svg = picture(&title, Rows::height(rows.len())?, |root| paint(root, &rows))?;
     let alt = format!("{title}, by case, against the median of the hosts of its class");
     Some((alt, svg))
 }
@@ -84,43 +79,20 @@ pub(super) fn cases(host: &HostAnalysis<'_>, class: &ClassSpeeds<'_>) -> Option<
 fn paint(root: &Area<'_>, rows: &[Row<'_>]) -> Drawn {
     let ends =
         rows.iter().flat_map(|row| row.own.iter().copied().chain([row.hosts.0, row.hosts.1]));
-    let range = range_of(ends.chain([-1.0, 1.0])).ok_or("no range")?;
-    let n = real(rows.len());
-    let mut chart = ChartBuilder::on(root)
-        .margin_top(ABOVE)
-        .margin_right(24)
-        .margin_bottom(24)
-        .x_label_area_size(BELOW - 24)
-        .y_label_area_size(label_room(rows.iter().map(|row| row.title)))
-        .build_cartesian_2d(range, 0.0..n)?;
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .disable_y_axis()
-        .y_labels(0)
-        .x_labels(9)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .axis_style(GRID)
-        .label_style(font(12, &MUTED))
-        .x_label_formatter(&|x| format!("{x:+.1}"))
-        .x_desc("decode speed against the median of the hosts, per cent")
-        .draw()?;
-    let (_, height) = chart.plotting_area().dim_in_pixel();
-    for (row, index) in rows.iter().zip(0_u32..) {
-        // The first case stands at the top.
-        let y = n - f64::from(index) - 0.5;
-        let (low, high) = row.hosts;
+    let frame = Rows {
+        labels: rows.iter().map(|row| row.title).collect(),
+        range: range_of(ends.chain([-1.0, 1.0])).ok_or("no range")?,
+        band: None,
+        axis: "decode speed against the median of the hosts, per cent",
+        legend: "circle: one repetition · band: from the slowest to the fastest host",
+    };
+    let mut chart = frame.draw(root)?;
+    for (index, row) in rows.iter().enumerate() {
+        let (y, (low, high)) = (frame.place(index), row.hosts);
         let span = Rectangle::new([(low, y - 0.32), (high, y + 0.32)], BAND.filled());
         chart.draw_series([span])?;
         let dots = row.own.iter().map(|x| Circle::new((*x, y), 4, BLUE.stroke_width(2)));
         chart.draw_series(dots)?;
-        let top = f64::from(height) * (1.0 - y / n);
-        let place = (12, i32::try_from(ABOVE)? + pixels(top) - 7);
-        root.draw_text(&label(row.title), &font(13, &INK), place)?;
     }
-    let (_, height) = root.dim_in_pixel();
-    let legend = "circle: one repetition · band: from the slowest to the fastest host";
-    root.draw_text(legend, &font(11, &MUTED), (12, i32::try_from(height)? - 16))?;
     Ok(())
 }
