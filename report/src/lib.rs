@@ -10,6 +10,7 @@ pub mod catalogue;
 mod compare;
 mod completeness;
 mod export;
+mod html;
 mod levels;
 mod markdown;
 mod metrics;
@@ -34,8 +35,8 @@ pub use summary::{HostSummary, Summary};
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// Content by path below the report's folder: `report.md`, `hosts/<host>.md`, `run.json`,
-    /// `requests.jsonl`, `plots/*.svg`. Paths have `/` and never leave the folder.
+    /// Content by path below the report's folder: `report.md`, `hosts/<host>.md`, `report.html`,
+    /// `run.json`, `requests.jsonl`, `plots/*.svg`. Paths have `/` and never leave the folder.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -53,6 +54,8 @@ pub fn render(record: &RunRecord) -> Rendered {
     files.insert("run.json".to_owned(), export::run_json(&analysis));
     files.insert("requests.jsonl".to_owned(), export::requests_jsonl(&analysis));
     files.extend(plots.into_files());
+    let html = html::html(&analysis, &files);
+    files.insert("report.html".to_owned(), html.into_bytes());
     Rendered { files }
 }
 

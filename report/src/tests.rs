@@ -4,6 +4,7 @@ mod compared;
 mod golden;
 mod honest;
 mod hostile;
+mod html;
 mod loads;
 mod machine;
 mod pictures;
