@@ -1,6 +1,6 @@
 //! Reports of a run, as a pure function of its record.
 //!
-//! [`render`] makes every file of a report, [`summary()`] the few lines for a terminal, [`sweep`]
+//! [`render`] makes every file of a report, [`redact()`] replaces names in a record first, [`summary()`] the few lines for a terminal, [`sweep`]
 //! says when a sweep has seen enough. The crate sees only `regatta-types`: it reads no clock, no environment, no file and no network, so that
 //! the same record gives the same bytes anywhere and in any order of its rows.
 
@@ -15,6 +15,7 @@ mod levels;
 mod markdown;
 mod metrics;
 mod plot;
+mod redact;
 mod start;
 mod summary;
 pub mod sweep;
@@ -30,6 +31,7 @@ use regatta_types::record::RunRecord;
 
 pub use completeness::{Cells, Completeness};
 pub use metrics::METRICS_SCHEMA;
+pub use redact::redact;
 pub use summary::{HostSummary, Summary};
 
 /// The files of a report.
@@ -57,6 +59,34 @@ pub fn render(record: &RunRecord) -> Rendered {
     let html = html::html(&analysis, &files);
     files.insert("report.html".to_owned(), html.into_bytes());
     Rendered { files }
+}
+
+/// A file that is made alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The requests as CSV, one line each.
+    Csv,
+    /// The requests as JSON lines: `requests.jsonl`.
+    Jsonl,
+    /// The run for programs: `run.json`.
+    Json,
+    /// The combined report, without pictures.
+    Markdown,
+    /// All pages in one file: `report.html`.
+    Html,
+}
+
+/// Makes one file of a report.
+#[must_use]
+pub fn export(record: &RunRecord, format: Format) -> Vec<u8> {
+    let analysis = analysis::Analysis::new(record);
+    match format {
+        Format::Csv => export::requests_csv(&analysis),
+        Format::Jsonl => export::requests_jsonl(&analysis),
+        Format::Json => export::run_json(&analysis),
+        Format::Markdown => markdown::combined(&analysis, &plot::Plots::default()).into_bytes(),
+        Format::Html => render(record).files.remove("report.html").unwrap_or_default(),
+    }
 }
 
 /// The answer in a few lines of plain text.

@@ -3,7 +3,7 @@
 mod compared;
 mod golden;
 mod honest;
-mod hostile;
+pub(crate) mod hostile;
 mod html;
 mod loads;
 mod machine;

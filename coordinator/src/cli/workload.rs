@@ -121,6 +121,9 @@ pub struct OutputArgs {
     /// Keep the answers' text, not only its hash, and preview it in the reports
     #[arg(long)]
     pub keep_text: bool,
+    /// Replace hosts, GPU UUIDs, addresses, URLs and home paths in the reports, to publish them
+    #[arg(long)]
+    pub redact: bool,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,

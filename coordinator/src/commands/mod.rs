@@ -84,6 +84,7 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Bench(args) => bench::bench(args, wall).await,
         Command::Run(args) => run::run(args, wall).await,
         Command::Report(args) => stored::report(args),
+        Command::Export(args) => stored::export(args),
         Command::Runs(args) => stored::runs(args),
         Command::Suite(command) => suite_command(&command),
         Command::Agent(args) => agent(args, wall).await,

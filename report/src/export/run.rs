@@ -59,6 +59,7 @@ struct Run<'a> {
     coordinator_version: &'a str,
     insecure: bool,
     keep_text: bool,
+    redacted: bool,
     assume_equal: &'a [ClassFact],
 }
 
@@ -272,6 +273,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
             coordinator_version: &header.coordinator_version,
             insecure: header.insecure,
             keep_text: header.keep_text,
+            redacted: record.redacted,
             assume_equal: &header.assume_equal,
         },
         suite: SuiteFacts {
