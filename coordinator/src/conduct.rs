@@ -71,6 +71,8 @@ pub struct Conduct {
     pub json: bool,
     /// Keep answers' text.
     pub keep_text: bool,
+    /// Replace names and addresses in the report.
+    pub redact: bool,
     /// The command line, for "Reproduce".
     pub command: String,
     /// Facts taken as equal on hosts where they are not known.
@@ -150,7 +152,32 @@ async fn conduct_with(
     measure(&header, orders, side, interrupts).await?;
     let loaded = store.load(header.run.clone()).await?;
     let out = plan.out.unwrap_or_else(|| PathBuf::from("reports").join(header.run.as_str()));
-    conclude(&loaded, &out, plan.json)
+    conclude(loaded, &Delivery { out: &out, json: plan.json, redact: plan.redact })
+}
+
+/// What is done with a finished record.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The report's folder.
+    pub out: &'a Path,
+    /// Stdout belongs to the events.
+    pub json: bool,
+    /// Replace names and addresses.
+    pub redact: bool,
+}
+
+/// Renders a record, writes it to a folder, prints the verdict, and gives the exit code.
+///
+/// # Errors
+/// When the report can't be written.
+pub fn conclude(loaded: Loaded, delivery: &Delivery<'_>) -> Result<Exit, Problem> {
+    tell_damage(&loaded);
+    let record =
+        if delivery.redact { regatta_report::redact(loaded.record) } else { loaded.record };
+    let rendered = regatta_report::render(&record);
+    reports::write(delivery.out, &rendered.files).map_err(Problem::from)?;
+    crate::output::verdict(&regatta_report::summary(&record), delivery.out, delivery.json);
+    Ok(crate::output::exit_of(regatta_report::completeness(&record)))
 }
 
 /// Says what of a stored run cannot be trusted.
@@ -161,19 +188,6 @@ pub fn tell_damage(loaded: &Loaded) {
     for key in &loaded.conflicts {
         say(&format!("warning: two different reports of {key} arrived; the first one counts"));
     }
-}
-
-/// Renders a record, writes it to `out`, prints the verdict, and gives the exit code.
-///
-/// # Errors
-/// When the report can't be written.
-pub fn conclude(loaded: &Loaded, out: &Path, json: bool) -> Result<Exit, Problem> {
-    tell_damage(loaded);
-    let record = &loaded.record;
-    let rendered = regatta_report::render(record);
-    reports::write(out, &rendered.files).map_err(Problem::from)?;
-    crate::output::verdict(&regatta_report::summary(record), out, json);
-    Ok(crate::output::exit_of(regatta_report::completeness(record)))
 }
 
 async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Problem> {

@@ -1,6 +1,7 @@
 //! What commands print: data to stdout, talk to stderr. The only module (with the display) that
 //! prints.
 
+use std::io;
 use std::path::Path;
 
 use regatta_report::{Completeness, Summary};
@@ -14,8 +15,20 @@ pub fn say(line: &str) {
 
 /// Data. A reader that has gone is no error of ours.
 pub fn print(text: &str) {
+    let _ = print_file(text.as_bytes());
+}
+
+/// A whole file as data. A reader that has gone is no error of ours.
+///
+/// # Errors
+/// When what stdout leads to takes no more.
+pub fn print_file(bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// The answer first, then where the report is. With `--json` stdout belongs to the events.

@@ -48,7 +48,7 @@ pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Report
         let path = path.to_owned();
         move |source| ReportsError::Io { path, source }
     };
-    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent(out);
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let fresh =
         tempfile::Builder::new().prefix(".report-").tempdir_in(parent).map_err(failed(parent))?;
@@ -68,6 +68,27 @@ pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Report
         let _renamed_away = fresh.keep();
     }
     sync(parent).map_err(failed(parent))
+}
+
+/// Writes one file, replacing an earlier one as a whole.
+///
+/// # Errors
+/// When the disk fails.
+pub fn write_one(out: &Path, bytes: &[u8]) -> Result<(), ReportsError> {
+    let write = || {
+        let mut fresh = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(parent(out))?;
+        fresh.write_all(bytes)?;
+        fresh.as_file().sync_all()?;
+        fresh.persist(out)?;
+        sync(parent(out))
+    };
+    write().map_err(|source| ReportsError::Io { path: out.to_owned(), source })
+}
+
+fn parent(out: &Path) -> &Path {
+    out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Exchanges two folders at once; file systems that can't get the second-best: for a moment there
@@ -123,6 +144,18 @@ mod tests {
         assert!(!out.join("left-over.md").exists());
         let beside = fs::read_dir(out.parent().unwrap()).unwrap().count();
         assert_eq!(beside, 1, "nothing temporary is left");
+    }
+
+    #[test]
+    fn a_file_replaces_an_earlier_one_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("requests.csv");
+        write_one(&out, b"a long first one").unwrap();
+        write_one(&out, b"two").unwrap();
+        assert_eq!(fs::read_to_string(&out).unwrap(), "two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing temporary is left");
+        let nowhere = write_one(&dir.path().join("no/folder"), b"x").unwrap_err();
+        assert!(matches!(nowhere, ReportsError::Io { .. }));
     }
 
     #[test]

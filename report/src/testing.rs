@@ -300,6 +300,7 @@ impl RunBuilder {
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),
             absent: 0,
+            redacted: false,
             attempts,
             skipped: Vec::new(),
             missing: Vec::new(),

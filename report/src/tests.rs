@@ -3,7 +3,8 @@
 mod compared;
 mod golden;
 mod honest;
-mod hostile;
+pub(crate) mod hostile;
+mod html;
 mod loads;
 mod machine;
 mod pictures;

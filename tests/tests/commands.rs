@@ -65,6 +65,28 @@ fn runs_and_report_find_what_was_measured() {
     let runs = program.clone().args(["runs"]).run(LIMIT);
     assert_eq!(runs.stdout.lines().count(), 1, "{}", runs.stdout);
     assert!(runs.stdout.contains("finished"), "{}", runs.stdout);
+
+    let export = |args: &[&str]| {
+        let done = program.clone().args(["export", "--format"]).args(args).run(LIMIT);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        done.stdout
+    };
+    let (csv, jsonl) = (export(&["csv"]), export(&["jsonl"]));
+    assert!(csv.starts_with("run,host,case,"), "{csv}");
+    assert_eq!(csv.lines().count(), jsonl.lines().count() + 1);
+    let host = export(&["json"]).parse::<serde_json::Value>().unwrap()["hosts"][0]["host"].clone();
+    let host = host.as_str().expect("one host").to_owned();
+    assert!(export(&["md"]).contains(&host));
+    assert_eq!(export(&["html", "--redact", "--out", "run.html"]), "");
+    let html = std::fs::read_to_string(program.home().join("run.html")).unwrap();
+    assert!(html.contains("id=\"host:host-1\"") && !html.contains(&format!("host:{host}\"")));
+    let bad = program.clone().args(["export", "--format", "xml"]).run(LIMIT);
+    assert_eq!(bad.code, Some(2), "{}", bad.stderr);
+    assert!(bad.stderr.contains("one of csv, jsonl, json, md, html"), "{}", bad.stderr);
+    let public = ["report", "--redact", "--out", "public"];
+    let done = program.clone().args(public).run(LIMIT);
+    assert!(matches!(done.code, Some(0 | 3 | 5)), "{}", done.stderr);
+    assert!(program.home().join("public/hosts/host-1.md").exists());
 }
 
 #[test]

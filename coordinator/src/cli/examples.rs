@@ -82,6 +82,8 @@ pub(super) const REPORT: &str = "\
 Examples:
   regatta report                             the newest run, to reports/RUN
   regatta report 2026-11-24-complex-7f3a --out night
+  regatta report latest --redact --out public
+                                             with made-up names, to publish it
   regatta runs                               which runs there are
 
 Returns the exit code of the run it renders.";
@@ -117,6 +119,13 @@ pub(super) const BASELINE: &str = "\
 Examples:
   regatta baseline --out baseline.toml               the newest run; keep the file in git
   regatta baseline 2026-11-20-complex-0c1d > baseline.toml";
+pub(super) const EXPORT: &str = "\
+Examples:
+  regatta export --format csv --out requests.csv       the requests of the newest run
+  regatta export --format html --redact --out run.html its report in one file, with made-up names
+  regatta export 2026-11-24-complex-7f3a --format json | jq .completeness
+
+Returns 0 once it is written, whatever the run was like.";
 
 pub(super) const SUITE: &str = "\
 Examples:

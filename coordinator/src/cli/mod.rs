@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use regatta_agent::cli::AgentArgs;
+use regatta_report::Format;
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::HostId;
 use regatta_types::margin::Margins;
@@ -59,6 +60,8 @@ pub enum Command {
     Hosts(HostsArgs),
     /// Write the reports of a stored run again
     Report(ReportArgs),
+    /// Write one file of a stored run: its requests as CSV, its report as HTML, ...
+    Export(ExportArgs),
     /// List the stored runs, or what one host did in each
     Runs(RunsArgs),
     /// Compare a run with an earlier one, host by host
@@ -183,6 +186,31 @@ pub struct ReportArgs {
     /// Folder of the reports; replaced as a whole [default: reports/RUN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Replace hosts, GPU UUIDs, addresses, URLs and home paths in all files, to publish them
+    #[arg(long)]
+    pub redact: bool,
+    /// Where runs are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `regatta export`.
+#[derive(Debug, Args)]
+#[command(after_help = examples::EXPORT)]
+pub struct ExportArgs {
+    /// A run's id, or `latest`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub run: String,
+    /// What is written: csv or jsonl (the requests), json (the run), md (the combined report) or
+    /// html (all pages)
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub format: Format,
+    /// File to write, replaced as a whole; - is stdout
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub out: PathBuf,
+    /// Replace hosts, GPU UUIDs, addresses, URLs and home paths, to publish it
+    #[arg(long)]
+    pub redact: bool,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -223,6 +251,17 @@ pub enum SuiteCommand {
         #[arg(value_name = "NAME|FILE")]
         suite: String,
     },
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "csv" => Ok(Format::Csv),
+        "jsonl" => Ok(Format::Jsonl),
+        "json" => Ok(Format::Json),
+        "md" => Ok(Format::Markdown),
+        "html" => Ok(Format::Html),
+        _ => Err("one of csv, jsonl, json, md, html".to_owned()),
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

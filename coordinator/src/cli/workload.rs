@@ -130,6 +130,9 @@ pub struct OutputArgs {
     /// Price of a kWh in any currency: the report then has that of a million output tokens
     #[arg(long, value_name = "PRICE", value_parser = price)]
     pub tariff: Option<f64>,
+    /// Replace hosts, GPU UUIDs, addresses, URLs and home paths in the reports, to publish them
+    #[arg(long)]
+    pub redact: bool,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,

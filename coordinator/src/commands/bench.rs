@@ -40,6 +40,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         out: args.output.out,
         json: args.output.json,
         keep_text: args.output.keep_text,
+        redact: args.output.redact,
         command: command_line(),
         assume_equal: Vec::new(),
         tariff: args.output.tariff,

@@ -75,6 +75,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         out: args.output.out,
         json: args.output.json,
         keep_text: args.output.keep_text,
+        redact: args.output.redact,
         command: command_line(),
         assume_equal: Vec::new(),
         tariff: None,

@@ -95,6 +95,7 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
         Command::Doctor(args) => doctor::look(args, wall).await,
         Command::Hosts(args) => hosts::hosts(args, wall).await,
         Command::Report(args) => stored::report(args),
+        Command::Export(args) => stored::export(args),
         Command::Runs(args) => match &args.host {
             Some(host) => trend::trend(host, &args),
             None => stored::runs(&args),

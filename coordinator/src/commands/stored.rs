@@ -1,4 +1,4 @@
-//! `regatta report` and `regatta runs`: what the store has.
+//! `regatta report`, `regatta export` and `regatta runs`: what the store has.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,33 @@ use regatta_types::exit::Exit;
 use regatta_types::ids::RunId;
 
 use super::{Problem, state_dir};
-use crate::cli::{ReportArgs, RunsArgs};
-use crate::conduct::conclude;
-use crate::output::{print, say};
+use crate::cli::{ExportArgs, ReportArgs, RunsArgs};
+use crate::conduct::{Delivery, conclude, tell_damage};
+use crate::output::{print, print_file, say};
+use crate::reports::{self, ReportsError};
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
 
 pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
     let store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
     let out = args.out.unwrap_or_else(|| PathBuf::from("reports").join(run.as_str()));
-    conclude(&store.load(&run)?, &out, false)
+    conclude(store.load(&run)?, &Delivery { out: &out, json: false, redact: args.redact })
+}
+
+pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
+    let store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
+    let run = named(&args.run, &store.runs()?)?;
+    let loaded = store.load(&run)?;
+    tell_damage(&loaded);
+    let record = if args.redact { regatta_report::redact(loaded.record) } else { loaded.record };
+    let file = regatta_report::export(&record, args.format);
+    if args.out.as_os_str() == "-" {
+        let path = PathBuf::from("stdout");
+        print_file(&file).map_err(|source| ReportsError::Io { path, source })?;
+    } else {
+        reports::write_one(&args.out, &file)?;
+    }
+    Ok(Exit::Ok)
 }
 
 /// The run a user means: an id, or `latest`.

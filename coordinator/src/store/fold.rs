@@ -121,6 +121,7 @@ pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
         skipped,
         missing,
         events,
+        redacted: false,
     };
     Ok(Loaded { record, damaged, conflicts })
 }

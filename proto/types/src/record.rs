@@ -31,6 +31,8 @@ pub struct RunRecord {
     pub missing: Vec<(CellKey, MissingReason)>,
     /// The events, by number.
     pub events: Vec<RunEvent>,
+    /// Names and addresses were replaced, to publish what is made of it. Never so in a store.
+    pub redacted: bool,
 }
 
 /// What was asked for, fixed before the first agent joins.

@@ -14,8 +14,9 @@ use serde::Serialize;
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::metrics::completion_tokens;
 
+/// What is told of a request.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     run: &'a RunId,
     host: &'a HostId,
     case: &'a CaseId,
@@ -145,6 +146,16 @@ struct Of {
 /// The whole file, by host, case, repetition, attempt and request.
 pub(crate) fn requests_jsonl(analysis: &Analysis<'_>) -> Vec<u8> {
     let mut out = Vec::new();
+    each(analysis, |line| {
+        // String keys and plain numbers only: writing them to memory cannot fail.
+        out.extend(serde_json::to_vec(line).unwrap_or_default());
+        out.push(b'\n');
+    });
+    out
+}
+
+/// Every line, in the order of the file.
+pub(super) fn each(analysis: &Analysis<'_>, mut take: impl FnMut(&Line<'_>)) {
     for attempt in analysis.hosts.iter().flat_map(|host: &HostAnalysis<'_>| &host.attempts) {
         let case = analysis.record.header.suite.case(&attempt.report.key.cell.case);
         let of = Of {
@@ -152,11 +163,7 @@ pub(crate) fn requests_jsonl(analysis: &Analysis<'_>) -> Vec<u8> {
             concurrency: case.and_then(Case::concurrency),
         };
         for trace in &attempt.report.traces {
-            // String keys and plain numbers only: writing them to memory cannot fail.
-            let line = serde_json::to_vec(&Line::new(&attempt.report, trace, of));
-            out.extend(line.unwrap_or_default());
-            out.push(b'\n');
+            take(&Line::new(&attempt.report, trace, of));
         }
     }
-    out
 }

@@ -58,6 +58,12 @@ fn notices(page: &mut Page, analysis: &Analysis<'_>) {
             if all || simulated.len() > 1 { "are" } else { "is" }
         )));
     }
+    if analysis.record.redacted {
+        page.notice(
+            &"**Redacted.** Hosts, GPUs, addresses, URLs and home folders have made-up names here, one name for one thing on all pages; of the command line flags and numbers are left."
+                .into(),
+        );
+    }
     if analysis.record.sealed.is_none() {
         page.notice(
             &"**Not finished.** The run was still open when this was written, or was abandoned."

@@ -76,20 +76,27 @@ pub(super) fn picture(
         paint(&root).ok()?;
         root.present().ok()?;
     }
-    // The library writes colours as attributes; a style sheet overrides those.
     let head = svg.find('>')? + 1;
-    let dark: String = DARK
+    let (before, after) = svg.split_at(head);
+    Some(format!("{before}\n<title>{}</title>\n{}{after}", escaped(title), style_element()))
+}
+
+/// The style sheet of a picture for dark pages. The library writes colours as attributes; these
+/// rules override those.
+pub(crate) fn dark_rules() -> String {
+    let rules: String = DARK
         .iter()
         .map(|(RGBColor(r, g, b), dark)| {
             let light = format!("#{r:02X}{g:02X}{b:02X}");
             format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
         })
         .collect();
-    let (before, after) = svg.split_at(head);
-    Some(format!(
-        "{before}\n<title>{}</title>\n<style>@media screen and (prefers-color-scheme: dark){{{dark}}}</style>{after}",
-        escaped(title)
-    ))
+    format!("@media screen and (prefers-color-scheme: dark){{{rules}}}")
+}
+
+/// The same, as it stands in each picture.
+pub(crate) fn style_element() -> String {
+    format!("<style>{}</style>", dark_rules())
 }
 
 fn escaped(text: &str) -> String {

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use regatta_types::ids::HostId;
 
+pub(crate) use self::canvas::{dark_rules, style_element};
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{Class, ClassReport, Metric};
 

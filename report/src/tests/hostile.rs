@@ -16,7 +16,7 @@ use regatta_types::validity::{Finding, Validity};
 use super::three_hosts;
 use crate::testing::lose;
 
-const CORPUS: [&str; 30] = [
+pub(crate) const CORPUS: [&str; 30] = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "a | b || c",
@@ -50,7 +50,7 @@ const CORPUS: [&str; 30] = [
 ];
 
 /// A run in which every text that comes from outside is `text`.
-fn poisoned(text: &str) -> RunRecord {
+pub(crate) fn poisoned(text: &str) -> RunRecord {
     let mut record = three_hosts();
     record.header.suite.description = text.to_owned();
     record.header.command = format!("regatta run '{text}'");

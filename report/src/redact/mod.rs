@@ -1,0 +1,237 @@
+//! Names that must not be published, replaced in a record before anything is made of it.
+//!
+//! The entry is [`redact`]. [`visit`] knows where a record holds text, [`scan`] what in a text is
+//! an address; here each original gets its substitute. The same original has the same substitute
+//! everywhere, and substitutes are numbered in the order of the originals, so that hosts keep
+//! their order.
+
+mod known;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod visit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::ids::{CaseId, HostId};
+use regatta_types::record::RunRecord;
+
+use self::known::Known;
+use self::scan::{Kind, Scan};
+use self::visit::{Visitor, visit};
+
+/// Replaces hosts' names, GPU UUIDs, addresses, URLs, home paths, and what names a machine, in all
+/// texts of the record; of the command line all values that say more than a number.
+#[must_use]
+pub fn redact(mut record: RunRecord) -> RunRecord {
+    let names = Names::of(&record);
+    let mut found = Found { known: &names.known, scan: Scan::new(), tokens: BTreeMap::new() };
+    visit(&mut record, &mut found);
+    let mut replace = Replace {
+        tokens: numbered(found.tokens),
+        scan: found.scan,
+        hosts: &names.hosts,
+        cases: BTreeMap::new(),
+        known: &names.known,
+    };
+    replace.cases = replace.case_ids(&record);
+    let command = command(&record, &replace);
+    visit(&mut record, &mut replace);
+    record.header.command = command;
+    record.redacted = true;
+    record
+}
+
+/// The names that the record itself calls names.
+struct Names {
+    hosts: BTreeMap<HostId, HostId>,
+    known: Known,
+}
+
+impl Names {
+    fn of(record: &RunRecord) -> Self {
+        let mut ids = BTreeSet::new();
+        let mut of_kind: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+        visit(&mut record.clone(), &mut Collect { hosts: &mut ids, of_kind: &mut of_kind });
+        let width = ids.len().to_string().len();
+        let hosts: BTreeMap<HostId, HostId> = ids
+            .into_iter()
+            .zip(1_usize..)
+            .filter_map(|(id, n)| Some((id, HostId::new(format!("host-{n:0width$}")).ok()?)))
+            .collect();
+        let mut known = Known::default();
+        for (id, substitute) in &hosts {
+            known.add(id.as_str(), substitute.as_str());
+        }
+        let mut machines: Vec<_> = record.hosts.iter().collect();
+        machines.sort_by(|a, b| a.host.cmp(&b.host));
+        let mut domains = BTreeSet::new();
+        for host in machines {
+            let (Some(facts), Some(substitute)) = (&host.facts, hosts.get(&host.host)) else {
+                continue;
+            };
+            known.add(&facts.hostname, substitute.as_str());
+            if let Some((short, domain)) = facts.hostname.split_once('.') {
+                known.add(short, substitute.as_str());
+                domains.insert(domain.to_owned());
+            }
+        }
+        domains
+            .extend(hosts.keys().filter_map(|id| Some(id.as_str().split_once('.')?.1.to_owned())));
+        domains.retain(|domain| domain.parse::<f64>().is_err() && !GENERIC.contains(&&**domain));
+        of_kind.insert("domain", domains);
+        for (kind, originals) in of_kind {
+            let width = originals.len().to_string().len();
+            for (original, n) in originals.iter().zip(1_usize..) {
+                known.add(original, &format!("{kind}-{n:0width$}"));
+            }
+        }
+        known.finish();
+        Self { hosts, known }
+    }
+}
+
+/// Endings of names that name nobody, and words of other texts.
+const GENERIC: [&str; 6] = ["local", "lan", "home", "internal", "localdomain", "test"];
+
+/// Collects the names of their own kind.
+struct Collect<'a> {
+    hosts: &'a mut BTreeSet<HostId>,
+    of_kind: &'a mut BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+impl Visitor for Collect<'_> {
+    fn host(&mut self, host: &mut HostId) {
+        self.hosts.insert(host.clone());
+    }
+    fn case(&mut self, _: &mut CaseId) {}
+    fn text(&mut self, _: &mut String) {}
+    fn name(&mut self, kind: &'static str, name: &mut String) {
+        if !name.is_empty() {
+            self.of_kind.entry(kind).or_default().insert(name.clone());
+        }
+    }
+}
+
+/// Collects what in the texts is an address.
+struct Found<'a> {
+    known: &'a Known,
+    scan: Scan,
+    tokens: BTreeMap<Kind, BTreeSet<String>>,
+}
+
+impl Visitor for Found<'_> {
+    fn host(&mut self, _: &mut HostId) {}
+    fn case(&mut self, _: &mut CaseId) {}
+    fn name(&mut self, _: &'static str, _: &mut String) {}
+    fn text(&mut self, text: &mut String) {
+        for (range, kind) in self.scan.find(text) {
+            let token = &text[range];
+            if self.known.get(token).is_none() {
+                self.tokens.entry(kind).or_default().insert(token.to_owned());
+            }
+        }
+    }
+}
+
+/// Substitutes by original.
+fn numbered(tokens: BTreeMap<Kind, BTreeSet<String>>) -> BTreeMap<String, String> {
+    let of_kind = |(kind, originals): (Kind, BTreeSet<String>)| {
+        let width = originals.len().to_string().len();
+        let name = kind.name();
+        originals.into_iter().zip(1_usize..).map(move |(o, n)| (o, format!("{name}-{n:0width$}")))
+    };
+    tokens.into_iter().flat_map(of_kind).collect()
+}
+
+/// Puts the substitutes in.
+struct Replace<'a> {
+    hosts: &'a BTreeMap<HostId, HostId>,
+    cases: BTreeMap<CaseId, CaseId>,
+    known: &'a Known,
+    scan: Scan,
+    tokens: BTreeMap<String, String>,
+}
+
+impl Replace<'_> {
+    fn covered(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for (range, _) in self.scan.find(text) {
+            self.known.replace(&text[from..range.start], &mut out);
+            let token = &text[range.clone()];
+            let substitute = self.known.get(token).or(self.tokens.get(token).map(String::as_str));
+            out.push_str(substitute.unwrap_or("removed"));
+            from = range.end;
+        }
+        self.known.replace(&text[from..], &mut out);
+        out
+    }
+
+    /// Case ids may hold a name, too; no two become the same.
+    fn case_ids(&self, record: &RunRecord) -> BTreeMap<CaseId, CaseId> {
+        let mut taken: BTreeSet<CaseId> = BTreeSet::new();
+        let mut all: BTreeMap<CaseId, CaseId> = BTreeMap::new();
+        let ids: BTreeSet<&CaseId> =
+            record.header.suite.cases.iter().map(|case| &case.id).collect();
+        for (id, n) in ids.into_iter().zip(1_usize..) {
+            let covered = CaseId::new(self.covered(id.as_str())).ok();
+            let free = covered.filter(|new| !new.is_reserved() && !taken.contains(new));
+            let new = free.or_else(|| CaseId::new(format!("renamed-case-{n}")).ok());
+            if let Some(new) = new {
+                taken.insert(new.clone());
+                all.insert(id.clone(), new);
+            }
+        }
+        all
+    }
+}
+
+impl Visitor for Replace<'_> {
+    fn host(&mut self, host: &mut HostId) {
+        if let Some(substitute) = self.hosts.get(host) {
+            *host = substitute.clone();
+        }
+    }
+
+    fn case(&mut self, case: &mut CaseId) {
+        if let Some(substitute) = self.cases.get(case) {
+            *case = substitute.clone();
+        }
+    }
+
+    fn name(&mut self, _: &'static str, name: &mut String) {
+        *name = self.known.get(name).unwrap_or_default().to_owned();
+    }
+
+    fn text(&mut self, text: &mut String) {
+        *text = self.covered(text);
+    }
+}
+
+/// The command line with its flags and numbers; other values are names or paths of somebody.
+fn command(record: &RunRecord, replace: &Replace<'_>) -> String {
+    let is_number = |value: &str| {
+        value.starts_with(|c: char| c.is_ascii_digit())
+            && value.chars().all(|c| c.is_ascii_alphanumeric() || ".,%".contains(c))
+            && replace.scan.find(value).is_empty()
+    };
+    let suite = record.header.suite.name.as_str();
+    let value = |value: &str, is_first: bool| {
+        let covered = replace.covered(value);
+        let is_plain = is_number(value) || value == suite && covered == value;
+        let is_hosts = value.split(',').all(|name| replace.known.get(name).is_some());
+        if is_first || is_plain || is_hosts { covered } else { "VALUE".to_owned() }
+    };
+    let words =
+        record.header.command.split_whitespace().enumerate().map(|(index, word)| {
+            match word.split_once('=') {
+                Some((flag, rest)) if flag.starts_with("--") => {
+                    format!("{flag}={}", value(rest, false))
+                }
+                _ if word.starts_with('-') => replace.covered(word),
+                _ => value(word, index < 2),
+            }
+        });
+    words.collect::<Vec<_>>().join(" ")
+}

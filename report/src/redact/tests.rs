@@ -1,0 +1,122 @@
+//! Nothing of the originals is left in any file, and the report says the same as before.
+
+use std::collections::BTreeSet;
+
+use regatta_types::event::{EventKind, RunEvent};
+use regatta_types::reading::Reading;
+use regatta_types::record::{ExpectedHosts, RunRecord};
+
+use super::redact;
+use crate::tests::hostile::poisoned;
+use crate::{render, summary};
+
+/// What a careless engine, agent or user may say.
+const TELLING: &str = "dial gpu-02.acme.example:8000 (10.20.30.40, [fe80::77]:80) by \
+    http://bob@gpu-03.acme.example/v1?key=sesame as bob.smith@acme.example from /home/bob/x: \
+    GPU-01 has GPU-gpu-01, GPU-5e6a77a0-0000-4000-8000-0000000000aa and 00:1b:44:11:3a:b7; ";
+
+fn telling() -> RunRecord {
+    let mut record = poisoned(TELLING);
+    record.header.command =
+        "regatta run /srv/acme/night.toml --hosts gpu-01,gpu-03 --listen=10.20.30.40:7717 --repetitions 5"
+            .to_owned();
+    let hosts: Vec<_> = record.hosts.iter().map(|host| host.host.clone()).collect();
+    for host in &mut record.hosts {
+        if let Some(facts) = &mut host.facts {
+            facts.hostname = format!("{}.ACME.example", host.host);
+        }
+    }
+    record.events.push(RunEvent {
+        seq: 1,
+        kind: EventKind::AgentLost { host: hosts[1].clone(), reason: TELLING.to_owned() },
+        ..record.events[0].clone()
+    });
+    record.header.expected = ExpectedHosts::Named(hosts);
+    record
+}
+
+fn originals(record: &RunRecord) -> BTreeSet<String> {
+    let texts = [
+        "acme",
+        "10.20.30.40",
+        "fe80::77",
+        "bob",
+        "sesame",
+        "/home",
+        "5e6a77a0",
+        "00:1b:44",
+        "srv",
+    ];
+    let mut all: BTreeSet<String> = texts.map(str::to_owned).into();
+    for host in &record.hosts {
+        all.insert(host.host.to_string());
+        if let Some(Reading::Known(id)) = host.facts.as_ref().map(|f| &f.details.machine_id) {
+            all.insert(id.clone());
+        }
+        if let Reading::Known(inventory) = &host.gpus {
+            all.extend(inventory.gpus.iter().map(|gpu| gpu.uuid.to_lowercase()));
+        }
+    }
+    all.extend(record.attempts.iter().map(|attempt| attempt.report.boot.0.to_lowercase()));
+    all
+}
+
+#[test]
+fn no_file_holds_an_original() {
+    let record = telling();
+    let originals = originals(&record);
+    assert!(originals.len() > 15, "{originals:?}");
+    let holds = |record: RunRecord| {
+        let mut held = BTreeSet::new();
+        for (path, content) in render(&record).files {
+            let text = format!("{path}\n{}", String::from_utf8_lossy(&content)).to_lowercase();
+            let found = originals.iter().filter(|original| text.contains(original.as_str()));
+            held.extend(found.map(|original| format!("{original} in {path}")));
+        }
+        held
+    };
+    let before = holds(record.clone());
+    let shown = |original: &&String| before.iter().any(|held| held.starts_with(original.as_str()));
+    assert!(originals.iter().filter(shown).count() > 12, "the search finds what is there");
+    assert_eq!(holds(redact(record)), BTreeSet::new());
+}
+
+#[test]
+fn substitutes_keep_the_order_and_are_the_same_everywhere() {
+    let record = redact(telling());
+    let names: Vec<&str> = record.hosts.iter().map(|host| host.host.as_str()).collect();
+    assert_eq!(names, ["host-1", "host-2", "host-3"]);
+    let (before, after) = (summary(&telling()).verdict_lines, summary(&record).verdict_lines);
+    assert!(before.iter().any(|line| line.contains("gpu-03")), "{before:?}");
+    assert_eq!(before[0].replace("gpu-0", "host-"), after[0]);
+    let said = "dial host-2:8000 (address-2, [address-4]:80) by url-1 as address-3 from path-1: \
+        host-1 has gpu-1, uuid-1 and address-1; ";
+    assert_eq!(record.header.suite.description, said);
+    let Reading::Known(series) = &record.attempts[0].report.gpu.series else { panic!("series") };
+    assert_eq!(series[0].uuid, "gpu-1");
+    assert_eq!(
+        record.header.command,
+        "regatta run VALUE --hosts host-1,host-3 --listen=VALUE --repetitions 5"
+    );
+    assert_eq!(record.hosts[2].facts.as_ref().unwrap().hostname, "host-3");
+    let files = render(&record).files;
+    let page = String::from_utf8_lossy(&files["report.md"]);
+    assert!(page.contains("**Redacted.**") && files.contains_key("hosts/host-2.md"));
+}
+
+#[test]
+fn the_order_of_the_rows_changes_no_substitute() {
+    let record = telling();
+    let mut shuffled = record.clone();
+    shuffled.attempts.reverse();
+    shuffled.hosts.reverse();
+    assert!(render(&redact(record)) == render(&redact(shuffled)));
+}
+
+#[test]
+fn a_name_is_only_replaced_as_a_whole_word() {
+    let mut record = poisoned("x");
+    record.header.suite.description = "gpu-011 xgpu-01 gpu-01x gpu-01-a (GPU-01)".to_owned();
+    let redacted = redact(record);
+    assert_eq!(redacted.header.suite.description, "gpu-011 xgpu-01 gpu-01x host-1-a (host-1)");
+}
