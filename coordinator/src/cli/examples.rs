@@ -121,9 +121,10 @@ Examples:
   regatta baseline 2026-11-20-complex-0c1d > baseline.toml";
 pub(super) const EXPORT: &str = "\
 Examples:
-  regatta export --format csv --out requests.csv       the requests of the newest run
-  regatta export --format html --redact --out run.html its report in one file, with made-up names
-  regatta export 2026-11-24-complex-7f3a --format json | jq .completeness
+  regatta export --format csv --out requests.csv         the requests of the newest run
+  regatta export --format html --redact --out run.html   its report in one file, with made-up
+                                                         names
+  regatta export 2026-11-24-complex-7f3a --format json  everything about a run, on stdout
 
 Returns 0 once it is written, whatever the run was like.";
 
