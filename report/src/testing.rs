@@ -10,7 +10,7 @@ use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
-use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
+use regatta_types::gpu::{GpuFacts, GpuInventory};
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
     SuiteName,
@@ -111,17 +111,7 @@ impl TestHost {
                     memory_total: Reading::Known(Bytes(97_887 << 20)),
                     power_limit_w: Reading::Known(600.0),
                     power_limit_default_w: Reading::missing("not supported by this board"),
-                    board: Some(GpuBoard {
-                        unified: false,
-                        memory_reserved: Reading::Known(Bytes(637 << 20)),
-                        persistence: Reading::Known(true),
-                        compute_mode: Reading::Known("default".to_owned()),
-                        ecc: Reading::missing("not supported by this board"),
-                        pcie_gen_max: Reading::Known(5),
-                        pcie_width_max: Reading::Known(16),
-                        memory_bus_bits: Reading::Known(512),
-                        memory_clock_max_mhz: Reading::Known(14_001),
-                    }),
+                    board: Some(gpu::board()),
                 }],
             }),
             engine: Reading::Known(EngineFacts {

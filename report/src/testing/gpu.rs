@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regatta_types::gpu::{
-    Attribution, CallCost, ClockReasons, EnergyReading, GpuProcess, GpuSample, GpuSeries,
+    Attribution, CallCost, ClockReasons, EnergyReading, GpuBoard, GpuProcess, GpuSample, GpuSeries,
     GpuWindow, ProcessMemory, ProcessOwner,
 };
 use regatta_types::reading::Reading;
@@ -11,6 +11,21 @@ use regatta_types::time::MonoNs;
 use regatta_types::units::Bytes;
 
 use super::{TestHost, gpu_uuid};
+
+/// What a host's one GPU is beside its name.
+pub(super) fn board() -> GpuBoard {
+    GpuBoard {
+        unified: false,
+        memory_reserved: Reading::Known(Bytes(637 << 20)),
+        persistence: Reading::Known(true),
+        compute_mode: Reading::Known("default".to_owned()),
+        ecc: Reading::missing("not supported by this board"),
+        pcie_gen_max: Reading::Known(5),
+        pcie_width_max: Reading::Known(16),
+        memory_bus_bits: Reading::Known(512),
+        memory_clock_max_mhz: Reading::Known(14_001),
+    }
+}
 
 /// The window of an attempt on a host's one GPU.
 pub(super) fn gpu_window(host: &TestHost, began: MonoNs, finished: MonoNs) -> GpuWindow {

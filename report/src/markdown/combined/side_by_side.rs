@@ -221,7 +221,10 @@ fn distributions(
         ]);
     }
     table.dash(&["TTFT p50 (ms)", "TTFT p95 (ms)"], "too few requests for its interval".into());
-    table.dash(&[], "no usable stream".into());
+    table.dash(
+        &["TTFT max (ms)", "Gap p50 (ms)", "Gap p99 (ms)", "Gap max (ms)"],
+        "no usable stream".into(),
+    );
     page.paragraph(
         &"All requests of all cases together, and the gaps between the chunks of each:".into(),
     );
