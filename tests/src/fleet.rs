@@ -70,6 +70,40 @@ pub fn agent(name: &str, coordinator: &str, endpoint: u16, flags: &[&str]) -> Ru
         .start()
 }
 
+/// A GPU of an agent's `--gpu-script`.
+#[derive(Debug, Clone, Copy)]
+pub struct ScriptedGpu<'a> {
+    /// Version of its driver.
+    pub driver: &'a str,
+    /// Its power limit, watts; the board's own is 600.
+    pub power_limit_w: u32,
+    /// Its PCIe lanes, of the moment and at most.
+    pub lanes: u32,
+}
+
+impl ScriptedGpu<'_> {
+    /// Writes the script of the host of this name into `folder`.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
+        let Self { driver, power_limit_w, lanes } = self;
+        let text = format!(
+            "driver = \"{driver}\"\ncuda = \"13.0\"\n[[gpu]]\n\
+             name = \"NVIDIA RTX PRO 6000 Blackwell Workstation Edition\"\n\
+             uuid = \"GPU-{name}\"\npci_bus_id = \"00000000:01:00.0\"\n\
+             memory_total_mib = 97887\nmemory_reserved_mib = 637\n\
+             power_limit_w = {power_limit_w}\npower_limit_default_w = 600\n\
+             memory_used_mib = 512\npower_w = 40\ntemperature_c = 40\nutilization_pct = 90\n\
+             pcie_gen = 5\npcie_width = {lanes}\npcie_gen_max = 5\npcie_width_max = {lanes}\n"
+        );
+        let path = folder.join(format!("{name}.toml"));
+        std::fs::write(&path, text).expect("a script");
+        path
+    }
+}
+
 /// A report on disk.
 #[derive(Debug)]
 pub struct Report {

@@ -1,31 +1,14 @@
 //! What the hosts of a run are, and what of it decides a comparison: over TCP, with real processes.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use regatta_tests::fleet::{Report, Sim, agent, coordinator};
+use regatta_tests::fleet::{Report, ScriptedGpu, Sim, agent, coordinator};
 use regatta_tests::free_port;
 use regatta_tests::process::{Program, Running, Stream, regatta};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(120);
 const START: Duration = Duration::from_secs(30);
-
-/// A GPU as a script tells of it, beside this driver.
-fn gpu_script(folder: &Path, name: &str, driver: &str, limit_w: u32, lanes: u32) -> PathBuf {
-    let text = format!(
-        "driver = \"{driver}\"\ncuda = \"13.0\"\n[[gpu]]\n\
-         name = \"NVIDIA RTX PRO 6000 Blackwell Workstation Edition\"\n\
-         uuid = \"GPU-{name}\"\npci_bus_id = \"00000000:01:00.0\"\n\
-         memory_total_mib = 97887\nmemory_reserved_mib = 637\npower_limit_w = {limit_w}\n\
-         power_limit_default_w = 600\nmemory_used_mib = 512\npower_w = 40\n\
-         temperature_c = 40\nutilization_pct = 90\n\
-         pcie_gen = 5\npcie_width = {lanes}\npcie_gen_max = 5\npcie_width_max = {lanes}\n"
-    );
-    let path = folder.join(format!("{name}.toml"));
-    std::fs::write(&path, text).expect("a script");
-    path
-}
 
 #[test]
 fn a_capped_host_on_half_its_lanes_with_another_driver_stays_in_its_class_and_all_are_named() {
@@ -44,7 +27,8 @@ fn a_capped_host_on_half_its_lanes_with_another_driver_stays_in_its_class_and_al
         .iter()
         .zip(&sims)
         .map(|((name, driver, limit, lanes), sim)| {
-            let script = gpu_script(program.home(), name, driver, *limit, *lanes);
+            let gpu = ScriptedGpu { driver, power_limit_w: *limit, lanes: *lanes };
+            let script = gpu.write(program.home(), name);
             agent(name, &address, sim.port, &["--gpu-script", &script.to_string_lossy()])
         })
         .collect();

@@ -47,21 +47,15 @@ struct Row<'a> {
 
 /// Description and picture; `None` without any decode speed.
 pub(super) fn cases(host: &HostAnalysis<'_>, class: &ClassSpeeds<'_>) -> Option<(String, String)> {
-    let row = |case: &'_ CaseAnalysis<'_>| {
+    let measured = host.cases.iter().filter_map(|case| {
         let means = class.0.get(&case.case.id)?;
         let (middle, low, high) = (means.median()?, means.min()?, means.max()?);
         let percent = |value: f64| (value / middle - 1.0) * 100.0;
         let own: Vec<f64> = speeds(case).into_iter().map(percent).collect();
-        (!own.is_empty()).then(|| (own, (percent(low), percent(high))))
-    };
-    let mut rows: Vec<Row<'_>> = host
-        .cases
-        .iter()
-        .filter_map(|case| {
-            let (own, hosts) = row(case)?;
-            Some(Row { title: &case.case.title, own, hosts })
-        })
-        .collect();
+        let hosts = (percent(low), percent(high));
+        (!own.is_empty()).then_some(Row { title: &case.case.title, own, hosts })
+    });
+    let mut rows: Vec<Row<'_>> = measured.collect();
     if rows.is_empty() {
         return None;
     }

@@ -33,20 +33,12 @@ fn order(a: &Row<'_>, b: &Row<'_>) -> std::cmp::Ordering {
 
 /// Description and picture; `None` where no host was compared.
 pub(super) fn difference(report: &MetricReport) -> Option<(String, String)> {
-    let row = |judged: &'_ Judged| {
+    let compared = report.outcome.hosts.iter().filter_map(|judged| {
         let effect = judged.effect?;
         let (low, high) = effect.interval(0.95);
-        Some((percent(effect.mean), percent(low), percent(high)))
-    };
-    let mut rows: Vec<Row<'_>> = report
-        .outcome
-        .hosts
-        .iter()
-        .filter_map(|judged| {
-            let (middle, low, high) = row(judged)?;
-            Some(Row { judged, middle, low, high })
-        })
-        .collect();
+        Some(Row { judged, middle: percent(effect.mean), low: percent(low), high: percent(high) })
+    });
+    let mut rows: Vec<Row<'_>> = compared.collect();
     if rows.is_empty() {
         return None;
     }
@@ -57,8 +49,7 @@ pub(super) fn difference(report: &MetricReport) -> Option<(String, String)> {
     rows.sort_by(|a, b| {
         b.middle.total_cmp(&a.middle).then_with(|| a.judged.host.cmp(&b.judged.host))
     });
-    let metric = report.metric;
-    let mut title = format!("{}: difference from the other hosts", metric.heading());
+    let mut title = format!("{}: difference from the other hosts", report.metric.heading());
     if left_out > 0 {
         title.push_str(&format!(" ({left_out} more hosts are nearer to the others)"));
     }

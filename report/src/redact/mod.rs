@@ -24,7 +24,7 @@ use self::visit::{Visitor, visit};
 /// texts of the record; of the command line all values that say more than a number.
 #[must_use]
 pub fn redact(mut record: RunRecord) -> RunRecord {
-    let names = Names::of(&record);
+    let names = Names::of(&mut record);
     let mut found = Found { known: &names.known, scan: Scan::new(), tokens: BTreeMap::new() };
     visit(&mut record, &mut found);
     let mut replace = Replace {
@@ -49,10 +49,11 @@ struct Names {
 }
 
 impl Names {
-    fn of(record: &RunRecord) -> Self {
+    /// Changes nothing.
+    fn of(record: &mut RunRecord) -> Self {
         let mut ids = BTreeSet::new();
         let mut of_kind: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
-        visit(&mut record.clone(), &mut Collect { hosts: &mut ids, of_kind: &mut of_kind });
+        visit(record, &mut Collect { hosts: &mut ids, of_kind: &mut of_kind });
         let width = ids.len().to_string().len();
         let hosts: BTreeMap<HostId, HostId> = ids
             .into_iter()
