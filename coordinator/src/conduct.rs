@@ -27,12 +27,13 @@ use tracing::warn;
 
 use crate::commands::Problem;
 use crate::launch::Launch;
+use crate::names;
 use crate::output::say;
 use crate::progress::{self, Feed, Show};
+use crate::reports::{self, Report};
 use crate::run::{Actor, Input, Now, Orders, Parts, RunPolicy, RunState};
 use crate::session::{Context, Hub, Message, serve};
-use crate::store::{Loaded, SqliteStore, StoreHandle, Write, Writer};
-use crate::{names, reports};
+use crate::store::{SqliteStore, StoreHandle, StoredRun, Write, Writer};
 
 /// Messages that may wait for the actor, events that may wait for a reader.
 const MESSAGES: usize = 1_024;
@@ -150,9 +151,15 @@ async fn conduct_with(
     };
     let orders = (plan.orders, plan.policy);
     measure(&header, orders, side, interrupts).await?;
-    let loaded = store.load(header.run.clone()).await?;
     let out = plan.out.unwrap_or_else(|| PathBuf::from("reports").join(header.run.as_str()));
-    conclude(loaded, &Delivery { out: &out, json: plan.json, redact: plan.redact })
+    let conclude = move || {
+        let mut store = SqliteStore::open_to_read(&plan.state)?;
+        let run = StoredRun::open(&mut store, &header.run)?;
+        conclude(&run, &Delivery { out: &out, json: plan.json, redact: plan.redact })
+    };
+    tokio::task::spawn_blocking(conclude)
+        .await
+        .map_err(|e| Problem::unexpected(format!("writing the report failed: {e}")))?
 }
 
 /// What is done with a finished record.
@@ -166,26 +173,29 @@ pub struct Delivery<'a> {
     pub redact: bool,
 }
 
-/// Renders a record, writes it to a folder, prints the verdict, and gives the exit code.
+/// Renders a run, writes it to a folder, prints the verdict, and gives the exit code.
 ///
 /// # Errors
-/// When the report can't be written.
-pub fn conclude(loaded: Loaded, delivery: &Delivery<'_>) -> Result<Exit, Problem> {
-    tell_damage(&loaded);
-    let record =
-        if delivery.redact { regatta_report::redact(loaded.record) } else { loaded.record };
-    let rendered = regatta_report::render(&record);
-    reports::write(delivery.out, &rendered.files).map_err(Problem::from)?;
-    crate::output::verdict(&regatta_report::summary(&record), delivery.out, delivery.json);
-    Ok(crate::output::exit_of(regatta_report::completeness(&record)))
+/// When the run can't be read or the report can't be written.
+pub fn conclude(run: &StoredRun<'_>, delivery: &Delivery<'_>) -> Result<Exit, Problem> {
+    let mut report = Report::begin(delivery.out)?;
+    let rendered = if delivery.redact {
+        regatta_report::render(&regatta_report::redact(run)?, &mut report)?
+    } else {
+        regatta_report::render(run, &mut report)?
+    };
+    report.finish()?;
+    tell_damage(run);
+    crate::output::verdict(&rendered.summary, delivery.out, delivery.json);
+    Ok(crate::output::exit_of(rendered.completeness))
 }
 
-/// Says what of a stored run cannot be trusted.
-pub fn tell_damage(loaded: &Loaded) {
-    for damage in &loaded.damaged {
+/// Says what of a stored run that was read cannot be trusted.
+pub fn tell_damage(run: &StoredRun<'_>) {
+    for damage in run.damaged() {
         say(&format!("warning: {} is damaged and left out: {}", damage.row, damage.problem));
     }
-    for key in &loaded.conflicts {
+    for key in run.conflicts() {
         say(&format!("warning: two different reports of {key} arrived; the first one counts"));
     }
 }

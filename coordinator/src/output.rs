@@ -1,10 +1,11 @@
 //! What commands print: data to stdout, talk to stderr. The only module (with the display) that
 //! prints.
 
-use std::io;
+use std::error::Error as StdError;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-use regatta_report::{Completeness, Summary};
+use regatta_report::{Cause, Completeness, Content, Summary};
 use regatta_types::exit::Exit;
 
 /// Talk.
@@ -15,20 +16,27 @@ pub fn say(line: &str) {
 
 /// Data. A reader that has gone is no error of ours.
 pub fn print(text: &str) {
-    let _ = print_file(text.as_bytes());
+    let _ = print_file(&mut |out| Ok(out.write_all(text.as_bytes())?));
 }
 
 /// A whole file as data. A reader that has gone is no error of ours.
 ///
 /// # Errors
-/// When what stdout leads to takes no more.
-pub fn print_file(bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+/// What `content` says, or when what stdout leads to takes no more.
+pub fn print_file(content: &mut Content<'_>) -> Result<(), Cause> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match content(&mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(error) if is_gone(&*error) => {
+            // What is left in the buffer is for nobody.
+            let _ = out.into_parts();
+            Ok(())
+        }
         result => result,
     }
+}
+
+fn is_gone(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    error.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The answer first, then where the report is. With `--json` stdout belongs to the events.

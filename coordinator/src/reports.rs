@@ -1,14 +1,15 @@
 //! Writing a rendered report to its folder: under a temporary name first, then swapped in, so
 //! that there is an old report or a new one, never half of either.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use regatta_report::{Cause, Content, Folder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use tempfile::TempDir;
 
 /// Why there is no report on disk.
 #[derive(Debug, thiserror::Error)]
@@ -37,54 +38,82 @@ pub fn check(out: &Path) -> Result<(), ReportsError> {
     Ok(())
 }
 
-/// Writes `files` (relative path to bytes) as the folder `out`, replacing an earlier report there.
-///
-/// # Errors
-/// When `out` is something else, or the disk fails.
-pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), ReportsError> {
-    check(out)?;
-    let exists = out.symlink_metadata().is_ok();
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportsError::Io { path, source }
-    };
-    let parent = parent(out);
-    fs::create_dir_all(parent).map_err(failed(parent))?;
-    let fresh =
-        tempfile::Builder::new().prefix(".report-").tempdir_in(parent).map_err(failed(parent))?;
-    for (name, bytes) in files {
-        let path = fresh.path().join(name);
-        write_file(&path, bytes).map_err(failed(&path))?;
+/// A report in the making, in a folder beside its own.
+#[derive(Debug)]
+pub struct Report {
+    out: PathBuf,
+    fresh: TempDir,
+}
+
+impl Report {
+    /// Begins the report that is to be the folder `out`, replacing an earlier one there.
+    ///
+    /// # Errors
+    /// When `out` is something else, or the disk fails.
+    pub fn begin(out: &Path) -> Result<Self, ReportsError> {
+        check(out)?;
+        let parent = parent(out);
+        fs::create_dir_all(parent).map_err(failed(parent))?;
+        let fresh = tempfile::Builder::new()
+            .prefix(".report-")
+            .tempdir_in(parent)
+            .map_err(failed(parent))?;
+        Ok(Self { out: out.to_owned(), fresh })
     }
-    // mkdtemp makes it private; a report is for everybody the umask allows.
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(fresh.path(), mode).map_err(failed(fresh.path()))?;
-    if exists {
-        swap(fresh.path(), out).map_err(failed(out))?;
-        // What is now under the temporary name is the old report: dropping it removes it.
-        drop(fresh);
-    } else {
-        fs::rename(fresh.path(), out).map_err(failed(out))?;
-        let _renamed_away = fresh.keep();
+
+    /// Puts it in its place as a whole.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn finish(self) -> Result<(), ReportsError> {
+        let Self { out, fresh } = self;
+        // mkdtemp makes it private; a report is for everybody the umask allows.
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(fresh.path(), mode).map_err(failed(fresh.path()))?;
+        if out.symlink_metadata().is_ok() {
+            swap(fresh.path(), &out).map_err(failed(&out))?;
+            // What is now under the temporary name is the old report: dropping it removes it.
+            drop(fresh);
+        } else {
+            fs::rename(fresh.path(), &out).map_err(failed(&out))?;
+            let _renamed_away = fresh.keep();
+        }
+        let parent = parent(&out);
+        sync(parent).map_err(failed(parent))
     }
-    sync(parent).map_err(failed(parent))
+}
+
+impl Folder for Report {
+    fn file(&mut self, path: &str, content: &mut Content<'_>) -> Result<(), Cause> {
+        let path = self.fresh.path().join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = BufWriter::new(File::create_new(path)?);
+        content(&mut file)?;
+        Ok(file.into_inner()?.sync_all()?)
+    }
 }
 
 /// Writes one file, replacing an earlier one as a whole.
 ///
 /// # Errors
-/// When the disk fails.
-pub fn write_one(out: &Path, bytes: &[u8]) -> Result<(), ReportsError> {
-    let write = || {
-        let mut fresh = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(parent(out))?;
-        fresh.write_all(bytes)?;
-        fresh.as_file().sync_all()?;
-        fresh.persist(out)?;
-        sync(parent(out))
-    };
-    write().map_err(|source| ReportsError::Io { path: out.to_owned(), source })
+/// What `content` says, or the disk.
+pub fn write_one(out: &Path, content: &mut Content<'_>) -> Result<(), Cause> {
+    let fresh = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o644))
+        .tempfile_in(parent(out))?;
+    let mut file = BufWriter::new(fresh);
+    content(&mut file)?;
+    let fresh = file.into_inner()?;
+    fresh.as_file().sync_all()?;
+    fresh.persist(out)?;
+    Ok(sync(parent(out))?)
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReportsError {
+    let path = path.to_owned();
+    move |source| ReportsError::Io { path, source }
 }
 
 fn parent(out: &Path) -> &Path {
@@ -110,36 +139,29 @@ fn is_report(out: &Path) -> bool {
     out.join("run.json").is_file() || empty()
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let mut file = fs::File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 fn sync(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn files(run: &str) -> BTreeMap<String, Vec<u8>> {
-        [("run.json", run), ("hosts/a.md", "# a")]
-            .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
-            .into()
+    fn write(out: &Path, run: &str) -> Result<(), ReportsError> {
+        let mut report = Report::begin(out)?;
+        for (name, text) in [("run.json", run), ("hosts/a.md", "# a")] {
+            report.file(name, &mut |out| Ok(out.write_all(text.as_bytes())?)).unwrap();
+        }
+        report.finish()
     }
 
     #[test]
     fn a_report_replaces_an_earlier_one_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("reports/run");
-        write(&out, &files("one")).unwrap();
+        write(&out, "one").unwrap();
         fs::write(out.join("left-over.md"), "x").unwrap();
-        write(&out, &files("two")).unwrap();
+        write(&out, "two").unwrap();
         assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), "two");
         assert!(!out.join("left-over.md").exists());
         let beside = fs::read_dir(out.parent().unwrap()).unwrap().count();
@@ -150,19 +172,21 @@ mod tests {
     fn a_file_replaces_an_earlier_one_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("requests.csv");
-        write_one(&out, b"a long first one").unwrap();
-        write_one(&out, b"two").unwrap();
+        write_one(&out, &mut |out| Ok(out.write_all(b"a long first one")?)).unwrap();
+        write_one(&out, &mut |out| Ok(out.write_all(b"two")?)).unwrap();
         assert_eq!(fs::read_to_string(&out).unwrap(), "two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing temporary is left");
-        let nowhere = write_one(&dir.path().join("no/folder"), b"x").unwrap_err();
-        assert!(matches!(nowhere, ReportsError::Io { .. }));
+        assert!(write_one(&dir.path().join("no/folder"), &mut |_| Ok(())).is_err());
+        let broken = write_one(&out, &mut |_| Err("no source".into()));
+        assert_eq!(broken.unwrap_err().to_string(), "no source");
+        assert_eq!(fs::read_to_string(&out).unwrap(), "two", "the earlier file stays");
     }
 
     #[test]
     fn a_folder_of_something_else_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("precious.txt"), "x").unwrap();
-        let error = write(dir.path(), &files("one")).unwrap_err();
+        let error = write(dir.path(), "one").unwrap_err();
         assert!(matches!(error, ReportsError::NotOurs(_)));
         assert!(dir.path().join("precious.txt").exists());
     }

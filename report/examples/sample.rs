@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use regatta_report::testing::{RunBuilder, TestHost};
+use regatta_report::testing::{RunBuilder, TestHost, files};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("name a folder to write to")?);
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = |number: u32| TestHost::new(&format!("gpu-{number:02}"));
     let builder = (1..hosts).fold(RunBuilder::new(&titles, 5), |run, n| run.host(host(n)));
     let record = builder.host(host(hosts).slower_by(0.25)).build();
-    for (path, content) in regatta_report::render(&record).files {
+    for (path, content) in files(&record) {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap_or(&folder))?;
         fs::write(path, content)?;

@@ -68,11 +68,11 @@ fn saturated<'a>(levels: &[&CaseAnalysis<'a>]) -> Option<Saturated<'a>> {
         let at = levels.iter().find(|level| level.case.id == *at)?;
         return Some(Saturated { at: at.case, evidence: evidence.clone() });
     }
-    let mut before: Option<Level> = None;
+    let mut before: Option<&Level> = None;
     for level in levels {
         let Some(counted) = level.cells.iter().find_map(Cell::usable) else { continue };
-        let now = Level::of(&counted.report.traces);
-        if let Some(evidence) = now.ends_sweep(&level.case.load, before.as_ref()) {
+        let Some(now) = &counted.level else { continue };
+        if let Some(evidence) = now.ends_sweep(&level.case.load, before) {
             return Some(Saturated { at: level.case, evidence });
         }
         before = Some(now);

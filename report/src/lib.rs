@@ -1,8 +1,8 @@
-//! Reports of a run, as a pure function of its record.
+//! Reports of a run, as a pure function of its record and attempts.
 //!
-//! [`render`] makes every file of a report, [`redact()`] replaces names in a record first, [`summary()`] the few lines for a terminal, [`sweep`]
-//! says when a sweep has seen enough. The crate sees only `regatta-types`: it reads no clock, no environment, no file and no network, so that
-//! the same record gives the same bytes anywhere and in any order of its rows.
+//! [`render`] makes every file of a report, [`export`] one alone, [`redact()`] replaces names in a run first, [`sweep`] says when a sweep has
+//! seen enough. The crate sees only `regatta-types`: it reads no clock, no environment and no network, and its run through [`Run`], so that
+//! the same run gives the same bytes anywhere and in any order of its rows.
 
 mod analysis;
 mod bandwidth;
@@ -20,6 +20,7 @@ mod metrics;
 pub mod over_time;
 mod plot;
 mod redact;
+mod source;
 mod start;
 mod summary;
 pub mod sweep;
@@ -30,39 +31,100 @@ mod tests;
 mod utc;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
-use regatta_types::record::RunRecord;
+use regatta_types::ids::HostId;
+
+use crate::analysis::{Analysis, HostAnalysis};
+use crate::plot::{HostPlots, Plots};
+use crate::source::{each_host, put};
 
 pub use completeness::{Cells, Completeness};
 pub use metrics::METRICS_SCHEMA;
-pub use redact::redact;
+pub use redact::{Redacted, redact};
+pub use source::{Cause, Content, Error, Folder, Run};
 pub use summary::{HostSummary, Summary};
 
-/// The files of a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a report says, beside its files.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// Content by path below the report's folder: `report.md`, `hosts/<host>.md`, `report.html`,
-    /// `run.json`, `requests.jsonl`, `plots/*.svg`. Paths have `/` and never leave the folder.
-    pub files: BTreeMap<String, Vec<u8>>,
+    /// The answer in a few lines of plain text.
+    pub summary: Summary,
+    /// How complete the run is.
+    pub completeness: Completeness,
 }
 
-/// Renders every file of a report.
-#[must_use]
-pub fn render(record: &RunRecord) -> Rendered {
-    let analysis = analysis::Analysis::new(record);
-    let plots = plot::Plots::of(&analysis);
-    let mut files = BTreeMap::new();
-    files.insert("report.md".to_owned(), markdown::combined(&analysis, &plots).into_bytes());
-    for host in &analysis.hosts {
-        let page = markdown::host(&analysis, host, &plots);
-        files.insert(format!("hosts/{}.md", host.host), page.into_bytes());
+/// Writes every file of a report.
+///
+/// # Errors
+/// When attempts cannot be read or a file cannot be written.
+pub fn render(run: &impl Run, folder: &mut impl Folder) -> Result<Rendered, Error> {
+    let analysis = Analysis::new(run)?;
+    let mut site = Site::new(&analysis);
+    pages(&analysis, |host, files| {
+        for (path, content) in &files {
+            put(folder, path, |out| Ok(out.write_all(content)?))?;
+        }
+        site.take(host, files);
+        Ok(())
+    })?;
+    put(folder, "report.html", |out| Ok(out.write_all(site.html().as_bytes())?))?;
+    drop(site);
+    put(folder, "run.json", |out| export::run_json(&analysis, out))?;
+    let rendered =
+        Rendered { summary: summary::summarise(&analysis), completeness: analysis.completeness() };
+    drop(analysis);
+    put(folder, "requests.jsonl", |out| export::requests_jsonl(run, out))?;
+    Ok(rendered)
+}
+
+/// Content by path.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Makes the combined report (of no host) and then the page of each host, with their pictures.
+fn pages(
+    analysis: &Analysis<'_>,
+    mut take: impl FnMut(Option<&HostId>, Files) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let plots = Plots::of_classes(analysis);
+    let page = markdown::combined(analysis, &plots).into_bytes();
+    let mut files: Files = plots.into_files().collect();
+    files.insert("report.md".to_owned(), page);
+    take(None, files)?;
+    let plots = HostPlots::new(analysis);
+    let of_host = |host: &HostAnalysis<'_>| {
+        let plots = plots.of(host);
+        let page = markdown::host(analysis, host, &plots).into_bytes();
+        let mut files: Files = plots.into_files().collect();
+        files.insert(format!("hosts/{}.md", host.host), page);
+        Ok((host.host.clone(), files))
+    };
+    each_host(&analysis.hosts, of_host, |(host, files)| take(Some(&host), files))
+}
+
+/// What `report.html` is made of.
+struct Site<'a> {
+    analysis: &'a Analysis<'a>,
+    /// The hosts whose pages are in it.
+    hosts: Vec<&'a HostId>,
+    files: Files,
+}
+
+impl<'a> Site<'a> {
+    fn new(analysis: &'a Analysis<'a>) -> Self {
+        Self { analysis, hosts: html::shown(analysis), files: Files::new() }
     }
-    files.insert("run.json".to_owned(), export::run_json(&analysis));
-    files.insert("requests.jsonl".to_owned(), export::requests_jsonl(&analysis));
-    files.extend(plots.into_files());
-    let html = html::html(&analysis, &files);
-    files.insert("report.html".to_owned(), html.into_bytes());
-    Rendered { files }
+
+    /// Keeps what it shows.
+    fn take(&mut self, host: Option<&HostId>, files: Files) {
+        if host.is_none_or(|host| self.hosts.contains(&host)) {
+            self.files.extend(files);
+        }
+    }
+
+    fn html(&self) -> String {
+        html::html(self.analysis, &self.hosts, &self.files)
+    }
 }
 
 /// A file that is made alone.
@@ -80,27 +142,27 @@ pub enum Format {
     Html,
 }
 
-/// Makes one file of a report.
-#[must_use]
-pub fn export(record: &RunRecord, format: Format) -> Vec<u8> {
-    let analysis = analysis::Analysis::new(record);
+/// Writes one file of a report.
+///
+/// # Errors
+/// When attempts cannot be read or the file cannot be written.
+pub fn export(run: &impl Run, format: Format, out: &mut dyn Write) -> Result<(), Cause> {
     match format {
-        Format::Csv => export::requests_csv(&analysis),
-        Format::Jsonl => export::requests_jsonl(&analysis),
-        Format::Json => export::run_json(&analysis),
-        Format::Markdown => markdown::combined(&analysis, &plot::Plots::default()).into_bytes(),
-        Format::Html => render(record).files.remove("report.html").unwrap_or_default(),
+        Format::Csv => export::requests_csv(run, out),
+        Format::Jsonl => export::requests_jsonl(run, out),
+        Format::Json => export::run_json(&Analysis::new(run)?, out),
+        Format::Markdown => {
+            let page = markdown::combined(&Analysis::new(run)?, &Plots::default());
+            Ok(out.write_all(page.as_bytes())?)
+        }
+        Format::Html => {
+            let analysis = Analysis::new(run)?;
+            let mut site = Site::new(&analysis);
+            pages(&analysis, |host, files| {
+                site.take(host, files);
+                Ok(())
+            })?;
+            Ok(out.write_all(site.html().as_bytes())?)
+        }
     }
-}
-
-/// The answer in a few lines of plain text.
-#[must_use]
-pub fn summary(record: &RunRecord) -> Summary {
-    summary::summarise(&analysis::Analysis::new(record))
-}
-
-/// How complete a run is.
-#[must_use]
-pub fn completeness(record: &RunRecord) -> Completeness {
-    analysis::Analysis::new(record).completeness()
 }

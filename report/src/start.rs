@@ -57,10 +57,10 @@ pub(crate) fn start_report(hosts: &[HostAnalysis<'_>]) -> StartReport {
         clocks.sort_by_key(|c| c.at);
         let mut lateness = Vec::new();
         for (case, cell) in host.cells() {
-            let Some(report) = cell.counted().map(|c| c.report) else { continue };
-            let Some(planned) = report.planned_start else { continue };
-            lateness.push(millis(i128::from(report.began.0) - i128::from(planned.0)));
-            if let Some(start) = Start::of(&clocks, report.began) {
+            let Some(counted) = cell.counted() else { continue };
+            let Some(planned) = counted.planned_start else { continue };
+            lateness.push(millis(i128::from(counted.began.0) - i128::from(planned.0)));
+            if let Some(start) = Start::of(&clocks, counted.began) {
                 blocks.entry((case.id.clone(), cell.repetition)).or_default().push(start);
             }
         }

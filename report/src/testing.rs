@@ -3,6 +3,7 @@
 //! Values are made up from the names by hashing, so that the same words give the same run.
 
 mod gpu;
+mod whole;
 
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use regatta_types::trace::{
 };
 use regatta_types::units::Bytes;
 use sha2::{Digest, Sha256};
+
+pub use whole::{Files, WholeRun, completeness, files, summary};
 
 /// When the made-up runs begin: 2026-11-24 12:00:00 UTC.
 const BEGIN: UnixNs = UnixNs(1_795_521_600_000_000_000);
@@ -210,6 +213,15 @@ impl RunBuilder {
         self
     }
 
+    /// So many tokens in every answer.
+    #[must_use]
+    pub fn tokens(mut self, tokens: u32) -> Self {
+        for case in &mut self.cases {
+            (case.max_tokens, case.min_max_tokens) = (tokens, tokens);
+        }
+        self
+    }
+
     /// So many streams at once in every case.
     #[must_use]
     pub fn concurrency(mut self, streams: u32) -> Self {
@@ -252,7 +264,7 @@ impl RunBuilder {
     /// # Panics
     /// Never: the ids are constants.
     #[must_use]
-    pub fn build(&self) -> RunRecord {
+    pub fn build(&self) -> WholeRun {
         let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let mut attempts = Vec::new();
         for (host, index) in self.hosts.iter().zip(0..) {
@@ -266,7 +278,7 @@ impl RunBuilder {
             }
         }
         attempts.sort_by(|a, b| a.report.key.cmp(&b.report.key));
-        RunRecord {
+        let record = RunRecord {
             header: RunHeader {
                 run: RunId::new(RUN).expect("a valid run id"),
                 suite: Suite {
@@ -291,11 +303,11 @@ impl RunBuilder {
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),
             absent: 0,
             redacted: false,
-            attempts,
             skipped: Vec::new(),
             missing: Vec::new(),
             events: Vec::new(),
-        }
+        };
+        WholeRun { record, attempts }
     }
 
     fn settling(&self, host: &TestHost, index: u32) -> AttemptRecord {
@@ -481,11 +493,10 @@ pub fn cell(host: &HostId, case: &CaseId, repetition: u32) -> CellKey {
 }
 
 /// Takes the counted attempts of some cells away and notes them as missing.
-pub fn lose(record: &mut RunRecord, reason: &MissingReason, lost: impl Fn(&CellKey) -> bool) {
-    let (gone, kept): (Vec<AttemptRecord>, Vec<AttemptRecord>) =
-        std::mem::take(&mut record.attempts)
-            .into_iter()
-            .partition(|a| a.disposition == Disposition::Counted && lost(&a.report.key.cell));
-    record.attempts = kept;
-    record.missing.extend(gone.into_iter().map(|a| (a.report.key.cell, reason.clone())));
+pub fn lose(run: &mut WholeRun, reason: &MissingReason, lost: impl Fn(&CellKey) -> bool) {
+    let (gone, kept): (Vec<AttemptRecord>, Vec<AttemptRecord>) = std::mem::take(&mut run.attempts)
+        .into_iter()
+        .partition(|a| a.disposition == Disposition::Counted && lost(&a.report.key.cell));
+    run.attempts = kept;
+    run.missing.extend(gone.into_iter().map(|a| (a.report.key.cell, reason.clone())));
 }

@@ -10,12 +10,14 @@ mod machine;
 mod pictures;
 mod reference;
 
-use regatta_types::record::{AttemptRecord, RunRecord};
+use regatta_types::event::MissingReason;
+use regatta_types::record::AttemptRecord;
 
-use crate::testing::{RunBuilder, TestHost};
+use crate::Completeness;
+use crate::testing::{RunBuilder, TestHost, WholeRun, completeness};
 
 /// Three hosts, the last one 20 % slower.
-fn three_hosts() -> RunRecord {
+fn three_hosts() -> WholeRun {
     RunBuilder::new(&["Backend system", "Debug task"], 5)
         .host(TestHost::new("gpu-01"))
         .host(TestHost::new("gpu-02"))
@@ -24,7 +26,7 @@ fn three_hosts() -> RunRecord {
 }
 
 fn attempts_of<'a>(
-    record: &'a mut RunRecord,
+    record: &'a mut WholeRun,
     host: &'a str,
 ) -> impl Iterator<Item = &'a mut AttemptRecord> {
     record.attempts.iter_mut().filter(move |a| {
@@ -33,9 +35,8 @@ fn attempts_of<'a>(
     })
 }
 
-fn page(record: &RunRecord, path: &str) -> String {
-    let mut rendered = crate::render(record);
-    let bytes = rendered.files.remove(path).expect("the report has this file");
+fn page(record: &WholeRun, path: &str) -> String {
+    let bytes = crate::testing::files(record).remove(path).expect("the report has this file");
     String::from_utf8(bytes).expect("reports are UTF-8")
 }
 
@@ -46,9 +47,17 @@ fn shuffled_rows_give_the_same_bytes() {
     shuffled.attempts.reverse();
     shuffled.attempts.swap(3, 17);
     shuffled.hosts.reverse();
-    let (one, other) = (crate::render(&record).files, crate::render(&shuffled).files);
+    let (one, other) = (crate::testing::files(&record), crate::testing::files(&shuffled));
     assert!(one.keys().eq(other.keys()));
     for (path, content) in &one {
         assert!(other[path] == *content, "{path} depends on the order of the rows");
     }
+}
+
+#[test]
+fn a_gap_that_was_filled_later_is_no_gap() {
+    let mut record = three_hosts();
+    let filled = record.attempts[5].report.key.cell.clone();
+    record.missing.push((filled, MissingReason::Cancelled));
+    assert_eq!(completeness(&record), Completeness::Complete);
 }

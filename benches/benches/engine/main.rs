@@ -1,8 +1,8 @@
 //! Measures Regatta as a whole process beside the ruler (`src/bin/ruler.rs`), in turn and against
 //! the same simulated endpoint, and prints Markdown tables.
 //!
-//! `cargo bench -p regatta-benches` measures all; `-- capacity`, `-- accuracy`, `-- memory` and
-//! `-- telemetry` one part. It builds the release binary of `regatta` first.
+//! `cargo bench -p regatta-benches` measures all; `-- capacity`, `-- accuracy`, `-- memory`,
+//! `-- telemetry` and `-- report` one part. It builds the release binary of `regatta` first.
 
 mod accuracy;
 mod capacity;
@@ -10,6 +10,7 @@ mod clients;
 mod machine;
 mod memory;
 mod process;
+mod report;
 mod sim;
 mod stats;
 mod telemetry;
@@ -32,6 +33,8 @@ enum Part {
     Memory,
     /// Times of requests while NVML calls hang.
     Telemetry,
+    /// Time and largest resident set of a report over a large store.
+    Report,
 }
 
 #[derive(Debug, Parser)]
@@ -44,6 +47,9 @@ struct Args {
     /// Streams at which accuracy is measured.
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256,1024")]
     streams: Vec<u32>,
+    /// Hosts of the store that is reported on.
+    #[arg(long, default_value_t = 200)]
+    hosts: u32,
     /// A binary of regatta that is built already.
     #[arg(long)]
     regatta: Option<PathBuf>,
@@ -92,6 +98,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Telemetry) {
         say(&telemetry::measure(&mut bench)?);
+    }
+    if wanted(Part::Report) {
+        say(&report::measure(&bench, args.hosts)?);
     }
     Ok(())
 }

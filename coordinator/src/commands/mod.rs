@@ -83,6 +83,12 @@ impl From<ReportsError> for Problem {
     }
 }
 
+impl From<regatta_report::Error> for Problem {
+    fn from(error: regatta_report::Error) -> Self {
+        Self::with(Exit::Storage, error)
+    }
+}
+
 /// Carries the command out.
 ///
 /// # Errors

@@ -13,13 +13,13 @@ use super::{Problem, state_dir};
 use crate::cli::{BaselineArgs, CheckArgs, CompareArgs, StoreArgs, TermsArgs};
 use crate::conduct::tell_damage;
 use crate::output::{print, say};
-use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
+use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 
 /// Longest baseline file: a hundred times what a fleet of 200 hosts makes.
 const FILE_MAX: u64 = 256 << 20;
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit, Problem> {
-    let kept = Kept::open(&args.terms.store)?;
+    let mut kept = Kept::open(&args.terms.store)?;
     let (before, after) = (kept.run_or_file(&args.before)?, kept.run_or_file(&args.after)?);
     let found = changes(&before, &after, &args.terms.terms(args.margin));
     show(&found, &args.terms)?;
@@ -27,7 +27,7 @@ pub(super) fn compare(args: CompareArgs) -> Result<Exit, Problem> {
 }
 
 pub(super) fn check(args: CheckArgs) -> Result<Exit, Problem> {
-    let kept = Kept::open(&args.terms.store)?;
+    let mut kept = Kept::open(&args.terms.store)?;
     let (before, after) = (kept.run_or_file(&args.baseline)?, kept.run(&args.run)?);
     let found = changes(&before, &after, &args.terms.terms(args.max_regress));
     show(&found, &args.terms)?;
@@ -115,15 +115,16 @@ impl Kept {
         }
     }
 
-    fn run(&self, text: &str) -> Result<Baseline, Problem> {
+    fn run(&mut self, text: &str) -> Result<Baseline, Problem> {
         let run = named(text, &self.runs)?;
-        let store = self.store.as_ref().ok_or_else(|| Problem::usage("the store has no runs"))?;
-        let loaded = store.load(&run)?;
-        tell_damage(&loaded);
-        Ok(Baseline::of(&loaded.record))
+        let store = self.store.as_mut().ok_or_else(|| Problem::usage("the store has no runs"))?;
+        let run = StoredRun::open(store, &run)?;
+        let baseline = Baseline::of(&run)?;
+        tell_damage(&run);
+        Ok(baseline)
     }
 
-    fn run_or_file(&self, text: &str) -> Result<Baseline, Problem> {
+    fn run_or_file(&mut self, text: &str) -> Result<Baseline, Problem> {
         let is_run = text == "latest" || self.runs.iter().any(|run| run.run.as_str() == text);
         if is_run {
             return self.run(text);

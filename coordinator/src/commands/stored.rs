@@ -1,5 +1,6 @@
 //! `regatta report`, `regatta export` and `regatta runs`: what the store has.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use regatta_types::exit::Exit;
@@ -9,29 +10,37 @@ use super::{Problem, state_dir};
 use crate::cli::{ExportArgs, ReportArgs, RunsArgs};
 use crate::conduct::{Delivery, conclude, tell_damage};
 use crate::output::{print, print_file, say};
-use crate::reports::{self, ReportsError};
-use crate::store::{RunSummary, SqliteStore, Store as _, StoreError};
+use crate::reports;
+use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 
 pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
-    let store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
+    let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
     let out = args.out.unwrap_or_else(|| PathBuf::from("reports").join(run.as_str()));
-    conclude(store.load(&run)?, &Delivery { out: &out, json: false, redact: args.redact })
+    let run = StoredRun::open(&mut store, &run)?;
+    conclude(&run, &Delivery { out: &out, json: false, redact: args.redact })
 }
 
 pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
-    let store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
+    let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
-    let loaded = store.load(&run)?;
-    tell_damage(&loaded);
-    let record = if args.redact { regatta_report::redact(loaded.record) } else { loaded.record };
-    let file = regatta_report::export(&record, args.format);
-    if args.out.as_os_str() == "-" {
-        let path = PathBuf::from("stdout");
-        print_file(&file).map_err(|source| ReportsError::Io { path, source })?;
+    let run = StoredRun::open(&mut store, &run)?;
+    let redacted = args.redact.then(|| regatta_report::redact(&run)).transpose()?;
+    let mut content = |out: &mut dyn Write| match &redacted {
+        Some(redacted) => regatta_report::export(redacted, args.format, out),
+        None => regatta_report::export(&run, args.format, out),
+    };
+    let written = if args.out.as_os_str() == "-" {
+        print_file(&mut content)
     } else {
-        reports::write_one(&args.out, &file)?;
-    }
+        reports::write_one(&args.out, &mut content)
+    };
+    written.map_err(|source| Problem {
+        exit: Exit::Storage,
+        text: format!("writing `{}` failed", args.out.display()),
+        source: Some(source),
+    })?;
+    tell_damage(&run);
     Ok(Exit::Ok)
 }
 

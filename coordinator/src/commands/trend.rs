@@ -8,18 +8,18 @@ use super::{Problem, state_dir};
 use crate::cli::RunsArgs;
 use crate::conduct::tell_damage;
 use crate::output::{print, say};
-use crate::store::{SqliteStore, Store as _, StoreError};
+use crate::store::{SqliteStore, Store as _, StoreError, StoredRun};
 
 pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, Problem> {
     let last = usize::try_from(args.last).unwrap_or(usize::MAX);
     let mut runs = Vec::new();
     match SqliteStore::open_to_read(&state_dir(&args.store)?) {
-        Ok(store) => {
+        Ok(mut store) => {
             // One at a time: a run's raw traces are large, its baseline is small.
             for summary in store.runs()?.iter().take(last).rev() {
-                let loaded = store.load(&summary.run)?;
-                tell_damage(&loaded);
-                runs.push(Baseline::of(&loaded.record));
+                let run = StoredRun::open(&mut store, &summary.run)?;
+                runs.push(Baseline::of(&run)?);
+                tell_damage(&run);
             }
         }
         Err(StoreError::Empty(_)) => {}

@@ -12,7 +12,7 @@ use regatta_types::facts::{HostDetails, HostFacts};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
-use regatta_types::record::{ExpectedHosts, RunHeader};
+use regatta_types::record::{AttemptRecord, ExpectedHosts, RunHeader};
 use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{ClockAnchor, MonoNs, UnixNs, WallClock};
 use regatta_wire::codec::encode_report;
@@ -149,13 +149,16 @@ impl Cluster {
         Ok(agent)
     }
 
-    /// Waits for the run's end and gives what is stored.
-    async fn end(mut self) -> Loaded {
+    /// Waits for the run's end and gives what is stored, and the attempts of all hosts.
+    async fn end(mut self) -> (Loaded, Vec<AttemptRecord>) {
         timeout(LIMIT, self.run.join_next()).await.expect("the run ends").unwrap().unwrap();
-        let loaded = self.writer.handle().load(self.header.run.clone()).await.unwrap();
         self.stop.cancel();
         timeout(LIMIT, self.tasks.join_next()).await.expect("the server ends").unwrap().unwrap();
-        loaded
+        let store = self.writer.close().await.unwrap();
+        let loaded = store.load(&self.header.run).unwrap();
+        let of_host = |host| store.attempts(&self.header.run, host).unwrap().open().0;
+        let attempts = loaded.hosts.iter().flat_map(of_host).collect();
+        (loaded, attempts)
     }
 }
 
@@ -285,9 +288,9 @@ async fn a_run_over_a_pipe_ends_with_its_result_stored() {
     }
     assert_eq!(acks, [Acked::Chunk(0), Acked::Stored]);
     agent.send(AgentFrame::Goodbye("test".to_owned())).await;
-    let loaded = cluster.end().await;
-    assert_eq!(loaded.record.attempts.len(), 1);
-    assert_eq!(loaded.record.attempts[0].disposition, Disposition::Counted);
+    let (loaded, attempts) = cluster.end().await;
+    assert_eq!(attempts.len(), 1);
+    assert_eq!(attempts[0].disposition, Disposition::Counted);
     assert!(loaded.record.sealed.is_some());
     assert_eq!(loaded.record.hosts[0].clocks.len(), 2, "a clock before the run and one after it");
 }

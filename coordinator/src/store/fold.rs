@@ -1,8 +1,7 @@
-//! From rows to a [`RunRecord`]: a pure function, so that equal rows give equal reports.
+//! From rows to a [`RunRecord`] and to attempts: pure functions, so that equal rows give equal reports.
 //!
 //! Whatever cannot be trusted is left out and listed; nothing here panics on a damaged file.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent, SkipReason};
@@ -15,6 +14,7 @@ use regatta_wire::slices::sha256;
 use super::{Damage, Loaded, StoreError};
 
 /// Bytes with the hash they had when they were stored.
+#[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) bytes: Vec<u8>,
     pub(super) sha256: Vec<u8>,
@@ -25,13 +25,15 @@ pub(super) struct Rows {
     pub(super) header: Sealed,
     pub(super) sealed: Option<UnixNs>,
     pub(super) hosts: Vec<(String, Sealed)>,
-    pub(super) attempts: Vec<AttemptCells>,
+    /// Hosts of the attempts.
+    pub(super) with_attempts: Vec<String>,
     pub(super) conflicts: Vec<(String, String, u32, u32)>,
     pub(super) missing: Vec<(String, String, u32, String)>,
     pub(super) events: Vec<(i64, String)>,
 }
 
 /// One row of the attempts.
+#[derive(Debug)]
 pub(super) struct AttemptCells {
     pub(super) host: String,
     pub(super) case: String,
@@ -56,11 +58,9 @@ pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
     let mut hosts = sift(rows.hosts, &mut damaged, |(host, _)| format!("host {host}"), read_host);
     hosts.sort_by(|a, b| a.host.cmp(&b.host));
 
-    let name = |row: &AttemptCells| {
-        format!("attempt {run}/{}/{}/r{}/a{}", row.host, row.case, row.repetition, row.attempt)
-    };
-    let mut attempts = sift(rows.attempts, &mut damaged, name, |row| read_attempt(run, row));
-    attempts.sort_by(|a, b| a.report.key.cmp(&b.report.key));
+    let name = |host: &String| format!("attempts {run}/{host}");
+    let with_attempts =
+        sift(rows.with_attempts, &mut damaged, name, |h| HostId::new(h).map_err(text));
 
     let name = |row: &(String, String, u32, u32)| {
         format!("conflict {run}/{}/{}/r{}/a{}", row.0, row.1, row.2, row.3)
@@ -78,13 +78,6 @@ pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
         let reason: MissingReason = serde_json::from_str(&reason).map_err(text)?;
         Ok((cell(host, case, rep)?, reason))
     });
-    // A run that was resumed may have filled the gap since.
-    let counted: BTreeSet<&CellKey> = attempts
-        .iter()
-        .filter(|a| a.disposition == Disposition::Counted)
-        .map(|a| &a.report.key.cell)
-        .collect();
-    missing.retain(|(cell, _)| !counted.contains(cell));
     missing.sort();
 
     let mut events = sift(
@@ -117,13 +110,34 @@ pub(super) fn fold(run: &RunId, rows: Rows) -> Result<Loaded, StoreError> {
         sealed: rows.sealed,
         hosts,
         absent,
-        attempts,
         skipped,
         missing,
         events,
         redacted: false,
     };
-    Ok(Loaded { record, damaged, conflicts })
+    let hosts = with_attempts.into_iter().collect();
+    Ok(Loaded { record, hosts, damaged, conflicts })
+}
+
+/// The attempts of one host as they are stored.
+#[derive(Debug)]
+pub struct AttemptRows {
+    pub(super) run: RunId,
+    pub(super) rows: Vec<AttemptCells>,
+}
+
+impl AttemptRows {
+    /// Reads them, in any order. Those that cannot be trusted are listed.
+    #[must_use]
+    pub fn open(self) -> (Vec<AttemptRecord>, Vec<Damage>) {
+        let Self { run, rows } = self;
+        let mut damaged = Vec::new();
+        let name = |row: &AttemptCells| {
+            format!("attempt {run}/{}/{}/r{}/a{}", row.host, row.case, row.repetition, row.attempt)
+        };
+        let attempts = sift(rows, &mut damaged, name, |row| read_attempt(&run, row));
+        (attempts, damaged)
+    }
 }
 
 /// Reads every row; those that fail are listed by their name.

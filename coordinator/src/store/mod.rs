@@ -1,7 +1,8 @@
 //! What the coordinator remembers: every run, with every raw result.
 //!
 //! Main types: [`Store`], the trait that hides SQL from the rest; [`SqliteStore`], its only
-//! implementation for now, on a file or in memory; [`Writer`], the one thread that writes to it.
+//! implementation for now, on a file or in memory; [`Writer`], the one thread that writes to it;
+//! [`StoredRun`], a run that a report reads host by host.
 //! [`Store::load`] is a pure fold: the same rows give the same [`RunRecord`], in whatever order they
 //! were written. This module decides nothing: dispositions and reasons come from the run's state.
 
@@ -9,16 +10,21 @@ mod error;
 mod fold;
 mod schema;
 mod sqlite;
+mod stored;
 mod writer;
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use regatta_types::event::{Disposition, MissingReason, RunEvent};
-use regatta_types::ids::{AttemptKey, CellKey, Epoch, RunId, SuiteName};
+use regatta_types::ids::{AttemptKey, CellKey, Epoch, HostId, RunId, SuiteName};
 use regatta_types::record::{HostRecord, RunHeader, RunRecord};
 use regatta_types::time::UnixNs;
 
 pub use error::StoreError;
+pub use fold::AttemptRows;
 pub use sqlite::{FILE_NAME, SqliteStore};
+pub use stored::StoredRun;
 pub use writer::{StoreHandle, Writer};
 
 /// Keeps runs. Every method is blocking.
@@ -30,11 +36,17 @@ pub trait Store: Send {
     /// write cannot be; otherwise the storage failed ([`StoreError::is_storage_failure`]).
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Stored>, StoreError>;
 
-    /// Everything known about a run.
+    /// Everything known about a run but its attempts.
     ///
     /// # Errors
     /// [`StoreError::NoSuchRun`], or the storage failed. Damaged rows are no error: they are listed.
     fn load(&self, run: &RunId) -> Result<Loaded, StoreError>;
+
+    /// The attempts of one host of a run, to be opened by whoever asked.
+    ///
+    /// # Errors
+    /// When the storage failed.
+    fn attempts(&self, run: &RunId, host: &HostId) -> Result<AttemptRows, StoreError>;
 
     /// All runs, newest first.
     ///
@@ -97,6 +109,8 @@ pub enum Stored {
 pub struct Loaded {
     /// All that could be read.
     pub record: RunRecord,
+    /// The hosts that have attempts.
+    pub hosts: BTreeSet<HostId>,
     /// Rows that could not, in order of table and key.
     pub damaged: Vec<Damage>,
     /// Attempts for which a second, different report arrived, sorted.
@@ -104,7 +118,7 @@ pub struct Loaded {
 }
 
 /// A row that cannot be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Damage {
     /// Which, e.g. `attempt night/gpu-01/chat/r1/a1`.
     pub row: String,

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use regatta_agent::outbox::DirectoryLock;
 use regatta_types::event::RunEvent;
-use regatta_types::ids::{AttemptKey, CellKey, RunId, SuiteName};
+use regatta_types::ids::{AttemptKey, CellKey, HostId, RunId, SuiteName};
 use regatta_types::record::{HostRecord, RunHeader};
 use regatta_types::time::UnixNs;
 use regatta_wire::codec::{encode_header, encode_host};
 use regatta_wire::slices::sha256;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 
-use super::fold::{self, AttemptCells, Rows, Sealed};
+use super::fold::{self, AttemptCells, AttemptRows, Rows, Sealed};
 use super::{AttemptRow, Loaded, RunSummary, Store, StoreError, Stored, Write, schema};
 
 /// The file in a state directory.
@@ -93,6 +93,23 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// From now on all that is read is of one moment, also while another process writes.
+    pub(super) fn begin_reading(&self) -> Result<(), StoreError> {
+        self.db.execute_batch("BEGIN").map_err(read_error)
+    }
+
+    pub(super) fn end_reading(&self) -> Result<(), StoreError> {
+        self.db.execute_batch("COMMIT").map_err(read_error)
+    }
+
+    /// A run, inside a transaction.
+    pub(super) fn read_run(&self, run: &RunId) -> Result<Loaded, StoreError> {
+        let rows = read(&self.db, run).map_err(read_error)?;
+        fold::fold(run, rows.ok_or_else(|| StoreError::NoSuchRun(run.clone()))?)
+    }
+}
+
 #[cfg(test)]
 impl SqliteStore {
     /// For tests that damage what is stored.
@@ -123,9 +140,34 @@ impl Store for SqliteStore {
 
     fn load(&self, run: &RunId) -> Result<Loaded, StoreError> {
         // One transaction: a consistent picture, also while another process writes.
-        let tx = self.db.unchecked_transaction().map_err(read_error)?;
-        let rows = read(&tx, run).map_err(read_error)?;
-        fold::fold(run, rows.ok_or_else(|| StoreError::NoSuchRun(run.clone()))?)
+        self.begin_reading()?;
+        let loaded = self.read_run(run);
+        self.end_reading()?;
+        loaded
+    }
+
+    fn attempts(&self, run: &RunId, host: &HostId) -> Result<AttemptRows, StoreError> {
+        let take = |row: &rusqlite::Row<'_>| {
+            Ok(AttemptCells {
+                host: row.get(0)?,
+                case: row.get(1)?,
+                repetition: row.get(2)?,
+                attempt: row.get(3)?,
+                epoch: row.get(4)?,
+                disposition: row.get(5)?,
+                report: Sealed { bytes: row.get(6)?, sha256: row.get(7)? },
+            })
+        };
+        let read = || -> rusqlite::Result<Vec<AttemptCells>> {
+            self.db
+                .prepare_cached(
+                    "SELECT host, case_id, repetition, attempt, epoch, disposition, report, sha256
+                     FROM attempt WHERE run = ? AND host = ?",
+                )?
+                .query_map([run.as_str(), host.as_str()], take)?
+                .collect()
+        };
+        Ok(AttemptRows { run: run.clone(), rows: read().map_err(read_error)? })
     }
 
     fn runs(&self) -> Result<Vec<RunSummary>, StoreError> {
@@ -321,23 +363,9 @@ fn read(db: &Connection, run: &RunId) -> rusqlite::Result<Option<Rows>> {
         hosts: select(db, run, "SELECT host, record, sha256 FROM host WHERE run = ?", |row| {
             Ok((row.get(0)?, Sealed { bytes: row.get(1)?, sha256: row.get(2)? }))
         })?,
-        attempts: select(
-            db,
-            run,
-            "SELECT host, case_id, repetition, attempt, epoch, disposition, report, sha256
-             FROM attempt WHERE run = ?",
-            |row| {
-                Ok(AttemptCells {
-                    host: row.get(0)?,
-                    case: row.get(1)?,
-                    repetition: row.get(2)?,
-                    attempt: row.get(3)?,
-                    epoch: row.get(4)?,
-                    disposition: row.get(5)?,
-                    report: Sealed { bytes: row.get(6)?, sha256: row.get(7)? },
-                })
-            },
-        )?,
+        with_attempts: select(db, run, "SELECT DISTINCT host FROM attempt WHERE run = ?", |row| {
+            row.get(0)
+        })?,
         conflicts: select(
             db,
             run,

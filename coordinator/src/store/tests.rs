@@ -10,7 +10,7 @@ use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptNo, BootId, CaseId, HostId, Repetition};
 use regatta_types::reading::Reading;
-use regatta_types::record::ExpectedHosts;
+use regatta_types::record::{AttemptRecord, ExpectedHosts};
 use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_wire::codec::encode_report;
@@ -119,6 +119,29 @@ fn night() -> Vec<Write> {
     ]
 }
 
+/// A run with the attempts of all its hosts, sorted.
+#[derive(Debug, PartialEq)]
+struct Whole {
+    record: RunRecord,
+    attempts: Vec<AttemptRecord>,
+    damaged: Vec<Damage>,
+    conflicts: Vec<AttemptKey>,
+}
+
+/// What is stored of the run `night`.
+fn whole(store: &impl Store) -> Whole {
+    let Loaded { record, hosts, mut damaged, conflicts } = store.load(&run("night")).unwrap();
+    let mut attempts = Vec::new();
+    for host in &hosts {
+        let (own, more) = store.attempts(&run("night"), host).unwrap().open();
+        attempts.extend(own);
+        damaged.extend(more);
+    }
+    attempts.sort_by(|a, b| a.report.key.cmp(&b.report.key));
+    damaged.sort();
+    Whole { record, attempts, damaged, conflicts }
+}
+
 fn stored(writes: &[Write]) -> SqliteStore {
     let mut store = SqliteStore::in_memory().unwrap();
     store.write(writes).unwrap();
@@ -127,16 +150,16 @@ fn stored(writes: &[Write]) -> SqliteStore {
 
 #[test]
 fn a_run_comes_back_sorted_and_whole() {
-    let loaded = stored(&night()).load(&run("night")).unwrap();
+    let loaded = whole(&stored(&night()));
     assert_eq!((loaded.damaged.len(), loaded.conflicts.len()), (0, 0));
-    let record = loaded.record;
-    let keys: Vec<String> = record.attempts.iter().map(|a| a.report.key.to_string()).collect();
+    let Whole { record, attempts, .. } = loaded;
+    let keys: Vec<String> = attempts.iter().map(|a| a.report.key.to_string()).collect();
     assert_eq!(
         keys,
         ["night/gpu-01/chat/r1/a1", "night/gpu-01/chat/r2/a1", "night/gpu-02/chat/r1/a1"]
     );
-    assert_eq!(record.attempts[0].report, report("gpu-01", 1));
-    assert_eq!(record.attempts[1].disposition, Disposition::Partial);
+    assert_eq!(attempts[0].report, report("gpu-01", 1));
+    assert_eq!(attempts[1].disposition, Disposition::Partial);
     let hosts: Vec<&str> = record.hosts.iter().map(|h| h.host.as_str()).collect();
     assert_eq!((hosts, record.absent), (vec!["gpu-01", "gpu-02"], 1));
     assert_eq!(
@@ -161,8 +184,8 @@ proptest! {
         for i in order {
             store.write(std::slice::from_ref(&writes[i])).unwrap();
         }
-        let straight = stored(&writes).load(&run("night")).unwrap();
-        prop_assert_eq!(store.load(&run("night")).unwrap(), straight);
+        let straight = whole(&stored(&writes));
+        prop_assert_eq!(whole(&store), straight);
     }
 }
 
@@ -178,7 +201,7 @@ fn skipped_cells_come_back_sorted_with_their_reason() {
         Write::Event(run("night"), Box::new(event))
     };
     let writes = [header("night", 1), skip(0, "gpu-02"), skip(1, "gpu-01")];
-    let record = stored(&writes).load(&run("night")).unwrap().record;
+    let record = whole(&stored(&writes)).record;
     let wanted = [(cell("gpu-01", 1), reason.clone()), (cell("gpu-02", 1), reason.clone())];
     assert_eq!((record.skipped, record.missing), (wanted.to_vec(), Vec::new()));
 }
@@ -186,36 +209,28 @@ fn skipped_cells_come_back_sorted_with_their_reason() {
 #[test]
 fn the_same_again_changes_nothing() {
     let mut store = stored(&night());
-    let before = store.load(&run("night")).unwrap();
+    let before = whole(&store);
     let again = store.write(&night()[3..6]).unwrap();
     assert_eq!(again, [Stored::Duplicate; 3]);
     assert_eq!(store.write(&[event(1, "second")]).unwrap(), [Stored::Duplicate]);
-    assert_eq!(store.load(&run("night")).unwrap(), before);
+    assert_eq!(whole(&store), before);
 }
 
 #[test]
 fn a_different_report_of_the_same_attempt_is_kept_and_reported() {
     let mut store = stored(&night());
-    let before = store.load(&run("night")).unwrap();
+    let before = whole(&store);
     let mut other = report("gpu-01", 1);
     other.finished = MonoNs(4);
     let write = [attempt(&other, Disposition::Counted)];
     assert_eq!(store.write(&write).unwrap(), [Stored::Conflict]);
     assert_eq!(store.write(&write).unwrap(), [Stored::Conflict], "and again");
-    let after = store.load(&run("night")).unwrap();
+    let after = whole(&store);
     assert_eq!(after.record, before.record, "the first one stays");
     assert_eq!(after.conflicts, [other.key]);
     let kept: i64 =
         store.connection().query_row("SELECT count(*) FROM conflict", [], |r| r.get(0)).unwrap();
     assert_eq!(kept, 1);
-}
-
-#[test]
-fn a_gap_that_was_filled_later_is_no_gap() {
-    let mut store = stored(&night());
-    store.write(&[attempt(&report("gpu-02", 2), Disposition::Counted)]).unwrap();
-    let record = store.load(&run("night")).unwrap().record;
-    assert_eq!(record.missing, [(cell("gpu-01", 2), MissingReason::Cancelled)]);
 }
 
 #[test]
@@ -234,7 +249,7 @@ fn writes_that_cannot_be_are_refused_and_none_of_their_batch_is_kept() {
     store.write(&[header("night", 1), event(0, "x")]).unwrap();
     let differs = store.write(&[event(1, "kept out"), event(0, "y")]).unwrap_err();
     assert!(matches!(differs, StoreError::EventDiffers { seq: 0, .. }), "{differs:?}");
-    assert_eq!(store.load(&run("night")).unwrap().record.events.len(), 1);
+    assert_eq!(whole(&store).record.events.len(), 1);
 }
 
 #[test]
@@ -256,14 +271,14 @@ fn everything_is_there_after_reopening() {
     let state = dir.path().join("made/on/demand");
     let mut store = SqliteStore::open(&state).unwrap();
     store.write(&night()).unwrap();
-    let before = store.load(&run("night")).unwrap();
+    let before = whole(&store);
     assert_eq!(
-        SqliteStore::open_to_read(&state).unwrap().load(&run("night")).unwrap(),
+        whole(&SqliteStore::open_to_read(&state).unwrap()),
         before,
         "a reader needs no lock"
     );
     drop(store);
-    assert_eq!(SqliteStore::open(&state).unwrap().load(&run("night")).unwrap(), before);
+    assert_eq!(whole(&SqliteStore::open(&state).unwrap()), before);
 }
 
 #[test]
@@ -279,14 +294,13 @@ fn a_log_cut_anywhere_leaves_a_prefix_with_everything_that_was_acknowledged() {
             std::fs::metadata(log(dir.path())).unwrap().len()
         })
         .collect();
-    let whole = std::fs::read(log(dir.path())).unwrap();
+    let full = std::fs::read(log(dir.path())).unwrap();
     let begun = acknowledged[0];
-    for cut in (begun..=whole.len() as u64).step_by(509) {
+    for cut in (begun..=full.len() as u64).step_by(509) {
         let after = tempfile::tempdir().unwrap();
         std::fs::copy(dir.path().join(FILE_NAME), after.path().join(FILE_NAME)).unwrap();
-        std::fs::write(log(after.path()), &whole[..usize::try_from(cut).unwrap()]).unwrap();
-        let events =
-            SqliteStore::open(after.path()).unwrap().load(&run("night")).unwrap().record.events;
+        std::fs::write(log(after.path()), &full[..usize::try_from(cut).unwrap()]).unwrap();
+        let events = whole(&SqliteStore::open(after.path()).unwrap()).record.events;
         let found: Vec<u64> = events.iter().map(|e| e.seq).collect();
         let due = acknowledged.iter().filter(|&&len| len <= cut).count();
         assert_eq!(found, (0..due as u64).collect::<Vec<_>>(), "cut at {cut}");
@@ -338,7 +352,7 @@ fn a_damaged_row_is_listed_and_the_rest_is_read() {
         .unwrap();
     db.execute("UPDATE host SET record = x'00' WHERE host = 'gpu-01'", []).unwrap();
     db.execute("UPDATE event SET event = '{' WHERE seq = 0", []).unwrap();
-    let loaded = store.load(&run("night")).unwrap();
+    let loaded = whole(&store);
     let listed: Vec<(&str, &str)> =
         loaded.damaged.iter().map(|d| (d.row.as_str(), d.problem.as_str())).collect();
     assert_eq!(
@@ -350,7 +364,7 @@ fn a_damaged_row_is_listed_and_the_rest_is_read() {
             ("host gpu-01", "its SHA-256 does not match"),
         ]
     );
-    assert_eq!(loaded.record.attempts.len(), 1);
+    assert_eq!(loaded.attempts.len(), 1);
     db.execute("UPDATE run SET sha256 = x'00'", []).unwrap();
     let error = store.load(&run("night")).unwrap_err();
     assert!(error.is_storage_failure());
@@ -372,7 +386,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         db.execute("UPDATE attempt SET report = ? WHERE host = 'gpu-02'", [bytes]).unwrap();
-        prop_assert_eq!(store.load(&run("night")).unwrap().damaged.len(), 1);
+        prop_assert_eq!(whole(&store).damaged.len(), 1);
     }
 }
 

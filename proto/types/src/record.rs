@@ -1,4 +1,4 @@
-//! One run as the store remembers it: the whole input of a report.
+//! One run as the store remembers it: with its attempts, the whole input of a report.
 
 use crate::attempt::AttemptReport;
 use crate::check::CheckOutcome;
@@ -12,7 +12,8 @@ use crate::reading::Reading;
 use crate::suite::{StartMode, Suite};
 use crate::time::{ClockOffset, UnixNs};
 
-/// Everything known about a run. Reports are a pure function of this value.
+/// Everything known about a run but its attempts, which are many times larger and read host by
+/// host. Reports are a pure function of both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     /// What was asked for.
@@ -23,11 +24,10 @@ pub struct RunRecord {
     pub hosts: Vec<HostRecord>,
     /// Expected hosts that never joined and whose name nobody knows.
     pub absent: u32,
-    /// The attempts, sorted by key.
-    pub attempts: Vec<AttemptRecord>,
     /// Cells that were skipped with a reason, sorted by key.
     pub skipped: Vec<(CellKey, SkipReason)>,
-    /// Cells that ended without a counted attempt, sorted by key.
+    /// Cells that ended without a counted attempt, sorted by key. One that was filled later, when the
+    /// run was resumed, may still be here: its counted attempt decides.
     pub missing: Vec<(CellKey, MissingReason)>,
     /// The events, by number.
     pub events: Vec<RunEvent>,

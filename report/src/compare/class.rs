@@ -75,7 +75,7 @@ pub(crate) fn classes(hosts: &[HostAnalysis<'_>], assumed: &[ClassFact]) -> Vec<
     let mut all: Vec<(Vec<Fact>, HostId)> = hosts
         .iter()
         .filter(|h| h.has_usable())
-        .map(|host| (facts_of(host.record, host.engine), host.host.clone()))
+        .map(|host| (facts_of(host.record, host.engine.as_ref()), host.host.clone()))
         .collect();
     let mut taken: BTreeSet<(&'static str, String)> = BTreeSet::new();
     for (index, name) in ClassFact::ALL.into_iter().enumerate() {

@@ -41,7 +41,7 @@ impl DriftRow {
 pub(crate) fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
     let mut rows: Vec<DriftRow> = Vec::new();
     for host in hosts.iter().filter(|h| h.record.is_some()) {
-        let facts = facts_of(host.record, host.engine).into_iter();
+        let facts = facts_of(host.record, host.engine.as_ref()).into_iter();
         for (index, fact) in facts.chain(other_facts_of(host.record)).enumerate() {
             if rows.len() == index {
                 let (code, name, values) = (fact.code, fact.name, BTreeMap::new());

@@ -4,11 +4,12 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::facts::EngineFacts;
 use regatta_types::ids::{CellKey, HostId};
 use regatta_types::record::{AttemptRecord, HostRecord};
+use regatta_types::suite::Case;
 use regatta_types::validity::{Finding, Validity};
 use serde::Serialize;
 
 use super::class::{Class, Fact, engine_facts, facts_of, fingerprint, label};
-use crate::analysis::HostAnalysis;
+use crate::analysis::{Cell, HostAnalysis};
 
 /// Code of the remark on attempts with another engine than at first.
 const CODE: &str = "engine_changed";
@@ -31,7 +32,7 @@ pub(crate) struct Later {
 /// the host said when it was ready.
 pub(crate) fn first_engine<'a>(
     record: Option<&'a HostRecord>,
-    attempts: &[&'a AttemptRecord],
+    attempts: &'a [AttemptRecord],
 ) -> Option<&'a EngineFacts> {
     let mut seen: Vec<(_, &EngineFacts)> = attempts
         .iter()
@@ -58,8 +59,8 @@ fn change(first: &EngineFacts, now: &EngineFacts) -> Option<String> {
     (!changes.is_empty()).then(|| changes.join("; "))
 }
 
-/// What the engine was in an attempt, where it was not what it was at first.
-fn changed<'a>(
+/// What the engine was in an attempt, where it was not what it was at first, with the difference.
+pub(crate) fn engine_seen<'a>(
     first: Option<&EngineFacts>,
     report: &'a AttemptReport,
 ) -> Option<(&'a EngineFacts, String)> {
@@ -70,18 +71,14 @@ fn changed<'a>(
 }
 
 /// The remark on an attempt whose engine was not, or no longer, the one of the run's beginning.
-pub(crate) fn engine_changed(
-    first: Option<&EngineFacts>,
-    report: &AttemptReport,
-) -> Option<Finding> {
-    let (_, evidence) = changed(first, report)?;
-    Some(Finding {
+pub(crate) fn engine_changed(evidence: String) -> Finding {
+    Finding {
         code: CODE.to_owned(),
         validity: Validity::Invalid,
         evidence,
         advice: "it belongs to another comparability class: run again with one engine throughout"
             .to_owned(),
-    })
+    }
 }
 
 /// The later cells of all hosts, one entry for each host and engine. `classes` are those of the
@@ -91,12 +88,20 @@ pub(crate) fn later(hosts: &[HostAnalysis<'_>], classes: &[&Class]) -> Vec<Later
         classes.iter().map(|c| (c.facts.clone(), c.label.clone())).collect();
     let mut out: Vec<Later> = Vec::new();
     for host in hosts {
-        let mut counted: Vec<&AttemptReport> =
-            host.cells().filter_map(|(_, cell)| Some(cell.counted()?.report)).collect();
-        counted.sort_by_key(|report| report.began);
-        for report in counted {
-            let Some((engine, change)) = changed(host.engine, report) else { continue };
-            let facts = facts_of(host.record, Some(engine));
+        let other = |(case, cell): (&Case, &Cell<'_>)| {
+            let counted = cell.counted()?;
+            let (engine, change) = counted.other_engine.as_deref()?;
+            let key = CellKey {
+                host: host.host.clone(),
+                case: case.id.clone(),
+                repetition: cell.repetition,
+            };
+            Some((counted.began, key, engine.clone(), change.clone()))
+        };
+        let mut cells: Vec<_> = host.cells().filter_map(other).collect();
+        cells.sort_by_key(|(began, ..)| *began);
+        for (_, from, engine, change) in cells {
+            let facts = facts_of(host.record, Some(&engine));
             let next = label(known.len());
             let found = known.iter().find(|(same, _)| *same == facts);
             let label = found.map_or_else(|| next.clone(), |(_, label)| label.clone());
@@ -108,7 +113,7 @@ pub(crate) fn later(hosts: &[HostAnalysis<'_>], classes: &[&Class]) -> Vec<Later
                 None => out.push(Later {
                     host: host.host.clone(),
                     fingerprint: fingerprint(&facts),
-                    from: report.key.cell.clone(),
+                    from,
                     cells: 1,
                     label,
                     change,

@@ -108,7 +108,7 @@ impl Metric {
     }
 
     /// The cell's one number; `None` when it has none above zero.
-    pub(crate) fn of_cell(self, case: &Case, cell: &Counted<'_>) -> Option<f64> {
+    pub(crate) fn of_cell(self, case: &Case, cell: &Counted) -> Option<f64> {
         let figures = &cell.figures;
         let value = match self {
             Self::DecodeTps => figures.decode.per_second(),

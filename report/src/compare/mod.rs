@@ -26,7 +26,7 @@ use serde::Serialize;
 pub(crate) use class::{Class, Fact, facts_of, other_facts_of};
 pub(crate) use drift::{DriftRow, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
-pub(crate) use later::{Later, engine_changed, first_engine, later};
+pub(crate) use later::{Later, engine_changed, engine_seen, first_engine, later};
 pub(crate) use metric::Metric;
 pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub(crate) use rank::Rank;

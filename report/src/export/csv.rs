@@ -1,11 +1,14 @@
 //! The requests as CSV (RFC 4180): the fields of `requests.jsonl`, under their names and in their
 //! order.
 
+use std::io::Write;
+
 use regatta_types::clean;
+use regatta_types::ids::HostId;
 use serde_json::Value;
 
 use super::requests::{Line, each};
-use crate::analysis::Analysis;
+use crate::source::{Cause, Run, each_host};
 
 /// The columns; `failure` has one for each of its fields.
 const COLUMNS: [&str; 46] = [
@@ -57,15 +60,24 @@ const COLUMNS: [&str; 46] = [
     "send_uncertainty_s",
 ];
 
-/// The whole file, with a line of names at its beginning.
-pub(crate) fn requests_csv(analysis: &Analysis<'_>) -> Vec<u8> {
+/// Writes the whole file, with a line of names at its beginning.
+pub(crate) fn requests_csv(run: &impl Run, out: &mut dyn Write) -> Result<(), Cause> {
+    let of_host = |host: &&HostId| {
+        let mut rows = Vec::new();
+        each(run, host, |line| rows.push(row(line)))?;
+        Ok(table(rows))
+    };
+    out.write_all(&table([COLUMNS.map(str::to_owned)]))?;
+    each_host(&run.hosts(), of_host, |rows| Ok(out.write_all(&rows)?))
+}
+
+fn table(rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> Vec<u8> {
     let mut file =
         csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    // Rows of equal length to memory: writing them cannot fail.
-    let _ = file.write_record(COLUMNS);
-    each(analysis, |line| {
-        let _ = file.write_record(row(line));
-    });
+    for row in rows {
+        // Rows of equal length to memory: writing them cannot fail.
+        let _ = file.write_record(row);
+    }
     file.into_inner().unwrap_or_default()
 }
 
@@ -94,10 +106,13 @@ fn guarded(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::WholeRun;
     use crate::tests::hostile::poisoned;
 
-    fn read(file: &[u8]) -> Vec<Vec<String>> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(file);
+    fn rows(run: &WholeRun) -> Vec<Vec<String>> {
+        let mut file = Vec::new();
+        requests_csv(run, &mut file).unwrap();
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&file[..]);
         let row = |row: csv::Result<csv::StringRecord>| {
             row.expect("a row").iter().map(str::to_owned).collect()
         };
@@ -108,9 +123,9 @@ mod tests {
     fn a_round_trip_gives_the_fields_of_the_json_lines() {
         let text = "a \"quoted\", text";
         let record = poisoned(text);
-        let analysis = Analysis::new(&record);
-        let rows = read(&requests_csv(&analysis));
-        let lines = crate::export::requests_jsonl(&analysis);
+        let rows = rows(&record);
+        let mut lines = Vec::new();
+        crate::export::requests_jsonl(&record, &mut lines).unwrap();
         let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
         assert_eq!(rows.len(), lines.len() + 1);
         // The names and their order are those of the text, which a parsed object does not keep.
@@ -143,7 +158,7 @@ mod tests {
     fn no_cell_is_a_formula() {
         for text in ["=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r\n=1", " =1"] {
             let record = poisoned(text);
-            let rows = read(&requests_csv(&Analysis::new(&record)));
+            let rows = rows(&record);
             let mut guarded = 0;
             for cell in rows.iter().flatten() {
                 let is_number = cell.parse::<f64>().is_ok();

@@ -2,6 +2,8 @@
 //!
 //! The names and their order are fixed: fields may be added, never renamed.
 
+use std::io::Write;
+
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::failure::Failure;
@@ -11,8 +13,8 @@ use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::trace::{Chunk, Connection, Outcome, Phase, RequestTrace, TokenSource};
 use serde::Serialize;
 
-use crate::analysis::{Analysis, HostAnalysis};
 use crate::metrics::completion_tokens;
+use crate::source::{Cause, Error, Run, attempts_of, each_host};
 
 /// What is told of a request.
 #[derive(Serialize)]
@@ -143,21 +145,28 @@ struct Of {
     concurrency: Option<u32>,
 }
 
-/// The whole file, by host, case, repetition, attempt and request.
-pub(crate) fn requests_jsonl(analysis: &Analysis<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    each(analysis, |line| {
-        // String keys and plain numbers only: writing them to memory cannot fail.
-        out.extend(serde_json::to_vec(line).unwrap_or_default());
-        out.push(b'\n');
-    });
-    out
+/// Writes the whole file, by host, case, repetition, attempt and request.
+pub(crate) fn requests_jsonl(run: &impl Run, out: &mut dyn Write) -> Result<(), Cause> {
+    let of_host = |host: &&HostId| {
+        let mut lines = Vec::new();
+        each(run, host, |line| {
+            // String keys and plain numbers only: writing them to memory cannot fail.
+            let _ = serde_json::to_writer(&mut lines, line);
+            lines.push(b'\n');
+        })?;
+        Ok(lines)
+    };
+    each_host(&run.hosts(), of_host, |lines| Ok(out.write_all(&lines)?))
 }
 
-/// Every line, in the order of the file.
-pub(super) fn each(analysis: &Analysis<'_>, mut take: impl FnMut(&Line<'_>)) {
-    for attempt in analysis.hosts.iter().flat_map(|host: &HostAnalysis<'_>| &host.attempts) {
-        let case = analysis.record.header.suite.case(&attempt.report.key.cell.case);
+/// Every line of a host, in the order of the file.
+pub(super) fn each(
+    run: &impl Run,
+    host: &HostId,
+    mut take: impl FnMut(&Line<'_>),
+) -> Result<(), Error> {
+    for attempt in attempts_of(run, host)? {
+        let case = run.record().header.suite.case(&attempt.report.key.cell.case);
         let of = Of {
             counted: attempt.disposition == Disposition::Counted,
             concurrency: case.and_then(Case::concurrency),
@@ -166,4 +175,5 @@ pub(super) fn each(analysis: &Analysis<'_>, mut take: impl FnMut(&Line<'_>)) {
             take(&Line::new(&attempt.report, trace, of));
         }
     }
+    Ok(())
 }

@@ -1,9 +1,9 @@
 //! `run.json`: everything the reports say, for programs.
 
-use regatta_types::attempt::AttemptReport;
+use std::io::{self, Write};
+
 use regatta_types::check::CheckOutcome;
 use regatta_types::comparability::ClassFact;
-use regatta_types::engine::EngineWindow;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::{EngineFacts, HostFacts};
 use regatta_types::gpu::GpuInventory;
@@ -25,8 +25,9 @@ use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
     ColdStart, Distribution, Drift, EnergyFigures, EngineFigures, Figures, Floor, Goodput,
-    GpuFigures, METRICS_SCHEMA, Requests, Stamps, Steady, Tokens, cpu_share,
+    GpuFigures, METRICS_SCHEMA, Requests, Stamps, Steady, Tokens,
 };
+use crate::source::Cause;
 use crate::start::StartReport;
 use crate::summary::causes_of;
 
@@ -129,7 +130,7 @@ struct CaseResult<'a> {
     goodput: Option<Goodput>,
     prefill_tps: &'a Reading<Distribution>,
     gpus: &'a Reading<Vec<GpuFigures>>,
-    engine: Reading<EngineFigures>,
+    engine: &'a Reading<EngineFigures>,
     energy: &'a Reading<EnergyFigures>,
     cells: Vec<CellResult<'a>>,
 }
@@ -145,7 +146,6 @@ struct CellResult<'a> {
     figures: Option<&'a Figures>,
     steady: Option<&'a Reading<Steady>>,
     drift: Option<&'a Reading<Drift>>,
-    engine_metrics: Option<&'a EngineWindow>,
     client_cpu_share: Option<f64>,
 }
 
@@ -183,8 +183,7 @@ impl<'a> CellResult<'a> {
             figures: counted.map(|c| &c.figures),
             steady: counted.map(|c| &c.steady),
             drift: counted.map(|c| &c.drift),
-            engine_metrics: counted.map(|c| &c.report.engine.metrics),
-            client_cpu_share: counted.and_then(|c| cpu_share(c.report)),
+            client_cpu_share: counted.and_then(|c| c.cpu_share),
         }
     }
 }
@@ -202,22 +201,22 @@ impl<'a> Host<'a> {
             goodput: c.goodput,
             prefill_tps: &c.prefill_tps,
             gpus: &c.gpus,
-            engine: c.engine(),
+            engine: &c.engine,
             energy: &c.energy,
             cells: c.cells.iter().map(CellResult::of).collect(),
         };
-        let attempt = |disposition: &'static str, report: &'a AttemptReport| Attempt {
-            case: &report.key.cell.case,
-            repetition: report.key.cell.repetition,
-            attempt: report.key.attempt.0,
-            epoch: report.epoch.0,
-            disposition,
-            outcome: report.outcome.to_string(),
-            began_unix_ns: report.anchor.to_unix(report.began),
-            finished_unix_ns: report.anchor.to_unix(report.finished),
-            requests: report.traces.len(),
-            agent_instance: report.instance.to_string(),
-            boot: &report.boot.0,
+        let attempt = |attempt: &'a crate::analysis::Attempt| Attempt {
+            case: &attempt.cell.case,
+            repetition: attempt.cell.repetition,
+            attempt: attempt.attempt.0,
+            epoch: attempt.epoch.0,
+            disposition: attempt.disposition.name(),
+            outcome: attempt.outcome.to_string(),
+            began_unix_ns: attempt.began,
+            finished_unix_ns: attempt.finished,
+            requests: attempt.traces,
+            agent_instance: attempt.instance.to_string(),
+            boot: &attempt.boot.0,
         };
         Self {
             host: host.host,
@@ -231,8 +230,8 @@ impl<'a> Host<'a> {
             gpu_inventory: record.map(|r| &r.gpus),
             clocks: record.map_or(&[], |r| &r.clocks),
             settling: host
-                .settling()
-                .into_iter()
+                .settling
+                .iter()
                 .map(|report| Settling {
                     findings: &report.findings,
                     figures: settling_figures(report),
@@ -248,17 +247,13 @@ impl<'a> Host<'a> {
             gpus: &host.gpus,
             bandwidth: Bandwidth::of(analysis, host),
             cases: host.cases.iter().map(case).collect(),
-            attempts: host
-                .attempts
-                .iter()
-                .map(|a| attempt(a.disposition.name(), &a.report))
-                .collect(),
+            attempts: host.attempts.iter().map(attempt).collect(),
         }
     }
 }
 
-/// The whole file, indented, with a newline at its end.
-pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
+/// Writes the whole file: one object on one line.
+pub(crate) fn run_json(analysis: &Analysis<'_>, out: &mut dyn Write) -> Result<(), Cause> {
     let record = analysis.record;
     let header = &record.header;
     let (expected_hosts, expected_names): (usize, &[HostId]) = match &header.expected {
@@ -303,8 +298,6 @@ pub(crate) fn run_json(analysis: &Analysis<'_>) -> Vec<u8> {
         capacity: Capacity::of(analysis),
         start: &analysis.start,
     };
-    // String keys only, and a number that is not finite becomes null: this cannot fail.
-    let mut json = serde_json::to_vec_pretty(&file).unwrap_or_default();
-    json.push(b'\n');
-    json
+    serde_json::to_writer(&mut *out, &file).map_err(io::Error::from)?;
+    Ok(out.write_all(b"\n")?)
 }

@@ -24,10 +24,13 @@ pub(crate) const PAGES_MAX: usize = 40;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// The file; `files` are the others of the report.
-pub(crate) fn html(analysis: &Analysis<'_>, files: &BTreeMap<String, Vec<u8>>) -> String {
-    let hosts = shown(analysis);
-    let site = Site { files, hosts: &hosts };
+/// The file, with the pages of these hosts; `files` are those of the report it is made of.
+pub(crate) fn html(
+    analysis: &Analysis<'_>,
+    hosts: &[&HostId],
+    files: &BTreeMap<String, Vec<u8>>,
+) -> String {
+    let site = Site { files, hosts };
     let (combined, headings) = site.page("report.md", "report");
     let run = analysis.record.header.run.as_str();
     let mut out = head(run);
@@ -36,10 +39,10 @@ pub(crate) fn html(analysis: &Analysis<'_>, files: &BTreeMap<String, Vec<u8>>) -
     let title_end = combined.find("</h1>\n").map_or(0, |at| at + "</h1>\n".len());
     let (title, rest) = combined.split_at(title_end);
     out.push_str(title);
-    contents(&mut out, &headings, &hosts, analysis.hosts.len());
+    contents(&mut out, &headings, hosts, analysis.hosts.len());
     out.push_str(rest);
     out.push_str("</main>\n");
-    for &host in &hosts {
+    for &host in hosts {
         let (page, _) = site.page(&format!("hosts/{host}.md"), &anchor(host));
         out.push_str(&format!("<section id=\"{}\">\n", anchor(host)));
         out.push_str("<p class=\"up\"><a href=\"#report\">All hosts</a></p>\n");
@@ -56,7 +59,7 @@ fn anchor(host: &HostId) -> String {
 }
 
 /// The hosts whose pages are in the file.
-fn shown<'a>(analysis: &'a Analysis<'_>) -> Vec<&'a HostId> {
+pub(crate) fn shown<'a>(analysis: &'a Analysis<'_>) -> Vec<&'a HostId> {
     let hosts = analysis.hosts.iter().map(|host| host.host);
     if analysis.hosts.len() <= PAGES_MAX {
         return hosts.collect();

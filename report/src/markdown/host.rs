@@ -175,7 +175,7 @@ fn spread_of_cases(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Option<I
 
 fn validity(host: &HostAnalysis<'_>) -> Inline {
     let planned = host.cells().count();
-    let counted: Vec<&Counted<'_>> = host.cells().filter_map(|(_, c)| c.counted()).collect();
+    let counted: Vec<&Counted> = host.cells().filter_map(|(_, c)| c.counted()).collect();
     let n = |validity| counted.iter().filter(|c| c.validity() == validity).count();
     let (degraded, invalid) = (n(Validity::Degraded), n(Validity::Invalid));
     let word = if counted.len() == invalid {

@@ -9,12 +9,11 @@ use super::real;
 /// Values of one metric, one per request, kept whole and sorted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Distribution {
-    sorted: Vec<f64>,
+    sorted: Box<[f64]>,
 }
 
 /// A percentile with the interval of its order statistics, or why there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Percentile {
     /// The value and a distribution-free 95 % interval.
     Value {
@@ -36,7 +35,7 @@ pub(crate) enum Percentile {
 
 impl Distribution {
     pub(crate) fn new(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
+        let mut sorted: Box<[f64]> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         Self { sorted }
     }
@@ -89,8 +88,24 @@ impl Distribution {
     }
 }
 
+/// `null` where there are too few values: how many there are stands beside it.
+impl Serialize for Percentile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self::Value { value, low, high } = self else { return serializer.serialize_none() };
+        let mut out = serializer.serialize_struct("Percentile", 3)?;
+        out.serialize_field("value", value)?;
+        out.serialize_field("low", low)?;
+        out.serialize_field("high", high)?;
+        out.end()
+    }
+}
+
+/// `null` without any value.
 impl Serialize for Distribution {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.n() == 0 {
+            return serializer.serialize_none();
+        }
         let mut out = serializer.serialize_struct("Distribution", 8)?;
         out.serialize_field("n", &self.n())?;
         out.serialize_field("min", &self.min())?;

@@ -5,7 +5,6 @@ use regatta_types::reading::Reading;
 use serde::Serialize;
 
 use super::Distribution;
-use crate::analysis::{CaseAnalysis, HostAnalysis};
 
 /// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
 /// happened.
@@ -46,24 +45,10 @@ const COUNTERS: [Counter; 7] = [
     |s| s.accepted,
 ];
 
-impl CaseAnalysis<'_> {
-    /// What the engine said over the usable attempts.
-    pub(crate) fn engine(&self) -> Reading<EngineFigures> {
-        let usable = self.cells.iter().filter_map(|cell| cell.usable());
-        engine_figures(usable.map(|counted| &counted.report.engine.metrics))
-    }
-}
-
-impl HostAnalysis<'_> {
-    /// What the engine said over all usable attempts.
-    pub(crate) fn engine_metrics(&self) -> Reading<EngineFigures> {
-        let usable = self.cells().filter_map(|(_, cell)| cell.usable());
-        engine_figures(usable.map(|counted| &counted.report.engine.metrics))
-    }
-}
-
 /// Sums up `windows`, one of each attempt.
-fn engine_figures<'a>(windows: impl Iterator<Item = &'a EngineWindow>) -> Reading<EngineFigures> {
+pub(crate) fn engine_figures<'a>(
+    windows: impl Iterator<Item = &'a EngineWindow>,
+) -> Reading<EngineFigures> {
     let mut figures = EngineFigures::default();
     let mut known: Vec<&[EngineSample]> = Vec::new();
     let mut why = None;

@@ -43,15 +43,13 @@ impl<'a> Taken<'a> {
 /// The first counted attempt of a host, if it is warm-up: over three times as long as other attempts
 /// of its case, or, where there are none, as a line through all others (seconds by tokens) gives for
 /// its tokens. Only without a settled engine: there the first request came before.
-pub(crate) fn cold_first_attempt<'a>(
-    attempts: &[&'a AttemptRecord],
-) -> Option<(&'a AttemptKey, Finding)> {
-    let is_settling = |a: &&&AttemptRecord| a.disposition == Disposition::Settling;
+pub(crate) fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, Finding)> {
+    let is_settling = |a: &&AttemptRecord| a.disposition == Disposition::Settling;
     if attempts.iter().filter(is_settling).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
         return None;
     }
     let mut counted: Vec<&AttemptRecord> =
-        attempts.iter().copied().filter(|a| a.disposition == Disposition::Counted).collect();
+        attempts.iter().filter(|a| a.disposition == Disposition::Counted).collect();
     counted.sort_by_key(|a| a.report.began);
     let (first, rest) = counted.split_first()?;
     let first = Taken::of(first)?;

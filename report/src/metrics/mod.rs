@@ -10,11 +10,13 @@ mod figures;
 mod findings;
 mod first;
 mod floor;
+mod gaps;
 mod gpu;
 mod slo;
 mod stamps;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod tokens;
 mod trend;
 mod warmup;
@@ -23,16 +25,18 @@ mod window;
 
 pub(crate) use distribution::{Distribution, Percentile};
 pub(crate) use drift::Drift;
-pub(crate) use engine::EngineFigures;
+pub(crate) use engine::{EngineFigures, engine_figures};
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
 pub(crate) use first::{FIRST_ATTEMPT, cold_first_attempt};
 pub(crate) use floor::{Floor, Notable};
+pub(crate) use gaps::Gaps;
 pub(crate) use gpu::{
     EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, gpu_figures, serving,
 };
 pub(crate) use slo::Goodput;
 pub(crate) use stamps::Stamps;
+pub(crate) use timeline::{BINS as TIMELINE_BINS, Course, SHORTEST as TIMELINE_SHORTEST, Timeline};
 pub(crate) use tokens::{Tokens, Told, completion_tokens};
 pub(crate) use trend::{least_squares, t_quantile, theil_sen};
 pub(crate) use warmup::ColdStart;

@@ -16,9 +16,9 @@ pub(crate) struct Weighted {
     pub(crate) p95: Option<f64>,
     pub(crate) p99: Option<f64>,
     pub(crate) max: Option<f64>,
-    /// `(value, weight)`; empty once they are let go of. Shared where two metrics agree.
+    /// `(value, weight)`; `None` once they are let go of. Shared where two metrics agree.
     #[serde(skip)]
-    values: Arc<Vec<(f64, f64)>>,
+    values: Option<Arc<Vec<(f64, f64)>>>,
 }
 
 const LEVELS: [f64; 4] = [0.50, 0.90, 0.95, 0.99];
@@ -32,24 +32,33 @@ impl Weighted {
             Some(_) => quantiles(&mut values, weight).map(Some),
             None => [None; LEVELS.len()],
         };
-        Self { weight, p50, p90, p95, p99, max, values: Arc::new(values) }
+        Self { weight, p50, p90, p95, p99, max, values: Some(Arc::new(values)) }
     }
 
     /// Of all values of several that still have theirs. It keeps none itself.
     pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let parts: Vec<&Self> = parts.into_iter().collect();
-        debug_assert!(parts.iter().all(|part| part.weight == 0.0 || !part.values.is_empty()));
+        debug_assert!(parts.iter().all(|part| part.weight == 0.0 || part.values.is_some()));
         let mut out = match parts[..] {
             [one] => one.clone(),
-            _ => Self::of(parts.iter().flat_map(|part| part.values.iter().copied()).collect()),
+            _ => Self::of(parts.iter().flat_map(|part| part.pairs().iter().copied()).collect()),
         };
         out.let_go();
         out
     }
 
+    /// All values, until they are let go of.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f64> {
+        self.pairs().iter().map(|(value, _)| *value)
+    }
+
+    fn pairs(&self) -> &[(f64, f64)] {
+        self.values.as_deref().map_or(&[], Vec::as_slice)
+    }
+
     /// Frees the values; the quantiles stay.
     pub(crate) fn let_go(&mut self) {
-        self.values = Arc::default();
+        self.values = None;
     }
 }
 

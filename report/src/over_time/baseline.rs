@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
-use regatta_types::record::RunRecord;
 use regatta_types::suite::StartMode;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, CaseAnalysis, HostAnalysis};
 use crate::compare::{Effect, Fact, MIN_REPETITIONS, Metric, facts_of, of_case, other_facts_of};
 use crate::metrics::{METRICS_SCHEMA, real};
+use crate::source::{Error, Run};
 use crate::utc::utc;
 
 /// The numbers of a run that later ones are compared with, one for each host, case and complete
@@ -66,14 +66,16 @@ impl Baseline {
     pub(super) const VERSION: u32 = 1;
 
     /// What of a run is kept.
-    #[must_use]
-    pub fn of(record: &RunRecord) -> Self {
-        let analysis = Analysis::new(record);
-        let header = &record.header;
+    ///
+    /// # Errors
+    /// When its attempts cannot be read.
+    pub fn of(run: &impl Run) -> Result<Self, Error> {
+        let analysis = Analysis::new(run)?;
+        let header = &run.record().header;
         let cases = header.suite.cases.iter();
         // Half of the hash: nobody forges one, and a reader has to compare them by eye.
         let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
-        Self {
+        Ok(Self {
             baseline: Self::VERSION,
             metrics_schema: METRICS_SCHEMA,
             run: header.run.clone(),
@@ -82,7 +84,7 @@ impl Baseline {
             start: header.start,
             cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
             hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
-        }
+        })
     }
 
     /// The host of this name.
@@ -109,7 +111,7 @@ impl HostBaseline {
         Self {
             name: host.host.clone(),
             tokens_from: host.figures.tokens.main_source().map(|s| s.name().to_owned()),
-            facts: known(facts_of(host.record, host.engine)),
+            facts: known(facts_of(host.record, host.engine.as_ref())),
             other_facts: known(other_facts_of(host.record)),
             output_tokens: each(|c| c.figures.tokens.completion.mean()),
             truncated: each(|c| {

@@ -3,15 +3,18 @@
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{HostId, RunId};
 use regatta_types::reading::Reading;
-use regatta_types::record::RunRecord;
 
 use super::{Baseline, BaselineError, Changes, Match, Terms, changes, trend};
-use crate::testing::{RunBuilder, TestHost};
+use crate::testing::{RunBuilder, TestHost, WholeRun};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
 
+fn baseline(run: &WholeRun) -> Baseline {
+    Baseline::of(run).unwrap()
+}
+
 /// Two hosts whose time a token is longer by these shares.
-fn run(name: &str, slower: [f64; 2], change: impl Fn(TestHost) -> TestHost) -> RunRecord {
+fn run(name: &str, slower: [f64; 2], change: impl Fn(TestHost) -> TestHost) -> WholeRun {
     let hosts = ["gpu-01", "gpu-02"].into_iter().zip(slower);
     let made = hosts.fold(RunBuilder::new(&CASES, 5), |run, (host, slower)| {
         run.host(change(TestHost::new(host).slower_by(slower)))
@@ -21,7 +24,7 @@ fn run(name: &str, slower: [f64; 2], change: impl Fn(TestHost) -> TestHost) -> R
     record
 }
 
-fn plain(name: &str, slower: [f64; 2]) -> RunRecord {
+fn plain(name: &str, slower: [f64; 2]) -> WholeRun {
     run(name, slower, |host| host)
 }
 
@@ -29,8 +32,8 @@ fn three_per_cent() -> Terms {
     Terms { margins: "3%".parse().unwrap(), ..Terms::default() }
 }
 
-fn compared(before: &RunRecord, after: &RunRecord, terms: &Terms) -> Changes {
-    changes(&Baseline::of(before), &Baseline::of(after), terms)
+fn compared(before: &WholeRun, after: &WholeRun, terms: &Terms) -> Changes {
+    changes(&baseline(before), &baseline(after), terms)
 }
 
 #[test]
@@ -140,21 +143,21 @@ fn a_case_that_is_other_work_stays_out_and_too_few_repetitions_give_no_verdict()
 #[test]
 fn a_baseline_is_a_small_file_that_gives_the_same_verdicts() {
     let before = plain("before", [0.0, 0.0]);
-    let text = Baseline::of(&before).to_toml();
+    let text = baseline(&before).to_toml();
     insta::assert_snapshot!("a_baseline_of_two_hosts", text);
     let read = Baseline::parse(&text).unwrap();
     assert_eq!(read.to_toml(), text, "reading and writing again changes nothing");
-    let after = Baseline::of(&plain("after", [0.0, 0.0526]));
+    let after = baseline(&plain("after", [0.0, 0.0526]));
     let (from_file, from_run) = (
         changes(&read, &after, &three_per_cent()),
-        changes(&Baseline::of(&before), &after, &three_per_cent()),
+        changes(&baseline(&before), &after, &three_per_cent()),
     );
     assert_eq!(from_file.lines(), from_run.lines());
 }
 
 #[test]
 fn a_file_that_is_no_baseline_says_what_is_wrong() {
-    let good = Baseline::of(&plain("before", [0.0, 0.0])).to_toml();
+    let good = baseline(&plain("before", [0.0, 0.0])).to_toml();
     let error = |text: &str| Baseline::parse(text).unwrap_err().to_string();
     assert!(error("{}").starts_with("not a baseline: line 1: "), "{}", error("{}"));
     assert!(error("baseline = 1\n").contains("metrics_schema"));
@@ -162,7 +165,7 @@ fn a_file_that_is_no_baseline_says_what_is_wrong() {
     assert!(matches!(Baseline::parse(&other), Err(BaselineError::OtherVersion { schema: 7, .. })));
     let unknown = good.replace("tokens_from", "tokens_form");
     assert!(error(&unknown).contains("tokens_form"), "{}", error(&unknown));
-    let mut bad = Baseline::of(&plain("before", [0.0, 0.0]));
+    let mut bad = baseline(&plain("before", [0.0, 0.0]));
     for host in &mut bad.hosts {
         host.values.values_mut().flat_map(|m| m.values_mut()).for_each(|v| v[0] = -1.0);
     }
@@ -181,7 +184,7 @@ fn a_host_is_followed_from_run_to_run_past_one_of_another_engine() {
         run("upgraded", [0.0, 0.0], upgraded),
         plain("slower", [0.0, 0.0526]),
     ];
-    let runs = records.each_ref().map(Baseline::of);
+    let runs = records.each_ref().map(baseline);
     let rows = trend(&HostId::new("gpu-02").unwrap(), &runs);
     let lines: Vec<String> = rows.iter().map(super::TrendRow::line).collect();
     insta::assert_snapshot!("one_host_over_three_runs", lines.join("\n"));

@@ -8,7 +8,6 @@ use super::canvas::{
     ABOVE, Area, BLUE, Drawn, GREEN, GRID, INK, MUTED, ORANGE, font, label, picture,
 };
 use crate::analysis::HostAnalysis;
-use crate::metrics::is_streamed;
 
 /// A host, and whether it is settled as different from the others.
 type Shown<'a, 'r> = (&'a HostAnalysis<'r>, bool);
@@ -16,9 +15,6 @@ type Shown<'a, 'r> = (&'a HostAnalysis<'r>, bool);
 const HEIGHT: u32 = 360;
 /// Points of a line.
 const POINTS: u32 = 120;
-/// Bins of a factor of ten of gaps, and the shortest gap that is told apart, seconds.
-const BINS: f64 = 40.0;
-const SHORTEST: f64 = 1e-6;
 
 /// A line: time in milliseconds, share. Drawn by its logarithm: the library names only powers of ten
 /// on a logarithmic axis of its own, and here lies all between two of them.
@@ -50,42 +46,10 @@ pub(super) fn first_token(hosts: &[Shown<'_, '_>]) -> Option<(String, String)> {
 
 /// Gaps between the chunks of a request; `None` without any.
 pub(super) fn gaps(hosts: &[Shown<'_, '_>]) -> Option<(String, String)> {
-    draw("Gaps between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, gap_line)
-}
-
-/// There are as many gaps as tokens: counted in bins, of which neighbours are 6 % apart.
-fn gap_line(host: &HostAnalysis<'_>) -> Vec<(f64, f64)> {
-    let mut bins = vec![0_u64; 9 * 40];
-    let counted = host.cells().filter_map(|(_, cell)| cell.usable());
-    let traces = counted.flat_map(|c| &c.report.traces);
-    for gap in traces.filter(|trace| is_streamed(trace)).flat_map(|trace| trace.chunk_gaps()) {
-        let decades = (gap.as_secs_f64() / SHORTEST).max(1.0).log10();
-        let bin = bin_of(decades).min(bins.len() - 1);
-        bins[bin] += 1;
-    }
-    let all: u64 = bins.iter().sum();
-    let mut below = 0;
-    let mut points = Vec::new();
-    for (n, bin) in bins.into_iter().zip(0_u32..) {
-        if n > 0 {
-            if points.is_empty() {
-                points.push((SHORTEST * 1e3 * 10_f64.powf(f64::from(bin) / BINS), 0.0));
-            }
-            below += n;
-            let upper = SHORTEST * 1e3 * 10_f64.powf(f64::from(bin + 1) / BINS);
-            points.push((upper, below as f64 / all as f64));
-        }
-    }
-    points
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a few hundred at most, and never negative"
-)]
-fn bin_of(decades: f64) -> usize {
-    (decades * BINS) as usize
+    let line = |host: &HostAnalysis<'_>| {
+        host.gaps.shares().into_iter().map(|(seconds, share)| (seconds * 1e3, share)).collect()
+    };
+    draw("Gaps between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, line)
 }
 
 fn draw(
@@ -195,6 +159,5 @@ mod tests {
         assert_eq!(digits(1_234.5), "1,234");
         assert_eq!(digits(12.34), "12.3");
         assert_eq!(digits(0.0123), "0.012");
-        assert_eq!(bin_of(3.0), 120);
     }
 }

@@ -1,7 +1,8 @@
 //! Pictures, as SVG files beside the pages. Each has a table with the same figures beside it, so
 //! that nothing depends on seeing it; shapes and labels say what colours say.
 //!
-//! The entry is [`Plots`]: all pictures of a report by their path, and a link to one if it exists.
+//! The entries are [`Plots`], pictures by their path and a link to one if it exists, and
+//! [`HostPlots`], which draws those of one host after the other.
 
 mod canvas;
 mod cases;
@@ -15,13 +16,45 @@ use std::collections::BTreeMap;
 use regatta_types::ids::HostId;
 
 pub(crate) use self::canvas::{dark_rules, style_element};
+use self::cases::ClassSpeeds;
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{Class, ClassReport, Metric};
 
-/// The pictures of a report, by their path below its folder.
+/// Pictures of a report, by their path below its folder.
 #[derive(Debug, Default)]
 pub(crate) struct Plots {
     all: BTreeMap<String, Plot>,
+}
+
+/// Draws the pictures of single hosts.
+pub(crate) struct HostPlots<'a> {
+    /// What the hosts of each class have, by the class's label.
+    speeds: BTreeMap<&'a str, ClassSpeeds<'a>>,
+    analysis: &'a Analysis<'a>,
+}
+
+impl<'a> HostPlots<'a> {
+    pub(crate) fn new(analysis: &'a Analysis<'a>) -> Self {
+        let classes = analysis.classes.iter();
+        let speeds = classes
+            .map(|class| (class.class.label.as_str(), ClassSpeeds::of(&members(analysis, class))));
+        Self { speeds: speeds.collect(), analysis }
+    }
+
+    /// Those of a host's page.
+    pub(crate) fn of(&self, host: &HostAnalysis<'_>) -> Plots {
+        let mut plots = Plots::default();
+        let class = self.analysis.class_of(host.host);
+        if let Some(speeds) = class.and_then(|c| self.speeds.get(c.class.label.as_str())) {
+            plots.add(Which::Cases(host.host), cases::cases(host, speeds));
+        }
+        plots.add(Which::Timeline(host.host), timeline::timeline(host));
+        plots
+    }
+}
+
+fn members<'a>(analysis: &'a Analysis<'a>, class: &ClassReport) -> Vec<&'a HostAnalysis<'a>> {
+    analysis.hosts.iter().filter(|host| class.class.hosts.contains(host.host)).collect()
 }
 
 /// One picture.
@@ -68,33 +101,20 @@ impl Which<'_> {
 }
 
 impl Plots {
-    /// Those of a run.
-    pub(crate) fn of(analysis: &Analysis<'_>) -> Self {
+    /// Those of the combined report.
+    pub(crate) fn of_classes(analysis: &Analysis<'_>) -> Self {
         let mut plots = Self::default();
         for class in &analysis.classes {
-            plots.of_class(analysis, class);
-        }
-        for host in &analysis.hosts {
-            plots.add(Which::Timeline(host.host), timeline::timeline(host));
+            for report in &class.metrics {
+                let which = Which::Difference(&class.class, report.metric);
+                plots.add(which, difference::difference(report));
+            }
+            let shown = difference::most_telling(class, &members(analysis, class));
+            plots.add(Which::FirstToken(&class.class), distribution::first_token(&shown));
+            plots.add(Which::Gaps(&class.class), distribution::gaps(&shown));
+            plots.add(Which::Load(&class.class), load::load(&shown));
         }
         plots
-    }
-
-    fn of_class(&mut self, analysis: &Analysis<'_>, class: &ClassReport) {
-        let members: Vec<&HostAnalysis<'_>> =
-            analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
-        for report in &class.metrics {
-            let which = Which::Difference(&class.class, report.metric);
-            self.add(which, difference::difference(report));
-        }
-        let speeds = cases::ClassSpeeds::of(&members);
-        for host in &members {
-            self.add(Which::Cases(host.host), cases::cases(host, &speeds));
-        }
-        let shown = difference::most_telling(class, &members);
-        self.add(Which::FirstToken(&class.class), distribution::first_token(&shown));
-        self.add(Which::Gaps(&class.class), distribution::gaps(&shown));
-        self.add(Which::Load(&class.class), load::load(&shown));
     }
 
     fn add(&mut self, which: Which<'_>, drawn: Option<(String, String)>) {

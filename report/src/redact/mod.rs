@@ -14,123 +14,162 @@ mod visit;
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId};
-use regatta_types::record::RunRecord;
+use regatta_types::record::{AttemptRecord, RunRecord};
 
 use self::known::Known;
 use self::scan::{Kind, Scan};
-use self::visit::{Visitor, visit};
+use self::visit::{Visitor, visit, visit_attempt};
+use crate::source::{Cause, Error, Run, attempts_of, each_host};
+
+/// A run with the names in it replaced.
+#[derive(Debug)]
+pub struct Redacted<R> {
+    run: R,
+    record: RunRecord,
+    replace: Replace,
+}
 
 /// Replaces hosts' names, GPU UUIDs, addresses, URLs, home paths, and what names a machine, in all
-/// texts of the record; of the command line all values that say more than a number.
-#[must_use]
-pub fn redact(mut record: RunRecord) -> RunRecord {
-    let names = Names::of(&mut record);
-    let mut found = Found { known: &names.known, scan: Scan::new(), tokens: BTreeMap::new() };
+/// texts of a run; of the command line all values that say more than a number. Reads all attempts
+/// once.
+///
+/// # Errors
+/// When attempts cannot be read.
+pub fn redact<R: Run>(run: R) -> Result<Redacted<R>, Error> {
+    let mut record = run.record().clone();
+    let scan = Scan::new();
+    let mut found = Found::new(scan.clone());
     visit(&mut record, &mut found);
-    let mut replace = Replace {
-        tokens: numbered(found.tokens),
-        scan: found.scan,
-        hosts: &names.hosts,
-        cases: BTreeMap::new(),
-        known: &names.known,
+    let each = |host: &&HostId| {
+        let mut found = Found::new(scan.clone());
+        attempts_of(&run, host)?.iter_mut().for_each(|attempt| visit_attempt(attempt, &mut found));
+        Ok(found)
     };
+    each_host(&run.hosts(), each, |more| {
+        found.add(more);
+        Ok::<(), Error>(())
+    })?;
+    let (hosts, known) = names(&record, found.hosts, found.of_kind);
+    let mut tokens = found.tokens;
+    for tokens in tokens.values_mut() {
+        tokens.retain(|token| known.get(token).is_none());
+    }
+    let mut replace =
+        Replace { hosts, cases: BTreeMap::new(), known, scan, tokens: numbered(tokens) };
     replace.cases = replace.case_ids(&record);
     let command = command(&record, &replace);
-    visit(&mut record, &mut replace);
+    visit(&mut record, &mut &replace);
     record.header.command = command;
     record.redacted = true;
-    record
+    Ok(Redacted { run, record, replace })
 }
 
-/// The names that the record itself calls names.
-struct Names {
-    hosts: BTreeMap<HostId, HostId>,
-    known: Known,
-}
-
-impl Names {
-    /// Changes nothing.
-    fn of(record: &mut RunRecord) -> Self {
-        let mut ids = BTreeSet::new();
-        let mut of_kind: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
-        visit(record, &mut Collect { hosts: &mut ids, of_kind: &mut of_kind });
-        let width = ids.len().to_string().len();
-        let hosts: BTreeMap<HostId, HostId> = ids
-            .into_iter()
-            .zip(1_usize..)
-            .filter_map(|(id, n)| Some((id, HostId::new(format!("host-{n:0width$}")).ok()?)))
-            .collect();
-        let mut known = Known::default();
-        for (id, substitute) in &hosts {
-            known.add(id.as_str(), substitute.as_str());
-        }
-        let mut machines: Vec<_> = record.hosts.iter().collect();
-        machines.sort_by(|a, b| a.host.cmp(&b.host));
-        let mut domains = BTreeSet::new();
-        for host in machines {
-            let (Some(facts), Some(substitute)) = (&host.facts, hosts.get(&host.host)) else {
-                continue;
-            };
-            known.add(&facts.hostname, substitute.as_str());
-            if let Some((short, domain)) = facts.hostname.split_once('.') {
-                known.add(short, substitute.as_str());
-                domains.insert(domain.to_owned());
-            }
-        }
-        domains
-            .extend(hosts.keys().filter_map(|id| Some(id.as_str().split_once('.')?.1.to_owned())));
-        domains.retain(|domain| domain.parse::<f64>().is_err() && !GENERIC.contains(&&**domain));
-        of_kind.insert("domain", domains);
-        for (kind, originals) in of_kind {
-            let width = originals.len().to_string().len();
-            for (original, n) in originals.iter().zip(1_usize..) {
-                known.add(original, &format!("{kind}-{n:0width$}"));
-            }
-        }
-        known.finish();
-        Self { hosts, known }
+impl<R: Run> Run for Redacted<R> {
+    fn record(&self) -> &RunRecord {
+        &self.record
     }
+
+    fn hosts(&self) -> Vec<&HostId> {
+        self.run.hosts().into_iter().filter_map(|host| self.replace.hosts.get(host)).collect()
+    }
+
+    fn attempts(&self, host: &HostId) -> Result<Vec<AttemptRecord>, Cause> {
+        let original = self.replace.hosts.iter().find(|(_, substitute)| *substitute == host);
+        let Some((original, _)) = original else { return Ok(Vec::new()) };
+        let mut attempts = self.run.attempts(original)?;
+        attempts.iter_mut().for_each(|attempt| visit_attempt(attempt, &mut &self.replace));
+        Ok(attempts)
+    }
+}
+
+/// The substitutes of hosts, and of all names that the record itself calls names.
+fn names(
+    record: &RunRecord,
+    ids: BTreeSet<HostId>,
+    mut of_kind: BTreeMap<&'static str, BTreeSet<String>>,
+) -> (BTreeMap<HostId, HostId>, Known) {
+    let width = ids.len().to_string().len();
+    let hosts: BTreeMap<HostId, HostId> = ids
+        .into_iter()
+        .zip(1_usize..)
+        .filter_map(|(id, n)| Some((id, HostId::new(format!("host-{n:0width$}")).ok()?)))
+        .collect();
+    let mut known = Known::default();
+    for (id, substitute) in &hosts {
+        known.add(id.as_str(), substitute.as_str());
+    }
+    let mut machines: Vec<_> = record.hosts.iter().collect();
+    machines.sort_by(|a, b| a.host.cmp(&b.host));
+    let mut domains = BTreeSet::new();
+    for host in machines {
+        let (Some(facts), Some(substitute)) = (&host.facts, hosts.get(&host.host)) else {
+            continue;
+        };
+        known.add(&facts.hostname, substitute.as_str());
+        if let Some((short, domain)) = facts.hostname.split_once('.') {
+            known.add(short, substitute.as_str());
+            domains.insert(domain.to_owned());
+        }
+    }
+    domains.extend(hosts.keys().filter_map(|id| Some(id.as_str().split_once('.')?.1.to_owned())));
+    domains.retain(|domain| domain.parse::<f64>().is_err() && !GENERIC.contains(&&**domain));
+    of_kind.insert("domain", domains);
+    for (kind, originals) in of_kind {
+        let width = originals.len().to_string().len();
+        for (original, n) in originals.iter().zip(1_usize..) {
+            known.add(original, &format!("{kind}-{n:0width$}"));
+        }
+    }
+    known.finish();
+    (hosts, known)
 }
 
 /// Endings of names that name nobody, and words of other texts.
 const GENERIC: [&str; 6] = ["local", "lan", "home", "internal", "localdomain", "test"];
 
-/// Collects the names of their own kind.
-struct Collect<'a> {
-    hosts: &'a mut BTreeSet<HostId>,
-    of_kind: &'a mut BTreeMap<&'static str, BTreeSet<String>>,
-}
-
-impl Visitor for Collect<'_> {
-    fn host(&mut self, host: &mut HostId) {
-        self.hosts.insert(host.clone());
-    }
-    fn case(&mut self, _: &mut CaseId) {}
-    fn text(&mut self, _: &mut String) {}
-    fn name(&mut self, kind: &'static str, name: &mut String) {
-        if !name.is_empty() {
-            self.of_kind.entry(kind).or_default().insert(name.clone());
-        }
-    }
-}
-
-/// Collects what in the texts is an address.
-struct Found<'a> {
-    known: &'a Known,
+/// Collects the names of their own kind, and what in the texts is an address.
+struct Found {
+    hosts: BTreeSet<HostId>,
+    of_kind: BTreeMap<&'static str, BTreeSet<String>>,
     scan: Scan,
     tokens: BTreeMap<Kind, BTreeSet<String>>,
 }
 
-impl Visitor for Found<'_> {
-    fn host(&mut self, _: &mut HostId) {}
+impl Found {
+    fn new(scan: Scan) -> Self {
+        Self { hosts: BTreeSet::new(), of_kind: BTreeMap::new(), scan, tokens: BTreeMap::new() }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.hosts.extend(more.hosts);
+        for (kind, names) in more.of_kind {
+            self.of_kind.entry(kind).or_default().extend(names);
+        }
+        for (kind, tokens) in more.tokens {
+            self.tokens.entry(kind).or_default().extend(tokens);
+        }
+    }
+}
+
+impl Visitor for Found {
+    fn host(&mut self, host: &mut HostId) {
+        if !self.hosts.contains(host) {
+            self.hosts.insert(host.clone());
+        }
+    }
+
     fn case(&mut self, _: &mut CaseId) {}
-    fn name(&mut self, _: &'static str, _: &mut String) {}
+
+    fn name(&mut self, kind: &'static str, name: &mut String) {
+        let names = self.of_kind.entry(kind).or_default();
+        if !name.is_empty() && !names.contains(name) {
+            names.insert(name.clone());
+        }
+    }
+
     fn text(&mut self, text: &mut String) {
         for (range, kind) in self.scan.find(text) {
-            let token = &text[range];
-            if self.known.get(token).is_none() {
-                self.tokens.entry(kind).or_default().insert(token.to_owned());
-            }
+            self.tokens.entry(kind).or_default().insert(text[range].to_owned());
         }
     }
 }
@@ -146,15 +185,16 @@ fn numbered(tokens: BTreeMap<Kind, BTreeSet<String>>) -> BTreeMap<String, String
 }
 
 /// Puts the substitutes in.
-struct Replace<'a> {
-    hosts: &'a BTreeMap<HostId, HostId>,
+#[derive(Debug)]
+struct Replace {
+    hosts: BTreeMap<HostId, HostId>,
     cases: BTreeMap<CaseId, CaseId>,
-    known: &'a Known,
+    known: Known,
     scan: Scan,
     tokens: BTreeMap<String, String>,
 }
 
-impl Replace<'_> {
+impl Replace {
     fn covered(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut from = 0;
@@ -188,7 +228,7 @@ impl Replace<'_> {
     }
 }
 
-impl Visitor for Replace<'_> {
+impl Visitor for &Replace {
     fn host(&mut self, host: &mut HostId) {
         if let Some(substitute) = self.hosts.get(host) {
             *host = substitute.clone();
@@ -211,7 +251,7 @@ impl Visitor for Replace<'_> {
 }
 
 /// The command line with its flags and numbers; other values are names or paths of somebody.
-fn command(record: &RunRecord, replace: &Replace<'_>) -> String {
+fn command(record: &RunRecord, replace: &Replace) -> String {
     let is_number = |value: &str| {
         value.starts_with(|c: char| c.is_ascii_digit())
             && value.chars().all(|c| c.is_ascii_alphanumeric() || ".,%".contains(c))

@@ -43,7 +43,7 @@ const SHAPES: &str = r#"(?x)
 "#;
 
 /// Finds addresses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scan {
     shapes: Regex,
 }

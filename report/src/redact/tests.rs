@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::reading::Reading;
-use regatta_types::record::{ExpectedHosts, RunRecord};
+use regatta_types::record::ExpectedHosts;
 
-use super::redact;
+use crate::testing::{WholeRun, files, summary};
 use crate::tests::hostile::poisoned;
-use crate::{render, summary};
+
+fn redact(run: WholeRun) -> WholeRun {
+    WholeRun::read(&super::redact(run).unwrap())
+}
 
 /// What a careless engine, agent or user may say.
 const TELLING: &str = "dial gpu-02.acme.example:8000 (10.20.30.40, [fe80::77]:80) by \
     http://bob@gpu-03.acme.example/v1?key=sesame as bob.smith@acme.example from /home/bob/x: \
     GPU-01 has GPU-gpu-01, GPU-5e6a77a0-0000-4000-8000-0000000000aa and 00:1b:44:11:3a:b7; ";
 
-fn telling() -> RunRecord {
+fn telling() -> WholeRun {
     let mut record = poisoned(TELLING);
     record.header.command =
         "regatta run /srv/acme/night.toml --hosts gpu-01,gpu-03 --listen=10.20.30.40:7717 --repetitions 5"
@@ -26,7 +29,7 @@ fn telling() -> RunRecord {
             facts.hostname = format!("{}.ACME.example", host.host);
         }
     }
-    record.events.push(RunEvent {
+    record.record.events.push(RunEvent {
         seq: 1,
         kind: EventKind::AgentLost { host: hosts[1].clone(), reason: TELLING.to_owned() },
         ..record.events[0].clone()
@@ -35,7 +38,7 @@ fn telling() -> RunRecord {
     record
 }
 
-fn originals(record: &RunRecord) -> BTreeSet<String> {
+fn originals(record: &WholeRun) -> BTreeSet<String> {
     let texts = [
         "acme",
         "10.20.30.40",
@@ -66,9 +69,9 @@ fn no_file_holds_an_original() {
     let record = telling();
     let originals = originals(&record);
     assert!(originals.len() > 15, "{originals:?}");
-    let holds = |record: RunRecord| {
+    let holds = |record: WholeRun| {
         let mut held = BTreeSet::new();
-        for (path, content) in render(&record).files {
+        for (path, content) in files(&record) {
             let text = format!("{path}\n{}", String::from_utf8_lossy(&content)).to_lowercase();
             let found = originals.iter().filter(|original| text.contains(original.as_str()));
             held.extend(found.map(|original| format!("{original} in {path}")));
@@ -99,7 +102,7 @@ fn substitutes_keep_the_order_and_are_the_same_everywhere() {
         "regatta run VALUE --hosts host-1,host-3 --listen=VALUE --repetitions 5"
     );
     assert_eq!(record.hosts[2].facts.as_ref().unwrap().hostname, "host-3");
-    let files = render(&record).files;
+    let files = files(&record);
     let page = String::from_utf8_lossy(&files["report.md"]);
     assert!(page.contains("**Redacted.**") && files.contains_key("hosts/host-2.md"));
 }
@@ -110,7 +113,7 @@ fn the_order_of_the_rows_changes_no_substitute() {
     let mut shuffled = record.clone();
     shuffled.attempts.reverse();
     shuffled.hosts.reverse();
-    assert!(render(&redact(record)) == render(&redact(shuffled)));
+    assert!(files(&redact(record)) == files(&redact(shuffled)));
 }
 
 #[test]

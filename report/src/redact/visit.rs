@@ -31,22 +31,10 @@ pub(super) trait Visitor {
 
 /// Shows every text of a record to `v`.
 pub(super) fn visit(record: &mut RunRecord, v: &mut impl Visitor) {
-    let RunRecord {
-        header,
-        sealed: _,
-        hosts,
-        absent: _,
-        attempts,
-        skipped,
-        missing,
-        events,
-        redacted: _,
-    } = record;
+    let RunRecord { header, sealed: _, hosts, absent: _, skipped, missing, events, redacted: _ } =
+        record;
     visit_header(header, v);
     hosts.iter_mut().for_each(|host| visit_host(host, v));
-    for AttemptRecord { disposition: _, report } in attempts {
-        visit_report(report, v);
-    }
     for (cell, SkipReason::Saturated { at, evidence }) in skipped {
         visit_cell(cell, v);
         v.case(at);
@@ -57,6 +45,12 @@ pub(super) fn visit(record: &mut RunRecord, v: &mut impl Visitor) {
         visit_missing(reason, v);
     }
     events.iter_mut().for_each(|event| visit_event(event, v));
+}
+
+/// Shows every text of an attempt to `v`.
+pub(super) fn visit_attempt(attempt: &mut AttemptRecord, v: &mut impl Visitor) {
+    let AttemptRecord { disposition: _, report } = attempt;
+    visit_report(report, v);
 }
 
 fn visit_header(header: &mut RunHeader, v: &mut impl Visitor) {

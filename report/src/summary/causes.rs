@@ -99,9 +99,9 @@ fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<
 
 /// What the engine of a host said that those of the others did not.
 fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<String> {
-    let Some(own) = own.engine_metrics().known().copied() else { return Vec::new() };
+    let Some(own) = own.engine_metrics.known().copied() else { return Vec::new() };
     let others: Vec<EngineFigures> =
-        others.iter().filter_map(|h| h.engine_metrics().known().copied()).collect();
+        others.iter().filter_map(|h| h.engine_metrics.known().copied()).collect();
     let median = |value: fn(&EngineFigures) -> Option<f64>| {
         Distribution::new(others.iter().filter_map(value)).median()
     };

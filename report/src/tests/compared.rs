@@ -5,18 +5,18 @@ use std::time::Duration;
 use regatta_types::comparability::ClassFact;
 use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
-use regatta_types::record::RunRecord;
 use regatta_types::time::ClockOffset;
 use regatta_types::trace::{ChunkCounts, ChunkKind, FinishReason, Usage};
 use regatta_types::validity::{Finding, Validity};
 
 use super::{attempts_of, page, three_hosts};
+use crate::Completeness;
 use crate::analysis::Analysis;
 use crate::compare::{DriftRow, Metric, Unjudged, Verdict, drift};
-use crate::testing::{RunBuilder, TestHost};
-use crate::{Completeness, completeness, summary};
+use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::testing::{completeness, summary};
 
-fn engine<'a>(record: &'a mut RunRecord, host: &str) -> &'a mut EngineFacts {
+fn engine<'a>(record: &'a mut WholeRun, host: &str) -> &'a mut EngineFacts {
     let host = record.hosts.iter_mut().find(|h| h.host.as_str() == host).unwrap();
     match &mut host.engine {
         Reading::Known(engine) => engine,
@@ -24,8 +24,8 @@ fn engine<'a>(record: &'a mut RunRecord, host: &str) -> &'a mut EngineFacts {
     }
 }
 
-fn verdict(record: &RunRecord, metric: Metric, host: &str) -> Option<Verdict> {
-    let analysis = Analysis::new(record);
+fn verdict(record: &WholeRun, metric: Metric, host: &str) -> Option<Verdict> {
+    let analysis = Analysis::new(record).unwrap();
     let report = analysis.classes[0].metric(metric)?;
     let judged = report.outcome.hosts.iter().find(|j| j.host.as_str() == host);
     judged.map(|j| j.verdict)
@@ -64,7 +64,7 @@ fn a_margin_that_was_set_decides_and_is_named() {
         record.header.margins = margins.parse().unwrap();
         record
     };
-    let lines = |record: &RunRecord| summary(record).verdict_lines.join("\n");
+    let lines = |record: &WholeRun| summary(record).verdict_lines.join("\n");
     let narrow = lines(&build("3%"));
     assert!(narrow.contains("gpu-02 is 3."), "{narrow}");
     let wide = build("3%,decode=7.5%");
@@ -125,11 +125,11 @@ fn hosts_of_another_engine_version_are_not_compared() {
 fn unknown_against_known_is_another_class_and_unknown_on_all_is_unverified() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
-    assert_eq!(Analysis::new(&record).classes.len(), 2);
+    assert_eq!(Analysis::new(&record).unwrap().classes.len(), 2);
     for host in ["gpu-01", "gpu-02"] {
         engine(&mut record, host).version = Reading::missing("no endpoint for it");
     }
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     assert_eq!(analysis.classes.len(), 1);
     assert_eq!(analysis.classes[0].class.unverified(), ["quantisation", "engine version"]);
 }
@@ -160,7 +160,7 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
             samples[1].preemptions = Some(2.0);
         }
     }
-    let rows = drift(&Analysis::new(&record).hosts);
+    let rows = drift(&Analysis::new(&record).unwrap().hosts);
     let differing: Vec<&str> = rows.iter().filter(|r| r.differs()).map(|r| r.name).collect();
     assert_eq!(differing, ["GPU power limit", "GPU driver", "CPU clock governor"]);
     assert!(rows[..3].iter().all(DriftRow::differs), "they stand first");
@@ -171,7 +171,7 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
     let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W); \
                  GPU driver 570.86 (most others 580.126.09); preemptions 20 (median of the others 0).";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
-    assert_eq!(Analysis::new(&record).classes.len(), 1);
+    assert_eq!(Analysis::new(&record).unwrap().classes.len(), 1);
     let host = page(&record, "hosts/gpu-03.md");
     assert!(
         host.contains("What differs on it from the others of its class: GPU power limit 450 W")
@@ -182,18 +182,22 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
 fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
-    assert_eq!(Analysis::new(&record).classes.len(), 2);
+    assert_eq!(Analysis::new(&record).unwrap().classes.len(), 2);
     record.header.assume_equal = vec![ClassFact::EngineVersion];
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     assert_eq!(analysis.classes.len(), 1);
     assert_eq!(analysis.classes[0].class.assumed, ["engine version"]);
     assert!(page(&record, "report.md").contains("assumed equal: engine version"));
     engine(&mut record, "gpu-01").version = Reading::Known("0.15.0".to_owned());
-    assert_eq!(Analysis::new(&record).classes.len(), 3, "nobody says which of the two it has");
+    assert_eq!(
+        Analysis::new(&record).unwrap().classes.len(),
+        3,
+        "nobody says which of the two it has"
+    );
 }
 
 /// Every attempt of a host from this repetition on was served by this version.
-fn serve_from(record: &mut RunRecord, host: &str, repetition: u32, version: &str) {
+fn serve_from(record: &mut WholeRun, host: &str, repetition: u32, version: &str) {
     let mut seen = engine(record, host).clone();
     for attempt in attempts_of(record, host) {
         seen.version = Reading::Known("0.15.1".to_owned());
@@ -211,7 +215,7 @@ fn cells_of_a_restarted_engine_with_another_version_are_of_another_class() {
     serve_from(&mut record, "gpu-02", 4, "0.16.0");
     // The host said so, too, when it came back.
     engine(&mut record, "gpu-02").version = Reading::Known("0.16.0".to_owned());
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     assert_eq!(analysis.classes.len(), 1, "the hosts are compared by what was measured first");
     let [later] = analysis.later.as_slice() else { panic!("{:?}", analysis.later) };
     let cases = u32::try_from(record.header.suite.cases.len()).unwrap();
@@ -236,7 +240,7 @@ fn an_engine_that_does_not_answer_is_not_another_one() {
             seen.settings = EngineSettings::default();
         }
     }
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     assert_eq!((analysis.classes.len(), analysis.later.len()), (1, 0));
 }
 
@@ -250,7 +254,7 @@ fn an_invalid_attempt_is_kept_and_not_compared() {
         evidence: "stall of 1,200 ms".to_owned(),
         advice: "leave a core to the agent".to_owned(),
     });
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     let decode = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
     let repetitions: Vec<usize> = decode.outcome.hosts.iter().map(|j| j.repetitions).collect();
     assert_eq!(repetitions, [5, 4, 5]);
@@ -313,7 +317,7 @@ fn two_repetitions_give_figures_and_no_verdict() {
 
 #[test]
 fn a_late_start_or_a_loose_clock_withholds_the_badge() {
-    let synchronised = |record: &RunRecord| Analysis::new(record).start.is_synchronised();
+    let synchronised = |record: &WholeRun| Analysis::new(record).unwrap().start.is_synchronised();
     let mut record = three_hosts();
     assert_eq!(synchronised(&record), Some(true));
     let report = &mut attempts_of(&mut record, "gpu-02").next().unwrap().report;
@@ -332,7 +336,7 @@ fn a_host_whose_block_was_planned_for_later_widens_the_spread() {
     let later = Duration::from_secs(8);
     report.began = report.began.after(later);
     report.planned_start = report.planned_start.map(|at| at.after(later));
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     assert!(analysis.start.hosts[1].lateness_ms.max() < Some(1.0), "it kept to its own plan");
     assert!(analysis.start.spread_ms.max() > Some(7_900.0));
 }
@@ -376,7 +380,7 @@ fn of_two_remarks_with_one_code_the_worse_stays() {
             advice: String::new(),
         });
     }
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     let counted = analysis.hosts[0].cells().find_map(|(_, cell)| cell.counted()).unwrap();
     assert_eq!((counted.findings.len(), counted.validity()), (1, Validity::Invalid));
 }

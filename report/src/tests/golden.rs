@@ -8,8 +8,9 @@ use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 
 use super::{page, three_hosts};
+use crate::Completeness;
 use crate::testing::{RunBuilder, TestHost, lose};
-use crate::{Completeness, completeness, summary};
+use crate::testing::{completeness, summary};
 
 #[test]
 fn a_slow_host_among_three_is_named_with_its_difference() {
@@ -44,7 +45,7 @@ fn a_partial_run_says_what_is_missing_and_why() {
     let lost = MissingReason::AgentLost { progress: "7 of 10 requests".to_owned() };
     lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-02" && cell.repetition.0 > 2);
     record.absent = 1;
-    record.events.push(RunEvent {
+    record.record.events.push(RunEvent {
         seq: 7,
         at: UnixNs(0),
         elapsed: Duration::from_millis(61_250),

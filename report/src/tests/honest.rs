@@ -4,7 +4,7 @@ use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::GpuSeries;
 use regatta_types::reading::Reading;
-use regatta_types::record::{AttemptRecord, RunRecord};
+use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
@@ -12,12 +12,12 @@ use regatta_types::validity::{Finding, Validity};
 use super::{page, three_hosts};
 use crate::analysis::Analysis;
 use crate::compare::Metric;
-use crate::summary;
-use crate::testing::{RunBuilder, TestHost, lose};
+use crate::testing::summary;
+use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
 
-fn hosts(n: usize, repetitions: u32, noise: f64) -> RunRecord {
+fn hosts(n: usize, repetitions: u32, noise: f64) -> WholeRun {
     let run = (1..=n).fold(RunBuilder::new(&CASES, repetitions), |run, n| {
         let mut host = TestHost::new(&format!("gpu-{n:02}"));
         host.noise = noise;
@@ -26,23 +26,23 @@ fn hosts(n: usize, repetitions: u32, noise: f64) -> RunRecord {
     run.build()
 }
 
-fn attempts(record: &mut RunRecord) -> impl Iterator<Item = &mut AttemptRecord> {
+fn attempts(record: &mut WholeRun) -> impl Iterator<Item = &mut AttemptRecord> {
     record.attempts.iter_mut().filter(|a| a.disposition == Disposition::Counted)
 }
 
 fn traces<'a>(
-    record: &'a mut RunRecord,
+    record: &'a mut WholeRun,
     host: &'a str,
 ) -> impl Iterator<Item = &'a mut RequestTrace> {
     let own = attempts(record).filter(move |a| a.report.key.cell.host.as_str() == host);
     own.flat_map(|a| &mut a.report.traces)
 }
 
-fn settling(record: &mut RunRecord) -> &mut AttemptRecord {
+fn settling(record: &mut WholeRun) -> &mut AttemptRecord {
     record.attempts.iter_mut().find(|a| a.disposition == Disposition::Settling).unwrap()
 }
 
-fn lose_on(record: &mut RunRecord, host: &str, repetitions: &[u32]) {
+fn lose_on(record: &mut WholeRun, host: &str, repetitions: &[u32]) {
     lose(record, &MissingReason::Cancelled, |cell| {
         cell.host.as_str() == host && repetitions.contains(&cell.repetition.0)
     });
@@ -67,7 +67,7 @@ fn one_host_has_one_decode_speed_on_every_page() {
     has(&own, "5 repetitions, geometric mean of 2 cases).**");
     has(&page(&record, "report.md"), &format!("| gpu-01 |           5 |         {speed:.2} |"));
     assert_eq!(own.matches("all decode tokens / all decode seconds").count(), 1);
-    let sums = Analysis::new(&record).hosts[0].figures.decode.per_second().unwrap();
+    let sums = Analysis::new(&record).unwrap().hosts[0].figures.decode.per_second().unwrap();
     assert!((sums / speed - 1.0).abs() > 0.001, "the ratio of sums is another number: {sums}");
 }
 
@@ -104,7 +104,7 @@ fn the_only_host_that_is_left_is_not_said_to_lack_repetitions() {
 fn of_two_hosts_the_difference_follows_from_the_values_beside_it() {
     let mut record = hosts(2, 5, 0.1);
     lose_on(&mut record, "gpu-01", &[2]);
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     let report = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
     let outcomes = report.by_case.iter().map(|c| &c.outcome).chain([&report.outcome]);
     for outcome in outcomes {
@@ -135,7 +135,7 @@ fn the_distance_from_the_median_is_paired_and_shown_from_four_hosts_on() {
     }
     lose_on(&mut record, "gpu-02", &[4]);
     has(&page(&record, "report.md"), "vs. median (%)");
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     let report = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
     let [full, gap] = [0, 1].map(|i| &report.outcome.hosts[i]);
     assert!(gap.mean.unwrap() < full.mean.unwrap() - 0.02, "the means alone would differ");
@@ -200,10 +200,10 @@ fn a_host_that_had_not_settled_is_named_wherever_one_would_look() {
 
 #[test]
 fn a_host_that_does_not_tell_cached_tokens_is_left_out_of_the_time_to_first_token() {
-    let silence = |record: &mut RunRecord, host: &str| {
+    let silence = |record: &mut WholeRun, host: &str| {
         traces(record, host).for_each(|t| t.usage.as_mut().unwrap().cached = None);
     };
-    let left_out = |record: &RunRecord| {
+    let left_out = |record: &WholeRun| {
         let lines = summary(record).verdict_lines;
         lines.into_iter().find(|l| l.contains("C8")).unwrap_or_default()
     };
@@ -294,7 +294,7 @@ fn sums_over_several_gpus_are_marked() {
     );
     has(&combined, "| 2 GPUs |");
     has(&page(&record, "hosts/gpu-01.md"), "All GPUs of the host, unattributed");
-    let gpus = Analysis::new(&record).hosts[0].gpus.known().cloned().unwrap();
+    let gpus = Analysis::new(&record).unwrap().hosts[0].gpus.known().cloned().unwrap();
     let sum = crate::metrics::GpuSum::of(&gpus);
     assert_eq!(sum.memory_peak, Some(Bytes((2 * 88_431) << 20)));
 }

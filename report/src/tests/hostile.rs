@@ -1,5 +1,6 @@
 //! Text from engines, hosts and suite files stays text, whatever it holds.
 
+use crate::testing::WholeRun;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use regatta_types::attempt::AttemptOutcome;
 use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::reading::Reading;
-use regatta_types::record::RunRecord;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{FinishReason, Outcome};
 use regatta_types::validity::{Finding, Validity};
@@ -50,7 +50,7 @@ pub(crate) const CORPUS: [&str; 30] = [
 ];
 
 /// A run in which every text that comes from outside is `text`.
-pub(crate) fn poisoned(text: &str) -> RunRecord {
+pub(crate) fn poisoned(text: &str) -> WholeRun {
     let mut record = three_hosts();
     record.header.suite.description = text.to_owned();
     record.header.command = format!("regatta run '{text}'");
@@ -177,8 +177,8 @@ fn structure(markdown: &str) -> Structure {
 }
 
 /// Every page of a report, by its path.
-fn pages(record: &RunRecord) -> Vec<(String, String)> {
-    let pages = crate::render(record).files.into_iter().filter(|(path, _)| path.ends_with(".md"));
+fn pages(record: &WholeRun) -> Vec<(String, String)> {
+    let pages = crate::testing::files(record).into_iter().filter(|(path, _)| path.ends_with(".md"));
     pages.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap())).collect()
 }
 
@@ -202,8 +202,8 @@ fn hostile_text_changes_no_structure() {
 fn hostile_text_survives_in_json_byte_for_byte() {
     for text in CORPUS {
         let record = poisoned(text);
-        let json = crate::export::run_json(&crate::analysis::Analysis::new(&record));
-        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_slice(&crate::testing::files(&record)["run.json"]).unwrap();
         assert_eq!(json["hosts"][0]["facts"]["hostname"], text);
     }
 }

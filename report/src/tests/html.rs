@@ -191,7 +191,7 @@ fn a_small_report_as_html() {
 
 #[test]
 fn every_page_and_picture_is_in_the_file() {
-    let files = crate::render(&three_hosts()).files;
+    let files = crate::testing::files(&three_hosts());
     let text = std::str::from_utf8(&files["report.html"]).expect("UTF-8");
     let elements = parse(text);
     let pictures = files.keys().filter(|path| path.ends_with(".svg")).count();

@@ -4,23 +4,24 @@ use std::time::Duration;
 
 use regatta_types::event::{Disposition, SkipReason};
 use regatta_types::ids::{CaseId, Repetition};
-use regatta_types::record::{AttemptRecord, RunRecord};
+use regatta_types::record::AttemptRecord;
 use regatta_types::suite::{Prompt, TextPrompt};
 use regatta_types::validity::{Finding, Validity};
 
 use super::page;
-use crate::testing::{RunBuilder, TestHost};
-use crate::{Completeness, completeness, render, summary};
+use crate::Completeness;
+use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::testing::{completeness, files, summary};
 
 /// One host that gives no more from two streams on, over one, two, four and eight.
-fn sweep() -> RunRecord {
+fn sweep() -> WholeRun {
     let mut host = TestHost::new("gpu-01");
     host.saturates_at = 2;
     RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4, 8]).requests(80).host(host).build()
 }
 
 /// The same, ended as a coordinator ends it.
-fn ended_sweep() -> RunRecord {
+fn ended_sweep() -> WholeRun {
     let mut record = sweep();
     let is_last = |a: &AttemptRecord| a.report.key.cell.case.as_str() == "load.c8";
     let last: Vec<_> = record.attempts.extract_if(.., |a| is_last(a)).collect();
@@ -93,7 +94,7 @@ fn a_level_that_some_host_skipped_is_compared_on_none() {
 }
 
 /// 400 requests at ten a second on one host.
-fn at_a_rate() -> RunRecord {
+fn at_a_rate() -> WholeRun {
     RunBuilder::new(&["Rate"], 3)
         .rate(10.0, Duration::from_millis(300))
         .requests(400)
@@ -157,7 +158,7 @@ fn asked_and_counted_prompt_lengths_stand_side_by_side() {
 #[test]
 fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
     let mut record = RunBuilder::new(&["Tiny"], 3).host(TestHost::new("gpu-01")).build();
-    let with_floor = |record: &mut RunRecord, ttft_us: u64| {
+    let with_floor = |record: &mut WholeRun, ttft_us: u64| {
         let mut floor = record.attempts[0].clone();
         floor.disposition = Disposition::Floor;
         floor.report.key.cell.case = CaseId::floor();
@@ -178,11 +179,11 @@ fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
     assert_eq!(cell(adds, "      1", "TTFT p50 (ms)"), "0.400");
     assert_eq!(cell(adds, "      1", "Gap error p99 (ms)"), "0.030");
     assert_eq!(cell(adds, "      1", "CPU per 1,000 tokens (ms)"), "62.500");
-    let lines = |record: &RunRecord| summary(record).verdict_lines.join("\n");
+    let lines = |record: &WholeRun| summary(record).verdict_lines.join("\n");
     assert!(!lines(&light).contains("the client itself"), "{}", lines(&light));
     with_floor(&mut record, 4_000);
     let said = "gpu-01: the client itself may add 4.00 ms to the time to first token of 179.37 ms";
     assert!(lines(&record).contains(said), "{}", lines(&record));
     assert_eq!(completeness(&record), Completeness::Complete, "a floor belongs to no cell");
-    assert!(!render(&record).files.is_empty());
+    assert!(!files(&record).is_empty());
 }

@@ -3,19 +3,18 @@
 use regatta_types::gpu::{ClockReasons, GpuSample, GpuSeries};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
-use regatta_types::record::RunRecord;
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{attempts_of, page, three_hosts};
 use crate::analysis::Analysis;
 use crate::bandwidth::Bandwidth;
-use crate::summary;
 use crate::summary::causes_of;
-use crate::testing::{RunBuilder, TestHost};
+use crate::testing::summary;
+use crate::testing::{RunBuilder, TestHost, WholeRun};
 
 /// Changes every series of a host.
-fn change(record: &mut RunRecord, host: &str, change: impl Fn(&mut GpuSeries)) {
+fn change(record: &mut WholeRun, host: &str, change: impl Fn(&mut GpuSeries)) {
     for attempt in attempts_of(record, host) {
         if let Reading::Known(series) = &mut attempt.report.gpu.series {
             series.iter_mut().for_each(&change);
@@ -23,12 +22,12 @@ fn change(record: &mut RunRecord, host: &str, change: impl Fn(&mut GpuSeries)) {
     }
 }
 
-fn samples(record: &mut RunRecord, host: &str, sample: impl Fn(&mut GpuSample)) {
+fn samples(record: &mut WholeRun, host: &str, sample: impl Fn(&mut GpuSample)) {
     change(record, host, |series| series.samples.iter_mut().for_each(&sample));
 }
 
-fn causes(record: &RunRecord, host: &str) -> Vec<String> {
-    causes_of(&Analysis::new(record), &HostId::new(host).unwrap())
+fn causes(record: &WholeRun, host: &str) -> Vec<String> {
+    causes_of(&Analysis::new(record).unwrap(), &HostId::new(host).unwrap())
 }
 
 #[test]
@@ -119,8 +118,8 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
     let lines = summary(&record).verdict_lines;
     assert!(lines.iter().any(|l| l.starts_with("gpu-01 decodes at 4 % of the")), "{lines:?}");
 
-    let bandwidth = |record: &RunRecord| {
-        let analysis = Analysis::new(record);
+    let bandwidth = |record: &WholeRun| {
+        let analysis = Analysis::new(record).unwrap();
         Bandwidth::of(&analysis, &analysis.hosts[0])
     };
     let Reading::Known(known) = bandwidth(&record) else { panic!("it is known") };
@@ -142,7 +141,7 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
         .host(TestHost::new("gpu-01"))
         .host(TestHost::new("gpu-02").slower_by(0.25))
         .build();
-    let said = |record: &RunRecord| {
+    let said = |record: &WholeRun| {
         let lines = summary(record).verdict_lines;
         lines.into_iter().find(|line| line.starts_with("Capacity")).unwrap()
     };
@@ -161,7 +160,7 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
         .host(TestHost::new("gpu-02"))
         .build();
     record.header.tariff = Some(0.36);
-    let analysis = Analysis::new(&record);
+    let analysis = Analysis::new(&record).unwrap();
     let capacity = crate::capacity::Capacity::of(&analysis).unwrap();
     let energy = analysis.hosts[0].cases[0].energy.known().unwrap().j_per_out_tok.unwrap();
     let price = capacity.price_per_million.unwrap();
@@ -174,6 +173,7 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
     for case in &mut record.header.suite.cases {
         case.slo.ttft = Some(std::time::Duration::from_secs(2));
     }
-    let users = crate::capacity::Capacity::of(&Analysis::new(&record)).unwrap().users.unwrap();
+    let users =
+        crate::capacity::Capacity::of(&Analysis::new(&record).unwrap()).unwrap().users.unwrap();
     assert_eq!((users.streams, users.at_least), (8, true), "four on each host, or more");
 }

@@ -37,7 +37,7 @@ fn check(text: &str) {
 
 #[test]
 fn a_difference_is_drawn_with_its_interval_and_the_margin() {
-    let files = crate::render(&three_hosts()).files;
+    let files = crate::testing::files(&three_hosts());
     insta::assert_snapshot!(svg(&files, "plots/difference-decode-speed-a.svg"));
 }
 
@@ -45,7 +45,7 @@ fn a_difference_is_drawn_with_its_interval_and_the_margin() {
 fn pages_link_to_every_picture_and_to_no_other() {
     for record in [three_hosts(), many(1).build(), many(2).levels(&[1, 2, 4]).requests(80).build()]
     {
-        let mut files = crate::render(&record).files;
+        let mut files = crate::testing::files(&record);
         let pictures: Vec<String> =
             files.keys().filter(|path| path.ends_with(".svg")).cloned().collect();
         let mut linked = Vec::new();
@@ -66,13 +66,16 @@ fn pages_link_to_every_picture_and_to_no_other() {
 
 #[test]
 fn one_host_has_no_difference_and_a_load_has_its_curve() {
-    let alone = crate::render(&many(1).build()).files;
+    let alone = crate::testing::files(&many(1).build());
     assert!(!alone.keys().any(|path| path.starts_with("plots/difference")), "{:?}", alone.keys());
     assert!(alone.contains_key("plots/host-gpu-000-timeline.svg"));
     let load = many(2).levels(&[1, 2, 4]).requests(80).build();
-    assert!(crate::render(&load).files.contains_key("plots/load-a.svg"));
+    assert!(crate::testing::files(&load).contains_key("plots/load-a.svg"));
     let rate = many(2).rate(2.0, Duration::from_secs(1)).build();
-    assert!(!crate::render(&rate).files.contains_key("plots/load-a.svg"), "one level is no curve");
+    assert!(
+        !crate::testing::files(&rate).contains_key("plots/load-a.svg"),
+        "one level is no curve"
+    );
 }
 
 #[test]
@@ -84,7 +87,7 @@ fn names_from_outside_stay_text() {
         for case in &mut record.header.suite.cases {
             case.title = text.to_owned();
         }
-        for (path, content) in crate::render(&record).files {
+        for (path, content) in crate::testing::files(&record) {
             if path.ends_with(".svg") {
                 check(&String::from_utf8(content).expect("UTF-8"));
             }
@@ -94,7 +97,7 @@ fn names_from_outside_stay_text() {
 
 #[test]
 fn a_large_fleet_makes_no_large_pictures() {
-    let files = crate::render(&many(45).build()).files;
+    let files = crate::testing::files(&many(45).build());
     for (path, content) in files.iter().filter(|(path, _)| path.ends_with(".svg")) {
         assert!(content.len() < 120_000, "{path}: {} bytes", content.len());
     }

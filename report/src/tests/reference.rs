@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use regatta_types::event::Disposition;
-use regatta_types::record::RunRecord;
 use regatta_types::suite::Length;
 use regatta_types::trace::Usage;
 
 use super::page;
-use crate::summary;
-use crate::testing::{RunBuilder, TestHost};
+use crate::testing::summary;
+use crate::testing::{RunBuilder, TestHost, WholeRun};
 
 /// Title, seconds, prompt tokens, completion tokens (which are the limit of each).
 const ROWS: [(&str, f64, u64, u32); 10] = [
@@ -26,12 +25,12 @@ const ROWS: [(&str, f64, u64, u32); 10] = [
     ("ML Project", 30.64, 133, 800),
 ];
 
-fn replay() -> RunRecord {
+fn replay() -> WholeRun {
     let titles = ROWS.map(|(title, ..)| title);
     let mut record = RunBuilder::new(&titles, 1).host(TestHost::new("localhost")).build();
     record.attempts.retain(|a| a.disposition == Disposition::Counted);
     record.attempts.sort_by_key(|a| a.report.began);
-    let suite = &mut record.header.suite;
+    let suite = &mut record.record.header.suite;
     for (case, (.., tokens)) in suite.cases.iter_mut().zip(ROWS) {
         (case.max_tokens, case.min_max_tokens, case.length) = (tokens, tokens, Length::Natural);
     }
@@ -81,7 +80,7 @@ fn a_first_attempt_like_the_others_is_no_warm_up() {
 fn other_attempts_of_its_case_tell_best_whether_the_first_is_warm_up() {
     let mut record = RunBuilder::new(&["Long prompt", "Short"], 3).host(TestHost::new("a")).build();
     record.attempts.retain(|a| a.disposition == Disposition::Counted);
-    let slow = |record: &mut RunRecord, repetition: Option<u32>| {
+    let slow = |record: &mut WholeRun, repetition: Option<u32>| {
         for attempt in &mut record.attempts {
             let cell = &attempt.report.key.cell;
             if cell.case.as_str() == "long-prompt"

@@ -1,16 +1,16 @@
 //! Every attempt, counted or not, and every cell without one.
 
-use regatta_types::failure::FailureKind;
-use regatta_types::record::AttemptRecord;
-use regatta_types::trace::Outcome;
+use std::collections::BTreeMap;
+
+use regatta_types::event::Disposition;
+use regatta_types::ids::CellKey;
 
 use super::stability::stability;
-use crate::analysis::{CellState, HostAnalysis, measured};
+use crate::analysis::{Attempt, CellState, Counted, Failed, HostAnalysis};
 use crate::markdown::format::{count, millis, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
-use crate::metrics::Figures;
 
 /// Section 6 and 7.
 pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
@@ -32,10 +32,15 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
         "TTFT (ms)>",
         "Decode (tok/s)>",
     ]);
-    let mut attempts = host.attempts.clone();
-    attempts.sort_by_key(|a| a.report.anchor.to_unix(a.report.began));
+    let mut attempts: Vec<&Attempt> = host.attempts.iter().collect();
+    attempts.sort_by_key(|attempt| attempt.began);
+    let cells = host.cells().map(|(case, cell)| ((&case.id, cell.repetition), cell));
+    let cells: BTreeMap<_, _> = cells.collect();
     for attempt in attempts {
-        table.row(row(host, attempt));
+        let CellKey { case, repetition, .. } = &attempt.cell;
+        let cell = cells.get(&(case, *repetition));
+        let cell = cell.filter(|_| attempt.disposition == Disposition::Counted);
+        table.row(row(attempt, cell.and_then(|cell| cell.counted())));
     }
     table.dash(&["Validity"], "only counted attempts are judged".into());
     table.dash(
@@ -48,30 +53,20 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
     failures(page, host);
 }
 
-fn row(host: &HostAnalysis<'_>, attempt: &AttemptRecord) -> [Inline; 11] {
-    let report = &attempt.report;
-    let cell = &report.key.cell;
-    let figures = if cell.case.is_settling() {
-        Figures::of(&report.traces)
-    } else {
-        Figures::of(measured(report))
-    };
-    let counted = host
-        .cells()
-        .filter_map(|(_, cell)| cell.counted())
-        .find(|counted| std::ptr::eq(counted.report, report));
+fn row(attempt: &Attempt, counted: Option<&Counted>) -> [Inline; 11] {
+    let cell = &attempt.cell;
     [
         Inline::text(cell.case.as_str()),
         Inline::own(cell.repetition.to_string()),
-        Inline::own(report.key.attempt.to_string()),
+        Inline::own(attempt.attempt.to_string()),
         Inline::own(attempt.disposition.name()),
-        Inline::text(&report.outcome.to_string()),
+        Inline::text(&attempt.outcome.to_string()),
         counted.map_or("-".into(), |c| Inline::own(c.validity().to_string())),
-        count(figures.requests.ok),
-        count(figures.requests.failures()),
-        count(figures.requests.truncated),
-        millis(figures.ttft_s.median()),
-        tps(figures.decode.per_second()),
+        count(attempt.ok),
+        count(attempt.failures),
+        count(attempt.truncated),
+        millis(attempt.ttft_s),
+        tps(attempt.decode_tps),
     ]
 }
 
@@ -95,19 +90,13 @@ fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
 fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"7. Failures".into());
     let mut table = Table::new(["Kind", "Requests>", "For example", "HTTP status>", "Request id"]);
-    let traces = || host.attempts.iter().flat_map(|a| a.report.traces.iter().map(move |t| (a, t)));
-    for kind in FailureKind::ALL {
-        let mut failed = traces().filter_map(|(attempt, trace)| match &trace.outcome {
-            Outcome::Failed(failure) if failure.kind == kind => Some((attempt, trace, failure)),
-            Outcome::Failed(_) | Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
-        });
-        let Some((attempt, trace, failure)) = failed.next() else { continue };
+    for (kind, Failed { requests, example, request_id }) in &host.failed {
         table.row([
             Inline::own(kind.name()),
-            Inline::own((1 + failed.count()).to_string()),
-            Inline::text(&failure.message),
-            Inline::own(failure.http_status.map_or("-".to_owned(), |s| s.to_string())),
-            Inline::text(&attempt.report.key.request_id(trace.seq)),
+            Inline::own(requests.to_string()),
+            Inline::text(&example.message),
+            Inline::own(example.http_status.map_or("-".to_owned(), |s| s.to_string())),
+            Inline::text(request_id),
         ]);
     }
     table.dash(&["HTTP status"], "the failure came before a response or after its head".into());

@@ -1,9 +1,8 @@
 //! One row per case: how fast, and what was generated.
 
 use regatta_types::suite::Prompt;
-use unicode_segmentation::UnicodeSegmentation;
 
-use crate::analysis::{Analysis, CaseAnalysis, Endings, HostAnalysis, measured};
+use crate::analysis::{Analysis, CaseAnalysis, Endings, HostAnalysis};
 use crate::compare::{ClassReport, Judged, Metric};
 use crate::markdown::format::{
     NONE, count, fixed, interval_ms, level, level_range, millis, percentile_ms, told, tps,
@@ -13,9 +12,6 @@ use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::{Inline, fenced};
 use crate::metrics::{Requests, Tokens};
-
-/// Longest preview of an answer, in grapheme clusters.
-const PREVIEW_MAX: usize = 400;
 
 /// Section 4.
 pub(super) fn cases(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
@@ -327,22 +323,17 @@ fn prompts(host: &HostAnalysis<'_>) -> Table {
 
 /// The first measured answer of each case, if its text was kept.
 fn previews(page: &mut Page, host: &HostAnalysis<'_>) {
-    let first = |case: &CaseAnalysis<'_>| {
-        let usable = case.cells.iter().filter_map(|cell| cell.usable());
-        usable.flat_map(|c| measured(c.report)).find_map(|t| t.answer.text.clone())
-    };
-    let texts: Vec<(Inline, String)> =
-        host.cases.iter().filter_map(|case| Some((title(case), first(case)?))).collect();
+    let texts: Vec<(Inline, &str)> = host
+        .cases
+        .iter()
+        .filter_map(|case| Some((title(case), case.preview.as_deref()?)))
+        .collect();
     if texts.is_empty() {
         return;
     }
     page.subsection(&"Answers, previews".into());
     for (title, text) in texts {
-        let mut preview: String = text.graphemes(true).take(PREVIEW_MAX).collect();
-        if preview.len() < text.len() {
-            preview.push('…');
-        }
         page.paragraph(&Inline::own(format!("{title}:")));
-        page.block(&fenced(&preview));
+        page.block(&fenced(text));
     }
 }

@@ -11,7 +11,7 @@ use crate::markdown::text::Inline;
 /// One row per case, or why there is none.
 pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
     page.subsection(&"The engine's own metrics".into());
-    let figures: Vec<_> = host.cases.iter().map(|case| (case, case.engine())).collect();
+    let figures: Vec<_> = host.cases.iter().map(|case| (case, &case.engine)).collect();
     let known = || figures.iter().filter_map(|(case, figures)| Some((case, figures.known()?)));
     if known().next().is_none() {
         let why: BTreeSet<&str> = figures.iter().filter_map(|(_, f)| f.reason()).collect();

@@ -47,9 +47,8 @@ fn run(table: &mut Table, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     ]);
     table.row(["Suite hash (SHA-256)".into(), Inline::own(suite.hash())]);
     table.row(["Run created".into(), Inline::own(utc(header.created))]);
-    let stamps = || host.attempts.iter().map(|a| &a.report);
-    let first = stamps().map(|r| r.anchor.to_unix(r.began)).min();
-    let last = stamps().map(|r| r.anchor.to_unix(r.finished)).max();
+    let first = host.attempts.iter().map(|a| a.began).min();
+    let last = host.attempts.iter().map(|a| a.finished).max();
     for (name, at) in
         [("First attempt, host's clock", first), ("Last attempt ended, host's clock", last)]
     {

@@ -5,7 +5,7 @@ use crate::markdown::format::{NONE, count, fixed, percentile_ms};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
-use crate::metrics::{Distribution, Stamps, cpu_share};
+use crate::metrics::{Distribution, Stamps};
 
 /// The client floor and the CPU share of the measured attempts.
 pub(super) fn floor(page: &mut Page, host: &HostAnalysis<'_>) {
@@ -58,7 +58,7 @@ pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
         ))
     }));
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
-    let shares = Distribution::new(counted.filter_map(|c| cpu_share(c.report)));
+    let shares = Distribution::new(counted.filter_map(|c| c.cpu_share));
     if let (Some(median), Some(max)) = (shares.median(), shares.max()) {
         out.push(Inline::own(format!(
             "The measuring thread used {:.1} % of a core in the median attempt, {:.1} % at most.",

@@ -23,9 +23,10 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
         return;
     };
     page.table(per_gpu(host, gpus));
-    let period = host.attempts.iter().map(|a| a.report.gpu.period_ms).find(|&p| p > 0);
-    let rate =
-        period.map_or("samples".to_owned(), |p| format!("{:.0} Hz samples", 1e3 / f64::from(p)));
+    let rate = host
+        .telemetry
+        .period_ms
+        .map_or("samples".to_owned(), |p| format!("{:.0} Hz samples", 1e3 / f64::from(p)));
     page.paragraph(&Inline::own(format!(
         "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. It is that of the moment where the driver tells it, else its mean of the last second."
     )));
@@ -143,8 +144,8 @@ fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
         .map(|gpu| name(host, &gpu.uuid).to_string())
         .collect();
     let mut lines: Vec<String> = Vec::new();
-    for attempt in &host.attempts {
-        let line = match &attempt.report.gpu.attribution {
+    for attribution in &host.telemetry.attributions {
+        let line = match attribution {
             Some(Attribution::Named) => {
                 "The endpoint's GPUs are those named with --gpu.".to_owned()
             }
@@ -163,9 +164,7 @@ fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
             }
             None => continue,
         };
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
+        lines.push(line);
     }
     if !others.is_empty() {
         lines.push(format!("Not the endpoint's, and in no sum: {}.", others.join(", ")));

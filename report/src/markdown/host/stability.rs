@@ -44,7 +44,7 @@ pub(super) fn stability(page: &mut Page, host: &HostAnalysis<'_>) {
 
 fn drifts<'a>(case: &'a CaseAnalysis<'_>) -> impl Iterator<Item = &'a Drift> {
     let counted = case.cells.iter().filter_map(|cell| cell.counted());
-    counted.filter_map(|counted: &Counted<'_>| counted.drift.known())
+    counted.filter_map(|counted: &Counted| counted.drift.known())
 }
 
 fn row(case: &CaseAnalysis<'_>, attempts: usize) -> [Inline; 6] {

@@ -2,25 +2,25 @@
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::AttemptNo;
-use regatta_types::trace::{Outcome, Phase, RequestTrace};
+use regatta_types::trace::{Outcome, RequestTrace};
 use regatta_types::validity::Finding;
 
 use crate::analysis::HostAnalysis;
-use crate::markdown::format::{count_of, fixed, known_count, millis, seconds, tps};
+use crate::markdown::format::{count_of, known_count, millis, seconds, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
-use crate::metrics::{Distribution, completion_tokens};
+use crate::metrics::completion_tokens;
 
 /// Settling requests that are shown at the beginning and at the end.
 const FIRST: usize = 5;
 const LAST: usize = 3;
 
 /// Every settling request with the number of its settling, in order.
-fn settling<'a>(host: &HostAnalysis<'a>) -> Vec<(AttemptNo, &'a RequestTrace)> {
+fn settling<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a RequestTrace)> {
     let with_number =
         |report: &'a AttemptReport| report.traces.iter().map(|trace| (report.key.attempt, trace));
-    host.settling().into_iter().flat_map(with_number).collect()
+    host.settling.iter().flat_map(with_number).collect()
 }
 
 /// The cold first request against those after it, in one line.
@@ -109,20 +109,13 @@ fn settling_row(settling: AttemptNo, trace: &RequestTrace) -> [Inline; 7] {
 fn case_warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     let mut table = Table::new(["Case", "Warm-up requests>", "Ok>", "TTFT, median (ms)>"]);
     for case in &host.cases {
-        let traces: Vec<&RequestTrace> = case
-            .cells
-            .iter()
-            .filter_map(|cell| cell.counted())
-            .flat_map(|counted| &counted.report.traces)
-            .filter(|trace| trace.phase == Phase::Warmup)
-            .collect();
-        if !traces.is_empty() {
-            let ttft = Distribution::new(traces.iter().filter_map(|t| t.ttft()));
+        let warmup = &case.warmup;
+        if warmup.requests > 0 {
             table.row([
                 Inline::text(&case.case.title),
-                Inline::own(traces.len().to_string()),
-                Inline::own(traces.iter().filter(|t| t.is_ok()).count().to_string()),
-                fixed(ttft.median().map(|s| s * 1e3), 1),
+                Inline::own(warmup.requests.to_string()),
+                Inline::own(warmup.ok.to_string()),
+                millis(warmup.ttft_s),
             ]);
         }
     }

@@ -11,9 +11,6 @@ use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::metrics::GpuFigures;
 
-/// Most gaps that are listed.
-const GAPS: usize = 10;
-
 pub(super) fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let mut calls: BTreeMap<&str, CallCost> = BTreeMap::new();
     for (name, cost) in gpus.iter().flat_map(|gpu| &gpu.costs) {
@@ -41,25 +38,23 @@ pub(super) fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]
         ]);
     }
     page.table(table);
-    let windows = || host.attempts.iter().map(|a| &a.report.gpu);
-    let left_out: u64 = windows().map(|w| w.rounds_left_out).sum();
-    let gaps: Vec<_> = windows().flat_map(|w| &w.gaps).collect();
+    let telemetry = &host.telemetry;
     let mut lines = Vec::new();
-    if left_out > 0 {
+    if telemetry.rounds_left_out > 0 {
         lines.push(Inline::own(format!(
             "{} left out, because those before took over 5 % of the time.",
-            count_of(left_out, "GPU round")
+            count_of(telemetry.rounds_left_out, "GPU round")
         )));
     }
-    for gap in gaps.iter().take(GAPS) {
+    for gap in &telemetry.gaps {
         lines.push(Inline::own(format!(
             "No readings for {:.1} s: {}.",
             gap.until.since(gap.from).as_secs_f64(),
             Inline::text(&gap.reason)
         )));
     }
-    if gaps.len() > GAPS {
-        lines.push(Inline::own(format!("{} more times without readings.", gaps.len() - GAPS)));
+    if telemetry.more_gaps > 0 {
+        lines.push(Inline::own(format!("{} more times without readings.", telemetry.more_gaps)));
     }
     page.list(lines);
 }

@@ -1,0 +1,117 @@
+//! What a report over a large store takes: 50 cases, 10 repetitions, 5 requests, 64 tokens.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use bytes::Bytes;
+use regatta_coordinator::store::{AttemptRow, FILE_NAME, SqliteStore, Store as _, Write};
+use regatta_report::testing::{RunBuilder, TestHost, WholeRun};
+use regatta_types::record::{AttemptRecord, ExpectedHosts};
+use regatta_wire::codec::encode_report;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::process::cost;
+use crate::stats::median;
+use crate::{Bench, note};
+
+const CASES: u32 = 50;
+const REPETITIONS: u32 = 10;
+const REQUESTS: u32 = 5;
+const TOKENS: u32 = 64;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A table; medians over the rounds.
+pub(crate) fn measure(bench: &Bench, hosts: u32) -> anyhow::Result<String> {
+    let state = bench.scratch.path().join("large");
+    fs::create_dir_all(&state)?;
+    fill(&state, hosts)?;
+    let store = fs::metadata(state.join(FILE_NAME))?.len() as f64 / MIB;
+    let out = bench.scratch.path().join("large-report");
+    let (mut pages, mut wall, mut cpu, mut rss) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.rounds {
+        let mut command = Command::new(&bench.regatta);
+        command.arg("report").arg("latest").arg("--state").arg(&state).arg("--out").arg(&out);
+        let begin = now();
+        let cost = cost(&command, &[0])?;
+        wall.push(now() - begin);
+        pages.push(modified(&out.join("run.json"))? - begin);
+        cpu.push(cost.cpu.as_secs_f64());
+        rss.push(cost.rss as f64 / MIB);
+        note(&format!("{hosts} hosts: {:.1} s", now() - begin));
+    }
+    let files = size(&out)? as f64 / MIB;
+    let mut table = String::from(
+        "| hosts | requests | store, MiB | files, MiB | pages and run.json, s | all files, s | CPU, s | peak RSS, MiB |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let requests = hosts * CASES * REPETITIONS * REQUESTS;
+    let [pages, wall, cpu, rss] = [&pages, &wall, &cpu, &rss].map(|values| median(values));
+    writeln!(
+        table,
+        "| {hosts} | {requests} | {store:.0} | {files:.0} | {pages:.1} | {wall:.1} | {cpu:.1} | {rss:.0} |"
+    )?;
+    Ok(table)
+}
+
+/// Stores a run, host by host.
+fn fill(state: &Path, hosts: u32) -> anyhow::Result<()> {
+    let titles: Vec<String> = (1..=CASES).map(|n| format!("Case {n:02}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let mut store = SqliteStore::open(state)?;
+    for number in 1..=hosts {
+        let slower = if number == 7 { 0.06 } else { 0.0 };
+        let host = TestHost::new(&format!("gpu-{number:03}")).slower_by(slower);
+        let run = RunBuilder::new(&titles, REPETITIONS).requests(REQUESTS).tokens(TOKENS);
+        let WholeRun { mut record, attempts } = run.host(host).build();
+        record.header.expected = ExpectedHosts::Count(hosts);
+        let run = record.header.run.clone();
+        let mut writes = Vec::new();
+        if number == 1 {
+            writes.push(Write::Run(Box::new(record.header)));
+        }
+        let host = record.hosts.into_iter().map(|h| Write::Host(run.clone(), Box::new(h)));
+        writes.extend(host);
+        writes.extend(attempts.iter().map(row));
+        if number == hosts {
+            writes.extend(record.sealed.map(|at| Write::Seal(run, at)));
+        }
+        store.write(&writes)?;
+    }
+    Ok(())
+}
+
+fn row(attempt: &AttemptRecord) -> Write {
+    let report = &attempt.report;
+    Write::Attempt(AttemptRow {
+        key: report.key.clone(),
+        epoch: report.epoch,
+        disposition: attempt.disposition,
+        report: Bytes::from(encode_report(report)),
+    })
+}
+
+/// Bytes of all files below a folder.
+fn size(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_folder = entry.file_type()?.is_dir();
+        bytes += if is_folder { size(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(bytes)
+}
+
+/// When a file was last written. All but `requests.jsonl` come before `run.json`.
+fn modified(file: &Path) -> anyhow::Result<f64> {
+    let meta = fs::metadata(file)?;
+    Ok(meta.mtime() as f64 + meta.mtime_nsec() as f64 / 1e9)
+}
+
+/// By the clock of the file system.
+fn now() -> f64 {
+    let now = clock_gettime(ClockId::Realtime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,97 @@
+//! What is told of an attempt that is stored, counted or not.
+
+use std::collections::BTreeMap;
+
+use regatta_types::attempt::AttemptOutcome;
+use regatta_types::event::Disposition;
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::ids::{AttemptNo, BootId, CellKey, Epoch, InstanceId};
+use regatta_types::record::AttemptRecord;
+use regatta_types::time::UnixNs;
+use regatta_types::trace::{Outcome, Phase};
+
+use super::case::Counted;
+use crate::metrics::Figures;
+
+/// An attempt without its traces and readings.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) disposition: Disposition,
+    pub(crate) cell: CellKey,
+    pub(crate) attempt: AttemptNo,
+    pub(crate) epoch: Epoch,
+    pub(crate) instance: InstanceId,
+    pub(crate) boot: BootId,
+    pub(crate) outcome: AttemptOutcome,
+    pub(crate) began: UnixNs,
+    pub(crate) finished: UnixNs,
+    /// All requests, warm-up included.
+    pub(crate) traces: usize,
+    /// Of the measured requests, or of all while settling: successes, failures, cut answers.
+    pub(crate) ok: u32,
+    pub(crate) failures: u32,
+    pub(crate) truncated: u32,
+    /// Median, seconds.
+    pub(crate) ttft_s: Option<f64>,
+    /// Tokens per second.
+    pub(crate) decode_tps: Option<f64>,
+}
+
+/// Requests that failed in one way.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) requests: usize,
+    /// The first of them, with its id.
+    pub(crate) example: Failure,
+    pub(crate) request_id: String,
+}
+
+impl Attempt {
+    /// `counted` is what was made of it, if it counts.
+    pub(super) fn of(record: &AttemptRecord, counted: Option<&Counted>) -> Self {
+        let report = &record.report;
+        let worked_out;
+        let figures = if let Some(counted) = counted {
+            &counted.figures
+        } else {
+            let settling = report.key.cell.case.is_settling();
+            let traces = report.traces.iter().filter(|t| settling || t.phase == Phase::Measured);
+            worked_out = Figures::of(traces);
+            &worked_out
+        };
+        Self {
+            disposition: record.disposition,
+            cell: report.key.cell.clone(),
+            attempt: report.key.attempt,
+            epoch: report.epoch,
+            instance: report.instance,
+            boot: report.boot.clone(),
+            outcome: report.outcome.clone(),
+            began: report.anchor.to_unix(report.began),
+            finished: report.anchor.to_unix(report.finished),
+            traces: report.traces.len(),
+            ok: figures.requests.ok,
+            failures: figures.requests.failures(),
+            truncated: figures.requests.truncated,
+            ttft_s: figures.ttft_s.median(),
+            decode_tps: figures.decode.per_second(),
+        }
+    }
+}
+
+/// The failed requests of all attempts, warm-up included, by kind.
+pub(super) fn failed(attempts: &[AttemptRecord]) -> BTreeMap<FailureKind, Failed> {
+    let mut kinds: BTreeMap<FailureKind, Failed> = BTreeMap::new();
+    for AttemptRecord { report, .. } in attempts {
+        for trace in &report.traces {
+            let Outcome::Failed(failure) = &trace.outcome else { continue };
+            let of_kind = kinds.entry(failure.kind).or_insert_with(|| Failed {
+                requests: 0,
+                example: failure.clone(),
+                request_id: report.key.request_id(trace.seq),
+            });
+            of_kind.requests += 1;
+        }
+    }
+    kinds
+}

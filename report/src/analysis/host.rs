@@ -1,0 +1,265 @@
+//! One host of a run.
+
+use std::collections::BTreeMap;
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::{Disposition, MissingReason, SkipReason};
+use regatta_types::facts::EngineFacts;
+use regatta_types::failure::FailureKind;
+use regatta_types::ids::{AttemptKey, CaseId, CellKey, HostId, Repetition};
+use regatta_types::reading::Reading;
+use regatta_types::record::{AttemptRecord, HostRecord, RunRecord};
+use regatta_types::suite::Case;
+use regatta_types::validity::Finding;
+
+use super::attempt::{Attempt, Failed, failed};
+use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, measured};
+use super::telemetry::Telemetry;
+use crate::compare::first_engine;
+use crate::levels::{SweepEnd, sweeps};
+use crate::metrics::{
+    ColdStart, EngineFigures, Figures, Floor, Gaps, GpuFigures, Idle, Notable, Requests, Stamps,
+    Timeline, Tokens, cold_first_attempt, engine_figures, gpu_figures,
+};
+
+/// One host of a run.
+#[derive(Debug)]
+pub(crate) struct HostAnalysis<'a> {
+    pub(crate) host: &'a HostId,
+    /// `None` for a host that was expected by name and never joined.
+    pub(crate) record: Option<&'a HostRecord>,
+    /// What its engine was at the beginning of the run.
+    pub(crate) engine: Option<EngineFacts>,
+    /// Every stored attempt, settling included, sorted by key.
+    pub(crate) attempts: Vec<Attempt>,
+    /// The attempts of PREPARE, in order of time, whole.
+    pub(crate) settling: Vec<AttemptReport>,
+    /// The failed requests of all attempts, warm-up included.
+    pub(crate) failed: BTreeMap<FailureKind, Failed>,
+    /// One entry per case, in the order of the suite.
+    pub(crate) cases: Vec<CaseAnalysis<'a>>,
+    /// How the measured requests of all counted attempts ended, invalid ones included.
+    pub(crate) requests: Requests,
+    /// Tokens of the same requests.
+    pub(crate) tokens: Tokens,
+    /// Over all usable cells.
+    pub(crate) figures: Figures,
+    /// The gaps between chunks over all usable cells.
+    pub(crate) gaps: Gaps,
+    /// Over all usable cells; the baseline is from before the host's first attempt.
+    pub(crate) gpus: Reading<Vec<GpuFigures>>,
+    /// What the engine said over all usable cells.
+    pub(crate) engine_metrics: Reading<EngineFigures>,
+    /// Power of the endpoint's GPUs at rest.
+    pub(crate) idle: Reading<Idle>,
+    /// How the GPUs were read.
+    pub(crate) telemetry: Telemetry,
+    /// What it did over the time of its counted attempts; `None` without any.
+    pub(crate) timeline: Option<Timeline>,
+    /// The first request of the run.
+    pub(crate) cold_start: Option<ColdStart>,
+    /// How well its stamps are known, over all usable cells.
+    pub(crate) stamps: Stamps,
+    /// What its agent adds; `None` where that was not measured.
+    pub(crate) floor: Option<Floor>,
+    /// Where its sweeps ended.
+    pub(crate) sweeps: Vec<SweepEnd<'a>>,
+}
+
+/// What the attempts of a host are judged by beside themselves.
+pub(super) struct Context<'r> {
+    /// What the engine was at first.
+    pub(super) engine: Option<&'r EngineFacts>,
+    /// The first attempt, with the remark that it is warm-up.
+    pub(super) cold: Option<(&'r AttemptKey, Finding)>,
+}
+
+/// Why cells have no counted attempt.
+struct Without<'a> {
+    missing: BTreeMap<(&'a CaseId, Repetition), &'a MissingReason>,
+    skipped: BTreeMap<(&'a CaseId, Repetition), &'a SkipReason>,
+}
+
+impl<'a> HostAnalysis<'a> {
+    /// Of its attempts, sorted by key.
+    pub(super) fn new(run: &'a RunRecord, host: &'a HostId, attempts: Vec<AttemptRecord>) -> Self {
+        let record = run.hosts.iter().find(|h| h.host == *host);
+        let engine = first_engine(record, &attempts).cloned();
+        let all: Vec<&AttemptReport> = attempts.iter().map(|a| &a.report).collect();
+        let idle = Idle::of(&all);
+        let context = Context { engine: engine.as_ref(), cold: cold_first_attempt(&attempts) };
+        let without =
+            Without { missing: of_host(&run.missing, host), skipped: of_host(&run.skipped, host) };
+        let counted = counted_of(&attempts);
+        let suite = run.header.suite.cases.iter();
+        let mut cases: Vec<CaseAnalysis<'a>> = suite
+            .map(|case| {
+                CaseAnalysis::new(case, cells_of(case, &counted, &without, &context), &idle)
+            })
+            .collect();
+        let usable: Vec<(&Counted, &AttemptReport)> = cases
+            .iter()
+            .flat_map(|c| c.cells.iter().map(move |cell| (c.case, cell)))
+            .filter_map(|(case, cell)| {
+                Some((cell.usable()?, *counted.get(&(&case.id, cell.repetition))?))
+            })
+            .collect();
+        let reports = || usable.iter().map(|(_, report)| *report);
+        let figures = Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>());
+        let gaps = Gaps::of(usable.iter().flat_map(|(c, _)| c.figures.chunk_gap_s.values()));
+        let stamps = Stamps::of(reports().flat_map(measured));
+        let gpus = host_gpus(&all, reports().collect());
+        let engine_metrics = engine_figures(reports().map(|report| &report.engine.metrics));
+        let floor = attempts.iter().find(|a| a.disposition == Disposition::Floor);
+        let told = |record: &AttemptRecord| {
+            let CellKey { case, repetition, .. } = &record.report.key.cell;
+            let is_counted = record.disposition == Disposition::Counted;
+            let of_case = cases.iter().find(|c| is_counted && c.case.id == *case);
+            let cell = of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
+            Attempt::of(record, cell.and_then(Cell::counted))
+        };
+        let mut out = Self {
+            host,
+            record,
+            requests: Requests::sum(cases.iter().map(|c| &c.requests)),
+            tokens: Tokens::sum(cases.iter().map(|c| &c.tokens)),
+            figures,
+            gaps,
+            gpus,
+            engine_metrics,
+            idle,
+            telemetry: Telemetry::of(&attempts),
+            timeline: Timeline::of(counted.values().copied()),
+            stamps,
+            floor: floor.and_then(|a| Floor::of(&a.report)),
+            sweeps: sweeps(&cases),
+            attempts: attempts.iter().map(told).collect(),
+            failed: failed(&attempts),
+            cold_start: None,
+            settling: Vec::new(),
+            cases: Vec::new(),
+            engine: None,
+        };
+        for cell in cases.iter_mut().flat_map(|c| &mut c.cells) {
+            if let CellState::Counted(counted) = &mut cell.state {
+                counted.figures.let_go();
+            }
+        }
+        out.cases = cases;
+        out.engine = engine;
+        out.settling = settling(attempts);
+        out.cold_start = out.settling.first().and_then(|report| ColdStart::of(&report.traces));
+        out
+    }
+
+    /// What of its client floor is large beside its own figures.
+    pub(crate) fn notable_floor(&self) -> impl Iterator<Item = Notable> {
+        let own = (self.figures.ttft_s.median(), self.figures.inter_token_s.p50);
+        self.floor.iter().flat_map(move |floor| floor.notable(own.0, own.1))
+    }
+
+    /// What its agent remarked while settling.
+    pub(crate) fn settling_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.settling.iter().flat_map(|report| &report.findings)
+    }
+
+    /// From the first request to the end of the last, summed over the counted attempts.
+    pub(crate) fn measured_seconds(&self) -> f64 {
+        self.cells().filter_map(|(_, cell)| cell.counted()).map(|c| c.seconds).sum()
+    }
+
+    /// The case with the highest system output, tokens per second.
+    pub(crate) fn peak_output(&self) -> Option<(&'a Case, f64)> {
+        let outputs = self
+            .cases
+            .iter()
+            .filter_map(|c| Some((c.case, c.steady.known()?.output.per_second()?)));
+        outputs.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&'a Case, &Cell<'a>)> {
+        self.cases.iter().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
+    }
+
+    /// Whether anything of this host can be compared.
+    pub(crate) fn has_usable(&self) -> bool {
+        self.cells().any(|(_, cell)| cell.usable().is_some())
+    }
+}
+
+/// The figures of a settling attempt, all of whose requests are warm-up.
+pub(crate) fn settling_figures(report: &AttemptReport) -> Figures {
+    Figures::of(&report.traces)
+}
+
+/// The reasons of one host's cells.
+fn of_host<'a, R>(
+    reasons: &'a [(CellKey, R)],
+    host: &HostId,
+) -> BTreeMap<(&'a CaseId, Repetition), &'a R> {
+    let own = reasons.iter().filter(|(cell, _)| cell.host == *host);
+    own.map(|(cell, reason)| ((&cell.case, cell.repetition), reason)).collect()
+}
+
+/// The attempts of PREPARE, in order of time.
+fn settling(attempts: Vec<AttemptRecord>) -> Vec<AttemptReport> {
+    let settling = attempts.into_iter().filter(|a| a.disposition == Disposition::Settling);
+    let mut settling: Vec<AttemptReport> = settling.map(|a| a.report).collect();
+    settling.sort_by_key(|report| report.began);
+    settling
+}
+
+/// The reports that count, by cell.
+type CountedReports<'r> = BTreeMap<(&'r CaseId, Repetition), &'r AttemptReport>;
+
+fn counted_of(attempts: &[AttemptRecord]) -> CountedReports<'_> {
+    let mut out = BTreeMap::new();
+    for AttemptRecord { report, .. } in
+        attempts.iter().filter(|a| a.disposition == Disposition::Counted)
+    {
+        let cell = &report.key.cell;
+        // At most one counts; of a store that says otherwise, the first.
+        out.entry((&cell.case, cell.repetition)).or_insert(report);
+    }
+    out
+}
+
+fn cells_of<'a, 'r>(
+    case: &'a Case,
+    counted: &CountedReports<'r>,
+    without: &Without<'a>,
+    context: &Context<'_>,
+) -> Vec<Reported<'a, 'r>> {
+    let cell = |repetition: Repetition| {
+        let key = (&case.id, repetition);
+        let report = counted.get(&key).copied();
+        let state = if let Some(report) = report {
+            CellState::Counted(Box::new(Counted::new(case, report, context)))
+        } else if let Some(reason) = without.skipped.get(&key) {
+            CellState::Skipped(reason)
+        } else if let Some(reason) = without.missing.get(&key) {
+            CellState::Missing(reason)
+        } else {
+            CellState::Open
+        };
+        (Cell { repetition, state }, report)
+    };
+    (1..=case.repetitions).map(Repetition).map(cell).collect()
+}
+
+/// Peaks over the usable cells; the baseline from before anything was sent.
+fn host_gpus(all: &[&AttemptReport], mut usable: Vec<&AttemptReport>) -> Reading<Vec<GpuFigures>> {
+    usable.sort_by_key(|report| report.began);
+    let windows: Vec<_> = usable.iter().map(|report| &report.gpu).collect();
+    let mut all = all.to_vec();
+    all.sort_by_key(|report| report.began);
+    let everything: Vec<_> = all.iter().map(|report| &report.gpu).collect();
+    let first = gpu_figures(&everything);
+    gpu_figures(&windows).map(|mut gpus| {
+        for gpu in &mut gpus {
+            let same = first.known().into_iter().flatten().find(|g| g.uuid == gpu.uuid);
+            gpu.memory_baseline = same.and_then(|g| g.memory_baseline);
+        }
+        gpus
+    })
+}
