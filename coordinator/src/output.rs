@@ -24,7 +24,7 @@ pub fn print(text: &str) {
 /// # Errors
 /// What `content` says, or when what stdout leads to takes no more.
 pub fn print_file(content: &mut Content<'_>) -> Result<(), Cause> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(io::stdout());
     match content(&mut out).and_then(|()| Ok(out.flush()?)) {
         Err(error) if is_gone(&*error) => {
             // What is left in the buffer is for nobody.

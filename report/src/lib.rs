@@ -31,7 +31,6 @@ mod tests;
 mod utc;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use regatta_types::ids::HostId;
 
@@ -42,7 +41,7 @@ use crate::source::{each_host, put};
 pub use completeness::{Cells, Completeness};
 pub use metrics::METRICS_SCHEMA;
 pub use redact::{Redacted, redact};
-pub use source::{Cause, Content, Error, Folder, Run};
+pub use source::{Cause, Content, Error, Folder, Out, Run};
 pub use summary::{HostSummary, Summary};
 
 /// What a report says, beside its files.
@@ -134,6 +133,9 @@ pub enum Format {
     Csv,
     /// The requests as JSON lines: `requests.jsonl`.
     Jsonl,
+    /// The requests as Parquet, one row each.
+    #[cfg(feature = "parquet")]
+    Parquet,
     /// The run for programs: `run.json`.
     Json,
     /// The combined report, without pictures.
@@ -142,12 +144,26 @@ pub enum Format {
     Html,
 }
 
+impl Format {
+    /// Whether the bytes are nothing to look at.
+    #[must_use]
+    pub fn is_binary(self) -> bool {
+        match self {
+            #[cfg(feature = "parquet")]
+            Self::Parquet => true,
+            Self::Csv | Self::Jsonl | Self::Json | Self::Markdown | Self::Html => false,
+        }
+    }
+}
+
 /// Writes one file of a report.
 ///
 /// # Errors
 /// When attempts cannot be read or the file cannot be written.
-pub fn export(run: &impl Run, format: Format, out: &mut dyn Write) -> Result<(), Cause> {
+pub fn export(run: &impl Run, format: Format, out: &mut Out<'_>) -> Result<(), Cause> {
     match format {
+        #[cfg(feature = "parquet")]
+        Format::Parquet => export::requests_parquet(run, out),
         Format::Csv => export::requests_csv(run, out),
         Format::Jsonl => export::requests_jsonl(run, out),
         Format::Json => export::run_json(&Analysis::new(run)?, out),

@@ -73,13 +73,16 @@ pub trait Folder {
 }
 
 /// Writes a file.
-pub type Content<'a> = dyn FnMut(&mut dyn Write) -> Result<(), Cause> + 'a;
+pub type Content<'a> = dyn FnMut(&mut Out<'_>) -> Result<(), Cause> + 'a;
+
+/// Where the bytes of a file go.
+pub type Out<'a> = dyn Write + Send + 'a;
 
 /// Puts a file into a folder.
 pub(crate) fn put(
     folder: &mut impl Folder,
     path: &str,
-    mut content: impl FnMut(&mut dyn Write) -> Result<(), Cause>,
+    mut content: impl FnMut(&mut Out<'_>) -> Result<(), Cause>,
 ) -> Result<(), Error> {
     folder.file(path, &mut content).map_err(|source| Error::Write { path: path.to_owned(), source })
 }

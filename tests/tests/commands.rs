@@ -82,7 +82,16 @@ fn runs_and_report_find_what_was_measured() {
     assert!(html.contains("id=\"host:host-1\"") && !html.contains(&format!("host:{host}\"")));
     let bad = program.clone().args(["export", "--format", "xml"]).run(LIMIT);
     assert_eq!(bad.code, Some(2), "{}", bad.stderr);
-    assert!(bad.stderr.contains("one of csv, jsonl, json, md, html"), "{}", bad.stderr);
+    assert!(bad.stderr.contains("one of csv, jsonl, parquet, json, md, html"), "{}", bad.stderr);
+    let parquet = ["export", "--format", "parquet", "--out", "requests.parquet"];
+    let parquet = program.clone().args(parquet).run(LIMIT);
+    if parquet.code == Some(0) {
+        let file = std::fs::read(program.home().join("requests.parquet")).unwrap();
+        assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
+    } else {
+        assert_eq!(parquet.code, Some(2), "{}", parquet.stderr);
+        assert!(parquet.stderr.contains("--features parquet"), "{}", parquet.stderr);
+    }
     let public = ["report", "--redact", "--out", "public"];
     let done = program.clone().args(public).run(LIMIT);
     assert!(matches!(done.code, Some(0 | 3 | 5)), "{}", done.stderr);

@@ -63,7 +63,7 @@ fn ci(steps: &mut Steps) -> anyhow::Result<()> {
     steps.check("licences and bans", packages::check)?;
     steps.check("packaging tool", debian::set_up)?;
     testing::run(steps)?;
-    steps.run_tests("doc tests", cargo(["test", "--locked", "--workspace", "--doc"]))
+    testing::run_docs(steps)
 }
 
 /// In release: it is a minute of arithmetic, and ten without.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::bail;
-use cargo_metadata::{MetadataCommand, Package};
+use cargo_metadata::{CargoOpt, MetadataCommand, Package};
 use spdx::{Expression, ParseMode};
 
 /// Licences that ask for no more than to be named.
@@ -24,8 +24,11 @@ const BANNED: [(&str, &str); 8] = [
 
 /// Fails with every package that has a licence not allowed or is banned.
 pub(crate) fn check(top: &Path) -> anyhow::Result<()> {
-    let metadata =
-        MetadataCommand::new().current_dir(top).other_options(["--locked".to_owned()]).exec()?;
+    let metadata = MetadataCommand::new()
+        .current_dir(top)
+        .features(CargoOpt::AllFeatures)
+        .other_options(["--locked".to_owned()])
+        .exec()?;
     let wrong: Vec<String> = metadata.packages.iter().filter_map(problem).collect();
     println!("{} packages looked at", metadata.packages.len());
     if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\n")) }

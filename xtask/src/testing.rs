@@ -5,23 +5,33 @@ use std::process::{Command, Stdio};
 use crate::engine;
 use crate::steps::{Steps, cargo};
 
+/// What is built and tested with everything in it. Lints and docs are of a build without.
+const EVERYTHING: &str = "--features=regatta-coordinator/parquet";
+
 /// Builds the binaries and the fake NVML library, gets the engine ready, runs all tests but those
 /// in docs.
 pub(crate) fn run(steps: &mut Steps) -> anyhow::Result<()> {
-    steps.run("build", cargo(["build", "--workspace", "--all-targets"]))?;
+    steps.run("build", cargo(["build", "--workspace", "--all-targets", EVERYTHING]))?;
     steps.check("engine", engine::set_up)?;
     if has_nextest() {
-        steps.run_tests("tests", cargo(["nextest", "run", "--workspace"]))
+        steps.run_tests("tests", cargo(["nextest", "run", "--workspace", EVERYTHING]))
     } else {
         steps.run_tests(
             "tests",
-            cargo(["test", "--workspace", "--lib", "--bins", "--no-fail-fast"]),
+            cargo(["test", "--workspace", EVERYTHING, "--lib", "--bins", "--no-fail-fast"]),
         )?;
         // Real processes in real time: one at a time.
-        let one =
-            ["test", "--workspace", "--test", "*", "--no-fail-fast", "--", "--test-threads=1"];
-        steps.run_tests("tests across crates", cargo(one))
+        let all = ["test", "--workspace", EVERYTHING, "--test", "*", "--no-fail-fast"];
+        let mut one = cargo(all);
+        one.args(["--", "--test-threads=1"]);
+        steps.run_tests("tests across crates", one)
     }
+}
+
+/// The tests in docs, of the same build.
+pub(crate) fn run_docs(steps: &mut Steps) -> anyhow::Result<()> {
+    let docs = ["test", "--locked", "--workspace", EVERYTHING, "--doc"];
+    steps.run_tests("doc tests", cargo(docs))
 }
 
 fn has_nextest() -> bool {

@@ -201,8 +201,8 @@ pub struct ExportArgs {
     /// A run's id, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// What is written: csv or jsonl (the requests), json (the run), md (the combined report) or
-    /// html (all pages)
+    /// What is written: csv, jsonl or parquet (the requests), json (the run), md (the combined
+    /// report) or html (all pages)
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub format: Format,
     /// File to write, replaced as a whole; - is stdout
@@ -260,7 +260,11 @@ fn format(text: &str) -> Result<Format, String> {
         "json" => Ok(Format::Json),
         "md" => Ok(Format::Markdown),
         "html" => Ok(Format::Html),
-        _ => Err("one of csv, jsonl, json, md, html".to_owned()),
+        #[cfg(feature = "parquet")]
+        "parquet" => Ok(Format::Parquet),
+        #[cfg(not(feature = "parquet"))]
+        "parquet" => Err("this build has no Parquet: build with `--features parquet`".to_owned()),
+        _ => Err("one of csv, jsonl, parquet, json, md, html".to_owned()),
     }
 }
 

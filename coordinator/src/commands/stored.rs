@@ -1,8 +1,9 @@
 //! `regatta report`, `regatta export` and `regatta runs`: what the store has.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
+use regatta_report::Out;
 use regatta_types::exit::Exit;
 use regatta_types::ids::RunId;
 
@@ -22,15 +23,19 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
 }
 
 pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
+    let to_stdout = args.out.as_os_str() == "-";
+    if to_stdout && args.format.is_binary() && io::stdout().is_terminal() {
+        return Err(Problem::usage("Parquet is not for a terminal: name a file with --out"));
+    }
     let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
     let run = StoredRun::open(&mut store, &run)?;
     let redacted = args.redact.then(|| regatta_report::redact(&run)).transpose()?;
-    let mut content = |out: &mut dyn Write| match &redacted {
+    let mut content = |out: &mut Out<'_>| match &redacted {
         Some(redacted) => regatta_report::export(redacted, args.format, out),
         None => regatta_report::export(&run, args.format, out),
     };
-    let written = if args.out.as_os_str() == "-" {
+    let written = if to_stdout {
         print_file(&mut content)
     } else {
         reports::write_one(&args.out, &mut content)
