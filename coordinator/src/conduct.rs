@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use regatta_agent::session::{Agent, AgentError, Connector, Setup};
 use regatta_agent::signals::Interrupts;
+use regatta_report::Against;
+use regatta_report::over_time::Baseline;
 use regatta_types::comparability::ClassFact;
 use regatta_types::event::RunEvent;
 use regatta_types::exit::Exit;
@@ -74,6 +76,8 @@ pub struct Conduct {
     pub keep_text: bool,
     /// Replace names and addresses in the report.
     pub redact: bool,
+    /// What the hosts are compared with, beside each other.
+    pub baseline: Option<Baseline>,
     /// The command line, for "Reproduce".
     pub command: String,
     /// Facts taken as equal on hosts where they are not known.
@@ -155,7 +159,8 @@ async fn conduct_with(
     let conclude = move || {
         let mut store = SqliteStore::open_to_read(&plan.state)?;
         let run = StoredRun::open(&mut store, &header.run)?;
-        conclude(&run, &Delivery { out: &out, json: plan.json, redact: plan.redact })
+        let delivery = Delivery { out: &out, json: plan.json, redact: plan.redact };
+        conclude(&run, plan.baseline, delivery)
     };
     tokio::task::spawn_blocking(conclude)
         .await
@@ -177,12 +182,16 @@ pub struct Delivery<'a> {
 ///
 /// # Errors
 /// When the run can't be read or the report can't be written.
-pub fn conclude(run: &StoredRun<'_>, delivery: &Delivery<'_>) -> Result<Exit, Problem> {
+pub fn conclude(
+    run: &StoredRun<'_>,
+    baseline: Option<Baseline>,
+    delivery: Delivery<'_>,
+) -> Result<Exit, Problem> {
     let mut report = Report::begin(delivery.out)?;
     let rendered = if delivery.redact {
         regatta_report::render(&regatta_report::redact(run)?, &mut report)?
     } else {
-        regatta_report::render(run, &mut report)?
+        regatta_report::render(&Against { run, baseline }, &mut report)?
     };
     report.finish()?;
     tell_damage(run);

@@ -19,6 +19,7 @@ use regatta_types::suite::{Case, Load};
 use crate::compare::{ClassReport, Later, compare_classes, later};
 use crate::completeness::{Cells, Completeness, left_out};
 use crate::metrics::Distribution;
+use crate::over_time::{Baseline, Changes, Terms, changes};
 use crate::source::{Error, Run, attempts_of, each_host};
 use crate::start::{StartReport, start_report};
 
@@ -41,6 +42,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) start: StartReport,
     /// Cells by what became of them.
     pub(crate) cells: Cells,
+    /// What changed since an earlier run, where one was given.
+    pub(crate) since: Option<Changes>,
 }
 
 impl<'a> Analysis<'a> {
@@ -57,7 +60,11 @@ impl<'a> Analysis<'a> {
         let later = later(&hosts, &classes.iter().map(|c| &c.class).collect::<Vec<_>>());
         let start = start_report(&hosts);
         let cells = Cells::of(record, &hosts);
-        Ok(Self { record, hosts, classes, later, start, cells })
+        let mut analysis = Self { record, hosts, classes, later, start, cells, since: None };
+        let terms = Terms { margins: record.header.margins, ..Terms::default() };
+        let since = |before| changes(before, &Baseline::kept(&analysis), &terms);
+        analysis.since = run.baseline().map(since);
+        Ok(analysis)
     }
 
     pub(crate) fn completeness(&self) -> Completeness {

@@ -41,7 +41,7 @@ use crate::source::{each_host, put};
 pub use completeness::{Cells, Completeness};
 pub use metrics::METRICS_SCHEMA;
 pub use redact::{Redacted, redact};
-pub use source::{Cause, Content, Error, Folder, Out, Run};
+pub use source::{Against, Cause, Content, Error, Folder, Out, Run};
 pub use summary::{HostSummary, Summary};
 
 /// What a report says, beside its files.

@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use regatta_types::ids::HostId;
 use regatta_types::record::{AttemptRecord, RunRecord};
 
+use crate::over_time::Baseline;
+
 /// A run whose attempts are read one host at a time: those of a large fleet are more than a
 /// memory should hold. Attempts of several hosts may be asked for at once, and those of one more
 /// than once; the answer must be the same each time.
@@ -22,6 +24,38 @@ pub trait Run: Sync {
     /// # Errors
     /// When they cannot be read at all. Single ones that cannot be trusted are left out.
     fn attempts(&self, host: &HostId) -> Result<Vec<AttemptRecord>, Cause>;
+
+    /// An earlier run that its hosts are compared with, too.
+    fn baseline(&self) -> Option<&Baseline> {
+        None
+    }
+}
+
+/// A run that is also compared with an earlier one.
+#[derive(Debug)]
+pub struct Against<R> {
+    /// The run.
+    pub run: R,
+    /// The earlier one; `None`: the run is by itself.
+    pub baseline: Option<Baseline>,
+}
+
+impl<R: Run> Run for Against<R> {
+    fn record(&self) -> &RunRecord {
+        self.run.record()
+    }
+
+    fn hosts(&self) -> Vec<&HostId> {
+        self.run.hosts()
+    }
+
+    fn attempts(&self, host: &HostId) -> Result<Vec<AttemptRecord>, Cause> {
+        self.run.attempts(host)
+    }
+
+    fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.as_ref()
+    }
 }
 
 impl<R: Run> Run for &R {
@@ -35,6 +69,10 @@ impl<R: Run> Run for &R {
 
     fn attempts(&self, host: &HostId) -> Result<Vec<AttemptRecord>, Cause> {
         (**self).attempts(host)
+    }
+
+    fn baseline(&self) -> Option<&Baseline> {
+        (**self).baseline()
     }
 }
 

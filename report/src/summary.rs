@@ -23,6 +23,7 @@ use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::markdown::{count_of, level_range, offered, signed_percent, with_unit};
 use crate::metrics::Distribution;
+use crate::over_time::Changes;
 
 /// A report in a few lines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +57,7 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
     verdict_lines.extend(causes(analysis));
     verdict_lines.extend(dim_hosts(analysis));
     verdict_lines.extend(Capacity::of(analysis).and_then(|capacity| capacity.sentence()));
+    verdict_lines.extend(analysis.since.iter().flat_map(Changes::headlines));
     verdict_lines.extend(not_judged(analysis));
     let hosts = analysis
         .hosts

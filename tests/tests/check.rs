@@ -73,6 +73,15 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
     let other = check(&program, &upgraded, "baseline.toml");
     returns(&other, 9, "not comparable (C3: engine version 2.0, before 1.0)");
 
+    let report = |flags: &[&str]| program.clone().args(["report", &slow]).args(flags).run(LIMIT);
+    let page = report(&["--baseline", &before, "--out", "since"]);
+    returns(&page, 0, &format!("Against run {before}, decode speed: "));
+    let page = std::fs::read_to_string(program.home().join("since/report.md")).unwrap();
+    assert!(page.contains("% slower than before"), "{page}");
+    let own = report(&["--baseline", &slow]);
+    assert_eq!(own.code, Some(2));
+    assert!(own.stderr.contains("is its own baseline"), "{}", own.stderr);
+
     let compared =
         |flags: &[&str]| program.clone().args(["compare", &before]).args(flags).run(LIMIT);
     returns(&compared(&[&slow]), 0, "% slower than before");

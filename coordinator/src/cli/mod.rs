@@ -189,6 +189,9 @@ pub struct ReportArgs {
     /// Replace hosts, GPU UUIDs, addresses, URLs and home paths in all files, to publish them
     #[arg(long)]
     pub redact: bool,
+    /// Compare each host with itself in an earlier run, too: a run's id or a baseline file
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "redact")]
+    pub baseline: Option<String>,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -133,6 +133,10 @@ pub struct OutputArgs {
     /// Replace hosts, GPU UUIDs, addresses, URLs and home paths in the reports, to publish them
     #[arg(long)]
     pub redact: bool,
+    /// Compare each host with itself in an earlier run, too: a run's id, `latest`, or a baseline
+    /// file
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "redact")]
+    pub baseline: Option<String>,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArgs,

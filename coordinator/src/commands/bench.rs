@@ -9,6 +9,7 @@ use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
+use super::over_time::given_baseline;
 use super::{Problem, command_line, load, orders, state_dir};
 use crate::cli::BenchArgs;
 use crate::conduct::{Conduct, conduct};
@@ -20,6 +21,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
     if args.output.dry_run {
         return dry_run(&suite, args.workload.seed, &args.output);
     }
+    let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let model = args.local.model.clone();
     let endpoint =
         endpoint_options(args.url, &args.local).map_err(|e| Problem::usage(e.to_string()))?;
@@ -41,6 +43,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         json: args.output.json,
         keep_text: args.output.keep_text,
         redact: args.output.redact,
+        baseline,
         command: command_line(),
         assume_equal: Vec::new(),
         tariff: args.output.tariff,

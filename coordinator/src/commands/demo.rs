@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::dry_run::dry_run;
+use super::over_time::given_baseline;
 use super::{Problem, command_line, state_dir};
 use crate::cli::DemoArgs;
 use crate::conduct::{Conduct, Embedded, conduct};
@@ -38,6 +39,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
     if args.output.dry_run {
         return dry_run(&suite, args.seed, &args.output);
     }
+    let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let stop = CancellationToken::new();
     let mut sims = JoinSet::new();
@@ -76,6 +78,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         json: args.output.json,
         keep_text: args.output.keep_text,
         redact: args.output.redact,
+        baseline,
         command: command_line(),
         assume_equal: Vec::new(),
         tariff: None,

@@ -62,6 +62,15 @@ pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, Problem> {
     Ok(Exit::Ok)
 }
 
+/// What `--baseline` names, if it is given.
+pub(super) fn given_baseline(
+    given: Option<&str>,
+    store: &StoreArgs,
+) -> Result<Option<Baseline>, Problem> {
+    let Some(given) = given else { return Ok(None) };
+    Kept::open(store)?.run_or_file(given).map(Some)
+}
+
 fn show(found: &Changes, terms: &TermsArgs) -> Result<(), Problem> {
     if terms.json {
         print(&found.to_json());

@@ -6,6 +6,7 @@ use regatta_types::exit::Exit;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
+use super::over_time::given_baseline;
 use super::{Problem, Ways, command_line, load, orders, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
@@ -16,6 +17,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     if args.output.dry_run {
         return dry_run(&suite, args.workload.seed, &args.output);
     }
+    let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let ways = Ways {
         expect: args.expect,
         hosts: args.hosts,
@@ -45,6 +47,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         json: args.output.json,
         keep_text: args.output.keep_text,
         redact: args.output.redact,
+        baseline,
         command: command_line(),
         assume_equal: args.assume_equal,
         tariff: args.output.tariff,

@@ -7,6 +7,7 @@ use regatta_report::Out;
 use regatta_types::exit::Exit;
 use regatta_types::ids::RunId;
 
+use super::over_time::given_baseline;
 use super::{Problem, state_dir};
 use crate::cli::{ExportArgs, ReportArgs, RunsArgs};
 use crate::conduct::{Delivery, conclude, tell_damage};
@@ -15,11 +16,15 @@ use crate::reports;
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 
 pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
+    let baseline = given_baseline(args.baseline.as_deref(), &args.store)?;
     let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
+    if baseline.as_ref().is_some_and(|baseline| baseline.run == run) {
+        return Err(Problem::usage(format!("run {run} is its own baseline: name an earlier run")));
+    }
     let out = args.out.unwrap_or_else(|| PathBuf::from("reports").join(run.as_str()));
     let run = StoredRun::open(&mut store, &run)?;
-    conclude(&run, &Delivery { out: &out, json: false, redact: args.redact })
+    conclude(&run, baseline, Delivery { out: &out, json: false, redact: args.redact })
 }
 
 pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {

@@ -27,6 +27,7 @@ use crate::metrics::{
     ColdStart, Distribution, Drift, EnergyFigures, EngineFigures, Figures, Floor, Goodput,
     GpuFigures, METRICS_SCHEMA, Requests, Stamps, Steady, Tokens,
 };
+use crate::over_time::Changes;
 use crate::source::Cause;
 use crate::start::StartReport;
 use crate::summary::causes_of;
@@ -49,6 +50,7 @@ struct RunFile<'a> {
     drift: Vec<DriftRow>,
     capacity: Option<Capacity>,
     start: &'a StartReport,
+    since: Option<&'a Changes>,
 }
 
 #[derive(Serialize)]
@@ -297,6 +299,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>, out: &mut dyn Write) -> Result<(
         drift: drift(&analysis.hosts),
         capacity: Capacity::of(analysis),
         start: &analysis.start,
+        since: analysis.since.as_ref(),
     };
     serde_json::to_writer(&mut *out, &file).map_err(io::Error::from)?;
     Ok(out.write_all(b"\n")?)

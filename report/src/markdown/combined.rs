@@ -4,6 +4,7 @@ mod completeness;
 mod facts;
 mod method;
 mod side_by_side;
+mod since;
 mod start;
 mod totals;
 
@@ -17,6 +18,7 @@ use crate::analysis::Analysis;
 use crate::bandwidth::dim_hosts;
 use crate::capacity::Capacity;
 use crate::compare::Metric;
+use crate::over_time::Changes;
 use crate::plot::{Plots, Which};
 use crate::summary::{causes, found, not_judged};
 use crate::utc::utc;
@@ -37,8 +39,9 @@ pub(crate) fn combined(analysis: &Analysis<'_>, plots: &Plots) -> String {
     start::start(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
     totals::totals(&mut page, analysis);
+    since::since(&mut page, analysis);
     method::method(&mut page, analysis);
-    method::reproduce(&mut page, analysis.record);
+    method::reproduce(&mut page, 11, analysis.record);
     page.finish()
 }
 
@@ -102,7 +105,8 @@ fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     let line = |text: String| Inline::sentence(&text);
     let together = Capacity::of(analysis).and_then(|capacity| capacity.sentence());
     let said = found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis));
-    page.list(said.chain(together).map(line));
+    let since = analysis.since.iter().flat_map(Changes::headlines);
+    page.list(said.chain(together).chain(since).map(line));
     let limits = not_judged(analysis);
     if !limits.is_empty() {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());

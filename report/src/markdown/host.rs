@@ -47,7 +47,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plo
     notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());
     page.table(definitions());
-    reproduce(&mut page, analysis.record);
+    reproduce(&mut page, 10, analysis.record);
     page.finish()
 }
 
@@ -62,6 +62,8 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             .map(|said| Inline::sentence(&format!("Keep in mind: {said}."))),
     );
     lines.extend(against_others(analysis, host));
+    let since = analysis.since.iter().flat_map(|changes| changes.of_host(host.host));
+    lines.extend(since.map(|line| Inline::sentence(&line)));
     let causes = causes_of(analysis, host.host);
     if !causes.is_empty() {
         let what =

@@ -70,12 +70,16 @@ impl Baseline {
     /// # Errors
     /// When its attempts cannot be read.
     pub fn of(run: &impl Run) -> Result<Self, Error> {
-        let analysis = Analysis::new(run)?;
-        let header = &run.record().header;
+        Ok(Self::kept(&Analysis::new(run)?))
+    }
+
+    /// What of a run that is worked out is kept.
+    pub(crate) fn kept(analysis: &Analysis<'_>) -> Self {
+        let header = &analysis.record.header;
         let cases = header.suite.cases.iter();
         // Half of the hash: nobody forges one, and a reader has to compare them by eye.
         let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
-        Ok(Self {
+        Self {
             baseline: Self::VERSION,
             metrics_schema: METRICS_SCHEMA,
             run: header.run.clone(),
@@ -84,7 +88,7 @@ impl Baseline {
             start: header.start,
             cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
             hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
-        })
+        }
     }
 
     /// The host of this name.

@@ -105,6 +105,11 @@ impl HostChanges {
 }
 
 impl Changes {
+    /// The earlier run.
+    pub(crate) fn before(&self) -> &RunId {
+        &self.before
+    }
+
     /// Version of the JSON's layout. Fields may be added without a new one.
     const SCHEMA: u32 = 1;
 

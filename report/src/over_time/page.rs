@@ -1,6 +1,7 @@
 //! What changed, as Markdown: the answer first, then what could not be judged, then the tables.
 
 use regatta_types::clean;
+use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
 
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
@@ -27,6 +28,14 @@ impl Changes {
         let name = |run: &regatta_types::ids::RunId| Inline::text(run.as_str());
         let (before, after) = (name(&self.before), name(&self.after));
         page.title(&Inline::own(format!("Regatta comparison: {after} against {before}")));
+        self.found(&mut page, Page::section);
+        page.section(&"Method".into());
+        self.method(&mut page);
+        page.finish()
+    }
+
+    /// All of it but title and method, with headings of the level that fits the page.
+    pub(crate) fn found(&self, page: &mut Page, heading: fn(&mut Page, &Inline)) {
         let sentences = Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric));
         let sentences: Vec<Inline> = sentences.map(|line| Inline::sentence(&line)).collect();
         if sentences.is_empty() {
@@ -39,10 +48,46 @@ impl Changes {
             page.list(limits.into_iter().map(|line| Inline::sentence(&line)));
         }
         for metric in Metric::ALL {
-            self.table(&mut page, metric);
+            self.table(page, metric, heading);
         }
-        self.method(&mut page);
-        page.finish()
+    }
+
+    /// For the answer of a report: decode speed, and whatever else is settled.
+    pub(crate) fn headlines(&self) -> Vec<String> {
+        let is_settled = |metric: Metric| {
+            let mut changes = self.of_metric(metric).filter_map(|(_, change)| change.verdict);
+            changes.any(Verdict::is_settled_difference)
+        };
+        let told = |metric: &Metric| *metric == Metric::DecodeTps || is_settled(*metric);
+        let line = |metric: Metric| {
+            let finding = self.finding(metric)?;
+            Some(format!("Against run {}, {}: {finding}", self.before, metric.label()))
+        };
+        let lines: Vec<String> = Metric::ALL.into_iter().filter(told).filter_map(line).collect();
+        if lines.is_empty() {
+            return vec![format!("Nothing could be compared with run {}.", self.before)];
+        }
+        lines
+    }
+
+    /// What changed on one host, a sentence for each metric.
+    pub(crate) fn of_host(&self, host: &HostId) -> Vec<String> {
+        let before = &self.before;
+        let Some(own) = self.hosts.iter().find(|own| own.host == *host) else {
+            return Vec::new();
+        };
+        if let Some(why) = &own.not_comparable {
+            return vec![format!("Not comparable with run {before} ({why}).")];
+        }
+        let line = |metric: &MetricChange| {
+            let (label, change) = (metric.metric.label(), metric.change?);
+            let verdict = verdict_words(metric);
+            Some(format!(
+                "Against run {before} in {label}: {verdict} ({} %, 95 % CI).",
+                signed(change)
+            ))
+        };
+        own.metrics.iter().filter_map(line).collect()
     }
 
     fn of_metric(&self, metric: Metric) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
@@ -53,6 +98,10 @@ impl Changes {
 
     /// `Decode speed: gpu-03 is 5.1 % slower than before (...); 2 hosts are equivalent within 2 %.`
     fn sentence(&self, metric: Metric) -> Option<String> {
+        Some(format!("{}: {}", metric.heading(), self.finding(metric)?))
+    }
+
+    fn finding(&self, metric: Metric) -> Option<String> {
         let judged: Vec<(&HostChanges, &MetricChange)> =
             self.of_metric(metric).filter(|(_, change)| change.verdict.is_some()).collect();
         let with = |wanted: fn(Verdict) -> bool| {
@@ -81,7 +130,7 @@ impl Changes {
         }
         let fewest = judged.iter().filter_map(|(_, change)| change.fewest()).min()?;
         let indicative = if fewest < FULL_REPETITIONS { " (indicative)" } else { "" };
-        Some(format!("{}: {}{indicative}.", metric.heading(), parts.join("; ")))
+        Some(format!("{}{indicative}.", parts.join("; ")))
     }
 
     fn limits(&self) -> Vec<String> {
@@ -123,7 +172,7 @@ impl Changes {
         out
     }
 
-    fn table(&self, page: &mut Page, metric: Metric) {
+    fn table(&self, page: &mut Page, metric: Metric, heading: fn(&mut Page, &Inline)) {
         let unit = match metric {
             Metric::DecodeTps | Metric::OutputTps => "tok/s",
             Metric::Ttft | Metric::FirstAnswer => "ms",
@@ -158,14 +207,14 @@ impl Changes {
             ]);
         }
         if !table.is_empty() {
-            page.section(&Inline::own(format!("{}, {unit}", metric.heading())));
+            heading(page, &Inline::own(format!("{}, {unit}", metric.heading())));
             table.dash(&[], "not compared, or fewer than two complete repetitions".into());
             page.table(table);
         }
     }
 
-    fn method(&self, page: &mut Page) {
-        page.section(&"Method".into());
+    /// How changes are judged.
+    pub(crate) fn method(&self, page: &mut Page) {
         let margin = |metric: Metric| {
             format!("{} {} %", metric.label(), percent(metric.margin(&self.margins)))
         };

@@ -5,7 +5,8 @@ use regatta_types::ids::{HostId, RunId};
 use regatta_types::reading::Reading;
 
 use super::{Baseline, BaselineError, Changes, Match, Terms, changes, trend};
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::Against;
+use crate::testing::{RunBuilder, TestHost, WholeRun, files, summary};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
 
@@ -47,6 +48,37 @@ fn an_unchanged_run_is_equivalent_and_a_slower_host_a_regression() {
     insta::assert_snapshot!("one_of_two_hosts_is_slower_than_before", slower.to_markdown());
     let faster = compared(&plain("after", [0.0, 0.0526]), &before, &three_per_cent());
     assert!(!faster.is_regression() && faster.lines()[0].contains("gpu-02 is 5.3 % faster"));
+}
+
+#[test]
+fn a_report_with_a_baseline_says_on_every_page_what_changed() {
+    let before = baseline(&plain("before", [0.0, 0.0]));
+    let run = Against { run: plain("after", [0.0, 0.0526]), baseline: Some(before) };
+    let written = files(&run);
+    let text = |path: &str| String::from_utf8(written[path].clone()).unwrap();
+    let page = text("report.md");
+    let (answer, rest) = page.split_once("## 2. ").unwrap();
+    let said = "Against run before, decode speed: gpu-02 is 5.0 % slower than before (95 % CI";
+    assert!(answer.contains(said), "{answer}");
+    let (_, section) = rest.split_once("## 9. Against a baseline").unwrap();
+    let (section, _) = section.split_once("## 10. ").unwrap();
+    insta::assert_snapshot!("a_section_against_a_baseline", section);
+    assert!(summary(&run).verdict_lines.iter().any(|line| line.starts_with(said)));
+    for (host, said) in [
+        ("gpu-01", "Against run before in decode speed: equivalent ("),
+        ("gpu-02", "Against run before in decode speed: slower (-5.0 ("),
+    ] {
+        let page = text(&format!("hosts/{host}.md"));
+        assert!(page.contains(said), "{page}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&written["run.json"]).unwrap();
+    assert_eq!(json["since"]["hosts"][1]["metrics"][0]["verdict"], "slower");
+
+    let alone = files(&run.run);
+    let page = String::from_utf8(alone["report.md"].clone()).unwrap();
+    assert!(page.contains("No baseline was given."), "{page}");
+    let json: serde_json::Value = serde_json::from_slice(&alone["run.json"]).unwrap();
+    assert!(json["since"].is_null());
 }
 
 #[test]

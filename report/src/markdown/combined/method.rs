@@ -29,10 +29,10 @@ pub(super) fn rule(compared: usize) -> Option<&'static str> {
     }
 }
 
-/// Section 9.
+/// Section 10.
 pub(super) fn method(page: &mut Page, analysis: &Analysis<'_>) {
     let header = &analysis.record.header;
-    page.section(&"9. Method".into());
+    page.section(&"10. Method".into());
     let percent = |metric: Metric| format!("{} %", percent(metric.margin(&header.margins)));
     let margins = Metric::ALL.map(|metric| format!("{} {}", metric.label(), percent(metric)));
     page.list([
@@ -107,10 +107,10 @@ pub(in crate::markdown) fn definitions() -> Table {
     table
 }
 
-/// Section 10.
-pub(in crate::markdown) fn reproduce(page: &mut Page, record: &RunRecord) {
+/// The last section of a page.
+pub(in crate::markdown) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
     let header = &record.header;
-    page.section(&"10. Reproduce".into());
+    page.section(&Inline::own(format!("{number}. Reproduce")));
     page.block(&crate::markdown::text::fenced(&header.command));
     let mut table = Table::new(["What", "Value"]);
     table.row(["Suite".into(), Inline::text(header.suite.name.as_str())]);
