@@ -189,12 +189,15 @@ pub fn conclude(
 ) -> Result<Exit, Problem> {
     let mut report = Report::begin(delivery.out)?;
     let rendered = if delivery.redact {
-        regatta_report::render(&regatta_report::redact(run)?, &mut report)?
+        let redacted = regatta_report::redact(run);
+        redacted.and_then(|redacted| regatta_report::render(&redacted, &mut report))
     } else {
-        regatta_report::render(&Against { run, baseline }, &mut report)?
+        regatta_report::render(&Against { run, baseline }, &mut report)
     };
-    report.finish()?;
+    // First: it may be why there is no report.
     tell_damage(run);
+    let rendered = rendered?;
+    report.finish()?;
     crate::output::verdict(&rendered.summary, delivery.out, delivery.json);
     Ok(crate::output::exit_of(rendered.completeness))
 }

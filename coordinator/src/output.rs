@@ -35,8 +35,10 @@ pub fn print_file(content: &mut Content<'_>) -> Result<(), Cause> {
     }
 }
 
-fn is_gone(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
-    error.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe)
+/// Whether a broken pipe is behind it; writers of files wrap what the disk said.
+fn is_gone(error: &(dyn StdError + 'static)) -> bool {
+    let is_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(is_pipe) || error.source().is_some_and(is_gone)
 }
 
 /// The answer first, then where the report is. With `--json` stdout belongs to the events.
@@ -59,5 +61,26 @@ pub fn exit_of(completeness: Completeness) -> Exit {
         Completeness::SomeInvalid => Exit::Invalid,
         Completeness::Partial => Exit::Partial,
         Completeness::NothingUsable => Exit::NothingUsable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_report::Out;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("writing failed")]
+    struct Wrapped(#[source] io::Error);
+
+    #[test]
+    fn a_reader_that_has_gone_is_known_behind_other_errors_too() {
+        let content = |kind: io::ErrorKind| move |_: &mut Out<'_>| Err(Wrapped(kind.into()).into());
+        assert!(print_file(&mut content(io::ErrorKind::BrokenPipe)).is_ok());
+        assert!(print_file(&mut content(io::ErrorKind::StorageFull)).is_err());
+        assert!(
+            print_file(&mut |_| Err(io::Error::from(io::ErrorKind::BrokenPipe).into())).is_ok()
+        );
     }
 }

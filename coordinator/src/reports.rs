@@ -1,5 +1,5 @@
-//! Writing a rendered report to its folder: under a temporary name first, then swapped in, so
-//! that there is an old report or a new one, never half of either.
+//! Writing a report to its folder, file by file: under a temporary name first, then swapped in as a
+//! whole, so that there is an old report or a new one, never half of either.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use regatta_report::{Cause, Content, Folder};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
@@ -43,7 +43,12 @@ pub fn check(out: &Path) -> Result<(), ReportsError> {
 pub struct Report {
     out: PathBuf,
     fresh: TempDir,
+    /// Locked as long as somebody writes it.
+    _lock: File,
 }
+
+/// What the name of a report in the making begins with.
+const FRESH: &str = ".report-";
 
 impl Report {
     /// Begins the report that is to be the folder `out`, replacing an earlier one there.
@@ -54,19 +59,22 @@ impl Report {
         check(out)?;
         let parent = parent(out);
         fs::create_dir_all(parent).map_err(failed(parent))?;
-        let fresh = tempfile::Builder::new()
-            .prefix(".report-")
-            .tempdir_in(parent)
-            .map_err(failed(parent))?;
-        Ok(Self { out: out.to_owned(), fresh })
+        remove_abandoned(parent);
+        let fresh = tempfile::Builder::new().prefix(FRESH).tempdir_in(parent);
+        let fresh = fresh.map_err(failed(parent))?;
+        let lock = File::open(fresh.path()).map_err(failed(fresh.path()))?;
+        // File systems without locks keep what was abandoned.
+        let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        Ok(Self { out: out.to_owned(), fresh, _lock: lock })
     }
 
     /// Puts it in its place as a whole.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// When something else has come there meanwhile, or the disk fails.
     pub fn finish(self) -> Result<(), ReportsError> {
-        let Self { out, fresh } = self;
+        let Self { out, fresh, _lock: _ } = self;
+        check(&out)?;
         // mkdtemp makes it private; a report is for everybody the umask allows.
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(fresh.path(), mode).map_err(failed(fresh.path()))?;
@@ -109,6 +117,22 @@ pub fn write_one(out: &Path, content: &mut Content<'_>) -> Result<(), Cause> {
     fresh.as_file().sync_all()?;
     fresh.persist(out)?;
     Ok(sync(parent(out))?)
+}
+
+/// Removes what killed processes left: reports in the making that nobody has locked.
+fn remove_abandoned(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let is_fresh = entry.file_name().to_string_lossy().starts_with(FRESH);
+        if !is_fresh || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let Ok(lock) = File::open(entry.path()) else { continue };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReportsError {
@@ -166,6 +190,30 @@ mod tests {
         assert!(!out.join("left-over.md").exists());
         let beside = fs::read_dir(out.parent().unwrap()).unwrap().count();
         assert_eq!(beside, 1, "nothing temporary is left");
+    }
+
+    #[test]
+    fn what_comes_to_its_place_while_a_report_is_made_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("late");
+        let report = Report::begin(&out).unwrap();
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("precious.txt"), "x").unwrap();
+        assert!(matches!(report.finish(), Err(ReportsError::NotOurs(_))));
+        assert_eq!(fs::read_to_string(out.join("precious.txt")).unwrap(), "x");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing temporary is left");
+    }
+
+    #[test]
+    fn an_abandoned_report_is_removed_and_one_in_the_making_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let abandoned = dir.path().join(".report-x1y2z3");
+        fs::create_dir_all(abandoned.join("hosts")).unwrap();
+        let other = Report::begin(&dir.path().join("one")).unwrap();
+        assert!(!abandoned.exists());
+        write(&dir.path().join("two"), "two").unwrap();
+        other.finish().unwrap();
+        assert!(dir.path().join("one").exists());
     }
 
     #[test]

@@ -52,8 +52,14 @@ impl<'a> Analysis<'a> {
         let record = run.record();
         let mut hosts: Vec<HostAnalysis<'a>> = Vec::new();
         let read = |host: &&'a HostId| Ok(HostAnalysis::new(record, host, attempts_of(run, host)?));
-        each_host(&names(run), read, |host| {
-            hosts.push(host);
+        let names = names(record);
+        let more = run.hosts().into_iter().filter(|host| !names.contains(host));
+        let all: BTreeSet<&HostId> = names.iter().copied().chain(more).collect();
+        each_host(&all.into_iter().collect::<Vec<_>>(), read, |host| {
+            // Of a host that nothing else knows, rows that cannot be read tell nothing.
+            if names.contains(host.host) || !host.attempts.is_empty() {
+                hosts.push(host);
+            }
             Ok::<(), Error>(())
         })?;
         let classes = compare_classes(&hosts, &record.header);
@@ -99,16 +105,14 @@ impl<'a> Analysis<'a> {
     }
 }
 
-/// Every host that is known by name, sorted.
-fn names(run: &impl Run) -> Vec<&HostId> {
-    let record = run.record();
+/// Every host that the record knows by name.
+fn names(record: &RunRecord) -> BTreeSet<&HostId> {
     let mut names: BTreeSet<&HostId> = record.hosts.iter().map(|h| &h.host).collect();
-    names.extend(run.hosts());
     names.extend(record.missing.iter().map(|(cell, _)| &cell.host));
     names.extend(record.skipped.iter().map(|(cell, _)| &cell.host));
     if let ExpectedHosts::Named(expected) = &record.header.expected {
         let takes_part = |host: &&HostId| left_out(record).all(|(left, _)| left != *host);
         names.extend(expected.iter().filter(takes_part));
     }
-    names.into_iter().collect()
+    names
 }

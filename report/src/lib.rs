@@ -60,7 +60,8 @@ pub struct Rendered {
 pub fn render(run: &impl Run, folder: &mut impl Folder) -> Result<Rendered, Error> {
     let analysis = Analysis::new(run)?;
     let mut site = Site::new(&analysis);
-    pages(&analysis, |host, files| {
+    let hosts: Vec<&HostAnalysis<'_>> = analysis.hosts.iter().collect();
+    pages(&analysis, &hosts, |host, files| {
         for (path, content) in &files {
             put(folder, path, |out| Ok(out.write_all(content)?))?;
         }
@@ -80,9 +81,10 @@ pub fn render(run: &impl Run, folder: &mut impl Folder) -> Result<Rendered, Erro
 /// Content by path.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Makes the combined report (of no host) and then the page of each host, with their pictures.
+/// Makes the combined report (of no host) and then the pages of these hosts, with their pictures.
 fn pages(
     analysis: &Analysis<'_>,
+    hosts: &[&HostAnalysis<'_>],
     mut take: impl FnMut(Option<&HostId>, Files) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let plots = Plots::of_classes(analysis);
@@ -91,14 +93,14 @@ fn pages(
     files.insert("report.md".to_owned(), page);
     take(None, files)?;
     let plots = HostPlots::new(analysis);
-    let of_host = |host: &HostAnalysis<'_>| {
+    let of_host = |host: &&HostAnalysis<'_>| {
         let plots = plots.of(host);
         let page = markdown::host(analysis, host, &plots).into_bytes();
         let mut files: Files = plots.into_files().collect();
         files.insert(format!("hosts/{}.md", host.host), page);
         Ok((host.host.clone(), files))
     };
-    each_host(&analysis.hosts, of_host, |(host, files)| take(Some(&host), files))
+    each_host(hosts, of_host, |(host, files)| take(Some(&host), files))
 }
 
 /// What `report.html` is made of.
@@ -174,7 +176,9 @@ pub fn export(run: &impl Run, format: Format, out: &mut Out<'_>) -> Result<(), C
         Format::Html => {
             let analysis = Analysis::new(run)?;
             let mut site = Site::new(&analysis);
-            pages(&analysis, |host, files| {
+            let is_shown = |host: &&HostAnalysis<'_>| site.hosts.contains(&host.host);
+            let hosts: Vec<&HostAnalysis<'_>> = analysis.hosts.iter().filter(is_shown).collect();
+            pages(&analysis, &hosts, |host, files| {
                 site.take(host, files);
                 Ok(())
             })?;

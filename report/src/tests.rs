@@ -9,6 +9,7 @@ mod loads;
 mod machine;
 mod pictures;
 mod reference;
+mod stored;
 
 use regatta_types::event::MissingReason;
 use regatta_types::record::AttemptRecord;

@@ -5,11 +5,15 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use bytes::Bytes;
 use regatta_coordinator::store::{AttemptRow, FILE_NAME, SqliteStore, Store as _, Write};
 use regatta_report::testing::{RunBuilder, TestHost, WholeRun};
+use regatta_types::event::{EventKind, RunEvent};
+use regatta_types::ids::RunId;
 use regatta_types::record::{AttemptRecord, ExpectedHosts};
+use regatta_types::time::UnixNs;
 use regatta_wire::codec::encode_report;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -29,31 +33,47 @@ pub(crate) fn measure(bench: &Bench, hosts: u32) -> anyhow::Result<String> {
     fs::create_dir_all(&state)?;
     fill(&state, hosts)?;
     let store = fs::metadata(state.join(FILE_NAME))?.len() as f64 / MIB;
+    let requests = hosts * CASES * REPETITIONS * REQUESTS;
+    let mut table = String::from(
+        "| hosts | requests | store, MiB | names | files, MiB | pages and run.json, s | all files, s | CPU, s | peak RSS, MiB |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (names, flags) in [("as they are", None), ("`--redact`", Some("--redact"))] {
+        let Costs { files, pages, wall, cpu, rss } = costs(bench, &state, flags)?;
+        writeln!(
+            table,
+            "| {hosts} | {requests} | {store:.0} | {names} | {files:.0} | {pages:.1} | {wall:.1} | {cpu:.1} | {rss:.0} |"
+        )?;
+    }
+    Ok(table)
+}
+
+/// Seconds and MiB, medians.
+struct Costs {
+    files: f64,
+    pages: f64,
+    wall: f64,
+    cpu: f64,
+    rss: f64,
+}
+
+fn costs(bench: &Bench, state: &Path, flags: Option<&str>) -> anyhow::Result<Costs> {
     let out = bench.scratch.path().join("large-report");
     let (mut pages, mut wall, mut cpu, mut rss) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let mut command = Command::new(&bench.regatta);
-        command.arg("report").arg("latest").arg("--state").arg(&state).arg("--out").arg(&out);
+        command.arg("report").arg("latest").arg("--state").arg(state).arg("--out").arg(&out);
+        command.args(flags);
         let begin = now();
         let cost = cost(&command, &[0])?;
         wall.push(now() - begin);
         pages.push(modified(&out.join("run.json"))? - begin);
         cpu.push(cost.cpu.as_secs_f64());
         rss.push(cost.rss as f64 / MIB);
-        note(&format!("{hosts} hosts: {:.1} s", now() - begin));
+        note(&format!("report {}: {:.1} s", flags.unwrap_or_default(), now() - begin));
     }
-    let files = size(&out)? as f64 / MIB;
-    let mut table = String::from(
-        "| hosts | requests | store, MiB | files, MiB | pages and run.json, s | all files, s | CPU, s | peak RSS, MiB |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
-    );
-    let requests = hosts * CASES * REPETITIONS * REQUESTS;
     let [pages, wall, cpu, rss] = [&pages, &wall, &cpu, &rss].map(|values| median(values));
-    writeln!(
-        table,
-        "| {hosts} | {requests} | {store:.0} | {files:.0} | {pages:.1} | {wall:.1} | {cpu:.1} | {rss:.0} |"
-    )?;
-    Ok(table)
+    Ok(Costs { files: size(&out)? as f64 / MIB, pages, wall, cpu, rss })
 }
 
 /// Stores a run, host by host.
@@ -61,6 +81,7 @@ fn fill(state: &Path, hosts: u32) -> anyhow::Result<()> {
     let titles: Vec<String> = (1..=CASES).map(|n| format!("Case {n:02}")).collect();
     let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
     let mut store = SqliteStore::open(state)?;
+    let mut seq = 0;
     for number in 1..=hosts {
         let slower = if number == 7 { 0.06 } else { 0.0 };
         let host = TestHost::new(&format!("gpu-{number:03}")).slower_by(slower);
@@ -75,12 +96,31 @@ fn fill(state: &Path, hosts: u32) -> anyhow::Result<()> {
         let host = record.hosts.into_iter().map(|h| Write::Host(run.clone(), Box::new(h)));
         writes.extend(host);
         writes.extend(attempts.iter().map(row));
+        writes.extend(attempts.iter().flat_map(|attempt| events(&run, &mut seq, attempt)));
         if number == hosts {
             writes.extend(record.sealed.map(|at| Write::Seal(run, at)));
         }
         store.write(&writes)?;
     }
     Ok(())
+}
+
+/// What a run tells of an attempt as it goes.
+fn events(run: &RunId, seq: &mut u64, attempt: &AttemptRecord) -> Vec<Write> {
+    let report = &attempt.report;
+    let key = || report.key.clone();
+    let (disposition, ok) = (attempt.disposition, REQUESTS);
+    let kinds = [
+        EventKind::AssignmentLeased { attempt: key(), epoch: report.epoch },
+        EventKind::AttemptStarted { attempt: key() },
+        EventKind::AttemptFinished { attempt: key(), disposition, ok, failed: 0 },
+    ];
+    let event = |kind| {
+        let event = RunEvent { seq: *seq, at: UnixNs(0), elapsed: Duration::from_secs(*seq), kind };
+        *seq += 1;
+        Write::Event(run.clone(), Box::new(event))
+    };
+    kinds.map(event).into()
 }
 
 fn row(attempt: &AttemptRecord) -> Write {

@@ -11,6 +11,7 @@ mod sim;
 mod stored;
 mod trend;
 
+use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,22 +55,38 @@ impl Problem {
         Self { exit: Exit::Unexpected, text: text.into(), source: None }
     }
 
-    fn with(exit: Exit, error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        // The error's own text, and below it its causes.
-        Self { exit, text: error.to_string(), source: error.source().map(|s| s.to_string().into()) }
+    /// The error's own text, and below it its causes.
+    fn with(exit: Exit, error: &dyn StdError) -> Self {
+        let source = error.source().map(|source| Box::new(Because::of(source)) as _);
+        Self { exit, text: error.to_string(), source }
+    }
+}
+
+/// What an error said, with all its causes.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Because {
+    text: String,
+    source: Option<Box<Because>>,
+}
+
+impl Because {
+    fn of(error: &dyn StdError) -> Self {
+        let source = error.source().map(|source| Box::new(Self::of(source)));
+        Self { text: error.to_string(), source }
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let exit = if error.is_storage_failure() { Exit::Storage } else { Exit::Usage };
-        Self::with(exit, error)
+        Self::with(exit, &error)
     }
 }
 
 impl From<SuiteError> for Problem {
     fn from(error: SuiteError) -> Self {
-        Self::with(Exit::Usage, error)
+        Self::with(Exit::Usage, &error)
     }
 }
 
@@ -79,13 +96,13 @@ impl From<ReportsError> for Problem {
             ReportsError::NotOurs(_) => Exit::Usage,
             ReportsError::Io { .. } => Exit::Storage,
         };
-        Self::with(exit, error)
+        Self::with(exit, &error)
     }
 }
 
 impl From<regatta_report::Error> for Problem {
     fn from(error: regatta_report::Error) -> Self {
-        Self::with(Exit::Storage, error)
+        Self::with(Exit::Storage, &error)
     }
 }
 
@@ -129,7 +146,7 @@ async fn agent(
     args: regatta_agent::cli::AgentArgs,
     wall: Arc<dyn WallClock>,
 ) -> Result<Exit, Problem> {
-    regatta_agent::run::run(args, wall).await.map_err(|error| Problem::with(error.exit(), error))
+    regatta_agent::run::run(args, wall).await.map_err(|error| Problem::with(error.exit(), &error))
 }
 
 /// The suite as the flags want it.
@@ -220,4 +237,29 @@ fn command_line() -> String {
     };
     let rest = std::env::args_os().skip(1).map(|arg| quote(arg.to_string_lossy().into_owned()));
     std::iter::once("regatta".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_tells_all_causes_down_to_what_the_disk_said() {
+        let disk = StoreError::Encode(serde_json::Error::io(io::Error::other("bad sector")));
+        let error = regatta_report::Error::Read {
+            host: HostId::new("gpu-01").unwrap(),
+            source: Box::new(disk),
+        };
+        let problem = Problem::from(error);
+        let mut told = vec![problem.to_string()];
+        let mut next = StdError::source(&problem);
+        while let Some(error) = next {
+            told.push(error.to_string());
+            next = error.source();
+        }
+        assert_eq!(told[0], "reading the attempts of gpu-01 failed");
+        assert_eq!(told.last().unwrap(), "bad sector");
+    }
 }

@@ -15,7 +15,7 @@ pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
     let listen = args.listen;
     let server = SimServer::bind(listen, options(args)).await.map_err(|e| match e {
         SimError::Options(_) | SimError::Bind { .. } => Problem::usage(e.to_string()),
-        SimError::Log { .. } => Problem::with(Exit::Storage, e),
+        SimError::Log { .. } => Problem::with(Exit::Storage, &e),
     })?;
     let stop = CancellationToken::new();
     let interrupts = Interrupts::listen().map_err(|e| Problem::unexpected(e.to_string()))?;

@@ -45,12 +45,16 @@ pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
     } else {
         reports::write_one(&args.out, &mut content)
     };
+    tell_damage(&run);
     written.map_err(|source| Problem {
         exit: Exit::Storage,
-        text: format!("writing `{}` failed", args.out.display()),
+        text: if to_stdout {
+            "writing to stdout failed".to_owned()
+        } else {
+            format!("writing `{}` failed", args.out.display())
+        },
         source: Some(source),
     })?;
-    tell_damage(&run);
     Ok(Exit::Ok)
 }
 

@@ -99,8 +99,10 @@ impl SqliteStore {
         self.db.execute_batch("BEGIN").map_err(read_error)
     }
 
-    pub(super) fn end_reading(&self) -> Result<(), StoreError> {
-        self.db.execute_batch("COMMIT").map_err(read_error)
+    /// Nothing was written: there is nothing to lose, and after a failure SQLite may have ended it
+    /// already.
+    pub(super) fn end_reading(&self) {
+        let _ = self.db.execute_batch("ROLLBACK");
     }
 
     /// A run, inside a transaction.
@@ -142,7 +144,7 @@ impl Store for SqliteStore {
         // One transaction: a consistent picture, also while another process writes.
         self.begin_reading()?;
         let loaded = self.read_run(run);
-        self.end_reading()?;
+        self.end_reading();
         loaded
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use regatta_report::{Cause, Run};
+use regatta_types::event::EventKind;
 use regatta_types::ids::{AttemptKey, HostId, RunId};
 use regatta_types::record::{AttemptRecord, RunRecord};
 
@@ -13,30 +14,45 @@ use super::{Damage, Loaded, SqliteStore, Store as _, StoreError};
 /// trusted is left out and listed.
 #[derive(Debug)]
 pub struct StoredRun<'s> {
-    store: Mutex<&'s mut SqliteStore>,
+    /// A connection is for one thread at a time, and hosts are read from several.
+    reading: Mutex<Reading<'s>>,
     record: RunRecord,
     hosts: BTreeSet<HostId>,
     conflicts: Vec<AttemptKey>,
+    /// Found by whichever thread reads the host.
     damaged: Mutex<BTreeSet<Damage>>,
 }
 
+/// A store of which one moment is read, until this is dropped.
+#[derive(Debug)]
+struct Reading<'s>(&'s mut SqliteStore);
+
+impl<'s> Reading<'s> {
+    fn begin(store: &'s mut SqliteStore) -> Result<Self, StoreError> {
+        store.begin_reading()?;
+        Ok(Self(store))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.end_reading();
+    }
+}
+
 impl<'s> StoredRun<'s> {
-    /// Reads all of a run but its attempts. The store is busy with it until it is dropped.
+    /// Reads all of a run but its attempts and the events of these, which say no more than they do.
+    /// The store is busy with it until it is dropped.
     ///
     /// # Errors
     /// As [`Store::load`](super::Store::load).
     pub fn open(store: &'s mut SqliteStore, run: &RunId) -> Result<Self, StoreError> {
-        store.begin_reading()?;
-        match store.read_run(run) {
-            Ok(Loaded { record, hosts, damaged, conflicts }) => {
-                let damaged = Mutex::new(damaged.into_iter().collect());
-                Ok(Self { store: Mutex::new(store), record, hosts, conflicts, damaged })
-            }
-            Err(error) => {
-                store.end_reading()?;
-                Err(error)
-            }
-        }
+        let reading = Reading::begin(store)?;
+        let Loaded { mut record, hosts, damaged, conflicts } = reading.0.read_run(run)?;
+        record.events.retain(|event| !is_of_an_attempt(&event.kind));
+        record.events.shrink_to_fit();
+        let (reading, damaged) = (Mutex::new(reading), Mutex::new(damaged.into_iter().collect()));
+        Ok(Self { reading, record, hosts, conflicts, damaged })
     }
 
     /// Rows that could not be read so far, in order of table and key.
@@ -53,11 +69,23 @@ impl<'s> StoredRun<'s> {
     }
 }
 
-impl Drop for StoredRun<'_> {
-    fn drop(&mut self) {
-        let store = self.store.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Nothing was written: there is nothing to lose.
-        let _ = store.end_reading();
+/// There are three of each attempt, most of what happens in a run.
+fn is_of_an_attempt(event: &EventKind) -> bool {
+    match event {
+        EventKind::AssignmentLeased { .. }
+        | EventKind::AttemptStarted { .. }
+        | EventKind::AttemptFinished { .. } => true,
+        EventKind::RunStarted { .. }
+        | EventKind::AgentJoined { .. }
+        | EventKind::AgentDisconnected { .. }
+        | EventKind::AgentLost { .. }
+        | EventKind::HostPrepared { .. }
+        | EventKind::HostLeftOut { .. }
+        | EventKind::CellMissing { .. }
+        | EventKind::CellSkipped { .. }
+        | EventKind::Warning { .. }
+        | EventKind::RunCancelled
+        | EventKind::RunFinished { .. } => false,
     }
 }
 
@@ -71,9 +99,9 @@ impl Run for StoredRun<'_> {
     }
 
     fn attempts(&self, host: &HostId) -> Result<Vec<AttemptRecord>, Cause> {
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = store.attempts(&self.record.header.run, host)?;
-        drop(store);
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = reading.0.attempts(&self.record.header.run, host)?;
+        drop(reading);
         // Checking and decoding them is most of the work.
         let (attempts, damaged) = rows.open();
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).extend(damaged);

@@ -18,6 +18,8 @@ use rusqlite::Connection;
 
 use super::*;
 
+mod stored;
+
 fn run(name: &str) -> RunId {
     RunId::new(name).unwrap()
 }

@@ -3,7 +3,7 @@
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
-use regatta_types::ids::Repetition;
+use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::reading::Reading;
 use regatta_types::suite::Case;
 use regatta_types::time::MonoNs;
@@ -85,6 +85,8 @@ pub(crate) enum CellState<'a> {
 /// A counted attempt.
 #[derive(Debug)]
 pub(crate) struct Counted {
+    /// Which of the cell's attempts.
+    pub(crate) attempt: AttemptNo,
     /// The instant that was asked for, on the host's clock.
     pub(crate) planned_start: Option<MonoNs>,
     /// When its first measured request was let go, on the same clock.
@@ -129,6 +131,7 @@ impl Counted {
         // What an idle host takes is no part of it.
         let energy = EnergyFigures::of(&[(report, &figures.tokens)], &Reading::missing("apart"));
         Self {
+            attempt: report.key.attempt,
             planned_start: report.planned_start,
             began: report.began,
             seconds: report.finished.since(report.began).as_secs_f64(),

@@ -116,7 +116,8 @@ impl<'a> HostAnalysis<'a> {
             let is_counted = record.disposition == Disposition::Counted;
             let of_case = cases.iter().find(|c| is_counted && c.case.id == *case);
             let cell = of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
-            Attempt::of(record, cell.and_then(Cell::counted))
+            let same = |counted: &&Counted| counted.attempt == record.report.key.attempt;
+            Attempt::of(record, cell.and_then(Cell::counted).filter(same))
         };
         let mut out = Self {
             host,

@@ -139,6 +139,7 @@ impl Timeline {
             .collect();
         let held = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
         let held = held.map(|(at, _)| at).collect();
+        stalls.sort_by(f64::total_cmp);
         stalls.truncate(BINS);
         (!courses.is_empty()).then_some(Self { seconds, courses, attempts, held, stalls })
     }

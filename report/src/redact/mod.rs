@@ -1,4 +1,5 @@
-//! Names that must not be published, replaced in a record before anything is made of it.
+//! Names that must not be published, replaced in a record and in the attempts, as these are read,
+//! before anything is made of them.
 //!
 //! The entry is [`redact`]. [`visit`] knows where a record holds text, [`scan`] what in a text is
 //! an address; here each original gets its substitute. The same original has the same substitute
@@ -40,6 +41,7 @@ pub fn redact<R: Run>(run: R) -> Result<Redacted<R>, Error> {
     let scan = Scan::new();
     let mut found = Found::new(scan.clone());
     visit(&mut record, &mut found);
+    found.hosts.extend(run.hosts().into_iter().cloned());
     let each = |host: &&HostId| {
         let mut found = Found::new(scan.clone());
         attempts_of(&run, host)?.iter_mut().for_each(|attempt| visit_attempt(attempt, &mut found));

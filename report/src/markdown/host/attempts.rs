@@ -40,7 +40,8 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
         let CellKey { case, repetition, .. } = &attempt.cell;
         let cell = cells.get(&(case, *repetition));
         let cell = cell.filter(|_| attempt.disposition == Disposition::Counted);
-        table.row(row(attempt, cell.and_then(|cell| cell.counted())));
+        let counted = cell.and_then(|cell| cell.counted());
+        table.row(row(attempt, counted.filter(|counted| counted.attempt == attempt.attempt)));
     }
     table.dash(&["Validity"], "only counted attempts are judged".into());
     table.dash(
