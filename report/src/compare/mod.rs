@@ -30,7 +30,7 @@ pub(crate) use later::{Later, engine_changed, engine_seen, first_engine, later};
 pub(crate) use metric::Metric;
 pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub(crate) use rank::Rank;
-pub(crate) use series::{MetricSeries, of_case};
+pub(crate) use series::{MetricSeries, of_case, why_nothing_usable};
 pub(crate) use stats::{Change, Effect, Estimate, holm};
 pub(crate) use verdict::{Evidence, Unjudged, Verdict};
 

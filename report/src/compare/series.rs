@@ -244,8 +244,8 @@ fn why_left_out(
     }
 }
 
-/// Why no host has a usable attempt of a case.
-fn why_nothing_usable(column: &[&CaseAnalysis<'_>]) -> String {
+/// Why none of these cases has a usable attempt.
+pub(crate) fn why_nothing_usable(column: &[&CaseAnalysis<'_>]) -> String {
     let cells = column.iter().flat_map(|c| &c.cells);
     let codes: BTreeSet<&str> = cells
         .filter_map(|cell| cell.counted())
