@@ -65,9 +65,12 @@ pub(crate) struct Judged {
 }
 
 impl Outcome {
-    /// Fewest repetitions behind a verdict; `None` where nobody has an effect.
+    /// Fewest repetitions behind a verdict, or behind there being none as the hosts are two groups;
+    /// `None` where nobody could be judged.
     pub(crate) fn fewest(&self) -> Option<usize> {
-        self.hosts.iter().filter(|j| j.effect.is_some()).map(Judged::basis).min()
+        let two_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+        let judged = self.hosts.iter().filter(|j| j.effect.is_some() || j.verdict == two_groups);
+        judged.map(Judged::basis).min()
     }
 
     /// Hosts with enough repetitions to be compared: the number that chooses the rule.

@@ -67,8 +67,8 @@ fn link(host: &HostId) -> Inline {
 
 /// The title of a table of verdicts; few repetitions establish no order.
 fn title(what: &str, class: &str, reports: &[&MetricReport]) -> Inline {
-    let judged = reports.iter().flat_map(|r| &r.outcome.hosts).filter(|j| j.effect.is_some());
-    let fewest = judged.map(Judged::basis).min().filter(|&n| n < FULL_REPETITIONS);
+    let fewest = reports.iter().filter_map(|r| r.outcome.fewest()).min();
+    let fewest = fewest.filter(|&n| n < FULL_REPETITIONS);
     let order =
         fewest.map_or_else(String::new, |n| format!(": order not established ({n} repetitions)"));
     Inline::own(format!("{what}{class}{order}"))
