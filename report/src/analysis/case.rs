@@ -14,8 +14,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::host::Context;
 use crate::compare::{engine_changed, engine_seen};
 use crate::metrics::{
-    Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, Idle, Judged,
-    Requests, Steady, Tokens, cpu_share, derived_findings, engine_figures, gpu_figures,
+    Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, GpuSum, Idle,
+    Judged, Requests, Steady, Tokens, cpu_share, derived_findings, engine_figures, gpu_figures,
     is_streamed,
 };
 use crate::sweep::Level;
@@ -196,6 +196,11 @@ impl<'a> CaseAnalysis<'a> {
             preview: preview.map(shortened),
             cells: cells.into_iter().map(|(cell, _)| cell).collect(),
         }
+    }
+
+    /// System output for a watt of the endpoint's GPUs, tokens a second; only of loads.
+    pub(crate) fn tps_per_watt(&self) -> Option<f64> {
+        GpuSum::of(self.gpus.known()?).tps_per_watt(self.steady.known()?.output)
     }
 
     /// Why the first of its skipped cells was.

@@ -18,8 +18,8 @@ use super::telemetry::Telemetry;
 use crate::compare::first_engine;
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
-    ColdStart, EngineFigures, Figures, Floor, Gaps, GpuFigures, Idle, Notable, Requests, Stamps,
-    Timeline, Tokens, cold_first_attempt, engine_figures, gpu_figures,
+    ColdStart, Distribution, EngineFigures, Figures, Floor, Gaps, Goodput, GpuFigures, Idle,
+    Notable, Requests, Stamps, Timeline, Tokens, cold_first_attempt, engine_figures, gpu_figures,
 };
 
 /// One host of a run.
@@ -44,6 +44,9 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) tokens: Tokens,
     /// Over all usable cells.
     pub(crate) figures: Figures,
+    /// Times to first token over all usable cells as they are told, case by case: of an open loop
+    /// from the scheduled instant.
+    pub(crate) first_token: Distribution,
     /// The gaps between chunks over all usable cells.
     pub(crate) gaps: Gaps,
     /// Over all usable cells; the baseline is from before the host's first attempt.
@@ -114,9 +117,10 @@ impl<'a> HostAnalysis<'a> {
         let told = |record: &AttemptRecord| {
             let CellKey { case, repetition, .. } = &record.report.key.cell;
             let is_counted = record.disposition == Disposition::Counted;
-            let of_case = cases.iter().find(|c| is_counted && c.case.id == *case);
-            let cell = of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
-            Attempt::of(record, cell.and_then(Cell::counted))
+            let of_case = cases.iter().find(|c| c.case.id == *case);
+            let counted = of_case.filter(|_| is_counted);
+            let cell = counted.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
+            Attempt::of(record, of_case.map(|c| c.case), cell.and_then(Cell::counted))
         };
         let mut out = Self {
             host,
@@ -124,6 +128,9 @@ impl<'a> HostAnalysis<'a> {
             requests: Requests::sum(cases.iter().map(|c| &c.requests)),
             tokens: Tokens::sum(cases.iter().map(|c| &c.tokens)),
             figures,
+            first_token: Distribution::sum(
+                cases.iter().map(|c| c.figures.first_token(&c.case.load)),
+            ),
             gaps,
             gpus,
             engine_metrics,
@@ -179,6 +186,25 @@ impl<'a> HostAnalysis<'a> {
 
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&'a Case, &Cell<'a>)> {
         self.cases.iter().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
+    }
+
+    /// Requests that kept every limit of their case; `None` where no case has limits.
+    pub(crate) fn goodput(&self) -> Option<Goodput> {
+        Goodput::sum(self.cases.iter().filter_map(|case| case.goodput))
+    }
+
+    /// Cells that were to be measured: all but those that a sweep skipped.
+    pub(crate) fn due(&self) -> usize {
+        self.cells().filter(|(_, cell)| !matches!(cell.state, CellState::Skipped(_))).count()
+    }
+
+    /// Cells without a counted attempt that were to have one.
+    pub(crate) fn missing(&self) -> usize {
+        let is_missing = |cell: &Cell<'_>| match cell.state {
+            CellState::Missing(_) | CellState::Open => true,
+            CellState::Counted(_) | CellState::Skipped(_) => false,
+        };
+        self.cells().filter(|(_, cell)| is_missing(cell)).count()
     }
 
     /// Whether anything of this host can be compared.
