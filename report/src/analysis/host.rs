@@ -19,7 +19,8 @@ use crate::compare::first_engine;
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
     ColdStart, Distribution, EngineFigures, Figures, Floor, Gaps, Goodput, GpuFigures, Idle,
-    Notable, Requests, Stamps, Timeline, Tokens, cold_first_attempt, engine_figures, gpu_figures,
+    Notable, Requests, Stamps, Timeline, Tokens, Warmth, cold_first_attempt, engine_figures,
+    gpu_figures,
 };
 
 /// One host of a run.
@@ -191,6 +192,13 @@ impl<'a> HostAnalysis<'a> {
     /// Requests that kept every limit of their case; `None` where no case has limits.
     pub(crate) fn goodput(&self) -> Option<Goodput> {
         Goodput::sum(self.cases.iter().filter_map(|case| case.goodput))
+    }
+
+    /// How fast and how warm the endpoint's GPUs were in the usable cells of these repetitions.
+    pub(crate) fn warmth(&self, repetitions: &[u32]) -> Warmth {
+        let cells = self.cells().filter(|(_, cell)| repetitions.contains(&cell.repetition.0));
+        let usable = cells.filter_map(|(_, cell)| cell.usable());
+        usable.map(|counted| counted.warmth).fold(Warmth::default(), Warmth::and)
     }
 
     /// Cells that were to be measured: all but those that a sweep skipped.

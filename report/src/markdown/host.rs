@@ -44,7 +44,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plo
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     page.picture(plots.find(Which::Timeline(host.host)), "../");
-    attempts::attempts(&mut page, host);
+    attempts::attempts(&mut page, analysis, host);
     notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());
     page.table(definitions());

@@ -2,6 +2,7 @@
 
 mod energy;
 mod processes;
+mod warmth;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use super::{Rate, real};
 
 pub(crate) use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
 pub(crate) use processes::{Occupant, growth};
+pub(crate) use warmth::Warmth;
 
 /// One GPU over a set of attempts. `None`: no sample had that reading; the reason stands in
 /// `unavailable`.

@@ -32,7 +32,7 @@ pub(crate) use first::{FIRST_ATTEMPT, cold_first_attempt};
 pub(crate) use floor::{Floor, Notable};
 pub(crate) use gaps::Gaps;
 pub(crate) use gpu::{
-    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, gpu_figures, serving,
+    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Warmth, gpu_figures, serving,
 };
 pub(crate) use slo::Goodput;
 pub(crate) use stamps::Stamps;
