@@ -14,13 +14,14 @@ use regatta_types::validity::Finding;
 
 use super::attempt::{Attempt, Failed, failed};
 use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, measured};
+use super::events::HostEvents;
 use super::telemetry::Telemetry;
 use crate::compare::first_engine;
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
     ColdStart, Distribution, EngineFigures, Figures, Floor, Gaps, Goodput, GpuFigures, Idle,
-    Notable, Requests, Stamps, Timeline, Tokens, Warmth, cold_first_attempt, engine_figures,
-    gpu_figures,
+    Notable, Requests, Slow, Stamps, Timeline, Tokens, Warmth, cold_first_attempt, engine_figures,
+    gpu_figures, slowest,
 };
 
 /// One host of a run.
@@ -60,6 +61,10 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) telemetry: Telemetry,
     /// What it did over the time of its counted attempts; `None` without any.
     pub(crate) timeline: Option<Timeline>,
+    /// What happened to it while it measured.
+    pub(crate) events: HostEvents,
+    /// Its slowest requests beside the others of their cases, over all usable cells.
+    pub(crate) slowest: Vec<Slow>,
     /// The first request of the run.
     pub(crate) cold_start: Option<ColdStart>,
     /// How well its stamps are known, over all usable cells.
@@ -138,6 +143,8 @@ impl<'a> HostAnalysis<'a> {
             idle,
             telemetry: Telemetry::of(&attempts),
             timeline: Timeline::of(counted.values().copied()),
+            events: HostEvents::of(run, host, engine.as_ref(), counted.values().copied().collect()),
+            slowest: slowest_of(&cases, &counted),
             stamps,
             floor: floor.and_then(|a| Floor::of(&a.report)),
             sweeps: sweeps(&cases),
@@ -219,6 +226,17 @@ impl<'a> HostAnalysis<'a> {
     pub(crate) fn has_usable(&self) -> bool {
         self.cells().any(|(_, cell)| cell.usable().is_some())
     }
+}
+
+fn slowest_of(cases: &[CaseAnalysis<'_>], counted: &CountedReports<'_>) -> Vec<Slow> {
+    let attempts = cases.iter().flat_map(|c| {
+        let median = c.figures.end_to_end(&c.case.load).median();
+        let usable = c.cells.iter().filter(|cell| cell.usable().is_some());
+        usable.filter_map(move |cell| {
+            Some((c.case, median, *counted.get(&(&c.case.id, cell.repetition))?))
+        })
+    });
+    slowest(attempts)
 }
 
 /// The figures of a settling attempt, all of whose requests are warm-up.

@@ -4,6 +4,7 @@ mod attempts;
 mod cases;
 mod checks;
 mod engine;
+mod events;
 mod facts;
 mod floor;
 mod gpu;

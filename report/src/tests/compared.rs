@@ -229,6 +229,9 @@ fn cells_of_a_restarted_engine_with_another_version_are_of_another_class() {
     let page = page(&record, "report.md");
     assert!(page.contains("Class B ("), "{page}");
     assert!(page.contains("C3: engine version 0.16.0, at first 0.15.1"), "{page}");
+    let host = super::page(&record, "hosts/gpu-02.md");
+    let event = "another engine: C3: engine version 0.16.0, at first 0.15.1";
+    assert_eq!(host.matches(event).count(), 1, "an event when it was first seen: {host}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The machine beside the number: what its GPUs did, and how near it comes to its memory.
 
+use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::gpu::{ClockReasons, GpuSample, GpuSeries};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
+use regatta_types::time::UnixNs;
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
@@ -133,6 +135,53 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
         reason.as_deref(),
         Some("the GPU's bus and clock are not known: not supported by this board")
     );
+}
+
+#[test]
+fn what_happened_to_a_host_is_told_with_its_time() {
+    let mut record = three_hosts();
+    let event = |seq: u64, kind| RunEvent {
+        seq,
+        at: UnixNs(1_795_521_700_000_000_000 + i64::try_from(seq).unwrap() * 1_000_000_000),
+        elapsed: std::time::Duration::from_secs(100 + seq),
+        kind,
+    };
+    let host = |name: &str| HostId::new(name).unwrap();
+    record.events = vec![
+        event(
+            0,
+            EventKind::AgentDisconnected { host: host("gpu-02"), reason: "silent".to_owned() },
+        ),
+        event(1, EventKind::AgentJoined { host: host("gpu-02"), again: true }),
+        event(2, EventKind::AgentJoined { host: host("gpu-01"), again: false }),
+    ];
+    let report = &mut attempts_of(&mut record, "gpu-02").nth(3).unwrap().report;
+    let late = std::time::Duration::from_millis(2_500);
+    report.traces[0].chunks.iter_mut().skip(40).for_each(|c| c.at = c.at.after(late));
+    let Reading::Known(samples) = &mut report.engine.metrics.samples else { unreachable!() };
+    samples[1].prefix_queries = Some(12.0);
+    let text = page(&record, "hosts/gpu-02.md");
+    let table = &text[text.find("| Time (UTC)").unwrap()..];
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    let told = rows.join("\n");
+    for (time, what) in [
+        ("2026-11-24 12:01:40 UTC", "the agent was disconnected (silent)"),
+        ("2026-11-24 12:01:41 UTC", "the agent joined again"),
+        ("2026-11-24 12:0", "a token came after 2.52 s without one ("),
+        ("2026-11-24 12:0", "the engine was restarted: one of its counters ran backwards"),
+    ] {
+        let row = rows.iter().find(|row| row.contains(what));
+        assert!(row.is_some_and(|row| row.contains(time)), "{what}: {told}");
+    }
+    assert!(rows.is_sorted_by_key(|row| &row[..25]), "in order of time: {told}");
+    let slow = text.lines().skip_while(|line| !line.starts_with("| Slowest requests")).nth(2);
+    let slow = slow.unwrap();
+    assert!(slow.contains("| power limit, during it "), "{slow}");
+    let ratio = slow.split('|').map(str::trim).nth(4).unwrap().parse::<f64>().unwrap();
+    assert!((1.5..2.0).contains(&ratio), "{slow}");
+    let quiet = page(&record, "hosts/gpu-01.md");
+    assert!(quiet.contains("No answer stood still for over 1 s, and no lost connection,"));
 }
 
 /// Three hosts over twelve repetitions; the last one's time a token is longer by `share` in those

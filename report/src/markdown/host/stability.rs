@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::events::events;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::compare::FEWEST_FOR_QUARTERS;
 use crate::markdown::format::{NONE, fixed, signed, signed_percent};
@@ -12,13 +13,17 @@ use crate::metrics::{Distribution, Drift};
 
 /// One row per case; without any attempt that is long enough a sentence.
 pub(super) fn stability(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
-    let counted = |case: &CaseAnalysis<'_>| case.cells.iter().filter_map(|c| c.counted()).count();
-    if host.cases.iter().all(|case| counted(case) == 0) {
+    let is_measured = host.cells().any(|(_, cell)| cell.counted().is_some());
+    // A host that was lost before it measured anything has its events all the same.
+    if !is_measured && host.events.events.is_empty() {
         return;
     }
     page.subsection(&"Stability".into());
-    attempts(page, host);
-    repetitions(page, analysis, host);
+    if is_measured {
+        attempts(page, host);
+        repetitions(page, analysis, host);
+    }
+    events(page, host);
 }
 
 /// How decode speed changed within attempts.
