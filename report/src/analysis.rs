@@ -7,6 +7,7 @@
 mod attempt;
 mod case;
 mod endings;
+mod events;
 mod host;
 mod telemetry;
 
@@ -26,6 +27,7 @@ use crate::start::{StartReport, start_report};
 pub(crate) use attempt::{Attempt, Failed};
 pub(crate) use case::{CaseAnalysis, Cell, CellState, Counted, is_load};
 pub(crate) use endings::Endings;
+pub(crate) use events::Happened;
 pub(crate) use host::{HostAnalysis, settling_figures};
 
 /// A run, worked out.

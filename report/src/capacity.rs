@@ -1,17 +1,18 @@
 //! What the hosts of a run give together, and what that takes: sums only where a sum means something,
 //! that is with the figure of every host.
 
+mod users;
+
 use regatta_types::ids::HostId;
-use regatta_types::suite::Load;
-use regatta_types::units::grouped_real;
+use regatta_types::units::{grouped, grouped_real};
 use serde::Serialize;
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::Metric;
 use crate::metrics::GpuSum;
 
-/// Share of the requests of a level that must keep every limit.
-const GOOD: f64 = 0.99;
+pub(crate) use users::{HostUsers, Users};
+
 /// Joules of a kWh.
 const KWH: f64 = 3.6e6;
 
@@ -44,14 +45,6 @@ pub(crate) struct Decode {
     pub(crate) spread: f64,
 }
 
-/// Streams within the limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Users {
-    pub(crate) streams: u32,
-    /// Whether some host kept them at its highest level: it may take more.
-    pub(crate) at_least: bool,
-}
-
 impl Capacity {
     /// `None` for a single host, and where the hosts are not of one class or not all there.
     pub(crate) fn of(analysis: &Analysis<'_>) -> Option<Self> {
@@ -69,7 +62,7 @@ impl Capacity {
             hosts: hosts.len(),
             decode: decode(analysis),
             peak_output_tps: hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).sum(),
-            users: users(hosts),
+            users: Users::of(hosts),
             power_w: power.filter(|_| !gpus.is_empty()),
             power_unattributed: gpus.iter().any(GpuSum::is_unattributed),
             price_per_million: tariff.zip(joules_per_token(hosts)).map(|(t, j)| j * 1e6 / KWH * t),
@@ -94,9 +87,10 @@ impl Capacity {
         if parts.is_empty() {
             return None;
         }
-        if let Some(users) = self.users {
+        if let Some(users) = &self.users {
             let least = if users.at_least { "at least " } else { "" };
-            parts.push(format!("{least}{} streams within the limits", users.streams));
+            let (streams, n) = (users.streams, grouped(u64::from(users.requests)));
+            parts.push(format!("{least}{streams} streams within the limits ({n} requests)"));
         }
         if let Some(watts) = self.power_w {
             parts.push(format!("{} W of GPU boards", grouped_real(watts, 0)));
@@ -127,26 +121,6 @@ fn decode(analysis: &Analysis<'_>) -> Option<Decode> {
         slowest_tps,
         spread: fastest / slowest_tps - 1.0,
     })
-}
-
-/// Of each host the most streams of a level that kept the limits, added up.
-fn users(hosts: &[HostAnalysis<'_>]) -> Option<Users> {
-    let mut out = Users { streams: 0, at_least: false };
-    for host in hosts {
-        let mut levels: Vec<(u32, bool)> = Vec::new();
-        for case in &host.cases {
-            if let (Load::Closed { streams, .. }, Some(share)) =
-                (&case.case.load, case.goodput.and_then(|goodput| goodput.share()))
-            {
-                levels.push((*streams, share >= GOOD));
-            }
-        }
-        let highest = levels.iter().map(|(streams, _)| *streams).max()?;
-        let kept = levels.iter().filter(|(_, kept)| *kept).map(|(streams, _)| *streams).max();
-        out.streams += kept.unwrap_or(0);
-        out.at_least |= kept == Some(highest);
-    }
-    Some(out)
 }
 
 /// Over all cases with energy, every host with one.

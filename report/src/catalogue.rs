@@ -253,31 +253,33 @@ pub const OF_SETS: &[Definition] = &[
         "growth of drafted tokens that were accepted / of those drafted",
         "From /metrics. None without speculative decoding",
     ),
-];
-
-/// Metrics that have a definition and are not collected yet.
-pub const NOT_COLLECTED: &[Definition] = &[
     metric(
         "energy",
         "J",
         Better::Lower,
         "NVML's energy counter at the end - at the begin of an attempt",
-        "Not collected yet",
+        "The endpoint's GPU boards, attempts of at least 5 s. Withheld where the power samples make over 10 % more or less of it, or the counter ran backwards. `joules` in run.json",
     ),
-    metric("j_per_out_tok", "J/tok", Better::Lower, "energy / n", "Not collected yet"),
     metric(
-        "tok_per_s_per_W",
+        "j_per_out_tok",
+        "J/tok",
+        Better::Lower,
+        "energy / n",
+        "None where energy is withheld or some requests do not tell their tokens. Above idle beside it, never instead of it",
+    ),
+    metric(
+        "tok_per_s_per_w",
         "tok/s/W",
         Better::Higher,
-        "output_tps / mean power",
-        "Not collected yet",
+        "output_tps / mean power of the endpoint's GPUs",
+        "Loads only. Power is the mean of the samples over the whole attempts, output that of the steady window. None without either",
     ),
     metric(
         "mbu",
         "share",
         Better::Higher,
         "decode_tps at one stream x active_weights / theoretical memory bandwidth",
-        "decode_tps: all decode tokens / all decode seconds of cases at one stream; bandwidth: bus width x highest memory clock x 2, of the endpoint's GPUs together. A sanity light: the KV cache is not in it, and accepted drafts raise it. Below 20 % the report says what that usually means",
+        "decode_tps: all decode tokens / all decode seconds of cases at one stream; bandwidth: bus width x highest memory clock x 2, of the endpoint's GPUs together. A sanity light: the KV cache is not in it, and accepted drafts raise it. Below 20 % the report says what that usually means. `bandwidth` in run.json",
     ),
 ];
 
@@ -358,7 +360,6 @@ pub fn document() -> String {
     let mut out = String::from(HEAD);
     table(&mut out, "Of one request", OF_REQUESTS);
     table(&mut out, "Of several requests", OF_SETS);
-    table(&mut out, "Not collected yet", NOT_COLLECTED);
     out.push_str(STATISTICS);
     out.push_str("\n## What other tools call it\n\n");
     out.push_str(MAPPING);
@@ -442,8 +443,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<&str> =
-            [OF_REQUESTS, OF_SETS, NOT_COLLECTED].concat().iter().map(|m| m.name).collect();
+        let mut names: Vec<&str> = [OF_REQUESTS, OF_SETS].concat().iter().map(|m| m.name).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

@@ -61,6 +61,14 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
 
     let same = measure(&program, "1.0", &[]);
     returns(&check(&program, &same, "baseline.toml"), 0, "is equivalent within 3 %");
+    let hosts = &file[file.find("[[host]]").expect("a host")..];
+    let name = hosts.lines().find(|line| line.starts_with("name = ")).expect("its name");
+    let fleet = format!("{file}\n{}", hosts.replacen(name, "name = \"gone-01\"", 1));
+    std::fs::write(program.home().join("fleet.toml"), fleet).unwrap();
+    let gone = "Only in the earlier run, so not judged: gone-01.";
+    returns(&check(&program, &same, "fleet.toml"), 9, gone);
+    let flags = ["check", &same, "--baseline", "fleet.toml", "--allow-absent"];
+    returns(&program.clone().args(flags).run(LIMIT), 0, gone);
     let noisy = measure(&program, "1.0", &["--jitter", "2"]);
     let noise = check(&program, &noisy, "baseline.toml");
     returns(&noise, 0, "Decode speed:");

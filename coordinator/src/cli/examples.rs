@@ -113,7 +113,8 @@ Examples:
   regatta check --baseline baseline.toml --by gpu    any host of this GPU, whatever its name
 
 A regression is a difference that is settled (Holm's p below 0.05) and at least so large; noise is
-none. Returns 0: no host is settled slower; 8: one is; 9: a host cannot be judged.";
+none. Returns 0: no host is settled slower; 8: one is; 9: a host, or a figure that the baseline has
+of it, cannot be judged.";
 
 pub(super) const BASELINE: &str = "\
 Examples:

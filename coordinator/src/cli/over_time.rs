@@ -45,6 +45,9 @@ pub struct CheckArgs {
     /// Return 9 also where it is not settled whether a host is slower
     #[arg(long)]
     pub strict: bool,
+    /// Return 0 also where hosts of the baseline are not in the run
+    #[arg(long)]
+    pub allow_absent: bool,
     /// What is compared and where it goes.
     #[command(flatten)]
     pub terms: TermsArgs,

@@ -43,7 +43,9 @@ pub struct WorkloadArgs {
     /// Where answers end: fixed (at the limit, if the engine can) or natural (where the model ends)
     #[arg(long, value_name = "LENGTH", value_parser = suite::length)]
     pub length: Option<Length>,
-    /// What a request must keep to be good: ttft, tpot, e2e, e.g. ttft=2s,tpot=100ms
+    /// What a request must keep to be good: ttft, tpot, e2e, e.g. ttft=2s,tpot=100ms; or the limits
+    /// of MLPerf: mlperf:llama2-70b, llama3.1-8b, deepseek-r1, gpt-oss-120b, each also with
+    /// -interactive
     #[arg(long, value_name = "LIMITS", value_parser = suite::slo)]
     pub slo: Option<Slo>,
     /// Times each case is run on every host

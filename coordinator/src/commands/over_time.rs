@@ -32,9 +32,10 @@ pub(super) fn check(args: CheckArgs) -> Result<Exit, Problem> {
     let found = changes(&before, &after, &args.terms.terms(args.max_regress));
     show(&found, &args.terms)?;
     let open = args.strict && found.is_unsettled();
+    let gone = !args.allow_absent && found.is_any_absent();
     Ok(if found.is_regression() {
         Exit::Regression
-    } else if open || !found.is_all_judged() {
+    } else if open || gone || !found.is_all_judged() {
         Exit::CannotJudge
     } else {
         Exit::Ok

@@ -149,11 +149,38 @@ pub fn length(text: &str) -> Result<Length, String> {
     }
 }
 
-/// Reads `--slo`: limits such as `ttft=2s,tpot=100ms`.
+/// Limits that MLPerf Inference sets on a model, as milliseconds of time to first token and of time
+/// per output token: in its server scenario and in its interactive one.
+const MLPERF: [(&str, [(u64, u64); 2]); 4] = [
+    ("llama2-70b", [(2_000, 200), (450, 40)]),
+    ("llama3.1-8b", [(2_000, 100), (500, 30)]),
+    ("deepseek-r1", [(2_000, 80), (1_500, 15)]),
+    ("gpt-oss-120b", [(3_000, 80), (2_000, 20)]),
+];
+
+/// The limits of `mlperf:MODEL` or `mlperf:MODEL-interactive`.
+fn mlperf(name: &str) -> Result<Slo, String> {
+    let (model, scenario) = match name.strip_suffix("-interactive") {
+        Some(model) => (model, 1),
+        None => (name, 0),
+    };
+    let Some((_, limits)) = MLPERF.iter().find(|(known, _)| *known == model) else {
+        let known = MLPERF.map(|(model, _)| model).join(", ");
+        return Err(format!("a model of MLPerf: {known}, each also with -interactive"));
+    };
+    let (ttft, tpot) = limits[scenario];
+    let ms = |ms| Some(Duration::from_millis(ms));
+    Ok(Slo { ttft: ms(ttft), tpot: ms(tpot), e2e: None })
+}
+
+/// Reads `--slo`: limits such as `ttft=2s,tpot=100ms`, or those of MLPerf: `mlperf:llama2-70b`.
 ///
 /// # Errors
-/// When a limit is unknown, said twice, or no duration.
+/// When a limit or a model is unknown, a limit is said twice, or it is no duration.
 pub fn slo(text: &str) -> Result<Slo, String> {
+    if let Some(model) = text.trim().strip_prefix("mlperf:") {
+        return mlperf(model);
+    }
     let mut slo = Slo::default();
     for part in text.split(',') {
         let (name, time) = part.split_once('=').unwrap_or((part, ""));
@@ -161,7 +188,11 @@ pub fn slo(text: &str) -> Result<Slo, String> {
             "ttft" => &mut slo.ttft,
             "tpot" => &mut slo.tpot,
             "e2e" => &mut slo.e2e,
-            _ => return Err("limits such as ttft=2s,tpot=100ms,e2e=30s".to_owned()),
+            _ => {
+                return Err(
+                    "limits such as ttft=2s,tpot=100ms,e2e=30s, or mlperf:llama2-70b".to_owned()
+                );
+            }
         };
         let time = super::duration::parse(time).map_err(|e| e.to_string())?;
         if limit.replace(time).is_some() {

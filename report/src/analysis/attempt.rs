@@ -7,6 +7,7 @@ use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::ids::{AttemptNo, BootId, CellKey, Epoch, InstanceId};
 use regatta_types::record::AttemptRecord;
+use regatta_types::suite::Case;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase};
 
@@ -31,7 +32,7 @@ pub(crate) struct Attempt {
     pub(crate) ok: u32,
     pub(crate) failures: u32,
     pub(crate) truncated: u32,
-    /// Median, seconds.
+    /// Median, seconds; of an open loop from the scheduled instant.
     pub(crate) ttft_s: Option<f64>,
     /// Tokens per second.
     pub(crate) decode_tps: Option<f64>,
@@ -47,8 +48,12 @@ pub(crate) struct Failed {
 }
 
 impl Attempt {
-    /// `counted` is what was made of it, if it counts.
-    pub(super) fn of(record: &AttemptRecord, counted: Option<&Counted>) -> Self {
+    /// `case` is none while settling; `counted` is what was made of it, if it counts.
+    pub(super) fn of(
+        record: &AttemptRecord,
+        case: Option<&Case>,
+        counted: Option<&Counted>,
+    ) -> Self {
         let report = &record.report;
         let worked_out;
         let figures = if let Some(counted) = counted {
@@ -73,7 +78,7 @@ impl Attempt {
             ok: figures.requests.ok,
             failures: figures.requests.failures(),
             truncated: figures.requests.truncated,
-            ttft_s: figures.ttft_s.median(),
+            ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.load)).median(),
             decode_tps: figures.decode.per_second(),
         }
     }

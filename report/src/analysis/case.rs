@@ -14,9 +14,9 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::host::Context;
 use crate::compare::{engine_changed, engine_seen};
 use crate::metrics::{
-    Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, Idle, Judged,
-    Requests, Steady, Tokens, cpu_share, derived_findings, engine_figures, gpu_figures,
-    is_streamed,
+    Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, GpuSum, Idle,
+    Judged, Requests, Steady, Tokens, Warmth, cpu_share, derived_findings, engine_figures,
+    gpu_figures, is_streamed,
 };
 use crate::sweep::Level;
 
@@ -107,6 +107,8 @@ pub(crate) struct Counted {
     pub(crate) level: Option<Box<Level>>,
     /// Energy of the endpoint's GPUs per output token, joules.
     pub(crate) j_per_out_tok: Option<f64>,
+    /// How fast and how warm the endpoint's GPUs were.
+    pub(crate) warmth: Warmth,
     /// The agent's remarks and those that follow from the traces.
     pub(crate) findings: Vec<Finding>,
 }
@@ -139,6 +141,7 @@ impl Counted {
             steady: Steady::of(&traces, &case.slo),
             other_engine: other_engine.map(|(engine, change)| Box::new((engine.clone(), change))),
             level: case.sweep.is_some().then(|| Box::new(Level::of(&report.traces))),
+            warmth: Warmth::of(&report.gpu),
             j_per_out_tok: energy.known().and_then(|energy| energy.j_per_out_tok),
             figures,
             drift,
@@ -199,6 +202,11 @@ impl<'a> CaseAnalysis<'a> {
             preview: preview.map(shortened),
             cells: cells.into_iter().map(|(cell, _)| cell).collect(),
         }
+    }
+
+    /// System output for a watt of the endpoint's GPUs, tokens a second; only of loads.
+    pub(crate) fn tps_per_watt(&self) -> Option<f64> {
+        GpuSum::of(self.gpus.known()?).tps_per_watt(self.steady.known()?.output)
     }
 
     /// Why the first of its skipped cells was.

@@ -14,12 +14,14 @@ use regatta_types::validity::Finding;
 
 use super::attempt::{Attempt, Failed, failed};
 use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, measured};
+use super::events::HostEvents;
 use super::telemetry::Telemetry;
 use crate::compare::first_engine;
 use crate::levels::{SweepEnd, sweeps};
 use crate::metrics::{
-    ColdStart, EngineFigures, Figures, Floor, Gaps, GpuFigures, Idle, Notable, Requests, Stamps,
-    Timeline, Tokens, cold_first_attempt, engine_figures, gpu_figures,
+    ColdStart, Distribution, EngineFigures, Figures, Floor, Gaps, Goodput, GpuFigures, Idle,
+    Notable, Requests, Slow, Stamps, Timeline, Tokens, Warmth, cold_first_attempt, engine_figures,
+    gpu_figures, slowest,
 };
 
 /// One host of a run.
@@ -44,6 +46,9 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) tokens: Tokens,
     /// Over all usable cells.
     pub(crate) figures: Figures,
+    /// Times to first token over all usable cells as they are told, case by case: of an open loop
+    /// from the scheduled instant.
+    pub(crate) first_token: Distribution,
     /// The gaps between chunks over all usable cells.
     pub(crate) gaps: Gaps,
     /// Over all usable cells; the baseline is from before the host's first attempt.
@@ -56,6 +61,10 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) telemetry: Telemetry,
     /// What it did over the time of its counted attempts; `None` without any.
     pub(crate) timeline: Option<Timeline>,
+    /// What happened to it while it measured.
+    pub(crate) events: HostEvents,
+    /// Its slowest requests beside the others of their cases, over all usable cells.
+    pub(crate) slowest: Vec<Slow>,
     /// The first request of the run.
     pub(crate) cold_start: Option<ColdStart>,
     /// How well its stamps are known, over all usable cells.
@@ -114,10 +123,12 @@ impl<'a> HostAnalysis<'a> {
         let told = |record: &AttemptRecord| {
             let CellKey { case, repetition, .. } = &record.report.key.cell;
             let is_counted = record.disposition == Disposition::Counted;
-            let of_case = cases.iter().find(|c| is_counted && c.case.id == *case);
-            let cell = of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
+            let of_case = cases.iter().find(|c| c.case.id == *case);
+            let counted = of_case.filter(|_| is_counted);
+            let cell = counted.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
             let same = |counted: &&Counted| counted.attempt == record.report.key.attempt;
-            Attempt::of(record, cell.and_then(Cell::counted).filter(same))
+            let counted = cell.and_then(Cell::counted).filter(same);
+            Attempt::of(record, of_case.map(|c| c.case), counted)
         };
         let mut out = Self {
             host,
@@ -125,12 +136,17 @@ impl<'a> HostAnalysis<'a> {
             requests: Requests::sum(cases.iter().map(|c| &c.requests)),
             tokens: Tokens::sum(cases.iter().map(|c| &c.tokens)),
             figures,
+            first_token: Distribution::sum(
+                cases.iter().map(|c| c.figures.first_token(&c.case.load)),
+            ),
             gaps,
             gpus,
             engine_metrics,
             idle,
             telemetry: Telemetry::of(&attempts),
             timeline: Timeline::of(counted.values().copied()),
+            events: HostEvents::of(run, host, engine.as_ref(), counted.values().copied().collect()),
+            slowest: slowest_of(&cases, &counted),
             stamps,
             floor: floor.and_then(|a| Floor::of(&a.report)),
             sweeps: sweeps(&cases),
@@ -182,10 +198,47 @@ impl<'a> HostAnalysis<'a> {
         self.cases.iter().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
     }
 
+    /// Requests that kept every limit of their case; `None` where no case has limits.
+    pub(crate) fn goodput(&self) -> Option<Goodput> {
+        Goodput::sum(self.cases.iter().filter_map(|case| case.goodput))
+    }
+
+    /// How fast and how warm the endpoint's GPUs were in the usable cells of these repetitions.
+    pub(crate) fn warmth(&self, repetitions: &[u32]) -> Warmth {
+        let cells = self.cells().filter(|(_, cell)| repetitions.contains(&cell.repetition.0));
+        let usable = cells.filter_map(|(_, cell)| cell.usable());
+        usable.map(|counted| counted.warmth).fold(Warmth::default(), Warmth::and)
+    }
+
+    /// Cells that were to be measured: all but those that a sweep skipped.
+    pub(crate) fn due(&self) -> usize {
+        self.cells().filter(|(_, cell)| !matches!(cell.state, CellState::Skipped(_))).count()
+    }
+
+    /// Cells without a counted attempt that were to have one.
+    pub(crate) fn missing(&self) -> usize {
+        let is_missing = |cell: &Cell<'_>| match cell.state {
+            CellState::Missing(_) | CellState::Open => true,
+            CellState::Counted(_) | CellState::Skipped(_) => false,
+        };
+        self.cells().filter(|(_, cell)| is_missing(cell)).count()
+    }
+
     /// Whether anything of this host can be compared.
     pub(crate) fn has_usable(&self) -> bool {
         self.cells().any(|(_, cell)| cell.usable().is_some())
     }
+}
+
+fn slowest_of(cases: &[CaseAnalysis<'_>], counted: &CountedReports<'_>) -> Vec<Slow> {
+    let attempts = cases.iter().flat_map(|c| {
+        let median = c.figures.end_to_end(&c.case.load).median();
+        let usable = c.cells.iter().filter(|cell| cell.usable().is_some());
+        usable.filter_map(move |cell| {
+            Some((c.case, median, *counted.get(&(&c.case.id, cell.repetition))?))
+        })
+    });
+    slowest(attempts)
 }
 
 /// The figures of a settling attempt, all of whose requests are warm-up.

@@ -65,9 +65,12 @@ pub(crate) struct Judged {
 }
 
 impl Outcome {
-    /// Fewest repetitions behind a verdict; `None` where nobody has an effect.
+    /// Fewest repetitions behind a verdict, or behind there being none as the hosts are two groups;
+    /// `None` where nobody could be judged.
     pub(crate) fn fewest(&self) -> Option<usize> {
-        self.hosts.iter().filter(|j| j.effect.is_some()).map(Judged::basis).min()
+        let two_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+        let judged = self.hosts.iter().filter(|j| j.effect.is_some() || j.verdict == two_groups);
+        judged.map(Judged::basis).min()
     }
 
     /// Hosts with enough repetitions to be compared: the number that chooses the rule.
@@ -196,19 +199,24 @@ impl<'a> Field<'a> {
     /// Where some of the pool lack a repetition, the others stand in for them at the distance
     /// they have on the whole, so that a gap does not shift the reference.
     pub(super) fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
-        let whole = pool.iter().map(|&j| self.means[j]).sum::<f64>() / real(pool.len());
-        let differences: Vec<f64> = (0..self.repetitions.len())
-            .filter_map(|repetition| {
-                let own = self.means[host] + self.deviations[host][repetition]?;
-                let (mut shift, mut present) = (0.0, 0_usize);
-                for deviation in pool.iter().filter_map(|&j| self.deviations[j][repetition]) {
-                    shift += deviation;
-                    present += 1;
-                }
-                (present > 0).then(|| own - whole - shift / real(present))
-            })
-            .collect();
+        let differences = self.differences(host, pool);
+        let differences: Vec<f64> = differences.into_iter().map(|(_, d)| d).collect();
         Effect::of(&differences).filter(|e| e.n >= MIN_REPETITIONS)
+    }
+
+    /// The same as single values, each with its repetition.
+    pub(super) fn differences(&self, host: usize, pool: &[usize]) -> Vec<(u32, f64)> {
+        let whole = pool.iter().map(|&j| self.means[j]).sum::<f64>() / real(pool.len());
+        let difference = |(index, repetition): (usize, &u32)| {
+            let own = self.means[host] + self.deviations[host][index]?;
+            let (mut shift, mut present) = (0.0, 0_usize);
+            for deviation in pool.iter().filter_map(|&j| self.deviations[j][index]) {
+                shift += deviation;
+                present += 1;
+            }
+            (present > 0).then(|| (*repetition, own - whole - shift / real(present)))
+        };
+        self.repetitions.iter().enumerate().filter_map(difference).collect()
     }
 
     /// An effect turned so that larger is faster.

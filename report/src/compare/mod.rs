@@ -12,6 +12,7 @@ mod later;
 mod metric;
 mod outlier;
 mod power;
+mod quarters;
 mod rank;
 mod series;
 mod stats;
@@ -29,8 +30,9 @@ pub(crate) use fleet::{Judged, Outcome, Rule, compare};
 pub(crate) use later::{Later, engine_changed, engine_seen, first_engine, later};
 pub(crate) use metric::Metric;
 pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
+pub(crate) use quarters::{FEWEST as FEWEST_FOR_QUARTERS, Quarters};
 pub(crate) use rank::Rank;
-pub(crate) use series::{MetricSeries, of_case};
+pub(crate) use series::{MetricSeries, of_case, why_nothing_usable};
 pub(crate) use stats::{Change, Effect, Estimate, holm};
 pub(crate) use verdict::{Evidence, Unjudged, Verdict};
 
@@ -52,6 +54,8 @@ pub(crate) struct ClassReport {
     pub(crate) class: Class,
     /// One entry per metric that exists for any case, also where every case had to stay out.
     pub(crate) metrics: Vec<MetricReport>,
+    /// Decode speed of the hosts with enough complete repetitions, first against last quarter.
+    pub(crate) quarters: Vec<Quarters>,
 }
 
 /// One metric compared over the hosts of a class.
@@ -84,6 +88,10 @@ pub(crate) struct CaseOutcome {
 impl ClassReport {
     pub(crate) fn metric(&self, metric: Metric) -> Option<&MetricReport> {
         self.metrics.iter().find(|m| m.metric == metric)
+    }
+
+    pub(crate) fn quarters(&self, host: &HostId) -> Option<&Quarters> {
+        self.quarters.iter().find(|quarters| quarters.host == *host)
     }
 
     /// One case of one host: as it was compared, or by itself where it stayed out.
@@ -120,8 +128,14 @@ pub(crate) fn compare_classes(hosts: &[HostAnalysis<'_>], header: &RunHeader) ->
         .map(|class| {
             let members: Vec<&HostAnalysis<'_>> =
                 hosts.iter().filter(|h| class.hosts.contains(h.host)).collect();
-            let metrics = Metric::ALL.into_iter().filter_map(|m| report(m, &members)).collect();
-            ClassReport { class, metrics }
+            let metrics: Vec<MetricReport> =
+                Metric::ALL.into_iter().filter_map(|m| report(m, &members)).collect();
+            let decode = metrics.iter().find(|report| report.metric == Metric::DecodeTps);
+            let quarters = decode.map_or_else(Vec::new, |decode| {
+                let rule = Rule::of(decode.metric, decode.margin);
+                quarters::quarters(&decode.series.means(), &decode.outcome, rule, &members)
+            });
+            ClassReport { class, metrics, quarters }
         })
         .collect()
 }

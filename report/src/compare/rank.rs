@@ -24,11 +24,12 @@ pub(crate) struct Rank {
 }
 
 /// The ranks of the hosts with a verdict, in the order of the outcome; none for a pair, of which
-/// the verdict says everything, and none where a host has too few repetitions for an order.
+/// the verdict says everything, none where a host has too few repetitions for an order, and none
+/// where the hosts are two groups: there it is said that they are instead of who stands where.
 pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Rank> {
     let is_established = outcome.fewest().is_none_or(|fewest| fewest >= FULL_REPETITIONS);
     let able: Vec<&Series> = series.iter().filter(|s| s.values.len() >= MIN_REPETITIONS).collect();
-    if able.len() < 3 || !is_established {
+    if able.len() < 3 || outcome.two_groups || !is_established {
         return Vec::new();
     }
     let between = between(&Field::new(&able, rule));

@@ -244,8 +244,8 @@ fn why_left_out(
     }
 }
 
-/// Why no host has a usable attempt of a case.
-fn why_nothing_usable(column: &[&CaseAnalysis<'_>]) -> String {
+/// Why none of these cases has a usable attempt.
+pub(crate) fn why_nothing_usable(column: &[&CaseAnalysis<'_>]) -> String {
     let cells = column.iter().flat_map(|c| &c.cells);
     let codes: BTreeSet<&str> = cells
         .filter_map(|cell| cell.counted())
@@ -260,16 +260,21 @@ fn why_nothing_usable(column: &[&CaseAnalysis<'_>]) -> String {
     format!("no usable attempt: {}", codes.join(", "))
 }
 
-/// The largest distance of a host's value from the median of the hosts.
+/// The largest distance of a host's value from the median of the hosts, and that median. The middle
+/// of two values is half as far from both as they are from each other, so of two the distance is
+/// theirs, and the smaller one stands for the median.
 fn farthest(column: &[&CaseAnalysis<'_>], value: impl Fn(&Figures) -> Option<f64>) -> (f64, f64) {
     let values = Distribution::new(column.iter().filter_map(|c| value(&c.figures)));
+    if let (2, Some(low), Some(high)) = (values.n(), values.min(), values.max()) {
+        return (high - low, low);
+    }
     let median = values.median().unwrap_or(0.0);
     let ends = [values.min(), values.max()];
     (ends.into_iter().flatten().map(|v| (v - median).abs()).fold(0.0, f64::max), median)
 }
 
 /// C6: mean output length off by more than 10 %, or the mix of stop and length by more than five
-/// points, from the median of the class.
+/// points, from the median of the class, or of two hosts from each other.
 fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
     let truncated = |f: &Figures| {
         let ok = f.requests.ok;
@@ -280,8 +285,8 @@ fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
     length > 0.10 * median || mix > 0.05
 }
 
-/// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class, or
-/// not told alike, so that nobody can say.
+/// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class (of two
+/// hosts from each other), or not told alike, so that nobody can say.
 fn cached_differ(column: &[&CaseAnalysis<'_>]) -> Option<&'static str> {
     let share = |f: &Figures| {
         let prompt = f.tokens.prompt.known().filter(|&p| p > 0)?;

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::bandwidth::Bandwidth;
-use crate::capacity::Capacity;
+use crate::capacity::{Capacity, HostUsers};
 use crate::compare::{ClassReport, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
@@ -110,6 +110,7 @@ struct Host<'a> {
     figures: &'a Figures,
     gpus: &'a Reading<Vec<GpuFigures>>,
     bandwidth: Reading<Bandwidth>,
+    users: Option<HostUsers>,
     cases: Vec<CaseResult<'a>>,
     attempts: Vec<Attempt<'a>>,
 }
@@ -134,6 +135,7 @@ struct CaseResult<'a> {
     gpus: &'a Reading<Vec<GpuFigures>>,
     engine: &'a Reading<EngineFigures>,
     energy: &'a Reading<EnergyFigures>,
+    tok_per_s_per_w: Option<f64>,
     cells: Vec<CellResult<'a>>,
 }
 
@@ -205,6 +207,7 @@ impl<'a> Host<'a> {
             gpus: &c.gpus,
             engine: &c.engine,
             energy: &c.energy,
+            tok_per_s_per_w: c.tps_per_watt(),
             cells: c.cells.iter().map(CellResult::of).collect(),
         };
         let attempt = |attempt: &'a crate::analysis::Attempt| Attempt {
@@ -248,6 +251,7 @@ impl<'a> Host<'a> {
             figures: &host.figures,
             gpus: &host.gpus,
             bandwidth: Bandwidth::of(analysis, host),
+            users: HostUsers::of(host),
             cases: host.cases.iter().map(case).collect(),
             attempts: host.attempts.iter().map(attempt).collect(),
         }

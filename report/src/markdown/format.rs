@@ -4,7 +4,7 @@ use regatta_types::units::{Bytes, grouped, grouped_real};
 
 use super::text::Inline;
 use crate::compare::{Effect, Metric};
-use crate::metrics::{Percentile, Told};
+use crate::metrics::{Goodput, Percentile, Told};
 
 /// What stands where there is no number; the reason is in the notes.
 pub(crate) const NONE: &str = "-";
@@ -51,6 +51,11 @@ pub(crate) fn told(tokens: Told) -> Inline {
             tokens.of
         ),
     })
+}
+
+/// The good requests as a share of those offered, in per cent.
+pub(crate) fn good(goodput: Option<Goodput>) -> Inline {
+    fixed(goodput.and_then(Goodput::share).map(|share| share * 100.0), 1)
 }
 
 /// Mebibytes.

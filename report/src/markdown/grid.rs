@@ -44,16 +44,21 @@ pub(crate) fn grid(
 pub(crate) enum Reference {
     /// There is one host.
     Nothing,
-    /// Two hosts: the other one, in the repetitions that both have.
+    /// Of several hosts fewer than two have enough repetitions.
+    TooFew,
+    /// Two hosts that can be compared: the other one, in the repetitions that both have.
     OtherHost,
     /// More: the middle of the hosts.
     Median,
 }
 
 impl Reference {
+    /// By the cases' own comparisons: a host that has too few repetitions is in none of them.
     pub(crate) fn of(report: &MetricReport) -> Self {
-        match report.outcome.hosts.len() {
-            0 | 1 => Self::Nothing,
+        let compared = report.by_case.iter().map(|case| case.outcome.compared());
+        match compared.max().unwrap_or(0) {
+            _ if report.outcome.hosts.len() < 2 => Self::Nothing,
+            0 | 1 => Self::TooFew,
             2 => Self::OtherHost,
             _ => Self::Median,
         }
@@ -63,8 +68,11 @@ impl Reference {
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Nothing => "One host, so no difference.",
+            Self::TooFew => {
+                "Fewer than two hosts have three repetitions of a case, so no difference."
+            }
             Self::OtherHost => {
-                "In brackets: difference from the other host; both values are then of the repetitions that both hosts have. **Bold**: settled."
+                "In brackets: difference from the other host that has enough repetitions; both values are then of the repetitions that both hosts have. **Bold**: settled."
             }
             Self::Median => {
                 "In brackets: difference from the median of the hosts, paired repetition by repetition. **Bold**: settled."
@@ -74,7 +82,7 @@ impl Reference {
 
     fn difference(self, judged: &Judged) -> Option<f64> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::TooFew => None,
             Self::OtherHost => judged.effect.map(|e| e.mean),
             Self::Median => judged.from_median,
         }

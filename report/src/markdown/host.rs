@@ -4,6 +4,7 @@ mod attempts;
 mod cases;
 mod checks;
 mod engine;
+mod events;
 mod facts;
 mod floor;
 mod gpu;
@@ -20,6 +21,7 @@ use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
+use crate::capacity::HostUsers;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
 use crate::summary::{causes_of, headline, unmeasured, verdict_words};
@@ -43,7 +45,7 @@ pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plo
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     page.picture(plots.find(Which::Timeline(host.host)), "../");
-    attempts::attempts(&mut page, host);
+    attempts::attempts(&mut page, analysis, host);
     notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());
     page.table(definitions());
@@ -78,6 +80,9 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
             load::offered(case),
             Inline::text(&case.title)
         )));
+    }
+    if let Some(users) = HostUsers::of(host) {
+        lines.push(Inline::own(format!("Within the limits: {}.", users.words())));
     }
     lines.extend(load::saturation(host));
     lines.extend(warmup::cold_start(host));
@@ -176,13 +181,13 @@ fn spread_of_cases(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Option<I
 }
 
 fn validity(host: &HostAnalysis<'_>) -> Inline {
-    let planned = host.cells().count();
+    let planned = host.due();
     let counted: Vec<&Counted> = host.cells().filter_map(|(_, c)| c.counted()).collect();
     let n = |validity| counted.iter().filter(|c| c.validity() == validity).count();
     let (degraded, invalid) = (n(Validity::Degraded), n(Validity::Invalid));
     let word = if counted.len() == invalid {
         "nothing usable"
-    } else if counted.len() < planned {
+    } else if host.missing() > 0 {
         "partial"
     } else if invalid > 0 {
         "partly invalid"
@@ -191,8 +196,12 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     } else {
         "valid"
     };
+    let skipped = match host.cells().count() - planned {
+        0 => String::new(),
+        n => format!(" {n} more skipped, as a sweep was saturated before."),
+    };
     Inline::own(format!(
-        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid.",
+        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid.{skipped}",
         counted.len(),
         count_of(u64::try_from(planned).unwrap_or(0), "cell"),
     ))

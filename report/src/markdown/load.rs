@@ -5,7 +5,7 @@ use regatta_types::suite::{Case, Load};
 
 use crate::analysis::{CaseAnalysis, HostAnalysis, is_load};
 use crate::levels::SweepEnd;
-use crate::markdown::format::{NONE, count, fixed, millis, percentile_ms, tps};
+use crate::markdown::format::{NONE, count, fixed, good, millis, percentile_ms, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
@@ -89,16 +89,14 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
                 millis(figures.send_lateness_s.max()),
             ]
         });
-        let good = has_slo.then(|| {
-            let share = level.goodput.and_then(|g| g.share());
-            [fixed(steady.and_then(|s| s.goodput()), 2), fixed(share.map(|share| share * 100.0), 1)]
-        });
+        let within =
+            has_slo.then(|| [fixed(steady.and_then(|s| s.goodput()), 2), good(level.goodput)]);
         let name = by_host.then(|| Inline::text(host.as_str()));
         table.row(
             name.into_iter()
                 .chain(row)
                 .chain(late.into_iter().flatten())
-                .chain(good.into_iter().flatten()),
+                .chain(within.into_iter().flatten()),
         );
     }
     table.dash(&["TTFT p95 (ms)"], "a p95 needs 72 requests".into());

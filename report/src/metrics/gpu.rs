@@ -2,6 +2,7 @@
 
 mod energy;
 mod processes;
+mod warmth;
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,11 @@ use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 use serde::Serialize;
 
-use super::real;
+use super::{Rate, real};
 
 pub(crate) use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
 pub(crate) use processes::{Occupant, growth};
+pub(crate) use warmth::Warmth;
 
 /// One GPU over a set of attempts. `None`: no sample had that reading; the reason stands in
 /// `unavailable`.
@@ -101,6 +103,12 @@ impl GpuSum {
             power_mean_w: power.filter(|_| !gpus.is_empty()),
             temperature_max_c: gpus.iter().filter_map(|g| g.temperature_max_c).max(),
         }
+    }
+
+    /// Tokens a second for a watt; `None` without an output or a power.
+    pub(crate) fn tps_per_watt(&self, output: Rate) -> Option<f64> {
+        let watts = self.power_mean_w.filter(|watts| *watts > 0.0)?;
+        Some(output.per_second()? / watts)
     }
 
     /// Whether these are all GPUs of a host with several, for want of anything that tells which

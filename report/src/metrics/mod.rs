@@ -13,6 +13,7 @@ mod floor;
 mod gaps;
 mod gpu;
 mod slo;
+mod slowest;
 mod stamps;
 #[cfg(test)]
 mod tests;
@@ -32,11 +33,14 @@ pub(crate) use first::{FIRST_ATTEMPT, cold_first_attempt};
 pub(crate) use floor::{Floor, Notable};
 pub(crate) use gaps::Gaps;
 pub(crate) use gpu::{
-    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, gpu_figures, serving,
+    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Warmth, gpu_figures, serving,
 };
 pub(crate) use slo::Goodput;
+pub(crate) use slowest::{Held, Slow, slowest};
 pub(crate) use stamps::Stamps;
-pub(crate) use timeline::{BINS as TIMELINE_BINS, Course, SHORTEST as TIMELINE_SHORTEST, Timeline};
+pub(crate) use timeline::{
+    BINS as TIMELINE_BINS, Course, SHORTEST as TIMELINE_SHORTEST, Timeline, stalls_of,
+};
 pub(crate) use tokens::{Tokens, Told, completion_tokens};
 pub(crate) use trend::{least_squares, t_quantile, theil_sen};
 pub(crate) use warmup::ColdStart;

@@ -29,6 +29,15 @@ impl Goodput {
         slo.is_set().then_some(out)
     }
 
+    /// All of several; `None` where none of them has a limit.
+    pub(crate) fn sum(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts.into_iter().reduce(Self::and)
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { good: self.good + other.good, offered: self.offered + other.offered }
+    }
+
     /// Share of the offered requests; `None` without any.
     pub(crate) fn share(self) -> Option<f64> {
         (self.offered > 0).then(|| f64::from(self.good) / f64::from(self.offered))
@@ -50,18 +59,19 @@ impl Serialize for Goodput {
 
 /// Whether a request kept every limit; `None` for one that we stopped.
 ///
-/// A limit on a figure that the request cannot have, such as the time per token of a short answer,
-/// is no limit to it. Times count from the scheduled instant where there is one.
+/// A limit on a figure that the request cannot have, such as the time per token of a short answer or
+/// the time to first token of a buffered stream, is no limit to it. Times count from the scheduled instant where there is one.
 pub(crate) fn is_good(slo: &Slo, trace: &RequestTrace) -> Option<bool> {
     match trace.outcome {
         Outcome::Failed(_) | Outcome::NotSent => return Some(false),
         Outcome::Cancelled => return None,
         Outcome::Ok => {}
     }
-    let tpot = trace.tpot().filter(|_| is_streamed(trace));
+    let ttft = trace.ttft_sched().or_else(|| trace.ttft());
+    let of_stream = |value: Option<f64>| value.filter(|_| is_streamed(trace));
     let kept = [
-        (slo.ttft, trace.ttft_sched().or_else(|| trace.ttft())),
-        (slo.tpot, tpot),
+        (slo.ttft, of_stream(ttft)),
+        (slo.tpot, of_stream(trace.tpot())),
         (slo.e2e, trace.e2e_sched().or_else(|| trace.e2e())),
     ];
     Some(kept.into_iter().all(|(limit, value)| match (limit, value) {
@@ -101,6 +111,16 @@ mod tests {
         assert_eq!(good(&request(400.0, 40.0, 1)), Some(true), "no time per token to keep");
         let whole = Slo { e2e: Some(Duration::from_millis(900)), ..Slo::default() };
         assert_eq!(is_good(&whole, &request(400.0, 20.0, 50)), Some(false));
+    }
+
+    #[test]
+    fn a_stream_that_was_buffered_has_no_time_to_first_token_to_keep() {
+        // All of it came at once after 0.6 s: when its first token was there nobody knows.
+        let buffered = request(600.0, 0.0, 50);
+        assert!(buffered.is_buffered());
+        assert_eq!(is_good(&limits(500, 30), &buffered), Some(true));
+        let whole = Slo { e2e: Some(Duration::from_millis(500)), ..limits(500, 30) };
+        assert_eq!(is_good(&whole, &buffered), Some(false), "its end is known");
     }
 
     #[test]

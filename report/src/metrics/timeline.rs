@@ -2,6 +2,8 @@
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::gpu::GpuSample;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::RequestTrace;
 
 use super::{real, serving};
 
@@ -10,7 +12,7 @@ pub(crate) const BINS: usize = 300;
 /// Shortest piece, seconds.
 pub(crate) const SHORTEST: f64 = 0.25;
 /// Reasons for lowered clocks that are a limit or a fault: power, heat, hardware.
-const HELD: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
+pub(super) const HELD: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 /// A gap between two chunks from which on it is told, seconds.
 const STALL: f64 = 1.0;
 
@@ -104,11 +106,7 @@ impl Timeline {
                     let bin = decode.index(since(chunk.at));
                     decode.sums[bin].0 += tokens;
                 }
-                let late = trace
-                    .chunks
-                    .windows(2)
-                    .filter(|pair| pair[1].at.since(pair[0].at).as_secs_f64() > STALL);
-                stalls.extend(late.map(|pair| since(pair[1].at)));
+                stalls.extend(stalls_of(trace).map(|(at, _)| since(at)));
             }
             let series: Vec<_> = serving(&report.gpu).collect();
             let gpus = real(series.len().max(1));
@@ -143,6 +141,13 @@ impl Timeline {
         stalls.truncate(BINS);
         (!courses.is_empty()).then_some(Self { seconds, courses, attempts, held, stalls })
     }
+}
+
+/// When a token of a request came after over a second without one, and that time in seconds.
+pub(crate) fn stalls_of(trace: &RequestTrace) -> impl Iterator<Item = (MonoNs, f64)> {
+    let gaps = trace.chunks.windows(2);
+    gaps.map(|pair| (pair[1].at, pair[1].at.since(pair[0].at).as_secs_f64()))
+        .filter(|(_, seconds)| *seconds > STALL)
 }
 
 fn held(sample: &GpuSample) -> Option<f64> {

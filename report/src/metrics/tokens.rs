@@ -90,6 +90,12 @@ impl Tokens {
         }
     }
 
+    /// Prompt tokens for each completion token; `None` where some requests do not tell theirs.
+    pub(crate) fn prompt_per_output(&self) -> Option<f64> {
+        let output = self.completion.known().filter(|&n| n > 0)?;
+        Some(self.prompt.known()? as f64 / output as f64)
+    }
+
     /// Share of the prompt tokens that a cache answered, if every success told.
     pub(crate) fn cached_share(&self) -> Option<f64> {
         let prompt = self.prompt.known().filter(|&prompt| prompt > 0)?;

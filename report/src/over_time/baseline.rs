@@ -1,13 +1,15 @@
 //! What of a run is kept to compare later ones with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
 use regatta_types::suite::StartMode;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Analysis, CaseAnalysis, HostAnalysis};
-use crate::compare::{Effect, Fact, MIN_REPETITIONS, Metric, facts_of, of_case, other_facts_of};
+use crate::analysis::{Analysis, CaseAnalysis, CellState, HostAnalysis};
+use crate::compare::{
+    Effect, Fact, MIN_REPETITIONS, Metric, facts_of, of_case, other_facts_of, why_nothing_usable,
+};
 use crate::metrics::{METRICS_SCHEMA, real};
 use crate::source::{Error, Run};
 use crate::utc::utc;
@@ -31,6 +33,10 @@ pub struct Baseline {
     /// Hosts with anything usable, sorted.
     #[serde(rename = "host", default)]
     pub hosts: Vec<HostBaseline>,
+    /// Hosts of the run without anything usable, with the reason. It is no part of the file: of a
+    /// run that is compared with, only what it has matters.
+    #[serde(skip)]
+    pub(super) unusable: BTreeMap<HostId, String>,
 }
 
 /// One host of a baseline.
@@ -59,6 +65,12 @@ pub struct HostBaseline {
     /// Values of the complete repetitions, in order: those with every case that is here.
     #[serde(default)]
     pub(super) values: BTreeMap<Metric, BTreeMap<CaseId, Vec<f64>>>,
+    /// Why a case of the run has no such values; not in the file, as above.
+    #[serde(skip)]
+    pub(super) without: BTreeMap<Metric, BTreeMap<CaseId, String>>,
+    /// Levels that a sweep skipped; not in the file, as above.
+    #[serde(skip)]
+    pub(super) skipped: BTreeSet<CaseId>,
 }
 
 impl Baseline {
@@ -88,6 +100,12 @@ impl Baseline {
             start: header.start,
             cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
             hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
+            unusable: analysis
+                .hosts
+                .iter()
+                .filter(|h| !h.has_usable())
+                .map(|h| (h.host.clone(), why_unusable(h)))
+                .collect(),
         }
     }
 
@@ -108,10 +126,17 @@ impl HostBaseline {
         };
         let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric, host)));
         let mut values: BTreeMap<_, _> = values.filter(|(_, cases)| !cases.is_empty()).collect();
+        let without = Metric::ALL.into_iter().map(|metric| (metric, without(metric, host)));
+        let mut without: BTreeMap<_, _> = without.collect();
         // An answer that begins with its first token has no figure of its own for that.
-        if values.get(&Metric::FirstAnswer) == values.get(&Metric::Ttft) {
-            values.remove(&Metric::FirstAnswer);
+        if values.get(&Metric::FirstAnswer) == values.get(&Metric::Ttft)
+            && let Some(same) = values.remove(&Metric::FirstAnswer)
+        {
+            let why = "answers begin with their first token";
+            let cases = same.into_keys().map(|case| (case, why.to_owned()));
+            without.entry(Metric::FirstAnswer).or_default().extend(cases);
         }
+        let skipped = host.cases.iter().filter(|case| case.skipped().is_some());
         Self {
             name: host.host.clone(),
             tokens_from: host.figures.tokens.main_source().map(|s| s.name().to_owned()),
@@ -124,7 +149,9 @@ impl HostBaseline {
                 (requests.ok > 0).then_some(share)
             }),
             cached: each(|c| c.figures.tokens.cached_share()),
+            skipped: skipped.map(|case| case.case.id.clone()).collect(),
             values,
+            without,
         }
     }
 
@@ -170,4 +197,43 @@ fn complete(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Vec<f64
         ((*case).clone(), values)
     };
     cases.iter().map(row).collect()
+}
+
+/// Why the cases that [`complete`] has no values of have none.
+fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, String> {
+    let why = |case: &CaseAnalysis<'_>| {
+        if case.skipped().is_some() {
+            return "skipped, its sweep was saturated before".to_owned();
+        }
+        let usable = case.cells.iter().filter_map(|cell| cell.usable()).count();
+        match of_case(metric, host.host, case).values.len() {
+            _ if usable == 0 => why_nothing_usable(&[case]),
+            0 => "no usable attempt has one".to_owned(),
+            n if n < MIN_REPETITIONS => {
+                let of = case.cells.len();
+                format!("only {n} of {of} repetitions have one, a verdict needs {MIN_REPETITIONS}")
+            }
+            _ => "no repetition has all cases".to_owned(),
+        }
+    };
+    host.cases.iter().map(|case| (case.case.id.clone(), why(case))).collect()
+}
+
+/// Why nothing of a host is usable: its refusal, what became of its attempts, or of its cells.
+fn why_unusable(host: &HostAnalysis<'_>) -> String {
+    if let Some(why) = host.record.and_then(|record| record.refused.as_deref()) {
+        return format!("the host took no part: {why}");
+    }
+    let missing = || {
+        host.cells().find_map(|(_, cell)| match cell.state {
+            CellState::Missing(reason) => Some(reason.to_string()),
+            CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
+        })
+    };
+    let all: Vec<&CaseAnalysis<'_>> = host.cases.iter().collect();
+    let is_any_counted = host.cells().any(|(_, cell)| cell.counted().is_some());
+    match missing() {
+        Some(reason) if !is_any_counted => reason,
+        _ => why_nothing_usable(&all),
+    }
 }

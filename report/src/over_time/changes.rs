@@ -7,14 +7,12 @@ use regatta_types::ids::{CaseId, HostId, RunId};
 use regatta_types::margin::Margins;
 use serde::Serialize;
 
+use super::pair::Pair;
 use super::{Baseline, HostBaseline};
 use crate::compare::{
-    Change, Effect, Estimate as _, Evidence, MIN_REPETITIONS, Metric, Rule, Verdict, facts_of, holm,
+    Change, Effect, Estimate as _, Evidence, Metric, Rule, Verdict, facts_of, holm,
 };
 use crate::metrics::real;
-
-/// Where a baseline's token counts are no counts.
-const CHUNKS: &str = "chunks";
 
 /// What a comparison of two runs is to hold to.
 #[derive(Debug, Clone, Default)]
@@ -43,9 +41,10 @@ pub struct Changes {
     schema: u32,
     pub(super) before: RunId,
     pub(super) after: RunId,
-    /// One entry per host of the later run, sorted.
+    /// One entry per host of the later run, those with nothing usable included, sorted.
     pub(super) hosts: Vec<HostChanges>,
-    /// Hosts of the earlier run that nothing is compared with.
+    /// Hosts of the earlier run that the later one does not have; where hosts are compared by their
+    /// GPU, only those that nothing is compared with.
     pub(super) absent: Vec<HostId>,
     #[serde(skip)]
     pub(super) margins: Margins,
@@ -72,8 +71,13 @@ pub(super) struct MetricChange {
     pub(super) metric: Metric,
     /// Cases that were compared.
     pub(super) cases: Vec<CaseId>,
-    /// Cases that stayed out, with the reason.
+    /// Cases of either run that stayed out, with the reason.
     pub(super) cases_left_out: Vec<(CaseId, String)>,
+    /// Those of them that the earlier run has, and the later one was to measure and has no value of.
+    pub(super) cases_lost: Vec<CaseId>,
+    /// Whether the earlier run has it for work that the later one was to do again, so that its
+    /// absence from the verdicts is a gap.
+    pub(super) is_due: bool,
     pub(super) before: Option<Effect>,
     pub(super) after: Option<Effect>,
     /// Of the logarithm; `None` where nothing was compared.
@@ -96,11 +100,33 @@ impl MetricChange {
     pub(super) fn fewest(&self) -> Option<usize> {
         Some(self.before?.n.min(self.after?.n))
     }
+
+    /// Whether something of the earlier run is neither compared nor left out by intention.
+    fn is_gap(&self) -> bool {
+        (self.is_due && self.verdict.is_none()) || !self.cases_lost.is_empty()
+    }
 }
 
 impl HostChanges {
+    /// Compared with nothing, so far.
+    fn new(host: &HostId) -> Self {
+        Self {
+            host: host.clone(),
+            with: Vec::new(),
+            not_comparable: None,
+            metrics: Vec::new(),
+            other_facts: Vec::new(),
+            allowed: Vec::new(),
+        }
+    }
+
     fn is_judged(&self) -> bool {
         self.metrics.iter().any(|metric| metric.verdict.is_some())
+    }
+
+    /// Whether it is judged in everything that the earlier run has of it.
+    fn is_wholly_judged(&self) -> bool {
+        self.is_judged() && !self.metrics.iter().any(MetricChange::is_gap)
     }
 }
 
@@ -131,10 +157,17 @@ impl Changes {
         self.hosts.iter().any(HostChanges::is_judged)
     }
 
-    /// Whether every host of the later run could be judged.
+    /// Whether every host of the later run could be judged, in every figure that the earlier run
+    /// has of it. What the later suite leaves out and levels that a sweep skipped are no gap.
     #[must_use]
     pub fn is_all_judged(&self) -> bool {
-        self.is_judged() && self.hosts.iter().all(HostChanges::is_judged)
+        self.is_judged() && self.hosts.iter().all(HostChanges::is_wholly_judged)
+    }
+
+    /// Whether a host of the earlier run is not in the later one.
+    #[must_use]
+    pub fn is_any_absent(&self) -> bool {
+        !self.absent.is_empty()
     }
 
     /// Everything as JSON, indented, with a newline at its end.
@@ -159,14 +192,23 @@ pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
     for metric in Metric::ALL {
         judge(metric, &mut hosts, terms);
     }
-    let used: BTreeSet<&HostId> = hosts.iter().flat_map(|host| &host.with).collect();
-    let known = |name: &HostId| used.contains(name) || after.host(name).is_some();
+    hosts.extend(after.unusable.iter().map(|(host, why)| HostChanges {
+        not_comparable: Some(format!("nothing usable was measured: {why}")),
+        ..HostChanges::new(host)
+    }));
+    hosts.sort_by(|a, b| a.host.cmp(&b.host));
+    let used: BTreeSet<&HostId> = match terms.by {
+        Match::Host => BTreeSet::new(),
+        Match::Gpu => hosts.iter().flat_map(|host| &host.with).collect(),
+    };
+    let known = |name: &HostId| used.contains(name) || hosts.iter().any(|h| h.host == *name);
     let absent = before.hosts.iter().map(|host| &host.name).filter(|name| !known(name));
+    let absent = absent.cloned().collect();
     Changes {
         schema: Changes::SCHEMA,
         before: before.run.clone(),
         after: after.run.clone(),
-        absent: absent.cloned().collect(),
+        absent,
         hosts,
         margins: terms.margins,
     }
@@ -206,14 +248,7 @@ fn host_changes(
     host: &HostBaseline,
     terms: &Terms,
 ) -> HostChanges {
-    let mut out = HostChanges {
-        host: host.name.clone(),
-        with: Vec::new(),
-        not_comparable: None,
-        metrics: Vec::new(),
-        other_facts: Vec::new(),
-        allowed: Vec::new(),
-    };
+    let mut out = HostChanges::new(&host.name);
     let references = match references(before, after, host, terms) {
         Ok(references) => references,
         Err(why) => {
@@ -222,13 +257,13 @@ fn host_changes(
         }
     };
     out.with = references.iter().map(|reference| reference.name.clone()).collect();
-    let pair = Pair { before, after, host, references: &references };
-    out.metrics = Metric::ALL.into_iter().filter_map(|metric| pair.metric(metric)).collect();
     if let [one] = references.as_slice() {
         out.other_facts = differing(&one.other_facts, &host.other_facts);
         let allowed = class_differences(one, host).into_iter();
         out.allowed = allowed.map(|(_, words)| words).collect();
     }
+    let pair = Pair { before, after, host, references };
+    out.metrics = Metric::ALL.into_iter().filter_map(|metric| pair.metric(metric)).collect();
     out
 }
 
@@ -291,118 +326,4 @@ fn differing(
         Some(format!("{name} {is}, before {was}"))
     };
     after.iter().filter_map(differs).collect()
-}
-
-/// A host with those it is compared with.
-struct Pair<'a> {
-    before: &'a Baseline,
-    after: &'a Baseline,
-    host: &'a HostBaseline,
-    references: &'a [&'a HostBaseline],
-}
-
-impl Pair<'_> {
-    /// `None`: the metric does not exist on this host.
-    fn metric(&self, metric: Metric) -> Option<MetricChange> {
-        let own = self.host.values.get(&metric)?;
-        let mut out = MetricChange {
-            metric,
-            cases: Vec::new(),
-            cases_left_out: Vec::new(),
-            before: None,
-            after: None,
-            change: None,
-            verdict: None,
-            why_not: self.counted_otherwise(metric),
-        };
-        for case in own.keys() {
-            match self.why_left_out(metric, case) {
-                None => out.cases.push(case.clone()),
-                Some(why) => out.cases_left_out.push((case.clone(), why)),
-            }
-        }
-        if out.why_not.is_some() {
-            return Some(out);
-        }
-        let cases: Vec<&CaseId> = out.cases.iter().collect();
-        let before: Vec<Vec<f64>> =
-            self.references.iter().map(|reference| reference.logs(metric, &cases)).collect();
-        out.before = Effect::of(&means(&before));
-        out.after = Effect::of(&self.host.logs(metric, &cases));
-        let enough = |effect: Option<Effect>| effect.is_some_and(|e| e.n >= MIN_REPETITIONS);
-        if out.cases.is_empty() {
-            out.why_not =
-                Some("no case is the same in both runs and has a value in both".to_owned());
-        } else if !enough(out.before) || !enough(out.after) {
-            out.why_not = Some(format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"));
-        }
-        Some(out)
-    }
-
-    /// C9: token counts of another kind.
-    fn counted_otherwise(&self, metric: Metric) -> Option<String> {
-        match metric {
-            Metric::DecodeTps | Metric::OutputTps | Metric::Energy => {}
-            Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return None,
-        }
-        let name =
-            |host: &HostBaseline| host.tokens_from.clone().unwrap_or_else(|| "none".to_owned());
-        let is = name(self.host);
-        let was = self.references.iter().map(|r| name(r)).find(|was| *was != is || *was == CHUNKS);
-        was.map(|was| match was == is {
-            true => "C9: the engine gives no token counts; chunks were counted".to_owned(),
-            false => format!("C9: token counts from `{is}`, before from `{was}`"),
-        })
-    }
-
-    fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<String> {
-        let hash = |baseline: &Baseline| baseline.cases.get(case).cloned();
-        if hash(self.before) != hash(self.after) {
-            return Some("not the same work in both runs".to_owned());
-        }
-        let has = |r: &&HostBaseline| r.values.get(&metric).is_some_and(|v| v.contains_key(case));
-        if !self.references.iter().all(has) {
-            return Some("no value in the earlier run".to_owned());
-        }
-        match metric {
-            Metric::DecodeTps => None,
-            Metric::Ttft | Metric::FirstAnswer => self.cached_differ(case),
-            Metric::E2e | Metric::OutputTps | Metric::Energy => self.lengths_differ(case),
-        }
-    }
-
-    /// C6, from the earlier run.
-    fn lengths_differ(&self, case: &CaseId) -> Option<String> {
-        let other = |reference: &&HostBaseline| {
-            let length = |host: &HostBaseline| host.output_tokens.get(case).copied().unwrap_or(0.0);
-            let cut = |host: &HostBaseline| host.truncated.get(case).copied().unwrap_or(0.0);
-            let (was, is) = (length(reference), length(self.host));
-            (is - was).abs() > 0.10 * was || (cut(self.host) - cut(reference)).abs() > 0.05
-        };
-        let differ = self.references.iter().any(other);
-        differ.then(|| "C6: the answers differ in length or in how they end".to_owned())
-    }
-
-    /// C8, from the earlier run.
-    fn cached_differ(&self, case: &CaseId) -> Option<String> {
-        let other = |reference: &&HostBaseline| match (
-            reference.cached.get(case),
-            self.host.cached.get(case),
-        ) {
-            (Some(was), Some(is)) => (is - was).abs() > 0.01,
-            (None, None) => false,
-            (Some(_), None) | (None, Some(_)) => true,
-        };
-        let differ = self.references.iter().any(other);
-        differ.then(|| "C8: another share of the prompt came from a cache".to_owned())
-    }
-}
-
-/// The mean of several hosts, repetition by repetition, for as many as all of them have.
-fn means(hosts: &[Vec<f64>]) -> Vec<f64> {
-    let repetitions = hosts.iter().map(Vec::len).min().unwrap_or(0);
-    let mean = |repetition: usize| {
-        hosts.iter().map(|host| host[repetition]).sum::<f64>() / real(hosts.len())
-    };
-    (0..repetitions).map(mean).collect()
 }

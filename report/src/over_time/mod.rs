@@ -8,6 +8,7 @@ mod baseline;
 mod changes;
 mod file;
 mod page;
+mod pair;
 #[cfg(test)]
 mod tests;
 mod trend;

@@ -1,7 +1,9 @@
 //! What changed, as Markdown: the answer first, then what could not be judged, then the tables.
 
+use std::collections::BTreeMap;
+
 use regatta_types::clean;
-use regatta_types::ids::HostId;
+use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::percent;
 
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
@@ -146,15 +148,12 @@ impl Changes {
                     "{name} is compared with {with}, of equal GPU, model and engine."
                 ));
             }
-            for change in &host.metrics {
-                if let Some(why) = &change.why_not {
-                    out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
-                }
-                for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none())
-                {
-                    let label = change.metric.label();
-                    out.push(format!("{name}, {label}: case {case} stays out ({why})."));
-                }
+            let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
+            for (why, change) in whole {
+                out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
+            }
+            for ((case, why), metrics) in left_out(host) {
+                out.push(format!("{name}, {}: case {case} stays out ({why}).", metrics.join(", ")));
             }
             let facts = |facts: &[String]| clean::line(&facts.join("; "));
             if !host.allowed.is_empty() {
@@ -167,7 +166,7 @@ impl Changes {
         }
         if !self.absent.is_empty() {
             let names = self.absent.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
-            out.push(format!("Only in the earlier run: {names}."));
+            out.push(format!("Only in the earlier run, so not judged: {names}."));
         }
         out
     }
@@ -225,6 +224,18 @@ impl Changes {
         )));
         page.paragraph(&"The interval holds the scatter between repetitions of a run. What a restart of the engine changes comes on top; the margin is there for it.".into());
     }
+}
+
+/// The cases that stay out of a metric that is compared all the same: each with its reason, and
+/// with the metrics that have it so.
+fn left_out(host: &HostChanges) -> BTreeMap<(&CaseId, &str), Vec<&'static str>> {
+    let mut out: BTreeMap<(&CaseId, &str), Vec<&'static str>> = BTreeMap::new();
+    for change in host.metrics.iter().filter(|change| change.why_not.is_none()) {
+        for (case, why) in &change.cases_left_out {
+            out.entry((case, why)).or_default().push(change.metric.label());
+        }
+    }
+    out
 }
 
 /// `-5.1 (-5.4 to -4.8)`.

@@ -1,12 +1,13 @@
 //! Runs against earlier ones: made-up runs, in memory and through a file.
 
 use regatta_types::comparability::ClassFact;
-use regatta_types::ids::{HostId, RunId};
+use regatta_types::event::{MissingReason, SkipReason};
+use regatta_types::ids::{CellKey, HostId, RunId};
 use regatta_types::reading::Reading;
 
 use super::{Baseline, BaselineError, Changes, Match, Terms, changes, trend};
 use crate::Against;
-use crate::testing::{RunBuilder, TestHost, WholeRun, files, summary};
+use crate::testing::{RunBuilder, TestHost, WholeRun, files, lose, summary};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
 
@@ -221,4 +222,130 @@ fn a_host_is_followed_from_run_to_run_past_one_of_another_engine() {
     let lines: Vec<String> = rows.iter().map(super::TrendRow::line).collect();
     insta::assert_snapshot!("one_host_over_three_runs", lines.join("\n"));
     assert!(trend(&HostId::new("gpu-03").unwrap(), &runs).is_empty());
+}
+
+/// The reason of a cell that a test takes away.
+fn lost() -> MissingReason {
+    MissingReason::AttemptFailed { why: "it ran out of time".to_owned() }
+}
+
+#[test]
+fn a_case_that_lost_its_values_is_said_and_is_not_judged() {
+    // A check of a run in which a case had only two values left returned 0 and did not name it.
+    let before = plain("before", [0.0, 0.0]);
+    let mut after = plain("after", [0.0, 0.0]);
+    let gone = |cell: &CellKey| {
+        cell.host.as_str() == "gpu-02"
+            && cell.case.as_str() == "debug-task"
+            && cell.repetition.0 > 2
+    };
+    lose(&mut after, &lost(), gone);
+    let found = compared(&before, &after, &three_per_cent());
+    assert!(found.is_judged() && !found.is_all_judged() && !found.is_regression());
+    let lines = found.lines().join("\n");
+    let said = "case debug-task stays out (no value in the later run: only 2 of 5 repetitions have one, a verdict needs 3).";
+    assert!(lines.contains(said), "{lines}");
+    assert!(!lines.contains("gpu-01, "), "the other host has everything: {lines}");
+    let back = compared(&after, &before, &three_per_cent());
+    assert!(back.is_all_judged(), "what the earlier run lacks is no gap of the later one");
+    assert!(back.lines().join("\n").contains("(no value in the earlier run)"));
+}
+
+#[test]
+fn a_metric_that_vanished_or_counts_otherwise_is_a_gap_beside_others_that_are_judged() {
+    let long = || {
+        let run = RunBuilder::new(&CASES, 5).requests(3);
+        run.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02")).build()
+    };
+    let before = long();
+    let mut without_energy = long();
+    for attempt in &mut without_energy.attempts {
+        let Reading::Known(gpus) = &mut attempt.report.gpu.series else { unreachable!() };
+        gpus.iter_mut().for_each(|gpu| gpu.energy.clear());
+    }
+    let mut by_chunks = long();
+    for attempt in &mut by_chunks.attempts {
+        attempt.report.traces.iter_mut().for_each(|trace| trace.usage = None);
+    }
+    for (after, said) in [
+        (
+            &without_energy,
+            "energy per output token: not compared (no case can be compared: no value in the later run: no usable attempt has one)",
+        ),
+        (&by_chunks, "decode speed: not compared (C9: "),
+    ] {
+        let found = compared(&before, after, &three_per_cent());
+        assert!(found.is_judged() && !found.is_all_judged(), "{:?}", found.lines());
+        let lines = found.lines().join("\n");
+        assert!(lines.contains(said) && lines.contains("End-to-end time: both"), "{lines}");
+    }
+}
+
+#[test]
+fn what_the_later_suite_leaves_out_is_listed_and_no_gap() {
+    let before = plain("before", [0.0, 0.0]);
+    let mut after = plain("after", [0.0, 0.0]);
+    let removed = after.header.suite.cases.remove(1).id;
+    after.attempts.retain(|attempt| attempt.report.key.cell.case != removed);
+    let found = compared(&before, &after, &three_per_cent());
+    assert!(found.is_all_judged());
+    let lines = found.lines().join("\n");
+    assert!(
+        lines.contains("case debug-task stays out (not in the suite of the later run)"),
+        "{lines}"
+    );
+    let back = compared(&after, &before, &three_per_cent()).lines().join("\n");
+    assert!(
+        back.contains("case debug-task stays out (not in the suite of the earlier run)"),
+        "{back}"
+    );
+}
+
+#[test]
+fn levels_that_a_sweep_skipped_are_listed_and_no_gap() {
+    let sweep = |name: &str| {
+        let run = RunBuilder::new(&["Load"], 5).requests(24).levels(&[1, 2, 4]);
+        let mut run = run.host(TestHost::new("gpu-01")).build();
+        run.header.run = RunId::new(name).unwrap();
+        run
+    };
+    let (before, mut after) = (sweep("before"), sweep("after"));
+    let is_last = |cell: &CellKey| cell.case.as_str() == "load.c4";
+    lose(&mut after, &lost(), is_last);
+    let at = after.header.suite.cases[1].id.clone();
+    let skipped = std::mem::take(&mut after.missing).into_iter().map(|(cell, _)| {
+        (cell, SkipReason::Saturated { at: at.clone(), evidence: "little more".to_owned() })
+    });
+    after.skipped = skipped.collect();
+    let found = compared(&before, &after, &three_per_cent());
+    let lines = found.lines().join("\n");
+    assert!(found.is_all_judged(), "{lines}");
+    let said = "case load.c4 stays out (no value in the later run: skipped, its sweep was saturated before)";
+    assert!(lines.contains(said), "{lines}");
+}
+
+#[test]
+fn a_host_with_nothing_usable_is_not_judged_and_says_why() {
+    let before = plain("before", [0.0, 0.0]);
+    let mut after = plain("after", [0.0, 0.0]);
+    lose(&mut after, &lost(), |cell| cell.host.as_str() == "gpu-02");
+    let found = compared(&before, &after, &three_per_cent());
+    assert!(found.is_judged() && !found.is_all_judged() && !found.is_any_absent());
+    let said = "gpu-02: not comparable (nothing usable was measured: the attempt did not complete: it ran out of time).";
+    assert!(found.lines().contains(&said.to_owned()), "{:?}", found.lines());
+}
+
+#[test]
+fn a_host_of_the_baseline_that_is_not_in_the_run_is_said_also_where_another_is_compared_with_it() {
+    let before = plain("before", [0.0, 0.0]);
+    let new = RunBuilder::new(&CASES, 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-09"))
+        .build();
+    let found = compared(&before, &new, &three_per_cent());
+    assert!(found.is_all_judged() && found.is_any_absent());
+    let said = "Only in the earlier run, so not judged: gpu-02.";
+    assert!(found.lines().contains(&said.to_owned()), "{:?}", found.lines());
+    let by_gpu = Terms { by: Match::Gpu, ..three_per_cent() };
+    assert!(!compared(&before, &new, &by_gpu).is_any_absent(), "by GPU no host has a name");
 }

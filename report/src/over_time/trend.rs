@@ -46,6 +46,7 @@ pub fn trend(host: &HostId, runs: &[Baseline]) -> Vec<TrendRow> {
         .map(|run| {
             let mut only = run.clone();
             only.hosts.retain(|h| h.name == *host);
+            only.unusable.clear();
             only
         })
         .collect();

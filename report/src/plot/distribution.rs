@@ -32,7 +32,7 @@ impl Line {
 /// Times to first token; `None` without any.
 pub(super) fn first_token(hosts: &[Shown<'_, '_>]) -> Option<(String, String)> {
     let line = |host: &HostAnalysis<'_>| {
-        let values = &host.figures.ttft_s;
+        let values = &host.first_token;
         let shares = (0..=POINTS).map(|i| f64::from(i) / f64::from(POINTS));
         shares.filter_map(|p| Some((values.quantile(p)? * 1e3, p))).collect()
     };

@@ -8,6 +8,7 @@ use super::canvas::{
 use super::distribution::digits;
 use crate::analysis::{HostAnalysis, is_load};
 use crate::markdown::offered;
+use crate::metrics::{Distribution, Percentile};
 
 const HEIGHT: u32 = 400;
 /// Fewest levels of a line.
@@ -17,20 +18,51 @@ const NAMED_MAX: usize = 12;
 
 struct Line {
     name: String,
-    /// Median time to first token, ms; output, tok/s; what was offered.
+    /// Time to first token, ms; output, tok/s; what was offered.
     levels: Vec<(f64, f64, String)>,
+}
+
+/// Which time to first token the levels stand at: one for the whole picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    P95,
+    /// Where some level has too few requests for a p95.
+    P50,
+}
+
+impl At {
+    fn name(self) -> &'static str {
+        match self {
+            Self::P95 => "p95",
+            Self::P50 => "p50",
+        }
+    }
+
+    fn of(self, ttft: &Distribution) -> Option<f64> {
+        match (self, ttft.percentile(0.95)) {
+            (Self::P95, Percentile::Value { value, .. }) => Some(value),
+            (Self::P95, Percentile::TooFew { .. }) => None,
+            (Self::P50, _) => ttft.median(),
+        }
+    }
 }
 
 /// Description and picture; `None` without a host that was measured at two levels.
 pub(super) fn load(hosts: &[(&HostAnalysis<'_>, bool)]) -> Option<(String, String)> {
-    let line = |host: &HostAnalysis<'_>| {
+    let levels = |host: &HostAnalysis<'_>, at: At| {
         let levels = host.cases.iter().filter(|case| is_load(case.case)).filter_map(|case| {
             let output = case.steady.known()?.output.per_second()?;
-            let ttft =
-                case.figures.first_token(&case.case.load).quantile(0.95).filter(|s| *s > 0.0)?;
+            let ttft = at.of(case.figures.first_token(&case.case.load)).filter(|s| *s > 0.0)?;
             Some((ttft * 1e3, output, offered(case.case)))
         });
-        Line { name: label(host.host.as_str()), levels: levels.collect() }
+        levels.collect::<Vec<_>>()
+    };
+    let all_have =
+        |at| hosts.iter().all(|(host, _)| levels(host, at).len() == levels(host, At::P50).len());
+    let at = if all_have(At::P95) { At::P95 } else { At::P50 };
+    let line = |host: &HostAnalysis<'_>| Line {
+        name: label(host.host.as_str()),
+        levels: levels(host, at),
     };
     let mut lines: Vec<Line> = hosts
         .iter()
@@ -42,16 +74,16 @@ pub(super) fn load(hosts: &[(&HostAnalysis<'_>, bool)]) -> Option<(String, Strin
     }
     let left_out = lines.len().saturating_sub(NAMED_MAX);
     lines.truncate(NAMED_MAX);
-    let mut title = "System output against time to first token (p95)".to_owned();
+    let mut title = format!("System output against time to first token ({})", at.name());
     if left_out > 0 {
         title.push_str(&format!(" ({left_out} more hosts are not shown)"));
     }
-    let svg = picture(&title, HEIGHT, |root| paint(root, &lines))?;
+    let svg = picture(&title, HEIGHT, |root| paint(root, at, &lines))?;
     let alt = format!("{title}, one line a host over its load levels; the table has the figures");
     Some((alt, svg))
 }
 
-fn paint(root: &Area<'_>, lines: &[Line]) -> Drawn {
+fn paint(root: &Area<'_>, at: At, lines: &[Line]) -> Drawn {
     let all = || lines.iter().flat_map(|line| &line.levels);
     let (low, high) = all()
         .map(|(x, _, _)| *x)
@@ -73,7 +105,7 @@ fn paint(root: &Area<'_>, lines: &[Line]) -> Drawn {
         .label_style(font(12, &MUTED))
         .x_label_formatter(&|x| digits(10_f64.powf(*x)))
         .y_label_formatter(&|y| digits(*y))
-        .x_desc("time to first token, p95, ms (logarithmic)")
+        .x_desc(format!("time to first token, {}, ms (logarithmic)", at.name()))
         .y_desc("system output, tok/s")
         .draw()?;
     let left = i32::try_from(super::canvas::WIDTH)? - 190;

@@ -5,10 +5,11 @@ mod gpu;
 
 use regatta_types::clean;
 use regatta_types::ids::HostId;
+use regatta_types::units::grouped_real;
 
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::compare::{ClassReport, Fact, Metric, other_facts_of};
-use crate::metrics::{Distribution, EngineFigures};
+use crate::compare::{ClassReport, Fact, Judged, Metric, Quarters, other_facts_of};
+use crate::metrics::{Distribution, EngineFigures, Warmth};
 
 use gpu::Gpus;
 
@@ -26,7 +27,11 @@ pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
     let mut out = Vec::new();
     for class in &analysis.classes {
         let Some(report) = class.metric(Metric::DecodeTps) else { continue };
-        for judged in report.outcome.hosts.iter().filter(|j| j.verdict.is_settled_difference()) {
+        let is_told = |judged: &&Judged| {
+            let fading = class.quarters(&judged.host).is_some_and(|quarters| quarters.is_fading);
+            judged.verdict.is_settled_difference() || fading
+        };
+        for judged in report.outcome.hosts.iter().filter(is_told) {
             let causes = causes_in(analysis, class, &judged.host);
             if !causes.is_empty() {
                 let others = others_of(class);
@@ -56,6 +61,7 @@ fn causes_in(analysis: &Analysis<'_>, class: &ClassReport, host: &HostId) -> Vec
     let whose = others_of(class);
     let gpus = Gpus::new(own, &others);
     let mut causes = gpus.faults();
+    causes.extend(class.quarters(host).and_then(fading));
     causes.extend(unusual_facts(own, &others, whose));
     causes.extend(gpus.limits());
     causes.extend(engine_evidence(own, &others));
@@ -82,6 +88,26 @@ fn unusual_facts(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>], whose: &s
         (own != *most).then(|| clean::line(&format!("{} {own} ({whose} {most})", fact.name)))
     };
     other_facts_of(own.record).iter().enumerate().filter_map(unusual).collect()
+}
+
+/// Slower only at the end of the run, with what its GPUs did at both ends.
+fn fading(quarters: &Quarters) -> Option<String> {
+    if !quarters.is_fading || !quarters.against_others {
+        return None;
+    }
+    let (first, last) = (quarters.first.gpus, quarters.last.gpus);
+    let both = |value: fn(Warmth) -> Option<f64>| value(first).zip(value(last));
+    let clock = both(Warmth::clock_sm_mhz).map(|(first, last)| {
+        format!(", SM clock {} MHz then {} MHz", grouped_real(first, 0), grouped_real(last, 0))
+    });
+    let heat = both(Warmth::temperature_c)
+        .map(|(first, last)| format!(", GPU at {first:.0} °C then {last:.0} °C"));
+    Some(format!(
+        "decode {:.1} % slower in the last quarter of its repetitions and not in the first{}{}: look at its cooling",
+        -quarters.last.mean_log.exp_m1() * 100.0,
+        clock.unwrap_or_default(),
+        heat.unwrap_or_default()
+    ))
 }
 
 /// Attempts in which the agent itself was late, where that is no matter on the others.

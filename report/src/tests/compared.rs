@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use regatta_types::comparability::ClassFact;
+use regatta_types::event::MissingReason;
 use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
 use regatta_types::time::ClockOffset;
@@ -13,7 +14,7 @@ use super::{attempts_of, page, three_hosts};
 use crate::Completeness;
 use crate::analysis::Analysis;
 use crate::compare::{DriftRow, Metric, Unjudged, Verdict, drift};
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 use crate::testing::{completeness, summary};
 
 fn engine<'a>(record: &'a mut WholeRun, host: &str) -> &'a mut EngineFacts {
@@ -228,6 +229,9 @@ fn cells_of_a_restarted_engine_with_another_version_are_of_another_class() {
     let page = page(&record, "report.md");
     assert!(page.contains("Class B ("), "{page}");
     assert!(page.contains("C3: engine version 0.16.0, at first 0.15.1"), "{page}");
+    let host = super::page(&record, "hosts/gpu-02.md");
+    let event = "another engine: C3: engine version 0.16.0, at first 0.15.1";
+    assert_eq!(host.matches(event).count(), 1, "an event when it was first seen: {host}");
 }
 
 #[test]
@@ -288,6 +292,66 @@ fn answers_of_different_length_are_compared_in_speed_and_not_end_to_end() {
     let left_out = "Left out of the comparison of end-to-end time, 2 cases (C6:";
     assert!(lines.iter().any(|l| l.starts_with(left_out)), "{lines:?}");
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+}
+
+#[test]
+fn two_hosts_are_held_to_the_bands_by_their_distance_from_each_other() {
+    // The middle of 100 and 118 tokens is 8 % away from both, so the pair passed a band of 10 %.
+    let compared = |tokens: u64, cached: u64| {
+        let run = RunBuilder::new(&["Debug task"], 5).tokens(100);
+        let mut record = run.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02")).build();
+        for attempt in attempts_of(&mut record, "gpu-02") {
+            let usage = attempt.report.traces[0].usage.as_mut().unwrap();
+            usage.completion = tokens;
+            (usage.prompt, usage.cached) = (1_000, Some(cached));
+        }
+        [Metric::E2e, Metric::Ttft].map(|metric| {
+            let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
+            verdict(&record, metric, "gpu-02") != Some(few)
+        })
+    };
+    assert_eq!(compared(109, 9), [true, true]);
+    assert_eq!(compared(118, 9), [false, true], "C6");
+    assert_eq!(compared(109, 18), [true, false], "C8");
+}
+
+#[test]
+fn two_groups_have_no_places_and_no_order_from_few_repetitions() {
+    let split = |repetitions: u32| {
+        let run = RunBuilder::new(&["Debug task"], repetitions);
+        let hosts = [("gpu-01", 0.0), ("gpu-02", 0.0), ("gpu-03", 0.25), ("gpu-04", 0.25)];
+        let add = |run: RunBuilder, (name, slower): (&str, f64)| {
+            run.host(TestHost::new(name).slower_by(slower))
+        };
+        hosts.into_iter().fold(run, add).build()
+    };
+    for (repetitions, title) in
+        [(3, "### Decode speed: order not established (3 repetitions)"), (5, "### Decode speed\n")]
+    {
+        let record = split(repetitions);
+        let analysis = Analysis::new(&record).unwrap();
+        let report = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
+        assert!(report.outcome.two_groups && report.ranks.is_empty(), "{repetitions}");
+        assert!(page(&record, "report.md").contains(title), "{repetitions}");
+    }
+}
+
+#[test]
+fn of_three_hosts_with_two_that_can_be_compared_the_cases_show_the_pair() {
+    let mut record = three_hosts();
+    let lost = MissingReason::Cancelled;
+    lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-02" && cell.repetition.0 > 2);
+    let page = page(&record, "report.md");
+    let grid = &page[page.find("## 4. Host by case").unwrap()..];
+    let said = "In brackets: difference from the other host that has enough repetitions";
+    assert!(grid.lines().nth(4).unwrap().contains(said), "{grid}");
+    let row = grid.lines().find(|line| line.starts_with("| Debug task")).unwrap();
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    assert!(cells[2].ends_with(" %**)") && cells[4].contains("(**-20"), "{row}");
+    assert!(!cells[3].contains('('), "gpu-02 has a value and no difference: {row}");
+    lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-01" && cell.repetition.0 > 2);
+    let few = "Fewer than two hosts have three repetitions of a case, so no difference.";
+    assert!(super::page(&record, "report.md").contains(few));
 }
 
 #[test]

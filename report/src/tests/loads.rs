@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use regatta_types::event::{Disposition, SkipReason};
+use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::ids::{CaseId, Repetition};
 use regatta_types::record::AttemptRecord;
 use regatta_types::suite::{Prompt, TextPrompt};
+use regatta_types::time::MonoNs;
+use regatta_types::trace::Outcome;
 use regatta_types::validity::{Finding, Validity};
 
 use super::page;
 use crate::Completeness;
+use crate::analysis::Analysis;
+use crate::capacity::HostUsers;
 use crate::testing::{RunBuilder, TestHost, WholeRun};
 use crate::testing::{completeness, files, summary};
 
@@ -40,6 +45,12 @@ fn cell<'a>(page: &'a str, row: &str, column: &str) -> &'a str {
     cells(lines[line])[index]
 }
 
+/// A page from the first table on that has a column.
+fn with_column<'a>(page: &'a str, column: &str) -> &'a str {
+    let at = page.find(&format!("| {column} |")).expect("the page has the column");
+    &page[page[..at].rfind('\n').map_or(0, |end| end + 1)..]
+}
+
 /// A page from its table of loads on.
 fn loads(page: &str) -> &str {
     &page[page.find("### Load").unwrap()..]
@@ -65,6 +76,12 @@ fn skipped_levels_are_not_missing() {
     assert!(!lines.contains("missing"), "{lines}");
     let combined = page(&record, "report.md");
     assert!(combined.contains("| skipped: saturated |"), "{combined}");
+    // Nine measured cells and three that were skipped read "3 missing" and "partial".
+    assert_eq!(cell(with_column(&combined, "Cells counted"), "gpu-01", "Cells counted"), "9 of 9");
+    let host = page(&record, "hosts/gpu-01.md");
+    let result = host.lines().find(|line| line.contains("**Result: ")).unwrap();
+    assert!(result.contains("9 of 9 cells counted") && !result.contains("partial"), "{result}");
+    assert!(result.ends_with("3 more skipped, as a sweep was saturated before."), "{result}");
     let json: serde_json::Value = serde_json::from_str(&page(&record, "run.json")).unwrap();
     assert_eq!(json["cells"]["skipped"], 3);
     let host = &json["hosts"][0];
@@ -120,6 +137,129 @@ fn a_rate_has_times_from_the_schedule_lateness_and_goodput() {
     let line = page(&record, "requests.jsonl");
     let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
     assert_eq!((&line["case"], &line["send_lateness_s"]), (&"rate".into(), &0.001.into()));
+}
+
+#[test]
+fn a_freeze_at_a_rate_is_in_the_times_of_the_host_and_of_its_attempts() {
+    // Sent late because everything before stood still: from its send each request was quick.
+    let mut record = at_a_rate();
+    for trace in record.attempts.iter_mut().flat_map(|a| &mut a.report.traces) {
+        trace.scheduled = trace.scheduled.map(|at| MonoNs(at.0 - 2_000_000_000));
+    }
+    let ms = |text: &str| text.replace(',', "").parse::<f64>().unwrap();
+    let combined = page(&record, "report.md");
+    for column in ["TTFT p50 (ms)", "TTFT p95 (ms)", "TTFT max (ms)"] {
+        let shown = ms(cell(with_column(&combined, column), "gpu-01", column));
+        assert!(shown > 2_150.0, "{column}: {shown}");
+    }
+    let host = page(&record, "hosts/gpu-01.md");
+    let attempts = &host[host.find("## 6. Attempts").unwrap()..];
+    assert!(ms(cell(attempts, "rate", "TTFT (ms)")) > 2_150.0, "{attempts}");
+}
+
+#[test]
+fn limits_show_their_good_requests_beside_every_case() {
+    let mut record =
+        RunBuilder::new(&["Chat", "Code"], 3).requests(10).host(TestHost::new("gpu-01")).build();
+    record.header.suite.cases[0].slo.ttft = Some(Duration::from_millis(100));
+    record.header.suite.cases[1].slo.tpot = Some(Duration::from_millis(30));
+    let failed = record.attempts.iter_mut().find(|a| a.report.key.cell.case.as_str() == "code");
+    let trace = failed.unwrap().report.traces.last_mut().unwrap();
+    trace.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
+    let host = page(&record, "hosts/gpu-01.md");
+    let speeds = &host[host.find("### Speed").unwrap()..];
+    assert_eq!(cell(speeds, "Chat", "Good (%)"), "0.0", "none has its first token in 100 ms");
+    assert_eq!(cell(speeds, "Code", "Good (%)"), "96.7", "29 of 30: the failed one misses");
+    let limits = "Limits: Chat TTFT 100 ms; Code time per token 30 ms.";
+    assert!(speeds.contains(limits), "{speeds}");
+    let combined = page(&record, "report.md");
+    assert_eq!(cell(with_column(&combined, "Good (%)"), "gpu-01", "Good (%)"), "48.3");
+    let plain = page(&at_a_rate_without_limits(), "hosts/gpu-01.md");
+    assert!(!plain.contains("Good (%)"), "{plain}");
+}
+
+fn at_a_rate_without_limits() -> WholeRun {
+    let mut record = at_a_rate();
+    record.header.suite.cases[0].slo.ttft = None;
+    record
+}
+
+#[test]
+fn users_within_the_limits_need_every_case_of_their_streams_and_all_fewer_streams() {
+    // Two sweeps on one host; by the limits below one is kept everywhere.
+    let users = |limits: [[u64; 3]; 2]| {
+        let run = RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4]).requests(40);
+        let mut record = run.host(TestHost::new("gpu-01")).build();
+        let second: Vec<_> = record
+            .header
+            .suite
+            .cases
+            .iter()
+            .map(|case| {
+                let mut case = case.clone();
+                case.id = CaseId::new(format!("other.{}", case.id)).unwrap();
+                case
+            })
+            .collect();
+        let attempts: Vec<_> = record
+            .attempts
+            .iter()
+            .filter(|a| a.disposition == Disposition::Counted)
+            .map(|attempt| {
+                let mut attempt = attempt.clone();
+                let case = &mut attempt.report.key.cell.case;
+                *case = CaseId::new(format!("other.{case}")).unwrap();
+                attempt
+            })
+            .collect();
+        record.header.suite.cases.extend(second);
+        record.attempts.extend(attempts);
+        for (case, ms) in record.header.suite.cases.iter_mut().zip(limits.concat()) {
+            case.slo.ttft = Some(Duration::from_millis(ms));
+        }
+        let analysis = Analysis::new(&record).unwrap();
+        let users = HostUsers::of(&analysis.hosts[0]).unwrap();
+        let page = page(&record, "hosts/gpu-01.md");
+        assert!(page.contains(&format!("Within the limits: {}.", users.words())), "{page}");
+        users.words()
+    };
+    let (kept, missed) = (500, 100);
+    assert_eq!(users([[kept; 3]; 2]), "at least 4 streams (100.0 % of 240 requests good)");
+    assert_eq!(
+        users([[kept; 3], [kept, kept, missed]]),
+        "2 streams (100.0 % of 240 requests good); not at 4 (0.0 % of 120 requests good)"
+    );
+    assert_eq!(
+        users([[kept, missed, kept], [kept, missed, kept]]),
+        "1 stream (100.0 % of 240 requests good); not at 2 (0.0 % of 120 requests good)"
+    );
+    assert_eq!(users([[missed; 3], [kept; 3]]), "none; not at 1 (0.0 % of 120 requests good)");
+}
+
+#[test]
+fn a_load_has_its_output_for_a_watt() {
+    let run = RunBuilder::new(&["Load"], 3).levels(&[1, 2]).requests(40);
+    let record = run.host(TestHost::new("gpu-01")).build();
+    let host = page(&record, "hosts/gpu-01.md");
+    let table = with_column(&host, "Output per watt (tok/s/W)");
+    let number = |column| cell(table, "Load, 2 streams", column).parse::<f64>().unwrap();
+    let (output, watts) = (number("Output (tok/s)"), number("GPU power, mean (W)"));
+    assert!((number("Output per watt (tok/s/W)") - output / watts).abs() < 0.001, "{table}");
+    let json: serde_json::Value = serde_json::from_str(&page(&record, "run.json")).unwrap();
+    let written = json["hosts"][0]["cases"][1]["tok_per_s_per_w"].as_f64().unwrap();
+    assert!((written - output / watts).abs() < 0.001, "{written}");
+}
+
+#[test]
+fn a_load_is_drawn_at_a_p95_only_where_every_level_has_one() {
+    let picture = |requests: u32| {
+        let run = RunBuilder::new(&["Load"], 3).levels(&[1, 2]).requests(requests);
+        let mut files = files(&run.host(TestHost::new("gpu-01")).build());
+        String::from_utf8(files.remove("plots/load-a.svg").unwrap()).unwrap()
+    };
+    let (many, few) = (picture(24), picture(23));
+    assert!(many.contains("time to first token, p95, ms"), "3 x 24 requests are 72: {many}");
+    assert!(few.contains("time to first token, p50, ms") && !few.contains("p95"), "{few}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The machine beside the number: what its GPUs did, and how near it comes to its memory.
 
+use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::gpu::{ClockReasons, GpuSample, GpuSeries};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
+use regatta_types::time::UnixNs;
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
@@ -133,6 +135,132 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
         reason.as_deref(),
         Some("the GPU's bus and clock are not known: not supported by this board")
     );
+}
+
+#[test]
+fn what_happened_to_a_host_is_told_with_its_time() {
+    let mut record = three_hosts();
+    let event = |seq: u64, kind| RunEvent {
+        seq,
+        at: UnixNs(1_795_521_700_000_000_000 + i64::try_from(seq).unwrap() * 1_000_000_000),
+        elapsed: std::time::Duration::from_secs(100 + seq),
+        kind,
+    };
+    let host = |name: &str| HostId::new(name).unwrap();
+    record.events = vec![
+        event(
+            0,
+            EventKind::AgentDisconnected { host: host("gpu-02"), reason: "silent".to_owned() },
+        ),
+        event(1, EventKind::AgentJoined { host: host("gpu-02"), again: true }),
+        event(2, EventKind::AgentJoined { host: host("gpu-01"), again: false }),
+    ];
+    let report = &mut attempts_of(&mut record, "gpu-02").nth(3).unwrap().report;
+    let late = std::time::Duration::from_millis(2_500);
+    report.traces[0].chunks.iter_mut().skip(40).for_each(|c| c.at = c.at.after(late));
+    let Reading::Known(samples) = &mut report.engine.metrics.samples else { unreachable!() };
+    samples[1].prefix_queries = Some(12.0);
+    let text = page(&record, "hosts/gpu-02.md");
+    let table = &text[text.find("| Time (UTC)").unwrap()..];
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    let told = rows.join("\n");
+    for (time, what) in [
+        ("2026-11-24 12:01:40 UTC", "the agent was disconnected (silent)"),
+        ("2026-11-24 12:01:41 UTC", "the agent joined again"),
+        ("2026-11-24 12:0", "a token came after 2.52 s without one ("),
+        ("2026-11-24 12:0", "the engine was restarted: one of its counters ran backwards"),
+    ] {
+        let row = rows.iter().find(|row| row.contains(what));
+        assert!(row.is_some_and(|row| row.contains(time)), "{what}: {told}");
+    }
+    assert!(rows.is_sorted_by_key(|row| &row[..25]), "in order of time: {told}");
+    let slow = text.lines().skip_while(|line| !line.starts_with("| Slowest requests")).nth(2);
+    let slow = slow.unwrap();
+    assert!(slow.contains("| power limit, during it "), "{slow}");
+    let ratio = slow.split('|').map(str::trim).nth(4).unwrap().parse::<f64>().unwrap();
+    assert!((1.5..2.0).contains(&ratio), "{slow}");
+    let quiet = page(&record, "hosts/gpu-01.md");
+    assert!(quiet.contains("No answer stood still for over 1 s, and no lost connection,"));
+}
+
+/// Three hosts over twelve repetitions; the last one's time a token is longer by `share` in those
+/// from `from` on, its clock lower and its GPU hotter.
+fn throttled(share: f64, from: u32) -> WholeRun {
+    let run = RunBuilder::new(&["Explain Code", "Debug task"], 12);
+    let hosts = ["gpu-01", "gpu-02", "gpu-03"].map(TestHost::new);
+    let mut record = hosts.into_iter().fold(run, RunBuilder::host).build();
+    for attempt in attempts_of(&mut record, "gpu-03") {
+        let report = &mut attempt.report;
+        if report.key.cell.repetition.0 < from {
+            continue;
+        }
+        for trace in &mut report.traces {
+            let first = trace.chunks[0].at;
+            for chunk in &mut trace.chunks {
+                chunk.at = first.after(chunk.at.since(first).mul_f64(1.0 + share));
+            }
+            trace.done = trace.chunks.last().map(|chunk| chunk.at);
+        }
+        let Reading::Known(series) = &mut report.gpu.series else { unreachable!() };
+        for sample in series.iter_mut().flat_map(|series| &mut series.samples) {
+            (sample.clock_sm_mhz, sample.temperature_c) = (Some(2_310), Some(86));
+        }
+    }
+    record
+}
+
+#[test]
+fn a_host_that_is_slower_only_in_the_last_quarter_is_a_matter_of_cooling() {
+    let record = throttled(0.06, 10);
+    let said = causes(&record, "gpu-03").concat();
+    let wanted = "slower in the last quarter of its repetitions and not in the first, SM clock 2,5";
+    assert!(said.contains(wanted) && said.contains("86 °C: look at its cooling"), "{said}");
+    assert!(!causes(&record, "gpu-01").concat().contains("quarter"));
+    let lines = summary(&record).verdict_lines.join("\n");
+    assert!(lines.contains("gpu-03 differs from most others in: decode 5."), "{lines}");
+    let host = page(&record, "hosts/gpu-03.md");
+    let row = host.lines().find(|line| line.starts_with("| last ")).unwrap();
+    assert!(row.contains(" 10–12 |") && row.contains("2,310") && row.contains("86.0"), "{row}");
+    assert!(host.contains("**It is slower only in the last quarter: look at its cooling.**"));
+}
+
+#[test]
+fn a_host_that_is_slow_throughout_and_a_fleet_that_slows_together_do_not_fade() {
+    for steady in [throttled(0.06, 1), throttled(0.0, 10)] {
+        assert!(!causes(&steady, "gpu-03").concat().contains("quarter"));
+    }
+    let slow = throttled(0.06, 10);
+    let mut all = throttled(0.0, 13);
+    for name in ["gpu-01", "gpu-02", "gpu-03"] {
+        let traces = slow.attempts.iter().filter(|a| a.report.key.cell.host.as_str() == "gpu-03");
+        let own = all.attempts.iter_mut().filter(|a| a.report.key.cell.host.as_str() == name);
+        for (attempt, as_slow) in own.zip(traces) {
+            attempt.report.traces.clone_from(&as_slow.report.traces);
+        }
+    }
+    let found = Analysis::new(&all).unwrap();
+    assert_eq!(found.classes[0].quarters.len(), 3);
+    assert!(found.classes[0].quarters.iter().all(|quarters| !quarters.is_fading));
+}
+
+#[test]
+fn too_few_repetitions_say_that_no_quarter_is_judged() {
+    let run = RunBuilder::new(&["Explain Code"], 7);
+    let record = run.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02")).build();
+    let said =
+        "First against last quarter of the run: not judged, as it needs 8 complete repetitions.";
+    assert!(page(&record, "hosts/gpu-01.md").contains(said));
+}
+
+#[test]
+fn a_host_alone_that_fades_is_told_beside_its_own_mean() {
+    let mut record = throttled(0.06, 10);
+    record.hosts.retain(|host| host.host.as_str() == "gpu-03");
+    record.attempts.retain(|a| a.report.key.cell.host.as_str() == "gpu-03");
+    let host = page(&record, "hosts/gpu-03.md");
+    assert!(host.contains("Decode speed against its own mean (%)"), "{host}");
+    assert!(host.contains("**It became slower over the run: look at its cooling.**"), "{host}");
 }
 
 #[test]

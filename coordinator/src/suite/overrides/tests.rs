@@ -194,6 +194,17 @@ fn words_of_flags_are_read() {
     let seconds = |n| Some(Duration::from_secs(n));
     let wanted = Slo { ttft: seconds(2), tpot: Some(Duration::from_millis(100)), e2e: None };
     assert_eq!(slo("ttft=2s,tpot=100ms"), Ok(wanted));
+    let millis = |ms| Some(Duration::from_millis(ms));
+    for (preset, ttft, tpot) in [
+        ("mlperf:llama2-70b", 2_000, 200),
+        ("mlperf:llama3.1-8b-interactive", 500, 30),
+        ("mlperf:deepseek-r1-interactive", 1_500, 15),
+        ("mlperf:gpt-oss-120b", 3_000, 80),
+    ] {
+        let wanted = Slo { ttft: millis(ttft), tpot: millis(tpot), e2e: None };
+        assert_eq!(slo(preset), Ok(wanted), "{preset}");
+    }
+    assert!(slo("mlperf:gpt-2").unwrap_err().contains("deepseek-r1"), "the known ones are named");
     assert_eq!(slo("e2e=30s"), Ok(Slo { e2e: seconds(30), ..Slo::default() }));
     for bad in ["", "ttft", "ttft=2", "itl=2s", "ttft=2s,ttft=3s", "ttft=2s,"] {
         assert!(slo(bad).is_err(), "{bad}");

@@ -4,13 +4,13 @@ use regatta_types::ids::HostId;
 use regatta_types::validity::Validity;
 
 use super::method::rule;
-use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
+use crate::analysis::{Analysis, Endings, HostAnalysis};
 use crate::compare::{
     ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport, OUTLIER_Z, Rank,
 };
 use crate::markdown::format::{
-    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed, signed_interval,
-    signed_percent,
+    NONE, count, fixed, good, level, level_range, mib, millis, percentile_ms, signed,
+    signed_interval, signed_percent,
 };
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
@@ -67,8 +67,8 @@ fn link(host: &HostId) -> Inline {
 
 /// The title of a table of verdicts; few repetitions establish no order.
 fn title(what: &str, class: &str, reports: &[&MetricReport]) -> Inline {
-    let judged = reports.iter().flat_map(|r| &r.outcome.hosts).filter(|j| j.effect.is_some());
-    let fewest = judged.map(Judged::basis).min().filter(|&n| n < FULL_REPETITIONS);
+    let fewest = reports.iter().filter_map(|r| r.outcome.fewest()).min();
+    let fewest = fewest.filter(|&n| n < FULL_REPETITIONS);
     let order =
         fewest.map_or_else(String::new, |n| format!(": order not established ({n} repetitions)"));
     Inline::own(format!("{what}{class}{order}"))
@@ -209,7 +209,7 @@ fn distributions(
         "Gap max (ms)>",
     ]);
     for host in members {
-        let (ttft, gap) = (&host.figures.ttft_s, &host.figures.chunk_gap_s);
+        let (ttft, gap) = (&host.first_token, &host.figures.chunk_gap_s);
         table.row([
             Inline::text(host.host.as_str()),
             percentile_ms(ttft.percentile(0.5)),
@@ -225,9 +225,15 @@ fn distributions(
         &["TTFT max (ms)", "Gap p50 (ms)", "Gap p99 (ms)", "Gap max (ms)"],
         "no usable stream".into(),
     );
-    page.paragraph(
-        &"All requests of all cases together, and the gaps between the chunks of each:".into(),
-    );
+    let is_open =
+        |host: &&HostAnalysis<'_>| host.cases.iter().any(|case| case.case.concurrency().is_none());
+    let from = match members.iter().any(is_open) {
+        true => " (at a rate, times count from the instant a request was scheduled for)",
+        false => "",
+    };
+    page.paragraph(&Inline::own(format!(
+        "All requests of all cases together{from}, and the gaps between the chunks of each:"
+    )));
     page.table(table);
     page.picture(plots.find(Which::FirstToken(&class.class)), "");
     page.picture(plots.find(Which::Gaps(&class.class)), "");
@@ -368,6 +374,10 @@ fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
         table.column("Invalid cells".into(), Align::Right);
         table.column("Requests ok in them".into(), Align::Right);
     }
+    let has_limits = members.iter().any(|host| host.goodput().is_some());
+    if has_limits {
+        table.column("Good (%)".into(), Align::Right);
+    }
     let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
     for host in members {
         let requests = &host.requests;
@@ -375,7 +385,7 @@ fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
         let counted = || host.cells().filter_map(|(_, c)| c.counted());
         let row = [
             Inline::text(host.host.as_str()),
-            Inline::own(format!("{} of {}", counted().count(), host.cells().count())),
+            Inline::own(format!("{} of {}", counted().count(), host.due())),
             count(requests.ok),
             count(requests.failures()),
             if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
@@ -384,7 +394,9 @@ fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
             Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
             count(requests.ok - host.figures.requests.ok),
         ];
-        table.row(row.into_iter().chain(invalid.into_iter().filter(|_| some_invalid)));
+        let invalid = invalid.into_iter().filter(|_| some_invalid);
+        let within = has_limits.then(|| good(host.goodput()));
+        table.row(row.into_iter().chain(invalid).chain(within));
     }
     table
 }
@@ -406,8 +418,7 @@ fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
             notes.push(format!("{n} {validity}"));
         }
     }
-    let missing = |cell: &CellState<'_>| !matches!(cell, CellState::Counted(_));
-    let lost = host.cells().filter(|(_, cell)| missing(&cell.state)).count();
+    let lost = host.missing();
     if lost > 0 {
         notes.push(format!("{lost} missing"));
     }

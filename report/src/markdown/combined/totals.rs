@@ -1,8 +1,8 @@
 //! Sums over the hosts, as far as a sum means something; never a mean of percentiles.
 
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::capacity::Capacity;
-use crate::markdown::format::{count, fixed, told};
+use crate::capacity::{Capacity, HostUsers};
+use crate::markdown::format::{NONE, count, fixed, good, told};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
@@ -13,6 +13,36 @@ pub(super) fn totals(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"8. Totals of all hosts".into());
     page.table(counts(&analysis.hosts));
     page.table(capacity(analysis));
+    page.table(users(&analysis.hosts));
+}
+
+/// How many streams each host serves within the limits.
+fn users(hosts: &[HostAnalysis<'_>]) -> Table {
+    let mut table = Table::new([
+        "Host",
+        "Streams within the limits>",
+        "Requests there>",
+        "Good there (%)>",
+        "Fails at (streams)>",
+        "Good there, worst case (%)>",
+    ]);
+    for users in hosts.iter().filter_map(HostUsers::of) {
+        let least = if users.at_least { "at least " } else { "" };
+        let fails = users.fails_at;
+        table.row([
+            Inline::text(users.host.as_str()),
+            Inline::own(format!("{least}{}", users.streams)),
+            count(users.level.offered),
+            good(Some(users.level)),
+            fails.map_or(NONE.into(), |(streams, _)| count(streams)),
+            good(fails.map(|(_, worst)| worst)),
+        ]);
+    }
+    table.dash(
+        &["Fails at (streams)", "Good there, worst case (%)"],
+        "no level that was measured fails".into(),
+    );
+    table
 }
 
 /// What was done, over one population: the counted attempts.
@@ -75,7 +105,7 @@ fn capacity(analysis: &Analysis<'_>) -> Table {
         capacity.peak_output_tps,
         2,
     );
-    if let Some(users) = capacity.users {
+    if let Some(users) = &capacity.users {
         let least = if users.at_least { ", at least" } else { "" };
         row(
             format!("streams at once of which 99 % of the requests keep every limit{least}"),

@@ -6,14 +6,14 @@ use regatta_types::event::Disposition;
 use regatta_types::ids::CellKey;
 
 use super::stability::stability;
-use crate::analysis::{Attempt, CellState, Counted, Failed, HostAnalysis};
+use crate::analysis::{Analysis, Attempt, CellState, Counted, Failed, HostAnalysis};
 use crate::markdown::format::{count, millis, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 
 /// Section 6 and 7.
-pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
+pub(super) fn attempts(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"6. Attempts".into());
     page.paragraph(&"Every attempt that was stored, in order of time.".into());
     if host.attempts.is_empty() {
@@ -49,7 +49,7 @@ pub(super) fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
         "no request succeeded, its stream was buffered, or its answer is too short for it".into(),
     );
     page.table(table);
-    stability(page, host);
+    stability(page, analysis, host);
     missing(page, host);
     failures(page, host);
 }

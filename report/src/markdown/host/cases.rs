@@ -1,11 +1,12 @@
 //! One row per case: how fast, and what was generated.
 
-use regatta_types::suite::Prompt;
+use regatta_types::suite::{Prompt, Slo};
+use regatta_types::units::grouped_real;
 
 use crate::analysis::{Analysis, CaseAnalysis, Endings, HostAnalysis};
 use crate::compare::{ClassReport, Judged, Metric};
 use crate::markdown::format::{
-    NONE, count, fixed, interval_ms, level, level_range, millis, percentile_ms, told, tps,
+    NONE, count, fixed, good, interval_ms, level, level_range, millis, percentile_ms, told, tps,
 };
 use crate::markdown::load::{load, offered};
 use crate::markdown::page::Page;
@@ -33,6 +34,13 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     page.subsection(&"Speed".into());
     page.table(speeds(host, class));
     page.paragraph(&"Of usable attempts. Decode speed and end to end: geometric mean over the repetitions (of each the ratio of sums, or the median), with Student's t over their logarithms. The last row is what is compared over the cases (section 1). End-to-end speed: all completion tokens of a case / all its end-to-end seconds.".into());
+    let limits = limits(host);
+    if !limits.is_empty() {
+        page.paragraph(&Inline::own(format!(
+            "Good: requests that keep every limit of their case, of those offered; failed and unsent ones miss. Limits: {}.",
+            limits.join("; ")
+        )));
+    }
     page.subsection(&"Latency".into());
     page.table(latencies(host));
     if !has_reasoning(host) {
@@ -52,6 +60,27 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     }
 }
 
+/// The limits of the cases: once where all have the same, else case by case.
+fn limits(host: &HostAnalysis<'_>) -> Vec<String> {
+    let words = |slo: &Slo| {
+        let limits = [("TTFT", slo.ttft), ("time per token", slo.tpot), ("end to end", slo.e2e)];
+        let limits = limits.into_iter().filter_map(|(name, limit)| {
+            let ms = limit?.as_secs_f64() * 1e3;
+            Some(format!("{name} {} ms", grouped_real(ms, 0)))
+        });
+        limits.collect::<Vec<_>>().join(", ")
+    };
+    let cases = || host.cases.iter().map(|c| c.case);
+    let first = cases().next().map(|case| &case.slo);
+    if let Some(first) = first.filter(|first| first.is_set())
+        && cases().all(|case| case.slo == *first)
+    {
+        return vec![words(first)];
+    }
+    let limited = cases().filter(|case| case.slo.is_set());
+    limited.map(|case| format!("{} {}", Inline::text(&case.title), words(&case.slo))).collect()
+}
+
 fn title(case: &CaseAnalysis<'_>) -> Inline {
     Inline::text(&case.case.title)
 }
@@ -67,12 +96,18 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
         "95 % CI (s)>",
         "End-to-end speed (tok/s)>",
     ]);
+    let has_limits = host.goodput().is_some();
+    if has_limits {
+        table.column("Good (%)".into(), Align::Right);
+    }
     for case in &host.cases {
         let of = |metric| class.of_case(metric, host.host, case);
         let both = [of(Metric::DecodeTps), of(Metric::E2e)];
         let name = [title(case), count(case.figures.requests.ok)];
         let levels = levels(both.each_ref().map(Some));
-        table.row(name.into_iter().chain(levels).chain([tps(case.figures.e2e.per_second())]));
+        let speed = tps(case.figures.e2e.per_second());
+        let within = has_limits.then(|| good(case.goodput));
+        table.row(name.into_iter().chain(levels).chain([speed]).chain(within));
     }
     let of = |metric| {
         let report = class.metric(metric).filter(|m| !m.series.cases.is_empty())?;
@@ -80,7 +115,9 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
     };
     let name = [Inline::from("All compared cases, geometric mean").bold(), NONE.into()];
     let levels = levels([of(Metric::DecodeTps), of(Metric::E2e)]);
-    table.row(name.into_iter().chain(levels).chain([NONE.into()]));
+    let within = has_limits.then(|| good(host.goodput()));
+    table.row(name.into_iter().chain(levels).chain([NONE.into()]).chain(within));
+    table.dash(&["Good (%)"], "the case has no limits, or no usable attempt".into());
     table.dash(
         &["Decode (tok/s)"],
         "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases"
@@ -141,7 +178,8 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
     for name in ["ITL p50 (ms)", "ITL p99 (ms)", "Chunk gap p99 (ms)", "Longest gap (ms)"] {
         table.column(name.into(), Align::Right);
     }
-    let most = host.cases.iter().map(|c| c.figures.ttft_s.n()).max().unwrap_or(0);
+    let of_case = |c: &CaseAnalysis<'_>| c.figures.first_token(&c.case.load).n();
+    let most = host.cases.iter().map(of_case).max().unwrap_or(0);
     for case in &host.cases {
         let figures = &case.figures;
         let ttft = figures.first_token(&case.case.load);
@@ -225,7 +263,7 @@ fn lengths(host: &HostAnalysis<'_>) -> Table {
                 .map_or(NONE.into(), |n| Inline::own(format!("{:+.2}", (n / asked - 1.0) * 100.0))),
             count(text.shared),
             fixed(case.tokens.cached_share().map(|share| share * 100.0), 1),
-            millis(case.figures.ttft_s.median()),
+            millis(case.figures.first_token(&case.case.load).median()),
             fixed(prefill, 1),
             tps(case.figures.decode_tps.median()),
         ]);

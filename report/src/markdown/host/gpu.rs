@@ -36,6 +36,7 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
     page.table(processes(host, gpus));
     page.table(per_case(host));
     energy::energy(page, host);
+    energy::efficiency(page, host);
     cost::cost(page, host, gpus);
     let missing = gpus.iter().flat_map(|gpu| {
         let ended = gpu.ended.iter().map(|end| {

@@ -223,7 +223,7 @@ impl EnergyFigures {
             residual: residuals.and_then(largest),
             j_per_out_tok: output.map(|n| joules / n),
             j_per_out_tok_above_idle: above.filter(|j| *j >= 0.0).zip(output).map(|(j, n)| j / n),
-            prompt_per_out_tok: tokens.prompt.known().zip(output).map(|(p, n)| p as f64 / n),
+            prompt_per_out_tok: tokens.prompt_per_output(),
         })
     }
 }

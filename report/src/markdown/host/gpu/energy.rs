@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use regatta_types::reading::Reading;
 
 use crate::analysis::HostAnalysis;
-use crate::markdown::format::fixed;
+use crate::markdown::format::{fixed, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
-use crate::metrics::RESIDUAL_FLAG;
+use crate::metrics::{GpuSum, RESIDUAL_FLAG};
 
 /// Nothing at all without a reading of the counter: the list of what is missing says why.
 pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
@@ -74,6 +74,35 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         )));
     }
     page.list(lines);
+}
+
+/// What each load gives for a watt.
+pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
+    let mut table = Table::new([
+        "Load",
+        "Output (tok/s)>",
+        "GPU power, mean (W)>",
+        "Output per watt (tok/s/W)>",
+        "Prompt tokens per output token>",
+    ]);
+    for case in &host.cases {
+        let (Some(steady), Some(gpus)) = (case.steady.known(), case.gpus.known()) else { continue };
+        let Some(per_watt) = case.tps_per_watt() else { continue };
+        let prompt = case.figures.tokens.prompt_per_output();
+        table.row([
+            Inline::text(&case.case.title),
+            tps(steady.output.per_second()),
+            fixed(GpuSum::of(gpus).power_mean_w, 1),
+            fixed(Some(per_watt), 3),
+            fixed(prompt, 2),
+        ]);
+    }
+    table
+        .dash(&["Prompt tokens per output token"], "some requests do not tell their tokens".into());
+    if !table.is_empty() {
+        page.table(table);
+        page.paragraph(&"Output of all requests together in the steady windows; power is the mean of the samples over the whole attempts, of the endpoint's GPU boards together.".into());
+    }
 }
 
 fn said(host: &HostAnalysis<'_>) -> Inline {
