@@ -10,7 +10,7 @@ use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
 use serde::Serialize;
 
-pub(crate) use causes::{causes, causes_of};
+pub(crate) use causes::{cause, causes, causes_of};
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 
 use crate::analysis::{Analysis, HostAnalysis};

@@ -194,6 +194,9 @@ fn each_gpu(record: &HostRecord, value: impl Fn(&GpuFacts) -> Option<String>) ->
     values.map(counted)
 }
 
+/// How many of [`other_facts_of`], the first ones, limit a GPU by themselves.
+pub(crate) const TELLING_FACTS: usize = 5;
+
 /// Facts that leave the class as it is but explain differences, the most telling first.
 pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let machine = record.and_then(|r| r.facts.as_ref());

@@ -22,7 +22,7 @@ use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes_of, headline, unmeasured, verdict_words};
+use crate::summary::{cause, causes_of, headline, unmeasured, verdict_words};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
@@ -63,11 +63,12 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     );
     lines.extend(against_others(analysis, host));
     let causes = causes_of(analysis, host.host);
-    if !causes.is_empty() {
-        let what =
-            format!("What differs on it from the others of its class: {}.", causes.join("; "));
-        lines.push(Inline::sentence(&what));
-    }
+    let differs = (!causes.is_empty()).then(|| {
+        let causes = causes.join("; ");
+        format!("What differs on it from the others of its class: {causes} (evidence, not proof).")
+    });
+    lines
+        .extend(differs.or_else(|| cause(analysis, host.host)).map(|said| Inline::sentence(&said)));
     lines.extend(bandwidth(analysis, host));
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {

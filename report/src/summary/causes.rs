@@ -1,5 +1,5 @@
-//! What can explain that a host differs: facts that are not those of most others, and what its GPUs
-//! did, its engine said and its agent saw, the most telling first. Evidence, not proof.
+//! What can explain that a host is slower: what its GPUs did, its engine said and its agent saw, and
+//! facts that are not those of most others, the strongest first. Evidence, not proof.
 
 mod gpu;
 
@@ -7,7 +7,7 @@ use regatta_types::clean;
 use regatta_types::ids::HostId;
 
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::compare::{ClassReport, Fact, Metric, other_facts_of};
+use crate::compare::{ClassReport, Fact, MetricReport, TELLING_FACTS, Verdict, other_facts_of};
 use crate::metrics::{Distribution, EngineFigures};
 
 use gpu::Gpus;
@@ -21,24 +21,47 @@ const SHARE: f64 = 0.05;
 /// Share of the KV cache from which on it is full.
 const KV_FULL: f64 = 0.95;
 
-/// The evidence of hosts with a settled difference in decode speed, a sentence each.
+/// A sentence for each host that is settled as different: of a slower one also that nothing was found.
+/// Of two hosts only the slower one has one: what differs on the other is the same thing again.
 pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for class in &analysis.classes {
-        let Some(report) = class.metric(Metric::DecodeTps) else { continue };
-        for judged in report.outcome.hosts.iter().filter(|j| j.verdict.is_settled_difference()) {
-            let causes = causes_in(analysis, class, &judged.host);
-            if !causes.is_empty() {
-                let others = others_of(class);
-                out.push(format!(
-                    "{} differs from {others} in: {}.",
-                    judged.host,
-                    causes.join("; ")
-                ));
-            }
-        }
-    }
-    out
+    let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
+    hosts.filter_map(|host| cause(analysis, host)).collect()
+}
+
+/// The sentence of one host, if it has one.
+pub(crate) fn cause(analysis: &Analysis<'_>, host: &HostId) -> Option<String> {
+    let class = analysis.class_of(host)?;
+    let settled = |wanted: Verdict| -> Vec<&'static str> {
+        let compared = |m: &&MetricReport| wanted == Verdict::Slower || m.outcome.compared() > 2;
+        let reports = class.metrics.iter().filter(compared);
+        let with = reports.filter(|m| m.judged(host).is_some_and(|j| j.verdict == wanted));
+        with.map(|m| m.metric.label()).collect()
+    };
+    let (slower, faster) = (settled(Verdict::Slower), settled(Verdict::Faster));
+    let causes = causes_in(analysis, class, host);
+    let (metrics, word) = match (slower.as_slice(), faster.as_slice(), causes.as_slice()) {
+        ([], [], _) | ([], _, []) => return None,
+        ([], faster, _) => (faster, "better"),
+        (slower, _, []) => return Some(nothing_found(analysis, host, slower)),
+        (slower, _, _) => (slower, "worse"),
+    };
+    Some(format!(
+        "On {host} ({word} in {}) and not on {}: {} (evidence, not proof).",
+        metrics.join(", "),
+        others_of(class),
+        causes.join("; ")
+    ))
+}
+
+/// What to look at where no counter tells.
+fn nothing_found(analysis: &Analysis<'_>, host: &HostId, metrics: &[&str]) -> String {
+    let own = analysis.hosts.iter().find(|h| h.host == host);
+    let unread = own.is_some_and(|h| h.gpus.known().is_none());
+    let unread = if unread { ", its GPUs were not read" } else { "" };
+    format!(
+        "Nothing that was recorded differs on {host} (worse in {}){unread}: look at its CPU, at engine flags that its process does not show, and at other processes.",
+        metrics.join(", ")
+    )
 }
 
 /// What differs on a host from most others of its class, whatever its verdict.
@@ -53,14 +76,16 @@ fn causes_in(analysis: &Analysis<'_>, class: &ClassReport, host: &HostId) -> Vec
         .filter(|h| class.class.hosts.contains(h.host))
         .partition(|h| h.host == host);
     let Some(own) = own.first() else { return Vec::new() };
-    let whose = others_of(class);
     let gpus = Gpus::new(own, &others);
+    let [telling, minor] = unusual_facts(own, &others, others_of(class));
     let mut causes = gpus.faults();
-    causes.extend(unusual_facts(own, &others, whose));
+    causes.extend(telling);
     causes.extend(gpus.limits());
+    causes.extend(gpus.shared().map(str::to_owned));
     causes.extend(engine_evidence(own, &others));
     causes.extend(short_of_cpu(own, &others));
     causes.extend(gpus.signs());
+    causes.extend(minor);
     causes.iter().map(|cause| clean::line(cause)).collect()
 }
 
@@ -69,8 +94,12 @@ fn others_of(class: &ClassReport) -> &'static str {
     if class.class.hosts.len() == 2 { "the other host" } else { "most others" }
 }
 
-/// `GPU power limit 450 W (most others 600 W)`.
-fn unusual_facts(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>], whose: &str) -> Vec<String> {
+/// `GPU power limit 450 W (most others 600 W)`: what limits the GPU by itself, and the rest.
+fn unusual_facts(
+    own: &HostAnalysis<'_>,
+    others: &[&HostAnalysis<'_>],
+    whose: &str,
+) -> [Vec<String>; 2] {
     let others: Vec<Vec<Fact>> = others.iter().map(|m| other_facts_of(m.record)).collect();
     let unusual = |(index, fact): (usize, &Fact)| {
         let own = fact.value.as_ref()?;
@@ -81,7 +110,10 @@ fn unusual_facts(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>], whose: &s
             .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
         (own != *most).then(|| clean::line(&format!("{} {own} ({whose} {most})", fact.name)))
     };
-    other_facts_of(own.record).iter().enumerate().filter_map(unusual).collect()
+    let facts = other_facts_of(own.record);
+    let (telling, minor): (Vec<_>, Vec<_>) =
+        facts.iter().enumerate().partition(|(index, _)| *index < TELLING_FACTS);
+    [telling, minor].map(|facts| facts.into_iter().filter_map(unusual).collect())
 }
 
 /// Attempts in which the agent itself was late, where that is no matter on the others.

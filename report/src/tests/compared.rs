@@ -141,7 +141,8 @@ fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
         inventory.gpus[0].power_limit_w = Reading::Known(450.0);
     }
     let lines = summary(&record).verdict_lines;
-    let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W).";
+    let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
+                 limit 450 W (most others 600 W) (evidence, not proof).";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
     let page = page(&record, "report.md");
     assert!(page.contains("| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |"), "{page}");
@@ -168,8 +169,9 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
     let others: Vec<_> = rows[2].others().into_iter().collect();
     assert_eq!((others.len(), others[0].0), (1, None), "only the one that is not known");
     let lines = summary(&record).verdict_lines;
-    let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W); \
-                 GPU driver 570.86 (most others 580.126.09); preemptions 20 (median of the others 0).";
+    let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
+                 limit 450 W (most others 600 W); preemptions 20 (median of the others 0); GPU driver \
+                 570.86 (most others 580.126.09) (evidence, not proof).";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
     assert_eq!(Analysis::new(&record).unwrap().classes.len(), 1);
     let host = page(&record, "hosts/gpu-03.md");

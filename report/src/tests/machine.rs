@@ -57,9 +57,9 @@ fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
         [
             "clocks held by hardware slowdown in 100 % of the samples (median of the others 0 %)",
             "GPU power limit 450 W (most others 600 W)",
+            "PCIe link with 8 lanes (median of the others 16)",
             "clocks held by power limit in 100 % of the samples (median of the others 75 %)",
             "SM clock 2,000 MHz, 22.8 % below the median of the others (2,590 MHz)",
-            "PCIe link with 8 lanes (median of the others 16)",
             "GPU at 91 °C (median of the others 63 °C)",
             "GPU busy 60 % of the time (median of the others 97 %)",
         ]
@@ -68,7 +68,63 @@ fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
         assert_eq!(causes(&record, host), Vec::<String>::new(), "{host} was not touched");
     }
     let lines = summary(&record).verdict_lines;
-    assert!(lines.iter().any(|line| line.starts_with("gpu-03 differs")), "{lines:?}");
+    let told = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: clocks";
+    assert!(lines.iter().any(|line| line.starts_with(told)), "{lines:?}");
+}
+
+fn cause_lines(record: &WholeRun) -> Vec<String> {
+    let analysis = Analysis::new(record).unwrap();
+    crate::summary::causes(&analysis)
+}
+
+/// A host that was late with first tokens alone had no line at all, whatever was on it.
+#[test]
+fn a_host_that_is_slower_in_any_metric_has_its_evidence() {
+    let mut late = TestHost::new("gpu-03");
+    late.ttft_ms *= 1.5;
+    let mut record = RunBuilder::new(&["Backend system"], 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .host(late)
+        .build();
+    samples(&mut record, "gpu-03", |sample| sample.pcie_width = Some(4));
+    let told = "On gpu-03 (worse in time to first token, end-to-end time) and not on most others: \
+                PCIe link with 4 lanes (median of the others 16) (evidence, not proof).";
+    assert_eq!(cause_lines(&record), [told]);
+}
+
+#[test]
+fn a_slower_host_without_evidence_is_told_with_what_to_look_at() {
+    let told = "Nothing that was recorded differs on gpu-03 (worse in decode speed, end-to-end time): \
+                look at its CPU, at engine flags that its process does not show, and at other \
+                processes.";
+    assert_eq!(cause_lines(&three_hosts()), [told]);
+    assert!(page(&three_hosts(), "hosts/gpu-03.md").contains(told));
+    assert!(!page(&three_hosts(), "hosts/gpu-01.md").contains("Nothing that was recorded"));
+}
+
+#[test]
+fn of_a_pair_only_the_slower_host_is_explained() {
+    let mut record = RunBuilder::new(&["Backend system"], 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02").slower_by(0.25))
+        .build();
+    if let Reading::Known(inventory) = &mut record.hosts[1].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    let told = "On gpu-02 (worse in decode speed, end-to-end time) and not on the other host: GPU \
+                power limit 450 W (the other host 600 W) (evidence, not proof).";
+    assert_eq!(cause_lines(&record), [told]);
+}
+
+#[test]
+fn a_minor_fact_stands_behind_what_was_measured() {
+    let mut record = three_hosts();
+    record.hosts[2].facts.as_mut().unwrap().kernel = Reading::Known("6.1.0".to_owned());
+    samples(&mut record, "gpu-03", |sample| sample.clock_sm_mhz = Some(2_000));
+    let own = causes(&record, "gpu-03");
+    assert!(own[0].starts_with("SM clock 2,000 MHz"), "{own:?}");
+    assert_eq!(own[1..], ["kernel 6.1.0 (most others 6.12.9-amd64)"]);
 }
 
 #[test]
