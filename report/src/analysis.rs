@@ -86,6 +86,14 @@ impl<'a> Analysis<'a> {
         ids.iter().filter_map(|id| self.record.header.suite.case(id))
     }
 
+    /// Why a host that is alone in its class is not compared with those of another; `None` where it
+    /// is not alone, or there is no other class.
+    pub(crate) fn why_alone(&self, host: &HostId) -> Option<String> {
+        let class = &self.class_of(host).filter(|c| c.class.hosts.len() == 1)?.class;
+        let other = self.classes.iter().find(|other| other.class.label != class.label)?;
+        Some(class.unlike(&other.class))
+    }
+
     /// The class a host is in; `None` if it measured nothing usable.
     pub(crate) fn class_of(&self, host: &HostId) -> Option<&ClassReport> {
         self.classes.iter().find(|class| class.class.hosts.contains(host))

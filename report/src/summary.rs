@@ -5,6 +5,7 @@
 
 mod causes;
 mod limits;
+mod verdict;
 
 use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 pub(crate) use causes::{cause, causes, causes_of};
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
+pub(crate) use verdict::{not_comparable, verdict_on};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::dim_hosts;
@@ -67,9 +69,8 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
                 host: host.host.clone(),
                 decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
                 difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
-                verdict: judged.map_or("nothing to judge".to_owned(), |judged| {
-                    verdict_words(Metric::DecodeTps, judged)
-                }),
+                verdict: verdict_on(analysis, Metric::DecodeTps, host.host)
+                    .unwrap_or_else(|| "nothing to judge".to_owned()),
             }
         })
         .collect();
@@ -140,7 +141,11 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
             None => "no time to first token and no speed was measured".to_owned(),
         });
     }
-    format!("{host}: {}. There is no host to compare it with.", figures.join("; "))
+    let why = analysis.why_alone(host).map_or_else(
+        || "There is no host to compare it with.".to_owned(),
+        |why| format!("It is {}.", not_comparable(&why)),
+    );
+    format!("{host}: {}. {why}", figures.join("; "))
 }
 
 /// A host's figure as it is compared: `166.45 tok/s at one stream (95 % CI 166.09–166.81, 5
@@ -184,7 +189,7 @@ fn repetitions(n: usize) -> String {
 fn sentence(report: &MetricReport) -> String {
     let able: Vec<&Judged> = report.outcome.hosts.iter().filter(|j| j.effect.is_some()).collect();
     let said = if report.series.cases.is_empty() {
-        "not compared, every case had to stay out".to_owned()
+        report.why_nothing().map_or_else(String::new, |why| not_comparable(&why))
     } else if report.outcome.two_groups {
         two_groups(report)
     } else if able.is_empty() {
@@ -334,28 +339,4 @@ fn more(verdict: Verdict) -> String {
             String::new()
         }
     }
-}
-
-/// A verdict in a table cell.
-pub(crate) fn verdict_words(metric: Metric, judged: &Judged) -> String {
-    let words = match judged.verdict {
-        Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
-            metric.verdict(judged.verdict).to_owned()
-        }
-        Verdict::NotSettled { .. } => format!("not settled{}", more(judged.verdict)),
-        Verdict::NotJudged(Unjudged::TooFewRepetitions) => {
-            return format!(
-                "no verdict: {} of {MIN_REPETITIONS} complete repetitions",
-                judged.repetitions.min(MIN_REPETITIONS)
-            );
-        }
-        Verdict::NotJudged(Unjudged::TooFewShared) => {
-            return format!(
-                "no verdict: fewer than {MIN_REPETITIONS} repetitions shared with others"
-            );
-        }
-        Verdict::NotJudged(Unjudged::Alone) => return "no other host to judge by".to_owned(),
-        Verdict::NotJudged(Unjudged::TwoGroups) => return "two groups".to_owned(),
-    };
-    if judged.basis() < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use regatta_types::clean;
 use regatta_types::comparability::ClassFact;
 use regatta_types::facts::{EndpointLocation, EngineFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts};
@@ -62,7 +63,32 @@ pub(crate) struct Class {
     pub(crate) assumed: Vec<&'static str>,
 }
 
+/// Longest value that stands in a reason, in grapheme clusters.
+const VALUE_MAX: usize = 60;
+
 impl Class {
+    /// Why its hosts cannot be compared with those of another: `C3: engine version 0.15.0 vs 0.15.1
+    /// of class A`.
+    pub(crate) fn unlike(&self, other: &Self) -> String {
+        let value = |fact: &Fact| {
+            let known = fact.value.as_deref().unwrap_or("not known");
+            clean::excerpt(known, VALUE_MAX)
+        };
+        let mut codes: Vec<(Code, Vec<String>)> = Vec::new();
+        for (own, theirs) in self.facts.iter().zip(&other.facts) {
+            if own.value == theirs.value {
+                continue;
+            }
+            let said = format!("{} {} vs {}", own.name, value(own), value(theirs));
+            match codes.last_mut() {
+                Some((code, facts)) if *code == own.code => facts.push(said),
+                _ => codes.push((own.code, vec![said])),
+            }
+        }
+        let codes = codes.iter().map(|(code, facts)| format!("{code}: {}", facts.join(", ")));
+        format!("{} of class {}", codes.collect::<Vec<_>>().join("; "), other.label)
+    }
+
     /// Names of the facts nobody knows.
     pub(crate) fn unverified(&self) -> Vec<&'static str> {
         self.facts.iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()

@@ -19,6 +19,8 @@ mod stats;
 mod tests;
 mod verdict;
 
+use std::collections::BTreeSet;
+
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::RunHeader;
 use serde::Serialize;
@@ -107,6 +109,20 @@ impl MetricReport {
 
     pub(crate) fn judged(&self, host: &HostId) -> Option<&Judged> {
         self.outcome.hosts.iter().find(|j| j.host == *host)
+    }
+
+    /// Why a host stays out: it does by itself, or every case does.
+    pub(crate) fn why_left_out(&self, host: &HostId) -> Option<String> {
+        let own = self.series.hosts_left_out.iter().find(|(left, _)| left == host);
+        own.map(|(_, reason)| reason.clone()).or_else(|| self.why_nothing())
+    }
+
+    /// Why no case is compared, if none is.
+    pub(crate) fn why_nothing(&self) -> Option<String> {
+        let reasons: BTreeSet<&str> =
+            self.series.cases_left_out.iter().map(|(_, reason)| reason.as_str()).collect();
+        let nothing = self.series.cases.is_empty() && !reasons.is_empty();
+        nothing.then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))
     }
 }
 

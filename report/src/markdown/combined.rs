@@ -124,7 +124,7 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"4. Host by case".into());
     let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
-        for report in class.metrics.iter().filter(|m| !m.series.cases.is_empty()) {
+        for report in &class.metrics {
             let unit = match report.metric {
                 Metric::DecodeTps => "Decode speed, tok/s",
                 Metric::Ttft => "Time to first token, ms",

@@ -22,7 +22,7 @@ use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
-use crate::summary::{cause, causes_of, headline, unmeasured, verdict_words};
+use crate::summary::{cause, causes_of, headline, not_comparable, unmeasured, verdict_on};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
@@ -202,13 +202,16 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         return vec!["Not compared: nothing usable was measured on this host.".into()];
     };
     if class.class.hosts.len() < 2 {
-        return vec!["Not compared: no other host of this class.".into()];
+        return vec![match analysis.why_alone(host.host) {
+            Some(why) => Inline::sentence(&format!("It is {}.", not_comparable(&why))),
+            None => "Not compared: no other host of this class.".into(),
+        }];
     }
     let mut out = Vec::new();
     for metric in Metric::ALL {
-        let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
-        let Some(judged) = report.and_then(|m| m.judged(host.host)) else { continue };
-        let estimate = judged.effect.map_or_else(String::new, |e| {
+        let Some(words) = verdict_on(analysis, metric, host.host) else { continue };
+        let judged = class.metric(metric).and_then(|m| m.judged(host.host));
+        let estimate = judged.and_then(|j| j.effect).map_or_else(String::new, |e| {
             let n = count_of(u64::try_from(e.n).unwrap_or(u64::MAX), "repetition");
             format!(" ({} %, 95 % CI {}, {n})", signed_percent(e.mean), signed_interval(e))
         });
@@ -216,7 +219,7 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         out.push(Inline::own(format!(
             "Against the {others} in {}: **{}**{estimate}.",
             metric.label(),
-            verdict_words(metric, judged)
+            Inline::sentence(&words)
         )));
     }
     out

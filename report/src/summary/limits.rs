@@ -269,13 +269,18 @@ fn too_few(report: &MetricReport) -> Vec<String> {
         hosts.map(|j| j.host.as_str()).collect::<Vec<_>>().join(", ")
     };
     let said = [
-        (Unjudged::TooFewRepetitions, format!("fewer than {MIN_REPETITIONS} complete repetitions")),
+        (
+            Unjudged::TooFewRepetitions,
+            format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"),
+        ),
         (
             Unjudged::TooFewShared,
-            format!("fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"),
+            format!(
+                "C11: fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"
+            ),
         ),
     ];
     let named = said.into_iter().map(|(why, said)| (with(why), said));
     let some = named.filter(|(hosts, _)| !hosts.is_empty());
-    some.map(|(hosts, said)| format!("No verdict on {hosts}: {said}.")).collect()
+    some.map(|(hosts, said)| format!("No verdict on {hosts} ({said}).")).collect()
 }

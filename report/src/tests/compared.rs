@@ -119,6 +119,11 @@ fn hosts_of_another_engine_version_are_not_compared() {
     let page = page(&record, "report.md");
     let row = "| C3   | engine version | B     | 0.15.0 |";
     assert!(page.contains(row), "{page}");
+    let why = "not comparable (C3: engine version 0.15.0 vs 0.15.1 of class A)";
+    assert!(lines.iter().any(|line| line.ends_with(&format!("It is {why}."))), "{lines:?}");
+    assert!(page.contains(&format!("| {why} |")), "it stands in the cell of the verdict: {page}");
+    assert_eq!(summary(&record).hosts[2].verdict, why);
+    assert!(super::page(&record, "hosts/gpu-03.md").contains(why));
 }
 
 #[test]
@@ -277,6 +282,10 @@ fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), None);
     assert_eq!(verdict(&record, Metric::Ttft, "gpu-02"), Some(Verdict::Equivalent));
     assert!(summary(&record).verdict_lines.iter().any(|l| l.contains("C9")));
+    let why = "| not comparable (C9: token counts from &#96;token_ids&#96;, on most hosts from &#96;usage&#96;)";
+    let page = page(&record, "report.md");
+    let cells = page.matches(why).count();
+    assert_eq!(cells, 3, "beside its name, and in each of the two cases: {page}");
 }
 
 #[test]
@@ -286,7 +295,11 @@ fn answers_of_different_length_are_compared_in_speed_and_not_end_to_end() {
         attempt.report.traces[0].finish_reason = Some(FinishReason::Stop);
     }
     let lines = summary(&record).verdict_lines;
-    assert!(lines.iter().any(|l| l.starts_with("End-to-end time: not compared")), "{lines:?}");
+    let why = "not comparable (C6: the answers differ in length or in how they end)";
+    assert!(lines.iter().any(|l| *l == format!("End-to-end time: {why}.")), "{lines:?}");
+    let page = page(&record, "report.md");
+    let rows = page.matches(&format!("| {why} |")).count();
+    assert_eq!(rows, 3 + 2 * 2, "one row for each host, and one for each case: {page}");
     let left_out = "Left out of the comparison of end-to-end time, 2 cases (C6:";
     assert!(lines.iter().any(|l| l.starts_with(left_out)), "{lines:?}");
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
@@ -314,7 +327,7 @@ fn two_repetitions_give_figures_and_no_verdict() {
         .build();
     let few = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), few);
-    assert!(page(&record, "report.md").contains("no verdict: 2 of 3 complete repetitions"));
+    assert!(page(&record, "report.md").contains("no verdict (C11: 2 of 3 complete repetitions)"));
 }
 
 #[test]

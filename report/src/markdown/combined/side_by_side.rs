@@ -1,5 +1,7 @@
 //! One row per host.
 
+use std::collections::BTreeSet;
+
 use regatta_types::ids::HostId;
 use regatta_types::validity::Validity;
 
@@ -17,7 +19,7 @@ use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
 use crate::metrics::GpuSum;
 use crate::plot::{Plots, Which};
-use crate::summary::verdict_words;
+use crate::summary::{not_comparable, verdict_on};
 
 /// From so many compared hosts on a difference from their median is shown, too.
 const MEDIAN_FROM: usize = 4;
@@ -32,20 +34,19 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plo
     for class in &analysis.classes {
         let members: Vec<&HostAnalysis<'_>> =
             analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
-        let name = match analysis.classes.len() {
-            1 => String::new(),
-            _ => format!(", class {}", class.class.label),
-        };
+        let name = class_name(analysis, class);
         let alone = |page: &mut Page, metric: Metric| {
-            let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
-            if let Some(report) = report {
-                page.subsection(&title(metric.heading(), &name, &[report]));
-                page.table(figures(report, &members));
-                page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+            let Some(report) = class.metric(metric) else { return };
+            page.subsection(&title(metric.heading(), &name, &[report]));
+            if let Some(why) = report.why_nothing() {
+                page.paragraph(&left_out(&why));
+                return;
             }
+            page.table(figures(analysis, report, &members));
+            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         };
         [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
-        latency(page, class, &members, &name);
+        latency(page, analysis, class, &members);
         for metric in [Metric::Ttft, Metric::E2e] {
             page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         }
@@ -81,13 +82,16 @@ fn difference(effect: Option<Effect>) -> Inline {
     }))
 }
 
-fn verdict(metric: Metric, judged: Option<&Judged>) -> Inline {
-    let Some(judged) = judged else { return "left out (section 1)".into() };
-    let words = Inline::own(verdict_words(metric, judged));
-    if judged.verdict.is_settled_difference() { words.bold() } else { words }
+fn verdict(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -> Inline {
+    let report = analysis.class_of(host).and_then(|class| class.metric(metric));
+    let judged = report.and_then(|report| report.judged(host));
+    let words = verdict_on(analysis, metric, host);
+    let words = words.map_or(NONE.into(), |words| Inline::sentence(&words));
+    let settled = judged.is_some_and(|j| j.verdict.is_settled_difference());
+    if settled { words.bold() } else { words }
 }
 
-fn figures(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
+fn figures(analysis: &Analysis<'_>, report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
     let metric = report.metric;
     let (value, interval) = match metric {
         Metric::DecodeTps | Metric::OutputTps => ("Speed (tok/s)", "95 % CI (tok/s)"),
@@ -119,7 +123,8 @@ fn figures(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
             level(metric, judged.and_then(|j| j.mean)),
             Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
         ];
-        let against = [difference(judged.and_then(|j| j.effect)), verdict(metric, judged)];
+        let against =
+            [difference(judged.and_then(|j| j.effect)), verdict(analysis, metric, host.host)];
         let place = report.rank(host.host).map_or(NONE.into(), place);
         let row = own.into_iter().chain(median.then_some(from_median)).chain(against);
         table.row(row.chain(ranked.then_some(place)));
@@ -143,15 +148,40 @@ fn place(rank: &Rank) -> Inline {
     })
 }
 
+/// What stands in place of a table where every case had to stay out.
+fn left_out(why: &str) -> Inline {
+    let said = not_comparable(why);
+    let (first, rest) = said.split_at(1);
+    Inline::sentence(&format!("{}{rest}: no case is left.", first.to_uppercase()))
+}
+
+/// `, class B` where there are several.
+fn class_name(analysis: &Analysis<'_>, class: &ClassReport) -> String {
+    match analysis.classes.len() {
+        1 => String::new(),
+        _ => format!(", class {}", class.class.label),
+    }
+}
+
 /// Both latencies, for as far as they are compared.
-fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], name: &str) {
-    let both = [Metric::Ttft, Metric::E2e]
-        .map(|m| class.metric(m).filter(|report| !report.series.cases.is_empty()));
+fn latency(
+    page: &mut Page,
+    analysis: &Analysis<'_>,
+    class: &ClassReport,
+    members: &[&HostAnalysis<'_>],
+) {
+    let both = [Metric::Ttft, Metric::E2e].map(|metric| class.metric(metric));
     let reports: Vec<&MetricReport> = both.into_iter().flatten().collect();
     if reports.is_empty() {
         return;
     }
-    page.subsection(&title("Latency", name, &reports));
+    page.subsection(&title("Latency", &class_name(analysis, class), &reports));
+    if reports.iter().all(|report| report.series.cases.is_empty()) {
+        let reasons: BTreeSet<String> = reports.iter().filter_map(|r| r.why_nothing()).collect();
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        page.paragraph(&left_out(&reasons.join("; ")));
+        return;
+    }
     let mut table = Table::new([
         "Host",
         "Repetitions>",
@@ -171,10 +201,10 @@ fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], 
             either(&repetitions),
             level(Metric::Ttft, ttft.and_then(|j| j.mean)),
             difference(ttft.and_then(|j| j.effect)),
-            verdict(Metric::Ttft, ttft),
+            verdict(analysis, Metric::Ttft, host.host),
             level(Metric::E2e, e2e.and_then(|j| j.mean)),
             difference(e2e.and_then(|j| j.effect)),
-            verdict(Metric::E2e, e2e),
+            verdict(analysis, Metric::E2e, host.host),
         ]);
     }
     table.dash(&["TTFT (ms)", "End to end (s)"], "left out, or no complete repetition".into());
