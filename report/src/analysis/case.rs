@@ -5,7 +5,7 @@ use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
 use regatta_types::ids::Repetition;
 use regatta_types::reading::Reading;
-use regatta_types::suite::Case;
+use regatta_types::suite::{Case, Length};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
@@ -196,6 +196,11 @@ impl<'a> CaseAnalysis<'a> {
             preview: preview.map(shortened),
             cells: cells.into_iter().map(|(cell, _)| cell).collect(),
         }
+    }
+
+    /// Whether `max_tokens` or the context cut answers that the model was to end (C7).
+    pub(crate) fn is_cut(&self) -> bool {
+        self.case.length == Length::Natural && self.figures.requests.truncated > 0
     }
 
     /// Why the first of its skipped cells was.

@@ -1,11 +1,11 @@
 //! In which facts the hosts of a run differ, and what most of them have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::class::{Code, facts_of, other_facts_of};
+use super::class::{Class, Code, facts_of, other_facts_of};
 use crate::analysis::HostAnalysis;
 
 /// One fact over all hosts that joined.
@@ -55,6 +55,20 @@ pub(crate) fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
     }
     rows.sort_by_key(|row| !row.differs());
     rows
+}
+
+/// The names of the facts of C5 in which the hosts of a class that know them differ.
+pub(crate) fn differing_facts(hosts: &[HostAnalysis<'_>], class: &Class) -> Vec<&'static str> {
+    let mut values: Vec<(&'static str, BTreeSet<String>)> = Vec::new();
+    for host in hosts.iter().filter(|h| class.hosts.contains(h.host)) {
+        for (index, fact) in other_facts_of(host.record).into_iter().enumerate() {
+            if values.len() == index {
+                values.push((fact.name, BTreeSet::new()));
+            }
+            values[index].1.extend(fact.value);
+        }
+    }
+    values.into_iter().filter(|(_, values)| values.len() > 1).map(|(name, _)| name).collect()
 }
 
 fn majority<'a>(values: impl Iterator<Item = &'a Option<String>> + Clone) -> Option<&'a String> {

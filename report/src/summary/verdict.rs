@@ -25,10 +25,12 @@ pub(crate) fn verdict_on(analysis: &Analysis<'_>, metric: Metric, host: &HostId)
     let judged = report.judged(host)?;
     let alone = judged.verdict == Verdict::NotJudged(Unjudged::Alone);
     let why = analysis.why_alone(host).filter(|_| alone);
-    Some(why.map_or_else(|| words(metric, judged), |why| not_comparable(&why)))
+    let planned = usize::try_from(report.series.planned_repetitions).unwrap_or(usize::MAX);
+    Some(why.map_or_else(|| words(metric, judged, planned), |why| not_comparable(&why)))
 }
 
-fn words(metric: Metric, judged: &Judged) -> String {
+/// The verdict with its badges: `slower (indicative; C11: 4 of 5 repetitions)`.
+fn words(metric: Metric, judged: &Judged, planned: usize) -> String {
     let words = match judged.verdict {
         Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
             metric.verdict(judged.verdict).to_owned()
@@ -48,5 +50,9 @@ fn words(metric: Metric, judged: &Judged) -> String {
         Verdict::NotJudged(Unjudged::Alone) => return "no other host to judge by".to_owned(),
         Verdict::NotJudged(Unjudged::TwoGroups) => return "two groups".to_owned(),
     };
-    if judged.basis() < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
+    let n = judged.basis();
+    let indicative = (n < FULL_REPETITIONS).then(|| "indicative".to_owned());
+    let some_missing = (n < planned).then(|| format!("C11: {n} of {planned} repetitions"));
+    let badges: Vec<String> = indicative.into_iter().chain(some_missing).collect();
+    if badges.is_empty() { words } else { format!("{words} ({})", badges.join("; ")) }
 }

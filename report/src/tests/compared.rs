@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use regatta_types::comparability::ClassFact;
+use regatta_types::event::MissingReason;
 use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
+use regatta_types::suite::Length;
 use regatta_types::time::ClockOffset;
 use regatta_types::trace::{ChunkCounts, ChunkKind, FinishReason, Usage};
 use regatta_types::validity::{Finding, Validity};
@@ -13,7 +15,7 @@ use super::{attempts_of, page, three_hosts};
 use crate::Completeness;
 use crate::analysis::Analysis;
 use crate::compare::{DriftRow, Metric, Unjudged, Verdict, drift};
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 use crate::testing::{completeness, summary};
 
 fn engine<'a>(record: &'a mut WholeRun, host: &str) -> &'a mut EngineFacts {
@@ -303,6 +305,58 @@ fn answers_of_different_length_are_compared_in_speed_and_not_end_to_end() {
     let left_out = "Left out of the comparison of end-to-end time, 2 cases (C6:";
     assert!(lines.iter().any(|l| l.starts_with(left_out)), "{lines:?}");
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+}
+
+/// One answer of twenty ended a token early on one host: nothing to C6, but nobody knows how long the
+/// others would have been.
+#[test]
+fn cut_answers_of_natural_length_are_compared_end_to_end_only_where_equally_long() {
+    let mut record = RunBuilder::new(&["Debug task"], 5)
+        .requests(20)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .build();
+    record.header.suite.cases[0].length = Length::Natural;
+    let said = |record: &WholeRun| summary(record).verdict_lines.join("\n");
+    let why = "End-to-end time: not comparable (C7: answers of natural length were cut, and not all \
+               are equally long).";
+    assert!(!said(&record).contains(why), "all ran to the limit: {}", said(&record));
+    let bold = "**12,000**";
+    assert!(page(&record, "hosts/gpu-01.md").contains(bold), "the lengths are marked");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        let trace = &mut attempt.report.traces[0];
+        trace.finish_reason = Some(FinishReason::Stop);
+        trace.usage = trace.usage.map(|usage| Usage { completion: 119, ..usage });
+        trace.chunks.truncate(119);
+    }
+    assert!(said(&record).contains(why), "{}", said(&record));
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    record.header.suite.cases[0].length = Length::Fixed;
+    assert!(!said(&record).contains(why), "{}", said(&record));
+}
+
+#[test]
+fn a_class_whose_hosts_differ_in_a_limit_has_a_badge() {
+    let mut record = three_hosts();
+    assert!(!page(&record, "report.md").contains("C5: GPU power limit"));
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    let badge = "| unverified: quantisation unknown; C5: GPU power limit differs |";
+    assert!(page(&record, "report.md").contains(badge), "{}", page(&record, "report.md"));
+}
+
+#[test]
+fn a_verdict_from_some_of_the_repetitions_has_a_badge() {
+    let mut record = three_hosts();
+    lose(&mut record, &MissingReason::Cancelled, |cell| {
+        cell.host.as_str() == "gpu-02" && cell.repetition.0 == 5
+    });
+    let badge = "equivalent (indicative; C11: 4 of 5 repetitions)";
+    assert_eq!(summary(&record).hosts[1].verdict, badge);
+    let report = page(&record, "report.md");
+    assert!(report.contains("| gpu-02 |      4 of 5 |"), "{report}");
+    assert!(report.contains("| gpu-01 |           5 |"), "{report}");
 }
 
 #[test]

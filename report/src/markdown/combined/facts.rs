@@ -4,7 +4,7 @@ use regatta_types::ids::HostId;
 
 use super::join;
 use crate::analysis::Analysis;
-use crate::compare::{DriftRow, Fact, drift};
+use crate::compare::{DriftRow, Fact, differing_facts, drift};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
@@ -44,13 +44,20 @@ pub(super) fn classes(page: &mut Page, analysis: &Analysis<'_>) {
         if !class.assumed.is_empty() {
             badges.push(format!("assumed equal: {}", class.assumed.join(", ")));
         }
-        let badge = if badges.is_empty() { "verified".to_owned() } else { badges.join("; ") };
+        if badges.is_empty() {
+            badges.push("verified".to_owned());
+        }
+        let differ = differing_facts(&analysis.hosts, class);
+        if !differ.is_empty() {
+            let verb = if differ.len() == 1 { "differs" } else { "differ" };
+            badges.push(format!("C5: {} {verb}", differ.join(", ")));
+        }
         let hosts: Vec<&HostId> = class.hosts.iter().collect();
         table.row([
             Inline::own(class.label.clone()),
             Inline::own(class.fingerprint.clone()),
             names(&hosts),
-            Inline::own(badge),
+            Inline::own(badges.join("; ")),
         ]);
     }
     page.table(table);

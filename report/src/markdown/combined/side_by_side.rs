@@ -119,7 +119,7 @@ fn figures(analysis: &Analysis<'_>, report: &MetricReport, members: &[&HostAnaly
         let spread = judged.and_then(|j| j.level);
         let own = [
             Inline::text(host.host.as_str()),
-            judged.map_or(NONE.into(), |j| Inline::own(j.repetitions.to_string())),
+            judged.map_or(NONE.into(), |j| Inline::own(of_planned(j.repetitions, report))),
             level(metric, judged.and_then(|j| j.mean)),
             Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
         ];
@@ -194,8 +194,9 @@ fn latency(
     ]);
     for host in members {
         let [ttft, e2e] = both.map(|report| report.and_then(|m| m.judged(host.host)));
-        let repetitions: Vec<usize> =
-            [ttft, e2e].into_iter().flatten().map(|j| j.repetitions).collect();
+        let repetitions = [both[0].zip(ttft), both[1].zip(e2e)].into_iter().flatten();
+        let repetitions: Vec<String> =
+            repetitions.map(|(report, j)| of_planned(j.repetitions, report)).collect();
         table.row([
             Inline::text(host.host.as_str()),
             either(&repetitions),
@@ -216,10 +217,17 @@ fn latency(
 }
 
 /// Numbers of repetitions of several figures: one number where they are equal.
-fn either(repetitions: &[usize]) -> Inline {
+fn either(repetitions: &[String]) -> Inline {
     let mut shown = repetitions.to_vec();
     shown.dedup();
-    Inline::own(shown.iter().map(usize::to_string).collect::<Vec<_>>().join("; "))
+    Inline::own(shown.join("; "))
+}
+
+/// `5`; where some are missing `4 of 5`.
+fn of_planned(repetitions: usize, report: &MetricReport) -> String {
+    let planned = report.series.planned_repetitions;
+    let all = usize::try_from(planned).is_ok_and(|planned| repetitions >= planned);
+    if all { repetitions.to_string() } else { format!("{repetitions} of {planned}") }
 }
 
 /// How the requests and the gaps of each host are spread.
@@ -341,7 +349,8 @@ fn pairs(class: &ClassReport) -> Table {
                     pairs.find(|p| p.first == *first && p.second == *second).map(|p| p.effect)
                 })
                 .collect();
-            let repetitions: Vec<usize> = found.iter().flatten().map(|e| e.n).collect();
+            let repetitions: Vec<String> =
+                found.iter().flatten().map(|e| e.n.to_string()).collect();
             if repetitions.is_empty() {
                 continue;
             }
