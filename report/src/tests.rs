@@ -9,6 +9,7 @@ mod loads;
 mod machine;
 mod pictures;
 mod reference;
+mod words;
 
 use regatta_types::event::MissingReason;
 use regatta_types::record::AttemptRecord;

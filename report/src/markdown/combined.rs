@@ -14,11 +14,9 @@ use super::grid::{Reference, metric_grid};
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::Analysis;
-use crate::bandwidth::dim_hosts;
-use crate::capacity::Capacity;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes, found, not_judged};
+use crate::summary::{self, not_judged};
 use crate::utc::utc;
 
 /// The combined report.
@@ -100,9 +98,7 @@ fn headline(analysis: &Analysis<'_>) -> Inline {
 fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"1. Answer first".into());
     let line = |text: String| Inline::sentence(&text);
-    let together = Capacity::of(analysis).and_then(|capacity| capacity.sentence());
-    let said = found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis));
-    page.list(said.chain(together).map(line));
+    page.list(summary::answer(analysis).into_iter().map(line));
     let limits = not_judged(analysis);
     if !limits.is_empty() {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());

@@ -1,11 +1,17 @@
 //! What changed, as Markdown: the answer first, then what could not be judged, then the tables.
 
+use std::collections::BTreeMap;
+
 use regatta_types::clean;
 use regatta_types::margin::percent;
 
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
 use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
 use crate::markdown::{Inline, Page, Table, count_of, level, signed_percent};
+use crate::summary::some_names;
+
+/// Why, on which hosts, and which cases.
+type LeftOut<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
 
 impl Changes {
     /// The answer, a sentence of plain text for each metric, then what could not be judged.
@@ -101,11 +107,6 @@ impl Changes {
                 if let Some(why) = &change.why_not {
                     out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
                 }
-                for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none())
-                {
-                    let label = change.metric.label();
-                    out.push(format!("{name}, {label}: case {case} stays out ({why})."));
-                }
             }
             let facts = |facts: &[String]| clean::line(&facts.join("; "));
             if !host.allowed.is_empty() {
@@ -113,14 +114,41 @@ impl Changes {
                 out.push(format!("{name} is compared although it is another class: {facts}."));
             }
             if !host.other_facts.is_empty() {
-                out.push(format!("{name} has also changed in: {}.", facts(&host.other_facts)));
+                out.push(format!("{name} differs now in: {}.", facts(&host.other_facts)));
             }
         }
+        out.extend(self.cases_left_out());
         if !self.absent.is_empty() {
             let names = self.absent.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
             out.push(format!("Only in the earlier run: {names}."));
         }
         out
+    }
+
+    /// Cases that stay out, a sentence for each reason and not for each host, metric and case.
+    fn cases_left_out(&self) -> Vec<String> {
+        let mut hosts: BTreeMap<(&str, &str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+        for (host, change) in self.hosts.iter().flat_map(|h| h.metrics.iter().map(move |m| (h, m)))
+        {
+            let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none()) {
+                reasons.entry(why).or_default().push(case.as_str());
+            }
+            for (why, cases) in reasons {
+                let key = (why, change.metric.label(), cases);
+                hosts.entry(key).or_default().push(host.host.as_str());
+            }
+        }
+        let mut metrics: BTreeMap<LeftOut<'_>, Vec<&str>> = BTreeMap::new();
+        for ((why, label, cases), hosts) in hosts {
+            metrics.entry((why, hosts, cases)).or_default().push(label);
+        }
+        let said = |((why, hosts, cases), metrics): (LeftOut<'_>, Vec<&str>)| {
+            let noun = if cases.len() == 1 { "case" } else { "cases" };
+            let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
+            format!("{hosts}, {}: not compared in {noun} {cases} ({why}).", metrics.join(", "))
+        };
+        metrics.into_iter().map(said).collect()
     }
 
     fn table(&self, page: &mut Page, metric: Metric) {

@@ -110,7 +110,7 @@ fn a_driver_that_is_new_is_named_beside_the_change() {
         }
     }
     let lines = compared(&before, &after, &three_per_cent()).lines().join("\n");
-    let told = "gpu-02 has also changed in: GPU driver 590.10, before 580.126.09.";
+    let told = "gpu-02 differs now in: GPU driver 590.10, before 580.126.09.";
     assert!(lines.contains(told), "{lines}");
 }
 
@@ -134,7 +134,9 @@ fn a_case_that_is_other_work_stays_out_and_too_few_repetitions_give_no_verdict()
     after.header.suite.cases[0].temperature = 0.7;
     let found = compared(&before, &after, &three_per_cent());
     let lines = found.lines().join("\n");
-    assert!(lines.contains("case backend-system stays out (not the same work"), "{lines}");
+    let told = "not compared in case backend-system (not the same work";
+    assert!(lines.contains(told), "{lines}");
+    assert_eq!(lines.matches("backend-system").count(), 1, "one line for all: {lines}");
     assert!(found.is_all_judged());
     let few = RunBuilder::new(&CASES, 2).host(TestHost::new("gpu-01")).build();
     assert!(!compared(&before, &few, &three_per_cent()).is_judged());

@@ -8,8 +8,10 @@ use regatta_types::ids::HostId;
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{ClassReport, Fact, MetricReport, TELLING_FACTS, Verdict, other_facts_of};
+use crate::markdown::count_of;
 use crate::metrics::{Distribution, EngineFigures};
 
+use super::names::{NAMED, some_names};
 use gpu::Gpus;
 
 /// How much longer than on the others requests must wait for their turn to be told of, and from how
@@ -21,11 +23,34 @@ const SHARE: f64 = 0.05;
 /// Share of the KV cache from which on it is full.
 const KV_FULL: f64 = 0.95;
 
+/// Where no counter tells.
+const LOOK_AT: &str =
+    "look at the CPU, at engine flags that no process shows, and at other processes.";
+
 /// A sentence for each host that is settled as different: of a slower one also that nothing was found.
 /// Of two hosts only the slower one has one: what differs on the other is the same thing again.
 pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
     let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
-    hosts.filter_map(|host| cause(analysis, host)).collect()
+    let explained = |host: &&HostId| !causes_of(analysis, host).is_empty();
+    let (explained, bare): (Vec<&HostId>, Vec<&HostId>) = hosts.partition(explained);
+    let mut out: Vec<String> = explained.iter().filter_map(|h| cause(analysis, h)).collect();
+    let more = out.len().saturating_sub(NAMED);
+    out.truncate(NAMED);
+    if more > 0 {
+        let hosts = count_of(u64::try_from(more).unwrap_or(u64::MAX), "more host");
+        out.push(format!("What differs on {hosts} stands on their pages."));
+    }
+    let bare: Vec<(&HostId, String)> =
+        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).collect();
+    match bare.as_slice() {
+        [] => {}
+        [(_, only)] => out.push(only.clone()),
+        several => out.push(format!(
+            "Nothing that was recorded differs on {}: {LOOK_AT}",
+            some_names(several.iter().map(|(host, _)| host.as_str()))
+        )),
+    }
+    out
 }
 
 /// The sentence of one host, if it has one.
@@ -59,7 +84,7 @@ fn nothing_found(analysis: &Analysis<'_>, host: &HostId, metrics: &[&str]) -> St
     let unread = own.is_some_and(|h| h.gpus.known().is_none());
     let unread = if unread { ", its GPUs were not read" } else { "" };
     format!(
-        "Nothing that was recorded differs on {host} (worse in {}){unread}: look at its CPU, at engine flags that its process does not show, and at other processes.",
+        "Nothing that was recorded differs on {host} (worse in {}){unread}: {LOOK_AT}",
         metrics.join(", ")
     )
 }
