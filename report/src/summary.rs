@@ -26,7 +26,7 @@ use crate::compare::{
     Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
 use crate::completeness::{Cells, Completeness};
-use crate::markdown::{count_of, level_range, signed_percent, with_unit};
+use crate::markdown::{count_of, level_range, signed_percent, tps, with_unit};
 use crate::metrics::Distribution;
 
 /// A report in a few lines.
@@ -127,7 +127,7 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
         })
         .collect();
     if let Some((_, figure)) = found.and_then(HostAnalysis::peak_output) {
-        figures.push(format!("highest system output {figure:.2} tok/s"));
+        figures.push(format!("highest system output {} tok/s", tps(Some(figure))));
     }
     if figures.is_empty() {
         // What could not be measured says so by itself, below.

@@ -9,6 +9,7 @@ use regatta_types::facts::{EndpointLocation, EngineFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts};
 use regatta_types::ids::HostId;
 use regatta_types::record::HostRecord;
+use regatta_types::units::grouped;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -71,8 +72,8 @@ impl Class {
     /// of class A`.
     pub(crate) fn unlike(&self, other: &Self) -> String {
         let value = |fact: &Fact| {
-            let known = fact.value.as_deref().unwrap_or("not known");
-            clean::excerpt(known, VALUE_MAX)
+            let known = fact.value.as_deref().map(|value| shown(fact.name, value));
+            clean::excerpt(&known.unwrap_or_else(|| "not available".to_owned()), VALUE_MAX)
         };
         let mut codes: Vec<(Code, Vec<String>)> = Vec::new();
         for (own, theirs) in self.facts.iter().zip(&other.facts) {
@@ -220,6 +221,21 @@ fn each_gpu(record: &HostRecord, value: impl Fn(&GpuFacts) -> Option<String>) ->
     values.map(counted)
 }
 
+/// The name of the fact that holds a clock.
+const MEMORY_CLOCK: &str = "GPU memory clock, highest";
+
+/// A value as it is read, with its thousands apart; what makes a class is the value as it is.
+pub(crate) fn shown(name: &str, value: &str) -> String {
+    let is_context = name == ClassFact::ContextLength.name();
+    if !is_context && name != MEMORY_CLOCK {
+        return value.to_owned();
+    }
+    let number = |word: &str| word.parse().map_or_else(|_| word.to_owned(), grouped);
+    let words: Vec<String> = value.split(' ').map(number).collect();
+    let unit = if is_context { " tokens" } else { "" };
+    format!("{}{unit}", words.join(" "))
+}
+
 /// How many of [`other_facts_of`], the first ones, limit a GPU by themselves.
 pub(crate) const TELLING_FACTS: usize = 5;
 
@@ -245,7 +261,7 @@ pub(crate) fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
         fact("GPU power limit", gpus(watts)),
         fact("PCIe lanes", board(lanes)),
         fact("PCIe generation", board(generation)),
-        fact("GPU memory clock, highest", board(memory_clock)),
+        fact(MEMORY_CLOCK, board(memory_clock)),
         fact("GPU memory ECC", board(ecc)),
         fact("GPU driver", inventory.and_then(|i| i.driver.known().cloned())),
         fact("CUDA (driver)", inventory.and_then(|i| i.cuda_driver.known().cloned())),

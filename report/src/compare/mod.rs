@@ -25,7 +25,7 @@ use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::RunHeader;
 use serde::Serialize;
 
-pub(crate) use class::{Class, Fact, TELLING_FACTS, facts_of, other_facts_of};
+pub(crate) use class::{Class, Fact, TELLING_FACTS, facts_of, other_facts_of, shown};
 pub(crate) use drift::{DriftRow, differing_facts, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
 pub(crate) use later::{Later, engine_changed, engine_seen, first_engine, later};

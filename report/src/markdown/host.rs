@@ -11,10 +11,11 @@ mod notes;
 mod stability;
 mod warmup;
 
+use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
 use super::combined::{definitions, reproduce};
-use super::format::{count_of, signed_interval, signed_percent, with_unit};
+use super::format::{count_of, fixed, signed_interval, signed_percent, tps, with_unit};
 use super::load;
 use super::page::Page;
 use super::text::Inline;
@@ -73,7 +74,8 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
-            "Highest system output: {speed:.2} tok/s at {} (case {}).",
+            "Highest system output: {} tok/s at {} (case {}).",
+            tps(Some(speed)),
             load::offered(case),
             Inline::text(&case.title)
         )));
@@ -129,12 +131,12 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
     };
     let requests = &host.requests;
     Inline::own(format!(
-        "In {} ({:.2} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}",
+        "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}",
         count_of(count(attempts().count()), "counted attempt"),
-        host.measured_seconds(),
+        fixed(Some(host.measured_seconds()), 2),
         count_of(u64::from(requests.ok), "measured request"),
-        requests.failures(),
-        requests.truncated,
+        grouped(u64::from(requests.failures())),
+        grouped(u64::from(requests.truncated)),
         super::format::told(host.tokens.prompt),
         super::format::told(host.tokens.completion),
     ))
@@ -143,10 +145,10 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
 /// The only place of the ratios of sums over all cases: they are not what is compared.
 fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
     let (decode, e2e) = (host.figures.decode.per_second(), host.figures.e2e.per_second());
-    let decode =
-        decode.map(|v| format!("{v:.2} tok/s decode (all decode tokens / all decode seconds)"));
+    let decode = decode
+        .map(|v| format!("{} tok/s decode (all decode tokens / all decode seconds)", tps(Some(v))));
     let e2e = e2e.map(|v| {
-        format!("{v:.2} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)")
+        format!("{} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)", tps(Some(v)))
     });
     let parts: Vec<String> = decode.into_iter().chain(e2e).collect();
     (!parts.is_empty()).then(|| {

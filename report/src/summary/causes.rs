@@ -5,9 +5,12 @@ mod gpu;
 
 use regatta_types::clean;
 use regatta_types::ids::HostId;
+use regatta_types::units::grouped_real;
 
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::compare::{ClassReport, Fact, MetricReport, TELLING_FACTS, Verdict, other_facts_of};
+use crate::compare::{
+    ClassReport, Fact, MetricReport, TELLING_FACTS, Verdict, other_facts_of, shown,
+};
 use crate::markdown::count_of;
 use crate::metrics::{Distribution, EngineFigures};
 
@@ -133,7 +136,8 @@ fn unusual_facts(
         let most = usual
             .iter()
             .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
-        (own != *most).then(|| clean::line(&format!("{} {own} ({whose} {most})", fact.name)))
+        let (name, [own, most]) = (fact.name, [own, *most].map(|value| shown(fact.name, value)));
+        (own != most).then(|| clean::line(&format!("{name} {own} ({whose} {most})")))
     };
     let facts = other_facts_of(own.record);
     let (telling, minor): (Vec<_>, Vec<_>) =
@@ -166,14 +170,19 @@ fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<
     if let (Some(n), Some(usual)) = (own.preemptions, median(|f| f.preemptions))
         && n > usual
     {
-        out.push(format!("preemptions {n:.0} (median of the others {usual:.0})"));
+        out.push(format!(
+            "preemptions {} (median of the others {})",
+            grouped_real(n, 0),
+            grouped_real(usual, 0)
+        ));
     }
     if let (Some(s), Some(usual)) = (own.queue_mean_s, median(|f| f.queue_mean_s))
         && s > QUEUE_S
         && s > usual * QUEUE_FACTOR
     {
         let (ms, usual) = (s * 1e3, usual * 1e3);
-        out.push(format!("mean queue time {ms:.1} ms (median of the others {usual:.1} ms)"));
+        let (ms, usual) = (grouped_real(ms, 1), grouped_real(usual, 1));
+        out.push(format!("mean queue time {ms} ms (median of the others {usual} ms)"));
     }
     if let (Some(share), Some(usual)) = (own.kv_peak, median(|f| f.kv_peak))
         && share >= KV_FULL

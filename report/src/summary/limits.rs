@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regatta_types::clean;
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::suite::Length;
+use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
 use super::names::{NAMED, some_names};
@@ -101,8 +102,9 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
 fn cells(analysis: &Analysis<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let cells = analysis.cells;
+    let n = |cells: u32| grouped(u64::from(cells));
     if cells.skipped > 0 {
-        let (skipped, planned) = (cells.skipped, cells.planned);
+        let (skipped, planned) = (n(cells.skipped), n(cells.planned));
         out.push(format!(
             "{skipped} of {planned} cells are skipped, as their sweep was saturated."
         ));
@@ -110,13 +112,14 @@ fn cells(analysis: &Analysis<'_>) -> Vec<String> {
     let lost = cells.missing + cells.open;
     if lost > 0 {
         let of = whose_are_missing(analysis);
-        let planned = cells.planned;
+        let (lost, planned) = (n(lost), n(cells.planned));
         out.push(format!("{lost} of {planned} cells are missing{of} (section Completeness)."));
     }
     if cells.invalid > 0 {
         out.push(format!(
             "Invalid, kept and not compared: {} of {} counted cells.",
-            cells.invalid, cells.counted
+            n(cells.invalid),
+            n(cells.counted)
         ));
     }
     let failed: u64 = analysis.hosts.iter().map(|h| u64::from(h.requests.failures())).sum();
@@ -145,11 +148,11 @@ pub(crate) fn changed_engine(later: &Later) -> String {
 fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
     let remark = |notable: Notable| {
         format!(
-            "{}: the client itself may add {:.2} ms to the {} of {:.2} ms, over 1 %.",
+            "{}: the client itself may add {} ms to the {} of {} ms, over 1 %.",
             host.host,
-            notable.floor_s * 1e3,
+            grouped_real(notable.floor_s * 1e3, 2),
             notable.what,
-            notable.own_s * 1e3
+            grouped_real(notable.own_s * 1e3, 2)
         )
     };
     host.notable_floor().map(remark)
@@ -181,7 +184,9 @@ fn endings(analysis: &Analysis<'_>) -> Option<String> {
             "All answers truncated: cut by max_tokens or the context (finish reason length).".to_owned()
         }
         Endings::SomeCut { truncated, ok } => format!(
-            "{truncated} of {ok} answers were cut by max_tokens or the context (finish reason length)."
+            "{} of {} answers were cut by max_tokens or the context (finish reason length).",
+            grouped(truncated),
+            grouped(ok)
         ),
     })
 }

@@ -2,7 +2,7 @@
 
 use regatta_types::event::MissingReason;
 
-use super::three_hosts;
+use super::{page, three_hosts};
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose, summary};
 
 fn fleet(hosts: u32, repetitions: u32, host: impl Fn(u32, TestHost) -> TestHost) -> WholeRun {
@@ -104,4 +104,27 @@ fn what_could_not_be_judged_names_hosts_with_one_reason_together() {
     lose(&mut record, &lost, |cell| cell.host.as_str() > "gpu-02");
     let told = "gpu-03, gpu-04, gpu-05, gpu-06, gpu-07 and 2 more could not be judged: ";
     assert!(line(&record, "gpu-03").starts_with(told), "{}", line(&record, "gpu-03"));
+}
+
+#[test]
+fn thousands_are_apart_in_prose_and_tables_and_a_figure_has_its_digits_once() {
+    let record = three_hosts();
+    let report = page(&record, "report.md");
+    for row in [
+        "| context length       | 32,768 tokens",
+        "| GPU memory clock, highest | 14,001 MHz",
+        "| quantisation         | not available",
+    ] {
+        assert!(report.contains(row), "{row} is missing in {report}");
+    }
+    let host = page(&record, "hosts/gpu-03.md");
+    assert!(host.contains("32,768 tokens"), "{host}");
+    let cold = "had its first token after 2.580 s, median of the later warm-up requests 0.180 s. In \
+                all it took 2.400 s longer";
+    assert!(host.contains(cold), "one unit in one line: {host}");
+    let gaps = host.lines().find(|l| l.starts_with("| Debug task") && l.contains("30.13"));
+    assert!(
+        gaps.is_some_and(|row| row.ends_with("|              30.15 |            30.15 |")),
+        "{gaps:?}"
+    );
 }

@@ -4,7 +4,7 @@ use regatta_types::ids::HostId;
 
 use super::join;
 use crate::analysis::Analysis;
-use crate::compare::{DriftRow, Fact, differing_facts, drift};
+use crate::compare::{DriftRow, Fact, differing_facts, drift, shown};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
@@ -13,8 +13,13 @@ use crate::summary::changed_engine;
 /// Most hosts that are named beside one value.
 const NAMED_HOSTS: usize = 12;
 
+/// A value in a cell; why one is not available stands on the page of its host.
+fn value(name: &str, value: Option<&str>) -> Inline {
+    value.map_or("not available".into(), |value| Inline::text(&shown(name, value)))
+}
+
 fn value_of(fact: &Fact) -> Inline {
-    fact.value.as_deref().map_or("not known".into(), Inline::text)
+    value(fact.name, fact.value.as_deref())
 }
 
 fn names(hosts: &[&HostId]) -> Inline {
@@ -108,16 +113,15 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
     } else {
         let mut table = Table::new(["Code", "Fact", "Most hosts", "Other hosts"]);
         for row in differ {
-            let others = row.others().into_iter().map(|(value, hosts)| {
-                let value = value.map_or("not known".into(), Inline::text);
-                Inline::own(format!("{value}: {}", names(&hosts)))
+            let others = row.others().into_iter().map(|(own, hosts)| {
+                Inline::own(format!("{}: {}", value(row.name, own), names(&hosts)))
             });
             let others: Vec<Inline> = others.collect();
             let others = others.iter().map(Inline::as_str).collect::<Vec<_>>().join("; ");
             table.row([
                 Inline::own(row.code.to_string()),
                 row.name.into(),
-                row.majority.as_deref().map_or("no majority".into(), Inline::text),
+                row.majority.as_deref().map_or("no majority".into(), |m| value(row.name, Some(m))),
                 Inline::own(others),
             ]);
         }
@@ -128,8 +132,8 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
         page.paragraph(&"The same on all hosts:".into());
         let mut table = Table::new(["Fact", "Value"]);
         for row in same {
-            let value = row.values.values().next().and_then(Option::as_deref);
-            table.row([row.name.into(), value.map_or("not known".into(), Inline::text)]);
+            let same = row.values.values().next().and_then(Option::as_deref);
+            table.row([row.name.into(), value(row.name, same)]);
         }
         page.table(table);
     }

@@ -163,7 +163,7 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
             fixed(figures.inter_token_s.p50.map(|s| s * 1e3), 2),
             fixed(figures.inter_token_s.p99.map(|s| s * 1e3), 2),
             fixed(figures.chunk_gap_s.p99.map(|s| s * 1e3), 2),
-            millis(figures.chunk_gap_s.max),
+            fixed(figures.chunk_gap_s.max.map(|s| s * 1e3), 2),
         ];
         table.row(first.into_iter().chain(answer).chain(gaps));
     }

@@ -58,7 +58,8 @@ impl<'a> Gpus<'a> {
             gpus.iter().filter_map(|gpu| gpu.ecc_uncorrected).max().map(|n| n as f64)
         }) && errors > usual
         {
-            out.push(format!("{errors:.0} uncorrected memory errors (the others {usual:.0})"));
+            let (errors, usual) = (grouped_real(errors, 0), grouped_real(usual, 0));
+            out.push(format!("{errors} uncorrected memory errors (the others {usual})"));
         }
         out.extend(FAULTS.into_iter().filter_map(|reason| self.held_by(reason)));
         out
