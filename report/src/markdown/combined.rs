@@ -1,7 +1,9 @@
 //! `report.md`: the hosts side by side.
 
 mod completeness;
+mod energy;
 mod facts;
+mod machines;
 mod method;
 mod side_by_side;
 mod start;

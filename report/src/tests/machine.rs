@@ -127,6 +127,70 @@ fn a_minor_fact_stands_behind_what_was_measured() {
     assert_eq!(own[1..], ["kernel 6.1.0 (most others 6.12.9-amd64)"]);
 }
 
+/// The cells of the row that begins like this.
+fn row(page: &str, begin: &str) -> Vec<String> {
+    let line = page.lines().find(|line| line.starts_with(begin)).expect("the row is there");
+    line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_explains_a_difference_stands_side_by_side() {
+    let mut record = three_hosts();
+    samples(&mut record, "gpu-03", |sample| {
+        sample.clock_sm_mhz = Some(2_000);
+        sample.reasons = Some(ClockReasons(0x20 | 0x4));
+        sample.pcie_width = Some(8);
+    });
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    if let Reading::Known(inventory) = &mut record.hosts[1].gpus {
+        inventory.gpus[0].power_limit_w = Reading::missing("not supported by this board");
+    }
+    let page = page(&record, "report.md");
+    let machines = &page[page.find("### Machines and requests").unwrap()..];
+    assert_eq!(
+        row(machines, "| Host   | GPU memory")[3..9],
+        [
+            "GPU power limit",
+            "GPU temperature, max (°C)",
+            "SM clock, mean (MHz)",
+            "Held by the power limit (%)",
+            "Held by heat (%)",
+            "PCIe lanes"
+        ]
+    );
+    assert_eq!(row(machines, "| gpu-01 ")[3..9], ["600 W", "63", "2,590", "75", "0", "16"]);
+    assert_eq!(row(machines, "| gpu-03 ")[3..9], ["450 W", "63", "2,000", "100", "100", "8"]);
+    assert_eq!(row(machines, "| gpu-02 ")[3], "not available: not supported by this board");
+}
+
+#[test]
+fn energy_stands_beside_its_limit_what_is_drawn_at_rest_and_the_share_of_prompts() {
+    let mut record = RunBuilder::new(&["Backend system", "Debug task"], 5)
+        .requests(8)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .build();
+    for attempt in &mut record.attempts {
+        let is_second = attempt.report.key.cell.host.as_str() == "gpu-02";
+        if let (true, Reading::Known(series)) = (is_second, &mut attempt.report.gpu.series) {
+            series.iter_mut().for_each(|one| one.quiet.clear());
+        }
+    }
+    let page = page(&record, "report.md");
+    let table = &page[page.find("### Energy per output token").unwrap()..];
+    let first = row(table, "| gpu-01 ");
+    // 96 prompt tokens for 120 and for 160 output tokens.
+    assert_eq!((&first[2][..], &first[3][..], &first[7][..]), ("600 W", "60.0", "0.69"));
+    let [total, above]: [f64; 2] = [4, 6].map(|cell: usize| first[cell].parse().unwrap());
+    assert!(above < total && above > total * 0.75, "60 of some 320 W less: {first:?}");
+    assert_eq!(first[9], "equivalent");
+    let second = row(table, "| gpu-02 ");
+    let why = "not available: the engine was never seen at rest for half a second";
+    assert_eq!((&second[3][..], &second[6][..]), (why, "-"));
+}
+
 #[test]
 fn errors_strangers_and_a_busy_cpu_are_told_only_of_the_host_that_has_them() {
     let mut record = three_hosts();

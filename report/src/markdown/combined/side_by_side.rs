@@ -3,21 +3,20 @@
 use std::collections::BTreeSet;
 
 use regatta_types::ids::HostId;
-use regatta_types::validity::Validity;
 
+use super::energy;
+use super::machines::{machines, requests};
 use super::method::rule;
-use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
+use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{
     ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport, OUTLIER_Z, Rank,
 };
 use crate::markdown::format::{
-    NONE, count, fixed, level, level_range, mib, millis, percentile_ms, signed, signed_interval,
-    signed_percent,
+    NONE, level, level_range, millis, percentile_ms, signed, signed_interval, signed_percent,
 };
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
-use crate::metrics::GpuSum;
 use crate::plot::{Plots, Which};
 use crate::summary::{not_comparable, verdict_on};
 
@@ -42,7 +41,12 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plo
                 page.paragraph(&left_out(&why));
                 return;
             }
-            page.table(figures(analysis, report, &members));
+            if metric == Metric::Energy {
+                page.table(energy::energy(analysis, report, &members));
+                page.paragraph(&energy::READING.into());
+            } else {
+                page.table(figures(analysis, report, &members));
+            }
             page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         };
         [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
@@ -50,7 +54,8 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plo
         for metric in [Metric::Ttft, Metric::E2e] {
             page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         }
-        [Metric::FirstAnswer, Metric::Energy].into_iter().for_each(|m| alone(page, m));
+        alone(page, Metric::FirstAnswer);
+        alone(page, Metric::Energy);
         distributions(page, class, &members, plots);
         reading(page, class);
         page.subsection(&Inline::own(format!("Machines and requests{name}")));
@@ -76,13 +81,13 @@ fn title(what: &str, class: &str, reports: &[&MetricReport]) -> Inline {
 }
 
 /// A difference with its interval, both in per cent.
-fn difference(effect: Option<Effect>) -> Inline {
+pub(super) fn difference(effect: Option<Effect>) -> Inline {
     Inline::own(effect.map_or(NONE.to_owned(), |e| {
         format!("{} ({})", signed_percent(e.mean), signed_interval(e))
     }))
 }
 
-fn verdict(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -> Inline {
+pub(super) fn verdict(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -> Inline {
     let report = analysis.class_of(host).and_then(|class| class.metric(metric));
     let judged = report.and_then(|report| report.judged(host));
     let words = verdict_on(analysis, metric, host);
@@ -224,7 +229,7 @@ fn either(repetitions: &[String]) -> Inline {
 }
 
 /// `5`; where some are missing `4 of 5`.
-fn of_planned(repetitions: usize, report: &MetricReport) -> String {
+pub(super) fn of_planned(repetitions: usize, report: &MetricReport) -> String {
     let planned = report.series.planned_repetitions;
     let all = usize::try_from(planned).is_ok_and(|planned| repetitions >= planned);
     if all { repetitions.to_string() } else { format!("{repetitions} of {planned}") }
@@ -361,103 +366,4 @@ fn pairs(class: &ClassReport) -> Table {
     }
     table.dash(&[], "the two share too few repetitions".into());
     table
-}
-
-fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
-    let mut table = Table::new([
-        "Host",
-        "GPU memory in use, peak (MiB)>",
-        "GPU power, mean (W)>",
-        "GPU temperature, max (°C)>",
-        "Notes",
-    ]);
-    let mut several = false;
-    for host in members {
-        let gpus = GpuSum::of(host.gpus.known().map_or(&[][..], Vec::as_slice));
-        several |= gpus.is_unattributed();
-        table.row([
-            Inline::text(host.host.as_str()),
-            mib(gpus.memory_peak),
-            fixed(gpus.power_mean_w, 1),
-            gpus.temperature_max_c.map_or(NONE.into(), count),
-            notes(host, gpus.gpus),
-        ]);
-    }
-    let readings =
-        ["GPU memory in use, peak (MiB)", "GPU power, mean (W)", "GPU temperature, max (°C)"];
-    table.dash(&readings, "no such reading, see the notes and the host's page".into());
-    page.table(table);
-    if members.iter().any(|h| h.gpus.known().is_some()) {
-        let whose = if several {
-            " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
-        } else {
-            ""
-        };
-        page.paragraph(&Inline::own(format!(
-            "Over usable attempts. Power is that of the GPU board: of the moment where the driver tells it, else its mean of the last second.{whose}"
-        )));
-    }
-}
-
-/// How requests ended, over all counted attempts.
-fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new(["Host", "Cells counted>", "Requests ok>", "Failed>", "Truncated>"]);
-    let some_invalid = analysis.cells.invalid > 0;
-    if some_invalid {
-        table.column("Invalid cells".into(), Align::Right);
-        table.column("Requests ok in them".into(), Align::Right);
-    }
-    let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
-    for host in members {
-        let requests = &host.requests;
-        let truncated = count(requests.truncated);
-        let counted = || host.cells().filter_map(|(_, c)| c.counted());
-        let row = [
-            Inline::text(host.host.as_str()),
-            Inline::own(format!("{} of {}", counted().count(), host.cells().count())),
-            count(requests.ok),
-            count(requests.failures()),
-            if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
-        ];
-        let invalid = [
-            Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
-            count(requests.ok - host.figures.requests.ok),
-        ];
-        table.row(row.into_iter().chain(invalid.into_iter().filter(|_| some_invalid)));
-    }
-    table
-}
-
-/// In a few words what a reader of the row has to know.
-fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
-    let mut notes: Vec<String> = Vec::new();
-    if host.record.is_some_and(|r| r.simulated) {
-        notes.push("simulated".to_owned());
-    }
-    let of = |validity| {
-        host.cells()
-            .filter_map(|(_, cell)| cell.counted())
-            .filter(|counted| counted.validity() == validity)
-            .count()
-    };
-    for (validity, n) in [Validity::Invalid, Validity::Degraded].map(|v| (v, of(v))) {
-        if n > 0 {
-            notes.push(format!("{n} {validity}"));
-        }
-    }
-    let missing = |cell: &CellState<'_>| !matches!(cell, CellState::Counted(_));
-    let lost = host.cells().filter(|(_, cell)| missing(&cell.state)).count();
-    if lost > 0 {
-        notes.push(format!("{lost} missing"));
-    }
-    for finding in host.settling_findings() {
-        notes.push(Inline::text(&finding.code).to_string());
-    }
-    if gpus > 1 {
-        notes.push(format!("{gpus} GPUs"));
-    }
-    if let Some(reason) = host.gpus.reason() {
-        notes.push(format!("GPU not available: {}", Inline::text(reason)));
-    }
-    Inline::own(notes.join("; "))
 }
