@@ -11,6 +11,7 @@ mod verdict;
 
 use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
+use regatta_types::reading::Reading;
 use serde::Serialize;
 
 pub(crate) use causes::{cause, causes_of};
@@ -21,7 +22,7 @@ pub(crate) use verdict::{not_comparable, verdict_on};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::dim_hosts;
-use crate::capacity::Capacity;
+use crate::capacity::{Capacity, ONE_HOST};
 use crate::compare::{
     Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
@@ -83,8 +84,18 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> Vec<String> {
     out.extend(causes::causes(analysis));
     out.extend(saturated::saturated(analysis));
     out.extend(dim_hosts(analysis));
-    out.extend(Capacity::of(analysis).and_then(|capacity| capacity.sentence()));
+    out.extend(capacity(analysis));
     out
+}
+
+/// What the hosts give together, or why nobody can say.
+fn capacity(analysis: &Analysis<'_>) -> Option<String> {
+    match Capacity::of(analysis) {
+        Reading::Known(capacity) => capacity.sentence(),
+        Reading::NotAvailable { not_available } => (not_available != ONE_HOST
+            && !analysis.classes.is_empty())
+        .then(|| format!("Capacity of the hosts together: not available, {not_available}.")),
+    }
 }
 
 /// What was found on a host's decode speed.

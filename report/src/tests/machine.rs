@@ -1,5 +1,6 @@
 //! The machine beside the number: what its GPUs did, and how near it comes to its memory.
 
+use regatta_types::event::MissingReason;
 use regatta_types::gpu::{ClockReasons, GpuSample, GpuSeries};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
@@ -9,9 +10,10 @@ use regatta_types::validity::{Finding, Validity};
 use super::{attempts_of, page, three_hosts};
 use crate::analysis::Analysis;
 use crate::bandwidth::Bandwidth;
+use crate::capacity::Capacity;
 use crate::summary::causes_of;
 use crate::testing::summary;
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 
 /// Changes every series of a host.
 fn change(record: &mut WholeRun, host: &str, change: impl Fn(&mut GpuSeries)) {
@@ -255,6 +257,49 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
     );
 }
 
+fn capacity_of(record: &WholeRun) -> Capacity {
+    let analysis = Analysis::new(record).unwrap();
+    Capacity::of(&analysis).known().expect("a capacity").clone()
+}
+
+/// One dead host, one of another class or one that never came: and the line was gone, without a word.
+#[test]
+fn the_capacity_of_the_other_hosts_stays_where_some_are_left_out_by_name() {
+    let mut record = (1..=5)
+        .fold(RunBuilder::new(&["Explain Code"], 5).requests(8), |run, n| {
+            run.host(TestHost::new(&format!("gpu-0{n}")))
+        })
+        .build();
+    record.header.tariff = Some(0.36);
+    record.absent = 1;
+    if let Reading::Known(engine) = &mut record.hosts[3].engine {
+        engine.version = Reading::Known("0.14.0".to_owned());
+    }
+    lose(&mut record, &MissingReason::Cancelled, |cell| cell.host.as_str() == "gpu-05");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        attempt.report.gpu.series = Reading::missing("no NVML here");
+    }
+    let said = summary(&record).verdict_lines;
+    let said = said.into_iter().find(|line| line.starts_with("Capacity")).unwrap();
+    let told = "Capacity of 3 of 6 hosts, without gpu-04 (another class); gpu-05 (nothing usable); \
+                host #6 (never joined): 125 tok/s at one stream on each host";
+    assert!(said.starts_with(told), "{said}");
+    let lacks = "; not available: power of the GPU boards (none of gpu-02); not available: \
+                 electricity (none of gpu-02).";
+    assert!(said.ends_with(lacks), "{said}");
+    let page = page(&record, "report.md");
+    assert!(page.contains("| 3 of 6 hosts together"), "{page}");
+    assert!(page.contains("Not among them: gpu-04 (another class);"), "{page}");
+    let alone = RunBuilder::new(&["Explain Code"], 5).host(TestHost::new("gpu-01")).build();
+    assert!(!summary(&alone).verdict_lines.join(" ").contains("Capacity"));
+    let mut apart = three_hosts();
+    lose(&mut apart, &MissingReason::Cancelled, |cell| cell.host.as_str() > "gpu-01");
+    let lines = summary(&apart).verdict_lines;
+    let why = "Capacity of the hosts together: not available, fewer than two hosts of one class have \
+               figures of whole repetitions.";
+    assert!(lines.iter().any(|line| line == why), "{lines:#?}");
+}
+
 #[test]
 fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_price() {
     let mut record = RunBuilder::new(&["Explain Code"], 5)
@@ -281,9 +326,12 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
         .build();
     record.header.tariff = Some(0.36);
     let analysis = Analysis::new(&record).unwrap();
-    let capacity = crate::capacity::Capacity::of(&analysis).unwrap();
+    let capacity = capacity_of(&record);
     let energy = analysis.hosts[0].cases[0].energy.known().unwrap().j_per_out_tok.unwrap();
     let price = capacity.price_per_million.unwrap();
+    let told =
+        format!("electricity: {price:.3} per million output tokens (in the tariff's currency");
+    assert!(said(&record).contains(&told), "{}", said(&record));
     assert!(
         (price - energy * 0.1).abs() < 0.02 * price,
         "a tenth of a price for each joule: {price}"
@@ -293,7 +341,6 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
     for case in &mut record.header.suite.cases {
         case.slo.ttft = Some(std::time::Duration::from_secs(2));
     }
-    let users =
-        crate::capacity::Capacity::of(&Analysis::new(&record).unwrap()).unwrap().users.unwrap();
+    let users = capacity_of(&record).users.unwrap();
     assert_eq!((users.streams, users.at_least), (8, true), "four on each host, or more");
 }
