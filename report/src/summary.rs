@@ -7,6 +7,7 @@ mod causes;
 mod limits;
 mod names;
 mod saturated;
+mod validity;
 mod verdict;
 
 use regatta_types::ids::HostId;
@@ -18,6 +19,7 @@ pub(crate) use causes::{cause, causes_of};
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 use names::NAMED;
 pub(crate) use names::some_names;
+pub(crate) use validity::remarked;
 pub(crate) use verdict::{not_comparable, verdict_on};
 
 use crate::analysis::{Analysis, HostAnalysis};

@@ -15,15 +15,20 @@ use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
 use super::combined::{definitions, reproduce};
-use super::format::{count_of, fixed, signed_interval, signed_percent, tps, with_unit};
+use super::format::{
+    count_of, fixed, millis, percentile_ms, signed_interval, signed_percent, tps, with_unit,
+};
 use super::load;
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::compare::Metric;
+use crate::metrics::Percentile;
 use crate::plot::{Plots, Which};
-use crate::summary::{cause, causes_of, headline, not_comparable, unmeasured, verdict_on};
+use crate::summary::{
+    cause, causes_of, headline, not_comparable, remarked, unmeasured, verdict_on,
+};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
@@ -57,6 +62,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"1. Verdict".into());
     let mut lines = vec![validity(host)];
     lines.extend(headlines(analysis, host));
+    lines.extend(first_tokens(host));
     lines.extend(
         unmeasured(host)
             .into_iter()
@@ -192,11 +198,33 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     } else {
         "valid"
     };
+    let codes = remarked(std::iter::once(host))
+        .map_or_else(String::new, |codes| format!(" ({})", Inline::sentence(&codes)));
     Inline::own(format!(
-        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid.",
+        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid{codes}.",
         counted.len(),
         count_of(u64::try_from(planned).unwrap_or(0), "cell"),
     ))
+}
+
+/// The times to first token of all usable requests together, whatever the case.
+fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
+    let ttft = &host.figures.ttft_s;
+    let largest = ttft.max()?;
+    let p95 = match ttft.percentile(0.95) {
+        Percentile::Value { .. } => {
+            format!("p95 {} ms", percentile_ms(ttft.percentile(0.95)))
+        }
+        Percentile::TooFew { n, .. } => {
+            format!("p95 not available ({n} of the 72 requests it needs)")
+        }
+    };
+    Some(Inline::own(format!(
+        "TTFT of {} of all cases together: p50 {} ms, {p95}, largest {} ms.",
+        count_of(u64::try_from(ttft.n()).unwrap_or(u64::MAX), "request"),
+        millis(ttft.median()),
+        millis(Some(largest))
+    )))
 }
 
 fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {

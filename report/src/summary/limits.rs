@@ -9,6 +9,7 @@ use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
 use super::names::{NAMED, some_names};
+use super::validity;
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
 use crate::compare::{
     ClassReport, Later, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
@@ -92,6 +93,7 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     }
     let floors = analysis.hosts.iter().flat_map(floors).collect();
     out.extend(first_few(floors, "what the client itself may add"));
+    out.extend(validity::of_run(analysis));
     out.extend(cells(analysis));
     out.extend(first_few(unsettled(analysis), "hosts that were not warm"));
     out.extend(endings(analysis));

@@ -1,8 +1,9 @@
 //! The answer in sentences that a reader of any fleet can take in.
 
 use regatta_types::event::MissingReason;
+use regatta_types::validity::{Finding, Validity};
 
-use super::{page, three_hosts};
+use super::{attempts_of, page, three_hosts};
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose, summary};
 
 fn fleet(hosts: u32, repetitions: u32, host: impl Fn(u32, TestHost) -> TestHost) -> WholeRun {
@@ -78,6 +79,45 @@ fn a_large_fleet_has_a_short_answer() {
     assert!(lines[0].contains("3 more hosts differ (section 3)"), "{}", lines[0]);
     let named = lines.iter().filter(|l| l.starts_with("Nothing that was recorded differs on"));
     assert_eq!(named.count(), 1, "{lines:#?}");
+}
+
+#[test]
+fn the_codes_of_degraded_and_invalid_attempts_stand_in_the_box_and_once_for_the_run() {
+    let mut record = three_hosts();
+    let finding = |code: &str, validity| Finding {
+        code: code.to_owned(),
+        validity,
+        evidence: "over a limit".to_owned(),
+        advice: String::new(),
+    };
+    for host in ["gpu-01", "gpu-02"] {
+        for attempt in attempts_of(&mut record, host).take(2) {
+            attempt.report.findings.push(finding("client_cpu", Validity::Degraded));
+        }
+    }
+    let shared = finding("gpu_shared", Validity::Invalid);
+    attempts_of(&mut record, "gpu-02").last().unwrap().report.findings.push(shared);
+    let told = "Run: invalid: gpu_shared 1 attempt; degraded: client_cpu 4 attempts.";
+    assert_eq!(line(&record, "Run: "), told);
+    let own = page(&record, "hosts/gpu-02.md");
+    let result = "- **Result: partly invalid.** 10 of 10 cells counted, 2 degraded, 1 invalid \
+                  (invalid: gpu_shared 1 attempt; degraded: client_cpu 2 attempts).";
+    assert!(own.contains(result), "{own}");
+    assert!(!lines(&three_hosts()).iter().any(|line| line.starts_with("Run: ")));
+}
+
+#[test]
+fn the_box_has_the_median_and_the_tail_of_the_times_to_first_token() {
+    let few = page(&three_hosts(), "hosts/gpu-01.md");
+    let told = "- TTFT of 10 requests of all cases together: p50 179.8 ms, p95 not available (10 of \
+                the 72 requests it needs), largest 180.8 ms.";
+    assert!(few.contains(told), "{few}");
+    let many = RunBuilder::new(&["x"], 5).requests(20).host(TestHost::new("gpu-01")).build();
+    let many = page(&many, "hosts/gpu-01.md");
+    assert!(
+        many.contains("- TTFT of 100 requests of all cases together: p50 180.2 ms, p95 180.8 ms"),
+        "{many}"
+    );
 }
 
 #[test]
