@@ -4,6 +4,7 @@
 //! rows in a store never shows, and computes each figure once. Traces and readings of GPUs are let
 //! go of host by host: nothing of them is left but what is told. It formats nothing.
 
+mod answers;
 mod attempt;
 mod case;
 mod endings;
@@ -22,6 +23,7 @@ use crate::metrics::Distribution;
 use crate::source::{Error, Run, attempts_of, each_host};
 use crate::start::{StartReport, start_report};
 
+pub(crate) use answers::{is_repeatable, same_answers};
 pub(crate) use attempt::{Attempt, Failed};
 pub(crate) use case::{CaseAnalysis, Cell, CellState, Counted, is_load};
 pub(crate) use endings::Endings;

@@ -11,6 +11,7 @@ use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use super::answers::Answers;
 use super::host::Context;
 use crate::compare::{engine_changed, engine_seen};
 use crate::metrics::{
@@ -49,6 +50,8 @@ pub(crate) struct CaseAnalysis<'a> {
     pub(crate) energy: Reading<EnergyFigures>,
     /// The warm-up requests of its counted attempts.
     pub(crate) warmup: Warmup,
+    /// The hashes of its first answers.
+    pub(crate) answers: Answers,
     /// The beginning of its first answer, if texts were kept.
     pub(crate) preview: Option<String>,
 }
@@ -193,6 +196,7 @@ impl<'a> CaseAnalysis<'a> {
             engine: engine_figures(usable.iter().map(|(_, report)| &report.engine.metrics)),
             energy: EnergyFigures::of(&energy, idle),
             warmup: Warmup::of(cells.iter().filter_map(|(_, report)| *report)),
+            answers: Answers::of(&cells),
             preview: preview.map(shortened),
             cells: cells.into_iter().map(|(cell, _)| cell).collect(),
         }

@@ -1,5 +1,6 @@
 //! `report.md`: the hosts side by side.
 
+mod answers;
 mod completeness;
 mod energy;
 mod facts;
@@ -34,6 +35,7 @@ pub(crate) fn combined(analysis: &Analysis<'_>, plots: &Plots) -> String {
     by_case(&mut page, analysis);
     loads(&mut page, analysis, plots);
     facts::differing(&mut page, analysis);
+    answers::answers(&mut page, analysis);
     start::start(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
     totals::totals(&mut page, analysis);

@@ -254,6 +254,27 @@ fn an_engine_that_does_not_answer_is_not_another_one() {
 }
 
 #[test]
+fn answers_that_differ_are_told_as_information_case_by_case() {
+    let mut record = three_hosts();
+    let report = page(&record, "report.md");
+    assert!(report.contains("| Debug task     |                      3 of 3 |"), "{report}");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        let key = &attempt.report.key.cell;
+        if key.case.as_str() == "debug-task" && key.repetition.0 == 1 {
+            attempt.report.traces[0].answer.sha256 = "f".repeat(64);
+        }
+    }
+    let differs = page(&record, "report.md");
+    assert!(differs.contains("| Debug task     |                      2 of 3 |"), "{differs}");
+    assert!(differs.contains("| Backend system |                      3 of 3 |"), "{differs}");
+    assert_eq!(completeness(&record), Completeness::Complete);
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    record.header.suite.cases[0].seed = None;
+    record.header.suite.cases[0].temperature = 0.7;
+    assert!(page(&record, "report.md").contains("text is drawn, and without a seed"));
+}
+
+#[test]
 fn an_invalid_attempt_is_kept_and_not_compared() {
     let mut record = three_hosts();
     let stalled = attempts_of(&mut record, "gpu-02").next().unwrap();
