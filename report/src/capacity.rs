@@ -180,18 +180,19 @@ fn members<'h, 'a>(
     let (mut hosts, mut left_out) = (Vec::new(), Vec::new());
     for host in &analysis.hosts {
         let mean = |m: &MetricReport| m.judged(host.host).is_some_and(|j| j.mean.is_some());
+        let decode = class.metric(Metric::DecodeTps);
         let why = if !host.has_usable() {
-            "nothing usable"
+            "nothing usable".to_owned()
         } else if !class.class.hosts.contains(host.host) {
-            "another class"
-        } else if host.peak_output().is_none() && !class.metric(Metric::DecodeTps).is_some_and(mean)
-        {
-            "no complete repetition, or its speed is not comparable"
+            "another class".to_owned()
+        } else if host.peak_output().is_none() && !decode.is_some_and(mean) {
+            let left_out = decode.and_then(|m| m.why_left_out(host.host));
+            left_out.unwrap_or_else(|| "no complete repetition".to_owned())
         } else {
             hosts.push(host);
             continue;
         };
-        left_out.push(LeftOut { host: host.host.to_string(), why: why.to_owned() });
+        left_out.push(LeftOut { host: host.host.to_string(), why });
     }
     left_out.extend(
         absent_numbers(analysis).map(|number| LeftOut {

@@ -72,7 +72,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     let causes = causes_of(analysis, host.host);
     let differs = (!causes.is_empty()).then(|| {
         let causes = causes.join("; ");
-        format!("What differs on it from the others of its class: {causes} (evidence, not proof).")
+        format!("What differs on it from the others of its class: {causes}. Evidence, not proof.")
     });
     lines
         .extend(differs.or_else(|| cause(analysis, host.host)).map(|said| Inline::sentence(&said)));

@@ -74,7 +74,7 @@ pub(crate) fn cause(analysis: &Analysis<'_>, host: &HostId) -> Option<String> {
         (slower, _, _) => (slower, "worse"),
     };
     Some(format!(
-        "On {host} ({word} in {}) and not on {}: {} (evidence, not proof).",
+        "On {host} ({word} in {}) and not on {}: {}. Evidence, not proof.",
         metrics.join(", "),
         others_of(class),
         causes.join("; ")

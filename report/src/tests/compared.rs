@@ -149,7 +149,7 @@ fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
     }
     let lines = summary(&record).verdict_lines;
     let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
-                 limit 450 W (most others 600 W) (evidence, not proof).";
+                 limit 450 W (most others 600 W). Evidence, not proof.";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
     let page = page(&record, "report.md");
     assert!(page.contains("| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |"), "{page}");
@@ -178,7 +178,7 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
     let lines = summary(&record).verdict_lines;
     let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
                  limit 450 W (most others 600 W); preemptions 20 (median of the others 0); GPU driver \
-                 570.86 (most others 580.126.09) (evidence, not proof).";
+                 570.86 (most others 580.126.09). Evidence, not proof.";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
     assert_eq!(Analysis::new(&record).unwrap().classes.len(), 1);
     let host = page(&record, "hosts/gpu-03.md");

@@ -92,7 +92,7 @@ fn a_host_that_is_slower_in_any_metric_has_its_evidence() {
         .build();
     samples(&mut record, "gpu-03", |sample| sample.pcie_width = Some(4));
     let told = "On gpu-03 (worse in time to first token, end-to-end time) and not on most others: \
-                PCIe link with 4 lanes (median of the others 16) (evidence, not proof).";
+                PCIe link with 4 lanes (median of the others 16). Evidence, not proof.";
     assert_eq!(cause_lines(&record), [told]);
 }
 
@@ -115,7 +115,7 @@ fn of_a_pair_only_the_slower_host_is_explained() {
         inventory.gpus[0].power_limit_w = Reading::Known(450.0);
     }
     let told = "On gpu-02 (worse in decode speed, end-to-end time) and not on the other host: GPU \
-                power limit 450 W (the other host 600 W) (evidence, not proof).";
+                power limit 450 W (the other host 600 W). Evidence, not proof.";
     assert_eq!(cause_lines(&record), [told]);
 }
 
