@@ -18,7 +18,10 @@ pub(super) fn answers(page: &mut Page, analysis: &Analysis<'_>) {
             let found = same_answers(&answers).filter(|_| is_repeatable(case));
             let (hosts, requests) = match found {
                 Some(same) => (
-                    Inline::own(format!("{} of {}", same.hosts, same.of)),
+                    Inline::own(match same.hosts {
+                        1 => format!("none of {}", same.of),
+                        hosts => format!("{hosts} of {}", same.of),
+                    }),
                     count(u64::try_from(same.requests).unwrap_or(u64::MAX)),
                 ),
                 None if !is_repeatable(case) => {
