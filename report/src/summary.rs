@@ -15,7 +15,7 @@ use regatta_types::margin::percent;
 use regatta_types::reading::Reading;
 use serde::Serialize;
 
-pub(crate) use causes::{cause, causes_of};
+pub(crate) use causes::{cause, causes_of, is_mirrored};
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 use names::NAMED;
 pub(crate) use names::some_names;

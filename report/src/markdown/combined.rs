@@ -137,8 +137,13 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
                 if several { format!(", class {}", class.class.label) } else { String::new() };
             page.subsection(&Inline::own(format!("{unit}{class_name}")));
             page.paragraph(&Inline::own(format!(
-                "Geometric mean over the repetitions. {}",
-                Reference::of(report).words()
+                "Geometric mean over the repetitions. {}{}",
+                Reference::of(report).words(),
+                if report.metric == Metric::Energy {
+                    " Power limits, idle power and prompt tokens per output token: section 3."
+                } else {
+                    ""
+                }
             )));
             page.table(metric_grid(analysis, class, report));
         }

@@ -27,7 +27,7 @@ use crate::compare::Metric;
 use crate::metrics::Percentile;
 use crate::plot::{Plots, Which};
 use crate::summary::{
-    cause, causes_of, headline, not_comparable, remarked, unmeasured, verdict_on,
+    cause, causes_of, headline, is_mirrored, not_comparable, remarked, unmeasured, verdict_on,
 };
 
 /// The page of one host.
@@ -70,7 +70,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     );
     lines.extend(against_others(analysis, host));
     let causes = causes_of(analysis, host.host);
-    let differs = (!causes.is_empty()).then(|| {
+    let differs = (!causes.is_empty() && !is_mirrored(analysis, host.host)).then(|| {
         let causes = causes.join("; ");
         format!("What differs on it from the others of its class: {causes}. Evidence, not proof.")
     });
@@ -102,9 +102,10 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         Some(Inline::own(match metric {
             Metric::DecodeTps => format!("**{heading}: {said}.**"),
             Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
-            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps | Metric::Energy => {
-                format!("{heading}: {said}.")
-            }
+            Metric::Energy => format!(
+                "{heading}: {said}; power limit, idle power and prompt tokens per output token in section 5."
+            ),
+            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
         }))
     };
     let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();

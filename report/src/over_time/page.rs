@@ -70,24 +70,30 @@ impl Changes {
             parts.push(difference(host, change)?);
         }
         let equivalent = with(|verdict| verdict == Verdict::Equivalent);
+        let few = |(_, change): &(_, &MetricChange)| is_indicative(change);
+        let indicative = if equivalent.iter().any(few) { " (indicative)" } else { "" };
         let margin = percent(metric.margin(&self.margins));
         match equivalent.as_slice() {
             [] => {}
-            [(only, _)] => parts.push(format!("{} is equivalent within {margin} %", only.host)),
+            [(only, _)] => {
+                parts.push(format!("{} is equivalent within {margin} %{indicative}", only.host))
+            }
             both @ [_, _] if both.len() == judged.len() => {
-                parts.push(format!("both hosts are equivalent within {margin} %"));
+                parts.push(format!("both hosts are equivalent within {margin} %{indicative}"));
             }
             all if all.len() == judged.len() => {
-                parts.push(format!("all {} hosts are equivalent within {margin} %", all.len()));
+                parts.push(format!(
+                    "all {} hosts are equivalent within {margin} %{indicative}",
+                    all.len()
+                ));
             }
-            some => parts.push(format!("{} hosts are equivalent within {margin} %", some.len())),
+            some => parts
+                .push(format!("{} hosts are equivalent within {margin} %{indicative}", some.len())),
         }
         for (host, change) in with(|verdict| matches!(verdict, Verdict::NotSettled { .. })) {
             parts.push(format!("{} is not settled ({})", host.host, open(change)?));
         }
-        let fewest = judged.iter().filter_map(|(_, change)| change.fewest()).min()?;
-        let indicative = if fewest < FULL_REPETITIONS { " (indicative)" } else { "" };
-        Some(format!("{}: {}{indicative}.", metric.heading(), parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("{}: {}.", metric.heading(), parts.join("; ")))
     }
 
     fn limits(&self) -> Vec<String> {
@@ -254,14 +260,19 @@ fn open(change: &MetricChange) -> Option<String> {
     ))
 }
 
-/// `5 and 5 repetitions`.
+/// Whether few repetitions stand behind the verdict.
+fn is_indicative(change: &MetricChange) -> bool {
+    change.fewest().is_some_and(|n| n < FULL_REPETITIONS)
+}
+
+/// `5 and 5 repetitions`, `4 and 5 repetitions, indicative`.
 fn repetitions(change: &MetricChange) -> Option<String> {
-    Some(format!("{} and {} repetitions", change.before?.n, change.after?.n))
+    let indicative = if is_indicative(change) { ", indicative" } else { "" };
+    Some(format!("{} and {} repetitions{indicative}", change.before?.n, change.after?.n))
 }
 
 fn verdict_words(change: &MetricChange) -> String {
     let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
     let words = change.metric.verdict(verdict);
-    let is_indicative = change.fewest().is_some_and(|n| n < FULL_REPETITIONS);
-    if is_indicative { format!("{words} (indicative)") } else { words.to_owned() }
+    if is_indicative(change) { format!("{words} (indicative)") } else { words.to_owned() }
 }

@@ -138,6 +138,11 @@ fn a_case_that_is_other_work_stays_out_and_too_few_repetitions_give_no_verdict()
     assert!(lines.contains(told), "{lines}");
     assert_eq!(lines.matches("backend-system").count(), 1, "one line for all: {lines}");
     assert!(found.is_all_judged());
+    let three =
+        |slow| RunBuilder::new(&CASES, 3).host(TestHost::new("gpu-01").slower_by(slow)).build();
+    let slower = compared(&three(0.0), &three(0.0526), &three_per_cent()).lines().join("\n");
+    assert!(slower.contains(", 3 and 3 repetitions, indicative)."), "one bracket: {slower}");
+    assert!(!slower.contains(") ("), "{slower}");
     let few = RunBuilder::new(&CASES, 2).host(TestHost::new("gpu-01")).build();
     assert!(!compared(&before, &few, &three_per_cent()).is_judged());
 }

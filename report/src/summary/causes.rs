@@ -81,6 +81,14 @@ pub(crate) fn cause(analysis: &Analysis<'_>, host: &HostId) -> Option<String> {
     ))
 }
 
+/// Whether what differs on a host is only that its one neighbour is slower.
+pub(crate) fn is_mirrored(analysis: &Analysis<'_>, host: &HostId) -> bool {
+    let Some(class) = analysis.class_of(host) else { return false };
+    let own = |report: &MetricReport| report.judged(host).map(|judged| judged.verdict);
+    let has = |verdict| class.metrics.iter().any(|m| own(m) == Some(verdict));
+    class.class.hosts.len() == 2 && has(Verdict::Faster) && !has(Verdict::Slower)
+}
+
 /// What to look at where no counter tells.
 fn nothing_found(analysis: &Analysis<'_>, host: &HostId, metrics: &[&str]) -> String {
     let own = analysis.hosts.iter().find(|h| h.host == host);

@@ -117,6 +117,8 @@ fn of_a_pair_only_the_slower_host_is_explained() {
     let told = "On gpu-02 (worse in decode speed, end-to-end time) and not on the other host: GPU \
                 power limit 450 W (the other host 600 W). Evidence, not proof.";
     assert_eq!(cause_lines(&record), [told]);
+    assert!(!page(&record, "hosts/gpu-01.md").contains("What differs on it"), "untouched");
+    assert!(page(&record, "hosts/gpu-02.md").contains("What differs on it"));
 }
 
 #[test]
