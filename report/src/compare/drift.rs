@@ -17,6 +17,8 @@ pub(crate) struct DriftRow {
     pub(crate) majority: Option<String>,
     /// By host; `None`: not known.
     pub(crate) values: BTreeMap<HostId, Option<String>>,
+    /// Why it is not known of those hosts of which it is not.
+    pub(crate) not_available: BTreeMap<HostId, String>,
 }
 
 impl DriftRow {
@@ -44,9 +46,12 @@ pub(crate) fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
         let facts = facts_of(host.record, host.engine.as_ref()).into_iter();
         for (index, fact) in facts.chain(other_facts_of(host.record)).enumerate() {
             if rows.len() == index {
-                let (code, name, values) = (fact.code, fact.name, BTreeMap::new());
-                rows.push(DriftRow { code, name, majority: None, values });
+                let (values, not_available) = (BTreeMap::new(), BTreeMap::new());
+                let (code, name) = (fact.code, fact.name);
+                rows.push(DriftRow { code, name, majority: None, values, not_available });
             }
+            let why = fact.not_available.map(|why| (host.host.clone(), why));
+            rows[index].not_available.extend(why);
             rows[index].values.insert(host.host.clone(), fact.value);
         }
     }

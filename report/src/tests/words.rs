@@ -153,7 +153,8 @@ fn thousands_are_apart_in_prose_and_tables_and_a_figure_has_its_digits_once() {
     for row in [
         "| context length       | 32,768 tokens",
         "| GPU memory clock, highest | 14,001 MHz",
-        "| quantisation         | not available",
+        "| quantisation         | not available: the engine does not tell",
+        "| GPU memory ECC            | not available: not supported by this board",
     ] {
         assert!(report.contains(row), "{row} is missing in {report}");
     }

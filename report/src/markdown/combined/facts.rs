@@ -13,13 +13,15 @@ use crate::summary::changed_engine;
 /// Most hosts that are named beside one value.
 const NAMED_HOSTS: usize = 12;
 
-/// A value in a cell; why one is not available stands on the page of its host.
-fn value(name: &str, value: Option<&str>) -> Inline {
-    value.map_or("not available".into(), |value| Inline::text(&shown(name, value)))
+/// A value in a cell, or why there is none.
+fn value(name: &str, value: Option<&str>, why: Option<&String>) -> Inline {
+    let lacks =
+        || why.map_or("not available".into(), |why| Inline::text(&format!("not available: {why}")));
+    value.map_or_else(lacks, |value| Inline::text(&shown(name, value)))
 }
 
 fn value_of(fact: &Fact) -> Inline {
-    value(fact.name, fact.value.as_deref())
+    value(fact.name, fact.value.as_deref(), fact.not_available.as_ref())
 }
 
 fn names(hosts: &[&HostId]) -> Inline {
@@ -114,14 +116,20 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
         let mut table = Table::new(["Code", "Fact", "Most hosts", "Other hosts"]);
         for row in differ {
             let others = row.others().into_iter().map(|(own, hosts)| {
-                Inline::own(format!("{}: {}", value(row.name, own), names(&hosts)))
+                let why = hosts.first().and_then(|host| row.not_available.get(host));
+                let own = value(row.name, own, why);
+                // A reason has a colon of its own.
+                let own = if why.is_some() { format!("({own})") } else { own.to_string() };
+                Inline::own(format!("{own}: {}", names(&hosts)))
             });
             let others: Vec<Inline> = others.collect();
             let others = others.iter().map(Inline::as_str).collect::<Vec<_>>().join("; ");
             table.row([
                 Inline::own(row.code.to_string()),
                 row.name.into(),
-                row.majority.as_deref().map_or("no majority".into(), |m| value(row.name, Some(m))),
+                row.majority
+                    .as_deref()
+                    .map_or("no majority".into(), |m| value(row.name, Some(m), None)),
                 Inline::own(others),
             ]);
         }
@@ -133,7 +141,8 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
         let mut table = Table::new(["Fact", "Value"]);
         for row in same {
             let same = row.values.values().next().and_then(Option::as_deref);
-            table.row([row.name.into(), value(row.name, same)]);
+            let why = row.not_available.values().next();
+            table.row([row.name.into(), value(row.name, same, why)]);
         }
         page.table(table);
     }
