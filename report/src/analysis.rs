@@ -4,6 +4,7 @@
 //! rows in a store never shows, and computes each figure once. Traces and readings of GPUs are let
 //! go of host by host: nothing of them is left but what is told. It formats nothing.
 
+mod answers;
 mod attempt;
 mod case;
 mod endings;
@@ -24,6 +25,7 @@ use crate::over_time::{Baseline, Changes, Terms, changes};
 use crate::source::{Error, Run, attempts_of, each_host};
 use crate::start::{StartReport, start_report};
 
+pub(crate) use answers::{is_repeatable, same_answers};
 pub(crate) use attempt::{Attempt, Failed};
 pub(crate) use case::{CaseAnalysis, Cell, CellState, Counted, is_load};
 pub(crate) use endings::Endings;
@@ -99,6 +101,14 @@ impl<'a> Analysis<'a> {
 
     fn cases(&self, ids: &[CaseId]) -> impl Iterator<Item = &'a Case> {
         ids.iter().filter_map(|id| self.record.header.suite.case(id))
+    }
+
+    /// Why a host that is alone in its class is not compared with those of another; `None` where it
+    /// is not alone, or there is no other class.
+    pub(crate) fn why_alone(&self, host: &HostId) -> Option<String> {
+        let class = &self.class_of(host).filter(|c| c.class.hosts.len() == 1)?.class;
+        let other = self.classes.iter().find(|other| other.class.label != class.label)?;
+        Some(class.unlike(&other.class))
     }
 
     /// The class a host is in; `None` if it measured nothing usable.

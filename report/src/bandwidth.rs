@@ -74,8 +74,8 @@ impl Bandwidth {
             n => format!(" of {n} GPUs"),
         };
         format!(
-            "{:.2} tok/s at one stream x {gb:.2} GB a token, of {} GB/s{of}",
-            self.decode_tps,
+            "{} tok/s at one stream x {gb:.2} GB a token, of {} GB/s{of}",
+            grouped_real(self.decode_tps, 2),
             grouped_real(self.ceiling_gb_s, 0)
         )
     }

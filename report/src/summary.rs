@@ -5,23 +5,31 @@
 
 mod causes;
 mod limits;
+mod names;
+mod saturated;
+mod validity;
+mod verdict;
 
 use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
+use regatta_types::reading::Reading;
 use serde::Serialize;
 
-pub(crate) use causes::{causes, causes_of};
+pub(crate) use causes::{cause, causes_of, is_mirrored};
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
+use names::NAMED;
+pub(crate) use names::some_names;
+pub(crate) use validity::remarked;
+pub(crate) use verdict::{not_comparable, verdict_on};
 
 use crate::analysis::{Analysis, HostAnalysis};
 use crate::bandwidth::dim_hosts;
-use crate::capacity::Capacity;
+use crate::capacity::{Capacity, ONE_HOST};
 use crate::compare::{
     Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
 };
 use crate::completeness::{Cells, Completeness};
-use crate::levels::SweepEnd;
-use crate::markdown::{count_of, level_range, offered, signed_percent, with_unit};
+use crate::markdown::{count_of, level_range, signed_percent, tps, with_unit};
 use crate::metrics::Distribution;
 use crate::over_time::Changes;
 
@@ -53,11 +61,7 @@ pub struct HostSummary {
 }
 
 pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
-    let mut verdict_lines = found(analysis);
-    verdict_lines.extend(causes(analysis));
-    verdict_lines.extend(dim_hosts(analysis));
-    verdict_lines.extend(Capacity::of(analysis).and_then(|capacity| capacity.sentence()));
-    verdict_lines.extend(analysis.since.iter().flat_map(Changes::headlines));
+    let mut verdict_lines = answer(analysis);
     verdict_lines.extend(not_judged(analysis));
     let hosts = analysis
         .hosts
@@ -69,13 +73,33 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
                 host: host.host.clone(),
                 decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
                 difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
-                verdict: judged.map_or("nothing to judge".to_owned(), |judged| {
-                    verdict_words(Metric::DecodeTps, judged)
-                }),
+                verdict: verdict_on(analysis, Metric::DecodeTps, host.host)
+                    .unwrap_or_else(|| "nothing to judge".to_owned()),
             }
         })
         .collect();
     Summary { verdict_lines, cells: analysis.cells, completeness: analysis.completeness(), hosts }
+}
+
+/// The answer: the verdicts and what may be behind them, then what else was found.
+pub(crate) fn answer(analysis: &Analysis<'_>) -> Vec<String> {
+    let mut out = found(analysis);
+    out.extend(causes::causes(analysis));
+    out.extend(saturated::saturated(analysis));
+    out.extend(dim_hosts(analysis));
+    out.extend(capacity(analysis));
+    out.extend(analysis.since.iter().flat_map(Changes::headlines));
+    out
+}
+
+/// What the hosts give together, or why nobody can say.
+fn capacity(analysis: &Analysis<'_>) -> Option<String> {
+    match Capacity::of(analysis) {
+        Reading::Known(capacity) => capacity.sentence(),
+        Reading::NotAvailable { not_available } => (not_available != ONE_HOST
+            && !analysis.classes.is_empty())
+        .then(|| format!("Capacity of the hosts together: not available, {not_available}.")),
+    }
 }
 
 /// What was found on a host's decode speed.
@@ -85,8 +109,10 @@ pub(crate) fn decode_judged<'a>(analysis: &'a Analysis<'_>, host: &HostId) -> Op
 }
 
 /// What was found, metric by metric and class by class.
-pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
+fn found(analysis: &Analysis<'_>) -> Vec<String> {
     let several = analysis.classes.len() > 1;
+    let absent = usize::try_from(analysis.record.absent).unwrap_or(usize::MAX);
+    let all = analysis.hosts.len().saturating_add(absent);
     let mut out = Vec::new();
     if several {
         out.push(format!(
@@ -100,26 +126,10 @@ pub(crate) fn found(analysis: &Analysis<'_>) -> Vec<String> {
             out.push(format!("{prefix}{}", alone(analysis, host)));
             continue;
         }
-        out.extend(class.metrics.iter().map(|metric| format!("{prefix}{}", sentence(metric))));
+        let of = if several { class.class.hosts.len() } else { all };
+        out.extend(class.metrics.iter().map(|metric| format!("{prefix}{}", sentence(metric, of))));
     }
-    out.extend(analysis.hosts.iter().flat_map(saturation));
     out
-}
-
-/// Where the sweeps of a host ended.
-fn saturation(host: &HostAnalysis<'_>) -> Vec<String> {
-    let sentence = |sweep: &SweepEnd<'_>| {
-        let saturated = sweep.saturated.as_ref()?;
-        Some(format!(
-            "{}: {} saturated at {}: {}{}.",
-            host.host,
-            sweep.of,
-            offered(saturated.at),
-            saturated.evidence,
-            sweep.skipped_words()
-        ))
-    };
-    host.sweeps.iter().filter_map(sentence).collect()
 }
 
 /// The figures of a host that has no other to be compared with.
@@ -132,7 +142,7 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
         })
         .collect();
     if let Some((_, figure)) = found.and_then(HostAnalysis::peak_output) {
-        figures.push(format!("highest system output {figure:.2} tok/s"));
+        figures.push(format!("highest system output {} tok/s", tps(Some(figure))));
     }
     if figures.is_empty() {
         // What could not be measured says so by itself, below.
@@ -142,7 +152,11 @@ fn alone(analysis: &Analysis<'_>, host: &HostId) -> String {
             None => "no time to first token and no speed was measured".to_owned(),
         });
     }
-    format!("{host}: {}. There is no host to compare it with.", figures.join("; "))
+    let why = analysis.why_alone(host).map_or_else(
+        || "There is no host to compare it with.".to_owned(),
+        |why| format!("It is {}.", not_comparable(&why)),
+    );
+    format!("{host}: {}. {why}", figures.join("; "))
 }
 
 /// A host's figure as it is compared: `166.45 tok/s at one stream (95 % CI 166.09–166.81, 5
@@ -182,11 +196,17 @@ fn repetitions(n: usize) -> String {
     count_of(u64::try_from(n).unwrap_or(u64::MAX), "repetition")
 }
 
-/// One metric over the hosts of one class: `Decode speed: ...`.
-fn sentence(report: &MetricReport) -> String {
+/// What a verdict rests on: `4 repetitions, indicative`.
+fn basis(n: usize) -> String {
+    let indicative = if n < FULL_REPETITIONS { ", indicative" } else { "" };
+    format!("{}{indicative}", repetitions(n))
+}
+
+/// One metric over the hosts of one class, of so many: `Decode speed: ...`.
+fn sentence(report: &MetricReport, of: usize) -> String {
     let able: Vec<&Judged> = report.outcome.hosts.iter().filter(|j| j.effect.is_some()).collect();
     let said = if report.series.cases.is_empty() {
-        "not compared, every case had to stay out".to_owned()
+        report.why_nothing().map_or_else(String::new, |why| not_comparable(&why))
     } else if report.outcome.two_groups {
         two_groups(report)
     } else if able.is_empty() {
@@ -194,12 +214,9 @@ fn sentence(report: &MetricReport) -> String {
     } else if let [first, second] = able.as_slice() {
         pair(report, first, second)
     } else {
-        fleet(report, &able)
+        fleet(report, &able, of)
     };
-    let fewest = able.iter().map(|j| j.basis()).min();
-    let is_indicative = fewest.is_some_and(|n| n < FULL_REPETITIONS);
-    let indicative = if is_indicative { " (indicative)" } else { "" };
-    format!("{}: {said}{indicative}.", report.metric.heading())
+    format!("{}: {said}.", report.metric.heading())
 }
 
 /// Why nobody has a verdict.
@@ -237,28 +254,52 @@ fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
     }
 }
 
-fn fleet(report: &MetricReport, able: &[&Judged]) -> String {
-    let metric = report.metric;
+fn fleet(report: &MetricReport, able: &[&Judged], of: usize) -> String {
     let all = able.len();
+    let hosts = if all == of { "hosts".to_owned() } else { format!("judged hosts (of {of})") };
     let equivalent = able.iter().filter(|j| j.verdict == Verdict::Equivalent).count();
     let within = margin(report);
-    let level = around(metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
+    let level = around(report.metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
     let head = match equivalent {
-        0 => format!("no host is shown equivalent within {within}"),
-        1 => format!("1 of {all} hosts is equivalent to the rest within {within}{level}"),
-        n if n == all => format!("all {n} hosts are equivalent within {within}{level}"),
-        n => format!("{n} of {all} hosts are equivalent within {within}{level}"),
+        0 => format!("for no host could equivalence within {within} be shown"),
+        1 => format!("1 of {all} {hosts} is equivalent to the rest within {within}{level}"),
+        n if n == all => format!("all {n} {hosts} are equivalent within {within}{level}"),
+        n => format!("{n} of {all} {hosts} are equivalent within {within}{level}"),
     };
-    let settled = able
-        .iter()
-        .filter(|j| j.verdict.is_settled_difference())
-        .map(|j| difference(metric, j, None));
-    let open = able.iter().filter(|j| matches!(j.verdict, Verdict::NotSettled { .. })).map(|j| {
+    let parts = std::iter::once(head).chain(settled(report.metric, able)).chain(open(able));
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// The hosts that are settled as different, the largest differences first where not all are named.
+fn settled(metric: Metric, able: &[&Judged]) -> Vec<String> {
+    let mut settled: Vec<&&Judged> =
+        able.iter().filter(|j| j.verdict.is_settled_difference()).collect();
+    let more = settled.len().saturating_sub(NAMED);
+    if more > 0 {
+        let size = |j: &Judged| j.effect.map_or(0.0, |e| e.mean.abs());
+        settled.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
+    }
+    let named = settled.iter().take(NAMED).map(|j| difference(metric, j, None));
+    let rest = (more > 0).then(|| match more {
+        1 => "1 more host differs (section 3)".to_owned(),
+        n => format!("{n} more hosts differ (section 3)"),
+    });
+    named.chain(rest).collect()
+}
+
+/// The hosts of which nothing is settled: the estimates of one or two, of more only their names.
+fn open(able: &[&Judged]) -> Vec<String> {
+    let open: Vec<&&Judged> =
+        able.iter().filter(|j| matches!(j.verdict, Verdict::NotSettled { .. })).collect();
+    if open.len() > 2 {
+        let names = some_names(open.iter().map(|j| j.host.as_str()));
+        return vec![format!("not settled: {names} (section 3)")];
+    }
+    let said = |j: &&&Judged| {
         let estimate = j.effect.map_or_else(String::new, estimate);
         format!("{} is not settled ({estimate}{})", j.host, more(j.verdict))
-    });
-    let parts: Vec<String> = std::iter::once(head).chain(settled).chain(open).collect();
-    parts.join("; ")
+    };
+    open.iter().map(said).collect()
 }
 
 /// ` (median 41.68 tok/s, 5 repetitions)`, over these hosts; the fewest repetitions.
@@ -267,7 +308,7 @@ fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> St
         hosts.filter_map(|j| Some((j.mean?, j.basis()))).unzip();
     let median = Distribution::new(means).median().zip(repeated.into_iter().min());
     median.map_or_else(String::new, |(log, n)| {
-        format!(" (median {}, {})", with_unit(metric, log), repetitions(n))
+        format!(" (median {}, {})", with_unit(metric, log), basis(n))
     })
 }
 
@@ -285,7 +326,7 @@ fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String 
         effect.mean.exp_m1().abs() * 100.0,
         ends[0],
         ends[1],
-        repetitions(effect.n)
+        basis(effect.n)
     )
 }
 
@@ -322,7 +363,7 @@ fn estimate(effect: Effect) -> String {
         signed_percent(effect.mean),
         signed_percent(low),
         signed_percent(high),
-        repetitions(effect.n)
+        basis(effect.n)
     )
 }
 
@@ -336,28 +377,4 @@ fn more(verdict: Verdict) -> String {
             String::new()
         }
     }
-}
-
-/// A verdict in a table cell.
-pub(crate) fn verdict_words(metric: Metric, judged: &Judged) -> String {
-    let words = match judged.verdict {
-        Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
-            metric.verdict(judged.verdict).to_owned()
-        }
-        Verdict::NotSettled { .. } => format!("not settled{}", more(judged.verdict)),
-        Verdict::NotJudged(Unjudged::TooFewRepetitions) => {
-            return format!(
-                "no verdict: {} of {MIN_REPETITIONS} complete repetitions",
-                judged.repetitions.min(MIN_REPETITIONS)
-            );
-        }
-        Verdict::NotJudged(Unjudged::TooFewShared) => {
-            return format!(
-                "no verdict: fewer than {MIN_REPETITIONS} repetitions shared with others"
-            );
-        }
-        Verdict::NotJudged(Unjudged::Alone) => return "no other host to judge by".to_owned(),
-        Verdict::NotJudged(Unjudged::TwoGroups) => return "two groups".to_owned(),
-    };
-    if judged.basis() < FULL_REPETITIONS { format!("{words} (indicative)") } else { words }
 }

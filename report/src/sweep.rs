@@ -10,6 +10,7 @@ use std::time::Duration;
 use regatta_types::suite::Load;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
+use regatta_types::units::grouped_real;
 
 use crate::metrics::{
     Distribution, Span, all_busy, arrived, in_flight, least_squares, real, steady_span,
@@ -88,7 +89,9 @@ impl Level {
         let gain = (high / low - 1.0) * 100.0;
         let (gain, word) = (gain.abs(), if gain < 0.0 { "below" } else { "above" });
         Some(format!(
-            "{high:.1} tok/s at {more} streams, {gain:.1} % {word} the {low:.1} tok/s at {fewer} ({over})"
+            "{} tok/s at {more} streams, {gain:.1} % {word} the {} tok/s at {fewer} ({over})",
+            grouped_real(high, 1),
+            grouped_real(low, 1)
         ))
     }
 }
@@ -122,10 +125,10 @@ pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
     let ends = |points: &[(f64, f64)]| Some((points.first()?.1, points.last()?.1));
     let ((few, many), (short, long)) = (ends(&under_way)?, ends(&ttft)?);
     Some(format!(
-        "over the last {:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {:.0} to {:.0} ms (means of the first and the last tenth)",
+        "over the last {:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {} to {} ms (means of the first and the last tenth)",
         span.seconds(),
-        short * 1e3,
-        long * 1e3
+        grouped_real(short * 1e3, 0),
+        grouped_real(long * 1e3, 0)
     ))
 }
 

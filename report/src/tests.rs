@@ -10,6 +10,7 @@ mod machine;
 mod pictures;
 mod reference;
 mod stored;
+mod words;
 
 use regatta_types::event::MissingReason;
 use regatta_types::record::AttemptRecord;

@@ -141,11 +141,9 @@ fn round(seed: u64) -> Result<(), String> {
             && [5, 6].iter().any(|n| slower[0].contains(&format!("{} is {n}.", plan.slow))),
         &format!("said to be slower: {slower:?}"),
     );
-    let cause = format!(
-        "{} differs from most others in: GPU power limit 450 W (most others 600 W)",
-        plan.slow
-    );
-    check(found.iter().any(|line| line.contains(&cause)), "no cause");
+    let (of_slow, cause) =
+        (format!("On {} (worse in ", plan.slow), "GPU power limit 450 W (most others 600 W)");
+    check(found.iter().any(|l| l.contains(&of_slow) && l.contains(cause)), "no cause");
     let missing = json["cells"]["missing"].as_u64().unwrap_or(0);
     let counted = json["cells"]["counted"].as_u64().unwrap_or(0);
     check(counted + missing == HOSTS as u64 * CASES * REPETITIONS, "cells do not add up");

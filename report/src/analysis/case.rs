@@ -5,12 +5,13 @@ use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
 use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::reading::Reading;
-use regatta_types::suite::Case;
+use regatta_types::suite::{Case, Length};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use super::answers::Answers;
 use super::host::Context;
 use crate::compare::{engine_changed, engine_seen};
 use crate::metrics::{
@@ -49,6 +50,8 @@ pub(crate) struct CaseAnalysis<'a> {
     pub(crate) energy: Reading<EnergyFigures>,
     /// The warm-up requests of its counted attempts.
     pub(crate) warmup: Warmup,
+    /// The hashes of its first answers.
+    pub(crate) answers: Answers,
     /// The beginning of its first answer, if texts were kept.
     pub(crate) preview: Option<String>,
 }
@@ -199,6 +202,7 @@ impl<'a> CaseAnalysis<'a> {
             engine: engine_figures(usable.iter().map(|(_, report)| &report.engine.metrics)),
             energy: EnergyFigures::of(&energy, idle),
             warmup: Warmup::of(cells.iter().filter_map(|(_, report)| *report)),
+            answers: Answers::of(&cells),
             preview: preview.map(shortened),
             cells: cells.into_iter().map(|(cell, _)| cell).collect(),
         }
@@ -207,6 +211,11 @@ impl<'a> CaseAnalysis<'a> {
     /// System output for a watt of the endpoint's GPUs, tokens a second; only of loads.
     pub(crate) fn tps_per_watt(&self) -> Option<f64> {
         GpuSum::of(self.gpus.known()?).tps_per_watt(self.steady.known()?.output)
+    }
+
+    /// Whether `max_tokens` or the context cut answers that the model was to end (C7).
+    pub(crate) fn is_cut(&self) -> bool {
+        self.case.length == Length::Natural && self.figures.requests.truncated > 0
     }
 
     /// Why the first of its skipped cells was.

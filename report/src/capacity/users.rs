@@ -110,8 +110,8 @@ impl HostUsers {
 
 impl Users {
     /// `None`: not every host has the figure.
-    pub(super) fn of(hosts: &[HostAnalysis<'_>]) -> Option<Self> {
-        let hosts: Option<Vec<HostUsers>> = hosts.iter().map(HostUsers::of).collect();
+    pub(super) fn of(hosts: &[&HostAnalysis<'_>]) -> Option<Self> {
+        let hosts: Option<Vec<HostUsers>> = hosts.iter().copied().map(HostUsers::of).collect();
         let hosts = hosts?;
         Some(Self {
             streams: hosts.iter().map(|host| host.streams).sum(),

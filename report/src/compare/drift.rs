@@ -1,11 +1,11 @@
 //! In which facts the hosts of a run differ, and what most of them have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::class::{Code, facts_of, other_facts_of};
+use super::class::{Class, Code, facts_of, other_facts_of};
 use crate::analysis::HostAnalysis;
 
 /// One fact over all hosts that joined.
@@ -17,6 +17,8 @@ pub(crate) struct DriftRow {
     pub(crate) majority: Option<String>,
     /// By host; `None`: not known.
     pub(crate) values: BTreeMap<HostId, Option<String>>,
+    /// Why it is not known of those hosts of which it is not.
+    pub(crate) not_available: BTreeMap<HostId, String>,
 }
 
 impl DriftRow {
@@ -44,9 +46,12 @@ pub(crate) fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
         let facts = facts_of(host.record, host.engine.as_ref()).into_iter();
         for (index, fact) in facts.chain(other_facts_of(host.record)).enumerate() {
             if rows.len() == index {
-                let (code, name, values) = (fact.code, fact.name, BTreeMap::new());
-                rows.push(DriftRow { code, name, majority: None, values });
+                let (values, not_available) = (BTreeMap::new(), BTreeMap::new());
+                let (code, name) = (fact.code, fact.name);
+                rows.push(DriftRow { code, name, majority: None, values, not_available });
             }
+            let why = fact.not_available.map(|why| (host.host.clone(), why));
+            rows[index].not_available.extend(why);
             rows[index].values.insert(host.host.clone(), fact.value);
         }
     }
@@ -55,6 +60,20 @@ pub(crate) fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
     }
     rows.sort_by_key(|row| !row.differs());
     rows
+}
+
+/// The names of the facts of C5 in which the hosts of a class that know them differ.
+pub(crate) fn differing_facts(hosts: &[HostAnalysis<'_>], class: &Class) -> Vec<&'static str> {
+    let mut values: Vec<(&'static str, BTreeSet<String>)> = Vec::new();
+    for host in hosts.iter().filter(|h| class.hosts.contains(h.host)) {
+        for (index, fact) in other_facts_of(host.record).into_iter().enumerate() {
+            if values.len() == index {
+                values.push((fact.name, BTreeSet::new()));
+            }
+            values[index].1.extend(fact.value);
+        }
+    }
+    values.into_iter().filter(|(_, values)| values.len() > 1).map(|(name, _)| name).collect()
 }
 
 fn majority<'a>(values: impl Iterator<Item = &'a Option<String>> + Clone) -> Option<&'a String> {

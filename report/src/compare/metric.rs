@@ -64,13 +64,13 @@ impl Metric {
         }
     }
 
-    /// Verb and adjective of a settled difference.
+    /// Verb and what follows the per cent of a settled difference.
     pub(crate) fn difference(self, is_slower: bool) -> (&'static str, &'static str) {
         match (self, is_slower) {
             (Self::DecodeTps | Self::OutputTps, true) => ("is", "slower"),
             (Self::DecodeTps | Self::OutputTps, false) => ("is", "faster"),
             (Self::Ttft | Self::FirstAnswer | Self::E2e, true) => ("takes", "longer"),
-            (Self::Ttft | Self::FirstAnswer | Self::E2e, false) => ("takes", "shorter"),
+            (Self::Ttft | Self::FirstAnswer | Self::E2e, false) => ("takes", "less time"),
             (Self::Energy, true) => ("uses", "more"),
             (Self::Energy, false) => ("uses", "less"),
         }

@@ -20,12 +20,14 @@ mod stats;
 mod tests;
 mod verdict;
 
+use std::collections::BTreeSet;
+
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::RunHeader;
 use serde::Serialize;
 
-pub(crate) use class::{Class, Fact, facts_of, other_facts_of};
-pub(crate) use drift::{DriftRow, drift};
+pub(crate) use class::{Class, Fact, TELLING_FACTS, facts_of, other_facts_of, shown};
+pub(crate) use drift::{DriftRow, differing_facts, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
 pub(crate) use later::{Later, engine_changed, engine_seen, first_engine, later};
 pub(crate) use metric::Metric;
@@ -115,6 +117,20 @@ impl MetricReport {
 
     pub(crate) fn judged(&self, host: &HostId) -> Option<&Judged> {
         self.outcome.hosts.iter().find(|j| j.host == *host)
+    }
+
+    /// Why a host stays out: it does by itself, or every case does.
+    pub(crate) fn why_left_out(&self, host: &HostId) -> Option<String> {
+        let own = self.series.hosts_left_out.iter().find(|(left, _)| left == host);
+        own.map(|(_, reason)| reason.clone()).or_else(|| self.why_nothing())
+    }
+
+    /// Why no case is compared, if none is.
+    pub(crate) fn why_nothing(&self) -> Option<String> {
+        let reasons: BTreeSet<&str> =
+            self.series.cases_left_out.iter().map(|(_, reason)| reason.as_str()).collect();
+        let nothing = self.series.cases.is_empty() && !reasons.is_empty();
+        nothing.then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -239,8 +239,13 @@ fn why_left_out(
         Metric::Ttft | Metric::FirstAnswer => {
             cached_differ(column).map(|reason| Some(reason.to_owned()))
         }
-        Metric::E2e | Metric::OutputTps | Metric::Energy => lengths_differ(column)
-            .then(|| Some("C6: the answers differ in length or in how they end".to_owned())),
+        Metric::E2e | Metric::OutputTps | Metric::Energy if lengths_differ(column) => {
+            Some(Some("C6: the answers differ in length or in how they end".to_owned()))
+        }
+        Metric::E2e if cut_unequally(column) => Some(Some(
+            "C7: answers of natural length were cut, and not all are equally long".to_owned(),
+        )),
+        Metric::E2e | Metric::OutputTps | Metric::Energy => None,
     }
 }
 
@@ -283,6 +288,16 @@ fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
     let (length, median) = farthest(column, |f| f.tokens.completion.mean());
     let (mix, _) = farthest(column, truncated);
     length > 0.10 * median || mix > 0.05
+}
+
+/// C7: a limit cut answers that the model was to end, and the mean lengths are not equal: nobody can
+/// say how long they would have been.
+fn cut_unequally(column: &[&CaseAnalysis<'_>]) -> bool {
+    let any_cut = column.iter().any(|c| c.is_cut());
+    let answered = || column.iter().filter(|c| c.figures.requests.ok > 0);
+    let length = |f: &Figures| f.tokens.completion.mean();
+    any_cut
+        && (answered().any(|c| length(&c.figures).is_none()) || farthest(column, length).0 > 0.0)
 }
 
 /// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class (of two

@@ -11,7 +11,7 @@ use super::requests::{Line, each};
 use crate::source::{Cause, Run, each_host};
 
 /// The columns; `failure` has one for each of its fields.
-const COLUMNS: [&str; 46] = [
+const COLUMNS: [&str; 47] = [
     "run",
     "host",
     "case",
@@ -58,6 +58,7 @@ const COLUMNS: [&str; 46] = [
     "send_lateness_s",
     "chunk_read_late_us",
     "send_uncertainty_s",
+    "answer_sha256",
 ];
 
 /// Writes the whole file, with a line of names at its beginning.

@@ -107,6 +107,7 @@ fn schema() -> Schema {
         ("send_lateness_s", Float64),
         ("chunk_read_late_us", list(UInt32)),
         ("send_uncertainty_s", Float64),
+        ("answer_sha256", Utf8),
     ];
     let always = always.into_iter().map(|(name, of)| Field::new(name, of, false));
     let columns = columns.into_iter().map(|(name, of)| Field::new(name, of, true));

@@ -63,6 +63,7 @@ pub(super) struct Line<'a> {
     send_lateness_s: Option<f64>,
     chunk_read_late_us: Vec<Option<u32>>,
     send_uncertainty_s: Option<f64>,
+    answer_sha256: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
@@ -117,6 +118,7 @@ impl<'a> Line<'a> {
             send_lateness_s: trace.send_lateness(),
             chunk_read_late_us: late_us(trace),
             send_uncertainty_s: trace.send_uncertainty(),
+            answer_sha256: Some(trace.answer.sha256.as_str()).filter(|hash| !hash.is_empty()),
         }
     }
 }

@@ -48,7 +48,7 @@ struct RunFile<'a> {
     classes: &'a [ClassReport],
     later_engines: &'a [Later],
     drift: Vec<DriftRow>,
-    capacity: Option<Capacity>,
+    capacity: Reading<Capacity>,
     start: &'a StartReport,
     since: Option<&'a Changes>,
 }

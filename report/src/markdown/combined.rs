@@ -1,7 +1,10 @@
 //! `report.md`: the hosts side by side.
 
+mod answers;
 mod completeness;
+mod energy;
 mod facts;
+mod machines;
 mod method;
 mod side_by_side;
 mod since;
@@ -15,12 +18,9 @@ use super::grid::{Reference, metric_grid};
 use super::page::Page;
 use super::text::Inline;
 use crate::analysis::Analysis;
-use crate::bandwidth::dim_hosts;
-use crate::capacity::Capacity;
 use crate::compare::Metric;
-use crate::over_time::Changes;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes, found, not_judged};
+use crate::summary::{self, not_judged};
 use crate::utc::utc;
 
 /// The combined report.
@@ -36,6 +36,7 @@ pub(crate) fn combined(analysis: &Analysis<'_>, plots: &Plots) -> String {
     by_case(&mut page, analysis);
     loads(&mut page, analysis, plots);
     facts::differing(&mut page, analysis);
+    answers::answers(&mut page, analysis);
     start::start(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
     totals::totals(&mut page, analysis);
@@ -103,10 +104,7 @@ fn headline(analysis: &Analysis<'_>) -> Inline {
 fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"1. Answer first".into());
     let line = |text: String| Inline::sentence(&text);
-    let together = Capacity::of(analysis).and_then(|capacity| capacity.sentence());
-    let said = found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis));
-    let since = analysis.since.iter().flat_map(Changes::headlines);
-    page.list(said.chain(together).chain(since).map(line));
+    page.list(summary::answer(analysis).into_iter().map(line));
     let limits = not_judged(analysis);
     if !limits.is_empty() {
         page.paragraph(&"What could not be judged, and what to keep in mind:".into());
@@ -128,7 +126,7 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"4. Host by case".into());
     let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
-        for report in class.metrics.iter().filter(|m| !m.series.cases.is_empty()) {
+        for report in &class.metrics {
             let unit = match report.metric {
                 Metric::DecodeTps => "Decode speed, tok/s",
                 Metric::Ttft => "Time to first token, ms",
@@ -141,8 +139,13 @@ fn by_case(page: &mut Page, analysis: &Analysis<'_>) {
                 if several { format!(", class {}", class.class.label) } else { String::new() };
             page.subsection(&Inline::own(format!("{unit}{class_name}")));
             page.paragraph(&Inline::own(format!(
-                "Geometric mean over the repetitions. {}",
-                Reference::of(report).words()
+                "Geometric mean over the repetitions. {}{}",
+                Reference::of(report).words(),
+                if report.metric == Metric::Energy {
+                    " Power limits, idle power and prompt tokens per output token: section 3."
+                } else {
+                    ""
+                }
             )));
             page.table(metric_grid(analysis, class, report));
         }

@@ -67,7 +67,7 @@ pub(crate) fn mib(value: Option<Bytes>) -> Inline {
 /// A percentile in milliseconds; none where there are too few values for its interval.
 pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
     Inline::own(match percentile {
-        Percentile::Value { value, .. } => format!("{:.1}", value * 1e3),
+        Percentile::Value { value, .. } => grouped_real(value * 1e3, 1),
         Percentile::TooFew { .. } => NONE.to_owned(),
     })
 }
@@ -76,7 +76,7 @@ pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
 pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
     match percentile {
         Percentile::Value { low, high, .. } => {
-            Inline::own(format!("{:.1}–{:.1}", low * 1e3, high * 1e3))
+            Inline::own(format!("{}–{}", millis(Some(low)), millis(Some(high))))
         }
         Percentile::TooFew { .. } => percentile_ms(percentile),
     }
@@ -156,6 +156,9 @@ mod tests {
         let some = Told { sum: 1_270, told: 3, of: 5 };
         assert_eq!(told(some).as_str(), "at least 1,270 (3 of 5 requests told)");
         assert_eq!(told(Told { told: 0, ..some }).as_str(), "-");
+        let long = Percentile::Value { value: 2.58, low: 0.9, high: 12.0 };
+        assert_eq!(percentile_ms(long).as_str(), "2,580.0");
+        assert_eq!(interval_ms(long).as_str(), "900.0–12,000.0");
         let few = Percentile::TooFew { n: 5, max: Some(0.312) };
         assert_eq!(interval_ms(few).as_str(), "-");
     }

@@ -8,6 +8,7 @@ use super::table::{Align, Table};
 use super::text::Inline;
 use crate::analysis::Analysis;
 use crate::compare::{ClassReport, Judged, MetricReport};
+use crate::summary::not_comparable;
 
 /// Up to so many hosts stand side by side, with a row for each case.
 const HOSTS_ABREAST: usize = 8;
@@ -96,16 +97,24 @@ pub(crate) fn metric_grid(
     report: &MetricReport,
 ) -> Table {
     let hosts: Vec<&HostId> = class.class.hosts.iter().collect();
-    let cases: Vec<&Case> =
-        report.series.cases.iter().filter_map(|id| analysis.record.header.suite.case(id)).collect();
+    let out = &report.series.cases_left_out;
+    let concerns = |case: &&Case| {
+        report.series.cases.contains(&case.id) || out.iter().any(|(id, _)| *id == case.id)
+    };
+    let cases: Vec<&Case> = analysis.record.header.suite.cases.iter().filter(concerns).collect();
     let reference = Reference::of(report);
     let mut table =
         grid(&hosts, &cases, Align::Right, |host, case| metric_cell(report, reference, host, case));
-    table.dash(&[], "no usable figure, or the host was left out (section 1)".into());
+    table.dash(&[], "no usable figure".into());
     table
 }
 
 fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case: &Case) -> Inline {
+    let left_out = report.series.cases_left_out.iter().find(|(id, _)| *id == case.id);
+    let left_out = left_out.map(|(_, reason)| reason.clone());
+    if let Some(reason) = left_out.or_else(|| report.why_left_out(host)) {
+        return Inline::sentence(&not_comparable(&reason));
+    }
     let hosts = report.by_case(&case.id).map_or(&[][..], |outcome| &outcome.hosts);
     let Some(judged) = hosts.iter().find(|j| j.host == *host) else { return NONE.into() };
     let Some(own) = judged.mean else { return NONE.into() };

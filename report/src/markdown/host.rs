@@ -12,10 +12,13 @@ mod notes;
 mod stability;
 mod warmup;
 
+use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
 use super::combined::{definitions, reproduce};
-use super::format::{count_of, signed_interval, signed_percent, with_unit};
+use super::format::{
+    count_of, fixed, millis, percentile_ms, signed_interval, signed_percent, tps, with_unit,
+};
 use super::load;
 use super::page::Page;
 use super::text::Inline;
@@ -23,8 +26,11 @@ use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::capacity::HostUsers;
 use crate::compare::Metric;
+use crate::metrics::Percentile;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes_of, headline, unmeasured, verdict_words};
+use crate::summary::{
+    cause, causes_of, headline, is_mirrored, not_comparable, remarked, unmeasured, verdict_on,
+};
 
 /// The page of one host.
 pub(crate) fn host(analysis: &Analysis<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
@@ -58,6 +64,7 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     page.section(&"1. Verdict".into());
     let mut lines = vec![validity(host)];
     lines.extend(headlines(analysis, host));
+    lines.extend(first_tokens(host));
     lines.extend(
         unmeasured(host)
             .into_iter()
@@ -67,16 +74,18 @@ fn verdict(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
     let since = analysis.since.iter().flat_map(|changes| changes.of_host(host.host));
     lines.extend(since.map(|line| Inline::sentence(&line)));
     let causes = causes_of(analysis, host.host);
-    if !causes.is_empty() {
-        let what =
-            format!("What differs on it from the others of its class: {}.", causes.join("; "));
-        lines.push(Inline::sentence(&what));
-    }
+    let differs = (!causes.is_empty() && !is_mirrored(analysis, host.host)).then(|| {
+        let causes = causes.join("; ");
+        format!("What differs on it from the others of its class: {causes}. Evidence, not proof.")
+    });
+    lines
+        .extend(differs.or_else(|| cause(analysis, host.host)).map(|said| Inline::sentence(&said)));
     lines.extend(bandwidth(analysis, host));
     lines.extend(spread_of_cases(analysis, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
-            "Highest system output: {speed:.2} tok/s at {} (case {}).",
+            "Highest system output: {} tok/s at {} (case {}).",
+            tps(Some(speed)),
             load::offered(case),
             Inline::text(&case.title)
         )));
@@ -100,9 +109,10 @@ fn headlines(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         Some(Inline::own(match metric {
             Metric::DecodeTps => format!("**{heading}: {said}.**"),
             Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
-            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps | Metric::Energy => {
-                format!("{heading}: {said}.")
-            }
+            Metric::Energy => format!(
+                "{heading}: {said}; power limit, idle power and prompt tokens per output token in section 5."
+            ),
+            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
         }))
     };
     let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
@@ -135,12 +145,12 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
     };
     let requests = &host.requests;
     Inline::own(format!(
-        "In {} ({:.2} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}",
+        "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}",
         count_of(count(attempts().count()), "counted attempt"),
-        host.measured_seconds(),
+        fixed(Some(host.measured_seconds()), 2),
         count_of(u64::from(requests.ok), "measured request"),
-        requests.failures(),
-        requests.truncated,
+        grouped(u64::from(requests.failures())),
+        grouped(u64::from(requests.truncated)),
         super::format::told(host.tokens.prompt),
         super::format::told(host.tokens.completion),
     ))
@@ -149,10 +159,10 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
 /// The only place of the ratios of sums over all cases: they are not what is compared.
 fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
     let (decode, e2e) = (host.figures.decode.per_second(), host.figures.e2e.per_second());
-    let decode =
-        decode.map(|v| format!("{v:.2} tok/s decode (all decode tokens / all decode seconds)"));
+    let decode = decode
+        .map(|v| format!("{} tok/s decode (all decode tokens / all decode seconds)", tps(Some(v))));
     let e2e = e2e.map(|v| {
-        format!("{v:.2} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)")
+        format!("{} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)", tps(Some(v)))
     });
     let parts: Vec<String> = decode.into_iter().chain(e2e).collect();
     (!parts.is_empty()).then(|| {
@@ -200,11 +210,33 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
         0 => String::new(),
         n => format!(" {n} more skipped, as a sweep was saturated before."),
     };
+    let codes = remarked(std::iter::once(host))
+        .map_or_else(String::new, |codes| format!(" ({})", Inline::sentence(&codes)));
     Inline::own(format!(
-        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid.{skipped}",
+        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid{codes}.{skipped}",
         counted.len(),
         count_of(u64::try_from(planned).unwrap_or(0), "cell"),
     ))
+}
+
+/// The times to first token of all usable requests together, whatever the case.
+fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
+    let ttft = &host.first_token;
+    let largest = ttft.max()?;
+    let p95 = match ttft.percentile(0.95) {
+        Percentile::Value { .. } => {
+            format!("p95 {} ms", percentile_ms(ttft.percentile(0.95)))
+        }
+        Percentile::TooFew { n, .. } => {
+            format!("p95 not available ({n} of the 72 requests it needs)")
+        }
+    };
+    Some(Inline::own(format!(
+        "TTFT of {} of all cases together: p50 {} ms, {p95}, largest {} ms.",
+        count_of(u64::try_from(ttft.n()).unwrap_or(u64::MAX), "request"),
+        millis(ttft.median()),
+        millis(Some(largest))
+    )))
 }
 
 fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
@@ -212,13 +244,16 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         return vec!["Not compared: nothing usable was measured on this host.".into()];
     };
     if class.class.hosts.len() < 2 {
-        return vec!["Not compared: no other host of this class.".into()];
+        return vec![match analysis.why_alone(host.host) {
+            Some(why) => Inline::sentence(&format!("It is {}.", not_comparable(&why))),
+            None => "Not compared: no other host of this class.".into(),
+        }];
     }
     let mut out = Vec::new();
     for metric in Metric::ALL {
-        let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
-        let Some(judged) = report.and_then(|m| m.judged(host.host)) else { continue };
-        let estimate = judged.effect.map_or_else(String::new, |e| {
+        let Some(words) = verdict_on(analysis, metric, host.host) else { continue };
+        let judged = class.metric(metric).and_then(|m| m.judged(host.host));
+        let estimate = judged.and_then(|j| j.effect).map_or_else(String::new, |e| {
             let n = count_of(u64::try_from(e.n).unwrap_or(u64::MAX), "repetition");
             format!(" ({} %, 95 % CI {}, {n})", signed_percent(e.mean), signed_interval(e))
         });
@@ -226,7 +261,7 @@ fn against_others(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Vec<Inlin
         out.push(Inline::own(format!(
             "Against the {others} in {}: **{}**{estimate}.",
             metric.label(),
-            verdict_words(metric, judged)
+            Inline::sentence(&words)
         )));
     }
     out

@@ -14,7 +14,7 @@ mod table;
 mod text;
 
 pub(crate) use combined::combined;
-pub(crate) use format::{count_of, level, level_range, signed_percent, with_unit};
+pub(crate) use format::{count_of, level, level_range, signed_percent, tps, with_unit};
 pub(crate) use host::host;
 pub(crate) use load::offered;
 pub(crate) use page::Page;

@@ -11,6 +11,7 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
+use regatta_types::units::grouped;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{Drift, Figures};
@@ -82,12 +83,15 @@ fn no_ok_request(judged: &Judged<'_>) -> Option<Finding> {
 fn error_rate(judged: &Judged<'_>) -> Option<Finding> {
     let requests = &judged.figures.requests;
     let rate = requests.error_rate().filter(|&rate| rate > ERROR_RATE && requests.ok > 0)?;
-    let kinds: Vec<String> =
-        requests.failed.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let kinds: Vec<String> = requests
+        .failed
+        .iter()
+        .map(|(kind, n)| format!("{} {kind}", grouped(u64::from(*n))))
+        .collect();
     let evidence = format!(
         "{} of {} requests failed ({:.1} %, bound 1 %): {}",
-        requests.failures(),
-        requests.failures() + requests.ok,
+        grouped(u64::from(requests.failures())),
+        grouped(u64::from(requests.failures() + requests.ok)),
         rate * 100.0,
         kinds.join(", ")
     );

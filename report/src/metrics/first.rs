@@ -4,6 +4,7 @@ use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptKey;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{Phase, RequestTrace};
+use regatta_types::units::grouped_real;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{Distribution, least_squares, real};
@@ -62,11 +63,13 @@ pub(crate) fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&Attempt
     };
     (due > 0.0 && first.seconds > FACTOR * due).then(|| {
         let evidence = format!(
-            "first attempt is warm-up: its requests took {:.2} s, {:.1} times the {due:.2} s {from}",
-            first.seconds,
-            first.seconds / due
+            "first attempt is warm-up: its requests took {} s, {:.1} times the {} s {from}",
+            grouped_real(first.seconds, 2),
+            first.seconds / due,
+            grouped_real(due, 2)
         );
-        let advice = "settle the engine before it is measured (leave out `--warmup 0`), and measure again";
+        let advice =
+            "settle the engine before it is measured (leave out `--warmup 0`), and measure again";
         let (code, advice) = (FIRST_ATTEMPT.to_owned(), advice.to_owned());
         (key, Finding { code, validity: Validity::Invalid, evidence, advice })
     })

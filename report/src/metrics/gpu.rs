@@ -89,19 +89,42 @@ pub(crate) struct GpuSum {
     pub(crate) power_mean_w: Option<f64>,
     /// The hottest.
     pub(crate) temperature_max_c: Option<u32>,
+    /// Mean SM clock of the slowest, MHz.
+    pub(crate) clock_sm_mean_mhz: Option<f64>,
+    /// Share of the samples with clocks held by the power limit, of the one with most.
+    pub(crate) held_by_power: Option<f64>,
+    /// The same by the temperature target or a hardware thermal slowdown.
+    pub(crate) held_by_heat: Option<f64>,
+    /// Fewest PCIe lanes.
+    pub(crate) pcie_width: Option<u32>,
 }
+
+/// Clock reasons that are heat.
+const HEAT: [&str; 2] = ["temperature target", "hardware thermal slowdown"];
 
 impl GpuSum {
     pub(crate) fn of(gpus: &[GpuFigures]) -> Self {
         let gpus: Vec<&GpuFigures> = gpus.iter().filter(|gpu| gpu.serves).collect();
         let memory: Option<u64> = gpus.iter().map(|g| g.memory_peak.map(|b| b.0)).sum();
         let power: Option<f64> = gpus.iter().map(|g| g.power_mean_w).sum();
+        let held = |reasons: &[&str]| {
+            let of_one = |gpu: &&GpuFigures| {
+                let shares = gpu.reasons.as_ref()?;
+                let share = |reason: &&str| shares.get(reason).copied().unwrap_or(0.0);
+                reasons.iter().map(share).reduce(f64::max)
+            };
+            gpus.iter().filter_map(of_one).reduce(f64::max)
+        };
         Self {
             gpus: gpus.len(),
             attributed: gpus.iter().all(|gpu| gpu.attributed),
             memory_peak: memory.filter(|_| !gpus.is_empty()).map(Bytes),
             power_mean_w: power.filter(|_| !gpus.is_empty()),
             temperature_max_c: gpus.iter().filter_map(|g| g.temperature_max_c).max(),
+            clock_sm_mean_mhz: gpus.iter().filter_map(|g| g.clock_sm_mean_mhz).reduce(f64::min),
+            held_by_power: held(&["power limit"]),
+            held_by_heat: held(&HEAT),
+            pcie_width: gpus.iter().filter_map(|g| g.pcie_width).min(),
         }
     }
 

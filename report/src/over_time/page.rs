@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use regatta_types::clean;
-use regatta_types::ids::{CaseId, HostId};
+use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
 
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
 use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
 use crate::markdown::{Inline, Page, Table, count_of, level, signed_percent};
+use crate::summary::some_names;
+
+/// Why, on which hosts, and which cases.
+type LeftOut<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
 
 impl Changes {
     /// The answer, a sentence of plain text for each metric, then what could not be judged.
@@ -115,24 +119,30 @@ impl Changes {
             parts.push(difference(host, change)?);
         }
         let equivalent = with(|verdict| verdict == Verdict::Equivalent);
+        let few = |(_, change): &(_, &MetricChange)| is_indicative(change);
+        let indicative = if equivalent.iter().any(few) { " (indicative)" } else { "" };
         let margin = percent(metric.margin(&self.margins));
         match equivalent.as_slice() {
             [] => {}
-            [(only, _)] => parts.push(format!("{} is equivalent within {margin} %", only.host)),
+            [(only, _)] => {
+                parts.push(format!("{} is equivalent within {margin} %{indicative}", only.host))
+            }
             both @ [_, _] if both.len() == judged.len() => {
-                parts.push(format!("both hosts are equivalent within {margin} %"));
+                parts.push(format!("both hosts are equivalent within {margin} %{indicative}"));
             }
             all if all.len() == judged.len() => {
-                parts.push(format!("all {} hosts are equivalent within {margin} %", all.len()));
+                parts.push(format!(
+                    "all {} hosts are equivalent within {margin} %{indicative}",
+                    all.len()
+                ));
             }
-            some => parts.push(format!("{} hosts are equivalent within {margin} %", some.len())),
+            some => parts
+                .push(format!("{} hosts are equivalent within {margin} %{indicative}", some.len())),
         }
         for (host, change) in with(|verdict| matches!(verdict, Verdict::NotSettled { .. })) {
             parts.push(format!("{} is not settled ({})", host.host, open(change)?));
         }
-        let fewest = judged.iter().filter_map(|(_, change)| change.fewest()).min()?;
-        let indicative = if fewest < FULL_REPETITIONS { " (indicative)" } else { "" };
-        Some(format!("{}{indicative}.", parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
     }
 
     fn limits(&self) -> Vec<String> {
@@ -152,23 +162,47 @@ impl Changes {
             for (why, change) in whole {
                 out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
             }
-            for ((case, why), metrics) in left_out(host) {
-                out.push(format!("{name}, {}: case {case} stays out ({why}).", metrics.join(", ")));
-            }
             let facts = |facts: &[String]| clean::line(&facts.join("; "));
             if !host.allowed.is_empty() {
                 let facts = facts(&host.allowed);
                 out.push(format!("{name} is compared although it is another class: {facts}."));
             }
             if !host.other_facts.is_empty() {
-                out.push(format!("{name} has also changed in: {}.", facts(&host.other_facts)));
+                out.push(format!("{name} differs now in: {}.", facts(&host.other_facts)));
             }
         }
+        out.extend(self.cases_left_out());
         if !self.absent.is_empty() {
             let names = self.absent.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
             out.push(format!("Only in the earlier run, so not judged: {names}."));
         }
         out
+    }
+
+    /// Cases that stay out, a sentence for each reason and not for each host, metric and case.
+    fn cases_left_out(&self) -> Vec<String> {
+        let mut hosts: BTreeMap<(&str, &str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+        for (host, change) in self.hosts.iter().flat_map(|h| h.metrics.iter().map(move |m| (h, m)))
+        {
+            let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none()) {
+                reasons.entry(why).or_default().push(case.as_str());
+            }
+            for (why, cases) in reasons {
+                let key = (why, change.metric.label(), cases);
+                hosts.entry(key).or_default().push(host.host.as_str());
+            }
+        }
+        let mut metrics: BTreeMap<LeftOut<'_>, Vec<&str>> = BTreeMap::new();
+        for ((why, label, cases), hosts) in hosts {
+            metrics.entry((why, hosts, cases)).or_default().push(label);
+        }
+        let said = |((why, hosts, cases), metrics): (LeftOut<'_>, Vec<&str>)| {
+            let noun = if cases.len() == 1 { "case" } else { "cases" };
+            let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
+            format!("{hosts}: {} not compared in {noun} {cases} ({why}).", metrics.join(", "))
+        };
+        metrics.into_iter().map(said).collect()
     }
 
     fn table(&self, page: &mut Page, metric: Metric, heading: fn(&mut Page, &Inline)) {
@@ -226,18 +260,6 @@ impl Changes {
     }
 }
 
-/// The cases that stay out of a metric that is compared all the same: each with its reason, and
-/// with the metrics that have it so.
-fn left_out(host: &HostChanges) -> BTreeMap<(&CaseId, &str), Vec<&'static str>> {
-    let mut out: BTreeMap<(&CaseId, &str), Vec<&'static str>> = BTreeMap::new();
-    for change in host.metrics.iter().filter(|change| change.why_not.is_none()) {
-        for (case, why) in &change.cases_left_out {
-            out.entry((case, why)).or_default().push(change.metric.label());
-        }
-    }
-    out
-}
-
 /// `-5.1 (-5.4 to -4.8)`.
 fn signed(change: Estimated) -> String {
     let (low, high) = change.ci95_log;
@@ -286,14 +308,19 @@ fn open(change: &MetricChange) -> Option<String> {
     ))
 }
 
-/// `5 and 5 repetitions`.
+/// Whether few repetitions stand behind the verdict.
+fn is_indicative(change: &MetricChange) -> bool {
+    change.fewest().is_some_and(|n| n < FULL_REPETITIONS)
+}
+
+/// `5 and 5 repetitions`, `4 and 5 repetitions, indicative`.
 fn repetitions(change: &MetricChange) -> Option<String> {
-    Some(format!("{} and {} repetitions", change.before?.n, change.after?.n))
+    let indicative = if is_indicative(change) { ", indicative" } else { "" };
+    Some(format!("{} and {} repetitions{indicative}", change.before?.n, change.after?.n))
 }
 
 fn verdict_words(change: &MetricChange) -> String {
     let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
     let words = change.metric.verdict(verdict);
-    let is_indicative = change.fewest().is_some_and(|n| n < FULL_REPETITIONS);
-    if is_indicative { format!("{words} (indicative)") } else { words.to_owned() }
+    if is_indicative(change) { format!("{words} (indicative)") } else { words.to_owned() }
 }

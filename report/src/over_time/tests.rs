@@ -143,7 +143,7 @@ fn a_driver_that_is_new_is_named_beside_the_change() {
         }
     }
     let lines = compared(&before, &after, &three_per_cent()).lines().join("\n");
-    let told = "gpu-02 has also changed in: GPU driver 590.10, before 580.126.09.";
+    let told = "gpu-02 differs now in: GPU driver 590.10, before 580.126.09.";
     assert!(lines.contains(told), "{lines}");
 }
 
@@ -167,8 +167,15 @@ fn a_case_that_is_other_work_stays_out_and_too_few_repetitions_give_no_verdict()
     after.header.suite.cases[0].temperature = 0.7;
     let found = compared(&before, &after, &three_per_cent());
     let lines = found.lines().join("\n");
-    assert!(lines.contains("case backend-system stays out (not the same work"), "{lines}");
+    let told = "not compared in case backend-system (not the same work";
+    assert!(lines.contains(told), "{lines}");
+    assert_eq!(lines.matches("backend-system").count(), 1, "one line for all: {lines}");
     assert!(found.is_all_judged());
+    let three =
+        |slow| RunBuilder::new(&CASES, 3).host(TestHost::new("gpu-01").slower_by(slow)).build();
+    let slower = compared(&three(0.0), &three(0.0526), &three_per_cent()).lines().join("\n");
+    assert!(slower.contains(", 3 and 3 repetitions, indicative)."), "one bracket: {slower}");
+    assert!(!slower.contains(") ("), "{slower}");
     let few = RunBuilder::new(&CASES, 2).host(TestHost::new("gpu-01")).build();
     assert!(!compared(&before, &few, &three_per_cent()).is_judged());
 }
@@ -243,9 +250,9 @@ fn a_case_that_lost_its_values_is_said_and_is_not_judged() {
     let found = compared(&before, &after, &three_per_cent());
     assert!(found.is_judged() && !found.is_all_judged() && !found.is_regression());
     let lines = found.lines().join("\n");
-    let said = "case debug-task stays out (no value in the later run: only 2 of 5 repetitions have one, a verdict needs 3).";
+    let said = "not compared in case debug-task (no value in the later run: only 2 of 5 repetitions have one, a verdict needs 3).";
     assert!(lines.contains(said), "{lines}");
-    assert!(!lines.contains("gpu-01, "), "the other host has everything: {lines}");
+    assert!(!lines.contains("gpu-01: "), "the other host has everything: {lines}");
     let back = compared(&after, &before, &three_per_cent());
     assert!(back.is_all_judged(), "what the earlier run lacks is no gap of the later one");
     assert!(back.lines().join("\n").contains("(no value in the earlier run)"));
@@ -291,12 +298,12 @@ fn what_the_later_suite_leaves_out_is_listed_and_no_gap() {
     assert!(found.is_all_judged());
     let lines = found.lines().join("\n");
     assert!(
-        lines.contains("case debug-task stays out (not in the suite of the later run)"),
+        lines.contains("not compared in case debug-task (not in the suite of the later run)"),
         "{lines}"
     );
     let back = compared(&after, &before, &three_per_cent()).lines().join("\n");
     assert!(
-        back.contains("case debug-task stays out (not in the suite of the earlier run)"),
+        back.contains("not compared in case debug-task (not in the suite of the earlier run)"),
         "{back}"
     );
 }
@@ -320,7 +327,7 @@ fn levels_that_a_sweep_skipped_are_listed_and_no_gap() {
     let found = compared(&before, &after, &three_per_cent());
     let lines = found.lines().join("\n");
     assert!(found.is_all_judged(), "{lines}");
-    let said = "case load.c4 stays out (no value in the later run: skipped, its sweep was saturated before)";
+    let said = "not compared in case load.c4 (no value in the later run: skipped, its sweep was saturated before)";
     assert!(lines.contains(said), "{lines}");
 }
 

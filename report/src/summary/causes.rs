@@ -1,5 +1,5 @@
-//! What can explain that a host differs: facts that are not those of most others, and what its GPUs
-//! did, its engine said and its agent saw, the most telling first. Evidence, not proof.
+//! What can explain that a host is slower: what its GPUs did, its engine said and its agent saw, and
+//! facts that are not those of most others, the strongest first. Evidence, not proof.
 
 mod gpu;
 
@@ -8,9 +8,13 @@ use regatta_types::ids::HostId;
 use regatta_types::units::grouped_real;
 
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::compare::{ClassReport, Fact, Judged, Metric, Quarters, other_facts_of};
+use crate::compare::{
+    ClassReport, Fact, MetricReport, Quarters, TELLING_FACTS, Verdict, other_facts_of, shown,
+};
+use crate::markdown::count_of;
 use crate::metrics::{Distribution, EngineFigures, Warmth};
 
+use super::names::{NAMED, some_names};
 use gpu::Gpus;
 
 /// How much longer than on the others requests must wait for their turn to be told of, and from how
@@ -22,28 +26,86 @@ const SHARE: f64 = 0.05;
 /// Share of the KV cache from which on it is full.
 const KV_FULL: f64 = 0.95;
 
-/// The evidence of hosts with a settled difference in decode speed, a sentence each.
+/// Where no counter tells.
+const LOOK_AT: &str =
+    "look at the CPU, at engine flags that no process shows, and at other processes.";
+
+/// A sentence for each host that is settled as different: of a slower one also that nothing was found.
+/// Of two hosts only the slower one has one: what differs on the other is the same thing again.
 pub(crate) fn causes(analysis: &Analysis<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for class in &analysis.classes {
-        let Some(report) = class.metric(Metric::DecodeTps) else { continue };
-        let is_told = |judged: &&Judged| {
-            let fading = class.quarters(&judged.host).is_some_and(|quarters| quarters.is_fading);
-            judged.verdict.is_settled_difference() || fading
-        };
-        for judged in report.outcome.hosts.iter().filter(is_told) {
-            let causes = causes_in(analysis, class, &judged.host);
-            if !causes.is_empty() {
-                let others = others_of(class);
-                out.push(format!(
-                    "{} differs from {others} in: {}.",
-                    judged.host,
-                    causes.join("; ")
-                ));
-            }
-        }
+    let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
+    let explained = |host: &&HostId| !causes_of(analysis, host).is_empty();
+    let (explained, bare): (Vec<&HostId>, Vec<&HostId>) = hosts.partition(explained);
+    let mut out: Vec<String> = explained.iter().filter_map(|h| cause(analysis, h)).collect();
+    let more = out.len().saturating_sub(NAMED);
+    out.truncate(NAMED);
+    if more > 0 {
+        let hosts = count_of(u64::try_from(more).unwrap_or(u64::MAX), "more host");
+        out.push(format!("What differs on {hosts} stands on their pages."));
+    }
+    let bare: Vec<(&HostId, String)> =
+        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).collect();
+    match bare.as_slice() {
+        [] => {}
+        [(_, only)] => out.push(only.clone()),
+        several => out.push(format!(
+            "Nothing that was recorded differs on {}: {LOOK_AT}",
+            some_names(several.iter().map(|(host, _)| host.as_str()))
+        )),
     }
     out
+}
+
+/// The sentence of one host, if it has one.
+pub(crate) fn cause(analysis: &Analysis<'_>, host: &HostId) -> Option<String> {
+    let class = analysis.class_of(host)?;
+    let settled = |wanted: Verdict| -> Vec<&'static str> {
+        let compared = |m: &&MetricReport| wanted == Verdict::Slower || m.outcome.compared() > 2;
+        let reports = class.metrics.iter().filter(compared);
+        let with = reports.filter(|m| m.judged(host).is_some_and(|j| j.verdict == wanted));
+        with.map(|m| m.metric.label()).collect()
+    };
+    let (slower, faster) = (settled(Verdict::Slower), settled(Verdict::Faster));
+    let causes = causes_in(analysis, class, host);
+    let (metrics, word) = match (slower.as_slice(), faster.as_slice(), causes.as_slice()) {
+        ([], [], [_, ..]) if fades(class, host) => {
+            (&["decode speed at the end of the run"][..], "worse")
+        }
+        ([], [], _) | ([], _, []) => return None,
+        ([], faster, _) => (faster, "better"),
+        (slower, _, []) => return Some(nothing_found(analysis, host, slower)),
+        (slower, _, _) => (slower, "worse"),
+    };
+    Some(format!(
+        "On {host} ({word} in {}) and not on {}: {}. Evidence, not proof.",
+        metrics.join(", "),
+        others_of(class),
+        causes.join("; ")
+    ))
+}
+
+/// Whether it is slower than the others only at the end of the run.
+fn fades(class: &ClassReport, host: &HostId) -> bool {
+    class.quarters(host).is_some_and(|quarters| quarters.is_fading && quarters.against_others)
+}
+
+/// Whether what differs on a host is only that its one neighbour is slower.
+pub(crate) fn is_mirrored(analysis: &Analysis<'_>, host: &HostId) -> bool {
+    let Some(class) = analysis.class_of(host) else { return false };
+    let own = |report: &MetricReport| report.judged(host).map(|judged| judged.verdict);
+    let has = |verdict| class.metrics.iter().any(|m| own(m) == Some(verdict));
+    class.class.hosts.len() == 2 && has(Verdict::Faster) && !has(Verdict::Slower)
+}
+
+/// What to look at where no counter tells.
+fn nothing_found(analysis: &Analysis<'_>, host: &HostId, metrics: &[&str]) -> String {
+    let own = analysis.hosts.iter().find(|h| h.host == host);
+    let unread = own.is_some_and(|h| h.gpus.known().is_none());
+    let unread = if unread { ", its GPUs were not read" } else { "" };
+    format!(
+        "Nothing that was recorded differs on {host} (worse in {}){unread}: {LOOK_AT}",
+        metrics.join(", ")
+    )
 }
 
 /// What differs on a host from most others of its class, whatever its verdict.
@@ -58,15 +120,17 @@ fn causes_in(analysis: &Analysis<'_>, class: &ClassReport, host: &HostId) -> Vec
         .filter(|h| class.class.hosts.contains(h.host))
         .partition(|h| h.host == host);
     let Some(own) = own.first() else { return Vec::new() };
-    let whose = others_of(class);
     let gpus = Gpus::new(own, &others);
+    let [telling, minor] = unusual_facts(own, &others, others_of(class));
     let mut causes = gpus.faults();
     causes.extend(class.quarters(host).and_then(fading));
-    causes.extend(unusual_facts(own, &others, whose));
+    causes.extend(telling);
     causes.extend(gpus.limits());
+    causes.extend(gpus.shared().map(str::to_owned));
     causes.extend(engine_evidence(own, &others));
     causes.extend(short_of_cpu(own, &others));
     causes.extend(gpus.signs());
+    causes.extend(minor);
     causes.iter().map(|cause| clean::line(cause)).collect()
 }
 
@@ -75,8 +139,12 @@ fn others_of(class: &ClassReport) -> &'static str {
     if class.class.hosts.len() == 2 { "the other host" } else { "most others" }
 }
 
-/// `GPU power limit 450 W (most others 600 W)`.
-fn unusual_facts(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>], whose: &str) -> Vec<String> {
+/// `GPU power limit 450 W (most others 600 W)`: what limits the GPU by itself, and the rest.
+fn unusual_facts(
+    own: &HostAnalysis<'_>,
+    others: &[&HostAnalysis<'_>],
+    whose: &str,
+) -> [Vec<String>; 2] {
     let others: Vec<Vec<Fact>> = others.iter().map(|m| other_facts_of(m.record)).collect();
     let unusual = |(index, fact): (usize, &Fact)| {
         let own = fact.value.as_ref()?;
@@ -85,9 +153,13 @@ fn unusual_facts(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>], whose: &s
         let most = usual
             .iter()
             .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
-        (own != *most).then(|| clean::line(&format!("{} {own} ({whose} {most})", fact.name)))
+        let (name, [own, most]) = (fact.name, [own, *most].map(|value| shown(fact.name, value)));
+        (own != most).then(|| clean::line(&format!("{name} {own} ({whose} {most})")))
     };
-    other_facts_of(own.record).iter().enumerate().filter_map(unusual).collect()
+    let facts = other_facts_of(own.record);
+    let (telling, minor): (Vec<_>, Vec<_>) =
+        facts.iter().enumerate().partition(|(index, _)| *index < TELLING_FACTS);
+    [telling, minor].map(|facts| facts.into_iter().filter_map(unusual).collect())
 }
 
 /// Slower only at the end of the run, with what its GPUs did at both ends.
@@ -135,14 +207,19 @@ fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<
     if let (Some(n), Some(usual)) = (own.preemptions, median(|f| f.preemptions))
         && n > usual
     {
-        out.push(format!("preemptions {n:.0} (median of the others {usual:.0})"));
+        out.push(format!(
+            "preemptions {} (median of the others {})",
+            grouped_real(n, 0),
+            grouped_real(usual, 0)
+        ));
     }
     if let (Some(s), Some(usual)) = (own.queue_mean_s, median(|f| f.queue_mean_s))
         && s > QUEUE_S
         && s > usual * QUEUE_FACTOR
     {
         let (ms, usual) = (s * 1e3, usual * 1e3);
-        out.push(format!("mean queue time {ms:.1} ms (median of the others {usual:.1} ms)"));
+        let (ms, usual) = (grouped_real(ms, 1), grouped_real(usual, 1));
+        out.push(format!("mean queue time {ms} ms (median of the others {usual} ms)"));
     }
     if let (Some(share), Some(usual)) = (own.kv_peak, median(|f| f.kv_peak))
         && share >= KV_FULL

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use regatta_types::clean;
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::suite::Length;
+use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
+use super::names::{NAMED, some_names};
+use super::validity;
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
 use crate::compare::{
     ClassReport, Later, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
@@ -15,22 +18,20 @@ use crate::completeness::left_out;
 use crate::markdown::count_of;
 use crate::metrics::{FIRST_ATTEMPT, Notable};
 
-/// Most hosts that are named for their missing cells.
-const NAMED: usize = 5;
-
-/// `: 4 of gpu-03, 2 of gpu-05`, those with the most first; nothing where no host is known by name.
+/// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
 fn whose_are_missing(analysis: &Analysis<'_>) -> String {
     let missing = |host: &HostAnalysis<'_>| {
         let states = host.cells().map(|(_, cell)| &cell.state);
         states.filter(|s| matches!(s, CellState::Missing(_) | CellState::Open)).count()
     };
-    let mut hosts: Vec<(usize, &HostId)> = analysis
-        .hosts
-        .iter()
-        .map(|host| (missing(host), host.host))
-        .filter(|(missing, _)| *missing > 0)
-        .collect();
-    hosts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    let known = analysis.hosts.iter().map(|host| (missing(host), host.host.to_string()));
+    let suite = &analysis.record.header.suite;
+    let planned: u32 = suite.cases.iter().map(|case| case.repetitions).sum();
+    let planned = usize::try_from(planned).unwrap_or(usize::MAX);
+    let absent = absent_numbers(analysis).map(|number| (planned, format!("host #{number}")));
+    let mut hosts: Vec<(usize, String)> =
+        known.chain(absent).filter(|(missing, _)| *missing > 0).collect();
+    hosts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let more = hosts.len().saturating_sub(NAMED);
     let mut named: Vec<String> =
         hosts.iter().take(NAMED).map(|(missing, host)| format!("{missing} of {host}")).collect();
@@ -40,30 +41,72 @@ fn whose_are_missing(analysis: &Analysis<'_>) -> String {
     if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
 }
 
+/// Hosts with what is said of each: those of which the same is said together, in order of the first.
+fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (host, what) in said {
+        match groups.iter_mut().find(|(same, _)| *same == what) {
+            Some((_, hosts)) => hosts.push(host),
+            None => groups.push((what, vec![host])),
+        }
+    }
+    let names = |hosts: Vec<String>| some_names(hosts.iter().map(String::as_str));
+    groups.into_iter().map(|(what, hosts)| (names(hosts), what)).collect()
+}
+
+/// The first few of many remarks of one kind, each with figures of its own.
+fn first_few(mut remarks: Vec<String>, what: &str) -> Vec<String> {
+    let more = remarks.len().saturating_sub(NAMED);
+    remarks.truncate(NAMED);
+    if more > 0 {
+        let remarks_more = count_of(u64::try_from(more).unwrap_or(u64::MAX), "more remark");
+        remarks.push(format!("{remarks_more} on {what}: see the hosts' pages."));
+    }
+    remarks
+}
+
 /// What could not be judged, and what to keep in mind.
 pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     let mut out = Vec::new();
-    for host in analysis.hosts.iter().filter(|h| !h.has_usable()) {
-        let host_name = host.host;
-        out.push(format!("{host_name} could not be judged: {}.", why_nothing(host)));
-    }
+    let nothing = analysis.hosts.iter().filter(|h| !h.has_usable());
+    let nothing = together(nothing.map(|h| (h.host.to_string(), why_nothing(h))));
+    out.extend(
+        nothing.into_iter().map(|(hosts, why)| format!("{hosts} could not be judged: {why}.")),
+    );
     out.extend(absent(analysis));
-    out.extend(left_out(analysis.record).map(|(host, why)| {
-        clean::line(&format!("{host} is left out of the run (--allow-missing): {why}."))
+    let left = left_out(analysis.record).map(|(host, why)| (host.to_string(), why.to_string()));
+    out.extend(together(left).into_iter().map(|(hosts, why)| {
+        clean::line(&format!("Left out of the run (--allow-missing): {hosts} ({why})."))
     }));
-    for host in &analysis.hosts {
-        let said = unmeasured(host).into_iter();
-        out.extend(said.map(|said| clean::line(&format!("{}: {said}.", host.host))));
-    }
+    let each = |host: &HostAnalysis<'_>| {
+        let name = host.host.to_string();
+        unmeasured(host).into_iter().map(move |said| (name.clone(), said))
+    };
+    let unmeasured = together(analysis.hosts.iter().flat_map(each));
+    out.extend(
+        unmeasured.into_iter().map(|(hosts, said)| clean::line(&format!("{hosts}: {said}."))),
+    );
     out.extend(unrepeated(analysis));
-    out.extend(analysis.later.iter().map(changed_engine));
+    out.extend(first_few(analysis.later.iter().map(changed_engine).collect(), "changed engines"));
     for class in &analysis.classes {
         out.extend(class_limits(class));
     }
-    out.extend(analysis.hosts.iter().flat_map(floors));
+    let floors = analysis.hosts.iter().flat_map(floors).collect();
+    out.extend(first_few(floors, "what the client itself may add"));
+    out.extend(validity::of_run(analysis));
+    out.extend(cells(analysis));
+    out.extend(first_few(unsettled(analysis), "hosts that were not warm"));
+    out.extend(endings(analysis));
+    out
+}
+
+/// Cells and requests that are no part of the figures.
+fn cells(analysis: &Analysis<'_>) -> Vec<String> {
+    let mut out = Vec::new();
     let cells = analysis.cells;
+    let n = |cells: u32| grouped(u64::from(cells));
     if cells.skipped > 0 {
-        let (skipped, planned) = (cells.skipped, cells.planned);
+        let (skipped, planned) = (n(cells.skipped), n(cells.planned));
         out.push(format!(
             "{skipped} of {planned} cells are skipped, as their sweep was saturated."
         ));
@@ -71,21 +114,20 @@ pub(crate) fn not_judged(analysis: &Analysis<'_>) -> Vec<String> {
     let lost = cells.missing + cells.open;
     if lost > 0 {
         let of = whose_are_missing(analysis);
-        let planned = cells.planned;
+        let (lost, planned) = (n(lost), n(cells.planned));
         out.push(format!("{lost} of {planned} cells are missing{of} (section Completeness)."));
     }
     if cells.invalid > 0 {
         out.push(format!(
             "Invalid, kept and not compared: {} of {} counted cells.",
-            cells.invalid, cells.counted
+            n(cells.invalid),
+            n(cells.counted)
         ));
     }
     let failed: u64 = analysis.hosts.iter().map(|h| u64::from(h.requests.failures())).sum();
     if failed > 0 {
         out.push(format!("{} failed.", count_of(failed, "measured request")));
     }
-    out.extend(unsettled(analysis));
-    out.extend(endings(analysis));
     out
 }
 
@@ -108,11 +150,11 @@ pub(crate) fn changed_engine(later: &Later) -> String {
 fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
     let remark = |notable: Notable| {
         format!(
-            "{}: the client itself may add {:.2} ms to the {} of {:.2} ms, over 1 %.",
+            "{}: the client itself may add {} ms to the {} of {} ms, over 1 %.",
             host.host,
-            notable.floor_s * 1e3,
+            grouped_real(notable.floor_s * 1e3, 2),
             notable.what,
-            notable.own_s * 1e3
+            grouped_real(notable.own_s * 1e3, 2)
         )
     };
     host.notable_floor().map(remark)
@@ -144,7 +186,9 @@ fn endings(analysis: &Analysis<'_>) -> Option<String> {
             "All answers truncated: cut by max_tokens or the context (finish reason length).".to_owned()
         }
         Endings::SomeCut { truncated, ok } => format!(
-            "{truncated} of {ok} answers were cut by max_tokens or the context (finish reason length)."
+            "{} of {} answers were cut by max_tokens or the context (finish reason length).",
+            grouped(truncated),
+            grouped(ok)
         ),
     })
 }
@@ -197,8 +241,11 @@ fn why_nothing(host: &HostAnalysis<'_>) -> String {
 }
 
 /// Expected hosts that nobody saw.
-fn absent(analysis: &Analysis<'_>) -> Vec<String> {
-    absent_numbers(analysis).map(|number| format!("Host #{number} never joined.")).collect()
+fn absent(analysis: &Analysis<'_>) -> Option<String> {
+    let names: Vec<String> = absent_numbers(analysis).map(|n| format!("#{n}")).collect();
+    let hosts = if names.len() == 1 { "Host" } else { "Hosts" };
+    let named = some_names(names.iter().map(String::as_str));
+    (!names.is_empty()).then(|| format!("{hosts} {named} never joined."))
 }
 
 /// The numbers of the hosts that never joined, after those that did.
@@ -241,12 +288,12 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
         }
     }
     for ((reason, names), metrics) in hosts {
-        let (names, metrics) = (names.join(", "), metrics.join(", "));
+        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
         out.push(format!("Left out of the comparison of {metrics}: {names} ({reason})."));
     }
     for ((reason, names), metrics) in cases {
         let n = count_of(u64::try_from(names.len()).unwrap_or(u64::MAX), "case");
-        let (names, metrics) = (names.join(", "), metrics.join(", "));
+        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
         out.push(format!("Left out of the comparison of {metrics}, {n} ({reason}): {names}."));
     }
     out.extend(class.metric(Metric::DecodeTps).map(too_few).unwrap_or_default());
@@ -266,16 +313,22 @@ fn by_reason<T>(left_out: &[(T, String)], as_str: fn(&T) -> &str) -> BTreeMap<&s
 fn too_few(report: &MetricReport) -> Vec<String> {
     let with = |why: Unjudged| -> String {
         let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == Verdict::NotJudged(why));
-        hosts.map(|j| j.host.as_str()).collect::<Vec<_>>().join(", ")
+        let names: Vec<&str> = hosts.map(|j| j.host.as_str()).collect();
+        some_names(names.into_iter())
     };
     let said = [
-        (Unjudged::TooFewRepetitions, format!("fewer than {MIN_REPETITIONS} complete repetitions")),
+        (
+            Unjudged::TooFewRepetitions,
+            format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"),
+        ),
         (
             Unjudged::TooFewShared,
-            format!("fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"),
+            format!(
+                "C11: fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"
+            ),
         ),
     ];
     let named = said.into_iter().map(|(why, said)| (with(why), said));
     let some = named.filter(|(hosts, _)| !hosts.is_empty());
-    some.map(|(hosts, said)| format!("No verdict on {hosts}: {said}.")).collect()
+    some.map(|(hosts, said)| format!("No verdict on {hosts} ({said}).")).collect()
 }

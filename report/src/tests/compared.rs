@@ -6,6 +6,7 @@ use regatta_types::comparability::ClassFact;
 use regatta_types::event::MissingReason;
 use regatta_types::facts::{EngineFacts, EngineSettings};
 use regatta_types::reading::Reading;
+use regatta_types::suite::Length;
 use regatta_types::time::ClockOffset;
 use regatta_types::trace::{ChunkCounts, ChunkKind, FinishReason, Usage};
 use regatta_types::validity::{Finding, Validity};
@@ -120,6 +121,11 @@ fn hosts_of_another_engine_version_are_not_compared() {
     let page = page(&record, "report.md");
     let row = "| C3   | engine version | B     | 0.15.0 |";
     assert!(page.contains(row), "{page}");
+    let why = "not comparable (C3: engine version 0.15.0 vs 0.15.1 of class A)";
+    assert!(lines.iter().any(|line| line.ends_with(&format!("It is {why}."))), "{lines:?}");
+    assert!(page.contains(&format!("| {why} |")), "it stands in the cell of the verdict: {page}");
+    assert_eq!(summary(&record).hosts[2].verdict, why);
+    assert!(super::page(&record, "hosts/gpu-03.md").contains(why));
 }
 
 #[test]
@@ -142,7 +148,8 @@ fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
         inventory.gpus[0].power_limit_w = Reading::Known(450.0);
     }
     let lines = summary(&record).verdict_lines;
-    let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W).";
+    let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
+                 limit 450 W (most others 600 W). Evidence, not proof.";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
     let page = page(&record, "report.md");
     assert!(page.contains("| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |"), "{page}");
@@ -169,8 +176,9 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
     let others: Vec<_> = rows[2].others().into_iter().collect();
     assert_eq!((others.len(), others[0].0), (1, None), "only the one that is not known");
     let lines = summary(&record).verdict_lines;
-    let cause = "gpu-03 differs from most others in: GPU power limit 450 W (most others 600 W); \
-                 GPU driver 570.86 (most others 580.126.09); preemptions 20 (median of the others 0).";
+    let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
+                 limit 450 W (most others 600 W); preemptions 20 (median of the others 0); GPU driver \
+                 570.86 (most others 580.126.09). Evidence, not proof.";
     assert!(lines.iter().any(|l| l == cause), "{lines:?}");
     assert_eq!(Analysis::new(&record).unwrap().classes.len(), 1);
     let host = page(&record, "hosts/gpu-03.md");
@@ -249,6 +257,32 @@ fn an_engine_that_does_not_answer_is_not_another_one() {
 }
 
 #[test]
+fn answers_that_differ_are_told_as_information_case_by_case() {
+    let mut record = three_hosts();
+    let report = page(&record, "report.md");
+    assert!(report.contains("| Debug task     |                      3 of 3 |"), "{report}");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        let key = &attempt.report.key.cell;
+        if key.case.as_str() == "debug-task" && key.repetition.0 == 1 {
+            attempt.report.traces[0].answer.sha256 = "f".repeat(64);
+        }
+        if key.case.as_str() == "backend-system" && key.repetition.0 == 1 {
+            attempt.report.traces[0].answer.sha256 = "e".repeat(64);
+        }
+    }
+    let first = attempts_of(&mut record, "gpu-01").next().unwrap();
+    first.report.traces[0].answer.sha256 = "d".repeat(64);
+    let differs = page(&record, "report.md");
+    assert!(differs.contains("| Debug task     |                      2 of 3 |"), "{differs}");
+    assert!(differs.contains("| Backend system |                   none of 3 |"), "{differs}");
+    assert_eq!(completeness(&record), Completeness::Complete);
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    record.header.suite.cases[0].seed = None;
+    record.header.suite.cases[0].temperature = 0.7;
+    assert!(page(&record, "report.md").contains("text is drawn, and without a seed"));
+}
+
+#[test]
 fn an_invalid_attempt_is_kept_and_not_compared() {
     let mut record = three_hosts();
     let stalled = attempts_of(&mut record, "gpu-02").next().unwrap();
@@ -279,6 +313,10 @@ fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), None);
     assert_eq!(verdict(&record, Metric::Ttft, "gpu-02"), Some(Verdict::Equivalent));
     assert!(summary(&record).verdict_lines.iter().any(|l| l.contains("C9")));
+    let why = "| not comparable (C9: token counts from &#96;token_ids&#96;, on most hosts from &#96;usage&#96;)";
+    let page = page(&record, "report.md");
+    let cells = page.matches(why).count();
+    assert_eq!(cells, 3, "beside its name, and in each of the two cases: {page}");
 }
 
 #[test]
@@ -288,10 +326,66 @@ fn answers_of_different_length_are_compared_in_speed_and_not_end_to_end() {
         attempt.report.traces[0].finish_reason = Some(FinishReason::Stop);
     }
     let lines = summary(&record).verdict_lines;
-    assert!(lines.iter().any(|l| l.starts_with("End-to-end time: not compared")), "{lines:?}");
+    let why = "not comparable (C6: the answers differ in length or in how they end)";
+    assert!(lines.iter().any(|l| *l == format!("End-to-end time: {why}.")), "{lines:?}");
+    let page = page(&record, "report.md");
+    let rows = page.matches(&format!("| {why} |")).count();
+    assert_eq!(rows, 3 + 2 * 2, "one row for each host, and one for each case: {page}");
     let left_out = "Left out of the comparison of end-to-end time, 2 cases (C6:";
     assert!(lines.iter().any(|l| l.starts_with(left_out)), "{lines:?}");
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+}
+
+/// One answer of forty ended a token early on one host: nothing to C6, but nobody knows how long the
+/// others would have been.
+#[test]
+fn cut_answers_of_natural_length_are_compared_end_to_end_only_where_equally_long() {
+    let mut record = RunBuilder::new(&["Debug task"], 5)
+        .requests(40)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .build();
+    record.header.suite.cases[0].length = Length::Natural;
+    let said = |record: &WholeRun| summary(record).verdict_lines.join("\n");
+    let why = "End-to-end time: not comparable (C7: answers of natural length were cut, and not all \
+               are equally long).";
+    assert!(!said(&record).contains(why), "all ran to the limit: {}", said(&record));
+    let bold = "**24,000**";
+    assert!(page(&record, "hosts/gpu-01.md").contains(bold), "the lengths are marked");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        let trace = &mut attempt.report.traces[0];
+        trace.finish_reason = Some(FinishReason::Stop);
+        trace.usage = trace.usage.map(|usage| Usage { completion: 119, ..usage });
+        trace.chunks.truncate(119);
+    }
+    assert!(said(&record).contains(why), "{}", said(&record));
+    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    record.header.suite.cases[0].length = Length::Fixed;
+    assert!(!said(&record).contains(why), "{}", said(&record));
+}
+
+#[test]
+fn a_class_whose_hosts_differ_in_a_limit_has_a_badge() {
+    let mut record = three_hosts();
+    assert!(!page(&record, "report.md").contains("C5: GPU power limit"));
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    let badge = "| unverified: quantisation unknown; C5: GPU power limit differs |";
+    assert!(page(&record, "report.md").contains(badge), "{}", page(&record, "report.md"));
+}
+
+#[test]
+fn a_verdict_from_some_of_the_repetitions_has_a_badge() {
+    let mut record = three_hosts();
+    lose(&mut record, &MissingReason::Cancelled, |cell| {
+        cell.host.as_str() == "gpu-02" && cell.repetition.0 == 5
+    });
+    let badge = "equivalent (indicative; C11: 4 of 5 repetitions)";
+    assert_eq!(summary(&record).hosts[1].verdict, badge);
+    let report = page(&record, "report.md");
+    assert!(report.contains("| gpu-02 |      4 of 5 |"), "{report}");
+    assert!(report.contains("| gpu-01 |           5 |"), "{report}");
 }
 
 #[test]
@@ -376,7 +470,7 @@ fn two_repetitions_give_figures_and_no_verdict() {
         .build();
     let few = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), few);
-    assert!(page(&record, "report.md").contains("no verdict: 2 of 3 complete repetitions"));
+    assert!(page(&record, "report.md").contains("no verdict (C11: 2 of 3 complete repetitions)"));
 }
 
 #[test]

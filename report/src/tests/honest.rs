@@ -89,7 +89,10 @@ fn two_hosts_that_share_too_little_are_told_so() {
     let lines = summary(&record).verdict_lines.join("\n");
     has(&lines, "Decode speed: no verdict, no two hosts share 3 complete repetitions.");
     lacks(&lines, "fewer than two hosts");
-    has(&lines, "No verdict on gpu-01, gpu-02: fewer than 3 complete repetitions that the others");
+    has(
+        &lines,
+        "No verdict on gpu-01, gpu-02 (C11: fewer than 3 complete repetitions that the others",
+    );
 }
 
 #[test]

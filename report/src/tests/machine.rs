@@ -1,6 +1,6 @@
 //! The machine beside the number: what its GPUs did, and how near it comes to its memory.
 
-use regatta_types::event::{EventKind, RunEvent};
+use regatta_types::event::{EventKind, MissingReason, RunEvent};
 use regatta_types::gpu::{ClockReasons, GpuSample, GpuSeries};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
@@ -11,9 +11,10 @@ use regatta_types::validity::{Finding, Validity};
 use super::{attempts_of, page, three_hosts};
 use crate::analysis::Analysis;
 use crate::bandwidth::Bandwidth;
+use crate::capacity::Capacity;
 use crate::summary::causes_of;
 use crate::testing::summary;
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 
 /// Changes every series of a host.
 fn change(record: &mut WholeRun, host: &str, change: impl Fn(&mut GpuSeries)) {
@@ -59,9 +60,9 @@ fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
         [
             "clocks held by hardware slowdown in 100 % of the samples (median of the others 0 %)",
             "GPU power limit 450 W (most others 600 W)",
+            "PCIe link with 8 lanes (median of the others 16)",
             "clocks held by power limit in 100 % of the samples (median of the others 75 %)",
             "SM clock 2,000 MHz, 22.8 % below the median of the others (2,590 MHz)",
-            "PCIe link with 8 lanes (median of the others 16)",
             "GPU at 91 °C (median of the others 63 °C)",
             "GPU busy 60 % of the time (median of the others 97 %)",
         ]
@@ -70,7 +71,129 @@ fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
         assert_eq!(causes(&record, host), Vec::<String>::new(), "{host} was not touched");
     }
     let lines = summary(&record).verdict_lines;
-    assert!(lines.iter().any(|line| line.starts_with("gpu-03 differs")), "{lines:?}");
+    let told = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: clocks";
+    assert!(lines.iter().any(|line| line.starts_with(told)), "{lines:?}");
+}
+
+fn cause_lines(record: &WholeRun) -> Vec<String> {
+    let analysis = Analysis::new(record).unwrap();
+    let lines = crate::summary::answer(&analysis).into_iter();
+    lines.filter(|line| line.starts_with("On ") || line.starts_with("Nothing ")).collect()
+}
+
+/// A host that was late with first tokens alone had no line at all, whatever was on it.
+#[test]
+fn a_host_that_is_slower_in_any_metric_has_its_evidence() {
+    let mut late = TestHost::new("gpu-03");
+    late.ttft_ms *= 1.5;
+    let mut record = RunBuilder::new(&["Backend system"], 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .host(late)
+        .build();
+    samples(&mut record, "gpu-03", |sample| sample.pcie_width = Some(4));
+    let told = "On gpu-03 (worse in time to first token, end-to-end time) and not on most others: \
+                PCIe link with 4 lanes (median of the others 16). Evidence, not proof.";
+    assert_eq!(cause_lines(&record), [told]);
+}
+
+#[test]
+fn a_slower_host_without_evidence_is_told_with_what_to_look_at() {
+    let told = "Nothing that was recorded differs on gpu-03 (worse in decode speed, end-to-end time): \
+                look at the CPU, at engine flags that no process shows, and at other processes.";
+    assert_eq!(cause_lines(&three_hosts()), [told]);
+    assert!(page(&three_hosts(), "hosts/gpu-03.md").contains(told));
+    assert!(!page(&three_hosts(), "hosts/gpu-01.md").contains("Nothing that was recorded"));
+}
+
+#[test]
+fn of_a_pair_only_the_slower_host_is_explained() {
+    let mut record = RunBuilder::new(&["Backend system"], 5)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02").slower_by(0.25))
+        .build();
+    if let Reading::Known(inventory) = &mut record.hosts[1].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    let told = "On gpu-02 (worse in decode speed, end-to-end time) and not on the other host: GPU \
+                power limit 450 W (the other host 600 W). Evidence, not proof.";
+    assert_eq!(cause_lines(&record), [told]);
+    assert!(!page(&record, "hosts/gpu-01.md").contains("What differs on it"), "untouched");
+    assert!(page(&record, "hosts/gpu-02.md").contains("What differs on it"));
+}
+
+#[test]
+fn a_minor_fact_stands_behind_what_was_measured() {
+    let mut record = three_hosts();
+    record.hosts[2].facts.as_mut().unwrap().kernel = Reading::Known("6.1.0".to_owned());
+    samples(&mut record, "gpu-03", |sample| sample.clock_sm_mhz = Some(2_000));
+    let own = causes(&record, "gpu-03");
+    assert!(own[0].starts_with("SM clock 2,000 MHz"), "{own:?}");
+    assert_eq!(own[1..], ["kernel 6.1.0 (most others 6.12.9-amd64)"]);
+}
+
+/// The cells of the row that begins like this.
+fn row(page: &str, begin: &str) -> Vec<String> {
+    let line = page.lines().find(|line| line.starts_with(begin)).expect("the row is there");
+    line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_explains_a_difference_stands_side_by_side() {
+    let mut record = three_hosts();
+    samples(&mut record, "gpu-03", |sample| {
+        sample.clock_sm_mhz = Some(2_000);
+        sample.reasons = Some(ClockReasons(0x20 | 0x4));
+        sample.pcie_width = Some(8);
+    });
+    if let Reading::Known(inventory) = &mut record.hosts[2].gpus {
+        inventory.gpus[0].power_limit_w = Reading::Known(450.0);
+    }
+    if let Reading::Known(inventory) = &mut record.hosts[1].gpus {
+        inventory.gpus[0].power_limit_w = Reading::missing("not supported by this board");
+    }
+    let page = page(&record, "report.md");
+    let machines = &page[page.find("### Machines and requests").unwrap()..];
+    assert_eq!(
+        row(machines, "| Host   | GPU memory")[3..9],
+        [
+            "GPU power limit",
+            "GPU temperature, max (°C)",
+            "SM clock, mean (MHz)",
+            "Held by the power limit (%)",
+            "Held by heat (%)",
+            "PCIe lanes"
+        ]
+    );
+    assert_eq!(row(machines, "| gpu-01 ")[3..9], ["600 W", "63", "2,590", "75", "0", "16"]);
+    assert_eq!(row(machines, "| gpu-03 ")[3..9], ["450 W", "63", "2,000", "100", "100", "8"]);
+    assert_eq!(row(machines, "| gpu-02 ")[3], "not available: not supported by this board");
+}
+
+#[test]
+fn energy_stands_beside_its_limit_what_is_drawn_at_rest_and_the_share_of_prompts() {
+    let mut record = RunBuilder::new(&["Backend system", "Debug task"], 5)
+        .requests(8)
+        .host(TestHost::new("gpu-01"))
+        .host(TestHost::new("gpu-02"))
+        .build();
+    for attempt in &mut record.attempts {
+        let is_second = attempt.report.key.cell.host.as_str() == "gpu-02";
+        if let (true, Reading::Known(series)) = (is_second, &mut attempt.report.gpu.series) {
+            series.iter_mut().for_each(|one| one.quiet.clear());
+        }
+    }
+    let page = page(&record, "report.md");
+    let table = &page[page.find("### Energy per output token").unwrap()..];
+    let first = row(table, "| gpu-01 ");
+    // 96 prompt tokens for 120 and for 160 output tokens.
+    assert_eq!((&first[2][..], &first[3][..], &first[7][..]), ("600 W", "60.0", "0.69"));
+    let [total, above]: [f64; 2] = [4, 6].map(|cell: usize| first[cell].parse().unwrap());
+    assert!(above < total && above > total * 0.75, "60 of some 320 W less: {first:?}");
+    assert_eq!(first[9], "equivalent");
+    let second = row(table, "| gpu-02 ");
+    let why = "not available: the engine was never seen at rest for half a second";
+    assert_eq!((&second[3][..], &second[6][..]), (why, "-"));
 }
 
 #[test]
@@ -135,6 +258,49 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
         reason.as_deref(),
         Some("the GPU's bus and clock are not known: not supported by this board")
     );
+}
+
+fn capacity_of(record: &WholeRun) -> Capacity {
+    let analysis = Analysis::new(record).unwrap();
+    Capacity::of(&analysis).known().expect("a capacity").clone()
+}
+
+/// One dead host, one of another class or one that never came: and the line was gone, without a word.
+#[test]
+fn the_capacity_of_the_other_hosts_stays_where_some_are_left_out_by_name() {
+    let mut record = (1..=5)
+        .fold(RunBuilder::new(&["Explain Code"], 5).requests(8), |run, n| {
+            run.host(TestHost::new(&format!("gpu-0{n}")))
+        })
+        .build();
+    record.header.tariff = Some(0.36);
+    record.absent = 1;
+    if let Reading::Known(engine) = &mut record.hosts[3].engine {
+        engine.version = Reading::Known("0.14.0".to_owned());
+    }
+    lose(&mut record, &MissingReason::Cancelled, |cell| cell.host.as_str() == "gpu-05");
+    for attempt in attempts_of(&mut record, "gpu-02") {
+        attempt.report.gpu.series = Reading::missing("no NVML here");
+    }
+    let said = summary(&record).verdict_lines;
+    let said = said.into_iter().find(|line| line.starts_with("Capacity")).unwrap();
+    let told = "Capacity of 3 of 6 hosts, without gpu-04 (another class); gpu-05 (nothing usable); \
+                host #6 (never joined): 125 tok/s at one stream on each host";
+    assert!(said.starts_with(told), "{said}");
+    let lacks = "; not available: power of the GPU boards (none of gpu-02); not available: \
+                 electricity (none of gpu-02).";
+    assert!(said.ends_with(lacks), "{said}");
+    let page = page(&record, "report.md");
+    assert!(page.contains("| 3 of 6 hosts together"), "{page}");
+    assert!(page.contains("Not among them: gpu-04 (another class);"), "{page}");
+    let alone = RunBuilder::new(&["Explain Code"], 5).host(TestHost::new("gpu-01")).build();
+    assert!(!summary(&alone).verdict_lines.join(" ").contains("Capacity"));
+    let mut apart = three_hosts();
+    lose(&mut apart, &MissingReason::Cancelled, |cell| cell.host.as_str() > "gpu-01");
+    let lines = summary(&apart).verdict_lines;
+    let why = "Capacity of the hosts together: not available, fewer than two hosts of one class have \
+               figures of whole repetitions.";
+    assert!(lines.iter().any(|line| line == why), "{lines:#?}");
 }
 
 #[test]
@@ -218,7 +384,7 @@ fn a_host_that_is_slower_only_in_the_last_quarter_is_a_matter_of_cooling() {
     assert!(said.contains(wanted) && said.contains("86 °C: look at its cooling"), "{said}");
     assert!(!causes(&record, "gpu-01").concat().contains("quarter"));
     let lines = summary(&record).verdict_lines.join("\n");
-    assert!(lines.contains("gpu-03 differs from most others in: decode 5."), "{lines}");
+    assert!(lines.contains("and not on most others: decode 5."), "{lines}");
     let host = page(&record, "hosts/gpu-03.md");
     let row = host.lines().find(|line| line.starts_with("| last ")).unwrap();
     assert!(row.contains(" 10–12 |") && row.contains("2,310") && row.contains("86.0"), "{row}");
@@ -289,9 +455,12 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
         .build();
     record.header.tariff = Some(0.36);
     let analysis = Analysis::new(&record).unwrap();
-    let capacity = crate::capacity::Capacity::of(&analysis).unwrap();
+    let capacity = capacity_of(&record);
     let energy = analysis.hosts[0].cases[0].energy.known().unwrap().j_per_out_tok.unwrap();
     let price = capacity.price_per_million.unwrap();
+    let told =
+        format!("electricity: {price:.3} per million output tokens (in the tariff's currency");
+    assert!(said(&record).contains(&told), "{}", said(&record));
     assert!(
         (price - energy * 0.1).abs() < 0.02 * price,
         "a tenth of a price for each joule: {price}"
@@ -301,7 +470,6 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
     for case in &mut record.header.suite.cases {
         case.slo.ttft = Some(std::time::Duration::from_secs(2));
     }
-    let users =
-        crate::capacity::Capacity::of(&Analysis::new(&record).unwrap()).unwrap().users.unwrap();
+    let users = capacity_of(&record).users.unwrap();
     assert_eq!((users.streams, users.at_least), (8, true), "four on each host, or more");
 }

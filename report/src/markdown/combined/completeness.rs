@@ -8,7 +8,7 @@ use regatta_types::suite::Case;
 use regatta_types::validity::Validity;
 
 use crate::analysis::{Analysis, Cell, CellState};
-use crate::markdown::format::{NONE, count_of, fixed};
+use crate::markdown::format::{NONE, count, count_of, fixed};
 use crate::markdown::grid::grid;
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
@@ -19,18 +19,19 @@ use crate::summary::absent_numbers;
 pub(super) fn completeness(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"7. Completeness".into());
     let cells = analysis.cells;
+    let n = |cells: u32| count(cells);
     let skipped =
-        if cells.skipped > 0 { format!(", {} skipped", cells.skipped) } else { String::new() };
+        if cells.skipped > 0 { format!(", {} skipped", n(cells.skipped)) } else { String::new() };
     let mut said = format!(
         "{} planned: {} counted ({} degraded, {} invalid){skipped}, {} missing",
         count_of(u64::from(cells.planned), "cell"),
-        cells.counted,
-        cells.degraded,
-        cells.invalid,
-        cells.missing
+        n(cells.counted),
+        n(cells.degraded),
+        n(cells.invalid),
+        n(cells.missing)
     );
     if cells.open > 0 {
-        said.push_str(&format!(", {} never ended", cells.open));
+        said.push_str(&format!(", {} never ended", n(cells.open)));
     }
     said.push_str(". A cell is one repetition of one case on one host.");
     page.paragraph(&Inline::own(said));

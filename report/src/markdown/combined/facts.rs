@@ -4,7 +4,7 @@ use regatta_types::ids::HostId;
 
 use super::join;
 use crate::analysis::Analysis;
-use crate::compare::{DriftRow, Fact, drift};
+use crate::compare::{DriftRow, Fact, differing_facts, drift, shown};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
@@ -13,8 +13,15 @@ use crate::summary::changed_engine;
 /// Most hosts that are named beside one value.
 const NAMED_HOSTS: usize = 12;
 
+/// A value in a cell, or why there is none.
+fn value(name: &str, value: Option<&str>, why: Option<&String>) -> Inline {
+    let lacks =
+        || why.map_or("not available".into(), |why| Inline::text(&format!("not available: {why}")));
+    value.map_or_else(lacks, |value| Inline::text(&shown(name, value)))
+}
+
 fn value_of(fact: &Fact) -> Inline {
-    fact.value.as_deref().map_or("not known".into(), Inline::text)
+    value(fact.name, fact.value.as_deref(), fact.not_available.as_ref())
 }
 
 fn names(hosts: &[&HostId]) -> Inline {
@@ -44,13 +51,20 @@ pub(super) fn classes(page: &mut Page, analysis: &Analysis<'_>) {
         if !class.assumed.is_empty() {
             badges.push(format!("assumed equal: {}", class.assumed.join(", ")));
         }
-        let badge = if badges.is_empty() { "verified".to_owned() } else { badges.join("; ") };
+        if badges.is_empty() {
+            badges.push("verified".to_owned());
+        }
+        let differ = differing_facts(&analysis.hosts, class);
+        if !differ.is_empty() {
+            let verb = if differ.len() == 1 { "differs" } else { "differ" };
+            badges.push(format!("C5: {} {verb}", differ.join(", ")));
+        }
         let hosts: Vec<&HostId> = class.hosts.iter().collect();
         table.row([
             Inline::own(class.label.clone()),
             Inline::own(class.fingerprint.clone()),
             names(&hosts),
-            Inline::own(badge),
+            Inline::own(badges.join("; ")),
         ]);
     }
     page.table(table);
@@ -101,16 +115,21 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
     } else {
         let mut table = Table::new(["Code", "Fact", "Most hosts", "Other hosts"]);
         for row in differ {
-            let others = row.others().into_iter().map(|(value, hosts)| {
-                let value = value.map_or("not known".into(), Inline::text);
-                Inline::own(format!("{value}: {}", names(&hosts)))
+            let others = row.others().into_iter().map(|(own, hosts)| {
+                let why = hosts.first().and_then(|host| row.not_available.get(host));
+                let own = value(row.name, own, why);
+                // A reason has a colon of its own.
+                let own = if why.is_some() { format!("({own})") } else { own.to_string() };
+                Inline::own(format!("{own}: {}", names(&hosts)))
             });
             let others: Vec<Inline> = others.collect();
             let others = others.iter().map(Inline::as_str).collect::<Vec<_>>().join("; ");
             table.row([
                 Inline::own(row.code.to_string()),
                 row.name.into(),
-                row.majority.as_deref().map_or("no majority".into(), Inline::text),
+                row.majority
+                    .as_deref()
+                    .map_or("no majority".into(), |m| value(row.name, Some(m), None)),
                 Inline::own(others),
             ]);
         }
@@ -121,8 +140,9 @@ pub(super) fn differing(page: &mut Page, analysis: &Analysis<'_>) {
         page.paragraph(&"The same on all hosts:".into());
         let mut table = Table::new(["Fact", "Value"]);
         for row in same {
-            let value = row.values.values().next().and_then(Option::as_deref);
-            table.row([row.name.into(), value.map_or("not known".into(), Inline::text)]);
+            let same = row.values.values().next().and_then(Option::as_deref);
+            let why = row.not_available.values().next();
+            table.row([row.name.into(), value(row.name, same, why)]);
         }
         page.table(table);
     }

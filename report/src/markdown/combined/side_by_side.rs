@@ -1,23 +1,24 @@
 //! One row per host.
 
-use regatta_types::ids::HostId;
-use regatta_types::validity::Validity;
+use std::collections::BTreeSet;
 
+use regatta_types::ids::HostId;
+
+use super::energy;
+use super::machines::{machines, requests};
 use super::method::rule;
-use crate::analysis::{Analysis, Endings, HostAnalysis};
+use crate::analysis::{Analysis, HostAnalysis};
 use crate::compare::{
-    ClassReport, Effect, FULL_REPETITIONS, Judged, Metric, MetricReport, OUTLIER_Z, Rank,
+    ClassReport, Effect, FULL_REPETITIONS, Metric, MetricReport, OUTLIER_Z, Rank,
 };
 use crate::markdown::format::{
-    NONE, count, fixed, good, level, level_range, mib, millis, percentile_ms, signed,
-    signed_interval, signed_percent,
+    NONE, level, level_range, millis, percentile_ms, signed, signed_interval, signed_percent,
 };
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
-use crate::metrics::GpuSum;
 use crate::plot::{Plots, Which};
-use crate::summary::verdict_words;
+use crate::summary::{not_comparable, verdict_on};
 
 /// From so many compared hosts on a difference from their median is shown, too.
 const MEDIAN_FROM: usize = 4;
@@ -32,24 +33,29 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Analysis<'_>, plots: &Plo
     for class in &analysis.classes {
         let members: Vec<&HostAnalysis<'_>> =
             analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host)).collect();
-        let name = match analysis.classes.len() {
-            1 => String::new(),
-            _ => format!(", class {}", class.class.label),
-        };
+        let name = class_name(analysis, class);
         let alone = |page: &mut Page, metric: Metric| {
-            let report = class.metric(metric).filter(|m| !m.series.cases.is_empty());
-            if let Some(report) = report {
-                page.subsection(&title(metric.heading(), &name, &[report]));
-                page.table(figures(report, &members));
-                page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+            let Some(report) = class.metric(metric) else { return };
+            page.subsection(&title(metric.heading(), &name, &[report]));
+            if let Some(why) = report.why_nothing() {
+                page.paragraph(&left_out(&why));
+                return;
             }
+            if metric == Metric::Energy {
+                page.table(energy::energy(analysis, report, &members));
+                page.paragraph(&energy::READING.into());
+            } else {
+                page.table(figures(analysis, report, &members));
+            }
+            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         };
         [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
-        latency(page, class, &members, &name);
+        latency(page, analysis, class, &members);
         for metric in [Metric::Ttft, Metric::E2e] {
             page.picture(plots.find(Which::Difference(&class.class, metric)), "");
         }
-        [Metric::FirstAnswer, Metric::Energy].into_iter().for_each(|m| alone(page, m));
+        alone(page, Metric::FirstAnswer);
+        alone(page, Metric::Energy);
         distributions(page, class, &members, plots);
         reading(page, class);
         page.subsection(&Inline::own(format!("Machines and requests{name}")));
@@ -75,19 +81,22 @@ fn title(what: &str, class: &str, reports: &[&MetricReport]) -> Inline {
 }
 
 /// A difference with its interval, both in per cent.
-fn difference(effect: Option<Effect>) -> Inline {
+pub(super) fn difference(effect: Option<Effect>) -> Inline {
     Inline::own(effect.map_or(NONE.to_owned(), |e| {
         format!("{} ({})", signed_percent(e.mean), signed_interval(e))
     }))
 }
 
-fn verdict(metric: Metric, judged: Option<&Judged>) -> Inline {
-    let Some(judged) = judged else { return "left out (section 1)".into() };
-    let words = Inline::own(verdict_words(metric, judged));
-    if judged.verdict.is_settled_difference() { words.bold() } else { words }
+pub(super) fn verdict(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -> Inline {
+    let report = analysis.class_of(host).and_then(|class| class.metric(metric));
+    let judged = report.and_then(|report| report.judged(host));
+    let words = verdict_on(analysis, metric, host);
+    let words = words.map_or(NONE.into(), |words| Inline::sentence(&words));
+    let settled = judged.is_some_and(|j| j.verdict.is_settled_difference());
+    if settled { words.bold() } else { words }
 }
 
-fn figures(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
+fn figures(analysis: &Analysis<'_>, report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
     let metric = report.metric;
     let (value, interval) = match metric {
         Metric::DecodeTps | Metric::OutputTps => ("Speed (tok/s)", "95 % CI (tok/s)"),
@@ -115,11 +124,12 @@ fn figures(report: &MetricReport, members: &[&HostAnalysis<'_>]) -> Table {
         let spread = judged.and_then(|j| j.level);
         let own = [
             Inline::text(host.host.as_str()),
-            judged.map_or(NONE.into(), |j| Inline::own(j.repetitions.to_string())),
+            judged.map_or(NONE.into(), |j| Inline::own(of_planned(j.repetitions, report))),
             level(metric, judged.and_then(|j| j.mean)),
             Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s))),
         ];
-        let against = [difference(judged.and_then(|j| j.effect)), verdict(metric, judged)];
+        let against =
+            [difference(judged.and_then(|j| j.effect)), verdict(analysis, metric, host.host)];
         let place = report.rank(host.host).map_or(NONE.into(), place);
         let row = own.into_iter().chain(median.then_some(from_median)).chain(against);
         table.row(row.chain(ranked.then_some(place)));
@@ -143,15 +153,40 @@ fn place(rank: &Rank) -> Inline {
     })
 }
 
+/// What stands in place of a table where every case had to stay out.
+fn left_out(why: &str) -> Inline {
+    let said = not_comparable(why);
+    let (first, rest) = said.split_at(1);
+    Inline::sentence(&format!("{}{rest}: no case is left.", first.to_uppercase()))
+}
+
+/// `, class B` where there are several.
+fn class_name(analysis: &Analysis<'_>, class: &ClassReport) -> String {
+    match analysis.classes.len() {
+        1 => String::new(),
+        _ => format!(", class {}", class.class.label),
+    }
+}
+
 /// Both latencies, for as far as they are compared.
-fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], name: &str) {
-    let both = [Metric::Ttft, Metric::E2e]
-        .map(|m| class.metric(m).filter(|report| !report.series.cases.is_empty()));
+fn latency(
+    page: &mut Page,
+    analysis: &Analysis<'_>,
+    class: &ClassReport,
+    members: &[&HostAnalysis<'_>],
+) {
+    let both = [Metric::Ttft, Metric::E2e].map(|metric| class.metric(metric));
     let reports: Vec<&MetricReport> = both.into_iter().flatten().collect();
     if reports.is_empty() {
         return;
     }
-    page.subsection(&title("Latency", name, &reports));
+    page.subsection(&title("Latency", &class_name(analysis, class), &reports));
+    if reports.iter().all(|report| report.series.cases.is_empty()) {
+        let reasons: BTreeSet<String> = reports.iter().filter_map(|r| r.why_nothing()).collect();
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        page.paragraph(&left_out(&reasons.join("; ")));
+        return;
+    }
     let mut table = Table::new([
         "Host",
         "Repetitions>",
@@ -164,17 +199,18 @@ fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], 
     ]);
     for host in members {
         let [ttft, e2e] = both.map(|report| report.and_then(|m| m.judged(host.host)));
-        let repetitions: Vec<usize> =
-            [ttft, e2e].into_iter().flatten().map(|j| j.repetitions).collect();
+        let repetitions = [both[0].zip(ttft), both[1].zip(e2e)].into_iter().flatten();
+        let repetitions: Vec<String> =
+            repetitions.map(|(report, j)| of_planned(j.repetitions, report)).collect();
         table.row([
             Inline::text(host.host.as_str()),
             either(&repetitions),
             level(Metric::Ttft, ttft.and_then(|j| j.mean)),
             difference(ttft.and_then(|j| j.effect)),
-            verdict(Metric::Ttft, ttft),
+            verdict(analysis, Metric::Ttft, host.host),
             level(Metric::E2e, e2e.and_then(|j| j.mean)),
             difference(e2e.and_then(|j| j.effect)),
-            verdict(Metric::E2e, e2e),
+            verdict(analysis, Metric::E2e, host.host),
         ]);
     }
     table.dash(&["TTFT (ms)", "End to end (s)"], "left out, or no complete repetition".into());
@@ -186,10 +222,17 @@ fn latency(page: &mut Page, class: &ClassReport, members: &[&HostAnalysis<'_>], 
 }
 
 /// Numbers of repetitions of several figures: one number where they are equal.
-fn either(repetitions: &[usize]) -> Inline {
+fn either(repetitions: &[String]) -> Inline {
     let mut shown = repetitions.to_vec();
     shown.dedup();
-    Inline::own(shown.iter().map(usize::to_string).collect::<Vec<_>>().join("; "))
+    Inline::own(shown.join("; "))
+}
+
+/// `5`; where some are missing `4 of 5`.
+pub(super) fn of_planned(repetitions: usize, report: &MetricReport) -> String {
+    let planned = report.series.planned_repetitions;
+    let all = usize::try_from(planned).is_ok_and(|planned| repetitions >= planned);
+    if all { repetitions.to_string() } else { format!("{repetitions} of {planned}") }
 }
 
 /// How the requests and the gaps of each host are spread.
@@ -317,7 +360,8 @@ fn pairs(class: &ClassReport) -> Table {
                     pairs.find(|p| p.first == *first && p.second == *second).map(|p| p.effect)
                 })
                 .collect();
-            let repetitions: Vec<usize> = found.iter().flatten().map(|e| e.n).collect();
+            let repetitions: Vec<String> =
+                found.iter().flatten().map(|e| e.n.to_string()).collect();
             if repetitions.is_empty() {
                 continue;
             }
@@ -328,108 +372,4 @@ fn pairs(class: &ClassReport) -> Table {
     }
     table.dash(&[], "the two share too few repetitions".into());
     table
-}
-
-fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
-    let mut table = Table::new([
-        "Host",
-        "GPU memory in use, peak (MiB)>",
-        "GPU power, mean (W)>",
-        "GPU temperature, max (°C)>",
-        "Notes",
-    ]);
-    let mut several = false;
-    for host in members {
-        let gpus = GpuSum::of(host.gpus.known().map_or(&[][..], Vec::as_slice));
-        several |= gpus.is_unattributed();
-        table.row([
-            Inline::text(host.host.as_str()),
-            mib(gpus.memory_peak),
-            fixed(gpus.power_mean_w, 1),
-            gpus.temperature_max_c.map_or(NONE.into(), count),
-            notes(host, gpus.gpus),
-        ]);
-    }
-    let readings =
-        ["GPU memory in use, peak (MiB)", "GPU power, mean (W)", "GPU temperature, max (°C)"];
-    table.dash(&readings, "no such reading, see the notes and the host's page".into());
-    page.table(table);
-    if members.iter().any(|h| h.gpus.known().is_some()) {
-        let whose = if several {
-            " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
-        } else {
-            ""
-        };
-        page.paragraph(&Inline::own(format!(
-            "Over usable attempts. Power is that of the GPU board: of the moment where the driver tells it, else its mean of the last second.{whose}"
-        )));
-    }
-}
-
-/// How requests ended, over all counted attempts.
-fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new(["Host", "Cells counted>", "Requests ok>", "Failed>", "Truncated>"]);
-    let some_invalid = analysis.cells.invalid > 0;
-    if some_invalid {
-        table.column("Invalid cells".into(), Align::Right);
-        table.column("Requests ok in them".into(), Align::Right);
-    }
-    let has_limits = members.iter().any(|host| host.goodput().is_some());
-    if has_limits {
-        table.column("Good (%)".into(), Align::Right);
-    }
-    let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
-    for host in members {
-        let requests = &host.requests;
-        let truncated = count(requests.truncated);
-        let counted = || host.cells().filter_map(|(_, c)| c.counted());
-        let row = [
-            Inline::text(host.host.as_str()),
-            Inline::own(format!("{} of {}", counted().count(), host.due())),
-            count(requests.ok),
-            count(requests.failures()),
-            if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
-        ];
-        let invalid = [
-            Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
-            count(requests.ok - host.figures.requests.ok),
-        ];
-        let invalid = invalid.into_iter().filter(|_| some_invalid);
-        let within = has_limits.then(|| good(host.goodput()));
-        table.row(row.into_iter().chain(invalid).chain(within));
-    }
-    table
-}
-
-/// In a few words what a reader of the row has to know.
-fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
-    let mut notes: Vec<String> = Vec::new();
-    if host.record.is_some_and(|r| r.simulated) {
-        notes.push("simulated".to_owned());
-    }
-    let of = |validity| {
-        host.cells()
-            .filter_map(|(_, cell)| cell.counted())
-            .filter(|counted| counted.validity() == validity)
-            .count()
-    };
-    for (validity, n) in [Validity::Invalid, Validity::Degraded].map(|v| (v, of(v))) {
-        if n > 0 {
-            notes.push(format!("{n} {validity}"));
-        }
-    }
-    let lost = host.missing();
-    if lost > 0 {
-        notes.push(format!("{lost} missing"));
-    }
-    for finding in host.settling_findings() {
-        notes.push(Inline::text(&finding.code).to_string());
-    }
-    if gpus > 1 {
-        notes.push(format!("{gpus} GPUs"));
-    }
-    if let Some(reason) = host.gpus.reason() {
-        notes.push(format!("GPU not available: {}", Inline::text(reason)));
-    }
-    Inline::own(notes.join("; "))
 }

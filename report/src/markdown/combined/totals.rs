@@ -1,7 +1,9 @@
 //! Sums over the hosts, as far as a sum means something; never a mean of percentiles.
 
+use regatta_types::reading::Reading;
+
 use crate::analysis::{Analysis, HostAnalysis};
-use crate::capacity::{Capacity, HostUsers};
+use crate::capacity::{Capacity, HostUsers, ONE_HOST};
 use crate::markdown::format::{NONE, count, fixed, good, told};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
@@ -12,7 +14,20 @@ use crate::metrics::{Requests, Tokens, Told};
 pub(super) fn totals(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"8. Totals of all hosts".into());
     page.table(counts(&analysis.hosts));
-    page.table(capacity(analysis));
+    match Capacity::of(analysis) {
+        Reading::Known(together) => {
+            page.table(capacity(&together));
+            if let Some(who) = together.without() {
+                page.paragraph(&Inline::sentence(&format!("Not among them: {who}.")));
+            }
+            let lacking = together.not_available.iter();
+            page.list(lacking.map(|what| Inline::sentence(&format!("Not available: {what}."))));
+        }
+        Reading::NotAvailable { not_available } if not_available == ONE_HOST => {}
+        Reading::NotAvailable { not_available } => page.paragraph(&Inline::own(format!(
+            "What the hosts give together is not available: {not_available}."
+        ))),
+    }
     page.table(users(&analysis.hosts));
 }
 
@@ -81,9 +96,14 @@ fn counts(hosts: &[HostAnalysis<'_>]) -> Table {
 }
 
 /// What the hosts give or take together.
-fn capacity(analysis: &Analysis<'_>) -> Table {
-    let mut table = Table::new(["All hosts together", "Value>"]);
-    let Some(capacity) = Capacity::of(analysis) else { return table };
+fn capacity(capacity: &Capacity) -> Table {
+    let mut table = Table::new([]);
+    let whose = match capacity.left_out.len() {
+        0 => "All hosts together".to_owned(),
+        _ => format!("{} together", capacity.whose()),
+    };
+    table.column(Inline::own(whose), Align::Left);
+    table.column("Value".into(), Align::Right);
     let mut row = |name: String, value: Option<f64>, digits| {
         if value.is_some() {
             table.row([Inline::own(name), fixed(value, digits)]);
@@ -120,7 +140,8 @@ fn capacity(analysis: &Analysis<'_>) -> Table {
         1,
     );
     row(
-        "GPU board energy of a million output tokens, in the currency of --tariff".to_owned(),
+        "electricity of the GPU boards per million output tokens, in the tariff's currency"
+            .to_owned(),
         capacity.price_per_million,
         3,
     );

@@ -23,6 +23,9 @@ pub(super) fn cases(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysi
     }
     page.subsection(&"What was generated".into());
     page.table(generated(analysis, host));
+    if host.cases.iter().any(CaseAnalysis::is_cut) {
+        page.paragraph(&"**Bold** completion tokens: answers of natural length were cut (C7). The end-to-end times of such a case are compared only where its answers are equally long on all hosts.".into());
+    }
     page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `chunks` counts events, is approximate and not compared.".into());
     page.subsection(&"Prompts".into());
     page.table(prompts(host));
@@ -198,7 +201,7 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
             fixed(figures.inter_token_s.p50.map(|s| s * 1e3), 2),
             fixed(figures.inter_token_s.p99.map(|s| s * 1e3), 2),
             fixed(figures.chunk_gap_s.p99.map(|s| s * 1e3), 2),
-            millis(figures.chunk_gap_s.max),
+            fixed(figures.chunk_gap_s.max.map(|s| s * 1e3), 2),
         ];
         table.row(first.into_iter().chain(answer).chain(gaps));
     }
@@ -295,15 +298,16 @@ fn generated(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Table {
         "Token counts from",
     ]);
     let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
-    let mut row = |name: Inline, requests: &Requests, tokens: &Tokens| {
+    let mut row = |name: Inline, requests: &Requests, tokens: &Tokens, is_cut: bool| {
         let truncated = count(requests.truncated);
+        let length = told(tokens.completion);
         let sources: Vec<String> =
             tokens.sources.keys().map(|s| format!("`{}`", s.name())).collect();
         table.row([
             name,
             told(tokens.prompt),
             told(tokens.cached),
-            told(tokens.completion),
+            if is_cut { length.bold() } else { length },
             told(tokens.reasoning),
             count(requests.stopped),
             if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
@@ -313,9 +317,9 @@ fn generated(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Table {
         ]);
     };
     for case in &host.cases {
-        row(title(case), &case.requests, &case.tokens);
+        row(title(case), &case.requests, &case.tokens, case.is_cut());
     }
-    row(Inline::from("All cases").bold(), &host.requests, &host.tokens);
+    row(Inline::from("All cases").bold(), &host.requests, &host.tokens, false);
     table.dash(&["Cached", "Reasoning"], "the engine does not tell".into());
     table.dash(
         &["Prompt tokens", "Completion tokens", "Token counts from"],

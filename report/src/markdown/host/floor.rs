@@ -51,10 +51,10 @@ pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let mut out: Vec<Inline> = Vec::new();
     out.extend(host.notable_floor().map(|notable| {
         Inline::own(format!(
-            "**client_floor**: of the {} of {:.2} ms the client may add {:.2} ms, over 1 %.",
+            "**client_floor**: of the {} of {} ms the client may add {} ms, over 1 %.",
             notable.what,
-            notable.own_s * 1e3,
-            notable.floor_s * 1e3
+            fixed(Some(notable.own_s * 1e3), 2),
+            fixed(Some(notable.floor_s * 1e3), 2)
         ))
     }));
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());

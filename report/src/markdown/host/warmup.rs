@@ -27,16 +27,19 @@ fn settling<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a RequestTrace)
 pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
     let cold = host.cold_start?;
     let rest = cold.later_ttft_s.map_or_else(String::new, |later| {
-        format!(", median of the later warm-up requests {:.1} ms", later * 1e3)
+        format!(", median of the later warm-up requests {} s", seconds(Some(later)))
     });
     let cost = cold.cost_s.map_or_else(String::new, |cost| {
-        let longer =
-            if cost < 0.005 { "no longer".to_owned() } else { format!("{cost:.2} s longer") };
+        let longer = if cost < 0.005 {
+            "no longer".to_owned()
+        } else {
+            format!("{} s longer", seconds(Some(cost)))
+        };
         format!(" In all it took {longer} than an answer of its length does later.")
     });
     Some(Inline::own(format!(
-        "Cold start: the first request of the run had its first token after {:.1} ms{rest}.{cost} It is in no other figure.",
-        cold.ttft_s * 1e3
+        "Cold start: the first request of the run had its first token after {} s{rest}.{cost} It is in no other figure.",
+        seconds(Some(cold.ttft_s))
     )))
 }
 

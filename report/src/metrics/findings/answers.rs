@@ -3,6 +3,7 @@
 use regatta_types::failure::FailureKind;
 use regatta_types::suite::{Length, Prompt};
 use regatta_types::trace::{RequestTrace, TokenSource};
+use regatta_types::units::grouped;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{Judged, remark};
@@ -118,7 +119,9 @@ pub(super) fn cache_hits(judged: &Judged<'_>) -> Option<Finding> {
     let share = (prompt > 0).then(|| cached as f64 / prompt as f64)?;
     (share > CACHED && cached > template).then(|| {
         let evidence = format!(
-            "{cached} of {prompt} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
+            "{} of {} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
+            grouped(cached),
+            grouped(prompt),
             share * 100.0
         );
         let advice = "times to first token are too good: turn off prefix caching, or look at what the chat template puts first";

@@ -193,7 +193,33 @@ pub(crate) struct EnergyFigures {
     pub(crate) prompt_per_out_tok: Option<f64>,
 }
 
+/// What stands beside the energy of several cases.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Beside {
+    /// Joules per output token above idle power, geometric mean; `None` if a case has none.
+    pub(crate) above_idle: Option<f64>,
+    /// All prompt tokens for each output token of all cases; `None` if a case has none.
+    pub(crate) prompt_per_out_tok: Option<f64>,
+}
+
 impl EnergyFigures {
+    /// Over cases, each with the same weight in joules.
+    pub(crate) fn beside(cases: &[&Self]) -> Beside {
+        if cases.is_empty() {
+            return Beside::default();
+        }
+        let log = |c: &&Self| c.j_per_out_tok_above_idle.filter(|j| *j > 0.0).map(f64::ln);
+        let logs: Option<f64> = cases.iter().map(log).sum();
+        let tokens = |c: &&Self| Some(c.joules / c.j_per_out_tok.filter(|j| *j > 0.0)?);
+        let output: Option<f64> = cases.iter().map(tokens).sum();
+        let prompts: Option<f64> =
+            cases.iter().map(|c| Some(c.prompt_per_out_tok? * tokens(c)?)).sum();
+        Beside {
+            above_idle: logs.map(|sum| (sum / real(cases.len())).exp()),
+            prompt_per_out_tok: prompts.zip(output).map(|(prompt, output)| prompt / output),
+        }
+    }
+
     /// Sums up attempts, each with the tokens of its requests.
     pub(crate) fn of(
         attempts: &[(&AttemptReport, &Tokens)],

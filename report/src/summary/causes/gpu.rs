@@ -54,24 +54,28 @@ impl<'a> Gpus<'a> {
         let lost = self.own.iter().filter_map(|gpu| gpu.ended.as_ref());
         let mut out: Vec<String> =
             lost.map(|end| format!("a GPU was lost ({})", end.reason)).take(1).collect();
-        out.extend(self.shared.clone());
+        if let Some((errors, usual)) = self.compare(|gpus| {
+            gpus.iter().filter_map(|gpu| gpu.ecc_uncorrected).max().map(|n| n as f64)
+        }) && errors > usual
+        {
+            let (errors, usual) = (grouped_real(errors, 0), grouped_real(usual, 0));
+            out.push(format!("{errors} uncorrected memory errors (the others {usual})"));
+        }
         out.extend(FAULTS.into_iter().filter_map(|reason| self.held_by(reason)));
         out
     }
 
     /// What shows where the speed went.
     pub(super) fn limits(&self) -> Vec<String> {
-        let mut out: Vec<String> =
-            LIMITS.into_iter().filter_map(|reason| self.held_by(reason)).collect();
+        let mut out: Vec<String> = self.link().into_iter().collect();
+        out.extend(LIMITS.into_iter().filter_map(|reason| self.held_by(reason)));
         out.extend(self.clock());
-        out.extend(self.link());
-        if let Some((errors, usual)) = self.compare(|gpus| {
-            gpus.iter().filter_map(|gpu| gpu.ecc_uncorrected).max().map(|n| n as f64)
-        }) && errors > usual
-        {
-            out.push(format!("{errors:.0} uncorrected memory errors (the others {usual:.0})"));
-        }
         out
+    }
+
+    /// Another process on its GPUs.
+    pub(super) fn shared(&self) -> Option<&str> {
+        self.shared.as_deref()
     }
 
     /// What goes with a cause more than it is one.

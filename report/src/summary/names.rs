@@ -1,0 +1,23 @@
+//! Names in a sentence, as many as one can read.
+
+/// Most hosts or cases that a sentence names.
+pub(super) const NAMED: usize = 5;
+
+/// `a, b, c, d, e and 3 more`.
+pub(crate) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let named = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_names_are_read_and_more_are_counted() {
+        let names = ["a", "b", "c", "d", "e", "f", "g"];
+        assert_eq!(some_names(names[..5].iter().copied()), "a, b, c, d, e");
+        assert_eq!(some_names(names.into_iter()), "a, b, c, d, e and 2 more");
+    }
+}
