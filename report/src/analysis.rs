@@ -10,6 +10,7 @@ mod case;
 mod endings;
 mod events;
 mod host;
+mod settling;
 mod telemetry;
 
 use std::collections::BTreeSet;
@@ -30,7 +31,8 @@ pub(crate) use attempt::{Attempt, Failed};
 pub(crate) use case::{CaseAnalysis, Cell, CellState, Counted, is_load};
 pub(crate) use endings::Endings;
 pub(crate) use events::Happened;
-pub(crate) use host::{HostAnalysis, settling_figures};
+pub(crate) use host::HostAnalysis;
+pub(crate) use settling::{Settling, SettlingRequest};
 
 /// A run, worked out.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use regatta_types::validity::Finding;
 use super::attempt::{Attempt, Failed, failed};
 use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, measured};
 use super::events::HostEvents;
+use super::settling::{Settling, settlings};
 use super::telemetry::Telemetry;
 use crate::compare::first_engine;
 use crate::levels::{SweepEnd, sweeps};
@@ -34,8 +35,8 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) engine: Option<EngineFacts>,
     /// Every stored attempt, settling included, sorted by key.
     pub(crate) attempts: Vec<Attempt>,
-    /// The attempts of PREPARE, in order of time, whole.
-    pub(crate) settling: Vec<AttemptReport>,
+    /// The warm-up before the run, in order of time.
+    pub(crate) settling: Vec<Settling>,
     /// The failed requests of all attempts, warm-up included.
     pub(crate) failed: BTreeMap<FailureKind, Failed>,
     /// One entry per case, in the order of the suite.
@@ -130,6 +131,7 @@ impl<'a> HostAnalysis<'a> {
             let counted = cell.and_then(Cell::counted).filter(same);
             Attempt::of(record, of_case.map(|c| c.case), counted)
         };
+        let (settling, cold_start) = settlings(&attempts);
         let mut out = Self {
             host,
             record,
@@ -152,8 +154,8 @@ impl<'a> HostAnalysis<'a> {
             sweeps: sweeps(&cases),
             attempts: attempts.iter().map(told).collect(),
             failed: failed(&attempts),
-            cold_start: None,
-            settling: Vec::new(),
+            cold_start,
+            settling,
             cases: Vec::new(),
             engine: None,
         };
@@ -164,8 +166,6 @@ impl<'a> HostAnalysis<'a> {
         }
         out.cases = cases;
         out.engine = engine;
-        out.settling = settling(attempts);
-        out.cold_start = out.settling.first().and_then(|report| ColdStart::of(&report.traces));
         out
     }
 
@@ -241,11 +241,6 @@ fn slowest_of(cases: &[CaseAnalysis<'_>], counted: &CountedReports<'_>) -> Vec<S
     slowest(attempts)
 }
 
-/// The figures of a settling attempt, all of whose requests are warm-up.
-pub(crate) fn settling_figures(report: &AttemptReport) -> Figures {
-    Figures::of(&report.traces)
-}
-
 /// The reasons of one host's cells.
 fn of_host<'a, R>(
     reasons: &'a [(CellKey, R)],
@@ -253,14 +248,6 @@ fn of_host<'a, R>(
 ) -> BTreeMap<(&'a CaseId, Repetition), &'a R> {
     let own = reasons.iter().filter(|(cell, _)| cell.host == *host);
     own.map(|(cell, reason)| ((&cell.case, cell.repetition), reason)).collect()
-}
-
-/// The attempts of PREPARE, in order of time.
-fn settling(attempts: Vec<AttemptRecord>) -> Vec<AttemptReport> {
-    let settling = attempts.into_iter().filter(|a| a.disposition == Disposition::Settling);
-    let mut settling: Vec<AttemptReport> = settling.map(|a| a.report).collect();
-    settling.sort_by_key(|report| report.began);
-    settling
 }
 
 /// The reports that count, by cell.

@@ -17,7 +17,7 @@ use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 use serde::Serialize;
 
-use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
+use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::capacity::{Capacity, HostUsers};
 use crate::compare::{ClassReport, DriftRow, Later, drift};
@@ -119,7 +119,7 @@ struct Host<'a> {
 struct Settling<'a> {
     findings: &'a [Finding],
     #[serde(flatten)]
-    figures: Figures,
+    figures: &'a Figures,
 }
 
 #[derive(Serialize)]
@@ -237,10 +237,7 @@ impl<'a> Host<'a> {
             settling: host
                 .settling
                 .iter()
-                .map(|report| Settling {
-                    findings: &report.findings,
-                    figures: settling_figures(report),
-                })
+                .map(|report| Settling { findings: &report.findings, figures: &report.figures })
                 .collect(),
             cold_start: host.cold_start,
             client_floor: host.floor.as_ref(),

@@ -1,25 +1,22 @@
 //! Warm-up: its own section, in no measured figure.
 
-use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::AttemptNo;
-use regatta_types::trace::{Outcome, RequestTrace};
+use regatta_types::trace::Outcome;
 use regatta_types::validity::Finding;
 
-use crate::analysis::HostAnalysis;
+use crate::analysis::{HostAnalysis, Settling, SettlingRequest};
 use crate::markdown::format::{count_of, known_count, millis, seconds, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
-use crate::metrics::completion_tokens;
 
 /// Settling requests that are shown at the beginning and at the end.
 const FIRST: usize = 5;
 const LAST: usize = 3;
 
 /// Every settling request with the number of its settling, in order.
-fn settling<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a RequestTrace)> {
-    let with_number =
-        |report: &'a AttemptReport| report.traces.iter().map(|trace| (report.key.attempt, trace));
+fn settling<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a SettlingRequest)> {
+    let with_number = |one: &'a Settling| one.requests.iter().map(|request| (one.attempt, request));
     host.settling.iter().flat_map(with_number).collect()
 }
 
@@ -58,18 +55,18 @@ pub(super) fn unsettled(host: &HostAnalysis<'_>) -> Vec<Inline> {
 /// Section 3.
 pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"3. Warm-up".into());
-    let traces = settling(host);
-    if traces.is_empty() {
+    let requests = settling(host);
+    if requests.is_empty() {
         page.paragraph(&"No settling requests were recorded.".into());
     } else {
-        let hidden = traces.len().saturating_sub(FIRST + LAST);
+        let hidden = requests.len().saturating_sub(FIRST + LAST);
         let shown = match hidden {
             0 => String::new(),
             n => format!("; {n} between the first {FIRST} and the last {LAST} are not shown"),
         };
         page.paragraph(&Inline::own(format!(
             "{} before the run (and after a return of the agent), in order{shown}. The first one is the cold start.",
-            count_of(u64::try_from(traces.len()).unwrap_or(u64::MAX), "settling request")
+            count_of(u64::try_from(requests.len()).unwrap_or(u64::MAX), "settling request")
         )));
         let mut table = Table::new([
             "Settling>",
@@ -80,9 +77,9 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
             "End to end (s)>",
             "Completion tokens>",
         ]);
-        for (index, (settling, trace)) in traces.iter().enumerate() {
+        for (index, (settling, request)) in requests.iter().enumerate() {
             if index < FIRST || index >= FIRST + hidden {
-                table.row(settling_row(*settling, trace));
+                table.row(settling_row(*settling, request));
             }
         }
         table.dash(&[], "the request failed, or its answer is too short for it".into());
@@ -92,19 +89,21 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     case_warmup(page, host);
 }
 
-fn settling_row(settling: AttemptNo, trace: &RequestTrace) -> [Inline; 7] {
-    let result = match &trace.outcome {
+fn settling_row(settling: AttemptNo, request: &SettlingRequest) -> [Inline; 7] {
+    let result = match &request.outcome {
         Outcome::Failed(failure) => Inline::text(&failure.to_string()),
-        Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => Inline::own(trace.outcome.status()),
+        Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
+            Inline::own(request.outcome.status())
+        }
     };
     [
         Inline::own(settling.to_string()),
-        Inline::own((trace.seq + 1).to_string()),
+        Inline::own((request.seq + 1).to_string()),
         result,
-        millis(trace.ttft()),
-        tps(trace.decode_tps()),
-        seconds(trace.e2e()),
-        known_count(completion_tokens(trace)),
+        millis(request.ttft_s),
+        tps(request.decode_tps),
+        seconds(request.e2e_s),
+        known_count(request.completion_tokens),
     ]
 }
 
