@@ -88,9 +88,11 @@ impl Changes {
         let line = |metric: &MetricChange| {
             let (label, change) = (metric.metric.label(), metric.change?);
             let verdict = verdict_words(metric);
+            let [mean, low, high] =
+                [change.mean_log, change.ci95_log.0, change.ci95_log.1].map(signed_percent);
+            let n = repetitions(metric)?;
             Some(format!(
-                "Against run {before} in {label}: {verdict} ({} %, 95 % CI).",
-                signed(change)
+                "Against run {before} in {label}: {verdict} ({mean} %, 95 % CI {low} to {high}, {n})."
             ))
         };
         own.metrics.iter().filter_map(line).collect()

@@ -67,7 +67,10 @@ fn a_report_with_a_baseline_says_on_every_page_what_changed() {
     assert!(summary(&run).verdict_lines.iter().any(|line| line.starts_with(said)));
     for (host, said) in [
         ("gpu-01", "Against run before in decode speed: equivalent ("),
-        ("gpu-02", "Against run before in decode speed: slower (-5.0 ("),
+        (
+            "gpu-02",
+            "Against run before in decode speed: slower (-5.0 %, 95 % CI -5.3 to -4.7, 5 and 5 repetitions).",
+        ),
     ] {
         let page = text(&format!("hosts/{host}.md"));
         assert!(page.contains(said), "{page}");

@@ -46,9 +46,12 @@ const NAME_MAX: usize = 24;
 /// Width of a character of a name.
 const CHAR: u32 = 7;
 
-/// Text of this size and colour.
+/// What plotters divides a size by before it writes it as that of an SVG text.
+const FONT: f64 = 1.24;
+
+/// Text of this size (px) and colour.
 pub(super) fn font(size: u32, colour: &RGBColor) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(colour)
+    ("sans-serif", f64::from(size) * FONT).into_font().color(colour)
 }
 
 /// An outside name as a label.
