@@ -188,6 +188,7 @@ impl RunBuilder {
             load: Load::Closed { streams: 1, ramp: Ramp::None },
             sweep: None,
             slo: Slo::default(),
+            solo_of: None,
             timeouts: Timeouts::default(),
         });
         Self {
@@ -290,6 +291,7 @@ impl RunBuilder {
                 seed: 42,
                 created: BEGIN,
                 start: StartMode::Together,
+                stagger: None,
                 expected: ExpectedHosts::Count(count),
                 coordinator_version: "0.1.0".to_owned(),
                 insecure: false,

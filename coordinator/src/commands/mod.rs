@@ -19,16 +19,20 @@ use std::time::Duration;
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
 use regatta_types::record::ExpectedHosts;
-use regatta_types::suite::Suite;
+use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::WallClock;
 
-use crate::cli::{Cli, Command, SshArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::cli::{Cli, Command, SshArgs, StartArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::conduct::Starting;
 use crate::launch::{self, Launch};
 use crate::output::print;
 use crate::reports::ReportsError;
 use crate::run::Orders;
 use crate::store::StoreError;
 use crate::suite::{self, SuiteError};
+
+/// Time from one host's start to the next one's, unless it is set.
+const STAGGER: Duration = Duration::from_secs(1);
 
 /// Why a command did not do its work, with its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +139,27 @@ async fn agent(
 /// The suite as the flags want it.
 fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
     Ok(suite::load(name, &workload.overrides())?)
+}
+
+/// The suite as the start mode wants it, and that mode.
+fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), Problem> {
+    let StartArgs { start: mode, stagger } = args;
+    let stagger = match (mode, stagger) {
+        (StartMode::Staggered, set) => Some(set.unwrap_or(STAGGER)),
+        (StartMode::Together | StartMode::Solo | StartMode::Both, None) => None,
+        (StartMode::Together | StartMode::Solo | StartMode::Both, Some(_)) => {
+            return Err(Problem::usage(format!(
+                "--stagger goes with --start staggered; this is --start {mode}"
+            )));
+        }
+    };
+    let suite = match mode {
+        StartMode::Both => {
+            suite.with_solo_twins().map_err(|error| Problem::usage(error.to_string()))?
+        }
+        StartMode::Together | StartMode::Staggered | StartMode::Solo => suite,
+    };
+    Ok((suite, Starting { mode, stagger }))
 }
 
 /// Agents to start over ssh, if any; `alone`: the silence after which one ends by itself.

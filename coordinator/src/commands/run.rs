@@ -6,15 +6,15 @@ use regatta_types::exit::Exit;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::{Problem, Ways, command_line, load, orders, state_dir};
+use super::{Problem, Ways, command_line, load, orders, started, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
 
 pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
-    let suite = load(&args.suite, &args.workload)?;
+    let (suite, start) = started(load(&args.suite, &args.workload)?, args.start)?;
     if args.output.dry_run {
-        return dry_run(&suite, args.workload.seed, &args.output);
+        return dry_run(&suite, start, args.workload.seed, &args.output);
     }
     let ways = Ways {
         expect: args.expect,
@@ -34,6 +34,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     conduct(Conduct {
         suite,
         expected: fleet.expected,
+        start,
         seed: args.workload.seed,
         orders: orders(args.model, args.workload.warmup),
         policy,
