@@ -4,6 +4,7 @@
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
 mod causes;
+mod contention;
 mod limits;
 
 use regatta_types::ids::HostId;
@@ -11,6 +12,7 @@ use regatta_types::margin::percent;
 use serde::Serialize;
 
 pub(crate) use causes::{causes, causes_of};
+pub(crate) use contention::contended;
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 
 use crate::analysis::{Analysis, HostAnalysis};
@@ -54,6 +56,7 @@ pub struct HostSummary {
 pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
     let mut verdict_lines = found(analysis);
     verdict_lines.extend(causes(analysis));
+    verdict_lines.extend(contended(analysis));
     verdict_lines.extend(dim_hosts(analysis));
     verdict_lines.extend(Capacity::of(analysis).and_then(|capacity| capacity.sentence()));
     verdict_lines.extend(not_judged(analysis));
@@ -162,7 +165,8 @@ pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -
     let interval = judged
         .level
         .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
-    let (compared, all) = (report.series.cases.len(), analysis.record.header.suite.cases.len());
+    let all = analysis.record.header.suite.compared_cases().count();
+    let compared = report.series.cases.len();
     let what = match metric {
         Metric::DecodeTps | Metric::OutputTps | Metric::Energy => "",
         Metric::Ttft | Metric::FirstAnswer | Metric::E2e => "the medians of ",

@@ -3,6 +3,7 @@
 //! Values are made up from the names by hashing, so that the same words give the same run.
 
 mod gpu;
+mod trace;
 mod whole;
 
 use std::time::Duration;
@@ -19,17 +20,15 @@ use regatta_types::ids::{
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
 use regatta_types::suite::{
-    Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite,
-    Sweep, Timeouts,
+    self, Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule,
+    Suite, Sweep, Timeouts,
 };
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
-use regatta_types::trace::{
-    Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
-    Usage,
-};
+use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::units::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use trace::{Pace, trace};
 pub use whole::{Files, WholeRun, completeness, files, summary};
 
 /// When the made-up runs begin: 2026-11-24 12:00:00 UTC.
@@ -48,6 +47,8 @@ pub struct TestHost {
     pub noise: f64,
     /// Streams from which on more of them only share what there is.
     pub saturates_at: u32,
+    /// How much longer it takes for a token when all hosts run at once, as a share.
+    pub contended: f64,
     /// Engine version.
     pub version: String,
 }
@@ -65,6 +66,7 @@ impl TestHost {
             token_ms: 24.0,
             noise: 0.005,
             saturates_at: u32::MAX,
+            contended: 0.0,
             version: "0.15.1".to_owned(),
         }
     }
@@ -73,6 +75,13 @@ impl TestHost {
     #[must_use]
     pub fn slower_by(mut self, share: f64) -> Self {
         self.token_ms *= 1.0 + share;
+        self
+    }
+
+    /// The same host, generating more slowly by this share of the time per token when all run at once.
+    #[must_use]
+    pub fn contended_by(mut self, share: f64) -> Self {
+        self.contended = share;
         self
     }
 
@@ -155,6 +164,7 @@ fn gpu_uuid(host: &HostId) -> String {
 pub struct RunBuilder {
     hosts: Vec<TestHost>,
     cases: Vec<Case>,
+    start: StartMode,
     /// Measured requests of each attempt.
     pub requests: u32,
     /// Keep a text with every answer.
@@ -194,6 +204,7 @@ impl RunBuilder {
         Self {
             hosts: Vec::new(),
             cases: cases.collect(),
+            start: StartMode::Together,
             requests: 1,
             keep_text: false,
             active_weights: None,
@@ -250,6 +261,28 @@ impl RunBuilder {
         self
     }
 
+    /// Started in this mode; call it after what shapes the cases.
+    ///
+    /// # Panics
+    /// When a twin's id is taken.
+    #[must_use]
+    pub fn start(mut self, mode: StartMode) -> Self {
+        self.start = mode;
+        if mode == StartMode::Both {
+            self.cases = self.suite().with_solo_twins().expect("ids that are free").cases;
+        }
+        self
+    }
+
+    fn suite(&self) -> Suite {
+        Suite {
+            name: SuiteName::new("quick").expect("a valid suite name"),
+            description: "A short look at every host.".to_owned(),
+            cases: self.cases.clone(),
+            active_weights: self.active_weights,
+        }
+    }
+
     /// So many requests a second in every case, each to have its first token within `ttft`.
     #[must_use]
     pub fn rate(mut self, rate: f64, ttft: Duration) -> Self {
@@ -282,16 +315,11 @@ impl RunBuilder {
         let record = RunRecord {
             header: RunHeader {
                 run: RunId::new(RUN).expect("a valid run id"),
-                suite: Suite {
-                    name: SuiteName::new("quick").expect("a valid suite name"),
-                    description: "A short look at every host.".to_owned(),
-                    cases: self.cases.clone(),
-                    active_weights: self.active_weights,
-                },
+                suite: self.suite(),
                 seed: 42,
                 created: BEGIN,
-                start: StartMode::Together,
-                stagger: None,
+                start: self.start,
+                stagger: (self.start == StartMode::Staggered).then_some(Duration::from_secs(1)),
                 expected: ExpectedHosts::Count(count),
                 coordinator_version: "0.1.0".to_owned(),
                 insecure: false,
@@ -334,6 +362,8 @@ impl RunBuilder {
             let spread = 1.0 + host.noise * scatter(&host.name, &case.id, slot.repetition, seq);
             let streams = case.concurrency().unwrap_or(1).max(host.saturates_at);
             let share = f64::from(streams) / f64::from(host.saturates_at);
+            let alone = self.start.pace(case) == suite::Pace::Solo;
+            let share = if alone { share } else { share * (1.0 + host.contended) };
             Pace {
                 ttft_ms: host.ttft_ms * spread,
                 token_ms: host.token_ms * spread * share,
@@ -386,51 +416,6 @@ fn scatter(host: &HostId, case: &CaseId, repetition: u32, seq: u32) -> f64 {
     let hash = Sha256::digest(format!("{host}/{case}/{repetition}/{seq}"));
     let number = u16::from_be_bytes([hash[0], hash[1]]);
     f64::from(number) / 32_767.5 - 1.0
-}
-
-/// How fast a request is answered.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Time to first token, milliseconds.
-    pub ttft_ms: f64,
-    /// Time per token, milliseconds.
-    pub token_ms: f64,
-    /// Completion tokens, one a chunk.
-    pub tokens: u32,
-}
-
-/// A successful request that began at `at` and was cut by its limit.
-#[must_use]
-pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Pace) -> RequestTrace {
-    let millis = |ms: f64| at.after(Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default());
-    let first = millis(pace.ttft_ms);
-    let chunk = |i: u32| Chunk {
-        at: millis(pace.ttft_ms + f64::from(i) * pace.token_ms),
-        late_us: Some(20 + i % 8 * 5),
-        kind: ChunkKind::Answer,
-        chars: 4,
-        tokens: None,
-    };
-    let mut out = RequestTrace::new(seq, 0, phase);
-    out.connection = Some(if seq == 0 { Connection::New } else { Connection::Reused });
-    out.connect = (seq == 0).then(|| Duration::from_micros(180));
-    out.sent = Some(SendStamp { before: at, after: at.after(Duration::from_micros(9)) });
-    out.header = Some(first);
-    out.first_byte = Some(first);
-    out.chunks = (0..pace.tokens).map(chunk).collect();
-    out.events = pace.tokens + 3;
-    out.done = out.chunks.last().map(|c| c.at.after(Duration::from_micros(40)));
-    out.outcome = Outcome::Ok;
-    out.http_status = Some(200);
-    out.finish_reason = Some(FinishReason::Length);
-    out.usage = Some(Usage {
-        prompt: 96,
-        completion: u64::from(pace.tokens),
-        cached: Some(0),
-        reasoning: None,
-    });
-    out.answer = Answer { sha256: "0".repeat(64), chars: u64::from(pace.tokens) * 4, text: None };
-    out
 }
 
 fn attempt(

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis, settling_figures};
 use crate::bandwidth::Bandwidth;
 use crate::capacity::Capacity;
-use crate::compare::{ClassReport, DriftRow, Later, drift};
+use crate::compare::{ClassReport, Contention, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
@@ -49,6 +49,7 @@ struct RunFile<'a> {
     drift: Vec<DriftRow>,
     capacity: Option<Capacity>,
     start: &'a StartReport,
+    contention: &'a [Contention],
 }
 
 #[derive(Serialize)]
@@ -59,6 +60,7 @@ struct Run<'a> {
     command: &'a str,
     seed: u64,
     start: StartMode,
+    stagger_s: Option<f64>,
     expected_hosts: usize,
     expected_names: &'a [HostId],
     coordinator_version: &'a str,
@@ -246,7 +248,7 @@ impl<'a> Host<'a> {
             figures: &host.figures,
             gpus: &host.gpus,
             bandwidth: Bandwidth::of(analysis, host),
-            cases: host.cases.iter().map(case).collect(),
+            cases: host.all_cases().map(case).collect(),
             attempts: host.attempts.iter().map(attempt).collect(),
         }
     }
@@ -271,6 +273,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>, out: &mut dyn Write) -> Result<(
             command: &header.command,
             seed: header.seed,
             start: header.start,
+            stagger_s: header.stagger.map(|stagger| stagger.as_secs_f64()),
             expected_hosts,
             expected_names,
             coordinator_version: &header.coordinator_version,
@@ -297,6 +300,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>, out: &mut dyn Write) -> Result<(
         drift: drift(&analysis.hosts),
         capacity: Capacity::of(analysis),
         start: &analysis.start,
+        contention: &analysis.contention,
     };
     serde_json::to_writer(&mut *out, &file).map_err(io::Error::from)?;
     Ok(out.write_all(b"\n")?)

@@ -1,6 +1,7 @@
 //! `report.md`: the hosts side by side.
 
 mod completeness;
+mod contention;
 mod facts;
 mod method;
 mod side_by_side;
@@ -18,7 +19,7 @@ use crate::bandwidth::dim_hosts;
 use crate::capacity::Capacity;
 use crate::compare::Metric;
 use crate::plot::{Plots, Which};
-use crate::summary::{causes, found, not_judged};
+use crate::summary::{causes, contended, found, not_judged};
 use crate::utc::utc;
 
 /// The combined report.
@@ -35,6 +36,7 @@ pub(crate) fn combined(analysis: &Analysis<'_>, plots: &Plots) -> String {
     loads(&mut page, analysis, plots);
     facts::differing(&mut page, analysis);
     start::start(&mut page, analysis);
+    contention::contention(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
     totals::totals(&mut page, analysis);
     method::method(&mut page, analysis);
@@ -85,7 +87,7 @@ pub(super) fn join(items: &[Inline]) -> String {
 fn headline(analysis: &Analysis<'_>) -> Inline {
     let header = &analysis.record.header;
     let hosts = analysis.hosts.len() + usize::try_from(analysis.record.absent).unwrap_or(0);
-    let cases = header.suite.cases.len();
+    let cases = header.suite.compared_cases().count();
     let end = analysis.record.sealed.map_or_else(String::new, |at| format!(" to {}", utc(at)));
     Inline::own(format!(
         "Suite `{}` ({}), {}, start mode `{}`, {}{end}.",
@@ -101,7 +103,8 @@ fn answer(page: &mut Page, analysis: &Analysis<'_>) {
     page.section(&"1. Answer first".into());
     let line = |text: String| Inline::sentence(&text);
     let together = Capacity::of(analysis).and_then(|capacity| capacity.sentence());
-    let said = found(analysis).into_iter().chain(causes(analysis)).chain(dim_hosts(analysis));
+    let said = found(analysis).into_iter().chain(causes(analysis)).chain(contended(analysis));
+    let said = said.chain(dim_hosts(analysis));
     page.list(said.chain(together).map(line));
     let limits = not_judged(analysis);
     if !limits.is_empty() {

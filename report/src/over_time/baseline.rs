@@ -72,7 +72,8 @@ impl Baseline {
     pub fn of(run: &impl Run) -> Result<Self, Error> {
         let analysis = Analysis::new(run)?;
         let header = &run.record().header;
-        let cases = header.suite.cases.iter();
+        // What was measured solo beside them is for the run itself: it shows what hosts share.
+        let cases = header.suite.compared_cases();
         // Half of the hash: nobody forges one, and a reader has to compare them by eye.
         let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
         Ok(Self {

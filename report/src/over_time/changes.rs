@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId, RunId};
 use regatta_types::margin::Margins;
+use regatta_types::suite::StartMode;
 use serde::Serialize;
 
 use super::{Baseline, HostBaseline};
@@ -234,7 +235,7 @@ fn references<'a>(
     host: &HostBaseline,
     terms: &Terms,
 ) -> Result<Vec<&'a HostBaseline>, String> {
-    if before.start != after.start {
+    if compared_as(before.start) != compared_as(after.start) {
         let (was, is) = (before.start, after.start);
         return Err(format!("C12: start mode {is}, before {was}"));
     }
@@ -261,6 +262,14 @@ fn references<'a>(
         }
         None => "the earlier run has no host".to_owned(),
     })
+}
+
+/// How the cases that hosts are compared by were begun: where each was measured solo too, together.
+fn compared_as(start: StartMode) -> StartMode {
+    match start {
+        StartMode::Both => StartMode::Together,
+        StartMode::Together | StartMode::Staggered | StartMode::Solo => start,
+    }
 }
 
 /// The facts of C1 to C4 in which two hosts differ: `C3: engine version 0.16.0, before 0.15.1`.

@@ -33,6 +33,9 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     page.subsection(&"Speed".into());
     page.table(speeds(host, class));
     page.paragraph(&"Of usable attempts. Decode speed and end to end: geometric mean over the repetitions (of each the ratio of sums, or the median), with Student's t over their logarithms. The last row is what is compared over the cases (section 1). End-to-end speed: all completion tokens of a case / all its end-to-end seconds.".into());
+    if !host.solo.is_empty() {
+        page.paragraph(&"Cases that end in (solo) were measured on this host while the others rested. They are in no figure over several cases and are not compared between hosts; section 6 of the combined report has what the hosts take from each other.".into());
+    }
     page.subsection(&"Latency".into());
     page.table(latencies(host));
     if !has_reasoning(host) {
@@ -67,7 +70,7 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
         "95 % CI (s)>",
         "End-to-end speed (tok/s)>",
     ]);
-    for case in &host.cases {
+    for case in host.all_cases() {
         let of = |metric| class.of_case(metric, host.host, case);
         let both = [of(Metric::DecodeTps), of(Metric::E2e)];
         let name = [title(case), count(case.figures.requests.ok)];
@@ -142,7 +145,7 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
         table.column(name.into(), Align::Right);
     }
     let most = host.cases.iter().map(|c| c.figures.ttft_s.n()).max().unwrap_or(0);
-    for case in &host.cases {
+    for case in host.all_cases() {
         let figures = &case.figures;
         let ttft = figures.first_token(&case.case.load);
         let first = [
@@ -274,10 +277,11 @@ fn generated(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Table {
             Inline::own(if sources.is_empty() { NONE.to_owned() } else { sources.join(", ") }),
         ]);
     };
-    for case in &host.cases {
+    for case in host.all_cases() {
         row(title(case), &case.requests, &case.tokens);
     }
-    row(Inline::from("All cases").bold(), &host.requests, &host.tokens);
+    let all = if host.solo.is_empty() { "All cases" } else { "All cases, those solo apart" };
+    row(Inline::from(all).bold(), &host.requests, &host.tokens);
     table.dash(&["Cached", "Reasoning"], "the engine does not tell".into());
     table.dash(
         &["Prompt tokens", "Completion tokens", "Token counts from"],
@@ -306,7 +310,7 @@ fn prompts(host: &HostAnalysis<'_>) -> Table {
         "Load",
         "Prompt hash (SHA-256, first 16)",
     ]);
-    for case in host.cases.iter().map(|c| c.case) {
+    for case in host.all_cases().map(|c| c.case) {
         table.row([
             Inline::text(&case.title),
             Inline::text(case.id.as_str()),
