@@ -246,3 +246,26 @@ fn command_line() -> String {
     let rest = std::env::args_os().skip(1).map(|arg| quote(arg.to_string_lossy().into_owned()));
     std::iter::once("regatta".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Overrides;
+
+    #[test]
+    fn a_start_mode_makes_its_twins_and_only_staggered_takes_a_stagger() {
+        let quick = || suite::load("quick", &Overrides::default()).expect("built in");
+        let args = |start, stagger| StartArgs { start, stagger };
+        let second = Duration::from_secs(1);
+        let (suite, start) = started(quick(), args(StartMode::Staggered, None)).expect("a mode");
+        assert_eq!((suite, start.stagger), (quick(), Some(second)));
+        let (suite, start) = started(quick(), args(StartMode::Both, None)).expect("free ids");
+        assert_eq!((suite.cases.len(), start.stagger), (2 * quick().cases.len(), None));
+        for mode in [StartMode::Together, StartMode::Solo, StartMode::Both] {
+            let problem = started(quick(), args(mode, Some(second))).expect_err("no stagger");
+            assert_eq!(problem.exit, Exit::Usage);
+            let text = format!("--stagger goes with --start staggered; this is --start {mode}");
+            assert_eq!(problem.to_string(), text);
+        }
+    }
+}

@@ -1,15 +1,20 @@
 //! Suites and cases: what is measured. Values here are already checked; the file format and its
 //! problems live in the coordinator.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
+mod start;
+#[cfg(test)]
+mod tests;
+mod twins;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CaseId, SLUG_MAX, SuiteName};
+use crate::ids::{CaseId, SuiteName};
 use crate::units::Bytes;
+
+pub use start::{Pace, StartMode};
+pub use twins::TwinError;
 
 /// A named list of cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,24 +37,6 @@ impl Suite {
         self.cases.iter().find(|case| case.id == *id)
     }
 
-    /// The suite with a twin before every case, which repeats it on one host at a time.
-    ///
-    /// # Errors
-    /// When a twin's id is taken, or would be too long.
-    pub fn with_solo_twins(self) -> Result<Self, TwinError> {
-        let ids = |case: &Case| [Some(case.id.clone()), case.sweep.as_ref().map(|s| s.of.clone())];
-        let taken: BTreeSet<CaseId> = self.cases.iter().flat_map(ids).flatten().collect();
-        let mut cases = Vec::with_capacity(self.cases.len() * 2);
-        for case in self.cases {
-            let twin = case.solo_twin()?;
-            if ids(&twin).iter().flatten().any(|id| taken.contains(id)) {
-                return Err(TwinError::Taken { case: case.id });
-            }
-            cases.extend([twin, case]);
-        }
-        Ok(Self { cases, ..self })
-    }
-
     /// The cases that hosts are compared by: all but the twins of others.
     pub fn compared_cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.iter().filter(|case| case.solo_of.is_none())
@@ -60,31 +47,6 @@ impl Suite {
     pub fn hash(&self) -> String {
         crate::suite::hash_of(&(&self.name, &self.cases))
     }
-}
-
-/// End of the id of a case that is measured on one host at a time, beside its twin.
-const SOLO: &str = ".solo";
-
-/// Why a suite cannot be measured solo and together in one run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TwinError {
-    /// An id that a twin needs is taken.
-    #[error(
-        "`--start both` measures case `{case}` a second time as `{case}{SOLO}`, and the suite has something of that id: rename it"
-    )]
-    Taken {
-        /// The case.
-        case: CaseId,
-    },
-    /// No id can be so long.
-    #[error(
-        "`--start both` measures case `{case}` a second time as `{case}{SOLO}`, which is too long for an id: shorten it to {max} characters",
-        max = SLUG_MAX - SOLO.len()
-    )]
-    TooLong {
-        /// The case.
-        case: CaseId,
-    },
 }
 
 /// One thing to measure.
@@ -146,24 +108,6 @@ impl Case {
     #[must_use]
     pub fn drawn_as(&self) -> &CaseId {
         self.solo_of.as_ref().unwrap_or(&self.id)
-    }
-
-    /// The same work for one host at a time.
-    ///
-    /// # Errors
-    /// When its id would be too long.
-    fn solo_twin(&self) -> Result<Self, TwinError> {
-        let twin = |id: &CaseId| {
-            CaseId::new(format!("{id}{SOLO}")).map_err(|_| TwinError::TooLong { case: id.clone() })
-        };
-        let sweep = |sweep: &Sweep| Ok(Sweep { of: twin(&sweep.of)?, level: sweep.level });
-        Ok(Self {
-            id: twin(&self.id)?,
-            title: format!("{} (solo)", self.title),
-            sweep: self.sweep.as_ref().map(sweep).transpose()?,
-            solo_of: Some(self.id.clone()),
-            ..self.clone()
-        })
     }
 
     /// Streams of a closed loop; `None` for an open one.
@@ -398,149 +342,5 @@ impl Default for Timeouts {
             chunk: Duration::from_secs(60),
             request: Duration::from_secs(1_800),
         }
-    }
-}
-
-/// How hosts are started relative to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StartMode {
-    /// All hosts begin each (case, repetition) at the same moment.
-    #[default]
-    Together,
-    /// One after another by a fixed time, and then side by side.
-    Staggered,
-    /// One host measures at a time, the others rest.
-    Solo,
-    /// Each (case, repetition) solo, then together.
-    Both,
-}
-
-/// How the hosts begin one (case, repetition).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// All at the same moment.
-    Together,
-    /// One after another by a fixed time.
-    Staggered,
-    /// One host measures at a time.
-    Solo,
-}
-
-impl StartMode {
-    /// All modes.
-    pub const ALL: [Self; 4] = [Self::Together, Self::Staggered, Self::Solo, Self::Both];
-
-    /// How the hosts begin the repetitions of a case.
-    #[must_use]
-    pub fn pace(self, case: &Case) -> Pace {
-        match self {
-            Self::Staggered => Pace::Staggered,
-            Self::Solo => Pace::Solo,
-            Self::Both if case.solo_of.is_some() => Pace::Solo,
-            Self::Together | Self::Both => Pace::Together,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Together => "together",
-            Self::Staggered => "staggered",
-            Self::Solo => "solo",
-            Self::Both => "both",
-        }
-    }
-}
-
-impl fmt::Display for StartMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for StartMode {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|mode| mode.name() == text);
-        found.ok_or_else(|| "one of together, staggered, solo, both".to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn case(id: &str) -> Case {
-        Case {
-            id: CaseId::new(id).unwrap(),
-            title: "Chat".to_owned(),
-            prompt: Prompt::Text(TextPrompt { tokens: 64, shared: 0 }),
-            max_tokens: 8,
-            min_max_tokens: 8,
-            length: Length::Fixed,
-            temperature: 0.0,
-            seed: None,
-            stop: StopRule { requests: Some(1), duration: None },
-            repetitions: 3,
-            warmup: 0,
-            load: Load::Closed { streams: 1, ramp: Ramp::None },
-            sweep: None,
-            slo: Slo::default(),
-            solo_of: None,
-            timeouts: Timeouts::default(),
-        }
-    }
-
-    fn suite(cases: Vec<Case>) -> Suite {
-        let name = SuiteName::new("two").unwrap();
-        Suite { name, description: String::new(), cases, active_weights: None }
-    }
-
-    #[test]
-    fn a_twin_is_the_same_work_under_its_own_id() {
-        let of = CaseId::new("load").unwrap();
-        let level = Case { sweep: Some(Sweep { of, level: 0 }), ..case("load.c1") };
-        let before = suite(vec![case("chat"), level]);
-        let twins = before.clone().with_solo_twins().unwrap();
-        let ids: Vec<&str> = twins.cases.iter().map(|case| case.id.as_str()).collect();
-        assert_eq!(ids, ["chat.solo", "chat", "load.c1.solo", "load.c1"]);
-        for pair in twins.cases.chunks(2) {
-            assert_eq!(pair[0].work_hash(), pair[1].work_hash());
-            assert_eq!(pair[0].drawn_as(), pair[1].drawn_as());
-            assert_eq!(pair[0].solo_of.as_ref(), Some(&pair[1].id));
-        }
-        assert_eq!(twins.cases[2].sweep.as_ref().unwrap().of.as_str(), "load.solo");
-        assert!(twins.compared_cases().eq(before.cases.iter()));
-        assert_ne!(twins.hash(), before.hash());
-    }
-
-    #[test]
-    fn a_twin_whose_id_is_taken_or_too_long_is_refused_in_one_sentence() {
-        let refused = |cases| suite(cases).with_solo_twins().unwrap_err().to_string();
-        assert_eq!(
-            refused(vec![case("chat"), case("chat.solo")]),
-            "`--start both` measures case `chat` a second time as `chat.solo`, and the suite has something of that id: rename it"
-        );
-        let long = "x".repeat(60);
-        assert_eq!(
-            refused(vec![case(&long)]),
-            format!(
-                "`--start both` measures case `{long}` a second time as `{long}.solo`, which is too long for an id: shorten it to 58 characters"
-            )
-        );
-    }
-
-    #[test]
-    fn a_case_without_a_twin_has_the_hash_it_always_had() {
-        let json = serde_json::to_value(case("chat")).unwrap();
-        assert!(json.get("solo_of").is_none(), "{json}");
-    }
-
-    #[test]
-    fn modes_are_read_as_they_are_written() {
-        for mode in StartMode::ALL {
-            assert_eq!(mode.to_string().parse(), Ok(mode));
-        }
-        assert!("alone".parse::<StartMode>().is_err());
     }
 }

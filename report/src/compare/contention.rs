@@ -50,8 +50,11 @@ pub(crate) struct SoloAndTogether {
     pub(crate) verdict: Verdict,
 }
 
-/// Every metric that any host has both ways.
+/// Every metric that any host has both ways; none where there was no other host to share with.
 pub(crate) fn contention(hosts: &[HostAnalysis<'_>], margins: &Margins) -> Vec<Contention> {
+    if hosts.iter().filter(|host| host.has_usable()).count() < 2 {
+        return Vec::new();
+    }
     let of = |metric: Metric| {
         let margin = metric.margin(margins);
         let hosts = hosts.iter().filter_map(|host| solo_and_together(metric, host)).collect();

@@ -35,8 +35,7 @@ fn slower(found: &Contention) -> Option<String> {
     };
     let (_, first) = hosts.first()?;
     let basis = if one { format!(" ({})", basis(*first)) } else { String::new() };
-    let few = hosts.iter().any(|(_, effect)| effect.n < FULL_REPETITIONS);
-    let indicative = if few { " (indicative)" } else { "" };
+    let indicative = indicative(hosts.iter().map(|(_, effect)| *effect));
     Some(format!(
         "{names} {what} when all hosts run at once{basis}: that points to something they share, such as power, cooling, network or storage{indicative}."
     ))
@@ -51,12 +50,17 @@ fn nobody(found: &Contention) -> Option<String> {
         2 => "both hosts".to_owned(),
         n => format!("all {}", count_of(u64::try_from(n).unwrap_or(u64::MAX), "host")),
     };
+    let indicative = indicative(found.hosts.iter().filter_map(|host| host.effect));
     is_told.then(|| {
         format!(
-            "Contention: {hosts} decode as fast together as alone, within {} %.",
+            "Contention: {hosts} decode as fast together as alone, within {} %{indicative}.",
             percent(found.margin)
         )
     })
+}
+
+fn indicative(mut effects: impl Iterator<Item = Effect>) -> &'static str {
+    if effects.any(|effect| effect.n < FULL_REPETITIONS) { " (indicative)" } else { "" }
 }
 
 /// A difference without its sign.

@@ -60,6 +60,14 @@ fn hosts_that_share_nothing_short_are_told_so() {
 }
 
 #[test]
+fn a_host_that_is_by_itself_shares_nothing() {
+    let one = RunBuilder::new(&CASES, 5).host(TestHost::new("gpu-01").contended_by(0.05));
+    let run = one.start(StartMode::Both).build();
+    assert!(Analysis::new(&run).unwrap().contention.is_empty());
+    assert!(!page(&run, "report.md").contains("### Contention"));
+}
+
+#[test]
 fn what_is_measured_solo_enters_no_comparison_of_hosts() {
     let both = RunBuilder::new(&CASES, 5).levels(&[1, 2, 4]).requests(16);
     let both = both.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02"));

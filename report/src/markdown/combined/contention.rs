@@ -29,7 +29,7 @@ pub(super) fn contention(page: &mut Page, analysis: &Analysis<'_>) {
 
 fn both(page: &mut Page, analysis: &Analysis<'_>) {
     if analysis.contention.is_empty() {
-        page.paragraph(&"No host has a usable attempt of a case both solo and together.".into());
+        page.paragraph(&"Nothing to compare: fewer than two hosts have usable attempts, or none has one of a case both solo and together.".into());
         return;
     }
     page.table(table(&analysis.contention));
