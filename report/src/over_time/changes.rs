@@ -71,6 +71,8 @@ pub(super) struct HostChanges {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct MetricChange {
     pub(super) metric: Metric,
+    /// It is of what was measured on one host at a time, in a run that measured both ways.
+    pub(super) solo: bool,
     /// Cases that were compared.
     pub(super) cases: Vec<CaseId>,
     /// Cases that stayed out, with the reason.
@@ -150,10 +152,10 @@ impl Changes {
 /// Compares the hosts of a run with those of an earlier one.
 #[must_use]
 pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
-    let mut hosts: Vec<HostChanges> =
-        after.hosts.iter().map(|host| host_changes(before, after, host, terms)).collect();
+    let mut hosts = like_with_like(before, after, terms);
     for metric in Metric::ALL {
-        judge(metric, &mut hosts, terms);
+        judge((metric, false), &mut hosts, terms);
+        judge((metric, true), &mut hosts, terms);
     }
     let used: BTreeSet<&HostId> = hosts.iter().flat_map(|host| &host.with).collect();
     let known = |name: &HostId| used.contains(name) || after.host(name).is_some();
@@ -168,11 +170,37 @@ pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
     }
 }
 
-/// The verdicts in a metric, over the hosts that have a change in it: Holm over these.
-fn judge(metric: Metric, hosts: &mut [HostChanges], terms: &Terms) {
+/// The hosts of the later run, in each way in which both runs measured.
+fn like_with_like(before: &Baseline, after: &Baseline, terms: &Terms) -> Vec<HostChanges> {
+    let both = [before.start, after.start].contains(&StartMode::Both);
+    let (earlier, later) = (before.views(), after.views());
+    let alike = |is: &Baseline| earlier.iter().find(|was| was.start == is.start).cloned();
+    let pairs: Vec<(Baseline, &Baseline)> =
+        later.iter().filter_map(|is| Some((alike(is)?, is))).collect();
+    let mut out: Vec<HostChanges> = Vec::new();
+    for (was, is) in &pairs {
+        let solo = both && is.start == StartMode::Solo;
+        for host in &is.hosts {
+            let mut found = host_changes(was, is, host, terms);
+            found.metrics.iter_mut().for_each(|metric| metric.solo = solo);
+            match out.iter_mut().find(|known| known.host == found.host) {
+                Some(known) => known.metrics.append(&mut found.metrics),
+                None => out.push(found),
+            }
+        }
+    }
+    if pairs.is_empty() {
+        out = after.hosts.iter().map(|host| host_changes(before, after, host, terms)).collect();
+    }
+    out
+}
+
+/// The verdicts in a metric, solo or not, over the hosts that have a change in it: Holm over these.
+fn judge((metric, solo): (Metric, bool), hosts: &mut [HostChanges], terms: &Terms) {
     let of_metric = hosts.iter_mut().flat_map(|host| &mut host.metrics);
     let mut changes: Vec<(&mut MetricChange, Change)> = of_metric
-        .filter(|change| change.metric == metric && change.why_not.is_none())
+        .filter(|change| (change.metric, change.solo) == (metric, solo))
+        .filter(|change| change.why_not.is_none())
         .filter_map(|change| {
             let both = Change { before: change.before?, after: change.after? };
             Some((change, both))
@@ -235,7 +263,7 @@ fn references<'a>(
     host: &HostBaseline,
     terms: &Terms,
 ) -> Result<Vec<&'a HostBaseline>, String> {
-    if compared_as(before.start) != compared_as(after.start) {
+    if before.start != after.start {
         let (was, is) = (before.start, after.start);
         return Err(format!("C12: start mode {is}, before {was}"));
     }
@@ -262,14 +290,6 @@ fn references<'a>(
         }
         None => "the earlier run has no host".to_owned(),
     })
-}
-
-/// How the cases that hosts are compared by were begun: where each was measured solo too, together.
-fn compared_as(start: StartMode) -> StartMode {
-    match start {
-        StartMode::Both => StartMode::Together,
-        StartMode::Together | StartMode::Staggered | StartMode::Solo => start,
-    }
 }
 
 /// The facts of C1 to C4 in which two hosts differ: `C3: engine version 0.16.0, before 0.15.1`.
@@ -311,6 +331,7 @@ impl Pair<'_> {
         let own = self.host.values.get(&metric)?;
         let mut out = MetricChange {
             metric,
+            solo: false,
             cases: Vec::new(),
             cases_left_out: Vec::new(),
             before: None,

@@ -11,6 +11,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 mod trend;
+mod views;
 
 pub use baseline::{Baseline, HostBaseline};
 pub use changes::{Changes, Match, Terms, changes};

@@ -7,12 +7,42 @@ use super::changes::{Changes, Estimated, HostChanges, MetricChange};
 use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
 use crate::markdown::{Inline, Page, Table, count_of, level, signed_percent};
 
+/// A metric, of what was measured solo beside the rest, or of the rest.
+#[derive(Debug, Clone, Copy)]
+struct Figure {
+    metric: Metric,
+    solo: bool,
+}
+
+/// All of them: what hosts are compared by first.
+fn figures() -> impl Iterator<Item = Figure> {
+    let of = |solo| Metric::ALL.into_iter().map(move |metric| Figure { metric, solo });
+    of(false).chain(of(true))
+}
+
+impl Figure {
+    fn of(change: &MetricChange) -> Self {
+        Self { metric: change.metric, solo: change.solo }
+    }
+
+    fn is_of(self, change: &MetricChange) -> bool {
+        (self.metric, self.solo) == (change.metric, change.solo)
+    }
+
+    fn heading(self) -> String {
+        format!("{}{}", self.metric.heading(), if self.solo { " (solo)" } else { "" })
+    }
+
+    fn label(self) -> String {
+        format!("{}{}", self.metric.label(), if self.solo { " (solo)" } else { "" })
+    }
+}
+
 impl Changes {
     /// The answer, a sentence of plain text for each metric, then what could not be judged.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric)).collect();
+        let mut lines: Vec<String> = figures().filter_map(|figure| self.sentence(figure)).collect();
         if lines.is_empty() {
             lines.push("Nothing could be compared.".to_owned());
         }
@@ -27,7 +57,7 @@ impl Changes {
         let name = |run: &regatta_types::ids::RunId| Inline::text(run.as_str());
         let (before, after) = (name(&self.before), name(&self.after));
         page.title(&Inline::own(format!("Regatta comparison: {after} against {before}")));
-        let sentences = Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric));
+        let sentences = figures().filter_map(|figure| self.sentence(figure));
         let sentences: Vec<Inline> = sentences.map(|line| Inline::sentence(&line)).collect();
         if sentences.is_empty() {
             page.paragraph(&"**Nothing could be compared.**".into());
@@ -38,23 +68,24 @@ impl Changes {
             page.paragraph(&"What could not be judged, and what to keep in mind:".into());
             page.list(limits.into_iter().map(|line| Inline::sentence(&line)));
         }
-        for metric in Metric::ALL {
-            self.table(&mut page, metric);
+        for figure in figures() {
+            self.table(&mut page, figure);
         }
         self.method(&mut page);
         page.finish()
     }
 
-    fn of_metric(&self, metric: Metric) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
+    fn of_figure(&self, figure: Figure) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
         let in_host =
-            move |host: &'_ HostChanges| host.metrics.iter().position(|m| m.metric == metric);
+            move |host: &'_ HostChanges| host.metrics.iter().position(|m| figure.is_of(m));
         self.hosts.iter().filter_map(move |host| Some((host, &host.metrics[in_host(host)?])))
     }
 
     /// `Decode speed: gpu-03 is 5.1 % slower than before (...); 2 hosts are equivalent within 2 %.`
-    fn sentence(&self, metric: Metric) -> Option<String> {
+    fn sentence(&self, figure: Figure) -> Option<String> {
+        let metric = figure.metric;
         let judged: Vec<(&HostChanges, &MetricChange)> =
-            self.of_metric(metric).filter(|(_, change)| change.verdict.is_some()).collect();
+            self.of_figure(figure).filter(|(_, change)| change.verdict.is_some()).collect();
         let with = |wanted: fn(Verdict) -> bool| {
             let found = judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted));
             found.copied().collect::<Vec<_>>()
@@ -81,7 +112,7 @@ impl Changes {
         }
         let fewest = judged.iter().filter_map(|(_, change)| change.fewest()).min()?;
         let indicative = if fewest < FULL_REPETITIONS { " (indicative)" } else { "" };
-        Some(format!("{}: {}{indicative}.", metric.heading(), parts.join("; ")))
+        Some(format!("{}: {}{indicative}.", figure.heading(), parts.join("; ")))
     }
 
     fn limits(&self) -> Vec<String> {
@@ -98,12 +129,12 @@ impl Changes {
                 ));
             }
             for change in &host.metrics {
+                let label = Figure::of(change).label();
                 if let Some(why) = &change.why_not {
-                    out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
+                    out.push(format!("{name}, {label}: not compared ({why})."));
                 }
                 for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none())
                 {
-                    let label = change.metric.label();
                     out.push(format!("{name}, {label}: case {case} stays out ({why})."));
                 }
             }
@@ -123,7 +154,8 @@ impl Changes {
         out
     }
 
-    fn table(&self, page: &mut Page, metric: Metric) {
+    fn table(&self, page: &mut Page, figure: Figure) {
+        let metric = figure.metric;
         let unit = match metric {
             Metric::DecodeTps | Metric::OutputTps => "tok/s",
             Metric::Ttft | Metric::FirstAnswer => "ms",
@@ -139,7 +171,7 @@ impl Changes {
             "Change (%, 95 % CI)>",
             "Verdict",
         ]);
-        for (host, change) in self.of_metric(metric) {
+        for (host, change) in self.of_figure(figure) {
             let mean =
                 |effect: Option<crate::compare::Effect>| level(metric, effect.map(|e| e.mean));
             let verdict = Inline::own(verdict_words(change));
@@ -158,7 +190,7 @@ impl Changes {
             ]);
         }
         if !table.is_empty() {
-            page.section(&Inline::own(format!("{}, {unit}", metric.heading())));
+            page.section(&Inline::own(format!("{}, {unit}", figure.heading())));
             table.dash(&[], "not compared, or fewer than two complete repetitions".into());
             page.table(table);
         }
