@@ -19,6 +19,16 @@ const PER_STREAM: Duration = Duration::from_millis(2);
 /// Longest lead, however bad the link.
 const LEAD_MAX: Duration = Duration::from_secs(2);
 
+/// What the hosts are at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Measuring {
+    Nothing,
+    /// Some measure, none of them alone.
+    SideBySide,
+    /// One is to measure alone.
+    Solo,
+}
+
 impl RunState {
     /// Gives the next cell to every host that need not wait for another.
     pub(super) fn schedule(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -33,7 +43,7 @@ impl RunState {
         cursors.sort_unstable();
         cursors.dedup();
         for cursor in cursors {
-            if !self.is_held_up(cursor) && self.may_begin(cursor, now) {
+            if !self.is_held_up(cursor, self.measuring()) && self.may_begin(cursor, now) {
                 self.begin_block(cursor, now, effects);
             }
         }
@@ -47,25 +57,36 @@ impl RunState {
         case.map_or(Pace::Together, |case| self.header.start.pace(case))
     }
 
-    /// Whether a block must wait for a measurement, whoever is ready for it: one that is to be alone
-    /// for any, any for one that is alone. A host that is out of reach may be measuring still, so it
-    /// counts until it is given up.
-    fn is_held_up(&self, cursor: usize) -> bool {
-        let solo = self.pace(cursor) == Pace::Solo;
-        self.hosts.values().any(|host| match host.work {
-            Work::Leased { .. } => {
-                !host.link.is_lost() && (solo || self.pace(host.cursor) == Pace::Solo)
-            }
+    /// Whether anything is measured now, and whether that is to be alone. A host that is out of reach
+    /// may be measuring still, so it counts until it is given up.
+    fn measuring(&self) -> Measuring {
+        let leased = self.hosts.values().filter(|host| match host.work {
+            Work::Leased { .. } => !host.link.is_lost(),
             Work::Syncing | Work::Waiting(_) | Work::Storing { .. } => false,
+        });
+        leased.fold(Measuring::Nothing, |found, host| match (found, self.pace(host.cursor)) {
+            (Measuring::Solo, _) | (_, Pace::Solo) => Measuring::Solo,
+            (_, Pace::Together | Pace::Staggered) => Measuring::SideBySide,
         })
+    }
+
+    /// Whether a block must wait for a measurement, whoever is ready for it: one that is to be alone
+    /// for any, any for one that is alone.
+    fn is_held_up(&self, cursor: usize, measuring: Measuring) -> bool {
+        match measuring {
+            Measuring::Nothing => false,
+            Measuring::SideBySide => self.pace(cursor) == Pace::Solo,
+            Measuring::Solo => true,
+        }
     }
 
     /// Who waits for a measurement to end waits for nobody else yet: its patience begins after it.
     fn keep_patience(&mut self, now: Now) {
         let blocks = self.plan.blocks().len();
+        let measuring = self.measuring();
         let waiting = self.hosts.iter().filter(|(_, host)| host.is_waiting(blocks));
         let held_up: Vec<HostId> = waiting
-            .filter(|(_, host)| self.is_held_up(host.cursor))
+            .filter(|(_, host)| self.is_held_up(host.cursor, measuring))
             .map(|(name, _)| name.clone())
             .collect();
         for name in held_up {
