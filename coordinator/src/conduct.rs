@@ -48,12 +48,23 @@ const PARTING: Duration = Duration::from_secs(5);
 /// An agent in this process, up to its connector.
 pub type Embedded = Box<dyn FnOnce(Connector) -> Setup + Send>;
 
+/// How the hosts of a run are started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Starting {
+    /// Relative to each other.
+    pub mode: StartMode,
+    /// Time from one host's start to the next one's; of [`StartMode::Staggered`] only.
+    pub stagger: Option<Duration>,
+}
+
 /// Everything about a run that the command line decides.
 pub struct Conduct {
-    /// What is measured.
+    /// What is measured; with the twins that the start mode wants.
     pub suite: Suite,
     /// Who is waited for.
     pub expected: ExpectedHosts,
+    /// How the hosts are started.
+    pub start: Starting,
     /// Seed of the order of cases; `None`: random.
     pub seed: Option<u64>,
     /// What every host is asked first.
@@ -220,7 +231,8 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
         suite: plan.suite.clone(),
         seed: plan.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         created,
-        start: StartMode::Together,
+        start: plan.start.mode,
+        stagger: plan.start.stagger,
         expected: plan.expected.clone(),
         coordinator_version: crate::VERSION.to_owned(),
         insecure: plan.listen.is_some_and(|address| !address.ip().is_loopback()),

@@ -3,12 +3,14 @@
 //! The entry is [`Plan::new`]. A plan knows nothing of hosts or time; it is a pure function of the
 //! suite and a seed, so a run that is resumed gets the very same one.
 
+use std::collections::BTreeMap;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use regatta_types::ids::Repetition;
-use regatta_types::suite::Suite;
+use regatta_types::ids::{CaseId, Repetition};
+use regatta_types::suite::{Case, Suite};
 
-/// One (case, repetition): all hosts run it at the same time, and it is what they are compared by.
+/// One (case, repetition): it is what hosts are compared by, and how they begin it is the run's mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Block {
     /// Index into [`Suite::cases`].
@@ -27,7 +29,8 @@ impl Plan {
     /// Repetition by repetition, the cases that have that many repetitions in an order of its own,
     /// so that effects of the position (heat, caches) cancel. Two repetitions in a row never have
     /// the same order, unless there is but one case. The levels of a sweep stay together, the lowest
-    /// first, and are shuffled as one.
+    /// first, and are shuffled as one; a case that is measured solo and together has both blocks in a
+    /// row, solo first, and the order of the cases is the same as without.
     ///
     /// Stable for ever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
     /// that draws `floor(next_u64 * n / 2^64)`. No library decides the order.
@@ -62,24 +65,29 @@ impl Plan {
     }
 }
 
-/// The cases of one repetition: each by itself, the levels of a sweep together.
+/// The cases of one repetition: each by itself, the levels of a sweep together, and a solo twin right
+/// before its case, so that as little as possible lies between the two.
 fn units(suite: &Suite, repetition: u32) -> Vec<Vec<usize>> {
+    let by_id: BTreeMap<&CaseId, &Case> = suite.cases.iter().map(|case| (&case.id, case)).collect();
+    let key = |case: usize| {
+        let case = &suite.cases[case];
+        let own = case.solo_of.as_ref().and_then(|id| by_id.get(id).copied()).unwrap_or(case);
+        own.sweep.as_ref().map_or((&own.id, false), |sweep| (&sweep.of, true))
+    };
     let mut units: Vec<Vec<usize>> = Vec::new();
-    let sweep = |case: usize| suite.cases[case].sweep.as_ref();
+    let mut known: BTreeMap<(&CaseId, bool), usize> = BTreeMap::new();
     for case in (0..suite.cases.len()).filter(|&c| suite.cases[c].repetitions >= repetition) {
-        let same = sweep(case).and_then(|own| {
-            let of = |unit: &&mut Vec<usize>| {
-                unit.first().and_then(|&c| sweep(c)).is_some_and(|other| other.of == own.of)
-            };
-            units.iter_mut().find(of)
-        });
-        match same {
+        let unit = *known.entry(key(case)).or_insert(units.len());
+        match units.get_mut(unit) {
             Some(unit) => unit.push(case),
             None => units.push(vec![case]),
         }
     }
     for unit in &mut units {
-        unit.sort_by_key(|&case| sweep(case).map(|sweep| sweep.level));
+        unit.sort_by_key(|&case| {
+            let case = &suite.cases[case];
+            (case.sweep.as_ref().map(|sweep| sweep.level), case.solo_of.is_none())
+        });
     }
     units
 }
@@ -182,6 +190,25 @@ mod tests {
             places.insert(at);
         }
         assert!(places.len() > 3, "the sweep is shuffled among the cases: {places:?}");
+    }
+
+    #[test]
+    fn a_solo_twin_comes_right_before_its_case_and_changes_no_order() {
+        let mut suite = complex();
+        for level in 0..3 {
+            let of = CaseId::new("load").unwrap();
+            suite.cases[2 + level].sweep =
+                Some(Sweep { of, level: 2 - u32::try_from(level).unwrap() });
+        }
+        let twins = suite.clone().with_solo_twins().unwrap();
+        let ids = |suite: &Suite| -> Vec<String> {
+            let plan = Plan::new(suite, 7);
+            plan.blocks().iter().map(|block| suite.cases[block.case].id.to_string()).collect()
+        };
+        let (alone, both) = (ids(&suite), ids(&twins));
+        let expected: Vec<String> =
+            alone.iter().flat_map(|id| [format!("{id}.solo"), id.clone()]).collect();
+        assert_eq!(both, expected);
     }
 
     #[test]

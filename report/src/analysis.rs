@@ -19,7 +19,7 @@ use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::{ExpectedHosts, RunRecord};
 use regatta_types::suite::{Case, Load};
 
-use crate::compare::{ClassReport, Later, compare_classes, later};
+use crate::compare::{ClassReport, Contention, Later, compare_classes, contention, later};
 use crate::completeness::{Cells, Completeness, left_out};
 use crate::metrics::Distribution;
 use crate::over_time::{Baseline, Changes, Terms, changes};
@@ -46,6 +46,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) later: Vec<Later>,
     /// How closely the hosts started.
     pub(crate) start: StartReport,
+    /// Each host solo against together, metric by metric; empty unless the run measured both.
+    pub(crate) contention: Vec<Contention>,
     /// Cells by what became of them.
     pub(crate) cells: Cells,
     /// What changed since an earlier run, where one was given.
@@ -70,9 +72,11 @@ impl<'a> Analysis<'a> {
         })?;
         let classes = compare_classes(&hosts, &record.header);
         let later = later(&hosts, &classes.iter().map(|c| &c.class).collect::<Vec<_>>());
-        let start = start_report(&hosts);
+        let start = start_report(&hosts, record.header.start);
+        let contention = contention(&hosts, &record.header.margins);
         let cells = Cells::of(record, &hosts);
-        let mut analysis = Self { record, hosts, classes, later, start, cells, since: None };
+        let mut analysis =
+            Self { record, hosts, classes, later, start, contention, cells, since: None };
         let terms = Terms { margins: record.header.margins, ..Terms::default() };
         let since = |before| changes(before, &Baseline::kept(&analysis), &terms);
         analysis.since = run.baseline().map(since);

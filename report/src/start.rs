@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use regatta_types::ids::{CaseId, HostId, Repetition};
+use regatta_types::suite::{Pace, StartMode};
 use regatta_types::time::{ClockOffset, MonoNs};
 use serde::Serialize;
 
@@ -20,7 +21,7 @@ pub(crate) const SYNCHRONISED_MS: f64 = 100.0;
 /// Start figures of a run. A block is one (case, repetition).
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct StartReport {
-    /// Spread of each block that at least two hosts ran, milliseconds.
+    /// Spread of each block that at least two hosts were to begin together, and did, milliseconds.
     pub(crate) spread_ms: Distribution,
     /// The largest error of a spread, milliseconds: the two widest clock errors of its block.
     pub(crate) bound_ms: Option<f64>,
@@ -42,14 +43,14 @@ pub(crate) struct HostStart {
 }
 
 impl StartReport {
-    /// `None` when no block was run by two hosts with known clocks.
+    /// `None` when no block was begun together by two hosts with known clocks.
     pub(crate) fn is_synchronised(&self) -> Option<bool> {
         let widest = self.spread_ms.max()? + self.bound_ms?;
         Some(widest <= SYNCHRONISED_MS)
     }
 }
 
-pub(crate) fn start_report(hosts: &[HostAnalysis<'_>]) -> StartReport {
+pub(crate) fn start_report(hosts: &[HostAnalysis<'_>], mode: StartMode) -> StartReport {
     let mut blocks: BTreeMap<(CaseId, Repetition), Vec<Start>> = BTreeMap::new();
     let mut out = Vec::new();
     for host in hosts {
@@ -60,7 +61,9 @@ pub(crate) fn start_report(hosts: &[HostAnalysis<'_>]) -> StartReport {
             let Some(counted) = cell.counted() else { continue };
             let Some(planned) = counted.planned_start else { continue };
             lateness.push(millis(i128::from(counted.began.0) - i128::from(planned.0)));
-            if let Some(start) = Start::of(&clocks, counted.began) {
+            if mode.pace(case) == Pace::Together
+                && let Some(start) = Start::of(&clocks, counted.began)
+            {
                 blocks.entry((case.id.clone(), cell.repetition)).or_default().push(start);
             }
         }

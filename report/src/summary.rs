@@ -4,6 +4,7 @@
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
 mod causes;
+mod contention;
 mod limits;
 mod names;
 mod saturated;
@@ -16,6 +17,7 @@ use regatta_types::reading::Reading;
 use serde::Serialize;
 
 pub(crate) use causes::{cause, causes_of, is_mirrored};
+pub(crate) use contention::contended;
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
 use names::NAMED;
 pub(crate) use names::some_names;
@@ -85,6 +87,7 @@ pub(crate) fn summarise(analysis: &Analysis<'_>) -> Summary {
 pub(crate) fn answer(analysis: &Analysis<'_>) -> Vec<String> {
     let mut out = found(analysis);
     out.extend(causes::causes(analysis));
+    out.extend(contended(analysis));
     out.extend(saturated::saturated(analysis));
     out.extend(dim_hosts(analysis));
     out.extend(capacity(analysis));
@@ -178,7 +181,8 @@ pub(crate) fn headline(analysis: &Analysis<'_>, metric: Metric, host: &HostId) -
     let interval = judged
         .level
         .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
-    let (compared, all) = (report.series.cases.len(), analysis.record.header.suite.cases.len());
+    let all = analysis.record.header.suite.compared_cases().count();
+    let compared = report.series.cases.len();
     let what = match metric {
         Metric::DecodeTps | Metric::OutputTps | Metric::Energy => "",
         Metric::Ttft | Metric::FirstAnswer | Metric::E2e => "the medians of ",

@@ -20,8 +20,8 @@ use regatta_types::ids::{
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
 use regatta_types::suite::{
-    Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite,
-    Sweep, Timeouts,
+    self, Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule,
+    Suite, Sweep, Timeouts,
 };
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_types::trace::{Phase, RequestTrace};
@@ -47,6 +47,8 @@ pub struct TestHost {
     pub noise: f64,
     /// Streams from which on more of them only share what there is.
     pub saturates_at: u32,
+    /// How much longer it takes for a token when all hosts run at once, as a share.
+    pub contended: f64,
     /// Engine version.
     pub version: String,
 }
@@ -64,6 +66,7 @@ impl TestHost {
             token_ms: 24.0,
             noise: 0.005,
             saturates_at: u32::MAX,
+            contended: 0.0,
             version: "0.15.1".to_owned(),
         }
     }
@@ -72,6 +75,13 @@ impl TestHost {
     #[must_use]
     pub fn slower_by(mut self, share: f64) -> Self {
         self.token_ms *= 1.0 + share;
+        self
+    }
+
+    /// The same host, generating more slowly by this share of the time per token when all run at once.
+    #[must_use]
+    pub fn contended_by(mut self, share: f64) -> Self {
+        self.contended = share;
         self
     }
 
@@ -154,6 +164,7 @@ fn gpu_uuid(host: &HostId) -> String {
 pub struct RunBuilder {
     hosts: Vec<TestHost>,
     cases: Vec<Case>,
+    start: StartMode,
     /// Measured requests of each attempt.
     pub requests: u32,
     /// Keep a text with every answer.
@@ -187,11 +198,13 @@ impl RunBuilder {
             load: Load::Closed { streams: 1, ramp: Ramp::None },
             sweep: None,
             slo: Slo::default(),
+            solo_of: None,
             timeouts: Timeouts::default(),
         });
         Self {
             hosts: Vec::new(),
             cases: cases.collect(),
+            start: StartMode::Together,
             requests: 1,
             keep_text: false,
             active_weights: None,
@@ -248,6 +261,28 @@ impl RunBuilder {
         self
     }
 
+    /// Started in this mode; call it after what shapes the cases.
+    ///
+    /// # Panics
+    /// When a twin's id is taken.
+    #[must_use]
+    pub fn start(mut self, mode: StartMode) -> Self {
+        self.start = mode;
+        if mode == StartMode::Both {
+            self.cases = self.suite().with_solo_twins().expect("ids that are free").cases;
+        }
+        self
+    }
+
+    fn suite(&self) -> Suite {
+        Suite {
+            name: SuiteName::new("quick").expect("a valid suite name"),
+            description: "A short look at every host.".to_owned(),
+            cases: self.cases.clone(),
+            active_weights: self.active_weights,
+        }
+    }
+
     /// So many requests a second in every case, each to have its first token within `ttft`.
     #[must_use]
     pub fn rate(mut self, rate: f64, ttft: Duration) -> Self {
@@ -280,15 +315,11 @@ impl RunBuilder {
         let record = RunRecord {
             header: RunHeader {
                 run: RunId::new(RUN).expect("a valid run id"),
-                suite: Suite {
-                    name: SuiteName::new("quick").expect("a valid suite name"),
-                    description: "A short look at every host.".to_owned(),
-                    cases: self.cases.clone(),
-                    active_weights: self.active_weights,
-                },
+                suite: self.suite(),
                 seed: 42,
                 created: BEGIN,
-                start: StartMode::Together,
+                start: self.start,
+                stagger: (self.start == StartMode::Staggered).then_some(Duration::from_secs(1)),
                 expected: ExpectedHosts::Count(count),
                 coordinator_version: "0.1.0".to_owned(),
                 insecure: false,
@@ -331,6 +362,8 @@ impl RunBuilder {
             let spread = 1.0 + host.noise * scatter(&host.name, &case.id, slot.repetition, seq);
             let streams = case.concurrency().unwrap_or(1).max(host.saturates_at);
             let share = f64::from(streams) / f64::from(host.saturates_at);
+            let alone = self.start.pace(case) == suite::Pace::Solo;
+            let share = if alone { share } else { share * (1.0 + host.contended) };
             Pace {
                 ttft_ms: host.ttft_ms * spread,
                 token_ms: host.token_ms * spread * share,

@@ -1,6 +1,7 @@
 //! Whole reports: golden pages, order of the rows, hostile text.
 
 mod compared;
+mod contention;
 mod golden;
 mod honest;
 pub(crate) mod hostile;

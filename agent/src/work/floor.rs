@@ -100,6 +100,7 @@ pub(super) fn assignment(key: AttemptKey, preparation: &Preparation) -> Assignme
             load: Load::Closed { streams, ramp: Ramp::None },
             sweep: None,
             slo: Slo::default(),
+            solo_of: None,
             timeouts: Timeouts::default(),
         },
         start: MonoNs::now().after(lead),

@@ -59,11 +59,11 @@ pub(super) async fn run(
     let room = REQUESTS.saturating_sub(first_seq).max(1);
     let is_full = schedule.requests > room;
     let schedule = Schedule { requests: schedule.requests.min(room), ..schedule };
-    let key = &job.assignment.key.cell;
+    let (case, repetition) = (&job.assignment.case, job.assignment.key.cell.repetition);
     let desk = Rc::new(Desk {
         shared: Rc::clone(shared),
         start: job.assignment.start,
-        offsets: schedule.offsets(job.assignment.seed, &key.case, key.repetition),
+        offsets: schedule.offsets(job.assignment.seed, case.drawn_as(), repetition),
         first_seq,
         state: RefCell::default(),
     });

@@ -26,6 +26,7 @@ Examples:
   regatta demo                         a whole run in under a minute: sim-3 is 20 % slower
   regatta demo --slow 5                is 5 % still found?
   regatta demo --slow 0                three equal hosts: nobody is named
+  regatta demo --start both            alone and all at once: do the hosts share something?
   regatta demo --seed 7 --out demo     the same simulated hosts again, reports in ./demo";
 
 pub(super) const BENCH: &str = "\
@@ -57,6 +58,9 @@ Examples:
       the same in an isolated lab, in plain text
   regatta run my-suite.toml --hosts gpu-01,gpu-02 --wait 15m
       wait for these two, up to a quarter of an hour, and refuse others
+  regatta run complex --ssh-file rack.txt --start both
+      every case on one host at a time, then on all at once: does the rack share something that is
+      short?
   regatta run quick --expect 2 --repetitions 10 --json > events.jsonl
       ten repetitions; what happens as JSON lines (docs/commands.md)
 

@@ -27,7 +27,7 @@ pub use hosts::HostsArgs;
 pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
 pub use ssh::SshArgs;
-pub use workload::{OutputArgs, StoreArgs, WorkloadArgs};
+pub use workload::{OutputArgs, StartArgs, StoreArgs, WorkloadArgs};
 
 /// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and
 /// whether that is real.
@@ -92,6 +92,9 @@ pub struct DemoArgs {
     /// Seed of the simulated hosts and of the order of cases [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// How the hosts are started.
+    #[command(flatten)]
+    pub start: StartArgs,
     /// Where the reports go and what is printed.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -162,6 +165,9 @@ pub struct RunArgs {
     /// Silence after which an agent is given up
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration::parse)]
     pub lost_after: Duration,
+    /// How the hosts are started.
+    #[command(flatten)]
+    pub start: StartArgs,
     /// Model to ask for [default: each agent's own choice]
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use regatta_types::suite::{Arrivals, Length, Slo};
+use regatta_types::suite::{Arrivals, Length, Slo, StartMode};
 use regatta_types::units::Bytes;
 
 use crate::suite::{self, Overrides, duration, size};
@@ -105,6 +105,18 @@ impl WorkloadArgs {
     pub fn shapes_load(&self) -> bool {
         self.concurrency.is_some() || self.rate.is_some() || self.prompt_tokens.is_some()
     }
+}
+
+/// How the hosts are started.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct StartArgs {
+    /// How hosts begin each repetition of a case: together, staggered (one after another), solo (one
+    /// at a time, the others rest) or both (solo, then together: shows what the hosts share)
+    #[arg(long, value_name = "MODE", default_value_t = StartMode::Together)]
+    pub start: StartMode,
+    /// With --start staggered: time from one host's start to the next one's [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub stagger: Option<Duration>,
 }
 
 /// A price above 0.

@@ -12,14 +12,14 @@ use super::dry_run::dry_run;
 use super::over_time::given_baseline;
 use super::{Problem, command_line, load, orders, state_dir};
 use crate::cli::BenchArgs;
-use crate::conduct::{Conduct, conduct};
+use crate::conduct::{Conduct, Starting, conduct};
 use crate::run::RunPolicy;
 
 pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
     let default = if args.workload.shapes_load() { "text" } else { "quick" };
     let suite = load(args.suite.as_deref().unwrap_or(default), &args.workload)?;
     if args.output.dry_run {
-        return dry_run(&suite, args.workload.seed, &args.output);
+        return dry_run(&suite, Starting::default(), args.workload.seed, &args.output);
     }
     let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let model = args.local.model.clone();
@@ -32,6 +32,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
     conduct(Conduct {
         suite,
         expected: ExpectedHosts::Named(vec![host]),
+        start: Starting::default(),
         seed: args.workload.seed,
         orders: orders(model, args.workload.warmup),
         policy: RunPolicy::default(),

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dry_run::dry_run;
 use super::over_time::given_baseline;
-use super::{Problem, command_line, state_dir};
+use super::{Problem, command_line, started, state_dir};
 use crate::cli::DemoArgs;
 use crate::conduct::{Conduct, Embedded, conduct};
 use crate::run::{Orders, RunPolicy};
@@ -35,9 +35,9 @@ const JITTER: f64 = 0.004;
 
 pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
     let overrides = Overrides { repetitions: Some(args.repetitions), ..Overrides::default() };
-    let suite = suite::load("quick", &overrides)?;
+    let (suite, start) = started(suite::load("quick", &overrides)?, args.start)?;
     if args.output.dry_run {
-        return dry_run(&suite, args.seed, &args.output);
+        return dry_run(&suite, start, args.seed, &args.output);
     }
     let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -67,6 +67,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
     let exit = conduct(Conduct {
         suite,
         expected: ExpectedHosts::Named(names),
+        start,
         seed: Some(seed),
         orders: Orders { model: None, settling: Settling::UntilSteady, check_only: false },
         policy: RunPolicy::default(),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use regatta_types::exit::Exit;
 use regatta_types::ids::Repetition;
-use regatta_types::suite::{Case, Load, Prompt, Ramp, Suite};
+use regatta_types::suite::{Case, Load, Pace, Prompt, Ramp, StartMode, Suite};
 
 use super::Problem;
 use crate::cli::OutputArgs;
+use crate::conduct::Starting;
 use crate::output::print;
 use crate::plan::Plan;
 use crate::suite;
@@ -15,6 +16,7 @@ use crate::suite;
 /// Prints the cells every host would run, and nothing else.
 pub(super) fn dry_run(
     suite: &Suite,
+    start: Starting,
     seed: Option<u64>,
     output: &OutputArgs,
 ) -> Result<Exit, Problem> {
@@ -23,7 +25,9 @@ pub(super) fn dry_run(
     for (index, block) in plan.blocks().iter().enumerate() {
         let Some(case) = suite.cases.get(block.case) else { continue };
         let line = if output.json {
-            dry_json(index + 1, case, block.repetition).to_string()
+            let mut json = dry_json(index + 1, case, block.repetition);
+            json["start"] = pace_name(start.mode.pace(case)).into();
+            json.to_string()
         } else {
             format!(
                 "{:>4}  {:<32} r{:<3} {}; {}; {}, up to {} tokens each",
@@ -42,10 +46,39 @@ pub(super) fn dry_run(
     if !output.json {
         let order =
             if seed.is_some() { "" } else { " (the order of a run without --seed is random)" };
-        text.push_str(&format!("{} cells on every host{order}\n", plan.cells_per_host()));
+        let (cells, mode) = (plan.cells_per_host(), started(start));
+        text.push_str(&format!("{cells} cells on every host{order}\n"));
+        text.push_str(&format!("start mode {}: {mode}\n", start.mode));
     }
     print(&text);
     Ok(Exit::Ok)
+}
+
+/// What a start mode makes of the blocks.
+fn started(start: Starting) -> String {
+    let Starting { mode, stagger } = start;
+    match (mode, stagger) {
+        (StartMode::Together, _) => "all hosts begin each cell at the same moment".to_owned(),
+        (StartMode::Staggered, stagger) => format!(
+            "in each cell every host begins {} s after the one before it, in an order that rotates",
+            stagger.unwrap_or_default().as_secs_f64()
+        ),
+        (StartMode::Solo, _) => {
+            "one host measures at a time, so that N hosts take N times as long; the order rotates"
+                .to_owned()
+        }
+        (StartMode::Both, _) => {
+            "each cell that ends in `.solo` is measured by one host at a time, the one after it by all hosts at the same moment".to_owned()
+        }
+    }
+}
+
+fn pace_name(pace: Pace) -> &'static str {
+    match pace {
+        Pace::Together => "together",
+        Pace::Staggered => "staggered",
+        Pace::Solo => "solo",
+    }
 }
 
 /// A cell of `--dry-run --json`; what a case does not have is null.

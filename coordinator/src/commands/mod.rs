@@ -20,16 +20,20 @@ use std::time::Duration;
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
 use regatta_types::record::ExpectedHosts;
-use regatta_types::suite::Suite;
+use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::WallClock;
 
-use crate::cli::{Cli, Command, SshArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::cli::{Cli, Command, SshArgs, StartArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::conduct::Starting;
 use crate::launch::{self, Launch};
 use crate::output::print;
 use crate::reports::ReportsError;
 use crate::run::Orders;
 use crate::store::StoreError;
 use crate::suite::{self, SuiteError};
+
+/// Time from one host's start to the next one's, unless it is set.
+const STAGGER: Duration = Duration::from_secs(1);
 
 /// Why a command did not do its work, with its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +158,27 @@ fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
     Ok(suite::load(name, &workload.overrides())?)
 }
 
+/// The suite as the start mode wants it, and that mode.
+fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), Problem> {
+    let StartArgs { start: mode, stagger } = args;
+    let stagger = match (mode, stagger) {
+        (StartMode::Staggered, set) => Some(set.unwrap_or(STAGGER)),
+        (StartMode::Together | StartMode::Solo | StartMode::Both, None) => None,
+        (StartMode::Together | StartMode::Solo | StartMode::Both, Some(_)) => {
+            return Err(Problem::usage(format!(
+                "--stagger goes with --start staggered; this is --start {mode}"
+            )));
+        }
+    };
+    let suite = match mode {
+        StartMode::Both => {
+            suite.with_solo_twins().map_err(|error| Problem::usage(error.to_string()))?
+        }
+        StartMode::Together | StartMode::Staggered | StartMode::Solo => suite,
+    };
+    Ok((suite, Starting { mode, stagger }))
+}
+
 /// Agents to start over ssh, if any; `alone`: the silence after which one ends by itself.
 fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, Problem> {
     let targets = match &args.ssh_file {
@@ -244,6 +269,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::suite::Overrides;
 
     #[test]
     fn a_problem_tells_all_causes_down_to_what_the_disk_said() {
@@ -261,5 +287,22 @@ mod tests {
         }
         assert_eq!(told[0], "reading the attempts of gpu-01 failed");
         assert_eq!(told.last().unwrap(), "bad sector");
+    }
+
+    #[test]
+    fn a_start_mode_makes_its_twins_and_only_staggered_takes_a_stagger() {
+        let quick = || suite::load("quick", &Overrides::default()).expect("built in");
+        let args = |start, stagger| StartArgs { start, stagger };
+        let second = Duration::from_secs(1);
+        let (suite, start) = started(quick(), args(StartMode::Staggered, None)).expect("a mode");
+        assert_eq!((suite, start.stagger), (quick(), Some(second)));
+        let (suite, start) = started(quick(), args(StartMode::Both, None)).expect("free ids");
+        assert_eq!((suite.cases.len(), start.stagger), (2 * quick().cases.len(), None));
+        for mode in [StartMode::Together, StartMode::Solo, StartMode::Both] {
+            let problem = started(quick(), args(mode, Some(second))).expect_err("no stagger");
+            assert_eq!(problem.exit, Exit::Usage);
+            let text = format!("--stagger goes with --start staggered; this is --start {mode}");
+            assert_eq!(problem.to_string(), text);
+        }
     }
 }

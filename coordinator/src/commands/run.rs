@@ -7,15 +7,15 @@ use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
 use super::over_time::given_baseline;
-use super::{Problem, Ways, command_line, load, orders, state_dir};
+use super::{Problem, Ways, command_line, load, orders, started, state_dir};
 use crate::cli::RunArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
 
 pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
-    let suite = load(&args.suite, &args.workload)?;
+    let (suite, start) = started(load(&args.suite, &args.workload)?, args.start)?;
     if args.output.dry_run {
-        return dry_run(&suite, args.workload.seed, &args.output);
+        return dry_run(&suite, start, args.workload.seed, &args.output);
     }
     let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let ways = Ways {
@@ -36,6 +36,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
     conduct(Conduct {
         suite,
         expected: fleet.expected,
+        start,
         seed: args.workload.seed,
         orders: orders(args.model, args.workload.warmup),
         policy,

@@ -160,6 +160,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
         seed: 0,
         created,
         start: StartMode::Together,
+        stagger: None,
         expected: plan.expected,
         coordinator_version: crate::VERSION.to_owned(),
         insecure: plan.listen.is_some_and(|address| !address.ip().is_loopback()),

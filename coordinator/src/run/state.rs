@@ -163,6 +163,7 @@ impl RunState {
             Phase::Running | Phase::Finished => None,
         };
         let blocks = self.plan.blocks().len();
+        let patience = self.patience();
         let hosts = self.hosts.values().filter_map(|host| {
             let silent = |beats: u32| host.last_contact + self.policy.beat * beats;
             let link = match host.link {
@@ -173,7 +174,7 @@ impl RunState {
             };
             let barrier = match host.work {
                 Work::Waiting(since) if self.phase == Phase::Running && host.is_waiting(blocks) => {
-                    Some(since + self.policy.barrier)
+                    Some(since + patience)
                 }
                 Work::Waiting(_) | Work::Syncing | Work::Leased { .. } | Work::Storing { .. } => {
                     None

@@ -72,6 +72,7 @@ impl Cluster {
             seed: 1,
             created: UnixNs(0),
             start: StartMode::Together,
+            stagger: None,
             expected,
             coordinator_version: "0".to_owned(),
             insecure: false,

@@ -36,6 +36,7 @@ fn header(name: &str, created: i64) -> Write {
         seed: 7,
         created: UnixNs(created),
         start: StartMode::Together,
+        stagger: None,
         expected: ExpectedHosts::Count(3),
         coordinator_version: "0.1.0".into(),
         insecure: false,

@@ -169,6 +169,7 @@ impl Reader<'_, '_> {
             load: variant.load,
             sweep,
             slo: settings.slo(),
+            solo_of: None,
             timeouts: settings.timeouts(),
         };
         variants.into_iter().map(case).collect()

@@ -1,5 +1,7 @@
 //! One run as the store remembers it: with its attempts, the whole input of a report.
 
+use std::time::Duration;
+
 use crate::attempt::AttemptReport;
 use crate::check::CheckOutcome;
 use crate::comparability::ClassFact;
@@ -48,6 +50,8 @@ pub struct RunHeader {
     pub created: UnixNs,
     /// How hosts are started.
     pub start: StartMode,
+    /// Time from one host's start to the next one's; of [`StartMode::Staggered`] only.
+    pub stagger: Option<Duration>,
     /// Hosts expected by number or by name.
     pub expected: ExpectedHosts,
     /// Version of the coordinator.

@@ -1,13 +1,20 @@
 //! Suites and cases: what is measured. Values here are already checked; the file format and its
 //! problems live in the coordinator.
 
-use std::fmt;
+mod start;
+#[cfg(test)]
+mod tests;
+mod twins;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CaseId, SuiteName};
 use crate::units::Bytes;
+
+pub use start::{Pace, StartMode};
+pub use twins::TwinError;
 
 /// A named list of cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +35,11 @@ impl Suite {
     #[must_use]
     pub fn case(&self, id: &CaseId) -> Option<&Case> {
         self.cases.iter().find(|case| case.id == *id)
+    }
+
+    /// The cases that hosts are compared by: all but the twins of others.
+    pub fn compared_cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.iter().filter(|case| case.solo_of.is_none())
     }
 
     /// Hash of everything that is measured (not of the description, nor of what only the report uses).
@@ -68,6 +80,10 @@ pub struct Case {
     pub load: Load,
     /// Which level of a sweep it is.
     pub sweep: Option<Sweep>,
+    /// The case that it repeats on one host at a time, to show what the hosts share
+    /// ([`StartMode::Both`]). Absent: it is measured as the run's mode says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solo_of: Option<CaseId>,
     /// What a request must keep to count as good.
     pub slo: Slo,
     /// Limits on waiting.
@@ -86,6 +102,12 @@ impl Case {
     #[must_use]
     pub fn work_hash(&self) -> String {
         hash_of(&(self.prompt_hash(), self.load))
+    }
+
+    /// The id that what it draws at random follows from: a case and its twin draw alike.
+    #[must_use]
+    pub fn drawn_as(&self) -> &CaseId {
+        self.solo_of.as_ref().unwrap_or(&self.id)
     }
 
     /// Streams of a closed loop; `None` for an open one.
@@ -319,23 +341,6 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(300),
             chunk: Duration::from_secs(60),
             request: Duration::from_secs(1_800),
-        }
-    }
-}
-
-/// How hosts are started relative to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StartMode {
-    /// All hosts begin each (case, repetition) at the same moment.
-    #[default]
-    Together,
-}
-
-impl fmt::Display for StartMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Together => f.pad("together"),
         }
     }
 }

@@ -158,6 +158,7 @@ fn case() -> Case {
         load: Load::Closed { streams: 16, ramp: Ramp::None },
         sweep: None,
         slo: Slo::default(),
+        solo_of: None,
         timeouts: Timeouts::default(),
     }
 }
@@ -174,6 +175,7 @@ fn header() -> RunHeader {
         seed: 7,
         created: UnixNs(1_795_000_000_000_000_000),
         start: StartMode::Together,
+        stagger: None,
         expected: ExpectedHosts::Named(vec![lease().key.cell.host]),
         coordinator_version: "0.1.0".into(),
         insecure: true,

@@ -39,8 +39,11 @@ pub(crate) struct HostAnalysis<'a> {
     pub(crate) settling: Vec<Settling>,
     /// The failed requests of all attempts, warm-up included.
     pub(crate) failed: BTreeMap<FailureKind, Failed>,
-    /// One entry per case, in the order of the suite.
+    /// One entry per compared case, in the order of the suite.
     pub(crate) cases: Vec<CaseAnalysis<'a>>,
+    /// The twins of the cases that were measured on this host while the others rested; in no figure
+    /// of the host.
+    pub(crate) solo: Vec<CaseAnalysis<'a>>,
     /// How the measured requests of all counted attempts ended, invalid ones included.
     pub(crate) requests: Requests,
     /// Tokens of the same requests.
@@ -102,11 +105,11 @@ impl<'a> HostAnalysis<'a> {
             Without { missing: of_host(&run.missing, host), skipped: of_host(&run.skipped, host) };
         let counted = counted_of(&attempts);
         let suite = run.header.suite.cases.iter();
-        let mut cases: Vec<CaseAnalysis<'a>> = suite
+        let (mut solo, mut cases): (Vec<CaseAnalysis<'a>>, Vec<CaseAnalysis<'a>>) = suite
             .map(|case| {
                 CaseAnalysis::new(case, cells_of(case, &counted, &without, &context), &idle)
             })
-            .collect();
+            .partition(|case| case.case.solo_of.is_some());
         let usable: Vec<(&Counted, &AttemptReport)> = cases
             .iter()
             .flat_map(|c| c.cells.iter().map(move |cell| (c.case, cell)))
@@ -124,7 +127,7 @@ impl<'a> HostAnalysis<'a> {
         let told = |record: &AttemptRecord| {
             let CellKey { case, repetition, .. } = &record.report.key.cell;
             let is_counted = record.disposition == Disposition::Counted;
-            let of_case = cases.iter().find(|c| c.case.id == *case);
+            let of_case = cases.iter().chain(&solo).find(|c| c.case.id == *case);
             let counted = of_case.filter(|_| is_counted);
             let cell = counted.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
             let same = |counted: &&Counted| counted.attempt == record.report.key.attempt;
@@ -157,14 +160,16 @@ impl<'a> HostAnalysis<'a> {
             cold_start,
             settling,
             cases: Vec::new(),
+            solo: Vec::new(),
             engine: None,
         };
-        for cell in cases.iter_mut().flat_map(|c| &mut c.cells) {
+        for cell in cases.iter_mut().chain(&mut solo).flat_map(|c| &mut c.cells) {
             if let CellState::Counted(counted) = &mut cell.state {
                 counted.figures.let_go();
             }
         }
         out.cases = cases;
+        out.solo = solo;
         out.engine = engine;
         out
     }
@@ -180,9 +185,11 @@ impl<'a> HostAnalysis<'a> {
         self.settling.iter().flat_map(|report| &report.findings)
     }
 
-    /// From the first request to the end of the last, summed over the counted attempts.
+    /// From the first request to the end of the last, summed over the counted attempts of the
+    /// compared cases.
     pub(crate) fn measured_seconds(&self) -> f64 {
-        self.cells().filter_map(|(_, cell)| cell.counted()).map(|c| c.seconds).sum()
+        let cells = self.cases.iter().flat_map(|case| &case.cells);
+        cells.filter_map(Cell::counted).map(|counted| counted.seconds).sum()
     }
 
     /// The case with the highest system output, tokens per second.
@@ -194,8 +201,14 @@ impl<'a> HostAnalysis<'a> {
         outputs.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// The compared cases, and after them those that were measured solo beside them.
+    pub(crate) fn all_cases(&self) -> impl Iterator<Item = &CaseAnalysis<'a>> {
+        self.cases.iter().chain(&self.solo)
+    }
+
+    /// Of all cases.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&'a Case, &Cell<'a>)> {
-        self.cases.iter().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
+        self.all_cases().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
     }
 
     /// Requests that kept every limit of their case; `None` where no case has limits.
@@ -226,7 +239,7 @@ impl<'a> HostAnalysis<'a> {
 
     /// Whether anything of this host can be compared.
     pub(crate) fn has_usable(&self) -> bool {
-        self.cells().any(|(_, cell)| cell.usable().is_some())
+        self.cases.iter().flat_map(|case| &case.cells).any(|cell| cell.usable().is_some())
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Hosts are compared only inside a comparability class ([`class`]). The unit is one logarithm per
 //! (host, case, repetition) ([`series`]); [`fleet`] holds the rules for two, three and more hosts,
-//! [`stats`] the interval and the correction, [`verdict`] the four verdicts, [`rank`] the places.
+//! [`contention`] each host against itself
+//! on its own, [`stats`] the interval and the correction, [`verdict`] the four verdicts, [`rank`] the places.
 //! Nothing here formats a number.
 
 mod class;
+mod contention;
 mod drift;
 mod fleet;
 mod later;
@@ -27,6 +29,7 @@ use regatta_types::record::RunHeader;
 use serde::Serialize;
 
 pub(crate) use class::{Class, Fact, TELLING_FACTS, facts_of, other_facts_of, shown};
+pub(crate) use contention::{Contention, SoloAndTogether, contention};
 pub(crate) use drift::{DriftRow, differing_facts, drift};
 pub(crate) use fleet::{Judged, Outcome, Rule, compare};
 pub(crate) use later::{Later, engine_changed, engine_seen, first_engine, later};
@@ -35,6 +38,7 @@ pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub(crate) use quarters::{FEWEST as FEWEST_FOR_QUARTERS, Quarters};
 pub(crate) use rank::Rank;
 pub(crate) use series::{MetricSeries, of_case, why_nothing_usable};
+use series::{cached_differ as cached_shares_differ, lengths_differ as mean_lengths_differ};
 pub(crate) use stats::{Change, Effect, Estimate, holm};
 pub(crate) use verdict::{Evidence, Unjudged, Verdict};
 

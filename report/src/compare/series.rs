@@ -280,7 +280,7 @@ fn farthest(column: &[&CaseAnalysis<'_>], value: impl Fn(&Figures) -> Option<f64
 
 /// C6: mean output length off by more than 10 %, or the mix of stop and length by more than five
 /// points, from the median of the class, or of two hosts from each other.
-fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
+pub(super) fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
     let truncated = |f: &Figures| {
         let ok = f.requests.ok;
         (ok > 0).then(|| f64::from(f.requests.truncated) / f64::from(ok))
@@ -302,7 +302,7 @@ fn cut_unequally(column: &[&CaseAnalysis<'_>]) -> bool {
 
 /// C8: cached prompt tokens off by more than 1 % of the prompt from the median of the class (of two
 /// hosts from each other), or not told alike, so that nobody can say.
-fn cached_differ(column: &[&CaseAnalysis<'_>]) -> Option<&'static str> {
+pub(super) fn cached_differ(column: &[&CaseAnalysis<'_>]) -> Option<&'static str> {
     let share = |f: &Figures| {
         let prompt = f.tokens.prompt.known().filter(|&p| p > 0)?;
         (f.tokens.cached.told > 0).then(|| f.tokens.cached.sum as f64 / prompt as f64)

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::analysis::{Analysis, CaseAnalysis, Cell, CellState, HostAnalysis};
 use crate::bandwidth::Bandwidth;
 use crate::capacity::{Capacity, HostUsers};
-use crate::compare::{ClassReport, DriftRow, Later, drift};
+use crate::compare::{ClassReport, Contention, DriftRow, Later, drift};
 use crate::completeness::{Cells, Completeness};
 use crate::levels::SweepEnd;
 use crate::metrics::{
@@ -51,6 +51,7 @@ struct RunFile<'a> {
     capacity: Reading<Capacity>,
     start: &'a StartReport,
     since: Option<&'a Changes>,
+    contention: &'a [Contention],
 }
 
 #[derive(Serialize)]
@@ -61,6 +62,7 @@ struct Run<'a> {
     command: &'a str,
     seed: u64,
     start: StartMode,
+    stagger_s: Option<f64>,
     expected_hosts: usize,
     expected_names: &'a [HostId],
     coordinator_version: &'a str,
@@ -249,7 +251,7 @@ impl<'a> Host<'a> {
             gpus: &host.gpus,
             bandwidth: Bandwidth::of(analysis, host),
             users: HostUsers::of(host),
-            cases: host.cases.iter().map(case).collect(),
+            cases: host.all_cases().map(case).collect(),
             attempts: host.attempts.iter().map(attempt).collect(),
         }
     }
@@ -274,6 +276,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>, out: &mut dyn Write) -> Result<(
             command: &header.command,
             seed: header.seed,
             start: header.start,
+            stagger_s: header.stagger.map(|stagger| stagger.as_secs_f64()),
             expected_hosts,
             expected_names,
             coordinator_version: &header.coordinator_version,
@@ -301,6 +304,7 @@ pub(crate) fn run_json(analysis: &Analysis<'_>, out: &mut dyn Write) -> Result<(
         capacity: Capacity::of(analysis),
         start: &analysis.start,
         since: analysis.since.as_ref(),
+        contention: &analysis.contention,
     };
     serde_json::to_writer(&mut *out, &file).map_err(io::Error::from)?;
     Ok(out.write_all(b"\n")?)

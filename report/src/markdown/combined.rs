@@ -2,6 +2,7 @@
 
 mod answers;
 mod completeness;
+mod contention;
 mod energy;
 mod facts;
 mod machines;
@@ -38,6 +39,7 @@ pub(crate) fn combined(analysis: &Analysis<'_>, plots: &Plots) -> String {
     facts::differing(&mut page, analysis);
     answers::answers(&mut page, analysis);
     start::start(&mut page, analysis);
+    contention::contention(&mut page, analysis);
     completeness::completeness(&mut page, analysis);
     totals::totals(&mut page, analysis);
     since::since(&mut page, analysis);
@@ -89,7 +91,7 @@ pub(super) fn join(items: &[Inline]) -> String {
 fn headline(analysis: &Analysis<'_>) -> Inline {
     let header = &analysis.record.header;
     let hosts = analysis.hosts.len() + usize::try_from(analysis.record.absent).unwrap_or(0);
-    let cases = header.suite.cases.len();
+    let cases = header.suite.compared_cases().count();
     let end = analysis.record.sealed.map_or_else(String::new, |at| format!(" to {}", utc(at)));
     Inline::own(format!(
         "Suite `{}` ({}), {}, start mode `{}`, {}{end}.",

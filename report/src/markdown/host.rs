@@ -135,7 +135,8 @@ fn bandwidth(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Option<Inline>
 
 /// What was done, over one population: the counted attempts.
 fn done(host: &HostAnalysis<'_>) -> Inline {
-    let attempts = || host.cells().filter_map(|(_, cell)| cell.counted());
+    let cells = || host.cases.iter().flat_map(|case| &case.cells);
+    let attempts = || cells().filter_map(|cell| cell.counted());
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let invalid = attempts().filter(|c| !c.is_usable()).count();
     let usable = match invalid {
@@ -143,9 +144,17 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
         1 => " One of these attempts is invalid and in no figure.".to_owned(),
         n => format!(" {n} of these attempts are invalid and in no figure."),
     };
+    let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(|c| c.counted()).count();
+    let beside = match solo {
+        0 => String::new(),
+        n => format!(
+            " Beside them, in no figure of the host: {}.",
+            count_of(count(n), "solo attempt")
+        ),
+    };
     let requests = &host.requests;
     Inline::own(format!(
-        "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}",
+        "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}{beside}",
         count_of(count(attempts().count()), "counted attempt"),
         fixed(Some(host.measured_seconds()), 2),
         count_of(u64::from(requests.ok), "measured request"),

@@ -30,6 +30,9 @@ pub struct Baseline {
     pub(super) start: StartMode,
     /// Hash of what each case sends and when.
     pub(super) cases: BTreeMap<CaseId, String>,
+    /// The cases that were measured solo beside others, each with the one that it repeats.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) solo: BTreeMap<CaseId, CaseId>,
     /// Hosts with anything usable, sorted.
     #[serde(rename = "host", default)]
     pub hosts: Vec<HostBaseline>,
@@ -62,7 +65,8 @@ pub struct HostBaseline {
     /// Share of the prompt tokens that came from a cache, where the engine tells it.
     #[serde(default)]
     pub(super) cached: BTreeMap<CaseId, f64>,
-    /// Values of the complete repetitions, in order: those with every case that is here.
+    /// Values of the complete repetitions, in order: those with every case that is here and was
+    /// measured in the same way.
     #[serde(default)]
     pub(super) values: BTreeMap<Metric, BTreeMap<CaseId, Vec<f64>>>,
     /// Why a case of the run has no such values; not in the file, as above.
@@ -89,6 +93,8 @@ impl Baseline {
     pub(crate) fn kept(analysis: &Analysis<'_>) -> Self {
         let header = &analysis.record.header;
         let cases = header.suite.cases.iter();
+        let twin =
+            |case: &regatta_types::suite::Case| Some((case.id.clone(), case.solo_of.clone()?));
         // Half of the hash: nobody forges one, and a reader has to compare them by eye.
         let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
         Self {
@@ -98,6 +104,7 @@ impl Baseline {
             created: utc(header.created),
             suite: header.suite.name.clone(),
             start: header.start,
+            solo: cases.clone().filter_map(twin).collect(),
             cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
             hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
             unusable: analysis
@@ -122,9 +129,14 @@ impl HostBaseline {
             facts.into_iter().filter_map(|f| Some((f.name.to_owned(), f.value?))).collect()
         };
         let each = |value: fn(&CaseAnalysis<'_>) -> Option<f64>| {
-            host.cases.iter().filter_map(|c| Some((c.case.id.clone(), value(c)?))).collect()
+            host.all_cases().filter_map(|c| Some((c.case.id.clone(), value(c)?))).collect()
         };
-        let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric, host)));
+        let complete = |metric| {
+            let mut values = complete(metric, host, &host.cases);
+            values.extend(complete(metric, host, &host.solo));
+            values
+        };
+        let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric)));
         let mut values: BTreeMap<_, _> = values.filter(|(_, cases)| !cases.is_empty()).collect();
         let without = Metric::ALL.into_iter().map(|metric| (metric, without(metric, host)));
         let mut without: BTreeMap<_, _> = without.collect();
@@ -179,9 +191,12 @@ impl HostBaseline {
 
 /// The values of the repetitions that have every case; a case that a verdict could not use is left
 /// out, so that it does not take the others with it.
-fn complete(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Vec<f64>> {
-    let cases: Vec<(&CaseId, BTreeMap<u32, f64>)> = host
-        .cases
+fn complete(
+    metric: Metric,
+    host: &HostAnalysis<'_>,
+    cases: &[CaseAnalysis<'_>],
+) -> BTreeMap<CaseId, Vec<f64>> {
+    let cases: Vec<(&CaseId, BTreeMap<u32, f64>)> = cases
         .iter()
         .map(|case| (&case.case.id, of_case(metric, host.host, case).values))
         .filter(|(_, values)| values.len() >= MIN_REPETITIONS)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId, RunId};
 use regatta_types::margin::Margins;
+use regatta_types::suite::StartMode;
 use serde::Serialize;
 
 use super::pair::Pair;
@@ -69,6 +70,8 @@ pub(super) struct HostChanges {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct MetricChange {
     pub(super) metric: Metric,
+    /// It is of what was measured on one host at a time, in a run that measured both ways.
+    pub(super) solo: bool,
     /// Cases that were compared.
     pub(super) cases: Vec<CaseId>,
     /// Cases of either run that stayed out, with the reason.
@@ -187,10 +190,10 @@ impl Changes {
 /// Compares the hosts of a run with those of an earlier one.
 #[must_use]
 pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
-    let mut hosts: Vec<HostChanges> =
-        after.hosts.iter().map(|host| host_changes(before, after, host, terms)).collect();
+    let mut hosts = like_with_like(before, after, terms);
     for metric in Metric::ALL {
-        judge(metric, &mut hosts, terms);
+        judge((metric, false), &mut hosts, terms);
+        judge((metric, true), &mut hosts, terms);
     }
     hosts.extend(after.unusable.iter().map(|(host, why)| HostChanges {
         not_comparable: Some(format!("nothing usable was measured: {why}")),
@@ -214,11 +217,37 @@ pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
     }
 }
 
-/// The verdicts in a metric, over the hosts that have a change in it: Holm over these.
-fn judge(metric: Metric, hosts: &mut [HostChanges], terms: &Terms) {
+/// The hosts of the later run, in each way in which both runs measured.
+fn like_with_like(before: &Baseline, after: &Baseline, terms: &Terms) -> Vec<HostChanges> {
+    let both = [before.start, after.start].contains(&StartMode::Both);
+    let (earlier, later) = (before.views(), after.views());
+    let alike = |is: &Baseline| earlier.iter().find(|was| was.start == is.start).cloned();
+    let pairs: Vec<(Baseline, &Baseline)> =
+        later.iter().filter_map(|is| Some((alike(is)?, is))).collect();
+    let mut out: Vec<HostChanges> = Vec::new();
+    for (was, is) in &pairs {
+        let solo = both && is.start == StartMode::Solo;
+        for host in &is.hosts {
+            let mut found = host_changes(was, is, host, terms);
+            found.metrics.iter_mut().for_each(|metric| metric.solo = solo);
+            match out.iter_mut().find(|known| known.host == found.host) {
+                Some(known) => known.metrics.append(&mut found.metrics),
+                None => out.push(found),
+            }
+        }
+    }
+    if pairs.is_empty() {
+        out = after.hosts.iter().map(|host| host_changes(before, after, host, terms)).collect();
+    }
+    out
+}
+
+/// The verdicts in a metric, solo or not, over the hosts that have a change in it: Holm over these.
+fn judge((metric, solo): (Metric, bool), hosts: &mut [HostChanges], terms: &Terms) {
     let of_metric = hosts.iter_mut().flat_map(|host| &mut host.metrics);
     let mut changes: Vec<(&mut MetricChange, Change)> = of_metric
-        .filter(|change| change.metric == metric && change.why_not.is_none())
+        .filter(|change| (change.metric, change.solo) == (metric, solo))
+        .filter(|change| change.why_not.is_none())
         .filter_map(|change| {
             let both = Change { before: change.before?, after: change.after? };
             Some((change, both))

@@ -12,6 +12,7 @@ mod pair;
 #[cfg(test)]
 mod tests;
 mod trend;
+mod views;
 
 pub use baseline::{Baseline, HostBaseline};
 pub use changes::{Changes, Match, Terms, changes};

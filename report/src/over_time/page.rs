@@ -14,12 +14,42 @@ use crate::summary::some_names;
 /// Why, on which hosts, and which cases.
 type LeftOut<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
 
+/// A metric, of what was measured solo beside the rest, or of the rest.
+#[derive(Debug, Clone, Copy)]
+struct Figure {
+    metric: Metric,
+    solo: bool,
+}
+
+/// All of them: what hosts are compared by first.
+fn figures() -> impl Iterator<Item = Figure> {
+    let of = |solo| Metric::ALL.into_iter().map(move |metric| Figure { metric, solo });
+    of(false).chain(of(true))
+}
+
+impl Figure {
+    fn of(change: &MetricChange) -> Self {
+        Self { metric: change.metric, solo: change.solo }
+    }
+
+    fn is_of(self, change: &MetricChange) -> bool {
+        (self.metric, self.solo) == (change.metric, change.solo)
+    }
+
+    fn heading(self) -> String {
+        format!("{}{}", self.metric.heading(), if self.solo { " (solo)" } else { "" })
+    }
+
+    fn label(self) -> String {
+        format!("{}{}", self.metric.label(), if self.solo { " (solo)" } else { "" })
+    }
+}
+
 impl Changes {
     /// The answer, a sentence of plain text for each metric, then what could not be judged.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric)).collect();
+        let mut lines: Vec<String> = figures().filter_map(|figure| self.sentence(figure)).collect();
         if lines.is_empty() {
             lines.push("Nothing could be compared.".to_owned());
         }
@@ -42,7 +72,7 @@ impl Changes {
 
     /// All of it but title and method, with headings of the level that fits the page.
     pub(crate) fn found(&self, page: &mut Page, heading: fn(&mut Page, &Inline)) {
-        let sentences = Metric::ALL.into_iter().filter_map(|metric| self.sentence(metric));
+        let sentences = figures().filter_map(|figure| self.sentence(figure));
         let sentences: Vec<Inline> = sentences.map(|line| Inline::sentence(&line)).collect();
         if sentences.is_empty() {
             page.paragraph(&"**Nothing could be compared.**".into());
@@ -53,23 +83,23 @@ impl Changes {
             page.paragraph(&"What could not be judged, and what to keep in mind:".into());
             page.list(limits.into_iter().map(|line| Inline::sentence(&line)));
         }
-        for metric in Metric::ALL {
-            self.table(page, metric, heading);
+        for figure in figures() {
+            self.table(page, figure, heading);
         }
     }
 
     /// For the answer of a report: decode speed, and whatever else is settled.
     pub(crate) fn headlines(&self) -> Vec<String> {
-        let is_settled = |metric: Metric| {
-            let mut changes = self.of_metric(metric).filter_map(|(_, change)| change.verdict);
+        let is_settled = |figure: Figure| {
+            let mut changes = self.of_figure(figure).filter_map(|(_, change)| change.verdict);
             changes.any(Verdict::is_settled_difference)
         };
-        let told = |metric: &Metric| *metric == Metric::DecodeTps || is_settled(*metric);
-        let line = |metric: Metric| {
-            let finding = self.finding(metric)?;
-            Some(format!("Against run {}, {}: {finding}", self.before, metric.label()))
+        let told = |figure: &Figure| figure.metric == Metric::DecodeTps || is_settled(*figure);
+        let line = |figure: Figure| {
+            let finding = self.finding(figure)?;
+            Some(format!("Against run {}, {}: {finding}", self.before, figure.label()))
         };
-        let lines: Vec<String> = Metric::ALL.into_iter().filter(told).filter_map(line).collect();
+        let lines: Vec<String> = figures().filter(told).filter_map(line).collect();
         if lines.is_empty() {
             return vec![format!("Nothing could be compared with run {}.", self.before)];
         }
@@ -86,7 +116,7 @@ impl Changes {
             return vec![format!("Not comparable with run {before} ({why}).")];
         }
         let line = |metric: &MetricChange| {
-            let (label, change) = (metric.metric.label(), metric.change?);
+            let (label, change) = (Figure::of(metric).label(), metric.change?);
             let verdict = verdict_words(metric);
             let [mean, low, high] =
                 [change.mean_log, change.ci95_log.0, change.ci95_log.1].map(signed_percent);
@@ -98,20 +128,21 @@ impl Changes {
         own.metrics.iter().filter_map(line).collect()
     }
 
-    fn of_metric(&self, metric: Metric) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
+    fn of_figure(&self, figure: Figure) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
         let in_host =
-            move |host: &'_ HostChanges| host.metrics.iter().position(|m| m.metric == metric);
+            move |host: &'_ HostChanges| host.metrics.iter().position(|m| figure.is_of(m));
         self.hosts.iter().filter_map(move |host| Some((host, &host.metrics[in_host(host)?])))
     }
 
     /// `Decode speed: gpu-03 is 5.1 % slower than before (...); 2 hosts are equivalent within 2 %.`
-    fn sentence(&self, metric: Metric) -> Option<String> {
-        Some(format!("{}: {}", metric.heading(), self.finding(metric)?))
+    fn sentence(&self, figure: Figure) -> Option<String> {
+        Some(format!("{}: {}", figure.heading(), self.finding(figure)?))
     }
 
-    fn finding(&self, metric: Metric) -> Option<String> {
+    fn finding(&self, figure: Figure) -> Option<String> {
+        let metric = figure.metric;
         let judged: Vec<(&HostChanges, &MetricChange)> =
-            self.of_metric(metric).filter(|(_, change)| change.verdict.is_some()).collect();
+            self.of_figure(figure).filter(|(_, change)| change.verdict.is_some()).collect();
         let with = |wanted: fn(Verdict) -> bool| {
             let found = judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted));
             found.copied().collect::<Vec<_>>()
@@ -162,7 +193,7 @@ impl Changes {
             }
             let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
             for (why, change) in whole {
-                out.push(format!("{name}, {}: not compared ({why}).", change.metric.label()));
+                out.push(format!("{name}, {}: not compared ({why}).", Figure::of(change).label()));
             }
             let facts = |facts: &[String]| clean::line(&facts.join("; "));
             if !host.allowed.is_empty() {
@@ -183,7 +214,7 @@ impl Changes {
 
     /// Cases that stay out, a sentence for each reason and not for each host, metric and case.
     fn cases_left_out(&self) -> Vec<String> {
-        let mut hosts: BTreeMap<(&str, &str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+        let mut hosts: BTreeMap<(&str, String, Vec<&str>), Vec<&str>> = BTreeMap::new();
         for (host, change) in self.hosts.iter().flat_map(|h| h.metrics.iter().map(move |m| (h, m)))
         {
             let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -191,15 +222,15 @@ impl Changes {
                 reasons.entry(why).or_default().push(case.as_str());
             }
             for (why, cases) in reasons {
-                let key = (why, change.metric.label(), cases);
+                let key = (why, Figure::of(change).label(), cases);
                 hosts.entry(key).or_default().push(host.host.as_str());
             }
         }
-        let mut metrics: BTreeMap<LeftOut<'_>, Vec<&str>> = BTreeMap::new();
+        let mut metrics: BTreeMap<LeftOut<'_>, Vec<String>> = BTreeMap::new();
         for ((why, label, cases), hosts) in hosts {
             metrics.entry((why, hosts, cases)).or_default().push(label);
         }
-        let said = |((why, hosts, cases), metrics): (LeftOut<'_>, Vec<&str>)| {
+        let said = |((why, hosts, cases), metrics): (LeftOut<'_>, Vec<String>)| {
             let noun = if cases.len() == 1 { "case" } else { "cases" };
             let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
             format!("{hosts}: {} not compared in {noun} {cases} ({why}).", metrics.join(", "))
@@ -207,7 +238,8 @@ impl Changes {
         metrics.into_iter().map(said).collect()
     }
 
-    fn table(&self, page: &mut Page, metric: Metric, heading: fn(&mut Page, &Inline)) {
+    fn table(&self, page: &mut Page, figure: Figure, heading: fn(&mut Page, &Inline)) {
+        let metric = figure.metric;
         let unit = match metric {
             Metric::DecodeTps | Metric::OutputTps => "tok/s",
             Metric::Ttft | Metric::FirstAnswer => "ms",
@@ -223,7 +255,7 @@ impl Changes {
             "Change (%, 95 % CI)>",
             "Verdict",
         ]);
-        for (host, change) in self.of_metric(metric) {
+        for (host, change) in self.of_figure(figure) {
             let mean =
                 |effect: Option<crate::compare::Effect>| level(metric, effect.map(|e| e.mean));
             let verdict = Inline::own(verdict_words(change));
@@ -242,7 +274,7 @@ impl Changes {
             ]);
         }
         if !table.is_empty() {
-            heading(page, &Inline::own(format!("{}, {unit}", metric.heading())));
+            heading(page, &Inline::own(format!("{}, {unit}", figure.heading())));
             table.dash(&[], "not compared, or fewer than two complete repetitions".into());
             page.table(table);
         }

@@ -43,6 +43,7 @@ impl Pair<'_> {
         }
         let mut out = MetricChange {
             metric,
+            solo: false,
             cases: Vec::new(),
             cases_left_out: Vec::new(),
             cases_lost: Vec::new(),

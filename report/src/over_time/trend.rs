@@ -44,7 +44,8 @@ pub fn trend(host: &HostId, runs: &[Baseline]) -> Vec<TrendRow> {
         .iter()
         .filter(|run| run.host(host).is_some())
         .map(|run| {
-            let mut only = run.clone();
+            // What is compared first; the rest says what hosts share.
+            let mut only = run.views().swap_remove(0);
             only.hosts.retain(|h| h.name == *host);
             only.unusable.clear();
             only

@@ -68,6 +68,7 @@ fn visit_header(header: &mut RunHeader, v: &mut impl Visitor) {
         assume_equal: _,
         tariff: _,
         margins: _,
+        stagger: _,
     } = header;
     let Suite { name: _, description, cases, active_weights: _ } = suite;
     v.text(description);
@@ -81,6 +82,7 @@ fn visit_header(header: &mut RunHeader, v: &mut impl Visitor) {
 
 fn visit_case(case: &mut Case, v: &mut impl Visitor) {
     v.case(&mut case.id);
+    case.solo_of.iter_mut().for_each(|of| v.case(of));
     v.text(&mut case.title);
     let messages = |messages: &mut Vec<Message>, v: &mut dyn FnMut(&mut String)| {
         messages.iter_mut().for_each(|message| v(&mut message.content));

@@ -124,7 +124,8 @@ fn cells(analysis: &Analysis<'_>) -> Vec<String> {
             n(cells.counted)
         ));
     }
-    let failed: u64 = analysis.hosts.iter().map(|h| u64::from(h.requests.failures())).sum();
+    let cases = analysis.hosts.iter().flat_map(HostAnalysis::all_cases);
+    let failed: u64 = cases.map(|case| u64::from(case.requests.failures())).sum();
     if failed > 0 {
         out.push(format!("{} failed.", count_of(failed, "measured request")));
     }

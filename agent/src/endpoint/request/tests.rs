@@ -26,6 +26,7 @@ fn case(prompt: Prompt) -> Case {
         load: Load::Closed { streams: 1, ramp: Ramp::None },
         sweep: None,
         slo: Slo::default(),
+        solo_of: None,
         timeouts: Timeouts::default(),
     }
 }

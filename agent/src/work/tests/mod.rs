@@ -87,6 +87,7 @@ fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
             load: Load::Closed { streams: concurrency, ramp: Ramp::None },
             sweep: None,
             slo: Slo::default(),
+            solo_of: None,
             timeouts: Timeouts::default(),
         },
         start: MonoNs::now().after(Duration::from_millis(50)),

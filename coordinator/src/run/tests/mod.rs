@@ -24,6 +24,7 @@ mod launching;
 mod preparing;
 mod random;
 mod returning;
+mod starting;
 mod sweeps;
 
 /// A run and the time, moved by hand; what every input led to.
@@ -33,6 +34,7 @@ struct Bench {
     log: Vec<Effect>,
 }
 
+const STAGGER: Duration = Duration::from_secs(3);
 const CASES: usize = 2;
 const REPETITIONS: u32 = 2;
 
@@ -52,7 +54,17 @@ fn case(id: &str) -> Case {
         load: Load::Closed { streams: 1, ramp: Ramp::None },
         sweep: None,
         slo: Slo::default(),
+        solo_of: None,
         timeouts: Timeouts::default(),
+    }
+}
+
+fn suite_of(cases: Vec<Case>) -> Suite {
+    Suite {
+        name: SuiteName::new("two").unwrap(),
+        description: String::new(),
+        cases,
+        active_weights: None,
     }
 }
 
@@ -70,17 +82,22 @@ impl Bench {
     }
 
     fn of(cases: Vec<Case>, expected: ExpectedHosts, policy: RunPolicy) -> Self {
+        Self::started(StartMode::Together, cases, expected, policy)
+    }
+
+    fn started(
+        start: StartMode,
+        cases: Vec<Case>,
+        expected: ExpectedHosts,
+        policy: RunPolicy,
+    ) -> Self {
         let header = RunHeader {
             run: RunId::new("run").unwrap(),
-            suite: Suite {
-                name: SuiteName::new("two").unwrap(),
-                description: String::new(),
-                cases,
-                active_weights: None,
-            },
+            suite: suite_of(cases),
             seed: 1,
             created: UnixNs(0),
-            start: StartMode::Together,
+            start,
+            stagger: (start == StartMode::Staggered).then_some(STAGGER),
             expected,
             coordinator_version: "0".to_owned(),
             insecure: false,

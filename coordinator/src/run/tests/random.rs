@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use regatta_types::ids::CellKey;
+use regatta_types::suite;
 use regatta_types::trace::RequestTrace;
 
 use super::*;
@@ -63,6 +64,7 @@ struct World {
     sessions: BTreeMap<usize, u64>,
     instances: BTreeMap<usize, u128>,
     next: u64,
+    start: StartMode,
     /// Leases an agent was given and has not reported on.
     held: BTreeMap<usize, (AttemptKey, Epoch)>,
     writing: Vec<(u64, StoredAttempt)>,
@@ -75,12 +77,16 @@ struct World {
 }
 
 /// The cases with their requests: a sweep whose second level brings no more, and one case beside it.
-fn traced() -> Vec<(Case, Vec<RequestTrace>)> {
+fn traced(start: StartMode) -> Vec<(Case, Vec<RequestTrace>)> {
     let traces = |case: &Case| match &case.sweep {
         Some(_) => sweeps::requests(case.in_flight_max(), 100.0),
         None => Vec::new(),
     };
-    sweeps::cases().into_iter().map(|case| (case.clone(), traces(&case))).collect()
+    let mut cases = sweeps::cases();
+    if start == StartMode::Both {
+        cases = suite_of(cases).with_solo_twins().unwrap().cases;
+    }
+    cases.into_iter().map(|case| (case.clone(), traces(&case))).collect()
 }
 
 impl World {
@@ -104,6 +110,7 @@ impl World {
                     assert!(assignment.epoch.0 > *last, "epochs grow");
                     *last = assignment.epoch.0;
                     assert!(!self.held.contains_key(&host), "one assignment at a time: {key}");
+                    self.look_alone(bench, host, &assignment.case);
                     self.held.insert(host, (key.clone(), assignment.epoch));
                 }
                 Effect::StoreMissing(cell, _) => {
@@ -125,6 +132,17 @@ impl World {
             }
         }
         self.seen = bench.log.len();
+    }
+
+    /// Whoever is to be alone is, among the hosts that were not given up.
+    fn look_alone(&self, bench: &Bench, leased: usize, case: &Case) {
+        let is_solo = |case: &Case| self.start.pace(case) == suite::Pace::Solo;
+        let is_lost = |index: usize| bench.state.hosts[&host(NAMES[index])].link.is_lost();
+        for (_, (key, _)) in self.held.iter().filter(|(other, _)| !is_lost(**other)) {
+            let theirs = bench.state.header.suite.case(&key.cell.case).unwrap();
+            let solo = is_solo(case) || is_solo(theirs);
+            assert!(!solo, "{} is leased {} beside {key}", NAMES[leased], case.id);
+        }
     }
 
     fn session(&self, host: usize) -> Option<SessionId> {
@@ -239,14 +257,16 @@ proptest! {
     #[test]
     fn every_cell_ends_once_and_every_run_ends(
         gathered in any::<bool>(),
+        start in prop::sample::select(StartMode::ALL.to_vec()),
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let names = NAMES.iter().map(|n| host(n)).collect();
-        let (cases, requests): (Vec<_>, Vec<_>) = traced().into_iter().unzip();
+        let (cases, requests): (Vec<_>, Vec<_>) = traced(start).into_iter().unzip();
         let cells = cases.len() * REPETITIONS as usize;
         let traces = cases.iter().map(|case| case.id.clone()).zip(requests).collect();
-        let mut bench = Bench::of(cases, ExpectedHosts::Named(names), RunPolicy::default());
-        let mut world = World { traces, ..World::default() };
+        let expected = ExpectedHosts::Named(names);
+        let mut bench = Bench::started(start, cases, expected, RunPolicy::default());
+        let mut world = World { traces, start, ..World::default() };
         for host in (0..NAMES.len()).filter(|_| gathered) {
             world.take(&mut bench, &Step::Join { host, restarted: false });
             world.take(&mut bench, &Step::Clock(host));

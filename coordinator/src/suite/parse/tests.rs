@@ -49,6 +49,7 @@ fn a_case_that_says_little_gets_the_documented_defaults() {
             load: Load::Closed { streams: 1, ramp: Ramp::None },
             sweep: None,
             slo: Slo::default(),
+            solo_of: None,
             timeouts: Timeouts::default(),
         }]
     );

@@ -1,5 +1,7 @@
 //! record.proto.
 
+use std::time::Duration;
+
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{BootId, HostId};
 use regatta_types::margin::Margins;
@@ -11,12 +13,13 @@ use super::checks;
 use crate::codec::Started;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
-    Checked, Numbered, cut, encoded, instance, list, numbered, optional, required, slug, text,
+    Checked, Numbered, cut, encoded, instance, list, nanos, numbered, optional, required, slug,
+    text,
 };
 use crate::limits::{CLOCKS_MAX, HOSTS_MAX, LONG_TEXT_MAX, NAME_MAX, TEXT_MAX};
 use crate::v1;
 
-numbered!(StartMode = v1::StartMode { Together });
+numbered!(StartMode = v1::StartMode { Together, Staggered, Solo, Both });
 
 impl TryFrom<v1::RunHeader> for RunHeader {
     type Error = ConvertError;
@@ -33,6 +36,7 @@ impl TryFrom<v1::RunHeader> for RunHeader {
             seed: m.seed,
             created: UnixNs(m.created_unix_ns),
             start: StartMode::read("start", m.start)?,
+            stagger: (m.stagger_ns > 0).then(|| Duration::from_nanos(m.stagger_ns)),
             expected,
             coordinator_version: text("coordinator_version", m.coordinator_version, NAME_MAX)?,
             insecure: m.insecure,
@@ -60,6 +64,7 @@ impl From<&RunHeader> for v1::RunHeader {
             seed: header.seed,
             created_unix_ns: header.created.0,
             start: header.start.number(),
+            stagger_ns: header.stagger.map_or(0, nanos),
             expected: Some(expected),
             coordinator_version: cut(&header.coordinator_version, NAME_MAX),
             insecure: header.insecure,

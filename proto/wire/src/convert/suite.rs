@@ -75,6 +75,7 @@ impl TryFrom<v1::Case> for Case {
                 },
             },
             sweep: optional("sweep", m.sweep)?,
+            solo_of: (!m.solo_of.is_empty()).then(|| slug("solo_of", m.solo_of)).transpose()?,
             slo: m.slo.as_ref().map_or_else(Slo::default, slo),
             timeouts: required("timeouts", m.timeouts)?,
         })
@@ -118,6 +119,7 @@ impl From<&Case> for v1::Case {
             ramp,
             open,
             sweep: case.sweep.as_ref().map(Into::into),
+            solo_of: case.solo_of.as_ref().map(ToString::to_string).unwrap_or_default(),
             slo: case.slo.is_set().then(|| v1::Slo {
                 ttft_ns: case.slo.ttft.map(nanos),
                 tpot_ns: case.slo.tpot.map(nanos),

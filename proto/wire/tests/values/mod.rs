@@ -120,7 +120,8 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     let slo = (option::of(duration()), option::of(duration()), option::of(duration()))
         .prop_map(|(ttft, tpot, e2e)| Slo { ttft, tpot, e2e });
     let what = (slug(), text(), prompt(), answer, sampling);
-    (what, load(), times, option::of(sweep), slo).prop_map(|(what, load, times, sweep, slo)| {
+    let place = (option::of(sweep), option::of(slug()));
+    (what, load(), times, place, slo).prop_map(|(what, load, times, (sweep, solo_of), slo)| {
         let (id, title, prompt, (min_max_tokens, max_tokens, length), (temperature, seed)) = what;
         let (repetitions, warmup, stop, timeouts) = times;
         let id = CaseId::new(id).expect("a slug");
@@ -139,6 +140,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
             load,
             sweep,
             slo,
+            solo_of: solo_of.map(|id| CaseId::new(id).expect("a slug")),
             timeouts,
         }
     })
@@ -228,36 +230,38 @@ pub(crate) fn header() -> impl Strategy<Value = RunHeader> {
     let assumed = proptest::sample::subsequence(ClassFact::ALL.to_vec(), 0..3);
     let margins = proptest::sample::select(vec!["", "3%", "ttft=7.25%", "2%,e2e=0.5%"]);
     let margins = margins.prop_map(|text| text.parse().unwrap_or_default());
-    (run(), suite, any::<u64>(), unix(), expected, (flags, assumed, margins), text(), text())
-        .prop_map(
-            |(
+    let start = proptest::sample::select(StartMode::ALL.to_vec());
+    let how = (flags, assumed, margins, start);
+    (run(), suite, any::<u64>(), unix(), expected, how, text(), text()).prop_map(
+        |(
+            run,
+            suite,
+            seed,
+            created,
+            expected,
+            (flags, assume_equal, margins, start),
+            version,
+            command,
+        )| {
+            let (insecure, keep_text) = flags;
+            RunHeader {
                 run,
                 suite,
                 seed,
                 created,
+                start,
+                stagger: (start == StartMode::Staggered).then_some(Duration::from_millis(1)),
                 expected,
-                (flags, assume_equal, margins),
-                version,
+                coordinator_version: version,
+                insecure,
+                keep_text,
                 command,
-            )| {
-                let (insecure, keep_text) = flags;
-                RunHeader {
-                    run,
-                    suite,
-                    seed,
-                    created,
-                    start: StartMode::Together,
-                    expected,
-                    coordinator_version: version,
-                    insecure,
-                    keep_text,
-                    command,
-                    assume_equal,
-                    tariff: keep_text.then_some(0.31),
-                    margins,
-                }
-            },
-        )
+                assume_equal,
+                tariff: keep_text.then_some(0.31),
+                margins,
+            }
+        },
+    )
 }
 
 pub(crate) fn host_record() -> impl Strategy<Value = HostRecord> {

@@ -39,7 +39,7 @@ pub(super) fn completeness(page: &mut Page, analysis: &Analysis<'_>) {
     let cases: Vec<&Case> = analysis.record.header.suite.cases.iter().collect();
     page.table(grid(&hosts, &cases, Align::Left, |host, case| {
         let host = analysis.hosts.iter().find(|h| h.host == host);
-        let found = host.and_then(|h| h.cases.iter().find(|c| c.case.id == case.id));
+        let found = host.and_then(|h| h.all_cases().find(|c| c.case.id == case.id));
         found.map_or(NONE.into(), |c| matrix_cell(&c.cells))
     }));
     page.list(absent_numbers(analysis).map(|number| {

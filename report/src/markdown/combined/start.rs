@@ -1,5 +1,8 @@
 //! How closely the hosts started, and what their clocks say.
 
+use regatta_types::record::RunHeader;
+use regatta_types::suite::StartMode;
+
 use crate::analysis::Analysis;
 use crate::markdown::format::{count_of, fixed};
 use crate::markdown::page::Page;
@@ -14,6 +17,9 @@ pub(super) fn start(page: &mut Page, analysis: &Analysis<'_>) {
     if start.hosts.is_empty() {
         page.paragraph(&"No attempt had a planned start.".into());
         return;
+    }
+    if let Some(planned) = planned(&analysis.record.header) {
+        page.paragraph(&planned);
     }
     if let Some(spread) = spread(start) {
         page.paragraph(&spread);
@@ -30,6 +36,24 @@ pub(super) fn start(page: &mut Page, analysis: &Analysis<'_>) {
     });
     page.list(wrong_clocks);
     page.paragraph(&"Lateness is taken on each host's own clock. The spread uses the monotonic clocks; their drift from the estimate before the run to the one after it is drawn as a straight line, and its part is in the error. Offsets are of the wall clocks, for display. No figure depends on any of it.".into());
+}
+
+/// What was planned, where it was not that all hosts begin together.
+fn planned(header: &RunHeader) -> Option<Inline> {
+    let rotates = "in an order that rotates from block to block";
+    Some(match header.start {
+        StartMode::Together => return None,
+        StartMode::Staggered => Inline::own(format!(
+            "Planned: in each block (case and repetition) every host begins {} s after the one before it, {rotates}. No two begin together, so there is no spread; lateness is against each host's own planned start.",
+            header.stagger.unwrap_or_default().as_secs_f64()
+        )),
+        StartMode::Solo => Inline::own(format!(
+            "Planned: one host measures at a time, {rotates}. No two begin together, so there is no spread; lateness is against each host's own planned start."
+        )),
+        StartMode::Both => Inline::own(format!(
+            "Planned: each block (case and repetition) solo, one host at a time {rotates}, and then together. The spread is that of the blocks together; lateness is of all."
+        )),
+    })
 }
 
 fn spread(start: &StartReport) -> Option<Inline> {

@@ -44,6 +44,9 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
             limits.join("; ")
         )));
     }
+    if !host.solo.is_empty() {
+        page.paragraph(&"Cases that end in (solo) were measured on this host while the others rested. They are in no figure over several cases and are not compared between hosts; section 6 of the combined report has what the hosts take from each other.".into());
+    }
     page.subsection(&"Latency".into());
     page.table(latencies(host));
     if !has_reasoning(host) {
@@ -103,7 +106,7 @@ fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
     if has_limits {
         table.column("Good (%)".into(), Align::Right);
     }
-    for case in &host.cases {
+    for case in host.all_cases() {
         let of = |metric| class.of_case(metric, host.host, case);
         let both = [of(Metric::DecodeTps), of(Metric::E2e)];
         let name = [title(case), count(case.figures.requests.ok)];
@@ -183,7 +186,7 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
     }
     let of_case = |c: &CaseAnalysis<'_>| c.figures.first_token(&c.case.load).n();
     let most = host.cases.iter().map(of_case).max().unwrap_or(0);
-    for case in &host.cases {
+    for case in host.all_cases() {
         let figures = &case.figures;
         let ttft = figures.first_token(&case.case.load);
         let first = [
@@ -316,10 +319,11 @@ fn generated(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Table {
             Inline::own(if sources.is_empty() { NONE.to_owned() } else { sources.join(", ") }),
         ]);
     };
-    for case in &host.cases {
+    for case in host.all_cases() {
         row(title(case), &case.requests, &case.tokens, case.is_cut());
     }
-    row(Inline::from("All cases").bold(), &host.requests, &host.tokens, false);
+    let all = if host.solo.is_empty() { "All cases" } else { "All cases, those solo apart" };
+    row(Inline::from(all).bold(), &host.requests, &host.tokens, false);
     table.dash(&["Cached", "Reasoning"], "the engine does not tell".into());
     table.dash(
         &["Prompt tokens", "Completion tokens", "Token counts from"],
@@ -348,7 +352,7 @@ fn prompts(host: &HostAnalysis<'_>) -> Table {
         "Load",
         "Prompt hash (SHA-256, first 16)",
     ]);
-    for case in host.cases.iter().map(|c| c.case) {
+    for case in host.all_cases().map(|c| c.case) {
         table.row([
             Inline::text(&case.title),
             Inline::text(case.id.as_str()),

@@ -42,7 +42,7 @@ fn run(table: &mut Table, analysis: &Analysis<'_>, host: &HostAnalysis<'_>) {
         Inline::own(format!(
             "{}, {}",
             Inline::text(suite.name.as_str()),
-            count_of(u64::try_from(suite.cases.len()).unwrap_or(u64::MAX), "case")
+            count_of(u64::try_from(suite.compared_cases().count()).unwrap_or(u64::MAX), "case")
         )),
     ]);
     table.row(["Suite hash (SHA-256)".into(), Inline::own(suite.hash())]);

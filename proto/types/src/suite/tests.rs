@@ -1,0 +1,77 @@
+//! Twins and start modes.
+
+use super::*;
+
+fn case(id: &str) -> Case {
+    Case {
+        id: CaseId::new(id).unwrap(),
+        title: "Chat".to_owned(),
+        prompt: Prompt::Text(TextPrompt { tokens: 64, shared: 0 }),
+        max_tokens: 8,
+        min_max_tokens: 8,
+        length: Length::Fixed,
+        temperature: 0.0,
+        seed: None,
+        stop: StopRule { requests: Some(1), duration: None },
+        repetitions: 3,
+        warmup: 0,
+        load: Load::Closed { streams: 1, ramp: Ramp::None },
+        sweep: None,
+        slo: Slo::default(),
+        solo_of: None,
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn suite(cases: Vec<Case>) -> Suite {
+    let name = SuiteName::new("two").unwrap();
+    Suite { name, description: String::new(), cases, active_weights: None }
+}
+
+#[test]
+fn a_twin_is_the_same_work_under_its_own_id() {
+    let of = CaseId::new("load").unwrap();
+    let level = Case { sweep: Some(Sweep { of, level: 0 }), ..case("load.c1") };
+    let before = suite(vec![case("chat"), level]);
+    let twins = before.clone().with_solo_twins().unwrap();
+    let ids: Vec<&str> = twins.cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(ids, ["chat.solo", "chat", "load.c1.solo", "load.c1"]);
+    for pair in twins.cases.chunks(2) {
+        assert_eq!(pair[0].work_hash(), pair[1].work_hash());
+        assert_eq!(pair[0].drawn_as(), pair[1].drawn_as());
+        assert_eq!(pair[0].solo_of.as_ref(), Some(&pair[1].id));
+    }
+    assert_eq!(twins.cases[2].sweep.as_ref().unwrap().of.as_str(), "load.solo");
+    assert!(twins.compared_cases().eq(before.cases.iter()));
+    assert_ne!(twins.hash(), before.hash());
+}
+
+#[test]
+fn a_twin_whose_id_is_taken_or_too_long_is_refused_in_one_sentence() {
+    let refused = |cases| suite(cases).with_solo_twins().unwrap_err().to_string();
+    assert_eq!(
+        refused(vec![case("chat"), case("chat.solo")]),
+        "`--start both` measures case `chat` a second time as `chat.solo`, and the suite has something of that id: rename it"
+    );
+    let long = "x".repeat(60);
+    assert_eq!(
+        refused(vec![case(&long)]),
+        format!(
+            "`--start both` measures case `{long}` a second time as `{long}.solo`, which is too long for an id: shorten it to 58 characters"
+        )
+    );
+}
+
+#[test]
+fn a_case_without_a_twin_has_the_hash_it_always_had() {
+    let json = serde_json::to_value(case("chat")).unwrap();
+    assert!(json.get("solo_of").is_none(), "{json}");
+}
+
+#[test]
+fn modes_are_read_as_they_are_written() {
+    for mode in StartMode::ALL {
+        assert_eq!(mode.to_string().parse(), Ok(mode));
+    }
+    assert!("alone".parse::<StartMode>().is_err());
+}

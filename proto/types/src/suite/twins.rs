@@ -1,0 +1,71 @@
+//! The twins of cases: the same work once more, on one host at a time.
+
+use std::collections::BTreeSet;
+
+use super::{Case, Suite, Sweep};
+use crate::ids::{CaseId, SLUG_MAX};
+
+/// End of the id of a case that is measured on one host at a time, beside its twin.
+const SOLO: &str = ".solo";
+
+/// Why a suite cannot be measured solo and together in one run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TwinError {
+    /// An id that a twin needs is taken.
+    #[error(
+        "`--start both` measures case `{case}` a second time as `{case}{SOLO}`, and the suite has something of that id: rename it"
+    )]
+    Taken {
+        /// The case.
+        case: CaseId,
+    },
+    /// No id can be so long.
+    #[error(
+        "`--start both` measures case `{case}` a second time as `{case}{SOLO}`, which is too long for an id: shorten it to {max} characters",
+        max = SLUG_MAX - SOLO.len()
+    )]
+    TooLong {
+        /// The case.
+        case: CaseId,
+    },
+}
+
+impl Suite {
+    /// The suite with a twin before every case, which repeats it on one host at a time.
+    ///
+    /// # Errors
+    /// When a twin's id is taken, or would be too long.
+    pub fn with_solo_twins(self) -> Result<Self, TwinError> {
+        let ids = |case: &Case| [Some(case.id.clone()), case.sweep.as_ref().map(|s| s.of.clone())];
+        let taken: BTreeSet<CaseId> = self.cases.iter().flat_map(ids).flatten().collect();
+        let mut cases = Vec::with_capacity(self.cases.len() * 2);
+        for case in self.cases {
+            let twin = case.solo_twin()?;
+            if ids(&twin).iter().flatten().any(|id| taken.contains(id)) {
+                return Err(TwinError::Taken { case: case.id });
+            }
+            cases.extend([twin, case]);
+        }
+        Ok(Self { cases, ..self })
+    }
+}
+
+impl Case {
+    /// The same work for one host at a time.
+    ///
+    /// # Errors
+    /// When its id would be too long.
+    fn solo_twin(&self) -> Result<Self, TwinError> {
+        let twin = |id: &CaseId| {
+            CaseId::new(format!("{id}{SOLO}")).map_err(|_| TwinError::TooLong { case: id.clone() })
+        };
+        let sweep = |sweep: &Sweep| Ok(Sweep { of: twin(&sweep.of)?, level: sweep.level });
+        Ok(Self {
+            id: twin(&self.id)?,
+            title: format!("{} (solo)", self.title),
+            sweep: self.sweep.as_ref().map(sweep).transpose()?,
+            solo_of: Some(self.id.clone()),
+            ..self.clone()
+        })
+    }
+}
