@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use regatta_types::assignment::{Settling, Wants};
 use regatta_types::failure::FailureKind;
-use regatta_types::ids::{AgentInstanceKind, AttemptNo, RunId};
+use regatta_types::ids::{AgentInstanceKind, AttemptNo, CaseId, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::suite::{
-    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StopRule, Timeouts,
+    Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StopRule, Timeouts,
 };
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Connection, Outcome, Phase};
@@ -19,6 +19,7 @@ use regatta_types::trace::{Connection, Outcome, Phase};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::endpoint::Salt;
 use crate::endpoint::testing::{
     FINISH, STREAM_HEAD, Server, Step, answer, attempt_key, content, endpoint_in, event, plain,
     within,
@@ -152,6 +153,29 @@ async fn an_assignment_becomes_a_report_of_all_its_requests() {
     let snapshot = worker.progress().snapshot();
     assert_eq!((snapshot.activity, snapshot.done, snapshot.failed), (Activity::Idle, 8, 0));
     assert_eq!(snapshot.chunks, 24);
+}
+
+#[tokio::test]
+async fn a_solo_twin_sends_at_the_instants_of_its_case_under_first_lines_of_its_own() {
+    let mut seen = Vec::new();
+    let mut sent = HashSet::new();
+    let own = attempt_key().cell.case;
+    let twin = CaseId::new(format!("{own}.solo")).unwrap();
+    for (id, solo_of) in [(own.clone(), None), (twin, Some(own.clone()))] {
+        let server = Server::always(vec![Step::Write(answer(3))]).await;
+        let (worker, _) = worker(&server);
+        let mut assignment = assignment(1, 0, requests(5));
+        assignment.key.cell.case = id.clone();
+        let load = Load::Open { rate: 200.0, arrivals: Arrivals::Poisson, max_in_flight: 8 };
+        assignment.case = Case { id, solo_of, load, ..assignment.case };
+        let report = within("run", worker.run(assignment.clone(), &Halt::default())).await;
+        let since = |at: Option<MonoNs>| at.unwrap().since(assignment.start);
+        seen.push(report.traces.iter().map(|t| since(t.scheduled)).collect::<Vec<_>>());
+        sent.extend((0..5).map(|seq| Salt::of(&assignment.key, seq).to_string()));
+    }
+    assert_eq!(seen[0].len(), 5);
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(sent.len(), 10);
 }
 
 #[tokio::test]
