@@ -96,7 +96,7 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
     returns(&compared(&[]), 9, "Nothing could be compared.");
     let allowed = ["--allow-different", "engine-version", "--out", "change.md"];
     let allowed = compared(&allowed);
-    returns(&allowed, 0, "is compared although it is another class: C3: engine version 2.0");
+    returns(&allowed, 0, ": compared although the class is another: C3: engine version 2.0");
     let page = std::fs::read_to_string(program.home().join("change.md")).unwrap();
     assert!(page.starts_with(&format!("# Regatta comparison: {upgraded} against {before}\n")));
     let json = compared(&[&slow, "--json"]).stdout;

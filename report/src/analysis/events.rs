@@ -2,7 +2,6 @@
 //! stood still.
 
 use regatta_types::attempt::AttemptReport;
-use regatta_types::engine::EngineSample;
 use regatta_types::event::EventKind;
 use regatta_types::facts::EngineFacts;
 use regatta_types::ids::HostId;
@@ -11,7 +10,7 @@ use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::trace::Phase;
 
 use crate::compare::engine_seen;
-use crate::metrics::{serving, stalls_of};
+use crate::metrics::{restarts, serving, stalls_of};
 
 /// Most stalls that are listed: the longest.
 const STALLS: usize = 10;
@@ -125,17 +124,6 @@ fn connections<'r>(
             | EventKind::RunFinished { .. } => return None,
         };
         (whose == host).then_some(HostEvent { at: event.at, what })
-    })
-}
-
-/// Where a counter of the engine is less than a sample before.
-fn restarts(samples: &[EngineSample]) -> impl Iterator<Item = MonoNs> {
-    let counters =
-        |s: &EngineSample| [s.prefix_queries, s.queued, s.queue_s, s.preemptions, s.drafted];
-    samples.windows(2).filter_map(move |pair| {
-        let both = counters(&pair[0]).into_iter().zip(counters(&pair[1]));
-        let fell = both.filter_map(|(a, b)| a.zip(b)).any(|(before, now)| now < before);
-        fell.then_some(pair[1].at)
     })
 }
 

@@ -211,6 +211,11 @@ impl<'a> HostAnalysis<'a> {
         self.all_cases().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
     }
 
+    /// The cells of the cases that hosts are compared by: those that were measured solo are apart.
+    pub(crate) fn compared(&self) -> impl Iterator<Item = &Cell<'a>> {
+        self.cases.iter().flat_map(|case| &case.cells)
+    }
+
     /// Requests that kept every limit of their case; `None` where no case has limits.
     pub(crate) fn goodput(&self) -> Option<Goodput> {
         Goodput::sum(self.cases.iter().filter_map(|case| case.goodput))
@@ -218,8 +223,8 @@ impl<'a> HostAnalysis<'a> {
 
     /// How fast and how warm the endpoint's GPUs were in the usable cells of these repetitions.
     pub(crate) fn warmth(&self, repetitions: &[u32]) -> Warmth {
-        let cells = self.cells().filter(|(_, cell)| repetitions.contains(&cell.repetition.0));
-        let usable = cells.filter_map(|(_, cell)| cell.usable());
+        let cells = self.compared().filter(|cell| repetitions.contains(&cell.repetition.0));
+        let usable = cells.filter_map(Cell::usable);
         usable.map(|counted| counted.warmth).fold(Warmth::default(), Warmth::and)
     }
 

@@ -123,8 +123,8 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
     if pairs.is_empty() && cases_left_out.is_empty() {
         return None;
     }
-    let complete: Vec<u32> =
-        pairs.iter().map(Pair::shared).reduce(|a, b| &a & &b)?.into_iter().collect();
+    // Without a case that has it both ways the host has no figure, and its reasons.
+    let complete = pairs.iter().map(Pair::shared).reduce(|a, b| &a & &b).unwrap_or_default();
     let mean = |of: &dyn Fn(&Pair<'_>, u32) -> f64, repetition: u32| {
         pairs.iter().map(|pair| of(pair, repetition)).sum::<f64>() / real(pairs.len())
     };

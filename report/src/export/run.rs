@@ -1,4 +1,4 @@
-//! `run.json`: everything the reports say, for programs.
+//! `run.json`: the figures and verdicts of the reports, for programs.
 
 use std::io::{self, Write};
 

@@ -1,7 +1,10 @@
 //! What engines said of themselves over one or several attempts.
 
+use std::collections::BTreeSet;
+
 use regatta_types::engine::{EngineSample, EngineWindow};
 use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
 use serde::Serialize;
 
 use super::Distribution;
@@ -71,7 +74,7 @@ pub(crate) fn engine_figures<'a>(
     figures.waiting_max = highest(|s| s.waiting);
     figures.kv_peak = highest(|s| s.kv_use);
     let all = known.len();
-    known.retain(|samples| !COUNTERS.iter().any(|counter| runs_backwards(samples, *counter)));
+    known.retain(|samples| restarts(samples).is_empty());
     figures.restarts = u32::try_from(all - known.len()).unwrap_or(u32::MAX);
     let grown = |counter: Counter| -> Option<f64> {
         let ends = known
@@ -90,9 +93,15 @@ pub(crate) fn engine_figures<'a>(
     Reading::Known(figures)
 }
 
-fn runs_backwards(samples: &[EngineSample], counter: Counter) -> bool {
-    let values: Vec<f64> = samples.iter().filter_map(counter).collect();
-    values.windows(2).any(|pair| pair[1] < pair[0])
+/// When a counter was first seen below its last value: the engine was started again.
+pub(crate) fn restarts(samples: &[EngineSample]) -> BTreeSet<MonoNs> {
+    let falls = |counter: &Counter| {
+        let known = samples.iter().filter_map(|sample| Some((sample.at, counter(sample)?)));
+        let known: Vec<(MonoNs, f64)> = known.collect();
+        let fell = known.windows(2).filter(|pair| pair[1].1 < pair[0].1).map(|pair| pair[1].0);
+        fell.collect::<Vec<_>>()
+    };
+    COUNTERS.iter().flat_map(falls).collect()
 }
 
 #[cfg(test)]

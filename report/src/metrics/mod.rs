@@ -26,7 +26,7 @@ mod window;
 
 pub(crate) use distribution::{Distribution, Percentile};
 pub(crate) use drift::Drift;
-pub(crate) use engine::{EngineFigures, engine_figures};
+pub(crate) use engine::{EngineFigures, engine_figures, restarts};
 pub(crate) use figures::{Figures, Rate, Requests, is_streamed};
 pub(crate) use findings::{Judged, cpu_share, derived_findings};
 pub(crate) use first::{FIRST_ATTEMPT, cold_first_attempt};

@@ -148,7 +148,7 @@ impl HostBaseline {
             let cases = same.into_keys().map(|case| (case, why.to_owned()));
             without.entry(Metric::FirstAnswer).or_default().extend(cases);
         }
-        let skipped = host.cases.iter().filter(|case| case.skipped().is_some());
+        let skipped = host.all_cases().filter(|case| case.skipped().is_some());
         Self {
             name: host.host.clone(),
             tokens_from: host.figures.tokens.main_source().map(|s| s.name().to_owned()),
@@ -231,7 +231,7 @@ fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, String> 
             _ => "no repetition has all cases".to_owned(),
         }
     };
-    host.cases.iter().map(|case| (case.case.id.clone(), why(case))).collect()
+    host.all_cases().map(|case| (case.case.id.clone(), why(case))).collect()
 }
 
 /// Why nothing of a host is usable: its refusal, what became of its attempts, or of its cells.

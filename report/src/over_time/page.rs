@@ -9,7 +9,7 @@ use regatta_types::margin::percent;
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
 use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
 use crate::markdown::{Inline, Page, Table, count_of, level, signed_percent};
-use crate::summary::some_names;
+use crate::summary::{NAMED, some_names};
 
 /// Why, on which hosts, and which cases.
 type LeftOut<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
@@ -42,6 +42,27 @@ impl Figure {
 
     fn label(self) -> String {
         format!("{}{}", self.metric.label(), if self.solo { " (solo)" } else { "" })
+    }
+}
+
+/// What is said of hosts, those of which the same is said together, in the order of the first.
+#[derive(Default)]
+struct Told<'a> {
+    lines: Vec<(String, Vec<&'a str>)>,
+}
+
+impl<'a> Told<'a> {
+    fn add(&mut self, host: &'a str, what: String) {
+        match self.lines.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, hosts)) => hosts.push(host),
+            None => self.lines.push((what, vec![host])),
+        }
+    }
+
+    fn lines(self) -> Vec<String> {
+        let line =
+            |(what, hosts): (String, Vec<&str>)| format!("{}{what}", some_names(hosts.into_iter()));
+        self.lines.into_iter().map(line).collect()
     }
 }
 
@@ -116,7 +137,11 @@ impl Changes {
             return vec![format!("Not comparable with run {before} ({why}).")];
         }
         let line = |metric: &MetricChange| {
-            let (label, change) = (Figure::of(metric).label(), metric.change?);
+            let label = Figure::of(metric).label();
+            if let Some(why) = &metric.why_not {
+                return Some(format!("Not compared with run {before} in {label} ({why})."));
+            }
+            let change = metric.change?;
             let verdict = verdict_words(metric);
             let [mean, low, high] =
                 [change.mean_log, change.ci95_log.0, change.ci95_log.1].map(signed_percent);
@@ -148,8 +173,12 @@ impl Changes {
             found.copied().collect::<Vec<_>>()
         };
         let mut parts: Vec<String> = Vec::new();
-        for (host, change) in with(Verdict::is_settled_difference) {
+        let changed = with(Verdict::is_settled_difference);
+        for (host, change) in changed.iter().take(NAMED) {
             parts.push(difference(host, change)?);
+        }
+        if changed.len() > NAMED {
+            parts.push(format!("{} more hosts have changed", changed.len() - NAMED));
         }
         let equivalent = with(|verdict| verdict == Verdict::Equivalent);
         let few = |(_, change): &(_, &MetricChange)| is_indicative(change);
@@ -160,10 +189,10 @@ impl Changes {
             [(only, _)] => {
                 parts.push(format!("{} is equivalent within {margin} %{indicative}", only.host))
             }
-            both @ [_, _] if both.len() == judged.len() => {
+            both @ [_, _] if both.len() == self.hosts.len() => {
                 parts.push(format!("both hosts are equivalent within {margin} %{indicative}"));
             }
-            all if all.len() == judged.len() => {
+            all if all.len() == self.hosts.len() => {
                 parts.push(format!(
                     "all {} hosts are equivalent within {margin} %{indicative}",
                     all.len()
@@ -172,41 +201,45 @@ impl Changes {
             some => parts
                 .push(format!("{} hosts are equivalent within {margin} %{indicative}", some.len())),
         }
-        for (host, change) in with(|verdict| matches!(verdict, Verdict::NotSettled { .. })) {
+        let unsettled = with(|verdict| matches!(verdict, Verdict::NotSettled { .. }));
+        for (host, change) in unsettled.iter().take(NAMED) {
             parts.push(format!("{} is not settled ({})", host.host, open(change)?));
+        }
+        if unsettled.len() > NAMED {
+            parts.push(format!("{} more are not settled", unsettled.len() - NAMED));
         }
         (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
     }
 
     fn limits(&self) -> Vec<String> {
-        let mut out = Vec::new();
+        let mut said = Told::default();
         for host in &self.hosts {
-            let name = &host.host;
+            let name = host.host.as_str();
             if let Some(why) = &host.not_comparable {
-                out.push(format!("{name}: not comparable ({why})."));
+                said.add(name, format!(": not comparable ({why})."));
             }
-            if host.with.iter().any(|with| with != name) {
-                let with = host.with.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
-                out.push(format!(
-                    "{name} is compared with {with}, of equal GPU, model and engine."
-                ));
+            if host.with.iter().any(|with| *with != host.host) {
+                let with = some_names(host.with.iter().map(|h| h.as_str()));
+                said.add(name, format!(": compared with {with}, of equal GPU, model and engine."));
             }
             let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
             for (why, change) in whole {
-                out.push(format!("{name}, {}: not compared ({why}).", Figure::of(change).label()));
+                let label = Figure::of(change).label();
+                said.add(name, format!(", {label}: not compared ({why})."));
             }
             let facts = |facts: &[String]| clean::line(&facts.join("; "));
             if !host.allowed.is_empty() {
                 let facts = facts(&host.allowed);
-                out.push(format!("{name} is compared although it is another class: {facts}."));
+                said.add(name, format!(": compared although the class is another: {facts}."));
             }
             if !host.other_facts.is_empty() {
-                out.push(format!("{name} differs now in: {}.", facts(&host.other_facts)));
+                said.add(name, format!(": not as before: {}.", facts(&host.other_facts)));
             }
         }
+        let mut out = said.lines();
         out.extend(self.cases_left_out());
         if !self.absent.is_empty() {
-            let names = self.absent.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
+            let names = some_names(self.absent.iter().map(|h| h.as_str()));
             out.push(format!("Only in the earlier run, so not judged: {names}."));
         }
         out

@@ -125,15 +125,17 @@ fn another_engine_version_is_not_compared_unless_it_is_allowed() {
         found.lines(),
         [
             "Nothing could be compared.",
-            "gpu-01: not comparable (C3: engine version 0.16.0, before 0.15.1).",
-            "gpu-02: not comparable (C3: engine version 0.16.0, before 0.15.1).",
+            "gpu-01, gpu-02: not comparable (C3: engine version 0.16.0, before 0.15.1).",
         ]
     );
     let allowed = Terms { allowed: vec![ClassFact::EngineVersion], ..three_per_cent() };
     let found = compared(&before, &after, &allowed);
     assert!(found.is_regression());
     let lines = found.lines().join("\n");
-    assert!(lines.contains("gpu-02 is compared although it is another class: C3:"), "{lines}");
+    assert!(
+        lines.contains("gpu-01, gpu-02: compared although the class is another: C3:"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn a_driver_that_is_new_is_named_beside_the_change() {
         }
     }
     let lines = compared(&before, &after, &three_per_cent()).lines().join("\n");
-    let told = "gpu-02 differs now in: GPU driver 590.10, before 580.126.09.";
+    let told = "gpu-01, gpu-02: not as before: GPU driver 590.10, before 580.126.09.";
     assert!(lines.contains(told), "{lines}");
 }
 
@@ -157,10 +159,10 @@ fn a_host_without_a_past_is_compared_with_those_of_its_gpu() {
     let found = compared(&before, &new, &three_per_cent());
     assert!(found.is_regression());
     let lines = found.lines().join("\n");
-    assert!(lines.contains("gpu-09 is compared with gpu-01, gpu-02, of equal GPU"), "{lines}");
+    assert!(lines.contains("gpu-09: compared with gpu-01, gpu-02, of equal GPU"), "{lines}");
     let by_gpu = Terms { by: Match::Gpu, ..three_per_cent() };
     let found = compared(&before, &plain("after", [0.0, 0.0526]), &by_gpu);
-    assert!(found.lines().join("\n").contains("gpu-02 is compared with gpu-01, gpu-02"));
+    assert!(found.lines().join("\n").contains("compared with gpu-01, gpu-02"));
 }
 
 #[test]

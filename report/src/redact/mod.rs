@@ -215,8 +215,10 @@ impl Replace {
     fn case_ids(&self, record: &RunRecord) -> BTreeMap<CaseId, CaseId> {
         let mut taken: BTreeSet<CaseId> = BTreeSet::new();
         let mut all: BTreeMap<CaseId, CaseId> = BTreeMap::new();
+        let cases = &record.header.suite.cases;
+        let sweeps = cases.iter().filter_map(|case| case.sweep.as_ref());
         let ids: BTreeSet<&CaseId> =
-            record.header.suite.cases.iter().map(|case| &case.id).collect();
+            cases.iter().map(|case| &case.id).chain(sweeps.map(|sweep| &sweep.of)).collect();
         for (id, n) in ids.into_iter().zip(1_usize..) {
             let covered = CaseId::new(self.covered(id.as_str())).ok();
             let free = covered.filter(|new| !new.is_reserved() && !taken.contains(new));

@@ -81,13 +81,32 @@ fn visit_header(header: &mut RunHeader, v: &mut impl Visitor) {
 }
 
 fn visit_case(case: &mut Case, v: &mut impl Visitor) {
-    v.case(&mut case.id);
-    case.solo_of.iter_mut().for_each(|of| v.case(of));
-    v.text(&mut case.title);
+    let Case {
+        id,
+        title,
+        prompt,
+        max_tokens: _,
+        min_max_tokens: _,
+        length: _,
+        temperature: _,
+        seed: _,
+        stop: _,
+        repetitions: _,
+        warmup: _,
+        load: _,
+        sweep,
+        solo_of,
+        slo: _,
+        timeouts: _,
+    } = case;
+    v.case(id);
+    solo_of.iter_mut().for_each(|of| v.case(of));
+    sweep.iter_mut().for_each(|sweep| v.case(&mut sweep.of));
+    v.text(title);
     let messages = |messages: &mut Vec<Message>, v: &mut dyn FnMut(&mut String)| {
         messages.iter_mut().for_each(|message| v(&mut message.content));
     };
-    match &mut case.prompt {
+    match prompt {
         Prompt::Messages(list) => messages(list, &mut |text| v.text(text)),
         Prompt::Text(_) => {}
         Prompt::Conversation { opening, turns } => {

@@ -7,7 +7,7 @@ use regatta_types::clean;
 use regatta_types::ids::HostId;
 use regatta_types::units::grouped_real;
 
-use crate::analysis::{Analysis, HostAnalysis};
+use crate::analysis::{Analysis, Cell, HostAnalysis};
 use crate::compare::{
     ClassReport, Fact, MetricReport, Quarters, TELLING_FACTS, Verdict, other_facts_of, shown,
 };
@@ -185,7 +185,7 @@ fn fading(quarters: &Quarters) -> Option<String> {
 /// Attempts in which the agent itself was late, where that is no matter on the others.
 fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
     let late = |host: &HostAnalysis<'_>| {
-        let counted = || host.cells().filter_map(|(_, cell)| cell.counted());
+        let counted = || host.compared().filter_map(Cell::counted);
         let is_late = |code: &str| matches!(code, "client_limited" | "client_stall");
         let n = counted().filter(|c| c.findings.iter().any(|f| is_late(&f.code))).count();
         (n, counted().count())

@@ -2,6 +2,7 @@
 
 use regatta_types::margin::percent;
 
+use super::names::some_names;
 use crate::analysis::Analysis;
 use crate::compare::{Contention, Effect, FULL_REPETITIONS, Metric, SoloAndTogether, Verdict};
 use crate::markdown::count_of;
@@ -9,44 +10,59 @@ use crate::markdown::count_of;
 /// A sentence for each metric in which hosts are settled slower together, and one where nobody is in
 /// decode speed.
 pub(crate) fn contended(analysis: &Analysis<'_>) -> Vec<String> {
-    analysis.contention.iter().filter_map(|found| slower(found).or_else(|| nobody(found))).collect()
+    let hosts = analysis.hosts.len();
+    let said = |found| slower(found).or_else(|| nobody(found, hosts));
+    analysis.contention.iter().filter_map(said).collect()
 }
 
-/// `gpu-02 and gpu-05 lose 4.1 % and 3.8 % of their decode speed when all hosts run at once`.
+/// `gpu-02 (4.1 %) and gpu-05 (3.8 %) lose decode speed when all hosts run at once`, the most first.
 fn slower(found: &Contention) -> Option<String> {
-    let hosts: Vec<(&SoloAndTogether, Effect)> = found
+    let mut hosts: Vec<(&SoloAndTogether, Effect)> = found
         .hosts
         .iter()
         .filter(|host| host.verdict == Verdict::Slower)
         .filter_map(|host| Some((host, host.effect?)))
         .collect();
-    let names = list(hosts.iter().map(|(host, _)| host.host.to_string()).collect());
-    let sizes = list(hosts.iter().map(|(_, effect)| size(*effect)).collect());
+    hosts.sort_by(|(_, a), (_, b)| b.mean.abs().total_cmp(&a.mean.abs()));
+    let (_, first) = *hosts.first()?;
+    let indicative = if hosts.iter().any(|(_, effect)| effect.n < FULL_REPETITIONS) {
+        ", indicative"
+    } else {
+        ""
+    };
     let one = hosts.len() == 1;
+    let who: Vec<String> = hosts
+        .iter()
+        .map(|(host, effect)| match one {
+            true => format!("{} ({}, {}{indicative})", host.host, size(first), basis(first)),
+            false => format!("{} ({}{indicative})", host.host, size(*effect)),
+        })
+        .collect();
     let what = match (found.metric, one) {
-        (Metric::DecodeTps, true) => format!("loses {sizes} of its decode speed"),
-        (Metric::DecodeTps, false) => format!("lose {sizes} of their decode speed"),
-        (Metric::OutputTps, true) => format!("loses {sizes} of its system output"),
-        (Metric::OutputTps, false) => format!("lose {sizes} of their system output"),
-        (Metric::Ttft | Metric::FirstAnswer | Metric::E2e | Metric::Energy, _) => {
-            let takes = if one { "takes" } else { "take" };
-            format!("{takes} {sizes} longer to the first token")
+        (Metric::DecodeTps, true) => "loses decode speed",
+        (Metric::DecodeTps, false) => "lose decode speed",
+        (Metric::OutputTps, true) => "loses system output",
+        (Metric::OutputTps, false) => "lose system output",
+        (Metric::Ttft | Metric::FirstAnswer | Metric::E2e | Metric::Energy, true) => {
+            "takes longer to the first token"
+        }
+        (Metric::Ttft | Metric::FirstAnswer | Metric::E2e | Metric::Energy, false) => {
+            "take longer to the first token"
         }
     };
-    let (_, first) = hosts.first()?;
-    let basis = if one { format!(" ({})", basis(*first)) } else { String::new() };
-    let indicative = indicative(hosts.iter().map(|(_, effect)| *effect));
     Some(format!(
-        "{names} {what} when all hosts run at once{basis}: that points to something they share, such as power, cooling, network or storage{indicative}."
+        "{} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage.",
+        some_names(who.iter().map(String::as_str))
     ))
 }
 
-/// Where every host is as fast together as solo.
-fn nobody(found: &Contention) -> Option<String> {
+/// Where every host of this many is as fast together as solo.
+fn nobody(found: &Contention, of: usize) -> Option<String> {
     let same = |host: &SoloAndTogether| host.verdict == Verdict::Equivalent;
     let is_told = found.metric == Metric::DecodeTps && found.hosts.iter().all(same);
     let hosts = match found.hosts.len() {
         0 | 1 => return None,
+        n if n < of => format!("the {n} hosts that were judged, of {of},"),
         2 => "both hosts".to_owned(),
         n => format!("all {}", count_of(u64::try_from(n).unwrap_or(u64::MAX), "host")),
     };
@@ -77,11 +93,4 @@ fn basis(effect: Effect) -> String {
     }
     let n = count_of(u64::try_from(effect.n).unwrap_or(u64::MAX), "repetition");
     format!("95 % CI {:.1}–{:.1}, {n}", ends[0], ends[1])
-}
-
-fn list(mut items: Vec<String>) -> String {
-    match items.pop() {
-        Some(last) if !items.is_empty() => format!("{} and {last}", items.join(", ")),
-        last => last.unwrap_or_default(),
-    }
 }

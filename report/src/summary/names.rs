@@ -1,7 +1,7 @@
 //! Names in a sentence, as many as one can read.
 
 /// Most hosts or cases that a sentence names.
-pub(super) const NAMED: usize = 5;
+pub(crate) const NAMED: usize = 5;
 
 /// `a, b, c, d, e and 3 more`.
 pub(crate) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {

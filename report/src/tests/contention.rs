@@ -1,12 +1,14 @@
 //! What hosts take from each other, and how the start modes are told.
 
+use regatta_types::event::{MissingReason, SkipReason};
+use regatta_types::ids::{CellKey, RunId};
 use regatta_types::suite::StartMode;
 
 use super::page;
 use crate::analysis::Analysis;
 use crate::compare::{Contention, Metric, Verdict};
 use crate::over_time::{Baseline, Changes, Terms, changes};
-use crate::testing::{RunBuilder, TestHost, WholeRun, summary};
+use crate::testing::{RunBuilder, TestHost, WholeRun, lose, summary};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
 
@@ -46,7 +48,7 @@ fn five_per_cent_that_one_host_loses_together_are_found_and_nothing_else() {
     let lines = summary(&run).verdict_lines;
     let told: Vec<&String> = lines.iter().filter(|line| line.contains("at once")).collect();
     assert_eq!(told.len(), 1, "{lines:?}");
-    assert!(told[0].starts_with("gpu-02 loses "), "{told:?}");
+    assert!(told[0].starts_with("gpu-02 (4."), "{told:?}");
     insta::assert_snapshot!(section(&page(&run, "report.md"), "## 6. Start and clocks"));
 }
 
@@ -133,6 +135,45 @@ fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
     }
     let other = compared(StartMode::Solo, StartMode::Together).lines().join("\n");
     assert!(other.contains("C12: start mode together, before solo"), "{other}");
+}
+
+/// With two repetitions nothing is judged; the page said that no host had usable attempts.
+#[test]
+fn too_few_repetitions_both_ways_say_so_of_every_host() {
+    let fleet = RunBuilder::new(&CASES, 2).host(TestHost::new("gpu-01"));
+    let run = fleet.host(TestHost::new("gpu-02")).start(StartMode::Both).build();
+    let page = page(&run, "report.md");
+    let told = section(&page, "### Contention");
+    assert_eq!(told.matches("no verdict: too few repetitions both ways").count(), 4, "{told}");
+    let why = "gpu-01, gpu-02: decode speed without backend-system, debug-task (fewer than 3 repetitions have it both ways).";
+    assert!(told.contains(why), "{told}");
+}
+
+/// A check of two such runs returned 9 for the level that the sweep had skipped in its solo twin.
+#[test]
+fn a_skipped_level_of_a_solo_twin_is_no_gap() {
+    let sweep = |name: &str| {
+        let run = RunBuilder::new(&["Load"], 5).requests(24).levels(&[1, 2, 4]);
+        let mut run = run.host(TestHost::new("gpu-01")).start(StartMode::Both).build();
+        run.header.run = RunId::new(name).unwrap();
+        run
+    };
+    let (before, mut after) = (sweep("before"), sweep("after"));
+    let is_last = |cell: &CellKey| cell.case.as_str().starts_with("load.c4");
+    lose(&mut after, &MissingReason::Cancelled, is_last);
+    let at = after.header.suite.cases[1].id.clone();
+    let skipped = std::mem::take(&mut after.missing).into_iter().map(|(cell, _)| {
+        (cell, SkipReason::Saturated { at: at.clone(), evidence: "little more".to_owned() })
+    });
+    after.skipped = skipped.collect();
+    let baseline = |run: &WholeRun| Baseline::of(run).unwrap();
+    let found = changes(&baseline(&before), &baseline(&after), &Terms::default());
+    let lines = found.lines().join("\n");
+    assert!(found.is_all_judged(), "{lines}");
+    assert!(
+        lines.contains("(solo) not compared in case load.c4 (no value in the later run: skipped"),
+        "{lines}"
+    );
 }
 
 #[test]

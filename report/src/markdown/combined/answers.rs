@@ -10,7 +10,7 @@ use crate::markdown::text::Inline;
 pub(super) fn answers(page: &mut Page, analysis: &Analysis<'_>) {
     for class in analysis.classes.iter().filter(|c| c.class.hosts.len() > 1) {
         let mut table = Table::new(["Case", "Hosts with the same answers>", "Requests compared>"]);
-        for case in &analysis.record.header.suite.cases {
+        for case in analysis.record.header.suite.compared_cases() {
             let hosts = analysis.hosts.iter().filter(|h| class.class.hosts.contains(h.host));
             let own = hosts.filter_map(|h| h.cases.iter().find(|c| c.case.id == case.id));
             let own: Vec<&CaseAnalysis<'_>> = own.collect();

@@ -1,5 +1,7 @@
 //! Each host solo against together.
 
+use std::collections::BTreeMap;
+
 use regatta_types::margin::percent;
 use regatta_types::suite::StartMode;
 
@@ -9,6 +11,7 @@ use crate::markdown::format::{NONE, count_of, level, signed_percent};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
+use crate::summary::some_names;
 
 /// The end of section 6.
 pub(super) fn contention(page: &mut Page, analysis: &Analysis<'_>) {
@@ -120,19 +123,22 @@ fn verdict(host: &SoloAndTogether) -> Inline {
     if host.verdict.is_settled_difference() { words.bold() } else { words }
 }
 
-/// Cases that stayed out of a host's row, with the reason.
+/// Cases that stayed out, a sentence for each reason and not for each host and case.
 fn left_out(found: &Contention) -> Vec<Inline> {
-    let of_host = |host: &SoloAndTogether| -> Vec<Inline> {
-        let line = |(case, why): &(regatta_types::ids::CaseId, String)| {
-            Inline::own(format!(
-                "{}: {} stays out of {} ({}).",
-                Inline::text(host.host.as_str()),
-                Inline::text(case.as_str()),
-                found.metric.label(),
-                Inline::text(why)
-            ))
-        };
-        host.cases_left_out.iter().map(line).collect()
+    let mut hosts: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    for host in &found.hosts {
+        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (case, why) in &host.cases_left_out {
+            reasons.entry(why).or_default().push(case.as_str());
+        }
+        for (why, cases) in reasons {
+            hosts.entry((why, cases)).or_default().push(host.host.as_str());
+        }
+    }
+    let line = |((why, cases), hosts): ((&str, Vec<&str>), Vec<&str>)| {
+        let metric = found.metric.label();
+        let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
+        Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why})."))
     };
-    found.hosts.iter().flat_map(of_host).collect()
+    hosts.into_iter().map(line).collect()
 }

@@ -2,7 +2,7 @@
 
 use regatta_types::validity::Validity;
 
-use crate::analysis::{Analysis, Endings, HostAnalysis};
+use crate::analysis::{Analysis, Cell, CellState, Endings, HostAnalysis};
 use crate::markdown::format::{NONE, count, fixed, good, mib};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
@@ -93,7 +93,7 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     }
 }
 
-/// How requests ended, over all counted attempts.
+/// How requests ended, over all counted attempts, those solo apart.
 pub(super) fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -> Table {
     let mut table = Table::new(["Host", "Cells counted>", "Requests ok>", "Failed>", "Truncated>"]);
     let some_invalid = analysis.cells.invalid > 0;
@@ -109,10 +109,12 @@ pub(super) fn requests(analysis: &Analysis<'_>, members: &[&HostAnalysis<'_>]) -
     for host in members {
         let requests = &host.requests;
         let truncated = count(requests.truncated);
-        let counted = || host.cells().filter_map(|(_, c)| c.counted());
+        let counted = || host.compared().filter_map(Cell::counted);
+        let skipped = |cell: &&Cell<'_>| matches!(cell.state, CellState::Skipped(_));
+        let due = host.compared().filter(|cell| !skipped(cell)).count();
         let row = [
             Inline::text(host.host.as_str()),
-            Inline::own(format!("{} of {}", counted().count(), host.due())),
+            Inline::own(format!("{} of {due}", counted().count())),
             count(requests.ok),
             count(requests.failures()),
             if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },

@@ -62,7 +62,10 @@ fn users(hosts: &[HostAnalysis<'_>]) -> Table {
 
 /// What was done, over one population: the counted attempts.
 fn counts(hosts: &[HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new(["In all counted attempts", "Sum>"]);
+    let solo = hosts.iter().any(|host| !host.solo.is_empty());
+    let what =
+        if solo { "In all counted attempts, those solo apart" } else { "In all counted attempts" };
+    let mut table = Table::new([what, "Sum>"]);
     let some_invalid = hosts.iter().any(|h| h.requests != h.figures.requests);
     if some_invalid {
         table.column("Of which in usable attempts".into(), Align::Right);

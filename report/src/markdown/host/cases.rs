@@ -199,7 +199,9 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
             millis(ttft.min()),
             millis(ttft.max()),
         ];
-        let answer = reasoning.then(|| millis(figures.ttfa_s.median()));
+        // It would count from the send, and the other columns at a rate do not.
+        let closed = case.case.concurrency().is_some();
+        let answer = reasoning.then(|| millis(figures.ttfa_s.median().filter(|_| closed)));
         let gaps = [
             fixed(figures.inter_token_s.p50.map(|s| s * 1e3), 2),
             fixed(figures.inter_token_s.p99.map(|s| s * 1e3), 2),
@@ -214,7 +216,8 @@ fn latencies(host: &HostAnalysis<'_>) -> Table {
         &["TTFT p90 (ms)", "TTFT p95 (ms)", "TTFT p99 (ms)"],
         few("a p90 needs 36 requests, a p95 72, a p99 368"),
     );
-    table.dash(&["First answer p50 (ms)"], "no answer text came".into());
+    table
+        .dash(&["First answer p50 (ms)"], "no answer text came, or the case runs at a rate".into());
     let none = "no usable attempt, or no second chunk";
     table.dash(
         &["ITL p50 (ms)", "ITL p99 (ms)", "Chunk gap p99 (ms)", "Longest gap (ms)"],

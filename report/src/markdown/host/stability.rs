@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::events::events;
-use crate::analysis::{Analysis, CaseAnalysis, Counted, HostAnalysis};
+use crate::analysis::{Analysis, CaseAnalysis, Cell, Counted, HostAnalysis};
 use crate::compare::FEWEST_FOR_QUARTERS;
 use crate::markdown::format::{NONE, fixed, signed, signed_percent};
 use crate::markdown::page::Page;
@@ -30,7 +30,7 @@ pub(super) fn stability(page: &mut Page, analysis: &Analysis<'_>, host: &HostAna
 fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
     let counted = |case: &CaseAnalysis<'_>| case.cells.iter().filter_map(|c| c.counted()).count();
     if host.cases.iter().flat_map(drifts).next().is_none() {
-        let attempts = host.cells().filter_map(|(_, cell)| cell.counted());
+        let attempts = host.compared().filter_map(Cell::counted);
         let why: BTreeSet<&str> = attempts.filter_map(|c| c.drift.reason()).collect();
         let why = why.into_iter().next().unwrap_or_default();
         page.paragraph(&Inline::own(format!(
@@ -60,7 +60,7 @@ fn repetitions(page: &mut Page, analysis: &Analysis<'_>, host: &HostAnalysis<'_>
     let Some(class) = analysis.class_of(host.host) else { return };
     let Some(quarters) = class.quarters(host.host) else {
         page.paragraph(&Inline::own(format!(
-            "First against last quarter of the run: not judged, as it needs {FEWEST_FOR_QUARTERS} complete repetitions."
+            "First against last quarter of the run: not judged, as it needs {FEWEST_FOR_QUARTERS} complete repetitions with comparable decode speeds that the others have, too."
         )));
         return;
     };

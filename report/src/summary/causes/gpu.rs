@@ -2,7 +2,7 @@
 
 use regatta_types::units::grouped_real;
 
-use crate::analysis::HostAnalysis;
+use crate::analysis::{Cell, HostAnalysis};
 use crate::metrics::{Distribution, GpuFigures};
 
 /// Points by which a share of the time must be larger than the median of the others to be told of.
@@ -31,7 +31,7 @@ fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
 
 /// What is known of another process on a host's GPUs.
 fn shared<'a>(host: &'a HostAnalysis<'_>) -> Option<&'a str> {
-    let counted = host.cells().filter_map(|(_, cell)| cell.counted());
+    let counted = host.compared().filter_map(Cell::counted);
     let mut findings = counted.flat_map(|counted| &counted.findings);
     Some(findings.find(|finding| finding.code == "gpu_shared")?.evidence.as_str())
 }
