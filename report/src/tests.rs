@@ -6,6 +6,7 @@ mod golden;
 mod honest;
 pub(crate) mod hostile;
 mod html;
+mod left_out;
 mod loads;
 mod machine;
 mod pictures;

@@ -7,8 +7,16 @@ use cargo_metadata::{CargoOpt, MetadataCommand, Package};
 use spdx::{Expression, ParseMode};
 
 /// Licences that ask for no more than to be named.
-const LICENCES: [&str; 7] =
-    ["Apache-2.0", "MIT", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "CDLA-Permissive-2.0"];
+const LICENCES: [&str; 8] = [
+    "Apache-2.0",
+    "MIT",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "CDLA-Permissive-2.0",
+    "CC0-1.0",
+];
 
 /// Crates that must not be there, and why.
 const BANNED: [(&str, &str); 8] = [
