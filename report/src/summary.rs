@@ -19,7 +19,7 @@ use serde::Serialize;
 pub(crate) use causes::{cause, causes_of, is_mirrored};
 pub(crate) use contention::contended;
 pub(crate) use limits::{absent_numbers, changed_engine, not_judged, unmeasured};
-pub(crate) use names::{NAMED, some_names};
+pub(crate) use names::{NAMED, some_names, together};
 pub(crate) use validity::remarked;
 pub(crate) use verdict::{not_comparable, verdict_on};
 

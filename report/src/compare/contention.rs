@@ -77,11 +77,8 @@ impl Contention {
         let family = real(effects.len());
         for ((host, effect), p) in able.iter_mut().zip(effects).zip(adjusted) {
             let turned = Effect { mean: rule.sign * effect.mean, ..effect };
-            let evidence = Evidence::of(turned);
             host.adjusted_p = Some(p);
-            host.verdict = evidence
-                .settle(p, rule)
-                .unwrap_or_else(|| Verdict::NotSettled { more: evidence.further(family, rule) });
+            host.verdict = Evidence::of(turned).verdict(p, family, rule);
         }
     }
 }

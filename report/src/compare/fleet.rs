@@ -315,9 +315,7 @@ impl<'a> Field<'a> {
         let series = self.series[host];
         let family = if self.series.len() == 2 { 1 } else { self.series.len() };
         let verdict = match (evidence, adjusted_p) {
-            (Some(evidence), Some(p)) => evidence.settle(p, self.rule).unwrap_or_else(|| {
-                Verdict::NotSettled { more: evidence.further(real(family), self.rule) }
-            }),
+            (Some(evidence), Some(p)) => evidence.verdict(p, real(family), self.rule),
             _ => Verdict::NotJudged(Unjudged::TooFewShared),
         };
         Judged { effect, adjusted_p, verdict, ..unjudged(series, Unjudged::Alone) }

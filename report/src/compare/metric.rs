@@ -56,6 +56,16 @@ impl Metric {
         }
     }
 
+    /// The unit it is shown in.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::DecodeTps | Self::OutputTps => "tok/s",
+            Self::Ttft | Self::FirstAnswer => "ms",
+            Self::E2e => "s",
+            Self::Energy => "J",
+        }
+    }
+
     /// Whether a larger value is a faster host.
     pub(crate) fn is_speed(self) -> bool {
         match self {

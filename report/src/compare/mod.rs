@@ -37,7 +37,9 @@ pub(crate) use metric::Metric;
 pub(crate) use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub(crate) use quarters::{FEWEST as FEWEST_FOR_QUARTERS, Quarters};
 pub(crate) use rank::Rank;
-pub(crate) use series::{MetricSeries, of_case, why_nothing_usable};
+pub(crate) use series::{
+    CACHE_BAND, LENGTH_BAND, MIX_BAND, MetricSeries, of_case, why_nothing_usable,
+};
 use series::{cached_differ as cached_shares_differ, lengths_differ as mean_lengths_differ};
 pub(crate) use stats::{Change, Effect, Estimate, holm};
 pub(crate) use verdict::{Evidence, Unjudged, Verdict};

@@ -278,6 +278,13 @@ fn farthest(column: &[&CaseAnalysis<'_>], value: impl Fn(&Figures) -> Option<f64
     (ends.into_iter().flatten().map(|v| (v - median).abs()).fold(0.0, f64::max), median)
 }
 
+/// C6: most that mean output lengths may differ by, as a share.
+pub(crate) const LENGTH_BAND: f64 = 0.10;
+/// C6: most that shares of truncated answers may differ by.
+pub(crate) const MIX_BAND: f64 = 0.05;
+/// C8: most that shares of cached prompt tokens may differ by.
+pub(crate) const CACHE_BAND: f64 = 0.01;
+
 /// C6: mean output length off by more than 10 %, or the mix of stop and length by more than five
 /// points, from the median of the class, or of two hosts from each other.
 pub(super) fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
@@ -287,7 +294,7 @@ pub(super) fn lengths_differ(column: &[&CaseAnalysis<'_>]) -> bool {
     };
     let (length, median) = farthest(column, |f| f.tokens.completion.mean());
     let (mix, _) = farthest(column, truncated);
-    length > 0.10 * median || mix > 0.05
+    length > LENGTH_BAND * median || mix > MIX_BAND
 }
 
 /// C7: a limit cut answers that the model was to end, and the mean lengths are not equal: nobody can
@@ -309,7 +316,7 @@ pub(super) fn cached_differ(column: &[&CaseAnalysis<'_>]) -> Option<&'static str
     };
     if farthest(column, |f| f.tokens.cached.share_told()).0 > 0.0 {
         Some("C8: cached prompt tokens are told for some requests and not for others")
-    } else if farthest(column, share).0 > 0.01 {
+    } else if farthest(column, share).0 > CACHE_BAND {
         Some("C8: cached prompt tokens differ by more than 1 % of the prompt")
     } else {
         None

@@ -93,6 +93,12 @@ impl<E: Estimate> Evidence<E> {
             .then_some(Verdict::Equivalent)
     }
 
+    /// The verdict at this adjusted p of one of `family` hosts.
+    pub(crate) fn verdict(&self, adjusted_p: f64, family: f64, rule: Rule) -> Verdict {
+        self.settle(adjusted_p, rule)
+            .unwrap_or_else(|| Verdict::NotSettled { more: self.further(family, rule) })
+    }
+
     /// How many more repetitions of the same mean and spread would settle it, at the first step
     /// of Holm over `family` hosts.
     pub(crate) fn further(&self, family: f64, rule: Rule) -> Option<usize> {

@@ -118,13 +118,7 @@ pub(crate) fn level_range(metric: Metric, spread: Effect) -> String {
 
 /// A host's own mean with its unit, for a sentence.
 pub(crate) fn with_unit(metric: Metric, log: f64) -> String {
-    let unit = match metric {
-        Metric::DecodeTps | Metric::OutputTps => "tok/s",
-        Metric::Ttft | Metric::FirstAnswer => "ms",
-        Metric::E2e => "s",
-        Metric::Energy => "J",
-    };
-    format!("{} {unit}", level(metric, Some(log)))
+    format!("{} {}", level(metric, Some(log)), metric.unit())
 }
 
 /// `1 case`, `3 cases`.

@@ -263,11 +263,7 @@ fn judge((metric, solo): (Metric, bool), hosts: &mut [HostChanges], terms: &Term
             ci95_log: change.t_interval(0.95),
             adjusted_p: p,
         });
-        metric_change.verdict = Some(
-            evidence
-                .settle(p, rule)
-                .unwrap_or_else(|| Verdict::NotSettled { more: evidence.further(family, rule) }),
-        );
+        metric_change.verdict = Some(evidence.verdict(p, family, rule));
     }
 }
 

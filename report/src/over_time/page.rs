@@ -9,7 +9,7 @@ use regatta_types::margin::percent;
 use super::changes::{Changes, Estimated, HostChanges, MetricChange};
 use crate::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
 use crate::markdown::{Inline, Page, Table, count_of, level, signed_percent};
-use crate::summary::{NAMED, some_names};
+use crate::summary::{NAMED, some_names, together};
 
 /// Why, on which hosts, and which cases.
 type LeftOut<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
@@ -42,27 +42,6 @@ impl Figure {
 
     fn label(self) -> String {
         format!("{}{}", self.metric.label(), if self.solo { " (solo)" } else { "" })
-    }
-}
-
-/// What is said of hosts, those of which the same is said together, in the order of the first.
-#[derive(Default)]
-struct Told<'a> {
-    lines: Vec<(String, Vec<&'a str>)>,
-}
-
-impl<'a> Told<'a> {
-    fn add(&mut self, host: &'a str, what: String) {
-        match self.lines.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, hosts)) => hosts.push(host),
-            None => self.lines.push((what, vec![host])),
-        }
-    }
-
-    fn lines(self) -> Vec<String> {
-        let line =
-            |(what, hosts): (String, Vec<&str>)| format!("{}{what}", some_names(hosts.into_iter()));
-        self.lines.into_iter().map(line).collect()
     }
 }
 
@@ -212,31 +191,32 @@ impl Changes {
     }
 
     fn limits(&self) -> Vec<String> {
-        let mut said = Told::default();
+        let mut said: Vec<(String, String)> = Vec::new();
         for host in &self.hosts {
-            let name = host.host.as_str();
+            let mut say = |what: String| said.push((host.host.to_string(), what));
             if let Some(why) = &host.not_comparable {
-                said.add(name, format!(": not comparable ({why})."));
+                say(format!(": not comparable ({why})."));
             }
             if host.with.iter().any(|with| *with != host.host) {
                 let with = some_names(host.with.iter().map(|h| h.as_str()));
-                said.add(name, format!(": compared with {with}, of equal GPU, model and engine."));
+                say(format!(": compared with {with}, of equal GPU, model and engine."));
             }
             let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
             for (why, change) in whole {
                 let label = Figure::of(change).label();
-                said.add(name, format!(", {label}: not compared ({why})."));
+                say(format!(", {label}: not compared ({why})."));
             }
             let facts = |facts: &[String]| clean::line(&facts.join("; "));
             if !host.allowed.is_empty() {
                 let facts = facts(&host.allowed);
-                said.add(name, format!(": compared although the class is another: {facts}."));
+                say(format!(": compared although the class is another: {facts}."));
             }
             if !host.other_facts.is_empty() {
-                said.add(name, format!(": not as before: {}.", facts(&host.other_facts)));
+                say(format!(": not as before: {}.", facts(&host.other_facts)));
             }
         }
-        let mut out = said.lines();
+        let line = |(hosts, what): (String, String)| format!("{hosts}{what}");
+        let mut out: Vec<String> = together(said).into_iter().map(line).collect();
         out.extend(self.cases_left_out());
         if !self.absent.is_empty() {
             let names = some_names(self.absent.iter().map(|h| h.as_str()));
@@ -273,12 +253,7 @@ impl Changes {
 
     fn table(&self, page: &mut Page, figure: Figure, heading: fn(&mut Page, &Inline)) {
         let metric = figure.metric;
-        let unit = match metric {
-            Metric::DecodeTps | Metric::OutputTps => "tok/s",
-            Metric::Ttft | Metric::FirstAnswer => "ms",
-            Metric::E2e => "s",
-            Metric::Energy => "J",
-        };
+        let unit = metric.unit();
         let mut table = Table::new([
             "Host",
             "Cases>",

@@ -6,7 +6,7 @@ use regatta_types::ids::CaseId;
 
 use super::changes::MetricChange;
 use super::{Baseline, HostBaseline};
-use crate::compare::{Effect, MIN_REPETITIONS, Metric};
+use crate::compare::{CACHE_BAND, Effect, LENGTH_BAND, MIN_REPETITIONS, MIX_BAND, Metric};
 use crate::metrics::real;
 
 /// Where a baseline's token counts are no counts.
@@ -144,7 +144,8 @@ impl Pair<'_> {
             let length = |host: &HostBaseline| host.output_tokens.get(case).copied().unwrap_or(0.0);
             let cut = |host: &HostBaseline| host.truncated.get(case).copied().unwrap_or(0.0);
             let (was, is) = (length(reference), length(self.host));
-            (is - was).abs() > 0.10 * was || (cut(self.host) - cut(reference)).abs() > 0.05
+            (is - was).abs() > LENGTH_BAND * was
+                || (cut(self.host) - cut(reference)).abs() > MIX_BAND
         };
         let differ = self.references.iter().any(other);
         differ.then(|| "C6: the answers differ in length or in how they end".to_owned())
@@ -156,7 +157,7 @@ impl Pair<'_> {
             reference.cached.get(case),
             self.host.cached.get(case),
         ) {
-            (Some(was), Some(is)) => (is - was).abs() > 0.01,
+            (Some(was), Some(is)) => (is - was).abs() > CACHE_BAND,
             (None, None) => false,
             (Some(_), None) | (None, Some(_)) => true,
         };

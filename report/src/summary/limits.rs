@@ -8,7 +8,7 @@ use regatta_types::suite::Length;
 use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
-use super::names::{NAMED, some_names};
+use super::names::{NAMED, some_names, together};
 use super::validity;
 use crate::analysis::{Analysis, CellState, Endings, HostAnalysis};
 use crate::compare::{
@@ -39,19 +39,6 @@ fn whose_are_missing(analysis: &Analysis<'_>) -> String {
         named.push(format!("and those of {more} more"));
     }
     if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
-}
-
-/// Hosts with what is said of each: those of which the same is said together, in order of the first.
-fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for (host, what) in said {
-        match groups.iter_mut().find(|(same, _)| *same == what) {
-            Some((_, hosts)) => hosts.push(host),
-            None => groups.push((what, vec![host])),
-        }
-    }
-    let names = |hosts: Vec<String>| some_names(hosts.iter().map(String::as_str));
-    groups.into_iter().map(|(what, hosts)| (names(hosts), what)).collect()
 }
 
 /// The first few of many remarks of one kind, each with figures of its own.

@@ -10,6 +10,19 @@ pub(crate) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> S
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
+/// Hosts with what is said of each: those of which the same is said together, in order of the first.
+pub(crate) fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (host, what) in said {
+        match groups.iter_mut().find(|(same, _)| *same == what) {
+            Some((_, hosts)) => hosts.push(host),
+            None => groups.push((what, vec![host])),
+        }
+    }
+    let names = |hosts: Vec<String>| some_names(hosts.iter().map(String::as_str));
+    groups.into_iter().map(|(what, hosts)| (names(hosts), what)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

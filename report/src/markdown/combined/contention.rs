@@ -6,7 +6,7 @@ use regatta_types::margin::percent;
 use regatta_types::suite::StartMode;
 
 use crate::analysis::Analysis;
-use crate::compare::{Contention, FULL_REPETITIONS, Metric, SoloAndTogether, Unjudged, Verdict};
+use crate::compare::{Contention, FULL_REPETITIONS, SoloAndTogether, Unjudged, Verdict};
 use crate::markdown::format::{NONE, count_of, level, signed_percent};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
@@ -67,7 +67,7 @@ fn table(contention: &[Contention]) -> Table {
                 format!("{} to {}", signed_percent(low), signed_percent(high))
             });
             table.row([
-                Inline::own(unit(found.metric).to_owned()),
+                Inline::own(format!("{} ({})", found.metric.heading(), found.metric.unit())),
                 Inline::text(host.host.as_str()),
                 level(found.metric, host.solo_log),
                 level(found.metric, host.together_log),
@@ -86,17 +86,6 @@ fn table(contention: &[Contention]) -> Table {
         "too few repetitions have every case both ways".into(),
     );
     table
-}
-
-fn unit(metric: Metric) -> &'static str {
-    match metric {
-        Metric::DecodeTps => "Decode speed (tok/s)",
-        Metric::Ttft => "Time to first token (ms)",
-        Metric::FirstAnswer => "Time to first answer token (ms)",
-        Metric::E2e => "End-to-end time (s)",
-        Metric::OutputTps => "System output (tok/s)",
-        Metric::Energy => "Energy per output token (J)",
-    }
 }
 
 fn verdict(host: &SoloAndTogether) -> Inline {
