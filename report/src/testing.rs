@@ -353,8 +353,8 @@ impl RunBuilder {
                 Pace { ttft_ms: ttft, token_ms: host.token_ms, tokens: 64 },
             )
         });
-        let case = CaseId::settling();
-        attempt(host, &case, slot, Disposition::Settling, traces.collect())
+        let case = CaseId::engine_warmup();
+        attempt(host, &case, slot, Disposition::EngineWarmup, traces.collect())
     }
 
     fn attempt(&self, host: &TestHost, case: &Case, slot: Slot) -> AttemptRecord {
@@ -441,7 +441,7 @@ fn attempt(
             boot: BootId("8a4f".to_owned()),
             outcome: AttemptOutcome::Completed,
             anchor: ClockAnchor { mono: MonoNs(0), unix: BEGIN },
-            planned_start: (!case.is_settling()).then_some(began),
+            planned_start: (!case.is_engine_warmup()).then_some(began),
             began: began.after(late),
             finished,
             traces,

@@ -35,7 +35,7 @@ fn attempts_of<'a>(
 ) -> impl Iterator<Item = &'a mut AttemptRecord> {
     record.attempts.iter_mut().filter(move |a| {
         let cell = &a.report.key.cell;
-        cell.host.as_str() == host && !cell.case.is_settling()
+        cell.host.as_str() == host && !cell.case.is_engine_warmup()
     })
 }
 

@@ -53,7 +53,7 @@ fn failure(kind: FailureKind, message: &str) -> RequestTrace {
 fn warmup(traces: Vec<RequestTrace>) -> AttemptReport {
     let cell = CellKey {
         host: HostId::new("gpu-01").unwrap(),
-        case: CaseId::settling(),
+        case: CaseId::engine_warmup(),
         repetition: Repetition(0),
     };
     AttemptReport {

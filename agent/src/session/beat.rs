@@ -70,7 +70,7 @@ pub(super) async fn beat(
 fn phase_of(activity: Activity) -> AgentPhase {
     match activity {
         Activity::Idle => AgentPhase::Idle,
-        Activity::Settling => AgentPhase::Settling,
+        Activity::EngineWarmup => AgentPhase::EngineWarmup,
         Activity::WarmingUp | Activity::Waiting => AgentPhase::Waiting,
         Activity::Measuring => AgentPhase::Measuring,
     }

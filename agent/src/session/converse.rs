@@ -290,7 +290,7 @@ impl<'a> Conversation<'a> {
         }
         match (&self.agent.job, &order) {
             (None, _) => self.begin(order).await,
-            // After a short loss the same settling is still under way: its ready will follow.
+            // After a short loss the same engine warm-up is still under way: its ready will follow.
             (Some(job), Order::Prepare(again)) if job.prepares(&again.run) => Ok(()),
             (Some(job), Order::Prepare(_) | Order::Assign(_)) => {
                 job.stop_now();
@@ -388,7 +388,7 @@ impl<'a> Conversation<'a> {
     fn publish(&mut self) {
         let job = self.agent.job.as_ref();
         let phase = match (job, &self.upload) {
-            (Some(_), _) => AgentPhase::Settling,
+            (Some(_), _) => AgentPhase::EngineWarmup,
             (None, Some(_)) => AgentPhase::Uploading,
             (None, None) => AgentPhase::Idle,
         };

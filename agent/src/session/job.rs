@@ -89,7 +89,7 @@ pub(super) async fn ended(job: &mut Option<Job>) -> Output {
 }
 
 impl Job {
-    /// Finds the engine and settles it.
+    /// Finds the engine and warms it up.
     pub(super) fn prepare(setup: &Setup, preparation: Preparation) -> Self {
         let halt = Halt::default();
         let mut options = setup.endpoint.clone();
@@ -194,7 +194,7 @@ impl Job {
     /// Begins no further request; those under way may end.
     pub(super) fn stop_soon(&self) {
         match &self.kind {
-            // Settling holds nothing that anybody waits for.
+            // The engine warm-up holds nothing that anybody waits for.
             Kind::Preparation(_) => self.halt.now.cancel(),
             Kind::Attempt(_) => self.halt.soon.cancel(),
         }

@@ -58,14 +58,14 @@ pub(super) async fn prepare(
     }
     let mut worker = bench.worker(endpoint);
     let mut reports = Vec::new();
-    if preparation.wants.floor_streams > 0 {
-        match worker.floor(preparation, &bench.host, halt).await {
+    if preparation.wants.overhead_streams > 0 {
+        match worker.measure_overhead(preparation, &bench.host, halt).await {
             Ok(report) => reports.push(report),
             // The run goes on without; the report says that it was not measured.
-            Err(reason) => tracing::warn!(reason, "the client floor cannot be measured"),
+            Err(reason) => tracing::warn!(reason, "the client overhead cannot be measured"),
         }
     }
-    let warmup = worker.settle(preparation, &bench.host, halt).await;
+    let warmup = worker.warm_up(preparation, &bench.host, halt).await;
     let engine = SeenEngine {
         facts: worker.endpoint().facts(),
         abilities: &worker.abilities(),
@@ -73,9 +73,9 @@ pub(super) async fn prepare(
         has_tokenizer: worker.has_tokenizer(),
     };
     let checks = bench.checks(preparation, Ok(engine)).await;
-    let settled = warmup.outcome == AttemptOutcome::Completed;
-    let unsettled = (!settled).then(|| format!("settling the engine: {}", warmup.outcome));
-    let refused = refusal(&checks).or(unsettled);
+    let warm = warmup.outcome == AttemptOutcome::Completed;
+    let not_warm = (!warm).then(|| format!("settling the engine: {}", warmup.outcome));
+    let refused = refusal(&checks).or(not_warm);
     reports.push(warmup);
     Done { worker: Ok(worker), reports, checks, refused }
 }

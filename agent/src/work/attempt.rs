@@ -35,7 +35,7 @@ pub(super) struct Job {
     pub(super) endpoint: Endpoint,
     pub(super) assignment: Assignment,
     pub(super) abilities: Arc<Abilities>,
-    /// How fast the engine was when it was settled.
+    /// How fast the engine was after its warm-up.
     pub(super) pace: Option<Pace>,
     pub(super) spin: bool,
     pub(super) progress: Arc<Progress>,

@@ -4,9 +4,10 @@
 //! no session, no upload and no disk, and no figure that a report would show.
 
 mod attempt;
+mod client_overhead;
 mod closed;
+mod engine_warmup;
 mod explore;
-mod floor;
 mod halt;
 mod lateness;
 mod open;
@@ -14,7 +15,6 @@ mod pace;
 mod progress;
 mod reads;
 mod schedule;
-mod settle;
 mod start;
 mod stream;
 mod thread;
@@ -221,33 +221,33 @@ impl Worker {
         report
     }
 
-    /// Gets to know the engine and settles it: requests of no case, until it is steady.
-    pub async fn settle(
+    /// Gets to know the engine and warms it up: requests of no case, until it is steady.
+    pub async fn warm_up(
         &mut self,
         preparation: &Preparation,
         host: &HostId,
         halt: &Halt,
     ) -> AttemptReport {
-        let key = reserved(CaseId::settling(), preparation, host);
+        let key = reserved(CaseId::engine_warmup(), preparation, host);
         let mut known = Known::default();
-        let settling = {
+        let warmup = {
             let (endpoint, key) = (self.endpoint.clone(), key.clone());
             let (preparation, progress) = (preparation.clone(), Arc::clone(&self.progress));
             thread::measured(halt, move |halt| {
-                settle::run(endpoint, key, preparation, progress, halt)
+                engine_warmup::run(endpoint, key, preparation, progress, halt)
             })
         };
         let abilities = &mut known.abilities;
-        let settling = async {
-            let (made, found) = match settling.await {
-                Ok(Ok(settled)) => settled,
+        let warmup = async {
+            let (made, found) = match warmup.await {
+                Ok(Ok(warmed)) => warmed,
                 Ok(Err(error)) => return Ok(Err(error)),
                 Err(error) => return Err(error),
             };
             *abilities = Arc::new(found);
             Ok(Ok(made))
         };
-        let report = self.report(key, Epoch(0), None, settling).await;
+        let report = self.report(key, Epoch(0), None, warmup).await;
         known.pace = Pace::of(&report.traces);
         self.endpoint.set_fixed_length(known.abilities.fixed_length);
         *self.known() = known;
@@ -258,16 +258,16 @@ impl Worker {
     ///
     /// # Errors
     /// A sentence: why it cannot be measured.
-    pub async fn floor(
+    pub async fn measure_overhead(
         &self,
         preparation: &Preparation,
         host: &HostId,
         halt: &Halt,
     ) -> Result<AttemptReport, String> {
-        let null = floor::start().await?;
+        let null = client_overhead::start().await?;
         let worker = Self { endpoint: null.endpoint.clone(), ..self.clone() };
-        let key = reserved(CaseId::floor(), preparation, host);
-        let assignment = floor::assignment(key, preparation);
+        let key = reserved(CaseId::client_overhead(), preparation, host);
+        let assignment = client_overhead::assignment(key, preparation);
         let report = worker.run(assignment, halt).await;
         Ok(AttemptReport { planned_start: None, ..report })
     }

@@ -1,11 +1,11 @@
-//! How fast an engine answers one request at a time, as its settling has shown.
+//! How fast an engine answers one request at a time, as its warm-up has shown.
 
 use std::time::Duration;
 
 use regatta_types::suite::Case;
 use regatta_types::trace::RequestTrace;
 
-/// Requests at the end of settling that it is taken from.
+/// Requests at the end of the engine warm-up that it is taken from.
 const LAST: usize = 3;
 
 /// Steers how streams begin; never a result.

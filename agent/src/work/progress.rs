@@ -12,8 +12,8 @@ pub enum Activity {
     /// Nothing.
     #[default]
     Idle,
-    /// Settling the engine.
-    Settling,
+    /// Warming up the engine, before any case.
+    EngineWarmup,
     /// The case's own warm-up requests.
     WarmingUp,
     /// Connected and waiting for the start instant.
@@ -24,14 +24,14 @@ pub enum Activity {
 
 impl Activity {
     const ALL: [Self; 5] =
-        [Self::Idle, Self::Settling, Self::WarmingUp, Self::Waiting, Self::Measuring];
+        [Self::Idle, Self::EngineWarmup, Self::WarmingUp, Self::Waiting, Self::Measuring];
 
     /// The name used in logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
-            Self::Settling => "settling",
+            Self::EngineWarmup => "settling",
             Self::WarmingUp => "warming up",
             Self::Waiting => "waiting",
             Self::Measuring => "measuring",

@@ -9,7 +9,7 @@ use regatta_agent::gpu::{GpuSource, Sampler, SamplerOptions};
 use regatta_agent::run::Local;
 use regatta_sim::gpu_script::GpuScript;
 use regatta_sim::{SimOptions, SimServer};
-use regatta_types::assignment::Settling;
+use regatta_types::assignment::EngineWarmup;
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
 use regatta_types::margin::Margins;
@@ -69,7 +69,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         expected: ExpectedHosts::Named(names),
         start,
         seed: Some(seed),
-        orders: Orders { model: None, settling: Settling::UntilSteady, check_only: false },
+        orders: Orders { model: None, engine_warmup: EngineWarmup::UntilSteady, check_only: false },
         policy: RunPolicy::default(),
         listen: None,
         launch: None,

@@ -193,9 +193,9 @@ fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, Problem> {
 }
 
 fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
-    use regatta_types::assignment::Settling;
-    let settling = warmup.map_or(Settling::UntilSteady, Settling::Requests);
-    Orders { model, settling, check_only: false }
+    use regatta_types::assignment::EngineWarmup;
+    let engine_warmup = warmup.map_or(EngineWarmup::UntilSteady, EngineWarmup::Requests);
+    Orders { model, engine_warmup, check_only: false }
 }
 
 /// Who takes part, and how they are to reach us, as typed.

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use regatta_agent::signals::Interrupts;
-use regatta_types::assignment::Settling;
+use regatta_types::assignment::EngineWarmup;
 use regatta_types::check::{Check, CheckOutcome, Mark};
 use regatta_types::event::EventKind;
 use regatta_types::exit::Exit;
@@ -186,8 +186,8 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
         show: Show::Arrivals,
         wall: plan.wall,
     };
-    let settling = Settling::Requests(REQUESTS);
-    let orders = Orders { model: plan.model, settling, check_only: true };
+    let engine_warmup = EngineWarmup::Requests(REQUESTS);
+    let orders = Orders { model: plan.model, engine_warmup, check_only: true };
     measure(&header, (orders, plan.policy), side, interrupts).await?;
     Ok(store.load(header.run).await?.record)
 }

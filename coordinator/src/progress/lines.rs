@@ -52,10 +52,12 @@ pub(super) fn describe(kind: &EventKind) -> Option<String> {
             Some(format!("{host} can't take part: {why}"))
         }
         EventKind::AttemptFinished { attempt, disposition, ok, failed } => match disposition {
-            Disposition::Counted | Disposition::Settling | Disposition::Floor if *failed == 0 => {
+            Disposition::Counted | Disposition::EngineWarmup | Disposition::ClientOverhead
+                if *failed == 0 =>
+            {
                 None
             }
-            Disposition::Counted | Disposition::Settling | Disposition::Floor => {
+            Disposition::Counted | Disposition::EngineWarmup | Disposition::ClientOverhead => {
                 Some(format!("{attempt}: {failed} of {} requests failed", ok + failed))
             }
             Disposition::Superseded | Disposition::Late | Disposition::Partial => {

@@ -61,11 +61,11 @@ impl RunState {
     }
 
     pub(super) fn disposition(&self, report: &AttemptReport) -> Disposition {
-        if report.key.cell.case.is_settling() {
-            return Disposition::Settling;
+        if report.key.cell.case.is_engine_warmup() {
+            return Disposition::EngineWarmup;
         }
-        if report.key.cell.case.is_floor() {
-            return Disposition::Floor;
+        if report.key.cell.case.is_client_overhead() {
+            return Disposition::ClientOverhead;
         }
         let current = self.hosts.get(&report.key.cell.host).is_some_and(|host| {
             host.attempt() == Some(&report.key)
@@ -92,7 +92,7 @@ impl RunState {
     ) {
         let attempt = stored.lease.key.clone();
         effects.push(Effect::Acknowledge { session, lease: stored.lease });
-        if attempt.cell.case.is_settling()
+        if attempt.cell.case.is_engine_warmup()
             && let Some(host) = self.hosts.get_mut(&attempt.cell.host)
         {
             host.owes = false;

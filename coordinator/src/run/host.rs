@@ -32,8 +32,8 @@ pub(super) struct Host {
     pub(super) counted: usize,
     /// What its sweeps have shown so far, by the id that their levels share.
     pub(super) sweeps: BTreeMap<CaseId, SweepState>,
-    /// Settlings asked of it.
-    pub(super) settlings: u32,
+    /// Engine warm-ups asked of it.
+    pub(super) warmups: u32,
     /// Grows with every lease and with every loss, so that no lease is ever granted twice.
     pub(super) epoch: Epoch,
     pub(super) clock: Option<ClockOffset>,

@@ -24,11 +24,11 @@ impl RunState {
             effects.push(Effect::Refuse { session, refusal });
             return;
         }
-        let known = self.hosts.get(&joining.host).map(|host| (host.link.is_lost(), host.settlings));
-        let settlings = match known {
+        let known = self.hosts.get(&joining.host).map(|host| (host.link.is_lost(), host.warmups));
+        let warmups = match known {
             None => 1,
             // Nothing has begun: it starts over.
-            Some((true, settlings)) if self.is_gathering() => settlings + 1,
+            Some((true, warmups)) if self.is_gathering() => warmups + 1,
             Some(_) => return self.rejoined(now, session, joining, effects),
         };
         let again = known.is_some();
@@ -55,7 +55,7 @@ impl RunState {
             tries: 0,
             counted: 0,
             sweeps: BTreeMap::new(),
-            settlings,
+            warmups,
             epoch: Epoch(0),
             clock: None,
             progress: Progress::default(),
@@ -64,7 +64,7 @@ impl RunState {
         effects.push(Effect::StoreHost(Box::new(host.record.clone())));
         effects.push(Effect::Event(EventKind::AgentJoined { host: joining.host.clone(), again }));
         effects.push(Effect::MeasureClock { session });
-        let preparation = Preparation { attempt: AttemptNo(settlings), ..self.preparation.clone() };
+        let preparation = Preparation { attempt: AttemptNo(warmups), ..self.preparation.clone() };
         effects.push(Effect::Prepare { session, preparation });
         self.hosts.insert(joining.host, host);
     }
@@ -152,8 +152,8 @@ impl RunState {
             || (restarted && host.readiness == Readiness::Ready)
         {
             host.readiness = Readiness::Preparing;
-            host.settlings += u32::from(restarted);
-            let preparation = Preparation { attempt: AttemptNo(host.settlings), ..base };
+            host.warmups += u32::from(restarted);
+            let preparation = Preparation { attempt: AttemptNo(host.warmups), ..base };
             effects.push(Effect::Prepare { session, preparation });
         }
         match lease {

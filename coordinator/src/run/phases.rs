@@ -123,7 +123,7 @@ impl RunState {
             ExpectedHosts::Count(n) => usize_of(*n),
             ExpectedHosts::Named(names) => names.len(),
         };
-        let settled = |host: &Host| match host.readiness {
+        let answered = |host: &Host| match host.readiness {
             _ if host.link.is_lost() => true,
             // A start instant needs the host's clock.
             Readiness::Ready => host.clock.is_some(),
@@ -132,7 +132,7 @@ impl RunState {
             Readiness::Preparing => false,
         };
         let known = self.hosts.len() + self.never_started();
-        let complete = known >= expected && self.hosts.values().all(settled);
+        let complete = known >= expected && self.hosts.values().all(answered);
         let late = now.instant >= until;
         if complete {
             self.begin(effects);

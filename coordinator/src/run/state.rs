@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use regatta_types::assignment::{Preparation, Settling};
+use regatta_types::assignment::{EngineWarmup, Preparation};
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, CellKey, HostId};
 use regatta_types::record::RunHeader;
@@ -61,8 +61,8 @@ pub(super) enum Closed {
 pub struct Orders {
     /// The model to ask for; `None`: each agent's own choice.
     pub model: Option<String>,
-    /// How engines are settled.
-    pub settling: Settling,
+    /// How engines are warmed up.
+    pub engine_warmup: EngineWarmup,
     /// Only look at the hosts, measure nothing.
     pub check_only: bool,
 }
@@ -84,7 +84,7 @@ impl RunState {
             run: header.run.clone(),
             suite_hash: header.suite.hash(),
             model: orders.model,
-            settling: orders.settling,
+            engine_warmup: orders.engine_warmup,
             timeouts: match header.suite.cases.first() {
                 _ if orders.check_only => CHECK_TIMEOUTS,
                 Some(case) => case.timeouts,

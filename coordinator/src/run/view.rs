@@ -56,7 +56,7 @@ pub enum Stage {
     Starting,
     /// Its agent could not be started.
     NotStarted,
-    /// Checking and settling its engine.
+    /// Checking and warming up its engine.
     Preparing,
     /// For the others.
     Waiting,

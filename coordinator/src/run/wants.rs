@@ -5,8 +5,8 @@ use std::time::Duration;
 use regatta_types::assignment::{ContextNeed, Wants};
 use regatta_types::suite::{Case, Length, Load, Message, Prompt, Suite, TextPrompt, Timeouts};
 
-/// Streams of the client floor for cases that send at a rate.
-const OPEN_FLOOR_STREAMS: u32 = 64;
+/// Streams of the client overhead for cases that send at a rate.
+const OPEN_OVERHEAD_STREAMS: u32 = 64;
 /// No tokenizer makes fewer tokens of a text than one for so many characters.
 const CHARS_A_TOKEN: usize = 8;
 
@@ -18,7 +18,7 @@ pub(super) const CHECK_TIMEOUTS: Timeouts = Timeouts {
     request: Duration::from_secs(120),
 };
 
-/// What is asked of every host. A check measures no client floor, and without a suite it looks at
+/// What is asked of every host. A check measures no client overhead, and without a suite it looks at
 /// what any suite may ask for.
 pub(super) fn wants(suite: &Suite, check_only: bool) -> Wants {
     let mut texts: Vec<TextPrompt> = Vec::new();
@@ -32,13 +32,13 @@ pub(super) fn wants(suite: &Suite, check_only: bool) -> Wants {
     let streams = suite.cases.iter().map(|case| match case.load {
         Load::Closed { streams, .. } => streams,
         // How many are under way at a rate is what the run is to show.
-        Load::Open { max_in_flight, .. } => max_in_flight.min(OPEN_FLOOR_STREAMS),
+        Load::Open { max_in_flight, .. } => max_in_flight.min(OPEN_OVERHEAD_STREAMS),
     });
     let any_fixed = suite.cases.iter().any(|case| case.length == Length::Fixed);
     Wants {
         texts,
         fixed_length: any_fixed || suite.cases.is_empty(),
-        floor_streams: if check_only { 0 } else { streams.max().unwrap_or(1) },
+        overhead_streams: if check_only { 0 } else { streams.max().unwrap_or(1) },
         context: context(suite),
     }
 }
@@ -87,9 +87,9 @@ mod tests {
     }
 
     #[test]
-    fn a_check_measures_no_floor_and_asks_for_everything_when_there_is_no_suite() {
+    fn a_check_measures_no_overhead_and_asks_for_everything_when_there_is_no_suite() {
         let quick = suite::load("quick", &suite::Overrides::default()).expect("built in");
-        assert_eq!(wants(&quick, true).floor_streams, 0);
+        assert_eq!(wants(&quick, true).overhead_streams, 0);
         let none = Suite { cases: Vec::new(), ..quick };
         let wants = wants(&none, true);
         assert_eq!((wants.fixed_length, wants.context), (true, None));

@@ -364,7 +364,7 @@ fn refused(refusal: Refusal) -> Status {
 fn progress(beat: Heartbeat) -> Progress {
     let stage = match beat.phase {
         AgentPhase::Idle => "idle",
-        AgentPhase::Settling => "settling",
+        AgentPhase::EngineWarmup => "settling",
         AgentPhase::Waiting => "waiting",
         AgentPhase::Measuring => "measuring",
         AgentPhase::Uploading => "uploading",

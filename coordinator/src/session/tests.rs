@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use regatta_types::assignment::{Assignment, Settling};
+use regatta_types::assignment::{Assignment, EngineWarmup};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::EngineWatch;
 use regatta_types::event::Disposition;
@@ -99,7 +99,8 @@ impl Cluster {
         };
         let hub = Hub::new(context, messages, stop.clone());
         let now = Now { instant: Instant::now(), mono: MonoNs::now() };
-        let orders = Orders { model: None, settling: Settling::Requests(0), check_only: false };
+        let orders =
+            Orders { model: None, engine_warmup: EngineWarmup::Requests(0), check_only: false };
         let state = RunState::new(header.clone(), orders, policy, now);
         let (view, _) = watch::channel(state.0.view());
         let (actor, first) = Actor::new(Parts {

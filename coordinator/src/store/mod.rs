@@ -139,7 +139,7 @@ pub struct RunSummary {
     pub sealed: Option<UnixNs>,
     /// Hosts that are known.
     pub hosts: u64,
-    /// Attempts that are stored, settling included.
+    /// Attempts that are stored, the engine warm-up included.
     pub attempts: u64,
 }
 

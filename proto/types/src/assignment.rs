@@ -21,7 +21,7 @@ pub struct Assignment {
     pub seed: u64,
 }
 
-/// Get ready for a run: check the endpoint, settle it, report READY.
+/// Get ready for a run: check the endpoint, warm it up, report READY.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preparation {
     /// The run.
@@ -30,13 +30,13 @@ pub struct Preparation {
     pub suite_hash: String,
     /// The model to ask for; `None`: the agent's own choice.
     pub model: Option<String>,
-    /// How to settle the engine.
-    pub settling: Settling,
-    /// Limits on waiting during settling.
+    /// How to warm up the engine.
+    pub engine_warmup: EngineWarmup,
+    /// Limits on waiting during the engine warm-up.
     pub timeouts: Timeouts,
     /// What the suite's cases want to know of the engine beforehand.
     pub wants: Wants,
-    /// Number of the settling on this host, from 1: one that comes back settles again.
+    /// Number of the engine warm-up on this host, from 1: one that comes back warms up again.
     pub attempt: AttemptNo,
     /// Nothing will be measured: look at the host, answer, and keep nothing.
     pub check_only: bool,
@@ -50,8 +50,8 @@ pub struct Wants {
     pub texts: Vec<TextPrompt>,
     /// Whether answers can be made to end at a fixed length.
     pub fixed_length: bool,
-    /// Most requests that any case has under way: the load of the client floor. 0: no floor.
-    pub floor_streams: u32,
+    /// Most requests that any case has under way: the load of the client overhead. 0: not measured.
+    pub overhead_streams: u32,
     /// Tokens of context that the cases need; `None`: nobody wants to know.
     pub context: Option<ContextNeed>,
 }
@@ -67,7 +67,7 @@ pub struct ContextNeed {
 
 /// How an engine is warmed up once per host and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settling {
+pub enum EngineWarmup {
     /// Until at least three requests are done, and the last three decode speeds are within 3 % or
     /// 60 s have passed since the first one ended.
     UntilSteady,

@@ -25,8 +25,8 @@ pub struct AttemptReport {
     pub outcome: AttemptOutcome,
     /// Moves this attempt's monotonic stamps to wall time.
     pub anchor: ClockAnchor,
-    /// The instant the coordinator asked for, on the agent's clock; `None` for settling
-    /// and the client floor.
+    /// The instant the coordinator asked for, on the agent's clock; `None` for the engine warm-up
+    /// and the client overhead.
     pub planned_start: Option<MonoNs>,
     /// When the agent let the first measured request go.
     pub began: MonoNs,

@@ -135,10 +135,12 @@ pub enum Disposition {
     Late,
     /// Did not complete.
     Partial,
-    /// Settling requests: belong to no cell.
-    Settling,
+    /// Requests of the engine warm-up: belong to no cell.
+    #[serde(rename = "settling")]
+    EngineWarmup,
     /// The agent measured itself at an endpoint of its own: belongs to no cell.
-    Floor,
+    #[serde(rename = "floor")]
+    ClientOverhead,
 }
 
 impl Disposition {
@@ -150,8 +152,8 @@ impl Disposition {
             Self::Superseded => "superseded",
             Self::Late => "late",
             Self::Partial => "partial",
-            Self::Settling => "settling",
-            Self::Floor => "floor",
+            Self::EngineWarmup => "settling",
+            Self::ClientOverhead => "floor",
         }
     }
 
@@ -163,8 +165,8 @@ impl Disposition {
             Self::Superseded,
             Self::Late,
             Self::Partial,
-            Self::Settling,
-            Self::Floor,
+            Self::EngineWarmup,
+            Self::ClientOverhead,
         ];
         all.into_iter().find(|d| d.name() == name)
     }

@@ -135,39 +135,39 @@ impl HostId {
 }
 
 impl CaseId {
-    /// The reserved id of the settling requests of PREPARE, which belong to no cell.
+    /// The reserved id of the engine warm-up of PREPARE, which belongs to no cell.
     #[must_use]
-    pub fn settling() -> Self {
-        Self(SETTLING.to_owned())
+    pub fn engine_warmup() -> Self {
+        Self(ENGINE_WARMUP.to_owned())
     }
 
-    /// Whether this is the reserved id of the settling requests.
+    /// Whether this is the reserved id of the engine warm-up.
     #[must_use]
-    pub fn is_settling(&self) -> bool {
-        self.0 == SETTLING
+    pub fn is_engine_warmup(&self) -> bool {
+        self.0 == ENGINE_WARMUP
     }
 
     /// The reserved id of what an agent measures of itself before a run.
     #[must_use]
-    pub fn floor() -> Self {
-        Self(FLOOR.to_owned())
+    pub fn client_overhead() -> Self {
+        Self(CLIENT_OVERHEAD.to_owned())
     }
 
-    /// Whether this is the reserved id of the client floor.
+    /// Whether this is the reserved id of the client overhead.
     #[must_use]
-    pub fn is_floor(&self) -> bool {
-        self.0 == FLOOR
+    pub fn is_client_overhead(&self) -> bool {
+        self.0 == CLIENT_OVERHEAD
     }
 
     /// Whether no case of a suite may have this id.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        self.is_settling() || self.is_floor()
+        self.is_engine_warmup() || self.is_client_overhead()
     }
 }
 
-const SETTLING: &str = "settling";
-const FLOOR: &str = "client-floor";
+const ENGINE_WARMUP: &str = "settling";
+const CLIENT_OVERHEAD: &str = "client-floor";
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -185,7 +185,7 @@ macro_rules! number {
 }
 
 number!(
-    /// Repetition of a case, from 1. 0 is the settling phase before the first.
+    /// Repetition of a case, from 1. 0 is the engine warm-up before the first.
     Repetition(u32)
 );
 number!(

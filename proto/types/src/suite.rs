@@ -220,8 +220,8 @@ pub enum Ramp {
     /// All at the start instant.
     #[default]
     None,
-    /// One after another, spread over the duration of one request as settling has shown it. The
-    /// first request of each stream is not measured.
+    /// One after another, spread over the duration of one request as the engine warm-up has shown it.
+    /// The first request of each stream is not measured.
     Service,
 }
 

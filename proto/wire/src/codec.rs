@@ -30,7 +30,7 @@ pub struct Started {
     pub boot: BootId,
     /// Both clocks at the start.
     pub anchor: ClockAnchor,
-    /// The instant the coordinator asked for, on the agent's clock; `None` for settling.
+    /// The instant the coordinator asked for, on the agent's clock; `None` for the engine warm-up.
     pub planned_start: Option<MonoNs>,
 }
 

@@ -129,7 +129,7 @@ fn a_context_need_is_a_range_or_none() {
     let prepare = |least, most| {
         down(Down::Prepare(v1::Prepare {
             run: "night".into(),
-            settling: Some(v1::prepare::Settling::Requests(0)),
+            engine_warmup: Some(v1::prepare::EngineWarmup::Requests(0)),
             timeouts: Some(v1::Timeouts::default()),
             attempt: 1,
             context_least: least,

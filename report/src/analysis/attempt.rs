@@ -59,7 +59,7 @@ impl Attempt {
         let figures = if let Some(counted) = counted {
             &counted.figures
         } else {
-            let settling = report.key.cell.case.is_settling();
+            let settling = report.key.cell.case.is_engine_warmup();
             let traces = report.traces.iter().filter(|t| settling || t.phase == Phase::Measured);
             worked_out = Figures::of(traces);
             &worked_out

@@ -123,7 +123,7 @@ impl<'a> HostAnalysis<'a> {
         let stamps = Stamps::of(reports().flat_map(measured));
         let gpus = host_gpus(&all, reports().collect());
         let engine_metrics = engine_figures(reports().map(|report| &report.engine.metrics));
-        let floor = attempts.iter().find(|a| a.disposition == Disposition::Floor);
+        let floor = attempts.iter().find(|a| a.disposition == Disposition::ClientOverhead);
         let told = |record: &AttemptRecord| {
             let CellKey { case, repetition, .. } = &record.report.key.cell;
             let is_counted = record.disposition == Disposition::Counted;

@@ -33,7 +33,7 @@ pub(crate) struct SettlingRequest {
 
 /// The settlings of a host, in order of time, and what its first request cost.
 pub(super) fn settlings(attempts: &[AttemptRecord]) -> (Vec<Settling>, Option<ColdStart>) {
-    let settling = attempts.iter().filter(|a| a.disposition == Disposition::Settling);
+    let settling = attempts.iter().filter(|a| a.disposition == Disposition::EngineWarmup);
     let mut reports: Vec<&AttemptReport> = settling.map(|a| &a.report).collect();
     reports.sort_by_key(|report| report.began);
     let cold_start = reports.first().and_then(|report| ColdStart::of(&report.traces));

@@ -45,7 +45,7 @@ impl<'a> Taken<'a> {
 /// of its case, or, where there are none, as a line through all others (seconds by tokens) gives for
 /// its tokens. Only without a settled engine: there the first request came before.
 pub(crate) fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, Finding)> {
-    let is_settling = |a: &&AttemptRecord| a.disposition == Disposition::Settling;
+    let is_settling = |a: &&AttemptRecord| a.disposition == Disposition::EngineWarmup;
     if attempts.iter().filter(is_settling).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
         return None;
     }

@@ -39,7 +39,7 @@ fn traces<'a>(
 }
 
 fn settling(record: &mut WholeRun) -> &mut AttemptRecord {
-    record.attempts.iter_mut().find(|a| a.disposition == Disposition::Settling).unwrap()
+    record.attempts.iter_mut().find(|a| a.disposition == Disposition::EngineWarmup).unwrap()
 }
 
 fn lose_on(record: &mut WholeRun, host: &str, repetitions: &[u32]) {

@@ -300,8 +300,8 @@ fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
     let mut record = RunBuilder::new(&["Tiny"], 3).host(TestHost::new("gpu-01")).build();
     let with_floor = |record: &mut WholeRun, ttft_us: u64| {
         let mut floor = record.attempts[0].clone();
-        floor.disposition = Disposition::Floor;
-        floor.report.key.cell.case = CaseId::floor();
+        floor.disposition = Disposition::ClientOverhead;
+        floor.report.key.cell.case = CaseId::client_overhead();
         floor.report.key.cell.repetition = Repetition(0);
         floor.report.client_cpu = Some(Duration::from_millis(12));
         for trace in &mut floor.report.traces {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regatta_types::assignment::{Settling, Wants};
+use regatta_types::assignment::{EngineWarmup, Wants};
 use regatta_types::failure::FailureKind;
 use regatta_types::ids::{AgentInstanceKind, AttemptNo, CaseId, RunId};
 use regatta_types::reading::Reading;
@@ -108,12 +108,12 @@ fn requests(n: u32) -> StopRule {
     StopRule { requests: Some(n), duration: None }
 }
 
-fn preparation(settling: Settling) -> Preparation {
+fn preparation(engine_warmup: EngineWarmup) -> Preparation {
     Preparation {
         run: RunId::new("run").unwrap(),
         suite_hash: String::new(),
         model: None,
-        settling,
+        engine_warmup,
         timeouts: Timeouts::default(),
         wants: Wants::default(),
         attempt: AttemptNo(1),
@@ -121,10 +121,10 @@ fn preparation(settling: Settling) -> Preparation {
     }
 }
 
-async fn settle(mut worker: Worker, settling: Settling) -> AttemptReport {
+async fn warm_up(mut worker: Worker, warmup: EngineWarmup) -> AttemptReport {
     let host = HostId::new("host").unwrap();
     let halt = Halt::default();
-    within("settling", worker.settle(&preparation(settling), &host, &halt)).await
+    within("engine warm-up", worker.warm_up(&preparation(warmup), &host, &halt)).await
 }
 
 #[tokio::test]
@@ -350,10 +350,10 @@ async fn the_gpus_of_this_machine_say_nothing_about_an_endpoint_on_another() {
 }
 
 #[tokio::test]
-async fn settling_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
+async fn the_warmup_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
-    let report = settle(worker, Settling::Requests(4)).await;
+    let report = warm_up(worker, EngineWarmup::Requests(4)).await;
     assert_eq!(report.outcome, AttemptOutcome::Completed);
     assert_eq!(report.key.request_id(0), "run/host/settling/r0/a1/0");
     assert_eq!((report.epoch, report.planned_start), (Epoch(0), None));
@@ -365,17 +365,17 @@ async fn settling_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
 }
 
 #[tokio::test]
-async fn settling_with_no_requests_only_looks_at_the_engine() {
+async fn a_warmup_with_no_requests_only_looks_at_the_engine() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
-    let report = settle(worker(&server).0, Settling::Requests(0)).await;
+    let report = warm_up(worker(&server).0, EngineWarmup::Requests(0)).await;
     assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 1));
 }
 
 #[tokio::test]
-async fn settling_gives_up_after_three_failures_in_a_row() {
+async fn the_warmup_gives_up_after_three_failures_in_a_row() {
     let refusal = plain("500 Internal Server Error", "text/plain", "broken");
     let server = Server::always(vec![Step::Write(refusal)]).await;
-    let report = settle(worker(&server).0, Settling::UntilSteady).await;
+    let report = warm_up(worker(&server).0, EngineWarmup::UntilSteady).await;
     let AttemptOutcome::Failed(reason) = &report.outcome else { panic!("{}", report.outcome) };
     assert!(reason.contains("3 requests in a row") && reason.contains("broken"), "{reason}");
     assert_eq!(report.traces.len(), 4, "one look at the engine, then three requests");

@@ -1,4 +1,4 @@
-//! Getting to know an engine, and the client floor, against the simulated host.
+//! Getting to know an engine, and the client overhead, against the simulated host.
 
 use std::cell::Cell;
 
@@ -35,12 +35,12 @@ impl Sim {
         Self { worker: worker_for(endpoint).0, attempts: Cell::new(0), stop, served }
     }
 
-    /// Settles with these wants and nothing more.
-    async fn settle(&mut self, wants: Wants) -> AttemptReport {
+    /// Warms up with these wants and nothing more.
+    async fn warm_up(&mut self, wants: Wants) -> AttemptReport {
         let host = HostId::new("host").unwrap();
-        let preparation = Preparation { wants, ..preparation(Settling::Requests(0)) };
+        let preparation = Preparation { wants, ..preparation(EngineWarmup::Requests(0)) };
         let halt = Halt::default();
-        within("settling", self.worker.settle(&preparation, &host, &halt)).await
+        within("engine warm-up", self.worker.warm_up(&preparation, &host, &halt)).await
     }
 
     async fn run(&self, case: Case) -> AttemptReport {
@@ -73,7 +73,7 @@ fn wants_fixed() -> Wants {
 #[tokio::test]
 async fn answers_of_fixed_length_end_at_their_limit_and_not_before() {
     let mut sim = Sim::start(SimOptions { stop_after: Some(5), ..SimOptions::default() }).await;
-    sim.settle(wants_fixed()).await;
+    sim.warm_up(wants_fixed()).await;
     assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(true));
     let tokens = |report: &AttemptReport| {
         report.traces.iter().map(|t| t.completion_tokens().unwrap()).collect::<Vec<_>>()
@@ -93,9 +93,9 @@ async fn an_engine_that_refuses_fields_is_not_sent_them_and_the_report_says_so()
     let refuse = ["ignore_eos", "min_tokens", "return_token_ids"].map(str::to_owned).to_vec();
     let options = SimOptions { stop_after: Some(5), refuse, ..SimOptions::default() };
     let mut sim = Sim::start(options).await;
-    let settled = sim.settle(wants_fixed()).await;
+    let warmed = sim.warm_up(wants_fixed()).await;
     assert_eq!(
-        settled.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(),
+        warmed.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(),
         ["length_not_fixed"]
     );
     assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(false));
@@ -114,8 +114,8 @@ async fn an_engine_that_takes_the_fields_and_ignores_them_is_found_out() {
         ..SimOptions::default()
     };
     let mut sim = Sim::start(options).await;
-    let settled = sim.settle(wants_fixed()).await;
-    assert_eq!(settled.findings[0].code, "length_not_fixed");
+    let warmed = sim.warm_up(wants_fixed()).await;
+    assert_eq!(warmed.findings[0].code, "length_not_fixed");
     assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(false));
     sim.end().await;
 }
@@ -123,7 +123,7 @@ async fn an_engine_that_takes_the_fields_and_ignores_them_is_found_out() {
 #[tokio::test]
 async fn token_ids_are_asked_for_where_the_engine_has_them() {
     let mut sim = Sim::start(SimOptions::default()).await;
-    sim.settle(Wants::default()).await;
+    sim.warm_up(Wants::default()).await;
     let report = sim.run(fixed()).await;
     assert_eq!(report.traces[0].token_source(), Some(TokenSource::TokenIds));
     assert_eq!(sim.worker.endpoint().facts().fixed_length, None, "nobody wanted to know");
@@ -136,7 +136,7 @@ async fn texts_have_the_asked_length_by_the_engines_own_count() {
     let texts: Vec<TextPrompt> = [(96, 0), (1_000, 0), (1_000, 600), (60_000, 0)]
         .map(|(tokens, shared)| TextPrompt { tokens, shared })
         .to_vec();
-    sim.settle(Wants { texts: texts.clone(), ..Wants::default() }).await;
+    sim.warm_up(Wants { texts: texts.clone(), ..Wants::default() }).await;
     for text in &texts[..3] {
         let report = sim.run(Case { prompt: Prompt::Text(*text), ..fixed() }).await;
         let measured = report.traces.iter().filter(|t| t.phase == Phase::Measured);
@@ -155,14 +155,16 @@ async fn texts_have_the_asked_length_by_the_engines_own_count() {
 }
 
 #[tokio::test]
-async fn the_floor_is_an_attempt_at_an_endpoint_of_our_own() {
+async fn the_client_overhead_is_an_attempt_at_an_endpoint_of_our_own() {
     let sim = Sim::start(SimOptions::default()).await;
     let host = HostId::new("host").unwrap();
-    let wants = Wants { floor_streams: 2, ..Wants::default() };
-    let preparation = Preparation { wants, ..preparation(Settling::Requests(0)) };
-    let report = within("floor", sim.worker.floor(&preparation, &host, &Halt::default())).await;
+    let wants = Wants { overhead_streams: 2, ..Wants::default() };
+    let preparation = Preparation { wants, ..preparation(EngineWarmup::Requests(0)) };
+    let report =
+        within("overhead", sim.worker.measure_overhead(&preparation, &host, &Halt::default()))
+            .await;
     let report = report.unwrap();
-    assert!(report.key.cell.case.is_floor());
+    assert!(report.key.cell.case.is_client_overhead());
     assert_eq!((report.planned_start, report.outcome), (None, AttemptOutcome::Completed));
     assert_eq!(report.traces.len(), 6);
     assert!(report.traces.iter().all(|t| t.is_ok() && t.chunks.len() == 32));

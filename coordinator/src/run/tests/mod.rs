@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::Settling;
+use regatta_types::assignment::EngineWarmup;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::EngineWatch;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
@@ -108,7 +108,8 @@ impl Bench {
             margins: regatta_types::margin::Margins::default(),
         };
         let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
-        let orders = Orders { model: None, settling: Settling::Requests(1), check_only: false };
+        let orders =
+            Orders { model: None, engine_warmup: EngineWarmup::Requests(1), check_only: false };
         let (state, log) = RunState::new(header, orders, policy, now);
         Self { state, now, log }
     }

@@ -23,10 +23,11 @@ fn hosts_are_told_what_the_suite_wants_to_know_of_their_engines() {
     let none = Overrides::default();
     let text = |tokens, shared| TextPrompt { tokens, shared };
     let context = wants("quick", &none).context;
-    let quick = Wants { texts: Vec::new(), fixed_length: true, floor_streams: 1, context };
+    let quick = Wants { texts: Vec::new(), fixed_length: true, overhead_streams: 1, context };
     assert_eq!(wants("quick", &none), quick);
     let context = Some(ContextNeed { least: 672, most: 672 });
-    let load = Wants { texts: vec![text(512, 0)], fixed_length: true, floor_streams: 64, context };
+    let load =
+        Wants { texts: vec![text(512, 0)], fixed_length: true, overhead_streams: 64, context };
     assert_eq!(wants("load", &none), load, "each text once");
     let grid = vec![text(512, 0), text(4_608, 4_096), text(2_048, 0), text(6_144, 4_096)];
     assert_eq!(wants("grid", &none).texts, grid);
@@ -38,14 +39,14 @@ fn hosts_are_told_what_the_suite_wants_to_know_of_their_engines() {
         ..Overrides::default()
     };
     assert!(!wants("text", &open(None)).fixed_length);
-    assert_eq!(wants("text", &open(None)).floor_streams, 64, "nobody knows how many it takes");
-    assert_eq!(wants("text", &open(Some(8))).floor_streams, 8);
+    assert_eq!(wants("text", &open(None)).overhead_streams, 64, "nobody knows how many it takes");
+    assert_eq!(wants("text", &open(Some(8))).overhead_streams, 8);
 }
 
 /// A check of one host, by orders that measure nothing.
 fn check_of_one() -> Bench {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
-    let orders = Orders { model: None, settling: Settling::Requests(3), check_only: true };
+    let orders = Orders { model: None, engine_warmup: EngineWarmup::Requests(3), check_only: true };
     let header = bench.state.header.clone();
     (bench.state, bench.log) = RunState::new(header, orders, RunPolicy::default(), bench.now);
     bench
@@ -60,7 +61,7 @@ fn a_check_asks_for_no_cell_and_lets_the_host_go_when_its_clock_is_known_too() {
         _ => None,
     });
     let asked = asked.expect("a host is asked to prepare");
-    assert!(asked.check_only && asked.wants.floor_streams == 0, "{asked:?}");
+    assert!(asked.check_only && asked.wants.overhead_streams == 0, "{asked:?}");
     bench.prepared(1, Some("no engine answers"));
     assert!(!bench.state.is_finished(), "its clock is not compared yet");
     bench.clock(1);
@@ -121,7 +122,11 @@ fn the_report_that_shows_why_a_host_is_refused_is_waited_for() {
     assert_eq!(bench.end(), None);
     let key = AttemptKey {
         run: RunId::new("run").unwrap(),
-        cell: CellKey { host: host("one"), case: CaseId::settling(), repetition: Repetition(0) },
+        cell: CellKey {
+            host: host("one"),
+            case: CaseId::engine_warmup(),
+            repetition: Repetition(0),
+        },
         attempt: AttemptNo(1),
     };
     let report = Box::new(bench.report_of(1, (key, Epoch(0)), AttemptOutcome::Completed));

@@ -113,7 +113,7 @@ pub enum AgentPhase {
     #[default]
     Idle,
     /// Warming up the engine for a run.
-    Settling,
+    EngineWarmup,
     /// It holds an assignment whose start instant has not come.
     Waiting,
     /// Sending requests.
@@ -122,7 +122,7 @@ pub enum AgentPhase {
     Uploading,
 }
 
-numbered!(AgentPhase = v1::AgentPhase { Idle, Settling, Waiting, Measuring, Uploading });
+numbered!(AgentPhase = v1::AgentPhase { Idle, EngineWarmup, Waiting, Measuring, Uploading });
 
 /// One GPU's newest sample.
 #[derive(Debug, Clone, PartialEq)]

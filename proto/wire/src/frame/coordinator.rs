@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::{Assignment, ContextNeed, Preparation, Settling, Wants};
+use regatta_types::assignment::{Assignment, ContextNeed, EngineWarmup, Preparation, Wants};
 use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::time::MonoNs;
 
@@ -220,22 +220,22 @@ impl From<&LeaseDecision> for v1::LeaseDecision {
 impl TryFrom<v1::Prepare> for Preparation {
     type Error = ConvertError;
     fn try_from(m: v1::Prepare) -> Checked<Self> {
-        use v1::prepare::Settling as Sent;
-        let settling = match m.settling {
-            Some(Sent::UntilSteady(_)) => Settling::UntilSteady,
-            Some(Sent::Requests(n)) => Settling::Requests(n),
-            None => return Err(ConvertError::new("settling", Problem::Missing)),
+        use v1::prepare::EngineWarmup as Sent;
+        let engine_warmup = match m.engine_warmup {
+            Some(Sent::UntilSteady(_)) => EngineWarmup::UntilSteady,
+            Some(Sent::Requests(n)) => EngineWarmup::Requests(n),
+            None => return Err(ConvertError::new("engine_warmup", Problem::Missing)),
         };
         Ok(Self {
             run: slug("run", m.run)?,
             suite_hash: text("suite_hash", m.suite_hash, NAME_MAX)?,
             model: m.model.map(|model| text("model", model, NAME_MAX)).transpose()?,
-            settling,
+            engine_warmup,
             timeouts: required("timeouts", m.timeouts)?,
             wants: Wants {
                 texts: list("texts", m.texts, CASES_MAX)?,
                 fixed_length: m.fixed_length,
-                floor_streams: m.floor_streams,
+                overhead_streams: m.overhead_streams,
                 context: context(m.context_least, m.context_most)?,
             },
             attempt: AttemptNo(within("attempt", m.attempt, 1.., "at least 1")?),
@@ -246,7 +246,7 @@ impl TryFrom<v1::Prepare> for Preparation {
 
 impl From<&Preparation> for v1::Prepare {
     fn from(preparation: &Preparation) -> Self {
-        use v1::prepare::Settling as Sent;
+        use v1::prepare::EngineWarmup as Sent;
         Self {
             run: preparation.run.to_string(),
             suite_hash: preparation.suite_hash.clone(),
@@ -254,14 +254,14 @@ impl From<&Preparation> for v1::Prepare {
             timeouts: Some((&preparation.timeouts).into()),
             texts: encoded(&preparation.wants.texts),
             fixed_length: preparation.wants.fixed_length,
-            floor_streams: preparation.wants.floor_streams,
+            overhead_streams: preparation.wants.overhead_streams,
             attempt: preparation.attempt.0,
             check_only: preparation.check_only,
             context_least: preparation.wants.context.map_or(0, |need| need.least),
             context_most: preparation.wants.context.map_or(0, |need| need.most),
-            settling: Some(match preparation.settling {
-                Settling::UntilSteady => Sent::UntilSteady(v1::UntilSteady {}),
-                Settling::Requests(n) => Sent::Requests(n),
+            engine_warmup: Some(match preparation.engine_warmup {
+                EngineWarmup::UntilSteady => Sent::UntilSteady(v1::UntilSteady {}),
+                EngineWarmup::Requests(n) => Sent::Requests(n),
             }),
         }
     }

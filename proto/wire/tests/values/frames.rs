@@ -52,7 +52,7 @@ fn heartbeat() -> impl Strategy<Value = Heartbeat> {
     );
     let phase = proptest::sample::select(vec![
         AgentPhase::Idle,
-        AgentPhase::Settling,
+        AgentPhase::EngineWarmup,
         AgentPhase::Waiting,
         AgentPhase::Measuring,
         AgentPhase::Uploading,

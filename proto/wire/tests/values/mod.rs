@@ -8,7 +8,7 @@ mod gpu;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use regatta_types::assignment::{Assignment, ContextNeed, Preparation, Settling, Wants};
+use regatta_types::assignment::{Assignment, ContextNeed, EngineWarmup, Preparation, Wants};
 use regatta_types::check::{Check, CheckOutcome, Mark};
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{
@@ -187,29 +187,31 @@ pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
 }
 
 pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
-    let settling =
-        prop_oneof![Just(Settling::UntilSteady), any::<u32>().prop_map(Settling::Requests)];
+    let engine_warmup =
+        prop_oneof![Just(EngineWarmup::UntilSteady), any::<u32>().prop_map(EngineWarmup::Requests)];
     let need = (1..u32::MAX, any::<u32>())
         .prop_map(|(least, more)| ContextNeed { least, most: least.saturating_add(more) });
     let wants = (vec(text_prompt(), 0..4), any::<bool>(), any::<u32>(), option::of(need)).prop_map(
-        |(texts, fixed_length, floor_streams, context)| Wants {
+        |(texts, fixed_length, overhead_streams, context)| Wants {
             texts,
             fixed_length,
-            floor_streams,
+            overhead_streams,
             context,
         },
     );
     let way = (1..9_u32, any::<bool>());
-    (run(), "[0-9a-f]{64}", option::of(text()), settling, timeouts(), wants, way).prop_map(
-        |(run, suite_hash, model, settling, timeouts, wants, (attempt, check_only))| Preparation {
-            run,
-            suite_hash,
-            model,
-            settling,
-            timeouts,
-            wants,
-            attempt: AttemptNo(attempt),
-            check_only,
+    (run(), "[0-9a-f]{64}", option::of(text()), engine_warmup, timeouts(), wants, way).prop_map(
+        |(run, suite_hash, model, engine_warmup, timeouts, wants, (attempt, check_only))| {
+            Preparation {
+                run,
+                suite_hash,
+                model,
+                engine_warmup,
+                timeouts,
+                wants,
+                attempt: AttemptNo(attempt),
+                check_only,
+            }
         },
     )
 }

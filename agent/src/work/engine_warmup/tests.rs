@@ -28,7 +28,7 @@ fn failure() -> RequestTrace {
 }
 
 fn steady(traces: &[RequestTrace], seconds: u64) -> Next {
-    next(&Settling::UntilSteady, traces, Duration::from_secs(seconds))
+    next(&EngineWarmup::UntilSteady, traces, Duration::from_secs(seconds))
 }
 
 #[test]
@@ -46,24 +46,24 @@ fn a_minute_without_steadiness_is_remarked() {
     let traces = [at_speed(50), at_speed(100), at_speed(50)];
     assert_eq!(
         steady(&traces, 60),
-        Next::NotSettled(
+        Next::NotSteady(
             "60 s after the first request the last 3 speeds differed by 100.0 %".to_owned()
         )
     );
     let traces = [at_speed(50), failure(), at_speed(50)];
     let none = "60 s after the first request fewer than 3 of 3 have a speed".to_owned();
-    assert_eq!(steady(&traces, 60), Next::NotSettled(none));
+    assert_eq!(steady(&traces, 60), Next::NotSteady(none));
 }
 
 #[test]
 fn three_requests_are_made_however_long_they_take() {
     let traces = [at_speed(50), at_speed(100), at_speed(101)];
     assert_eq!(steady(&traces[..2], 600), Next::Request);
-    assert!(matches!(steady(&traces, 600), Next::NotSettled(_)));
+    assert!(matches!(steady(&traces, 600), Next::NotSteady(_)));
 }
 
 #[test]
-fn answers_too_short_for_a_decode_speed_settle_by_their_end_to_end_speed() {
+fn answers_too_short_for_a_decode_speed_are_judged_by_their_end_to_end_speed() {
     let short = || {
         let mut trace = at_speed(100);
         trace.chunks.truncate(8);
@@ -73,12 +73,12 @@ fn answers_too_short_for_a_decode_speed_settle_by_their_end_to_end_speed() {
 }
 
 #[test]
-fn failures_end_settling_only_in_a_row() {
+fn failures_end_the_warmup_only_in_a_row() {
     let traces = [failure(), failure(), at_speed(10), failure(), failure()];
     assert_eq!(steady(&traces, 1), Next::Request);
     assert!(matches!(steady(&[failure(), failure(), failure()], 1), Next::Failed(_)));
     assert!(matches!(
-        next(&Settling::Requests(9), &[failure(), failure(), failure()], Duration::ZERO),
+        next(&EngineWarmup::Requests(9), &[failure(), failure(), failure()], Duration::ZERO),
         Next::Failed(_)
     ));
 }

@@ -1,10 +1,10 @@
-//! Settling an engine once per host and run: requests of no case until its speed is steady.
+//! Engine warm-up, once per host and run: requests of no case until its speed is steady.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use regatta_types::assignment::{Preparation, Settling};
+use regatta_types::assignment::{EngineWarmup, Preparation};
 use regatta_types::attempt::AttemptOutcome;
 use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Message, Role};
@@ -25,8 +25,8 @@ use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, 
 const STEADY_REQUESTS: usize = 3;
 /// How far apart they may be, as a share of the slowest.
 const STEADY_WITHIN: f64 = 0.03;
-/// Settling ends so long after its first request has, which may be a cold start of minutes, once
-/// enough requests for a spread are done.
+/// The engine warm-up ends so long after its first request has, which may be a cold start of
+/// minutes, once enough requests for a spread are done.
 const LONGEST: Duration = Duration::from_secs(60);
 /// So many failures in a row end it.
 const MAX_FAILURES: usize = 3;
@@ -41,7 +41,7 @@ pub(super) async fn run(
     progress: Arc<Progress>,
     halt: Halt,
 ) -> Result<(Made, Abilities), PrepareError> {
-    progress.enter(Activity::Settling);
+    progress.enter(Activity::EngineWarmup);
     let ask = Ask {
         messages: &[prompt()],
         max_tokens: MAX_TOKENS,
@@ -63,11 +63,11 @@ pub(super) async fn run(
     let mut failed = None;
     loop {
         let warm_for = warm.map_or(Duration::ZERO, |since| MonoNs::now().since(since));
-        match next(&preparation.settling, &stream.traces[explored..], warm_for) {
+        match next(&preparation.engine_warmup, &stream.traces[explored..], warm_for) {
             Next::Request => {}
             Next::Enough => break,
-            Next::NotSettled(evidence) => {
-                findings.push(not_settled(evidence));
+            Next::NotSteady(evidence) => {
+                findings.push(not_steady(evidence));
                 break;
             }
             Next::Failed(reason) => {
@@ -104,12 +104,12 @@ fn prompt() -> Message {
 enum Next {
     Request,
     Enough,
-    NotSettled(String),
+    NotSteady(String),
     Failed(String),
 }
 
 /// What to do after `traces`, `warm_for` after the first of them has ended.
-fn next(settling: &Settling, traces: &[RequestTrace], warm_for: Duration) -> Next {
+fn next(wanted: &EngineWarmup, traces: &[RequestTrace], warm_for: Duration) -> Next {
     let failures = traces.iter().rev().map_while(|trace| match &trace.outcome {
         Outcome::Failed(failure) => Some(failure),
         Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
@@ -121,12 +121,12 @@ fn next(settling: &Settling, traces: &[RequestTrace], warm_for: Duration) -> Nex
             "{MAX_FAILURES} requests in a row failed, the last: {failure}"
         ));
     }
-    match *settling {
-        Settling::Requests(wanted) => {
-            let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    match *wanted {
+        EngineWarmup::Requests(number) => {
+            let wanted = usize::try_from(number).unwrap_or(usize::MAX);
             if traces.len() >= wanted { Next::Enough } else { Next::Request }
         }
-        Settling::UntilSteady => {
+        EngineWarmup::UntilSteady => {
             let spread = spread(traces);
             if spread.is_some_and(|spread| spread <= STEADY_WITHIN) {
                 Next::Enough
@@ -134,7 +134,7 @@ fn next(settling: &Settling, traces: &[RequestTrace], warm_for: Duration) -> Nex
                 Next::Request
             } else {
                 let limit = LONGEST.as_secs();
-                Next::NotSettled(match spread {
+                Next::NotSteady(match spread {
                     Some(spread) => format!(
                         "{limit} s after the first request the last {STEADY_REQUESTS} speeds \
                          differed by {:.1} %",
@@ -165,7 +165,7 @@ fn spread(traces: &[RequestTrace]) -> Option<f64> {
     (slowest > 0.0).then(|| fastest / slowest - 1.0)
 }
 
-fn not_settled(evidence: String) -> Finding {
+fn not_steady(evidence: String) -> Finding {
     Finding {
         code: "not_settled".to_owned(),
         validity: Validity::Degraded,

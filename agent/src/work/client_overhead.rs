@@ -78,7 +78,7 @@ async fn serve(
 
 /// The attempt at it.
 pub(super) fn assignment(key: AttemptKey, preparation: &Preparation) -> Assignment {
-    let streams = preparation.wants.floor_streams.clamp(1, STREAMS);
+    let streams = preparation.wants.overhead_streams.clamp(1, STREAMS);
     let requests = (streams * REQUESTS_PER_STREAM).min(REQUESTS);
     let lead = LEAD + PER_STREAM * streams;
     let prompt = Message { role: Role::User, content: "Nothing.".to_owned() };
@@ -86,7 +86,7 @@ pub(super) fn assignment(key: AttemptKey, preparation: &Preparation) -> Assignme
         key,
         epoch: Epoch(0),
         case: Case {
-            id: CaseId::floor(),
+            id: CaseId::client_overhead(),
             title: "Client floor".to_owned(),
             prompt: Prompt::Messages(vec![prompt]),
             max_tokens: TOKENS,
