@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use regatta_agent::session::{Agent, AgentError, Connector, Setup};
 use regatta_agent::signals::Interrupts;
-use regatta_report::Against;
-use regatta_report::over_time::Baseline;
+use regatta_figures::history::Baseline;
 use regatta_types::comparability::ClassFact;
 use regatta_types::event::RunEvent;
 use regatta_types::exit::Exit;
@@ -201,9 +200,9 @@ pub fn conclude(
     let mut report = Report::begin(delivery.out)?;
     let rendered = if delivery.redact {
         let redacted = regatta_report::redact(run);
-        redacted.and_then(|redacted| regatta_report::render(&redacted, &mut report))
+        redacted.and_then(|redacted| regatta_report::render(&redacted, None, &mut report))
     } else {
-        regatta_report::render(&Against { run, baseline }, &mut report)
+        regatta_report::render(run, baseline.as_ref(), &mut report)
     };
     // First: it may be why there is no report.
     tell_damage(run);

@@ -5,7 +5,9 @@ use std::error::Error as StdError;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-use regatta_report::{Cause, Completeness, Content, Summary};
+use regatta_figures::completeness::Completeness;
+use regatta_figures::source::Cause;
+use regatta_report::{Content, Summary};
 use regatta_types::exit::Exit;
 
 /// Talk.

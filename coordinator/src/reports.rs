@@ -6,7 +6,8 @@ use std::io::{self, BufWriter};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use regatta_report::{Cause, Content, Folder};
+use regatta_figures::source::Cause;
+use regatta_report::{Content, Folder};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use tempfile::TempDir;

@@ -8,21 +8,30 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 use regatta_tests::repository;
 
 /// Workspace crates and the workspace crates each may name, outside its tests.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("regatta-types", &[]),
     ("regatta-wire", &["regatta-types"]),
-    ("regatta-report", &["regatta-types"]),
+    ("regatta-figures", &["regatta-types"]),
+    ("regatta-report", &["regatta-types", "regatta-figures"]),
     ("regatta-sim", &["regatta-types"]),
     ("regatta-agent", &["regatta-types", "regatta-wire", "regatta-sim"]),
     (
         "regatta-coordinator",
-        &["regatta-types", "regatta-wire", "regatta-report", "regatta-agent", "regatta-sim"],
+        &[
+            "regatta-types",
+            "regatta-wire",
+            "regatta-figures",
+            "regatta-report",
+            "regatta-agent",
+            "regatta-sim",
+        ],
     ),
     (
         "regatta-tests",
         &[
             "regatta-types",
             "regatta-wire",
+            "regatta-figures",
             "regatta-report",
             "regatta-agent",
             "regatta-sim",
@@ -49,7 +58,7 @@ const UNREACHABLE: [(&str, &[&str], &str); 3] = [
     ),
     (
         "regatta-agent",
-        &["regatta-report", "regatta-coordinator", "rusqlite"],
+        &["regatta-figures", "regatta-report", "regatta-coordinator", "rusqlite"],
         "the agent stays small and never judges",
     ),
 ];

@@ -163,8 +163,9 @@ fn every_page_of_the_docs_is_in_the_index() {
 #[test]
 fn the_tables_of_the_readme_are_those_of_a_report() {
     let golden = "a_slow_host_among_three_is_named_with_its_difference";
-    let report =
-        doc(&format!("report/src/tests/snapshots/regatta_report__tests__golden__{golden}.snap"));
+    let report = doc(&format!(
+        "report/pages/src/tests/snapshots/regatta_report__tests__golden__{golden}.snap"
+    ));
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let report: Vec<_> = report.lines().map(words).collect();
     let readme = doc("README.md");

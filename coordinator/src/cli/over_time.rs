@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use regatta_report::over_time::{Match, Terms};
+use regatta_figures::history::{Match, Terms};
 use regatta_types::comparability::ClassFact;
 use regatta_types::margin::Margins;
 

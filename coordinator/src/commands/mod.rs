@@ -104,8 +104,8 @@ impl From<ReportsError> for Problem {
     }
 }
 
-impl From<regatta_report::Error> for Problem {
-    fn from(error: regatta_report::Error) -> Self {
+impl From<regatta_figures::source::Error> for Problem {
+    fn from(error: regatta_figures::source::Error) -> Self {
         Self::with(Exit::Storage, &error)
     }
 }
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_problem_tells_all_causes_down_to_what_the_disk_said() {
         let disk = StoreError::Encode(serde_json::Error::io(io::Error::other("bad sector")));
-        let error = regatta_report::Error::Read {
+        let error = regatta_figures::source::Error::Read {
             host: HostId::new("gpu-01").unwrap(),
             source: Box::new(disk),
         };

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use regatta_report::over_time::{Baseline, Changes, changes};
+use regatta_figures::history::{Baseline, Changes, changes};
+use regatta_report::{change_lines, change_page};
 use regatta_types::clean;
 use regatta_types::exit::Exit;
 
@@ -78,11 +79,11 @@ fn show(found: &Changes, terms: &TermsArgs) -> Result<(), Problem> {
         return Ok(());
     }
     let Some(out) = &terms.out else {
-        print(&found.to_markdown());
+        print(&change_page(found));
         return Ok(());
     };
-    write(out, &found.to_markdown())?;
-    for line in found.lines() {
+    write(out, &change_page(found))?;
+    for line in change_lines(found) {
         print(&format!("{line}\n"));
     }
     say(&format!("comparison: {}", out.display()));

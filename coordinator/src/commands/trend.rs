@@ -1,6 +1,7 @@
 //! `regatta runs --host`: one host over the stored runs.
 
-use regatta_report::over_time::{Baseline, trend as rows};
+use regatta_figures::history::{Baseline, trend as rows};
+use regatta_report::{trend_json, trend_line};
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
 
@@ -34,11 +35,10 @@ pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, Problem> {
     }
     for row in rows {
         if args.json {
-            // String keys only, and a number that is not finite becomes null: this cannot fail.
-            print(&serde_json::to_string(&row).unwrap_or_default());
+            print(&trend_json(&row));
             print("\n");
         } else {
-            print(&format!("{}\n", row.line()));
+            print(&format!("{}\n", trend_line(&row)));
         }
     }
     Ok(Exit::Ok)

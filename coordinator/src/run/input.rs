@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_report::sweep::Level;
+use regatta_figures::sweep::Level;
 use regatta_types::assignment::{Assignment, Preparation};
 use regatta_types::attempt::AttemptReport;
 use regatta_types::check::CheckOutcome;

@@ -2,7 +2,7 @@
 //!
 //! Each host decides in the first repetition of a sweep that it measures, and keeps its decision.
 
-use regatta_report::sweep::Level;
+use regatta_figures::sweep::Level;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::ids::{CellKey, HostId, Repetition};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use regatta_report::{Cause, Run};
+use regatta_figures::source::{Cause, Run};
 use regatta_types::event::EventKind;
 use regatta_types::ids::{AttemptKey, HostId, RunId};
 use regatta_types::record::{AttemptRecord, RunRecord};

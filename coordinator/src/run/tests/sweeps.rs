@@ -1,6 +1,6 @@
 //! Sweeps that end where a host is saturated.
 
-use regatta_report::testing::{Pace, trace};
+use regatta_figures::testing::{Pace, trace};
 use regatta_types::suite::Sweep;
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, Validity};

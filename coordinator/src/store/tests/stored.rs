@@ -1,6 +1,6 @@
 //! Claims about a run that is read host by host.
 
-use regatta_report::Run as _;
+use regatta_figures::source::Run as _;
 
 use super::*;
 use crate::store::StoredRun;

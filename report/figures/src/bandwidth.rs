@@ -1,0 +1,94 @@
+//! Bandwidth light: how near decoding at one stream comes to what the memory could feed.
+//!
+//! To make a token a model reads its active weights once. Memory bandwidth over these bytes is a
+//! ceiling of the decode speed at one stream; a host far below it does not wait for its memory. An
+//! order of magnitude, no measurement: the KV cache is read too, and drafts make several tokens of
+//! one reading.
+
+use regatta_types::reading::Reading;
+use regatta_types::suite::Load;
+use regatta_types::units::Bytes;
+use serde::Serialize;
+
+use crate::analysis::Analysis;
+use crate::hosts::HostAnalysis;
+use crate::metrics::Rate;
+
+/// Below this share something other than the memory holds decoding back.
+const DIM: f64 = 0.20;
+
+/// Decode speed of a host against its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bandwidth {
+    /// All decode tokens over all decode seconds of the cases at one stream, tokens a second.
+    pub decode_tps: f64,
+    /// What is read for one token.
+    pub active_weights: Bytes,
+    /// Theoretical bandwidth of the endpoint's GPUs together: bus width x memory clock, GB/s.
+    pub ceiling_gb_s: f64,
+    /// How many GPUs that is.
+    pub gpus: usize,
+    /// `mbu`: share of the ceiling.
+    pub share: f64,
+}
+
+impl Bandwidth {
+    /// That of a host, or why there is none.
+    pub fn of(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Reading<Self> {
+        match Self::read(analysis, host) {
+            Ok(bandwidth) => Reading::Known(bandwidth),
+            Err(reason) => Reading::missing(reason),
+        }
+    }
+
+    fn read(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Result<Self, String> {
+        let active_weights = analysis.record.header.suite.active_weights.ok_or(
+            "nobody has said what the model reads for one token (active_weights in the suite, or --active-weights)",
+        )?;
+        let mut decode = Rate::default();
+        let single = |load: &Load| matches!(load, Load::Closed { streams: 1, .. });
+        for case in host.cases.iter().filter(|case| single(&case.case.load)) {
+            decode.add((case.figures.decode.tokens, case.figures.decode.seconds));
+        }
+        let decode_tps = decode.per_second().ok_or("no decode speed at one stream")?;
+        let (ceiling_gb_s, gpus) = ceiling(host)?;
+        let read_gb_s = decode_tps * active_weights.0 as f64 / 1e9;
+        let share = read_gb_s / ceiling_gb_s;
+        Ok(Self { decode_tps, active_weights, ceiling_gb_s, gpus, share })
+    }
+
+    /// Whether the memory is clearly not what decoding waits for.
+    pub fn is_dim(&self) -> bool {
+        self.share < DIM
+    }
+}
+
+/// Bandwidth of the endpoint's GPUs together, GB/s, and how many they are.
+fn ceiling(host: &HostAnalysis<'_>) -> Result<(f64, usize), String> {
+    let inventory = match host.record.map(|record| &record.gpus) {
+        Some(Reading::Known(inventory)) => inventory,
+        Some(Reading::NotAvailable { not_available }) => return Err(not_available.clone()),
+        None => return Err("the host never joined".to_owned()),
+    };
+    let figures = host.gpus.known().ok_or("no attempt has GPU samples")?;
+    let serving: Vec<&str> =
+        figures.iter().filter(|gpu| gpu.serves).map(|gpu| gpu.uuid.as_str()).collect();
+    let mut sum = 0.0;
+    let mut gpus = 0;
+    for gpu in inventory.gpus.iter().filter(|gpu| serving.contains(&gpu.uuid.as_str())) {
+        let board = gpu.board.as_ref().ok_or("the agent does not tell the GPU's bus and clock")?;
+        match board.memory_bandwidth_gb_s() {
+            Reading::Known(gb_s) if gb_s > 0.0 => sum += gb_s,
+            Reading::Known(_) => return Err("the driver says that the GPU has no bus".to_owned()),
+            Reading::NotAvailable { not_available } => {
+                return Err(format!("the GPU's bus and clock are not known: {not_available}"));
+            }
+        }
+        gpus += 1;
+    }
+    if gpus == 0 {
+        Err("no GPU is known to serve the endpoint".to_owned())
+    } else {
+        Ok((sum, gpus))
+    }
+}

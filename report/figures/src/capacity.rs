@@ -1,0 +1,222 @@
+//! What the hosts of a run give together, and what that takes: sums only where a sum means something,
+//! that is with the figure of every host that is named as part of it.
+
+mod users;
+
+use regatta_types::ids::HostId;
+use serde::Serialize;
+
+use crate::analysis::Analysis;
+use crate::compare::{ClassReport, Metric, MetricReport};
+use crate::hosts::HostAnalysis;
+use crate::metrics::GpuSum;
+
+pub use users::{HostUsers, Users};
+
+/// Joules of a kWh.
+const KWH: f64 = 3.6e6;
+
+/// The hosts of the largest class that measured something whole, together. `None`: not every one of
+/// them has the figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capacity {
+    /// How many these are.
+    pub hosts: usize,
+    /// The other hosts of the run, each with why.
+    pub left_out: Vec<LeftOut>,
+    /// Figures that some of the hosts have and some lack, each with who lacks it.
+    pub not_available: Vec<(Sum, Vec<HostId>)>,
+    /// Decode speeds as they are compared, one stream on each host.
+    pub decode: Option<Decode>,
+    /// Highest system outputs, each host in its own best case, tokens a second.
+    pub peak_output_tps: Option<f64>,
+    /// Streams at once of which 99 % of the requests keep every limit.
+    pub users: Option<Users>,
+    /// Mean power of the GPU boards in usable attempts, watts.
+    pub power_w: Option<f64>,
+    /// Whether that is of all GPUs of a host, for want of anything that tells which are the endpoint's.
+    pub power_unattributed: bool,
+    /// Energy of the GPU boards for a million output tokens, in the currency of the tariff.
+    pub price_per_million: Option<f64>,
+}
+
+/// A figure that hosts add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// Highest system output.
+    PeakOutput,
+    /// Power of the GPU boards.
+    Power,
+    /// Energy for each token.
+    Electricity,
+}
+
+/// A host that is no part of the sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub host: Member,
+    pub why: WhyLeftOut,
+}
+
+/// Who a host of a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Member {
+    /// By its name.
+    Named(HostId),
+    /// By its number, of one that never joined.
+    Absent(usize),
+}
+
+/// Why a host is no part of the sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyLeftOut {
+    NothingUsable,
+    AnotherClass,
+    /// Its decode speed is not compared.
+    NotCompared(String),
+    NoCompleteRepetition,
+    NeverJoined,
+}
+
+/// Why nothing is added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoCapacity {
+    OneHost,
+    NothingUsable,
+    /// Fewer than two hosts of one class have figures of whole repetitions.
+    TooFewHosts,
+}
+
+/// Decode speed of the hosts, tokens a second.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decode {
+    pub sum: f64,
+    pub slowest: HostId,
+    pub slowest_tps: f64,
+    /// How much more the fastest has than the slowest, as a share.
+    pub spread: f64,
+}
+
+impl Capacity {
+    /// Not available for a single host, and where no class has two with figures.
+    pub fn of(analysis: &Analysis<'_>) -> Result<Self, NoCapacity> {
+        let Some(class) = analysis.classes.first() else {
+            return Err(NoCapacity::NothingUsable);
+        };
+        let (hosts, left_out) = members(analysis, class);
+        if hosts.len() < 2 {
+            return Err(if hosts.len() + left_out.len() < 2 {
+                NoCapacity::OneHost
+            } else {
+                NoCapacity::TooFewHosts
+            });
+        }
+        let mut lacking = Vec::new();
+        let gpus: Vec<Option<GpuSum>> =
+            hosts.iter().map(|h| h.gpus.known().map(|gpus| GpuSum::of(gpus))).collect();
+        let powers = gpus.iter().map(|gpu| gpu.and_then(|g| g.power_mean_w)).collect();
+        let peaks = hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
+        let energies = hosts.iter().map(|h| joules_and_tokens(h)).collect();
+        let mut whole = |figure, values| sum(&hosts, figure, values, &mut lacking);
+        let peak_output_tps = whole(Sum::PeakOutput, peaks);
+        let power_w = whole(Sum::Power, powers);
+        let tariff = analysis.record.header.tariff;
+        let price = tariff.and_then(|tariff| {
+            let known: Vec<Option<(f64, f64)>> = energies;
+            let joules = whole(Sum::Electricity, known.iter().map(|e| e.map(|e| e.0)).collect())?;
+            let tokens: f64 = known.iter().flatten().map(|e| e.1).sum();
+            Some(joules / tokens * 1e6 / KWH * tariff)
+        });
+        Ok(Self {
+            hosts: hosts.len(),
+            decode: decode(analysis, class, &hosts),
+            peak_output_tps,
+            users: Users::of(&hosts),
+            power_w,
+            power_unattributed: gpus.iter().flatten().any(GpuSum::is_unattributed),
+            price_per_million: price,
+            left_out,
+            not_available: lacking,
+        })
+    }
+}
+
+/// The hosts of a class that have whole repetitions, or at least output under load; and all others.
+fn members<'h, 'a>(
+    analysis: &'h Analysis<'a>,
+    class: &ClassReport,
+) -> (Vec<&'h HostAnalysis<'a>>, Vec<LeftOut>) {
+    let (mut hosts, mut left_out) = (Vec::new(), Vec::new());
+    for host in &analysis.hosts {
+        let mean = |m: &MetricReport| m.judged(host.host).is_some_and(|j| j.mean.is_some());
+        let decode = class.metric(Metric::DecodeTps);
+        let why = if !host.has_usable() {
+            WhyLeftOut::NothingUsable
+        } else if !class.class.hosts.contains(host.host) {
+            WhyLeftOut::AnotherClass
+        } else if host.peak_output().is_none() && !decode.is_some_and(mean) {
+            let left_out = decode.and_then(|m| m.why_left_out(host.host));
+            left_out.map_or(WhyLeftOut::NoCompleteRepetition, WhyLeftOut::NotCompared)
+        } else {
+            hosts.push(host);
+            continue;
+        };
+        left_out.push(LeftOut { host: Member::Named(host.host.clone()), why });
+    }
+    let never = |number| LeftOut { host: Member::Absent(number), why: WhyLeftOut::NeverJoined };
+    left_out.extend(analysis.absent_numbers().map(never));
+    (hosts, left_out)
+}
+
+/// The sum over all hosts; where only some have a value none, and a remark who lacks it.
+fn sum(
+    hosts: &[&HostAnalysis<'_>],
+    figure: Sum,
+    values: Vec<Option<f64>>,
+    lacking: &mut Vec<(Sum, Vec<HostId>)>,
+) -> Option<f64> {
+    let without: Vec<HostId> = hosts
+        .iter()
+        .zip(&values)
+        .filter(|(_, value)| value.is_none())
+        .map(|(host, _)| host.host.clone())
+        .collect();
+    if !without.is_empty() && without.len() < hosts.len() {
+        lacking.push((figure, without));
+    }
+    values.into_iter().sum()
+}
+
+/// If all compared cases are of one stream.
+fn decode(
+    analysis: &Analysis<'_>,
+    class: &ClassReport,
+    hosts: &[&HostAnalysis<'_>],
+) -> Option<Decode> {
+    let report = class.metric(Metric::DecodeTps)?;
+    if analysis.streams_of(&report.series.cases)? != (1, 1) {
+        return None;
+    }
+    let names = hosts.iter().map(|h| h.host);
+    let levels: Option<Vec<(&HostId, f64)>> =
+        names.map(|host| Some((host, report.judged(host)?.mean?.exp()))).collect();
+    let levels = levels?;
+    let (slowest, slowest_tps) = *levels.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let fastest = levels.iter().map(|(_, tps)| *tps).fold(0.0, f64::max);
+    Some(Decode {
+        sum: levels.iter().map(|(_, tps)| tps).sum(),
+        slowest: slowest.clone(),
+        slowest_tps,
+        spread: fastest / slowest_tps - 1.0,
+    })
+}
+
+/// Over all cases of a host with energy, if it has one.
+fn joules_and_tokens(host: &HostAnalysis<'_>) -> Option<(f64, f64)> {
+    let known = host.cases.iter().filter_map(|case| {
+        let energy = case.energy.known()?;
+        Some((energy.joules, energy.joules / energy.j_per_out_tok?))
+    });
+    let (joules, tokens) = known.fold((0.0, 0.0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+    (tokens > 0.0).then_some((joules, tokens))
+}

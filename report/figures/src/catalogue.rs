@@ -1,0 +1,286 @@
+//! The catalogue of metrics: what each is called, how it is computed and when there is none. The
+//! page docs/metrics.md is written from it.
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Definition {
+    /// As in `run.json` and `requests.jsonl`.
+    pub name: &'static str,
+    /// Of the value.
+    pub unit: &'static str,
+    /// Where a good value lies.
+    pub better: Better,
+    /// Over the stamps and counts of docs/metrics.md.
+    pub formula: &'static str,
+    /// When there is no value, and what it must not be taken for.
+    pub edge_cases: &'static str,
+}
+
+/// Where a good value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Small is good.
+    Lower,
+    /// Large is good.
+    Higher,
+    /// Neither: it explains.
+    Neither,
+}
+
+const fn metric(
+    name: &'static str,
+    unit: &'static str,
+    better: Better,
+    formula: &'static str,
+    edge_cases: &'static str,
+) -> Definition {
+    Definition { name, unit, better, formula, edge_cases }
+}
+
+/// Metrics of one request.
+pub const OF_REQUESTS: &[Definition] = &[
+    metric(
+        "ttft",
+        "s",
+        Better::Lower,
+        "t_1 - t_send",
+        "Role, empty and usage events are no token; reasoning is. None without a token",
+    ),
+    metric(
+        "ttft_sched",
+        "s",
+        Better::Lower,
+        "t_1 - t_sched",
+        "Open loops only; what their percentiles and limits count from",
+    ),
+    metric(
+        "ttfa",
+        "s",
+        Better::Lower,
+        "t_ans - t_send",
+        "None if only reasoning came. Equal to ttft without reasoning",
+    ),
+    metric(
+        "prefill_tps",
+        "tok/s",
+        Better::Higher,
+        "(p - c) / ttft",
+        "Contains queueing, so only with one stream. None with fewer than 256 uncached prompt tokens",
+    ),
+    metric(
+        "decode_tps",
+        "tok/s",
+        Better::Higher,
+        "(n - k_1) / (t_last - t_1)",
+        "None with fewer than two chunks, or fewer than 16 tokens after the first chunk. Not (n - 1): the first chunk may hold several tokens",
+    ),
+    metric(
+        "tpot",
+        "s",
+        Better::Lower,
+        "1 / decode_tps",
+        "As decode_tps. Its median is shown, not its mean",
+    ),
+    metric(
+        "itl",
+        "s",
+        Better::Lower,
+        "(t_i - t_(i-1)) / k_i, weighted by k_i",
+        "Chunks of one read count as one. One without tokens hands its gap to the next. Never 0 because several tokens came together",
+    ),
+    metric(
+        "chunk_gap",
+        "s",
+        Better::Lower,
+        "t_i - t_(i-1)",
+        "The raw gaps between chunks with text: the stutter that a reader sees. None between chunks of one read. `chunk_gap_s` in run.json",
+    ),
+    metric(
+        "e2e",
+        "s",
+        Better::Lower,
+        "t_last - t_send",
+        "The end of the response (t_done) is told apart where it comes over 50 ms later",
+    ),
+    metric("e2e_sched", "s", Better::Lower, "t_last - t_sched", "Open loops only"),
+    metric(
+        "e2e_tps",
+        "tok/s",
+        Better::Higher,
+        "n / e2e",
+        "Contains prefill and queueing; never called generation speed",
+    ),
+    metric(
+        "send_lateness",
+        "s",
+        Better::Lower,
+        "t_send - t_sched",
+        "Open loops only. Of the client, not of the engine",
+    ),
+];
+
+/// Metrics of a set of requests: an attempt, a case, a host.
+pub const OF_SETS: &[Definition] = &[
+    metric(
+        "decode",
+        "tok/s",
+        Better::Higher,
+        "sum of (n - k_1) / sum of (t_last - t_1)",
+        "Over the requests that have a decode_tps. What hosts are compared by",
+    ),
+    metric(
+        "output_tps",
+        "tok/s",
+        Better::Higher,
+        "tokens that arrive in the steady window / its length",
+        "The window is from the first send plus one mean service time to the last send (open loop: the last scheduled send). None with fewer than 3 requests, or if that part is shorter than half a mean service time",
+    ),
+    metric(
+        "request_rate",
+        "1/s",
+        Better::Higher,
+        "successes that end in the steady window / its length",
+        "As output_tps",
+    ),
+    metric(
+        "error_rate",
+        "share",
+        Better::Lower,
+        "failed / (ok + failed)",
+        "Cancelled and unsent requests apart. Failed requests enter no latency and no speed",
+    ),
+    metric(
+        "goodput",
+        "1/s and share",
+        Better::Higher,
+        "requests that keep every limit of the case / s; and of those offered",
+        "Failed and unsent requests miss. A limit on a metric that a request cannot have is no limit to it. None without limits",
+    ),
+    metric("cached_share", "share", Better::Neither, "c / p", "None if the engine does not tell c"),
+    metric(
+        "cold_start",
+        "s",
+        Better::Lower,
+        "e2e of the first settling request - what an answer of its length takes later",
+        "In no other figure",
+    ),
+    metric(
+        "drift",
+        "share; per minute",
+        Better::Neither,
+        "last against first quarter of decode_tps; Theil-Sen slope over time",
+        "99 % intervals. `drifting` if the change is over 2 % and both intervals exclude 0",
+    ),
+    metric(
+        "mem_peak",
+        "bytes",
+        Better::Neither,
+        "largest NVML sample of memory in use in an attempt",
+        "Sampled at 10 Hz. An engine's reserve dominates it",
+    ),
+    metric(
+        "cpu_share",
+        "share of a core",
+        Better::Lower,
+        "CPU time of the measuring thread / duration of the attempt",
+        "Of the client. Over 80 % is `client_cpu`",
+    ),
+    metric(
+        "read_late",
+        "s",
+        Better::Lower,
+        "read of a chunk - its arrival by the kernel",
+        "Of the client, one for each read. In no other figure, because the stamps are the kernel's",
+    ),
+    metric(
+        "client_floor",
+        "s; s per 1,000 tokens",
+        Better::Lower,
+        "ttft, gap error and CPU at an endpoint in the agent's own process",
+        "Subtracted from nothing",
+    ),
+    metric(
+        "kv_peak",
+        "share",
+        Better::Neither,
+        "largest sample of the engine's KV cache gauge",
+        "From /metrics, one sample a second: peaks between two are not seen. Of several engines the highest",
+    ),
+    metric(
+        "running_max, waiting_max",
+        "requests",
+        Better::Neither,
+        "largest sample of the engine's gauge",
+        "From /metrics. Requests of others are in it",
+    ),
+    metric(
+        "queue_mean_s",
+        "s",
+        Better::Lower,
+        "growth of the engine's queue time / growth of its count",
+        "From /metrics. Explains ttft and never replaces it",
+    ),
+    metric(
+        "prefix_hit_share",
+        "share",
+        Better::Neither,
+        "growth of prompt tokens found in the prefix cache / of those looked up",
+        "From /metrics. None if none was looked up, or the counters ran backwards (restart)",
+    ),
+    metric(
+        "preemptions",
+        "requests",
+        Better::Lower,
+        "growth of the engine's counter",
+        "From /metrics. Requests that were put back to make room in the KV cache",
+    ),
+    metric(
+        "acceptance",
+        "share",
+        Better::Higher,
+        "growth of drafted tokens that were accepted / of those drafted",
+        "From /metrics. None without speculative decoding",
+    ),
+    metric(
+        "energy",
+        "J",
+        Better::Lower,
+        "NVML's energy counter at the end - at the begin of an attempt",
+        "The endpoint's GPU boards, attempts of at least 5 s. Withheld where the power samples make over 10 % more or less of it, or the counter ran backwards. `joules` in run.json",
+    ),
+    metric(
+        "j_per_out_tok",
+        "J/tok",
+        Better::Lower,
+        "energy / n",
+        "None where energy is withheld or some requests do not tell their tokens. Above idle beside it, never instead of it",
+    ),
+    metric(
+        "tok_per_s_per_w",
+        "tok/s/W",
+        Better::Higher,
+        "output_tps / mean power of the endpoint's GPUs",
+        "Loads only. Power is the mean of the samples over the whole attempts, output that of the steady window. None without either",
+    ),
+    metric(
+        "mbu",
+        "share",
+        Better::Higher,
+        "decode_tps at one stream x active_weights / theoretical memory bandwidth",
+        "decode_tps: all decode tokens / all decode seconds of cases at one stream; bandwidth: bus width x highest memory clock x 2, of the endpoint's GPUs together. A sanity light: the KV cache is not in it, and accepted drafts raise it. Below 20 % the report says what that usually means. `bandwidth` in run.json",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = [OF_REQUESTS, OF_SETS].concat().iter().map(|m| m.name).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,97 @@
+//! Which hosts may be compared at all: equal in model, engine and GPU.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::comparability::ClassFact;
+use regatta_types::ids::HostId;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::facts::{Fact, facts_of};
+use crate::hosts::HostAnalysis;
+
+/// Hosts that are equal in every fact of C1 to C4.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    /// `A`, `B`, ...: the largest first.
+    pub label: String,
+    /// First 12 digits of the SHA-256 of the facts.
+    pub fingerprint: String,
+    /// Sorted.
+    pub hosts: Vec<HostId>,
+    pub facts: Vec<Fact>,
+    /// Names of the facts that are not known on some of them and were taken as equal.
+    pub assumed: Vec<&'static str>,
+}
+
+impl Class {
+    /// Names of the facts nobody knows.
+    pub fn unverified(&self) -> Vec<&'static str> {
+        self.facts.iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()
+    }
+}
+
+/// Sorts hosts with anything usable into classes. `assumed` facts are taken as equal on hosts where
+/// they are not known, if those that know agree.
+pub(super) fn classes(hosts: &[HostAnalysis<'_>], assumed: &[ClassFact]) -> Vec<Class> {
+    let mut all: Vec<(Vec<Fact>, HostId)> = hosts
+        .iter()
+        .filter(|h| h.has_usable())
+        .map(|host| (facts_of(host.record, host.engine.as_ref()), host.host.clone()))
+        .collect();
+    let mut taken: BTreeSet<(&'static str, String)> = BTreeSet::new();
+    for (index, name) in ClassFact::ALL.into_iter().enumerate() {
+        let known: BTreeSet<String> =
+            all.iter().filter_map(|(facts, _)| facts[index].value.clone()).collect();
+        let mut known = known.into_iter();
+        let (true, Some(only), None) = (assumed.contains(&name), known.next(), known.next()) else {
+            continue;
+        };
+        for (facts, _) in all.iter_mut().filter(|(facts, _)| facts[index].value.is_none()) {
+            facts[index].value = Some(only.clone());
+            facts[index].not_available = None;
+            taken.insert((name.name(), only.clone()));
+        }
+    }
+    let mut by_facts: BTreeMap<Vec<Fact>, Vec<HostId>> = BTreeMap::new();
+    for (facts, host) in all {
+        by_facts.entry(facts).or_default().push(host);
+    }
+    let mut sorted: Vec<(Vec<Fact>, Vec<HostId>)> = by_facts.into_iter().collect();
+    sorted.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.1.cmp(&b.1)));
+    let is_assumed = |fact: &&Fact| {
+        fact.value.as_ref().is_some_and(|value| taken.contains(&(fact.name, value.clone())))
+    };
+    sorted
+        .into_iter()
+        .enumerate()
+        .map(|(index, (facts, hosts))| Class {
+            label: label(index),
+            fingerprint: fingerprint(&facts),
+            hosts,
+            assumed: facts.iter().filter(is_assumed).map(|fact| fact.name).collect(),
+            facts,
+        })
+        .collect()
+}
+
+/// `A` to `Z`, then `A1`, `B1`, ...
+pub(super) fn label(index: usize) -> String {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let letter = letters.chars().nth(index % letters.len()).unwrap_or('?');
+    match index / letters.len() {
+        0 => letter.to_string(),
+        round => format!("{letter}{round}"),
+    }
+}
+
+pub(super) fn fingerprint(facts: &[Fact]) -> String {
+    let mut hash = Sha256::new();
+    for fact in facts {
+        hash.update(fact.name);
+        hash.update([0, u8::from(fact.value.is_some())]);
+        hash.update(fact.value.as_deref().unwrap_or_default());
+        hash.update([0]);
+    }
+    hex::encode(hash.finalize())[..12].to_owned()
+}

@@ -1,0 +1,167 @@
+//! What the hosts take from each other: each case on one host at a time against the same on all of
+//! them at once.
+//!
+//! A host is compared with itself. The unit is one number per repetition: the mean over its cases of
+//! the logarithm together minus the one solo, of two attempts that stand next to each other in the
+//! run. Hosts that share nothing that is short have none.
+
+use std::collections::BTreeSet;
+
+use regatta_types::ids::{CaseId, HostId};
+use regatta_types::margin::Margins;
+use serde::Serialize;
+
+use super::fleet::Rule;
+use super::metric::Metric;
+use super::series::{self, Series};
+use super::stats::{Effect, Estimate as _, holm};
+use super::verdict::{Evidence, Unjudged, Verdict};
+use super::{MIN_REPETITIONS, cached_shares_differ, mean_lengths_differ};
+use crate::hosts::{CaseAnalysis, HostAnalysis};
+use crate::metrics::real;
+
+/// The metrics that are looked at.
+const METRICS: [Metric; 3] = [Metric::DecodeTps, Metric::Ttft, Metric::OutputTps];
+
+/// One metric, every host that measured anything both ways.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contention {
+    pub metric: Metric,
+    /// Differences up to this are of no account, as a share.
+    pub margin: f64,
+    pub hosts: Vec<SoloAndTogether>,
+}
+
+/// One host. Its verdict is on the measurement together: `slower` is slower than solo.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SoloAndTogether {
+    pub host: HostId,
+    /// Cases that were compared, by their ids together.
+    pub cases: Vec<CaseId>,
+    /// Cases that stay out, with the reason.
+    pub cases_left_out: Vec<(CaseId, String)>,
+    /// Means of the logarithms over the repetitions that have all cases both ways.
+    pub solo_log: Option<f64>,
+    pub together_log: Option<f64>,
+    /// Together minus solo.
+    pub effect: Option<Effect>,
+    /// Holm over the hosts, two-sided.
+    pub adjusted_p: Option<f64>,
+    pub verdict: Verdict,
+}
+
+/// Every metric that any host has both ways; none where there was no other host to share with.
+pub fn contention(hosts: &[HostAnalysis<'_>], margins: &Margins) -> Vec<Contention> {
+    if hosts.iter().filter(|host| host.has_usable()).count() < 2 {
+        return Vec::new();
+    }
+    let of = |metric: Metric| {
+        let margin = metric.margin(margins);
+        let hosts = hosts.iter().filter_map(|host| solo_and_together(metric, host)).collect();
+        let mut found = Contention { metric, margin, hosts };
+        found.judge();
+        (!found.hosts.is_empty()).then_some(found)
+    };
+    METRICS.into_iter().filter_map(of).collect()
+}
+
+impl Contention {
+    fn judge(&mut self) {
+        let rule = Rule::of(self.metric, self.margin);
+        let judged = |host: &&mut SoloAndTogether| {
+            host.effect.filter(|effect| effect.n >= MIN_REPETITIONS).is_some()
+        };
+        let mut able: Vec<&mut SoloAndTogether> = self.hosts.iter_mut().filter(judged).collect();
+        let effects: Vec<Effect> = able.iter().filter_map(|host| host.effect).collect();
+        let adjusted = holm(&effects.iter().map(|effect| effect.p()).collect::<Vec<_>>());
+        let family = real(effects.len());
+        for ((host, effect), p) in able.iter_mut().zip(effects).zip(adjusted) {
+            let turned = Effect { mean: rule.sign * effect.mean, ..effect };
+            host.adjusted_p = Some(p);
+            host.verdict = Evidence::of(turned).verdict(p, family, rule);
+        }
+    }
+}
+
+/// A case both ways, where its logarithms exist.
+struct Pair<'a> {
+    case: &'a CaseId,
+    solo: Series,
+    together: Series,
+}
+
+impl Pair<'_> {
+    fn shared(&self) -> BTreeSet<u32> {
+        let has = |repetition: &u32| self.together.values.contains_key(repetition);
+        self.solo.values.keys().copied().filter(has).collect()
+    }
+}
+
+/// `None` where nothing was measured both ways.
+fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndTogether> {
+    let (mut pairs, mut cases_left_out): (Vec<Pair<'_>>, Vec<(CaseId, String)>) = <_>::default();
+    for solo in &host.solo {
+        let own = |case: &&CaseAnalysis<'_>| solo.case.solo_of.as_ref() == Some(&case.case.id);
+        let Some(together) = host.cases.iter().find(own) else { continue };
+        let of = |case| series::of_case(metric, host.host, case);
+        let pair = Pair { case: &together.case.id, solo: of(solo), together: of(together) };
+        if pair.solo.values.is_empty() && pair.together.values.is_empty() {
+            continue;
+        }
+        match why_left_out(metric, solo, together) {
+            _ if pair.shared().len() < MIN_REPETITIONS => {
+                let why = format!("fewer than {MIN_REPETITIONS} repetitions have it both ways");
+                cases_left_out.push((pair.case.clone(), why));
+            }
+            Some(why) => cases_left_out.push((pair.case.clone(), why)),
+            None => pairs.push(pair),
+        }
+    }
+    if pairs.is_empty() && cases_left_out.is_empty() {
+        return None;
+    }
+    // Without a case that has it both ways the host has no figure, and its reasons.
+    let complete = pairs.iter().map(Pair::shared).reduce(|a, b| &a & &b).unwrap_or_default();
+    let mean = |of: &dyn Fn(&Pair<'_>, u32) -> f64, repetition: u32| {
+        pairs.iter().map(|pair| of(pair, repetition)).sum::<f64>() / real(pairs.len())
+    };
+    let each = |of: &dyn Fn(&Pair<'_>, u32) -> f64| -> Vec<f64> {
+        complete.iter().map(|&repetition| mean(of, repetition)).collect()
+    };
+    let solo = each(&|pair, repetition| pair.solo.values[&repetition]);
+    let together = each(&|pair, repetition| pair.together.values[&repetition]);
+    let difference: Vec<f64> = together.iter().zip(&solo).map(|(t, s)| t - s).collect();
+    let level =
+        |logs: &[f64]| (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / real(logs.len()));
+    Some(SoloAndTogether {
+        host: host.host.clone(),
+        cases: pairs.iter().map(|pair| pair.case.clone()).collect(),
+        cases_left_out,
+        solo_log: level(&solo),
+        together_log: level(&together),
+        effect: Effect::of(&difference),
+        adjusted_p: None,
+        verdict: Verdict::NotJudged(Unjudged::TooFewRepetitions),
+    })
+}
+
+/// C6, C8 and C9 between the two measurements of a case.
+fn why_left_out(
+    metric: Metric,
+    solo: &CaseAnalysis<'_>,
+    together: &CaseAnalysis<'_>,
+) -> Option<String> {
+    let both = [solo, together];
+    let chunks = both.iter().any(|case| case.figures.tokens.is_approximate());
+    let why = match metric {
+        Metric::DecodeTps | Metric::OutputTps if chunks => {
+            "C9: the engine gives no token counts; chunks were counted"
+        }
+        Metric::OutputTps | Metric::E2e | Metric::Energy if mean_lengths_differ(&both) => {
+            "C6: the answers differ in length or in how they end"
+        }
+        Metric::Ttft | Metric::FirstAnswer => cached_shares_differ(&both)?,
+        Metric::DecodeTps | Metric::OutputTps | Metric::E2e | Metric::Energy => return None,
+    };
+    Some(why.to_owned())
+}

@@ -1,0 +1,84 @@
+//! In which facts the hosts of a run differ, and what most of them have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::ids::HostId;
+use serde::Serialize;
+
+use super::class::Class;
+use crate::facts::{Code, facts_of, other_facts_of};
+use crate::hosts::HostAnalysis;
+
+/// One fact over all hosts that joined.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DriftRow {
+    pub code: Code,
+    pub name: &'static str,
+    /// What more than half of the hosts have; `None`: no value is on so many, or it is not known.
+    pub majority: Option<String>,
+    /// By host; `None`: not known.
+    pub values: BTreeMap<HostId, Option<String>>,
+    /// Why it is not known of those hosts of which it is not.
+    pub not_available: BTreeMap<HostId, String>,
+}
+
+impl DriftRow {
+    pub fn differs(&self) -> bool {
+        let first = self.values.values().next();
+        self.values.values().any(|value| Some(value) != first)
+    }
+
+    /// The values that are not the majority's, with their hosts.
+    pub fn others(&self) -> BTreeMap<Option<&str>, Vec<&HostId>> {
+        let mut out: BTreeMap<Option<&str>, Vec<&HostId>> = BTreeMap::new();
+        for (host, value) in &self.values {
+            if self.majority.is_none() || *value != self.majority {
+                out.entry(value.as_deref()).or_default().push(host);
+            }
+        }
+        out
+    }
+}
+
+/// Every fact: those that differ first, the rest after them, each in the order of the codes.
+pub fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
+    let mut rows: Vec<DriftRow> = Vec::new();
+    for host in hosts.iter().filter(|h| h.record.is_some()) {
+        let facts = facts_of(host.record, host.engine.as_ref()).into_iter();
+        for (index, fact) in facts.chain(other_facts_of(host.record)).enumerate() {
+            if rows.len() == index {
+                let (values, not_available) = (BTreeMap::new(), BTreeMap::new());
+                let (code, name) = (fact.code, fact.name);
+                rows.push(DriftRow { code, name, majority: None, values, not_available });
+            }
+            let why = fact.not_available.map(|why| (host.host.clone(), why));
+            rows[index].not_available.extend(why);
+            rows[index].values.insert(host.host.clone(), fact.value);
+        }
+    }
+    for row in &mut rows {
+        row.majority = majority(row.values.values()).cloned();
+    }
+    rows.sort_by_key(|row| !row.differs());
+    rows
+}
+
+/// The names of the facts of C5 in which the hosts of a class that know them differ.
+pub fn differing_facts(hosts: &[HostAnalysis<'_>], class: &Class) -> Vec<&'static str> {
+    let mut values: Vec<(&'static str, BTreeSet<String>)> = Vec::new();
+    for host in hosts.iter().filter(|h| class.hosts.contains(h.host)) {
+        for (index, fact) in other_facts_of(host.record).into_iter().enumerate() {
+            if values.len() == index {
+                values.push((fact.name, BTreeSet::new()));
+            }
+            values[index].1.extend(fact.value);
+        }
+    }
+    values.into_iter().filter(|(_, values)| values.len() > 1).map(|(name, _)| name).collect()
+}
+
+fn majority<'a>(values: impl Iterator<Item = &'a Option<String>> + Clone) -> Option<&'a String> {
+    let all = values.clone().count();
+    let mut known = values.clone().flatten();
+    known.find(|value| 2 * values.clone().flatten().filter(|other| other == value).count() > all)
+}

@@ -1,0 +1,335 @@
+//! The rules for two, three and more hosts.
+
+use std::collections::BTreeSet;
+
+use regatta_types::ids::HostId;
+use serde::Serialize;
+
+use super::metric::Metric;
+use super::series::Series;
+use super::stats::{Effect, holm};
+use super::verdict::{Evidence, Unjudged, Verdict};
+use super::{ALPHA, MIN_REPETITIONS};
+use crate::metrics::real;
+
+/// What decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// Half-width of "of no account", on the log scale.
+    pub margin: f64,
+    /// Family-wise error rate over the hosts.
+    pub alpha: f64,
+    /// `+1` where larger values are faster, else `-1`.
+    pub sign: f64,
+}
+
+impl Rule {
+    /// For a metric over the mean of all cases, with a margin as a share.
+    pub fn of(metric: Metric, margin: f64) -> Self {
+        Self { margin: margin.ln_1p(), alpha: ALPHA, sign: metric.sign() }
+    }
+}
+
+/// A comparison of hosts in one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Every host that was given, in that order.
+    pub hosts: Vec<Judged>,
+    /// Hosts that were no part of the others' reference, because they are settled.
+    pub set_aside: Vec<HostId>,
+    /// No majority agrees: nobody is judged.
+    pub two_groups: bool,
+    /// With three hosts, every pair: the first minus the second.
+    pub pairs: Vec<Pair>,
+}
+
+/// What was found for one host. Effects are differences of logarithms of the metric itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    pub host: HostId,
+    /// The host's own mean; `None` without a complete repetition. Of a judged pair both means are
+    /// over the repetitions that both have.
+    pub mean: Option<f64>,
+    /// The same with its spread, from two repetitions on.
+    pub level: Option<Effect>,
+    /// The repetitions of `mean`.
+    pub repetitions: usize,
+    /// From three hosts on: distance from the one or two whose mean is the median, paired
+    /// repetition by repetition. To be read, not to be judged by.
+    pub from_median: Option<f64>,
+    /// Against the mean of the other hosts that were not set aside.
+    pub effect: Option<Effect>,
+    /// Holm over the hosts, two-sided.
+    pub adjusted_p: Option<f64>,
+    pub verdict: Verdict,
+}
+
+impl Outcome {
+    /// Fewest repetitions behind a verdict, or behind there being none as the hosts are two groups;
+    /// `None` where nobody could be judged.
+    pub fn fewest(&self) -> Option<usize> {
+        let two_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+        let judged = self.hosts.iter().filter(|j| j.effect.is_some() || j.verdict == two_groups);
+        judged.map(Judged::basis).min()
+    }
+
+    /// Hosts with enough repetitions to be compared: the number that chooses the rule.
+    pub fn compared(&self) -> usize {
+        let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
+        self.hosts.iter().filter(|j| j.verdict != few).count()
+    }
+}
+
+impl Judged {
+    /// Repetitions behind the verdict: those it shares with the others.
+    pub fn basis(&self) -> usize {
+        self.effect.map_or(self.repetitions, |e| e.n)
+    }
+}
+
+/// Two hosts, paired repetition by repetition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pair {
+    pub first: HostId,
+    pub second: HostId,
+    pub effect: Effect,
+}
+
+/// Compares the hosts. Those with fewer than three repetitions get no verdict.
+pub fn compare(series: &[Series], rule: Rule) -> Outcome {
+    let (able, unable): (Vec<&Series>, Vec<&Series>) =
+        series.iter().partition(|s| s.values.len() >= MIN_REPETITIONS);
+    let mut outcome = Outcome {
+        hosts: unable.iter().map(|s| unjudged(s, Unjudged::TooFewRepetitions)).collect(),
+        set_aside: Vec::new(),
+        two_groups: false,
+        pairs: Vec::new(),
+    };
+    let field = Field::new(&able, rule);
+    match able.as_slice() {
+        [] => {}
+        [only] => outcome.hosts.push(unjudged(only, Unjudged::Alone)),
+        [first, second] => judge_pair(first, second, rule, &mut outcome),
+        [_, _, _] => field.judge_three(&mut outcome),
+        _ => field.judge_many(&mut outcome),
+    }
+    if able.len() > 2 {
+        let middle = field.middle(field.all().collect());
+        for judged in &mut outcome.hosts {
+            let host = able.iter().position(|s| s.host == judged.host);
+            let distance = host.and_then(|host| field.against(host, &middle));
+            judged.from_median = distance.map(|e| e.mean);
+        }
+    }
+    outcome.hosts.sort_by_key(|j| series.iter().position(|s| s.host == j.host));
+    outcome
+}
+
+/// Two hosts, in the repetitions that both have: so that the difference of the means is the mean
+/// of the differences.
+fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome) {
+    let shared = [first.only_in(second), second.only_in(first)];
+    if shared[0].values.len() < MIN_REPETITIONS {
+        let few = [first, second].map(|s| unjudged(s, Unjudged::TooFewShared));
+        outcome.hosts.extend(few);
+        return;
+    }
+    let pair = [&shared[0], &shared[1]];
+    let field = Field::new(&pair, rule);
+    for host in field.all() {
+        let effect = field.against(host, &field.others(host));
+        let evidence = effect.map(|e| Evidence::of(field.turned(e)));
+        let adjusted = evidence.as_ref().map(Evidence::p);
+        outcome.hosts.push(field.judged(host, effect, adjusted, evidence));
+    }
+}
+
+pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
+    Judged {
+        host: series.host.clone(),
+        mean: (!series.values.is_empty()).then(|| series.mean()),
+        level: series.level(),
+        repetitions: series.values.len(),
+        from_median: None,
+        effect: None,
+        adjusted_p: None,
+        verdict: Verdict::NotJudged(why),
+    }
+}
+
+/// The hosts that can be judged, by index.
+pub(super) struct Field<'a> {
+    series: &'a [&'a Series],
+    pub(super) rule: Rule,
+    /// Every host's mean.
+    means: Vec<f64>,
+    /// Every host's distance from its mean in each repetition of any host: asked for by every other
+    /// host again.
+    deviations: Vec<Vec<Option<f64>>>,
+    repetitions: Vec<u32>,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn new(series: &'a [&'a Series], rule: Rule) -> Self {
+        let repetitions: BTreeSet<u32> =
+            series.iter().flat_map(|s| s.values.keys().copied()).collect();
+        let repetitions: Vec<u32> = repetitions.into_iter().collect();
+        let means: Vec<f64> = series.iter().map(|s| s.mean()).collect();
+        let deviations = series.iter().zip(&means).map(|(s, mean)| {
+            repetitions.iter().map(|r| s.values.get(r).map(|value| value - mean)).collect()
+        });
+        let deviations = deviations.collect();
+        Self { series, rule, means, deviations, repetitions }
+    }
+
+    pub(super) fn hosts(&self) -> usize {
+        self.series.len()
+    }
+
+    fn all(&self) -> std::ops::Range<usize> {
+        0..self.series.len()
+    }
+
+    fn others(&self, host: usize) -> Vec<usize> {
+        self.all().filter(|&other| other != host).collect()
+    }
+
+    /// `host` minus the mean of `pool`, repetition by repetition, as it is.
+    ///
+    /// Where some of the pool lack a repetition, the others stand in for them at the distance
+    /// they have on the whole, so that a gap does not shift the reference.
+    pub(super) fn against(&self, host: usize, pool: &[usize]) -> Option<Effect> {
+        let differences = self.differences(host, pool);
+        let differences: Vec<f64> = differences.into_iter().map(|(_, d)| d).collect();
+        Effect::of(&differences).filter(|e| e.n >= MIN_REPETITIONS)
+    }
+
+    /// The same as single values, each with its repetition.
+    pub(super) fn differences(&self, host: usize, pool: &[usize]) -> Vec<(u32, f64)> {
+        let whole = pool.iter().map(|&j| self.means[j]).sum::<f64>() / real(pool.len());
+        let difference = |(index, repetition): (usize, &u32)| {
+            let own = self.means[host] + self.deviations[host][index]?;
+            let (mut shift, mut present) = (0.0, 0_usize);
+            for deviation in pool.iter().filter_map(|&j| self.deviations[j][index]) {
+                shift += deviation;
+                present += 1;
+            }
+            (present > 0).then(|| (*repetition, own - whole - shift / real(present)))
+        };
+        self.repetitions.iter().enumerate().filter_map(difference).collect()
+    }
+
+    /// An effect turned so that larger is faster.
+    pub(super) fn turned(&self, effect: Effect) -> Effect {
+        Effect { mean: self.rule.sign * effect.mean, ..effect }
+    }
+
+    /// The one or two of these hosts whose mean is the median.
+    fn middle(&self, mut hosts: Vec<usize>) -> Vec<usize> {
+        hosts.sort_by(|&a, &b| self.means[a].total_cmp(&self.means[b]));
+        let n = hosts.len();
+        hosts[(n - 1) / 2..=n / 2].to_vec()
+    }
+
+    fn judge_three(&self, outcome: &mut Outcome) {
+        let pair = |a: usize, b: usize| self.against(a, &[b]);
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            outcome.pairs.extend(pair(a, b).map(|effect| Pair {
+                first: self.series[a].host.clone(),
+                second: self.series[b].host.clone(),
+                effect,
+            }));
+        }
+        let differences: Vec<Option<Evidence>> = self
+            .all()
+            .map(|host| {
+                let both: Option<Vec<Effect>> = self
+                    .others(host)
+                    .into_iter()
+                    .map(|other| pair(host, other).map(|e| self.turned(e)))
+                    .collect();
+                both.map(|difference| Evidence { difference, sameness: Vec::new() })
+            })
+            .collect();
+        let adjusted = adjust(&differences);
+        let settled: Vec<bool> = differences
+            .iter()
+            .zip(&adjusted)
+            .map(|(e, p)| e.as_ref().zip(*p).and_then(|(e, p)| e.settle(p, self.rule)).is_some())
+            .collect();
+        outcome.set_aside = self.hosts_where(&settled);
+        for (host, evidence) in differences.into_iter().enumerate() {
+            let calm: Vec<usize> =
+                self.others(host).into_iter().filter(|&other| !settled[other]).collect();
+            let pool = if calm.is_empty() { self.others(host) } else { calm.clone() };
+            let sameness = calm.iter().filter_map(|&c| pair(host, c)).map(|e| self.turned(e));
+            let evidence = evidence.map(|e| Evidence { sameness: sameness.collect(), ..e });
+            let effect = self.against(host, &pool);
+            outcome.hosts.push(self.judged(host, effect, adjusted[host], evidence));
+        }
+    }
+
+    fn judge_many(&self, outcome: &mut Outcome) {
+        let first: Vec<Option<Evidence>> = self
+            .all()
+            .map(|host| self.against(host, &self.middle(self.others(host))))
+            .map(|effect| effect.map(|e| Evidence::of(self.turned(e))))
+            .collect();
+        let aside: Vec<bool> = first
+            .iter()
+            .zip(adjust(&first))
+            .map(|(e, p)| {
+                let verdict = e.as_ref().zip(p).and_then(|(e, p)| e.settle(p, self.rule));
+                verdict.is_some_and(Verdict::is_settled_difference)
+            })
+            .collect();
+        let calm: Vec<usize> = self.all().filter(|&host| !aside[host]).collect();
+        if calm.len() < self.series.len() / 2 + 1 {
+            outcome.two_groups = true;
+            outcome.hosts.extend(self.series.iter().map(|s| unjudged(s, Unjudged::TwoGroups)));
+            return;
+        }
+        outcome.set_aside = self.hosts_where(&aside);
+        let effects: Vec<Option<Effect>> = self
+            .all()
+            .map(|host| {
+                let pool: Vec<usize> = calm.iter().copied().filter(|&c| c != host).collect();
+                self.against(host, &pool)
+            })
+            .collect();
+        let evidence: Vec<Option<Evidence>> =
+            effects.iter().map(|e| e.map(|e| Evidence::of(self.turned(e)))).collect();
+        let adjusted = adjust(&evidence);
+        for (host, evidence) in evidence.into_iter().enumerate() {
+            outcome.hosts.push(self.judged(host, effects[host], adjusted[host], evidence));
+        }
+    }
+
+    fn judged(
+        &self,
+        host: usize,
+        effect: Option<Effect>,
+        adjusted_p: Option<f64>,
+        evidence: Option<Evidence>,
+    ) -> Judged {
+        let series = self.series[host];
+        let family = if self.series.len() == 2 { 1 } else { self.series.len() };
+        let verdict = match (evidence, adjusted_p) {
+            (Some(evidence), Some(p)) => evidence.verdict(p, real(family), self.rule),
+            _ => Verdict::NotJudged(Unjudged::TooFewShared),
+        };
+        Judged { effect, adjusted_p, verdict, ..unjudged(series, Unjudged::Alone) }
+    }
+
+    fn hosts_where(&self, flags: &[bool]) -> Vec<HostId> {
+        let flagged = self.series.iter().zip(flags).filter(|(_, flag)| **flag);
+        flagged.map(|(series, _)| series.host.clone()).collect()
+    }
+}
+
+/// Holm over the hosts that have evidence.
+fn adjust(evidence: &[Option<Evidence>]) -> Vec<Option<f64>> {
+    let ps: Vec<f64> = evidence.iter().flatten().map(Evidence::p).collect();
+    let mut adjusted = holm(&ps).into_iter();
+    evidence.iter().map(|e| e.as_ref().and_then(|_| adjusted.next())).collect()
+}

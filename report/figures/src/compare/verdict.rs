@@ -1,0 +1,113 @@
+//! The four verdicts on a host.
+
+use serde::Serialize;
+
+use super::fleet::Rule;
+use super::stats::{Effect, Estimate};
+
+/// Most further repetitions that are worth naming.
+const MOST_FURTHER: usize = 200;
+
+/// What can be said of a host against the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Settled, at or beyond the margin.
+    Faster,
+    /// Settled, at or beyond the margin.
+    Slower,
+    /// The 90 % interval lies inside the margin.
+    Equivalent,
+    /// Neither, with the repetitions that would settle it; `None`: more would not.
+    NotSettled {
+        /// About so many more repetitions.
+        more: Option<usize>,
+    },
+    /// No verdict is possible.
+    NotJudged(Unjudged),
+}
+
+/// Why a host has no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unjudged {
+    /// Too few complete repetitions.
+    TooFewRepetitions,
+    /// It has enough, but shares fewer than three with the others.
+    TooFewShared,
+    /// No other host of its class can be judged.
+    Alone,
+    /// No majority of the hosts agrees, so that none of them is the slow or the fast one.
+    TwoGroups,
+}
+
+impl Verdict {
+    pub fn is_settled_difference(self) -> bool {
+        match self {
+            Self::Faster | Self::Slower => true,
+            Self::Equivalent | Self::NotSettled { .. } | Self::NotJudged(_) => false,
+        }
+    }
+}
+
+/// What a verdict on one host rests on: its differences from the others, larger is faster.
+#[derive(Debug, Clone)]
+pub struct Evidence<E = Effect> {
+    /// All must show the same for `faster` or `slower`.
+    pub difference: Vec<E>,
+    /// All must lie inside the margin for `equivalent`; none: it cannot be equivalent.
+    pub sameness: Vec<E>,
+}
+
+impl<E: Estimate> Evidence<E> {
+    /// One estimate decides everything.
+    pub fn of(estimate: E) -> Self {
+        Self { difference: vec![estimate], sameness: vec![estimate] }
+    }
+
+    /// The largest two-sided p of the differences; 1 where they do not agree in sign.
+    pub fn p(&self) -> f64 {
+        let agree = self.difference.iter().all(|e| e.mean() > 0.0)
+            || self.difference.iter().all(|e| e.mean() < 0.0);
+        if !agree {
+            return 1.0;
+        }
+        self.difference.iter().map(|e| e.p()).fold(0.0, f64::max)
+    }
+
+    /// A verdict, if there is one at this adjusted p.
+    pub fn settle(&self, adjusted_p: f64, rule: Rule) -> Option<Verdict> {
+        if adjusted_p < rule.alpha {
+            if self.difference.iter().all(|e| e.mean() >= rule.margin) {
+                return Some(Verdict::Faster);
+            }
+            if self.difference.iter().all(|e| e.mean() <= -rule.margin) {
+                return Some(Verdict::Slower);
+            }
+        }
+        let inside = |e: &E| {
+            let (low, high) = e.t_interval(0.90);
+            -rule.margin < low && high < rule.margin
+        };
+        (!self.sameness.is_empty() && self.sameness.iter().all(inside))
+            .then_some(Verdict::Equivalent)
+    }
+
+    /// The verdict at this adjusted p of one of `family` hosts.
+    pub fn verdict(&self, adjusted_p: f64, family: f64, rule: Rule) -> Verdict {
+        self.settle(adjusted_p, rule)
+            .unwrap_or_else(|| Verdict::NotSettled { more: self.further(family, rule) })
+    }
+
+    /// How many more repetitions of the same mean and spread would settle it, at the first step
+    /// of Holm over `family` hosts.
+    pub fn further(&self, family: f64, rule: Rule) -> Option<usize> {
+        (1..=MOST_FURTHER).find(|&further| {
+            let longer =
+                |estimates: &[E]| estimates.iter().map(|e| e.longer(further)).collect::<Vec<_>>();
+            let then =
+                Self { difference: longer(&self.difference), sameness: longer(&self.sameness) };
+            then.settle(then.p() * family, rule).is_some()
+        })
+    }
+}

@@ -1,0 +1,254 @@
+//! What of a run is kept to compare later ones with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
+use regatta_types::suite::StartMode;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::Analysis;
+use crate::compare::{Effect, MIN_REPETITIONS, Metric, of_case, why_nothing_usable};
+use crate::facts::{Fact, facts_of, other_facts_of};
+use crate::hosts::{CaseAnalysis, CellState, HostAnalysis};
+use crate::metrics::{METRICS_SCHEMA, real};
+use crate::source::{Error, Run};
+use crate::utc::utc;
+
+/// The numbers of a run that later ones are compared with, one for each host, case and complete
+/// repetition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// Version of this layout.
+    pub baseline: u32,
+    pub metrics_schema: u32,
+    /// The run it is of.
+    pub run: RunId,
+    /// When that began.
+    pub created: String,
+    pub suite: SuiteName,
+    pub start: StartMode,
+    /// Hash of what each case sends and when.
+    pub cases: BTreeMap<CaseId, String>,
+    /// The cases that were measured solo beside others, each with the one that it repeats.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub solo: BTreeMap<CaseId, CaseId>,
+    /// Hosts with anything usable, sorted.
+    #[serde(rename = "host", default)]
+    pub hosts: Vec<HostBaseline>,
+    /// Hosts of the run without anything usable, with the reason. It is no part of the file: of a
+    /// run that is compared with, only what it has matters.
+    #[serde(skip)]
+    pub unusable: BTreeMap<HostId, String>,
+}
+
+/// One host of a baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostBaseline {
+    /// Its name.
+    pub name: HostId,
+    /// Where its token counts come from.
+    pub tokens_from: Option<String>,
+    /// What decides who may be compared (C1 to C4), as far as it is known.
+    #[serde(default)]
+    pub facts: BTreeMap<String, String>,
+    /// What may explain a difference (C5), as far as it is known.
+    #[serde(default)]
+    pub other_facts: BTreeMap<String, String>,
+    /// Mean completion tokens of an answer.
+    #[serde(default)]
+    pub output_tokens: BTreeMap<CaseId, f64>,
+    /// Share of the answers that were cut.
+    #[serde(default)]
+    pub truncated: BTreeMap<CaseId, f64>,
+    /// Share of the prompt tokens that came from a cache, where the engine tells it.
+    #[serde(default)]
+    pub cached: BTreeMap<CaseId, f64>,
+    /// Values of the complete repetitions, in order: those with every case that is here and was
+    /// measured in the same way.
+    #[serde(default)]
+    pub values: BTreeMap<Metric, BTreeMap<CaseId, Vec<f64>>>,
+    /// Why a case of the run has no such values; not in the file, as above.
+    #[serde(skip)]
+    pub without: BTreeMap<Metric, BTreeMap<CaseId, String>>,
+    /// Levels that a sweep skipped; not in the file, as above.
+    #[serde(skip)]
+    pub skipped: BTreeSet<CaseId>,
+}
+
+impl Baseline {
+    /// Layout that this version reads and writes.
+    pub const VERSION: u32 = 1;
+
+    /// What of a run is kept.
+    ///
+    /// # Errors
+    /// When its attempts cannot be read.
+    pub fn of(run: &impl Run) -> Result<Self, Error> {
+        Ok(Self::kept(&Analysis::new(run)?))
+    }
+
+    /// What of a run that is worked out is kept.
+    pub fn kept(analysis: &Analysis<'_>) -> Self {
+        let header = &analysis.record.header;
+        let cases = header.suite.cases.iter();
+        let twin =
+            |case: &regatta_types::suite::Case| Some((case.id.clone(), case.solo_of.clone()?));
+        // Half of the hash: nobody forges one, and a reader has to compare them by eye.
+        let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
+        Self {
+            baseline: Self::VERSION,
+            metrics_schema: METRICS_SCHEMA,
+            run: header.run.clone(),
+            created: utc(header.created),
+            suite: header.suite.name.clone(),
+            start: header.start,
+            solo: cases.clone().filter_map(twin).collect(),
+            cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
+            hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
+            unusable: analysis
+                .hosts
+                .iter()
+                .filter(|h| !h.has_usable())
+                .map(|h| (h.host.clone(), why_unusable(h)))
+                .collect(),
+        }
+    }
+
+    /// The host of this name.
+    #[must_use]
+    pub fn host(&self, name: &HostId) -> Option<&HostBaseline> {
+        self.hosts.iter().find(|host| host.name == *name)
+    }
+}
+
+impl HostBaseline {
+    fn of(host: &HostAnalysis<'_>) -> Self {
+        let known = |facts: Vec<Fact>| {
+            facts.into_iter().filter_map(|f| Some((f.name.to_owned(), f.value?))).collect()
+        };
+        let each = |value: fn(&CaseAnalysis<'_>) -> Option<f64>| {
+            host.all_cases().filter_map(|c| Some((c.case.id.clone(), value(c)?))).collect()
+        };
+        let complete = |metric| {
+            let mut values = complete(metric, host, &host.cases);
+            values.extend(complete(metric, host, &host.solo));
+            values
+        };
+        let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric)));
+        let mut values: BTreeMap<_, _> = values.filter(|(_, cases)| !cases.is_empty()).collect();
+        let without = Metric::ALL.into_iter().map(|metric| (metric, without(metric, host)));
+        let mut without: BTreeMap<_, _> = without.collect();
+        // An answer that begins with its first token has no figure of its own for that.
+        if values.get(&Metric::FirstAnswer) == values.get(&Metric::Ttft)
+            && let Some(same) = values.remove(&Metric::FirstAnswer)
+        {
+            let why = "answers begin with their first token";
+            let cases = same.into_keys().map(|case| (case, why.to_owned()));
+            without.entry(Metric::FirstAnswer).or_default().extend(cases);
+        }
+        let skipped = host.all_cases().filter(|case| case.skipped().is_some());
+        Self {
+            name: host.host.clone(),
+            tokens_from: host.figures.tokens.main_source().map(|s| s.name().to_owned()),
+            facts: known(facts_of(host.record, host.engine.as_ref())),
+            other_facts: known(other_facts_of(host.record)),
+            output_tokens: each(|c| c.figures.tokens.completion.mean()),
+            truncated: each(|c| {
+                let requests = &c.figures.requests;
+                let share = f64::from(requests.truncated) / f64::from(requests.ok);
+                (requests.ok > 0).then_some(share)
+            }),
+            cached: each(|c| c.figures.tokens.cached_share()),
+            skipped: skipped.map(|case| case.case.id.clone()).collect(),
+            values,
+            without,
+        }
+    }
+
+    /// The logarithm of the mean over these cases, for each complete repetition.
+    pub fn logs(&self, metric: Metric, cases: &[&CaseId]) -> Vec<f64> {
+        let own = self.values.get(&metric);
+        let columns: Option<Vec<&Vec<f64>>> =
+            cases.iter().map(|case| own.and_then(|own| own.get(*case))).collect();
+        let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
+            return Vec::new();
+        };
+        let repetitions = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+        let mean = |repetition: usize| {
+            columns.iter().map(|column| column[repetition].ln()).sum::<f64>() / real(columns.len())
+        };
+        (0..repetitions).map(mean).collect()
+    }
+
+    /// A metric over all cases that are here, on the scale of logarithms.
+    pub fn level(&self, metric: Metric) -> Option<Effect> {
+        let cases: Vec<&CaseId> = self.values.get(&metric)?.keys().collect();
+        Effect::of(&self.logs(metric, &cases))
+    }
+}
+
+/// The values of the repetitions that have every case; a case that a verdict could not use is left
+/// out, so that it does not take the others with it.
+fn complete(
+    metric: Metric,
+    host: &HostAnalysis<'_>,
+    cases: &[CaseAnalysis<'_>],
+) -> BTreeMap<CaseId, Vec<f64>> {
+    let cases: Vec<(&CaseId, BTreeMap<u32, f64>)> = cases
+        .iter()
+        .map(|case| (&case.case.id, of_case(metric, host.host, case).values))
+        .filter(|(_, values)| values.len() >= MIN_REPETITIONS)
+        .collect();
+    let is_complete = |repetition: &u32| cases.iter().all(|(_, v)| v.contains_key(repetition));
+    let Some((_, first)) = cases.first() else { return BTreeMap::new() };
+    let repetitions: Vec<u32> = first.keys().copied().filter(is_complete).collect();
+    if repetitions.is_empty() {
+        return BTreeMap::new();
+    }
+    let row = |(case, values): &(&CaseId, BTreeMap<u32, f64>)| {
+        let values = repetitions.iter().map(|repetition| values[repetition].exp()).collect();
+        ((*case).clone(), values)
+    };
+    cases.iter().map(row).collect()
+}
+
+/// Why the cases that [`complete`] has no values of have none.
+fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, String> {
+    let why = |case: &CaseAnalysis<'_>| {
+        if case.skipped().is_some() {
+            return "skipped, its sweep was saturated before".to_owned();
+        }
+        let usable = case.cells.iter().filter_map(|cell| cell.usable()).count();
+        match of_case(metric, host.host, case).values.len() {
+            _ if usable == 0 => why_nothing_usable(&[case]),
+            0 => "no usable attempt has one".to_owned(),
+            n if n < MIN_REPETITIONS => {
+                let of = case.cells.len();
+                format!("only {n} of {of} repetitions have one, a verdict needs {MIN_REPETITIONS}")
+            }
+            _ => "no repetition has all cases".to_owned(),
+        }
+    };
+    host.all_cases().map(|case| (case.case.id.clone(), why(case))).collect()
+}
+
+/// Why nothing of a host is usable: its refusal, what became of its attempts, or of its cells.
+fn why_unusable(host: &HostAnalysis<'_>) -> String {
+    if let Some(why) = host.record.and_then(|record| record.refused.as_deref()) {
+        return format!("the host took no part: {why}");
+    }
+    let missing = || {
+        host.cells().find_map(|(_, cell)| match cell.state {
+            CellState::Missing(reason) => Some(reason.to_string()),
+            CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
+        })
+    };
+    let all: Vec<&CaseAnalysis<'_>> = host.cases.iter().collect();
+    let is_any_counted = host.cells().any(|(_, cell)| cell.counted().is_some());
+    match missing() {
+        Some(reason) if !is_any_counted => reason,
+        _ => why_nothing_usable(&all),
+    }
+}

@@ -1,0 +1,348 @@
+//! What changed from one run to a later one, host by host.
+
+use std::collections::BTreeSet;
+
+use regatta_types::comparability::ClassFact;
+use regatta_types::ids::{CaseId, HostId, RunId};
+use regatta_types::margin::Margins;
+use regatta_types::suite::StartMode;
+use serde::Serialize;
+
+use super::pair::Pair;
+use super::{Baseline, HostBaseline};
+use crate::compare::{Change, Effect, Estimate as _, Evidence, Metric, Rule, Verdict, holm};
+use crate::facts::facts_of;
+use crate::metrics::real;
+
+/// What a comparison of two runs is to hold to.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// From which size on a change is one.
+    pub margins: Margins,
+    /// Facts that may differ between the two runs.
+    pub allowed: Vec<ClassFact>,
+    /// What a host is compared with.
+    pub by: Match,
+}
+
+/// What a host is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Match {
+    /// The host of the same name; where there is none, the hosts that are equal to it.
+    #[default]
+    Host,
+    /// All hosts of the earlier run that are equal to it in GPU, model and engine.
+    Gpu,
+}
+
+/// What changed from a run to a later one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changes {
+    schema: u32,
+    pub before: RunId,
+    pub after: RunId,
+    /// One entry per host of the later run, those with nothing usable included, sorted.
+    pub hosts: Vec<HostChanges>,
+    /// Hosts of the earlier run that the later one does not have; where hosts are compared by their
+    /// GPU, only those that nothing is compared with.
+    pub absent: Vec<HostId>,
+    #[serde(skip)]
+    pub margins: Margins,
+}
+
+/// One host of the later run.
+#[derive(Debug, Clone, Serialize)]
+pub struct HostChanges {
+    pub host: HostId,
+    /// The hosts of the earlier run that it is compared with.
+    pub with: Vec<HostId>,
+    /// Why it is compared with none.
+    pub not_comparable: Option<String>,
+    pub metrics: Vec<MetricChange>,
+    /// Facts of C5 that are others now: `GPU driver 580.95, before 580.126`.
+    pub other_facts: Vec<String>,
+    /// Facts of C1 to C4 that differ and were allowed to.
+    pub allowed: Vec<String>,
+}
+
+/// One metric of one host.
+#[derive(Debug, Clone, Serialize)]
+pub struct MetricChange {
+    pub metric: Metric,
+    /// It is of what was measured on one host at a time, in a run that measured both ways.
+    pub solo: bool,
+    /// Cases that were compared.
+    pub cases: Vec<CaseId>,
+    /// Cases of either run that stayed out, with the reason.
+    pub cases_left_out: Vec<(CaseId, String)>,
+    /// Those of them that the earlier run has, and the later one was to measure and has no value of.
+    pub cases_lost: Vec<CaseId>,
+    /// Whether the earlier run has it for work that the later one was to do again, so that its
+    /// absence from the verdicts is a gap.
+    pub is_due: bool,
+    pub before: Option<Effect>,
+    pub after: Option<Effect>,
+    /// Of the logarithm; `None` where nothing was compared.
+    pub change: Option<Estimated>,
+    /// `None`, with the reason, where there is none.
+    pub verdict: Option<Verdict>,
+    pub why_not: Option<String>,
+}
+
+/// A change with its interval.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Estimated {
+    pub mean_log: f64,
+    pub ci95_log: (f64, f64),
+    pub adjusted_p: f64,
+}
+
+impl MetricChange {
+    /// The fewer repetitions of both sides.
+    pub fn fewest(&self) -> Option<usize> {
+        Some(self.before?.n.min(self.after?.n))
+    }
+
+    /// Whether something of the earlier run is neither compared nor left out by intention.
+    fn is_gap(&self) -> bool {
+        (self.is_due && self.verdict.is_none()) || !self.cases_lost.is_empty()
+    }
+}
+
+impl HostChanges {
+    /// Compared with nothing, so far.
+    fn new(host: &HostId) -> Self {
+        Self {
+            host: host.clone(),
+            with: Vec::new(),
+            not_comparable: None,
+            metrics: Vec::new(),
+            other_facts: Vec::new(),
+            allowed: Vec::new(),
+        }
+    }
+
+    fn is_judged(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.verdict.is_some())
+    }
+
+    /// Whether it is judged in everything that the earlier run has of it.
+    fn is_wholly_judged(&self) -> bool {
+        self.is_judged() && !self.metrics.iter().any(MetricChange::is_gap)
+    }
+}
+
+impl Changes {
+    /// Version of the JSON's layout. Fields may be added without a new one.
+    const SCHEMA: u32 = 1;
+
+    /// Whether any host is settled slower in any metric.
+    #[must_use]
+    pub fn is_regression(&self) -> bool {
+        self.verdicts().any(|verdict| verdict == Verdict::Slower)
+    }
+
+    /// Whether a difference of any host is neither settled nor shown to be none.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.verdicts().any(|verdict| matches!(verdict, Verdict::NotSettled { .. }))
+    }
+
+    /// Whether anything could be judged.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.hosts.iter().any(HostChanges::is_judged)
+    }
+
+    /// Whether every host of the later run could be judged, in every figure that the earlier run
+    /// has of it. What the later suite leaves out and levels that a sweep skipped are no gap.
+    #[must_use]
+    pub fn is_all_judged(&self) -> bool {
+        self.is_judged() && self.hosts.iter().all(HostChanges::is_wholly_judged)
+    }
+
+    /// Whether a host of the earlier run is not in the later one.
+    #[must_use]
+    pub fn is_any_absent(&self) -> bool {
+        !self.absent.is_empty()
+    }
+
+    /// Everything as JSON, indented, with a newline at its end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // String keys only, and a number that is not finite becomes null: this cannot fail.
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        self.hosts.iter().flat_map(|host| &host.metrics).filter_map(|metric| metric.verdict)
+    }
+}
+
+/// Compares the hosts of a run with those of an earlier one.
+#[must_use]
+pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
+    let mut hosts = like_with_like(before, after, terms);
+    for metric in Metric::ALL {
+        judge((metric, false), &mut hosts, terms);
+        judge((metric, true), &mut hosts, terms);
+    }
+    hosts.extend(after.unusable.iter().map(|(host, why)| HostChanges {
+        not_comparable: Some(format!("nothing usable was measured: {why}")),
+        ..HostChanges::new(host)
+    }));
+    hosts.sort_by(|a, b| a.host.cmp(&b.host));
+    let used: BTreeSet<&HostId> = match terms.by {
+        Match::Host => BTreeSet::new(),
+        Match::Gpu => hosts.iter().flat_map(|host| &host.with).collect(),
+    };
+    let known = |name: &HostId| used.contains(name) || hosts.iter().any(|h| h.host == *name);
+    let absent = before.hosts.iter().map(|host| &host.name).filter(|name| !known(name));
+    let absent = absent.cloned().collect();
+    Changes {
+        schema: Changes::SCHEMA,
+        before: before.run.clone(),
+        after: after.run.clone(),
+        absent,
+        hosts,
+        margins: terms.margins,
+    }
+}
+
+/// The hosts of the later run, in each way in which both runs measured.
+fn like_with_like(before: &Baseline, after: &Baseline, terms: &Terms) -> Vec<HostChanges> {
+    let both = [before.start, after.start].contains(&StartMode::Both);
+    let (earlier, later) = (before.views(), after.views());
+    let alike = |is: &Baseline| earlier.iter().find(|was| was.start == is.start).cloned();
+    let pairs: Vec<(Baseline, &Baseline)> =
+        later.iter().filter_map(|is| Some((alike(is)?, is))).collect();
+    let mut out: Vec<HostChanges> = Vec::new();
+    for (was, is) in &pairs {
+        let solo = both && is.start == StartMode::Solo;
+        for host in &is.hosts {
+            let mut found = host_changes(was, is, host, terms);
+            found.metrics.iter_mut().for_each(|metric| metric.solo = solo);
+            match out.iter_mut().find(|known| known.host == found.host) {
+                Some(known) => known.metrics.append(&mut found.metrics),
+                None => out.push(found),
+            }
+        }
+    }
+    if pairs.is_empty() {
+        out = after.hosts.iter().map(|host| host_changes(before, after, host, terms)).collect();
+    }
+    out
+}
+
+/// The verdicts in a metric, solo or not, over the hosts that have a change in it: Holm over these.
+fn judge((metric, solo): (Metric, bool), hosts: &mut [HostChanges], terms: &Terms) {
+    let of_metric = hosts.iter_mut().flat_map(|host| &mut host.metrics);
+    let mut changes: Vec<(&mut MetricChange, Change)> = of_metric
+        .filter(|change| (change.metric, change.solo) == (metric, solo))
+        .filter(|change| change.why_not.is_none())
+        .filter_map(|change| {
+            let both = Change { before: change.before?, after: change.after? };
+            Some((change, both))
+        })
+        .collect();
+    let rule = Rule::of(metric, metric.margin(&terms.margins));
+    let adjusted = holm(&changes.iter().map(|(_, change)| change.p()).collect::<Vec<_>>());
+    let family = real(changes.len());
+    for ((metric_change, change), p) in changes.iter_mut().zip(adjusted) {
+        let evidence = Evidence::of(change.turned(rule.sign));
+        metric_change.change = Some(Estimated {
+            mean_log: change.mean(),
+            ci95_log: change.t_interval(0.95),
+            adjusted_p: p,
+        });
+        metric_change.verdict = Some(evidence.verdict(p, family, rule));
+    }
+}
+
+fn host_changes(
+    before: &Baseline,
+    after: &Baseline,
+    host: &HostBaseline,
+    terms: &Terms,
+) -> HostChanges {
+    let mut out = HostChanges::new(&host.name);
+    let references = match references(before, after, host, terms) {
+        Ok(references) => references,
+        Err(why) => {
+            out.not_comparable = Some(why);
+            return out;
+        }
+    };
+    out.with = references.iter().map(|reference| reference.name.clone()).collect();
+    if let [one] = references.as_slice() {
+        out.other_facts = differing(&one.other_facts, &host.other_facts);
+        let allowed = class_differences(one, host).into_iter();
+        out.allowed = allowed.map(|(_, words)| words).collect();
+    }
+    let pair = Pair { before, after, host, references };
+    out.metrics = Metric::ALL.into_iter().filter_map(|metric| pair.metric(metric)).collect();
+    out
+}
+
+/// The hosts of the earlier run that a host is compared with, or why there are none.
+fn references<'a>(
+    before: &'a Baseline,
+    after: &Baseline,
+    host: &HostBaseline,
+    terms: &Terms,
+) -> Result<Vec<&'a HostBaseline>, String> {
+    if before.start != after.start {
+        let (was, is) = (before.start, after.start);
+        return Err(format!("C12: start mode {is}, before {was}"));
+    }
+    let why_not = |reference: &HostBaseline| {
+        let differences = class_differences(reference, host).into_iter();
+        let barred: Vec<String> = differences
+            .filter(|(fact, _)| !terms.allowed.contains(fact))
+            .map(|(_, words)| words)
+            .collect();
+        (!barred.is_empty()).then(|| barred.join("; "))
+    };
+    if let (Match::Host, Some(same)) = (terms.by, before.host(&host.name)) {
+        return why_not(same).map_or_else(|| Ok(vec![same]), Err);
+    }
+    let equal: Vec<&HostBaseline> =
+        before.hosts.iter().filter(|reference| why_not(reference).is_none()).collect();
+    if !equal.is_empty() {
+        return Ok(equal);
+    }
+    let nearest = before.hosts.iter().min_by_key(|r| class_differences(r, host).len());
+    Err(match nearest.and_then(|reference| Some((reference, why_not(reference)?))) {
+        Some((reference, why)) => {
+            format!("no host was equal to it; {} was not in {why}", reference.name)
+        }
+        None => "the earlier run has no host".to_owned(),
+    })
+}
+
+/// The facts of C1 to C4 in which two hosts differ: `C3: engine version 0.16.0, before 0.15.1`.
+fn class_differences(before: &HostBaseline, after: &HostBaseline) -> Vec<(ClassFact, String)> {
+    // Without a host every fact is unknown, and has its code.
+    let codes = facts_of(None, None);
+    let differs = |(fact, code): (ClassFact, &crate::facts::Fact)| {
+        let (was, is) = (before.facts.get(fact.name()), after.facts.get(fact.name()));
+        let words = |value: Option<&String>| value.map_or("not known", String::as_str).to_owned();
+        let (name, code) = (fact.name(), code.code);
+        (was != is).then(|| (fact, format!("{code}: {name} {}, before {}", words(is), words(was))))
+    };
+    ClassFact::ALL.into_iter().zip(&codes).filter_map(differs).collect()
+}
+
+/// Facts that both know and that are not equal.
+fn differing(
+    before: &std::collections::BTreeMap<String, String>,
+    after: &std::collections::BTreeMap<String, String>,
+) -> Vec<String> {
+    let differs = |(name, is): (&String, &String)| {
+        let was = before.get(name).filter(|was| *was != is)?;
+        Some(format!("{name} {is}, before {was}"))
+    };
+    after.iter().filter_map(differs).collect()
+}

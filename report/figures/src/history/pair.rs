@@ -1,0 +1,176 @@
+//! One host of the later run beside those it is compared with: what of each metric can be.
+
+use std::collections::BTreeSet;
+
+use regatta_types::ids::CaseId;
+
+use super::changes::MetricChange;
+use super::{Baseline, HostBaseline};
+use crate::compare::{CACHE_BAND, Effect, LENGTH_BAND, MIN_REPETITIONS, MIX_BAND, Metric};
+use crate::metrics::real;
+
+/// Where a baseline's token counts are no counts.
+const CHUNKS: &str = "chunks";
+
+/// A host with those it is compared with.
+pub(super) struct Pair<'a> {
+    pub before: &'a Baseline,
+    pub after: &'a Baseline,
+    pub host: &'a HostBaseline,
+    pub references: Vec<&'a HostBaseline>,
+}
+
+/// Why a case stays out.
+enum LeftOut {
+    /// As the suite or its sweep wants it.
+    Meant(String),
+    /// The earlier run has it, and the later one was to measure it and has no value.
+    Lost(String),
+    /// Both could have it, but it is no comparison.
+    Barred(String),
+}
+
+impl Pair<'_> {
+    /// `None`: the metric exists on neither side.
+    pub(super) fn metric(&self, metric: Metric) -> Option<MetricChange> {
+        let of = |host: &HostBaseline| {
+            host.values.get(&metric).into_iter().flat_map(|v| v.keys().cloned()).collect::<Vec<_>>()
+        };
+        let earlier: BTreeSet<CaseId> = self.references.iter().flat_map(|r| of(r)).collect();
+        let cases: BTreeSet<CaseId> = earlier.iter().cloned().chain(of(self.host)).collect();
+        if cases.is_empty() {
+            return None;
+        }
+        let mut out = MetricChange {
+            metric,
+            solo: false,
+            cases: Vec::new(),
+            cases_left_out: Vec::new(),
+            cases_lost: Vec::new(),
+            is_due: false,
+            before: None,
+            after: None,
+            change: None,
+            verdict: None,
+            why_not: self.counted_otherwise(metric),
+        };
+        for case in cases {
+            let left_out = self.why_left_out(metric, &case);
+            let is_meant = matches!(left_out, Some(LeftOut::Meant(_)));
+            out.is_due |= !is_meant && earlier.contains(&case);
+            match left_out {
+                None => out.cases.push(case),
+                Some(LeftOut::Meant(why) | LeftOut::Barred(why)) => {
+                    out.cases_left_out.push((case, why))
+                }
+                Some(LeftOut::Lost(why)) => {
+                    out.cases_lost.push(case.clone());
+                    out.cases_left_out.push((case, why));
+                }
+            }
+        }
+        if out.why_not.is_none() {
+            self.levels(&mut out);
+        }
+        Some(out)
+    }
+
+    /// The means of both sides over the compared cases, or why there are none.
+    fn levels(&self, out: &mut MetricChange) {
+        if out.cases.is_empty() {
+            let reasons: BTreeSet<&str> =
+                out.cases_left_out.iter().map(|(_, why)| why.as_str()).collect();
+            let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
+            out.why_not = Some(format!("no case can be compared: {reasons}"));
+            return;
+        }
+        let cases: Vec<&CaseId> = out.cases.iter().collect();
+        let before: Vec<Vec<f64>> =
+            self.references.iter().map(|reference| reference.logs(out.metric, &cases)).collect();
+        out.before = Effect::of(&means(&before));
+        out.after = Effect::of(&self.host.logs(out.metric, &cases));
+        let enough = |effect: Option<Effect>| effect.is_some_and(|e| e.n >= MIN_REPETITIONS);
+        if !enough(out.before) || !enough(out.after) {
+            out.why_not = Some(format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"));
+        }
+    }
+
+    /// C9: token counts of another kind.
+    fn counted_otherwise(&self, metric: Metric) -> Option<String> {
+        match metric {
+            Metric::DecodeTps | Metric::OutputTps | Metric::Energy => {}
+            Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return None,
+        }
+        let name =
+            |host: &HostBaseline| host.tokens_from.clone().unwrap_or_else(|| "none".to_owned());
+        let is = name(self.host);
+        let was = self.references.iter().map(|r| name(r)).find(|was| *was != is || *was == CHUNKS);
+        was.map(|was| match was == is {
+            true => "C9: the engine gives no token counts; chunks were counted".to_owned(),
+            false => format!("C9: token counts from `{is}`, before from `{was}`"),
+        })
+    }
+
+    fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<LeftOut> {
+        let meant = |why: &str| Some(LeftOut::Meant(why.to_owned()));
+        match (self.before.cases.get(case), self.after.cases.get(case)) {
+            (_, None) => return meant("not in the suite of the later run"),
+            (None, _) => return meant("not in the suite of the earlier run"),
+            (Some(was), Some(is)) if was != is => return meant("not the same work in both runs"),
+            (Some(_), Some(_)) => {}
+        }
+        let has = |h: &HostBaseline| h.values.get(&metric).is_some_and(|v| v.contains_key(case));
+        if !has(self.host) {
+            let why = self.host.without.get(&metric).and_then(|cases| cases.get(case));
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            let why = format!("no value in the later run{why}");
+            let is_skipped = self.host.skipped.contains(case);
+            return Some(if is_skipped { LeftOut::Meant(why) } else { LeftOut::Lost(why) });
+        }
+        if !self.references.iter().all(|reference| has(reference)) {
+            return Some(LeftOut::Barred("no value in the earlier run".to_owned()));
+        }
+        match metric {
+            Metric::DecodeTps => None,
+            Metric::Ttft | Metric::FirstAnswer => self.cached_differ(case),
+            Metric::E2e | Metric::OutputTps | Metric::Energy => self.lengths_differ(case),
+        }
+        .map(LeftOut::Barred)
+    }
+
+    /// C6, from the earlier run.
+    fn lengths_differ(&self, case: &CaseId) -> Option<String> {
+        let other = |reference: &&HostBaseline| {
+            let length = |host: &HostBaseline| host.output_tokens.get(case).copied().unwrap_or(0.0);
+            let cut = |host: &HostBaseline| host.truncated.get(case).copied().unwrap_or(0.0);
+            let (was, is) = (length(reference), length(self.host));
+            (is - was).abs() > LENGTH_BAND * was
+                || (cut(self.host) - cut(reference)).abs() > MIX_BAND
+        };
+        let differ = self.references.iter().any(other);
+        differ.then(|| "C6: the answers differ in length or in how they end".to_owned())
+    }
+
+    /// C8, from the earlier run.
+    fn cached_differ(&self, case: &CaseId) -> Option<String> {
+        let other = |reference: &&HostBaseline| match (
+            reference.cached.get(case),
+            self.host.cached.get(case),
+        ) {
+            (Some(was), Some(is)) => (is - was).abs() > CACHE_BAND,
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        };
+        let differ = self.references.iter().any(other);
+        differ.then(|| "C8: another share of the prompt came from a cache".to_owned())
+    }
+}
+
+/// The mean of several hosts, repetition by repetition, for as many as all of them have.
+fn means(hosts: &[Vec<f64>]) -> Vec<f64> {
+    let repetitions = hosts.iter().map(Vec::len).min().unwrap_or(0);
+    let mean = |repetition: usize| {
+        hosts.iter().map(|host| host[repetition]).sum::<f64>() / real(hosts.len())
+    };
+    (0..repetitions).map(mean).collect()
+}

@@ -1,0 +1,21 @@
+//! Each host of a run by itself: its cases, cells, attempts, engine warm-up, events and sweeps.
+//!
+//! The main type is [`HostAnalysis`]. Traces and readings of GPUs are let go of host by host: nothing of them is left but what is told.
+
+mod answers;
+mod attempt;
+mod case;
+mod engine_warmup;
+mod events;
+mod host;
+mod sweeps;
+mod telemetry;
+
+pub use answers::{Answers, Same, is_repeatable, same_answers};
+pub use attempt::{Attempt, Failed};
+pub use case::{CaseAnalysis, Cell, CellState, Counted, Warmup, is_load};
+pub use engine_warmup::{EngineWarmup, EngineWarmupRequest};
+pub use events::{Happened, HostEvent, HostEvents};
+pub use host::HostAnalysis;
+pub use sweeps::{Saturated, SweepEnd};
+pub use telemetry::Telemetry;

@@ -1,0 +1,102 @@
+//! What is told of an attempt that is stored, counted or not.
+
+use std::collections::BTreeMap;
+
+use regatta_types::attempt::AttemptOutcome;
+use regatta_types::event::Disposition;
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::ids::{AttemptNo, BootId, CellKey, Epoch, InstanceId};
+use regatta_types::record::AttemptRecord;
+use regatta_types::suite::Case;
+use regatta_types::time::UnixNs;
+use regatta_types::trace::{Outcome, Phase};
+
+use super::case::Counted;
+use crate::metrics::Figures;
+
+/// An attempt without its traces and readings.
+#[derive(Debug)]
+pub struct Attempt {
+    pub disposition: Disposition,
+    pub cell: CellKey,
+    pub attempt: AttemptNo,
+    pub epoch: Epoch,
+    pub instance: InstanceId,
+    pub boot: BootId,
+    pub outcome: AttemptOutcome,
+    pub began: UnixNs,
+    pub finished: UnixNs,
+    /// All requests, warm-up included.
+    pub traces: usize,
+    /// Of the measured requests, or of all while settling: successes, failures, cut answers.
+    pub ok: u32,
+    pub failures: u32,
+    pub truncated: u32,
+    /// Median, seconds; of an open loop from the scheduled instant.
+    pub ttft_s: Option<f64>,
+    /// Tokens per second.
+    pub decode_tps: Option<f64>,
+}
+
+/// Requests that failed in one way.
+#[derive(Debug)]
+pub struct Failed {
+    pub requests: usize,
+    /// The first of them, with its id.
+    pub example: Failure,
+    pub request_id: String,
+}
+
+impl Attempt {
+    /// `case` is none while settling; `counted` is what was made of it, if it counts.
+    pub(super) fn of(
+        record: &AttemptRecord,
+        case: Option<&Case>,
+        counted: Option<&Counted>,
+    ) -> Self {
+        let report = &record.report;
+        let worked_out;
+        let figures = if let Some(counted) = counted {
+            &counted.figures
+        } else {
+            let settling = report.key.cell.case.is_engine_warmup();
+            let traces = report.traces.iter().filter(|t| settling || t.phase == Phase::Measured);
+            worked_out = Figures::of(traces);
+            &worked_out
+        };
+        Self {
+            disposition: record.disposition,
+            cell: report.key.cell.clone(),
+            attempt: report.key.attempt,
+            epoch: report.epoch,
+            instance: report.instance,
+            boot: report.boot.clone(),
+            outcome: report.outcome.clone(),
+            began: report.anchor.to_unix(report.began),
+            finished: report.anchor.to_unix(report.finished),
+            traces: report.traces.len(),
+            ok: figures.requests.ok,
+            failures: figures.requests.failures(),
+            truncated: figures.requests.truncated,
+            ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.load)).median(),
+            decode_tps: figures.decode.per_second(),
+        }
+    }
+}
+
+/// The failed requests of all attempts, warm-up included, by kind.
+pub(super) fn failed(attempts: &[AttemptRecord]) -> BTreeMap<FailureKind, Failed> {
+    let mut kinds: BTreeMap<FailureKind, Failed> = BTreeMap::new();
+    for AttemptRecord { report, .. } in attempts {
+        for trace in &report.traces {
+            let Outcome::Failed(failure) = &trace.outcome else { continue };
+            let of_kind = kinds.entry(failure.kind).or_insert_with(|| Failed {
+                requests: 0,
+                example: failure.clone(),
+                request_id: report.key.request_id(trace.seq),
+            });
+            of_kind.requests += 1;
+        }
+    }
+    kinds
+}

@@ -1,0 +1,138 @@
+//! What happened to a host while it measured: its connection, its engine, its GPUs, and answers that
+//! stood still.
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::EventKind;
+use regatta_types::facts::EngineFacts;
+use regatta_types::ids::HostId;
+use regatta_types::record::RunRecord;
+use regatta_types::time::{MonoNs, UnixNs};
+use regatta_types::trace::Phase;
+
+use crate::facts::engine_seen;
+use crate::metrics::{restarts, serving, stalls_of};
+
+/// Most stalls that are listed: the longest.
+const STALLS: usize = 10;
+
+/// The events of a host, in order of time.
+#[derive(Debug, Default)]
+pub struct HostEvents {
+    pub events: Vec<HostEvent>,
+    /// Shorter stalls that are not among them.
+    pub more_stalls: usize,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostEvent {
+    /// By the coordinator's clock for what befell a connection, else by the host's.
+    pub at: UnixNs,
+    pub what: Happened,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happened {
+    /// The agent was connected again.
+    JoinedAgain,
+    /// Its connection ended, or it was silent.
+    Disconnected(String),
+    /// It was given up.
+    Lost(String),
+    /// An attempt found another engine than the one of the beginning.
+    EngineChanged(String),
+    /// A counter of the engine ran backwards.
+    EngineRestarted,
+    /// The telemetry of a GPU ended.
+    GpuEnded(String),
+    /// A token came after over a second without one.
+    Stall {
+        /// How long there was none.
+        seconds: f64,
+        /// Whose answer it was.
+        request_id: String,
+    },
+}
+
+impl HostEvents {
+    /// `counted` are the host's counted attempts.
+    pub(super) fn of(
+        run: &RunRecord,
+        host: &HostId,
+        first: Option<&EngineFacts>,
+        mut counted: Vec<&AttemptReport>,
+    ) -> Self {
+        counted.sort_by_key(|report| report.began);
+        let mut events: Vec<HostEvent> = connections(run, host).collect();
+        let mut before: Option<String> = None;
+        for report in &counted {
+            let wall = |at: MonoNs| report.anchor.to_unix(at);
+            let change = engine_seen(first, report).map(|(_, change)| change);
+            if let Some(what) = change.clone().filter(|_| change != before) {
+                let what = Happened::EngineChanged(what);
+                events.push(HostEvent { at: wall(report.began), what });
+            }
+            before = change;
+            let samples = report.engine.metrics.samples.known().into_iter();
+            let restarted = samples.flat_map(|samples| restarts(samples));
+            events.extend(
+                restarted.map(|at| HostEvent { at: wall(at), what: Happened::EngineRestarted }),
+            );
+            let ended = serving(&report.gpu).filter_map(|series| series.ended.as_ref());
+            events.extend(ended.map(|end| {
+                let what = Happened::GpuEnded(end.reason.clone());
+                HostEvent { at: wall(end.at), what }
+            }));
+        }
+        let mut stalls: Vec<(UnixNs, f64, String)> =
+            counted.iter().flat_map(|r| stalls(r)).collect();
+        stalls.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| (a.0, &a.2).cmp(&(b.0, &b.2))));
+        let more_stalls = stalls.len().saturating_sub(STALLS);
+        events.extend(stalls.into_iter().take(STALLS).map(|(at, seconds, request_id)| HostEvent {
+            at,
+            what: Happened::Stall { seconds, request_id },
+        }));
+        events.sort_by_key(|event| event.at);
+        Self { events, more_stalls }
+    }
+}
+
+/// What befell the connection of a host.
+fn connections<'r>(
+    run: &'r RunRecord,
+    host: &'r HostId,
+) -> impl Iterator<Item = HostEvent> + use<'r> {
+    run.events.iter().filter_map(move |event| {
+        let (whose, what) = match &event.kind {
+            EventKind::AgentJoined { host, again: true } => (host, Happened::JoinedAgain),
+            EventKind::AgentDisconnected { host, reason } => {
+                (host, Happened::Disconnected(reason.clone()))
+            }
+            EventKind::AgentLost { host, reason } => (host, Happened::Lost(reason.clone())),
+            EventKind::RunStarted { .. }
+            | EventKind::AgentJoined { again: false, .. }
+            | EventKind::HostPrepared { .. }
+            | EventKind::HostLeftOut { .. }
+            | EventKind::AssignmentLeased { .. }
+            | EventKind::AttemptStarted { .. }
+            | EventKind::AttemptFinished { .. }
+            | EventKind::CellMissing { .. }
+            | EventKind::CellSkipped { .. }
+            | EventKind::Warning { .. }
+            | EventKind::RunCancelled
+            | EventKind::RunFinished { .. } => return None,
+        };
+        (whose == host).then_some(HostEvent { at: event.at, what })
+    })
+}
+
+/// The stalls of the measured requests: when each ended, how long it was, and of which request.
+fn stalls(report: &AttemptReport) -> impl Iterator<Item = (UnixNs, f64, String)> {
+    let measured = report.traces.iter().filter(|trace| trace.phase == Phase::Measured);
+    measured.flat_map(move |trace| {
+        stalls_of(trace).map(move |(at, seconds)| {
+            (report.anchor.to_unix(at), seconds, report.key.request_id(trace.seq))
+        })
+    })
+}

@@ -1,0 +1,324 @@
+//! One host of a run.
+
+use std::collections::BTreeMap;
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::{Disposition, MissingReason, SkipReason};
+use regatta_types::facts::EngineFacts;
+use regatta_types::failure::FailureKind;
+use regatta_types::ids::{AttemptKey, CaseId, CellKey, HostId, Repetition};
+use regatta_types::reading::Reading;
+use regatta_types::record::{AttemptRecord, HostRecord, RunRecord};
+use regatta_types::suite::Case;
+use regatta_types::validity::Finding;
+
+use super::attempt::{Attempt, Failed, failed};
+use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, measured};
+use super::engine_warmup::{EngineWarmup, engine_warmups};
+use super::events::HostEvents;
+use super::sweeps::{SweepEnd, sweeps};
+use super::telemetry::Telemetry;
+use crate::facts::first_engine;
+use crate::metrics::{
+    ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, Gaps, Goodput, GpuFigures,
+    Idle, Notable, Requests, Slow, Stamps, Timeline, Tokens, Warmth, cold_first_attempt,
+    engine_figures, gpu_figures, slowest,
+};
+
+/// One host of a run.
+#[derive(Debug)]
+pub struct HostAnalysis<'a> {
+    pub host: &'a HostId,
+    /// `None` for a host that was expected by name and never joined.
+    pub record: Option<&'a HostRecord>,
+    /// What its engine was at the beginning of the run.
+    pub engine: Option<EngineFacts>,
+    /// Every stored attempt, engine warm-up included, sorted by key.
+    pub attempts: Vec<Attempt>,
+    /// The warm-up before the run, in order of time.
+    pub warmups: Vec<EngineWarmup>,
+    /// The failed requests of all attempts, warm-up included.
+    pub failed: BTreeMap<FailureKind, Failed>,
+    /// One entry per compared case, in the order of the suite.
+    pub cases: Vec<CaseAnalysis<'a>>,
+    /// The twins of the cases that were measured on this host while the others rested; in no figure
+    /// of the host.
+    pub solo: Vec<CaseAnalysis<'a>>,
+    /// How the measured requests of all counted attempts ended, invalid ones included.
+    pub requests: Requests,
+    /// Tokens of the same requests.
+    pub tokens: Tokens,
+    /// Over all usable cells.
+    pub figures: Figures,
+    /// Times to first token over all usable cells as they are told, case by case: of an open loop
+    /// from the scheduled instant.
+    pub first_token: Distribution,
+    /// The gaps between chunks over all usable cells.
+    pub gaps: Gaps,
+    /// Over all usable cells; the baseline is from before the host's first attempt.
+    pub gpus: Reading<Vec<GpuFigures>>,
+    /// What the engine said over all usable cells.
+    pub engine_metrics: Reading<EngineFigures>,
+    /// Power of the endpoint's GPUs at rest.
+    pub idle: Reading<Idle>,
+    /// How the GPUs were read.
+    pub telemetry: Telemetry,
+    /// What it did over the time of its counted attempts; `None` without any.
+    pub timeline: Option<Timeline>,
+    /// What happened to it while it measured.
+    pub events: HostEvents,
+    /// Its slowest requests beside the others of their cases, over all usable cells.
+    pub slowest: Vec<Slow>,
+    /// The first request of the run.
+    pub cold_start: Option<ColdStart>,
+    /// How well its stamps are known, over all usable cells.
+    pub stamps: Stamps,
+    /// What its agent adds; `None` where that was not measured.
+    pub client_overhead: Option<ClientOverhead>,
+    /// Where its sweeps ended.
+    pub sweeps: Vec<SweepEnd<'a>>,
+}
+
+/// What the attempts of a host are judged by beside themselves.
+pub(super) struct Context<'r> {
+    /// What the engine was at first.
+    pub(super) engine: Option<&'r EngineFacts>,
+    /// The first attempt, with the remark that it is warm-up.
+    pub(super) cold: Option<(&'r AttemptKey, Finding)>,
+}
+
+/// Why cells have no counted attempt.
+struct Without<'a> {
+    missing: BTreeMap<(&'a CaseId, Repetition), &'a MissingReason>,
+    skipped: BTreeMap<(&'a CaseId, Repetition), &'a SkipReason>,
+}
+
+impl<'a> HostAnalysis<'a> {
+    /// Of its attempts, sorted by key.
+    pub fn new(run: &'a RunRecord, host: &'a HostId, attempts: Vec<AttemptRecord>) -> Self {
+        let record = run.hosts.iter().find(|h| h.host == *host);
+        let engine = first_engine(record, &attempts).cloned();
+        let all: Vec<&AttemptReport> = attempts.iter().map(|a| &a.report).collect();
+        let idle = Idle::of(&all);
+        let context = Context { engine: engine.as_ref(), cold: cold_first_attempt(&attempts) };
+        let without =
+            Without { missing: of_host(&run.missing, host), skipped: of_host(&run.skipped, host) };
+        let counted = counted_of(&attempts);
+        let suite = run.header.suite.cases.iter();
+        let (mut solo, mut cases): (Vec<CaseAnalysis<'a>>, Vec<CaseAnalysis<'a>>) = suite
+            .map(|case| {
+                CaseAnalysis::new(case, cells_of(case, &counted, &without, &context), &idle)
+            })
+            .partition(|case| case.case.solo_of.is_some());
+        let usable: Vec<(&Counted, &AttemptReport)> = cases
+            .iter()
+            .flat_map(|c| c.cells.iter().map(move |cell| (c.case, cell)))
+            .filter_map(|(case, cell)| {
+                Some((cell.usable()?, *counted.get(&(&case.id, cell.repetition))?))
+            })
+            .collect();
+        let reports = || usable.iter().map(|(_, report)| *report);
+        let figures = Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>());
+        let gaps = Gaps::of(usable.iter().flat_map(|(c, _)| c.figures.chunk_gap_s.values()));
+        let stamps = Stamps::of(reports().flat_map(measured));
+        let gpus = host_gpus(&all, reports().collect());
+        let engine_metrics = engine_figures(reports().map(|report| &report.engine.metrics));
+        let overhead = attempts.iter().find(|a| a.disposition == Disposition::ClientOverhead);
+        let told = |record: &AttemptRecord| {
+            let CellKey { case, repetition, .. } = &record.report.key.cell;
+            let is_counted = record.disposition == Disposition::Counted;
+            let of_case = cases.iter().chain(&solo).find(|c| c.case.id == *case);
+            let counted = of_case.filter(|_| is_counted);
+            let cell = counted.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
+            let same = |counted: &&Counted| counted.attempt == record.report.key.attempt;
+            let counted = cell.and_then(Cell::counted).filter(same);
+            Attempt::of(record, of_case.map(|c| c.case), counted)
+        };
+        let (warmups, cold_start) = engine_warmups(&attempts);
+        let mut out = Self {
+            host,
+            record,
+            requests: Requests::sum(cases.iter().map(|c| &c.requests)),
+            tokens: Tokens::sum(cases.iter().map(|c| &c.tokens)),
+            figures,
+            first_token: Distribution::sum(
+                cases.iter().map(|c| c.figures.first_token(&c.case.load)),
+            ),
+            gaps,
+            gpus,
+            engine_metrics,
+            idle,
+            telemetry: Telemetry::of(&attempts),
+            timeline: Timeline::of(counted.values().copied()),
+            events: HostEvents::of(run, host, engine.as_ref(), counted.values().copied().collect()),
+            slowest: slowest_of(&cases, &counted),
+            stamps,
+            client_overhead: overhead.and_then(|a| ClientOverhead::of(&a.report)),
+            sweeps: sweeps(&cases),
+            attempts: attempts.iter().map(told).collect(),
+            failed: failed(&attempts),
+            cold_start,
+            warmups,
+            cases: Vec::new(),
+            solo: Vec::new(),
+            engine: None,
+        };
+        for cell in cases.iter_mut().chain(&mut solo).flat_map(|c| &mut c.cells) {
+            if let CellState::Counted(counted) = &mut cell.state {
+                counted.figures.release();
+            }
+        }
+        out.cases = cases;
+        out.solo = solo;
+        out.engine = engine;
+        out
+    }
+
+    /// What of its client overhead is large beside its own figures.
+    pub fn notable_overhead(&self) -> impl Iterator<Item = Notable> {
+        let own = (self.figures.ttft_s.median(), self.figures.inter_token_s.p50);
+        self.client_overhead.iter().flat_map(move |overhead| overhead.notable(own.0, own.1))
+    }
+
+    /// What its agent remarked in the engine warm-up.
+    pub fn warmup_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.warmups.iter().flat_map(|report| &report.findings)
+    }
+
+    /// From the first request to the end of the last, summed over the counted attempts of the
+    /// compared cases.
+    pub fn measured_seconds(&self) -> f64 {
+        let cells = self.cases.iter().flat_map(|case| &case.cells);
+        cells.filter_map(Cell::counted).map(|counted| counted.seconds).sum()
+    }
+
+    /// The case with the highest system output, tokens per second.
+    pub fn peak_output(&self) -> Option<(&'a Case, f64)> {
+        let outputs = self
+            .cases
+            .iter()
+            .filter_map(|c| Some((c.case, c.steady.known()?.output.per_second()?)));
+        outputs.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// The compared cases, and after them those that were measured solo beside them.
+    pub fn all_cases(&self) -> impl Iterator<Item = &CaseAnalysis<'a>> {
+        self.cases.iter().chain(&self.solo)
+    }
+
+    /// Of all cases.
+    pub fn cells(&self) -> impl Iterator<Item = (&'a Case, &Cell<'a>)> {
+        self.all_cases().flat_map(|c| c.cells.iter().map(|cell| (c.case, cell)))
+    }
+
+    /// The cells of the cases that hosts are compared by: those that were measured solo are apart.
+    pub fn compared(&self) -> impl Iterator<Item = &Cell<'a>> {
+        self.cases.iter().flat_map(|case| &case.cells)
+    }
+
+    /// Requests that kept every limit of their case; `None` where no case has limits.
+    pub fn goodput(&self) -> Option<Goodput> {
+        Goodput::sum(self.cases.iter().filter_map(|case| case.goodput))
+    }
+
+    /// How fast and how warm the endpoint's GPUs were in the usable cells of these repetitions.
+    pub fn warmth(&self, repetitions: &[u32]) -> Warmth {
+        let cells = self.compared().filter(|cell| repetitions.contains(&cell.repetition.0));
+        let usable = cells.filter_map(Cell::usable);
+        usable.map(|counted| counted.warmth).fold(Warmth::default(), Warmth::and)
+    }
+
+    /// Cells that were to be measured: all but those that a sweep skipped.
+    pub fn due(&self) -> usize {
+        self.cells().filter(|(_, cell)| !matches!(cell.state, CellState::Skipped(_))).count()
+    }
+
+    /// Cells without a counted attempt that were to have one.
+    pub fn missing(&self) -> usize {
+        let is_missing = |cell: &Cell<'_>| match cell.state {
+            CellState::Missing(_) | CellState::Open => true,
+            CellState::Counted(_) | CellState::Skipped(_) => false,
+        };
+        self.cells().filter(|(_, cell)| is_missing(cell)).count()
+    }
+
+    /// Whether anything of this host can be compared.
+    pub fn has_usable(&self) -> bool {
+        self.cases.iter().flat_map(|case| &case.cells).any(|cell| cell.usable().is_some())
+    }
+}
+
+fn slowest_of(cases: &[CaseAnalysis<'_>], counted: &CountedReports<'_>) -> Vec<Slow> {
+    let attempts = cases.iter().flat_map(|c| {
+        let median = c.figures.end_to_end(&c.case.load).median();
+        let usable = c.cells.iter().filter(|cell| cell.usable().is_some());
+        usable.filter_map(move |cell| {
+            Some((c.case, median, *counted.get(&(&c.case.id, cell.repetition))?))
+        })
+    });
+    slowest(attempts)
+}
+
+/// The reasons of one host's cells.
+fn of_host<'a, R>(
+    reasons: &'a [(CellKey, R)],
+    host: &HostId,
+) -> BTreeMap<(&'a CaseId, Repetition), &'a R> {
+    let own = reasons.iter().filter(|(cell, _)| cell.host == *host);
+    own.map(|(cell, reason)| ((&cell.case, cell.repetition), reason)).collect()
+}
+
+/// The reports that count, by cell.
+type CountedReports<'r> = BTreeMap<(&'r CaseId, Repetition), &'r AttemptReport>;
+
+fn counted_of(attempts: &[AttemptRecord]) -> CountedReports<'_> {
+    let mut out = BTreeMap::new();
+    for AttemptRecord { report, .. } in
+        attempts.iter().filter(|a| a.disposition == Disposition::Counted)
+    {
+        let cell = &report.key.cell;
+        // At most one counts; of a store that says otherwise, the first.
+        out.entry((&cell.case, cell.repetition)).or_insert(report);
+    }
+    out
+}
+
+fn cells_of<'a, 'r>(
+    case: &'a Case,
+    counted: &CountedReports<'r>,
+    without: &Without<'a>,
+    context: &Context<'_>,
+) -> Vec<Reported<'a, 'r>> {
+    let cell = |repetition: Repetition| {
+        let key = (&case.id, repetition);
+        let report = counted.get(&key).copied();
+        let state = if let Some(report) = report {
+            CellState::Counted(Box::new(Counted::new(case, report, context)))
+        } else if let Some(reason) = without.skipped.get(&key) {
+            CellState::Skipped(reason)
+        } else if let Some(reason) = without.missing.get(&key) {
+            CellState::Missing(reason)
+        } else {
+            CellState::Open
+        };
+        (Cell { repetition, state }, report)
+    };
+    (1..=case.repetitions).map(Repetition).map(cell).collect()
+}
+
+/// Peaks over the usable cells; the baseline from before anything was sent.
+fn host_gpus(all: &[&AttemptReport], mut usable: Vec<&AttemptReport>) -> Reading<Vec<GpuFigures>> {
+    usable.sort_by_key(|report| report.began);
+    let windows: Vec<_> = usable.iter().map(|report| &report.gpu).collect();
+    let mut all = all.to_vec();
+    all.sort_by_key(|report| report.began);
+    let everything: Vec<_> = all.iter().map(|report| &report.gpu).collect();
+    let first = gpu_figures(&everything);
+    gpu_figures(&windows).map(|mut gpus| {
+        for gpu in &mut gpus {
+            let same = first.known().into_iter().flatten().find(|g| g.uuid == gpu.uuid);
+            gpu.memory_baseline = same.and_then(|g| g.memory_baseline);
+        }
+        gpus
+    })
+}

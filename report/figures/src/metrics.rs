@@ -1,0 +1,57 @@
+//! Figures over several requests: distributions, ratio-of-sums speeds, counts, GPU summaries.
+//!
+//! Per-request formulas are methods of [`regatta_types::trace::RequestTrace`]; no other number is
+//! derived outside this module and `compare`. The main type is [`Figures`].
+
+mod client_overhead;
+mod distribution;
+mod drift;
+mod engine;
+mod figures;
+mod findings;
+mod first;
+mod gaps;
+mod gpu;
+mod slo;
+mod slowest;
+mod stamps;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod tokens;
+mod trend;
+mod warmup;
+mod weighted;
+mod window;
+
+pub use client_overhead::{ClientOverhead, Notable};
+pub use distribution::{Distribution, Percentile};
+pub use drift::Drift;
+pub use engine::{EngineFigures, engine_figures, restarts};
+pub use figures::{Figures, Rate, Requests, is_streamed};
+pub use findings::{Judged, cpu_share, derived_findings};
+pub use first::{FIRST_ATTEMPT, cold_first_attempt};
+pub use gaps::Gaps;
+pub use gpu::{
+    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Warmth, gpu_figures, serving,
+};
+pub use slo::Goodput;
+pub use slowest::{Held, Slow, slowest};
+pub use stamps::Stamps;
+pub use timeline::{
+    BINS as TIMELINE_BINS, Course, SHORTEST as TIMELINE_SHORTEST, Timeline, stalls_of,
+};
+pub use tokens::{Tokens, Told, completion_tokens};
+pub use trend::{least_squares, t_quantile, theil_sen};
+pub use warmup::ColdStart;
+pub use weighted::Weighted;
+pub use window::{Span, Steady, all_busy, arrived, in_flight, steady_span};
+
+/// Version of the definitions behind every figure (docs/reports.md).
+pub const METRICS_SCHEMA: u32 = 1;
+
+/// A count as a number to calculate with.
+pub fn real(n: usize) -> f64 {
+    // Counts of requests and samples stay far below 2^53.
+    n as f64
+}

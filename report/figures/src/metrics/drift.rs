@@ -1,0 +1,148 @@
+//! Whether decode speed stayed the same from the first to the last request of an attempt.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::RequestTrace;
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::window::{Span, all_busy, in_flight, steady_span};
+use super::{Distribution, is_streamed, real, theil_sen};
+
+/// Fewest blocks: three in each quarter.
+const MIN_BLOCKS: usize = 12;
+
+/// Most blocks; more are put together, so that the pairs of Theil and Sen stay few.
+const MAX_BLOCKS: usize = 200;
+
+/// Level of the intervals: an attempt is thrown away on this, so one in twenty will not do.
+const LEVEL: f64 = 0.99;
+
+/// A change up to this is of no account, as a share.
+const MARGIN: f64 = 0.02;
+
+/// Change of decode speed within an attempt. Changes are shares: -0.03 is 3 % slower.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Drift {
+    /// Requests that it rests on.
+    pub requests: usize,
+    /// Blocks of requests that were under way together.
+    pub blocks: usize,
+    /// The last quarter of the blocks against the first, by the means of their logarithms.
+    pub change: f64,
+    /// Welch's 99 % interval of it.
+    pub change_ci99: (f64, f64),
+    /// Theil and Sen's slope over all blocks, share of the median a minute.
+    pub slope_per_minute: f64,
+    /// Its 99 % interval.
+    pub slope_ci99: (f64, f64),
+}
+
+impl Drift {
+    /// Drift of an attempt's decode speed.
+    ///
+    /// Only requests count that lie wholly between start and drain, where as many are under way as
+    /// the load wants. They are put into blocks of as many as are under way at once, because those
+    /// slow and speed each other; a block has the median of its requests. Later turns of a
+    /// conversation are slower by their longer prompts, so each turn is taken against its own
+    /// median.
+    pub fn of(traces: &[&RequestTrace]) -> Reading<Self> {
+        let span = match all_busy(traces).map_or_else(|| steady_span(traces), Ok) {
+            Ok(span) => span,
+            Err(reason) => return Reading::missing(reason),
+        };
+        let whole = inside(traces, span);
+        let in_flight = in_flight(traces, span);
+        let (points, size) = blocks(&whole, in_flight);
+        if points.len() < MIN_BLOCKS {
+            return Reading::missing(format!(
+                "requests between start and drain: {}, needed: {}",
+                whole.len(),
+                MIN_BLOCKS * size
+            ));
+        }
+        let quarter = points.len() / 4;
+        let logs = |points: &[(f64, f64)]| points.iter().map(|p| p.1.ln()).collect::<Vec<_>>();
+        let change = welch(&logs(&points[..quarter]), &logs(&points[points.len() - quarter..]));
+        let Some((slope, change)) = theil_sen(&points, LEVEL).zip(change) else {
+            return Reading::missing("decode speeds without an order in time");
+        };
+        let middle = Distribution::new(points.iter().map(|p| p.1)).median().unwrap_or(1.0);
+        let a_minute = |slope: f64| slope / middle * 60.0;
+        Reading::Known(Self {
+            requests: whole.len(),
+            blocks: points.len(),
+            change: change.0.exp_m1(),
+            change_ci99: (change.1.exp_m1(), change.2.exp_m1()),
+            slope_per_minute: a_minute(slope.value),
+            slope_ci99: (a_minute(slope.low), a_minute(slope.high)),
+        })
+    }
+
+    /// Whether the attempt drifted: a change of over 2 %, with both intervals on the same side of
+    /// zero.
+    pub fn is_drifting(&self) -> bool {
+        let (change, slope) = (self.change_ci99, self.slope_ci99);
+        let rises = change.0 > 0.0 && slope.0 > 0.0;
+        let falls = change.1 < 0.0 && slope.1 < 0.0;
+        self.change.abs() > MARGIN && (rises || falls)
+    }
+}
+
+/// Decode speed by send instant of the requests that lie wholly in `span`, in order of time.
+fn inside(traces: &[&RequestTrace], span: Span) -> Vec<(MonoNs, f64)> {
+    let mut of_turn: BTreeMap<Option<u32>, Vec<(MonoNs, f64)>> = BTreeMap::new();
+    for trace in traces.iter().filter(|trace| is_streamed(trace)) {
+        let Some((sent, last)) = trace.t_send().zip(trace.t_last()) else { continue };
+        let Some(speed) = trace.decode_tps() else { continue };
+        if span.contains(sent) && span.contains(last) {
+            of_turn.entry(trace.turn).or_default().push((sent, speed));
+        }
+    }
+    let mut out = Vec::new();
+    for speeds in of_turn.into_values() {
+        let middle = Distribution::new(speeds.iter().map(|s| s.1)).median().unwrap_or(1.0);
+        out.extend(speeds.into_iter().map(|(at, speed)| (at, speed / middle)));
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    out
+}
+
+/// Medians of consecutive blocks by time in seconds, and how many requests a block has.
+fn blocks(whole: &[(MonoNs, f64)], in_flight: f64) -> (Vec<(f64, f64)>, usize) {
+    let together = (1..).find(|&n| real(n) + 0.5 > in_flight).unwrap_or(1);
+    let size = together.max(whole.len().div_ceil(MAX_BLOCKS)).max(1);
+    let Some(begin) = whole.first().map(|first| first.0) else { return (Vec::new(), size) };
+    let point = |block: &[(MonoNs, f64)]| {
+        let since = block.iter().map(|(at, _)| at.since(begin)).sum::<Duration>();
+        let speed = Distribution::new(block.iter().map(|b| b.1)).median()?;
+        Some((since.as_secs_f64() / real(block.len()), speed))
+    };
+    (whole.chunks_exact(size).filter_map(point).collect(), size)
+}
+
+/// Difference of two means with Welch's two-sided interval.
+fn welch(first: &[f64], last: &[f64]) -> Option<(f64, f64, f64)> {
+    let moments = |values: &[f64]| {
+        let n = real(values.len());
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        (values.len() > 1).then(|| (mean, squares / (n - 1.0) / n, n - 1.0))
+    };
+    let ((a, a_error, a_freedom), (b, b_error, b_freedom)) = (moments(first)?, moments(last)?);
+    let error = a_error + b_error;
+    let change = b - a;
+    if error <= 0.0 {
+        return Some((change, change, change));
+    }
+    let freedom = error.powi(2) / (a_error.powi(2) / a_freedom + b_error.powi(2) / b_freedom);
+    let t = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + LEVEL / 2.0);
+    let half = t * error.sqrt();
+    Some((change, change - half, change + half))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! What engines said of themselves over one or several attempts.
+
+use std::collections::BTreeSet;
+
+use regatta_types::engine::{EngineSample, EngineWindow};
+use regatta_types::reading::Reading;
+use regatta_types::time::MonoNs;
+use serde::Serialize;
+
+use super::Distribution;
+
+/// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
+/// happened.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct EngineFigures {
+    /// Samples in all attempts.
+    pub samples: usize,
+    /// Times that it did not answer.
+    pub failed: u32,
+    /// Attempts over which a counter ran backwards, as only a restart makes it do; none of their
+    /// counters is in the figures.
+    pub restarts: u32,
+    /// Most requests worked on at once.
+    pub running_max: Option<f64>,
+    /// Most requests that waited at once.
+    pub waiting_max: Option<f64>,
+    /// Largest share of the KV cache in use.
+    pub kv_peak: Option<f64>,
+    /// Prompt tokens found in the prefix cache, as a share of those looked up.
+    pub prefix_hit_share: Option<f64>,
+    /// Requests put back to make room.
+    pub preemptions: Option<f64>,
+    /// Mean time that a request waited for its turn, seconds.
+    pub queue_mean_s: Option<f64>,
+    /// Drafted tokens that were accepted, as a share of all.
+    pub acceptance: Option<f64>,
+}
+
+type Counter = fn(&EngineSample) -> Option<f64>;
+
+const COUNTERS: [Counter; 7] = [
+    |s| s.prefix_queries,
+    |s| s.prefix_hits,
+    |s| s.preemptions,
+    |s| s.queue_s,
+    |s| s.queued,
+    |s| s.drafted,
+    |s| s.accepted,
+];
+
+/// Sums up `windows`, one of each attempt.
+pub fn engine_figures<'a>(
+    windows: impl Iterator<Item = &'a EngineWindow>,
+) -> Reading<EngineFigures> {
+    let mut figures = EngineFigures::default();
+    let mut known: Vec<&[EngineSample]> = Vec::new();
+    let mut why = None;
+    for window in windows {
+        figures.failed += window.failed;
+        match &window.samples {
+            Reading::Known(samples) if !samples.is_empty() => known.push(samples),
+            Reading::Known(_) => {}
+            Reading::NotAvailable { not_available } => why = why.or(Some(not_available.as_str())),
+        }
+    }
+    if known.is_empty() {
+        return Reading::missing(why.unwrap_or("no attempt has samples"));
+    }
+    let highest = |value: Counter| {
+        Distribution::new(known.iter().flat_map(|s| s.iter()).filter_map(value)).max()
+    };
+    figures.samples = known.iter().map(|samples| samples.len()).sum();
+    figures.running_max = highest(|s| s.running);
+    figures.waiting_max = highest(|s| s.waiting);
+    figures.kv_peak = highest(|s| s.kv_use);
+    let all = known.len();
+    known.retain(|samples| restarts(samples).is_empty());
+    figures.restarts = u32::try_from(all - known.len()).unwrap_or(u32::MAX);
+    let grown = |counter: Counter| -> Option<f64> {
+        let ends = known
+            .iter()
+            .filter_map(|samples| Some(counter(samples.last()?)? - counter(samples.first()?)?));
+        let grown: Vec<f64> = ends.collect();
+        (!grown.is_empty()).then(|| grown.iter().sum())
+    };
+    let share = |part: Counter, whole: Counter| {
+        Some(grown(part)? / grown(whole).filter(|whole| *whole > 0.0)?)
+    };
+    figures.preemptions = grown(|s| s.preemptions);
+    figures.prefix_hit_share = share(|s| s.prefix_hits, |s| s.prefix_queries);
+    figures.queue_mean_s = share(|s| s.queue_s, |s| s.queued);
+    figures.acceptance = share(|s| s.accepted, |s| s.drafted);
+    Reading::Known(figures)
+}
+
+/// When a counter was first seen below its last value: the engine was started again.
+pub fn restarts(samples: &[EngineSample]) -> BTreeSet<MonoNs> {
+    let falls = |counter: &Counter| {
+        let known = samples.iter().filter_map(|sample| Some((sample.at, counter(sample)?)));
+        let known: Vec<(MonoNs, f64)> = known.collect();
+        let fell = known.windows(2).filter(|pair| pair[1].1 < pair[0].1).map(|pair| pair[1].0);
+        fell.collect::<Vec<_>>()
+    };
+    COUNTERS.iter().flat_map(falls).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::time::MonoNs;
+
+    use super::*;
+
+    fn window(samples: Vec<EngineSample>) -> EngineWindow {
+        EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 1 }
+    }
+
+    /// A second later, so many requests more: each of 100 tokens, of which 25 were cached, after half
+    /// a second in the queue.
+    fn sample(second: u64, requests: f64) -> EngineSample {
+        EngineSample {
+            at: MonoNs(second * 1_000_000_000),
+            running: Some(requests),
+            waiting: Some(2.0 * requests),
+            kv_use: Some(requests / 10.0),
+            prefix_queries: Some(7_000.0 + 100.0 * requests),
+            prefix_hits: Some(500.0 + 25.0 * requests),
+            preemptions: Some(3.0 + requests),
+            queue_s: Some(0.5 * requests),
+            queued: Some(requests),
+            drafted: None,
+            accepted: None,
+        }
+    }
+
+    #[test]
+    fn gauges_give_their_peak_and_counters_what_they_grew_by() {
+        let first = window(vec![sample(0, 0.0), sample(1, 4.0), sample(2, 4.0)]);
+        let second = window(vec![sample(10, 4.0), sample(12, 6.0)]);
+        let figures = engine_figures([&first, &second].into_iter());
+        let expected = EngineFigures {
+            samples: 5,
+            failed: 2,
+            restarts: 0,
+            running_max: Some(6.0),
+            waiting_max: Some(12.0),
+            kv_peak: Some(0.6),
+            prefix_hit_share: Some(0.25),
+            preemptions: Some(6.0),
+            queue_mean_s: Some(0.5),
+            acceptance: None,
+        };
+        assert_eq!(figures, Reading::Known(expected));
+    }
+
+    #[test]
+    fn counters_of_an_engine_that_was_restarted_are_left_out() {
+        let restarted = window(vec![sample(0, 4.0), sample(1, 6.0), sample(2, 1.0)]);
+        let figures = engine_figures([&restarted].into_iter());
+        let known = figures.known().unwrap();
+        assert_eq!((known.restarts, known.preemptions, known.running_max), (1, None, Some(6.0)));
+        let none = EngineWindow::missing("/metrics: status 404");
+        assert_eq!(engine_figures([&none].into_iter()).reason(), Some("/metrics: status 404"));
+    }
+}

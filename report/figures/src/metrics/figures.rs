@@ -1,0 +1,296 @@
+//! The figures of a set of requests: one attempt's, one case's or one host's.
+
+use std::collections::BTreeMap;
+
+use regatta_types::failure::FailureKind;
+use regatta_types::suite::Load;
+use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
+use serde::{Serialize, Serializer};
+
+use super::{Distribution, Tokens, Weighted};
+
+/// Everything that is derived from a set of measured requests. Only successes enter latencies and
+/// speeds; requests whose stream was buffered on its way enter no figure of the stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// How the requests ended.
+    pub requests: Requests,
+    /// Token counts over the successes.
+    pub tokens: Tokens,
+    /// Time to first token, seconds.
+    pub ttft_s: Distribution,
+    /// The same from the scheduled instant; open loops only.
+    pub ttft_sched_s: Distribution,
+    /// Time to first answer token, seconds.
+    pub ttfa_s: Distribution,
+    /// Send to last token, seconds.
+    pub e2e_s: Distribution,
+    /// The same from the scheduled instant; open loops only.
+    pub e2e_sched_s: Distribution,
+    /// Send to the end of the response, seconds, where that came over 50 ms after the last token.
+    pub e2e_done_s: Distribution,
+    /// Scheduled instant to send, seconds, of every request that was sent; open loops only.
+    pub send_lateness_s: Distribution,
+    /// Decode tokens over decode seconds, summed over the requests.
+    pub decode: Rate,
+    /// Decode speed of each request, tokens per second.
+    pub decode_tps: Distribution,
+    /// Time per output token of each request, seconds.
+    pub tpot_s: Distribution,
+    /// Completion tokens over end-to-end seconds, summed over the requests.
+    pub e2e: Rate,
+    /// Inter-token latency, seconds, weighted by tokens.
+    pub inter_token_s: Weighted,
+    /// Gaps between the chunks of a request as they came, seconds: what a reader sees as stutter.
+    pub chunk_gap_s: Weighted,
+}
+
+/// Later than this after the last token, the end of a response is told.
+const LATE_END_S: f64 = 0.05;
+
+/// How requests ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Successes.
+    pub ok: u32,
+    /// Failures by kind.
+    pub failed: BTreeMap<FailureKind, u32>,
+    /// Stopped by us.
+    pub cancelled: u32,
+    /// Never sent.
+    pub not_sent: u32,
+    /// Successes that ended by themselves.
+    pub stopped: u32,
+    /// Successes cut by `max_tokens` or the context.
+    pub truncated: u32,
+    /// Successes with any other finish reason.
+    pub other_finish: u32,
+    /// Successes whose stream was buffered on its way.
+    pub buffered: u32,
+}
+
+impl Requests {
+    pub fn failures(&self) -> u32 {
+        self.failed.values().sum()
+    }
+
+    /// `failed / (ok + failed)`; `None` without either. What was cancelled or not sent is apart.
+    pub fn error_rate(&self) -> Option<f64> {
+        let ended = self.ok + self.failures();
+        (ended > 0).then(|| f64::from(self.failures()) / f64::from(ended))
+    }
+
+    /// All of several.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut out = Self::default();
+        for part in parts {
+            // Every field by name, so that none is forgotten.
+            let Self {
+                ok,
+                failed,
+                cancelled,
+                not_sent,
+                stopped,
+                truncated,
+                other_finish,
+                buffered,
+            } = part;
+            out.ok += ok;
+            for (&kind, n) in failed {
+                *out.failed.entry(kind).or_default() += n;
+            }
+            out.cancelled += cancelled;
+            out.not_sent += not_sent;
+            out.stopped += stopped;
+            out.truncated += truncated;
+            out.other_finish += other_finish;
+            out.buffered += buffered;
+        }
+        out
+    }
+
+    fn add(&mut self, trace: &RequestTrace, is_streamed: bool) {
+        match &trace.outcome {
+            Outcome::Ok => {
+                self.ok += 1;
+                self.buffered += u32::from(!is_streamed);
+                match &trace.finish_reason {
+                    Some(FinishReason::Stop) => self.stopped += 1,
+                    Some(FinishReason::Length) => self.truncated += 1,
+                    Some(FinishReason::ToolCalls | FinishReason::Other(_)) | None => {
+                        self.other_finish += 1;
+                    }
+                }
+            }
+            Outcome::Failed(failure) => *self.failed.entry(failure.kind).or_default() += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+            Outcome::NotSent => self.not_sent += 1,
+        }
+    }
+}
+
+/// Tokens over seconds, as two sums.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rate {
+    /// Tokens.
+    pub tokens: f64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+impl Rate {
+    /// Tokens per second; `None` without any time.
+    pub fn per_second(self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.tokens / self.seconds)
+    }
+
+    pub fn add(&mut self, (tokens, seconds): (f64, f64)) {
+        self.tokens += tokens;
+        self.seconds += seconds;
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written {
+            tokens: f64,
+            seconds: f64,
+            tps: Option<f64>,
+        }
+        let written =
+            Written { tokens: self.tokens, seconds: self.seconds, tps: self.per_second() };
+        written.serialize(serializer)
+    }
+}
+
+impl Figures {
+    /// The figures of `traces`; warm-up must already be left out.
+    pub fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
+        let traces: Vec<&RequestTrace> = traces.into_iter().collect();
+        let mut out = Self::default();
+        let (mut ttft, mut ttft_sched, mut ttfa) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut e2e, mut e2e_sched, mut e2e_done) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut decode, mut tpot, mut lateness) = (Vec::new(), Vec::new(), Vec::new());
+        let mut streamed = Vec::with_capacity(traces.len());
+        for trace in traces {
+            let is_streamed = is_streamed(trace);
+            out.requests.add(trace, is_streamed);
+            lateness.extend(trace.send_lateness());
+            if !trace.is_ok() {
+                continue;
+            }
+            out.tokens.add(trace);
+            e2e.extend(trace.e2e());
+            e2e_sched.extend(trace.e2e_sched());
+            let late = |done: &f64| trace.e2e().is_some_and(|last| done - last > LATE_END_S);
+            e2e_done.extend(trace.e2e_done().filter(late));
+            if let (Some(tokens), Some(seconds)) = (trace.completion_tokens(), trace.e2e()) {
+                out.e2e.add((tokens, seconds));
+            }
+            if !is_streamed {
+                continue;
+            }
+            ttft.extend(trace.ttft());
+            ttft_sched.extend(trace.ttft_sched());
+            ttfa.extend(trace.ttfa());
+            if let Some((tokens, seconds)) = trace.decode_span() {
+                out.decode.add((tokens, seconds));
+                decode.push(tokens / seconds);
+                tpot.push(seconds / tokens);
+            }
+            streamed.push(trace);
+        }
+        out.ttft_s = Distribution::new(ttft);
+        out.ttft_sched_s = Distribution::new(ttft_sched);
+        out.ttfa_s = Distribution::new(ttfa);
+        out.e2e_s = Distribution::new(e2e);
+        out.e2e_sched_s = Distribution::new(e2e_sched);
+        out.e2e_done_s = Distribution::new(e2e_done);
+        out.send_lateness_s = Distribution::new(lateness);
+        out.decode_tps = Distribution::new(decode);
+        out.tpot_s = Distribution::new(tpot);
+        out.chunk_gap_s = of_chunks(&streamed, |trace, all| {
+            all.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
+        });
+        // The same with one token a read, and sorting them is most of the work.
+        let one_each = |trace: &&RequestTrace| {
+            trace.chunk_tokens().skip(1).all(|k| k == 1.0)
+                && trace.reads().count() == trace.chunks.len()
+        };
+        out.inter_token_s = if streamed.iter().all(one_each) {
+            out.chunk_gap_s.clone()
+        } else {
+            of_chunks(&streamed, |trace, all| all.extend(trace.inter_token()))
+        };
+        out
+    }
+
+    /// Of all requests of several attempts, whose values are not let go of yet; without any values
+    /// of chunks itself.
+    pub fn sum(parts: &[&Self]) -> Self {
+        fn rate(parts: &[&Figures], of: fn(&Figures) -> Rate) -> Rate {
+            let mut sum = Rate::default();
+            parts.iter().map(|part| of(part)).for_each(|r| sum.add((r.tokens, r.seconds)));
+            sum
+        }
+        let values =
+            |of: fn(&Self) -> &Distribution| Distribution::sum(parts.iter().map(|part| of(part)));
+        let weighted =
+            |of: fn(&Self) -> &Weighted| Weighted::sum(parts.iter().map(|part| of(part)));
+        Self {
+            requests: Requests::sum(parts.iter().map(|part| &part.requests)),
+            tokens: Tokens::sum(parts.iter().map(|part| &part.tokens)),
+            ttft_s: values(|f| &f.ttft_s),
+            ttft_sched_s: values(|f| &f.ttft_sched_s),
+            ttfa_s: values(|f| &f.ttfa_s),
+            e2e_s: values(|f| &f.e2e_s),
+            e2e_sched_s: values(|f| &f.e2e_sched_s),
+            e2e_done_s: values(|f| &f.e2e_done_s),
+            send_lateness_s: values(|f| &f.send_lateness_s),
+            decode: rate(parts, |f| f.decode),
+            decode_tps: values(|f| &f.decode_tps),
+            tpot_s: values(|f| &f.tpot_s),
+            e2e: rate(parts, |f| f.e2e),
+            inter_token_s: weighted(|f| &f.inter_token_s),
+            chunk_gap_s: weighted(|f| &f.chunk_gap_s),
+        }
+    }
+
+    /// Frees the values of the chunks, which only [`Self::sum`] needs.
+    pub fn release(&mut self) {
+        self.inter_token_s.release();
+        self.chunk_gap_s.release();
+    }
+
+    /// Time to first token as it is told: from the scheduled instant in an open loop.
+    pub fn first_token(&self, load: &Load) -> &Distribution {
+        match load {
+            Load::Closed { .. } => &self.ttft_s,
+            Load::Open { .. } => &self.ttft_sched_s,
+        }
+    }
+
+    /// End-to-end latency as it is told: from the scheduled instant in an open loop.
+    pub fn end_to_end(&self, load: &Load) -> &Distribution {
+        match load {
+            Load::Closed { .. } => &self.e2e_s,
+            Load::Open { .. } => &self.e2e_sched_s,
+        }
+    }
+}
+
+/// Of at most one value a chunk, which `add` takes out of a trace.
+fn of_chunks(
+    traces: &[&RequestTrace],
+    add: impl Fn(&RequestTrace, &mut Vec<(f64, f64)>),
+) -> Weighted {
+    let mut values = Vec::with_capacity(traces.iter().map(|trace| trace.chunks.len()).sum());
+    traces.iter().for_each(|trace| add(trace, &mut values));
+    Weighted::of(values)
+}
+
+/// Whether the request has streaming figures: a success whose stream was not buffered.
+pub fn is_streamed(trace: &RequestTrace) -> bool {
+    trace.is_ok() && !trace.is_buffered()
+}

@@ -1,0 +1,74 @@
+//! How long the gaps between chunks are, as shares of all gaps.
+
+/// Bins of a factor of ten, and the shortest gap that is told apart, seconds.
+const BINS: f64 = 40.0;
+const SHORTEST: f64 = 1e-6;
+/// Up to 1,000 s.
+const DECADES: usize = 9;
+
+/// Gaps counted in bins of which neighbours are 6 % apart: there are as many gaps as tokens.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    bins: Vec<u64>,
+}
+
+impl Gaps {
+    /// Of gaps in seconds.
+    pub fn of(gaps: impl IntoIterator<Item = f64>) -> Self {
+        let mut bins = vec![0; DECADES * 40];
+        let last = bins.len() - 1;
+        for gap in gaps {
+            bins[bin_of((gap / SHORTEST).max(1.0).log10()).min(last)] += 1;
+        }
+        Self { bins }
+    }
+
+    /// For rising times in seconds the share of the gaps that is not longer; none without any gap.
+    pub fn shares(&self) -> Vec<(f64, f64)> {
+        let all: u64 = self.bins.iter().sum();
+        let edge = |bin: u32| SHORTEST * 10_f64.powf(f64::from(bin) / BINS);
+        let mut below = 0;
+        let mut points = Vec::new();
+        for (&n, bin) in self.bins.iter().zip(0_u32..) {
+            if n > 0 {
+                if points.is_empty() {
+                    points.push((edge(bin), 0.0));
+                }
+                below += n;
+                points.push((edge(bin + 1), below as f64 / all as f64));
+            }
+        }
+        points
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a few hundred at most, and never negative"
+)]
+fn bin_of(decades: f64) -> usize {
+    (decades * BINS) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_rise_to_one_at_the_longest_gap() {
+        assert_eq!(bin_of(3.0), 120);
+        let points = Gaps::of([0.010_1, 0.010_1, 0.010_1, 0.5]).shares();
+        let shares: Vec<f64> = points.iter().map(|(_, share)| *share).collect();
+        assert_eq!(shares, [0.0, 0.75, 1.0]);
+        let near = |at: f64, gap: f64| at >= gap && at < gap * 1.07;
+        assert!(near(points[1].0, 0.010_1) && near(points[2].0, 0.5), "{points:?}");
+        assert_eq!(Gaps::of([]).shares(), []);
+    }
+
+    #[test]
+    fn the_outermost_bins_take_what_is_beyond() {
+        let points = Gaps::of([0.0, 1e9]).shares();
+        assert!((points[0].0 - 1e-6).abs() < 1e-12 && points[2].0 < 1_001.0, "{points:?}");
+    }
+}

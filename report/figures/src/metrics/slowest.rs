@@ -1,0 +1,108 @@
+//! The slowest requests of a host, and what its GPUs did nearest to them.
+
+use regatta_types::attempt::AttemptReport;
+use regatta_types::gpu::{ClockReasons, GpuSample};
+use regatta_types::suite::{Case, Load};
+use regatta_types::time::{MonoNs, UnixNs};
+use regatta_types::trace::{Phase, RequestTrace};
+
+use super::timeline::HELD;
+use super::{is_streamed, serving};
+
+/// How many are kept.
+const KEPT: usize = 3;
+
+/// A request that took long beside the others of its case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slow {
+    pub request_id: String,
+    /// When it was sent, or due.
+    pub at: UnixNs,
+    /// End to end as its case tells it, seconds.
+    pub e2e_s: f64,
+    /// The same as a multiple of the median of its case.
+    pub of_median: f64,
+    /// Time to first token as its case tells it, seconds; `None` without a stream.
+    pub ttft_s: Option<f64>,
+    /// The longest gap between two of its chunks, seconds.
+    pub longest_gap_s: Option<f64>,
+    /// When clocks of the endpoint's GPUs were held by a limit or a fault nearest to it, in the
+    /// same attempt.
+    pub held: Option<Held>,
+}
+
+/// Clocks that were held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Held {
+    pub reason: &'static str,
+    /// Seconds from the request: negative before it, 0 while it was under way.
+    pub away_s: f64,
+}
+
+/// The slowest of them all, the slowest first. `usable` are attempts with the case each is of and
+/// its median end-to-end time.
+pub fn slowest<'r>(
+    usable: impl Iterator<Item = (&'r Case, Option<f64>, &'r AttemptReport)>,
+) -> Vec<Slow> {
+    let mut slow: Vec<(f64, f64, &RequestTrace, &Case, &AttemptReport)> = Vec::new();
+    for (case, median, report) in usable {
+        let Some(median) = median.filter(|median| *median > 0.0) else { continue };
+        let measured = report.traces.iter().filter(|t| t.phase == Phase::Measured && t.is_ok());
+        for trace in measured {
+            let e2e = match case.load {
+                Load::Closed { .. } => trace.e2e(),
+                Load::Open { .. } => trace.e2e_sched(),
+            };
+            slow.extend(e2e.map(|e2e| (e2e / median, e2e, trace, case, report)));
+        }
+        // Of equally slow ones the first by its name, so that the order of attempts is no matter.
+        let id = |report: &AttemptReport, trace: &RequestTrace| (report.key.clone(), trace.seq);
+        slow.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| id(a.4, a.2).cmp(&id(b.4, b.2))));
+        slow.truncate(KEPT);
+    }
+    let told =
+        |(of_median, e2e_s, trace, case, report): (_, _, &RequestTrace, &Case, &AttemptReport)| {
+            let begin = trace.t_due()?;
+            let end = trace.t_last().unwrap_or(begin);
+            let ttft = match case.load {
+                Load::Closed { .. } => trace.ttft(),
+                Load::Open { .. } => trace.ttft_sched(),
+            };
+            let gaps =
+                trace.chunks.windows(2).map(|pair| pair[1].at.since(pair[0].at).as_secs_f64());
+            Some(Slow {
+                request_id: report.key.request_id(trace.seq),
+                at: report.anchor.to_unix(begin),
+                e2e_s,
+                of_median,
+                ttft_s: ttft.filter(|_| is_streamed(trace)),
+                longest_gap_s: gaps.filter(|_| is_streamed(trace)).reduce(f64::max),
+                held: held(report, begin, end),
+            })
+        };
+    slow.into_iter().filter_map(told).collect()
+}
+
+/// The sample nearest to a stretch of time in which clocks were held.
+fn held(report: &AttemptReport, begin: MonoNs, end: MonoNs) -> Option<Held> {
+    let samples = serving(&report.gpu).flat_map(|series| &series.samples);
+    let found = samples.filter_map(|sample: &GpuSample| {
+        let reason = reason(sample.reasons?)?;
+        let away_s = if sample.at < begin {
+            -begin.since(sample.at).as_secs_f64()
+        } else if sample.at > end {
+            sample.at.since(end).as_secs_f64()
+        } else {
+            0.0
+        };
+        Some(Held { reason, away_s })
+    });
+    found.min_by(|a, b| a.away_s.abs().total_cmp(&b.away_s.abs()))
+}
+
+/// The worst of the reasons that are a limit or a fault.
+fn reason(reasons: ClockReasons) -> Option<&'static str> {
+    let held =
+        ClockReasons::NAMES.iter().rev().find(|(bit, _)| HELD & bit != 0 && reasons.has(*bit));
+    held.map(|(_, name)| *name)
+}

@@ -1,0 +1,169 @@
+//! Token counts over several requests: a sum says how many of them told.
+
+use std::collections::BTreeMap;
+
+use regatta_types::trace::{RequestTrace, TokenSource};
+use serde::{Serialize, Serializer};
+
+/// Token counts, summed over successes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Prompt tokens, cached ones included.
+    pub prompt: Told,
+    /// Of these, answered from a cache.
+    pub cached: Told,
+    /// Completion tokens, reasoning included.
+    pub completion: Told,
+    /// Of these, reasoning.
+    pub reasoning: Told,
+    /// Requests by the source of their counts.
+    pub sources: BTreeMap<TokenSource, u32>,
+}
+
+/// A sum over successes of which not every one may have told its part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Over those that told.
+    pub sum: u64,
+    /// Successes that told.
+    pub told: u32,
+    /// Successes.
+    pub of: u32,
+}
+
+impl Told {
+    fn add(&mut self, value: Option<u64>) {
+        self.sum = self.sum.saturating_add(value.unwrap_or(0));
+        self.told += u32::from(value.is_some());
+        self.of += 1;
+    }
+
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            sum: self.sum.saturating_add(other.sum),
+            told: self.told + other.told,
+            of: self.of + other.of,
+        }
+    }
+
+    /// The sum, if every success told.
+    pub fn known(self) -> Option<u64> {
+        (self.told > 0 && self.told == self.of).then_some(self.sum)
+    }
+
+    /// Mean over those that told.
+    pub fn mean(self) -> Option<f64> {
+        (self.told > 0).then(|| self.sum as f64 / f64::from(self.told))
+    }
+
+    /// Share of the successes that told.
+    pub fn share_told(self) -> Option<f64> {
+        (self.of > 0).then(|| f64::from(self.told) / f64::from(self.of))
+    }
+}
+
+impl Tokens {
+    /// All of several.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut out = Self::default();
+        for Self { prompt, cached, completion, reasoning, sources } in parts {
+            out.prompt = out.prompt.and(*prompt);
+            out.cached = out.cached.and(*cached);
+            out.completion = out.completion.and(*completion);
+            out.reasoning = out.reasoning.and(*reasoning);
+            for (&source, n) in sources {
+                *out.sources.entry(source).or_default() += n;
+            }
+        }
+        out
+    }
+
+    /// Adds a success.
+    pub(super) fn add(&mut self, trace: &RequestTrace) {
+        self.prompt.add(trace.usage.map(|u| u.prompt));
+        self.cached.add(trace.usage.and_then(|u| u.cached));
+        self.reasoning.add(trace.usage.and_then(|u| u.reasoning));
+        self.completion.add(completion_tokens(trace));
+        if let Some(source) = trace.token_source() {
+            *self.sources.entry(source).or_default() += 1;
+        }
+    }
+
+    /// Prompt tokens for each completion token; `None` where some requests do not tell theirs.
+    pub fn prompt_per_output(&self) -> Option<f64> {
+        let output = self.completion.known().filter(|&n| n > 0)?;
+        Some(self.prompt.known()? as f64 / output as f64)
+    }
+
+    /// Share of the prompt tokens that a cache answered, if every success told.
+    pub fn cached_share(&self) -> Option<f64> {
+        let prompt = self.prompt.known().filter(|&prompt| prompt > 0)?;
+        self.cached.known().map(|cached| cached as f64 / prompt as f64)
+    }
+
+    /// Where most counts come from.
+    pub fn main_source(&self) -> Option<TokenSource> {
+        self.sources
+            .iter()
+            .max_by_key(|&(source, n)| (n, std::cmp::Reverse(source)))
+            .map(|(s, _)| *s)
+    }
+
+    /// Whether any count is a count of chunks.
+    pub fn is_approximate(&self) -> bool {
+        self.sources.contains_key(&TokenSource::Chunks)
+    }
+}
+
+impl Serialize for Tokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct AtLeast {
+            at_least: u64,
+            requests_that_told: u32,
+            requests: u32,
+        }
+        #[derive(Serialize)]
+        struct Written<'a> {
+            prompt: Option<u64>,
+            cached: Option<u64>,
+            completion: Option<u64>,
+            reasoning: Option<u64>,
+            cached_share: Option<f64>,
+            partly_told: BTreeMap<&'static str, AtLeast>,
+            sources: &'a BTreeMap<TokenSource, u32>,
+        }
+        let named = [
+            ("prompt", self.prompt),
+            ("cached", self.cached),
+            ("completion", self.completion),
+            ("reasoning", self.reasoning),
+        ];
+        let partly = named.into_iter().filter(|(_, t)| t.told > 0 && t.known().is_none());
+        let at_least =
+            |t: Told| AtLeast { at_least: t.sum, requests_that_told: t.told, requests: t.of };
+        let written = Written {
+            prompt: self.prompt.known(),
+            cached: self.cached.known(),
+            completion: self.completion.known(),
+            reasoning: self.reasoning.known(),
+            cached_share: self.cached_share(),
+            partly_told: partly.map(|(name, t)| (name, at_least(t))).collect(),
+            sources: &self.sources,
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Completion tokens as the whole number the best source gave.
+pub fn completion_tokens(trace: &RequestTrace) -> Option<u64> {
+    match trace.token_source()? {
+        TokenSource::TokenIds | TokenSource::ContinuousUsage => {
+            Some(trace.chunks.iter().filter_map(|c| c.tokens).map(u64::from).sum())
+        }
+        TokenSource::Usage => trace.usage.map(|u| u.completion),
+        TokenSource::Tokenizer => trace.tokenizer_count,
+        TokenSource::Chunks => u64::try_from(trace.chunks.len()).ok(),
+    }
+}

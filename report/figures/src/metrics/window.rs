@@ -1,0 +1,193 @@
+//! The parts of an attempt that its figures are taken over, and the system's output in them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regatta_types::reading::Reading;
+use regatta_types::suite::Slo;
+use regatta_types::time::MonoNs;
+use regatta_types::trace::RequestTrace;
+use serde::{Serialize, Serializer};
+
+use super::slo::is_good;
+use super::{Rate, is_streamed, real};
+
+/// From one instant to a later one, on one host's monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub begin: MonoNs,
+    pub end: MonoNs,
+}
+
+impl Span {
+    fn new(begin: MonoNs, end: MonoNs) -> Option<Self> {
+        (begin < end).then_some(Self { begin, end })
+    }
+
+    pub fn seconds(self) -> f64 {
+        self.end.since(self.begin).as_secs_f64()
+    }
+
+    pub fn contains(self, at: MonoNs) -> bool {
+        self.begin <= at && at <= self.end
+    }
+}
+
+/// From the first send plus one mean service time to the last send (closed loop) or the last
+/// scheduled send (open loop): what comes before is the start, what comes after the drain. Less
+/// than half a mean service time is too short to mean anything.
+///
+/// # Errors
+/// Why there is no such part.
+pub fn steady_span(traces: &[&RequestTrace]) -> Result<Span, &'static str> {
+    let streamed = || traces.iter().copied().filter(|trace| is_streamed(trace));
+    let count = streamed().count();
+    if count < 3 {
+        return Err("fewer than 3 requests");
+    }
+    let first = traces.iter().filter_map(|t| t.t_send()).min();
+    let last = traces.iter().filter_map(|t| t.t_due()).max();
+    let (Some(first), Some(last)) = (first, last) else {
+        return Err("nothing was sent");
+    };
+    let service: f64 = streamed().filter_map(RequestTrace::e2e).sum::<f64>() / real(count);
+    let begin = first.after(Duration::try_from_secs_f64(service).unwrap_or_default());
+    Span::new(begin, last).filter(|span| span.seconds() >= service / 2.0).ok_or(
+        "no steady part: the last send was within one and a half mean service times of the first",
+    )
+}
+
+/// The part of a closed loop in which every stream was busy: from the last stream's first send to
+/// the end of the first stream that had nothing more to send. `None` for an open loop.
+pub fn all_busy(traces: &[&RequestTrace]) -> Option<Span> {
+    let mut streams: BTreeMap<u32, (MonoNs, MonoNs)> = BTreeMap::new();
+    for trace in traces {
+        if trace.scheduled.is_some() {
+            return None;
+        }
+        let Some((sent, end)) = trace.t_send().zip(ended(trace)) else { continue };
+        let stream = streams.entry(trace.stream).or_insert((sent, end));
+        *stream = (stream.0.min(sent), stream.1.max(end));
+    }
+    let begin = streams.values().map(|stream| stream.0).max()?;
+    let end = streams.values().map(|stream| stream.1).min()?;
+    Span::new(begin, end)
+}
+
+/// When nothing more came.
+pub(super) fn ended(trace: &RequestTrace) -> Option<MonoNs> {
+    trace.done.or_else(|| trace.t_last()).or_else(|| trace.t_send())
+}
+
+/// Requests under way in `span`, as a mean over its time.
+pub fn in_flight(traces: &[&RequestTrace], span: Span) -> f64 {
+    let inside = |trace: &&RequestTrace| {
+        let (sent, end) = trace.t_send().zip(ended(trace))?;
+        Some(end.min(span.end).since(sent.max(span.begin)).as_secs_f64())
+    };
+    traces.iter().filter_map(inside).sum::<f64>() / span.seconds()
+}
+
+/// What came in the steady windows of one attempt or of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Steady {
+    /// Output of all streams together: tokens that arrived in the window, over its length. Tokens
+    /// count when they arrive, so requests cut by an edge count pro rata.
+    pub output: Rate,
+    /// Requests that were sent in it.
+    pub sent: u32,
+    /// Successes whose last token arrived in it.
+    pub ended: u32,
+    /// Those of them that kept every limit; `None` where there is no limit.
+    pub good: Option<u32>,
+}
+
+impl Steady {
+    /// The steady window of one attempt.
+    pub fn of(traces: &[&RequestTrace], slo: &Slo) -> Reading<Self> {
+        let span = match steady_span(traces) {
+            Ok(span) => span,
+            Err(reason) => return Reading::missing(reason),
+        };
+        let ended = || {
+            let ended =
+                |t: &&RequestTrace| t.is_ok() && t.t_last().is_some_and(|at| span.contains(at));
+            traces.iter().copied().filter(ended)
+        };
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let good = || count(ended().filter(|t| is_good(slo, t) == Some(true)).count());
+        Reading::Known(Self {
+            output: arrived(traces, span),
+            sent: count(
+                traces.iter().filter_map(|t| t.t_send()).filter(|&t| span.contains(t)).count(),
+            ),
+            ended: count(ended().count()),
+            good: slo.is_set().then(good),
+        })
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.output.add((other.output.tokens, other.output.seconds));
+        self.sent += other.sent;
+        self.ended += other.ended;
+        self.good = match (self.good, other.good) {
+            (None, None) => None,
+            (some, more) => Some(some.unwrap_or(0) + more.unwrap_or(0)),
+        };
+    }
+
+    /// Sends a second.
+    pub fn send_rate(&self) -> Option<f64> {
+        self.per_second(self.sent)
+    }
+
+    /// Successes a second.
+    pub fn request_rate(&self) -> Option<f64> {
+        self.per_second(self.ended)
+    }
+
+    /// Good requests a second.
+    pub fn goodput(&self) -> Option<f64> {
+        self.per_second(self.good?)
+    }
+
+    fn per_second(&self, n: u32) -> Option<f64> {
+        (self.output.seconds > 0.0).then(|| f64::from(n) / self.output.seconds)
+    }
+}
+
+impl Serialize for Steady {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written {
+            #[serde(flatten)]
+            output: Rate,
+            send_rate: Option<f64>,
+            requests: u32,
+            request_rate: Option<f64>,
+            good_requests: Option<u32>,
+            goodput: Option<f64>,
+        }
+        let written = Written {
+            output: self.output,
+            send_rate: self.send_rate(),
+            requests: self.ended,
+            request_rate: self.request_rate(),
+            good_requests: self.good,
+            goodput: self.goodput(),
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Tokens that arrived in `span`, over its length.
+pub fn arrived(traces: &[&RequestTrace], span: Span) -> Rate {
+    let tokens = traces
+        .iter()
+        .filter(|trace| is_streamed(trace))
+        .flat_map(|t| t.chunks.iter().zip(t.chunk_tokens()))
+        .filter(|(chunk, _)| span.contains(chunk.at))
+        .map(|(_, tokens)| tokens)
+        .sum();
+    Rate { tokens, seconds: span.seconds() }
+}

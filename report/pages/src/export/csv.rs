@@ -1,0 +1,175 @@
+//! The requests as CSV (RFC 4180): the fields of `requests.jsonl`, under their names and in their
+//! order.
+
+use std::io::Write;
+
+use regatta_types::clean;
+use regatta_types::ids::HostId;
+use serde_json::Value;
+
+use super::requests::{Line, each};
+use regatta_figures::source::{Cause, Run, each_host};
+
+/// The columns; `failure` has one for each of its fields.
+const COLUMNS: [&str; 47] = [
+    "run",
+    "host",
+    "case",
+    "repetition",
+    "attempt",
+    "counted",
+    "concurrency",
+    "request",
+    "request_id",
+    "phase",
+    "status",
+    "failure.kind",
+    "failure.message",
+    "failure.http_status",
+    "scheduled_unix_ns",
+    "sent_unix_ns",
+    "first_byte_unix_ns",
+    "first_token_unix_ns",
+    "first_answer_unix_ns",
+    "last_token_unix_ns",
+    "done_unix_ns",
+    "connect_s",
+    "ttft_s",
+    "ttfa_s",
+    "e2e_s",
+    "tpot_s",
+    "decode_tps",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "token_source",
+    "chunks",
+    "chunk_gaps_us",
+    "chunk_tokens",
+    "finish_reason",
+    "connection",
+    "server_prompt_ms",
+    "server_predicted_ms",
+    "turn",
+    "max_tokens",
+    "ttft_sched_s",
+    "e2e_sched_s",
+    "send_lateness_s",
+    "chunk_read_late_us",
+    "send_uncertainty_s",
+    "answer_sha256",
+];
+
+/// Writes the whole file, with a line of names at its beginning.
+pub(crate) fn requests_csv(run: &impl Run, out: &mut dyn Write) -> Result<(), Cause> {
+    let of_host = |host: &&HostId| {
+        let mut rows = Vec::new();
+        each(run, host, |line| rows.push(row(line)))?;
+        Ok(table(rows))
+    };
+    out.write_all(&table([COLUMNS.map(str::to_owned)]))?;
+    each_host(&run.hosts(), of_host, |rows| Ok(out.write_all(&rows)?))
+}
+
+fn table(rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> Vec<u8> {
+    let mut file =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for row in rows {
+        // Rows of equal length to memory: writing them cannot fail.
+        let _ = file.write_record(row);
+    }
+    file.into_inner().unwrap_or_default()
+}
+
+fn row(line: &Line<'_>) -> [String; COLUMNS.len()] {
+    let fields = serde_json::to_value(line).unwrap_or_default();
+    COLUMNS.map(|column| {
+        let path = column.split('.');
+        cell(path.fold(&fields, |value, name| &value[name]))
+    })
+}
+
+/// What does not exist is empty, a list is JSON, a number the same as in JSON.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => guarded(clean::line(text)),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// A spreadsheet takes text that begins like this for a formula, and carries it out.
+fn guarded(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::WholeRun;
+    use crate::tests::hostile::poisoned;
+
+    fn rows(run: &WholeRun) -> Vec<Vec<String>> {
+        let mut file = Vec::new();
+        requests_csv(run, &mut file).unwrap();
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&file[..]);
+        let row = |row: csv::Result<csv::StringRecord>| {
+            row.expect("a row").iter().map(str::to_owned).collect()
+        };
+        reader.records().map(row).collect()
+    }
+
+    #[test]
+    fn a_round_trip_gives_the_fields_of_the_json_lines() {
+        let text = "a \"quoted\", text";
+        let record = poisoned(text);
+        let rows = rows(&record);
+        let mut lines = Vec::new();
+        crate::export::requests_jsonl(&record, &mut lines).unwrap();
+        let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
+        assert_eq!(rows.len(), lines.len() + 1);
+        // The names and their order are those of the text, which a parsed object does not keep.
+        let mut from = 0;
+        for name in rows[0].iter().filter(|name| !name.contains("failure.")) {
+            let at = lines[0][from..].find(&format!("\"{name}\":"));
+            from += at.unwrap_or_else(|| panic!("{name} is not next in {}", lines[0]));
+        }
+        let mut failures = 0;
+        for (row, line) in rows[1..].iter().zip(lines) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let fields = line.as_object().unwrap();
+            assert_eq!(fields.len() + 2, row.len(), "every field has its column");
+            for (name, cell) in rows[0].iter().zip(row) {
+                let value = name.split('.').fold(&line, |value, name| &value[name]);
+                match value {
+                    Value::Null => assert_eq!(cell, "", "{name}"),
+                    Value::String(text) => assert_eq!(cell, text, "{name}"),
+                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                        assert_eq!(serde_json::from_str::<Value>(cell).unwrap(), *value, "{name}");
+                    }
+                }
+            }
+            failures += usize::from(line["failure"]["message"] == text);
+        }
+        assert!(failures > 0, "some requests failed");
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for text in ["=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r\n=1", " =1"] {
+            let record = poisoned(text);
+            let rows = rows(&record);
+            let mut guarded = 0;
+            for cell in rows.iter().flatten() {
+                let is_number = cell.parse::<f64>().is_ok();
+                assert!(
+                    is_number || !cell.trim_start().starts_with(['=', '+', '-', '@']),
+                    "{cell}"
+                );
+                guarded += usize::from(cell.starts_with('\''));
+            }
+            assert!(guarded > 0, "{text:?} is in the file");
+        }
+    }
+}

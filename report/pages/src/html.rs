@@ -1,0 +1,122 @@
+//! `report.html`: the pages of the report in one file that needs nothing else.
+//!
+//! Made from the Markdown that the report writes, so that both say the same. The file holds no
+//! address: links lead to places in it, pictures are inside, and its policy lets a browser load
+//! nothing and run only the script that sorts tables.
+
+mod page;
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use regatta_types::ids::HostId;
+use sha2::{Digest as _, Sha256};
+
+use self::page::{Heading, Site, write_text};
+use crate::plot;
+use crate::report::Report;
+use crate::words::numbers::count_of;
+
+/// Most pages of hosts in the file; in a run of more hosts only of those settled as different.
+pub(crate) const PAGES_MAX: usize = 40;
+
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/script.js");
+
+/// The file, with the pages of these hosts; `files` are those of the report it is made of.
+pub(crate) fn html(
+    analysis: &Report<'_>,
+    hosts: &[&HostId],
+    files: &BTreeMap<String, Vec<u8>>,
+) -> String {
+    let site = Site { files, hosts };
+    let (combined, headings) = site.page("report.md", "report");
+    let run = analysis.record.header.run.as_str();
+    let mut out = head(run);
+    out.push_str("<main id=\"report\">\n");
+    // The title comes first, the way about after it.
+    let title_end = combined.find("</h1>\n").map_or(0, |at| at + "</h1>\n".len());
+    let (title, rest) = combined.split_at(title_end);
+    out.push_str(title);
+    contents(&mut out, &headings, hosts, analysis.hosts.len());
+    out.push_str(rest);
+    out.push_str("</main>\n");
+    for &host in hosts {
+        let (page, _) = site.page(&format!("hosts/{host}.md"), &anchor(host));
+        out.push_str(&format!("<section id=\"{}\">\n", anchor(host)));
+        out.push_str("<p class=\"up\"><a href=\"#report\">All hosts</a></p>\n");
+        out.push_str(&page);
+        out.push_str("</section>\n");
+    }
+    out.push_str(&format!("<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+    out
+}
+
+/// Where a host's page begins. No name has a colon, so no two anchors are equal.
+fn anchor(host: &HostId) -> String {
+    format!("host:{host}")
+}
+
+/// The hosts whose pages are in the file.
+pub(crate) fn shown<'a>(analysis: &'a Report<'_>) -> Vec<&'a HostId> {
+    let hosts = analysis.hosts.iter().map(|host| host.host);
+    if analysis.hosts.len() <= PAGES_MAX {
+        return hosts.collect();
+    }
+    let judged = |host: &HostId| {
+        let metrics = analysis.classes.iter().flat_map(|class| &class.metrics);
+        metrics
+            .flat_map(|metric| &metric.outcome.hosts)
+            .any(|judged| judged.host == *host && judged.verdict.is_settled_difference())
+    };
+    hosts.filter(|host| judged(host)).take(PAGES_MAX).collect()
+}
+
+fn head(run: &str) -> String {
+    let style = format!("{STYLE}{}\n", plot::dark_rules());
+    let (style_hash, script_hash) = (hash(&style), hash(SCRIPT));
+    format!(
+        "<!DOCTYPE html>\n\
+         <html lang=\"en\">\n\
+         <head>\n\
+         <meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{style_hash}'; script-src '{script_hash}'; base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Regatta report: {run}</title>\n\
+         <style>{style}</style>\n\
+         </head>\n\
+         <body>\n"
+    )
+}
+
+/// As a policy names an inline style or script.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
+}
+
+fn contents(out: &mut String, headings: &[Heading], shown: &[&HostId], hosts: usize) {
+    out.push_str("<nav>\n<p>");
+    for Heading { id, text } in headings {
+        out.push_str(&format!("<a href=\"#{id}\">"));
+        write_text(out, text);
+        out.push_str("</a>\n");
+    }
+    out.push_str("</p>\n");
+    if !shown.is_empty() {
+        out.push_str("<p>Hosts: ");
+        for host in shown {
+            out.push_str(&format!("<a href=\"#{}\">{host}</a>\n", anchor(host)));
+        }
+        out.push_str("</p>\n");
+    }
+    let left_out = hosts - shown.len();
+    if left_out > 0 {
+        let pages = count_of(left_out, "host");
+        out.push_str(&format!(
+            "<p>The pages of {pages} are not in this file: from {} hosts on it has only those of hosts settled as different, {PAGES_MAX} at most. The folder of the report has all of them, below <code>hosts</code>.</p>\n",
+            PAGES_MAX + 1
+        ));
+    }
+    out.push_str("</nav>\n");
+}

@@ -1,0 +1,107 @@
+//! Numbers as cells of a table.
+
+use regatta_types::units::{Bytes, grouped, grouped_real};
+
+use super::text::Inline;
+use crate::words::numbers;
+pub(crate) use crate::words::numbers::{NONE, count_of, signed, signed_interval, signed_percent};
+use regatta_figures::compare::Metric;
+use regatta_figures::metrics::{Goodput, Percentile, Told};
+
+/// A number with fixed digits, or `-`.
+pub(crate) fn fixed(value: Option<f64>, digits: usize) -> Inline {
+    Inline::own(numbers::digits(value, digits))
+}
+
+/// Tokens per second.
+pub(crate) fn tps(value: Option<f64>) -> Inline {
+    fixed(value, 2)
+}
+
+/// Seconds as milliseconds.
+pub(crate) fn millis(seconds: Option<f64>) -> Inline {
+    fixed(seconds.map(|s| s * 1e3), 1)
+}
+
+/// Seconds.
+pub(crate) fn seconds(value: Option<f64>) -> Inline {
+    fixed(value, 3)
+}
+
+/// A count, with commas.
+pub(crate) fn count(value: impl TryInto<u64>) -> Inline {
+    Inline::own(grouped(value.try_into().unwrap_or(u64::MAX)))
+}
+
+/// A count that may be unknown.
+pub(crate) fn known_count(value: Option<u64>) -> Inline {
+    value.map_or(Inline::own(NONE), count)
+}
+
+/// A sum of tokens; where only some requests told theirs, no more than what it is at least.
+pub(crate) fn told(tokens: Told) -> Inline {
+    Inline::own(match tokens.known() {
+        Some(sum) => grouped(sum),
+        None if tokens.told == 0 => NONE.to_owned(),
+        None => format!(
+            "at least {} ({} of {} requests told)",
+            grouped(tokens.sum),
+            tokens.told,
+            tokens.of
+        ),
+    })
+}
+
+/// The good requests as a share of those offered, in per cent.
+pub(crate) fn good(goodput: Option<Goodput>) -> Inline {
+    fixed(goodput.and_then(Goodput::share).map(|share| share * 100.0), 1)
+}
+
+/// Mebibytes.
+pub(crate) fn mib(value: Option<Bytes>) -> Inline {
+    let whole = |b: Bytes| grouped((b.0 + Bytes::MIB / 2) / Bytes::MIB);
+    Inline::own(value.map_or_else(|| NONE.to_owned(), whole))
+}
+
+/// A percentile in milliseconds; none where there are too few values for its interval.
+pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
+    Inline::own(match percentile {
+        Percentile::Value { value, .. } => grouped_real(value * 1e3, 1),
+        Percentile::TooFew { .. } => NONE.to_owned(),
+    })
+}
+
+/// The 95 % interval of a percentile in milliseconds.
+pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
+    match percentile {
+        Percentile::Value { low, high, .. } => {
+            Inline::own(format!("{}–{}", millis(Some(low)), millis(Some(high))))
+        }
+        Percentile::TooFew { .. } => percentile_ms(percentile),
+    }
+}
+
+/// A host's own mean on the scale of the metric.
+pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
+    Inline::own(numbers::level(metric, log))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_number_is_a_dash_and_never_zero() {
+        assert_eq!(tps(None).as_str(), "-");
+        assert_eq!(known_count(None).as_str(), "-");
+        assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
+        let some = Told { sum: 1_270, told: 3, of: 5 };
+        assert_eq!(told(some).as_str(), "at least 1,270 (3 of 5 requests told)");
+        assert_eq!(told(Told { told: 0, ..some }).as_str(), "-");
+        let long = Percentile::Value { value: 2.58, low: 0.9, high: 12.0 };
+        assert_eq!(percentile_ms(long).as_str(), "2,580.0");
+        assert_eq!(interval_ms(long).as_str(), "900.0–12,000.0");
+        let few = Percentile::TooFew { n: 5, max: Some(0.312) };
+        assert_eq!(interval_ms(few).as_str(), "-");
+    }
+}

@@ -1,0 +1,127 @@
+//! Tables of host by case, turned so that they stay narrow.
+
+use regatta_types::ids::HostId;
+use regatta_types::suite::Case;
+
+use super::format::{NONE, level, signed_percent};
+use super::table::{Align, Table};
+use super::text::Inline;
+use crate::report::Report;
+use crate::words::not_comparable;
+use regatta_figures::compare::{ClassReport, Judged, MetricReport};
+
+/// Up to so many hosts stand side by side, with a row for each case.
+const HOSTS_ABREAST: usize = 8;
+
+/// Builds a table with one cell per host and case.
+pub(crate) fn grid(
+    hosts: &[&HostId],
+    cases: &[&Case],
+    align: Align,
+    cell: impl Fn(&HostId, &Case) -> Inline,
+) -> Table {
+    let name = |host: &HostId| Inline::text(host.as_str());
+    if hosts.len() <= HOSTS_ABREAST {
+        let mut table = Table::new(["Case"]);
+        hosts.iter().for_each(|host| table.column(name(host), align));
+        for case in cases {
+            let row = hosts.iter().map(|host| cell(host, case));
+            table.row(std::iter::once(Inline::text(&case.title)).chain(row));
+        }
+        table
+    } else {
+        let mut table = Table::new(["Host"]);
+        cases.iter().for_each(|case| table.column(Inline::text(case.id.as_str()), align));
+        for host in hosts {
+            let row = cases.iter().map(|case| cell(host, case));
+            table.row(std::iter::once(name(host)).chain(row));
+        }
+        table
+    }
+}
+
+/// What the differences of a table by case are from: one thing for the whole table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// There is one host.
+    Nothing,
+    /// Of several hosts fewer than two have enough repetitions.
+    TooFew,
+    /// Two hosts that can be compared: the other one, in the repetitions that both have.
+    OtherHost,
+    /// More: the middle of the hosts.
+    Median,
+}
+
+impl Reference {
+    /// By the cases' own comparisons: a host that has too few repetitions is in none of them.
+    pub(crate) fn of(report: &MetricReport) -> Self {
+        let compared = report.by_case.iter().map(|case| case.outcome.compared());
+        match compared.max().unwrap_or(0) {
+            _ if report.outcome.hosts.len() < 2 => Self::Nothing,
+            0 | 1 => Self::TooFew,
+            2 => Self::OtherHost,
+            _ => Self::Median,
+        }
+    }
+
+    /// The sentence above the table.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "One host, so no difference.",
+            Self::TooFew => {
+                "Fewer than two hosts have three repetitions of a case, so no difference."
+            }
+            Self::OtherHost => {
+                "In brackets: difference from the other host that has enough repetitions; both values are then of the repetitions that both hosts have. **Bold**: settled."
+            }
+            Self::Median => {
+                "In brackets: difference from the median of the hosts, paired repetition by repetition. **Bold**: settled."
+            }
+        }
+    }
+
+    fn difference(self, judged: &Judged) -> Option<f64> {
+        match self {
+            Self::Nothing | Self::TooFew => None,
+            Self::OtherHost => judged.effect.map(|e| e.mean),
+            Self::Median => judged.from_median,
+        }
+    }
+}
+
+/// One metric by host and case: the value and its distance, bold where it is settled.
+pub(crate) fn metric_grid(
+    analysis: &Report<'_>,
+    class: &ClassReport,
+    report: &MetricReport,
+) -> Table {
+    let hosts: Vec<&HostId> = class.class.hosts.iter().collect();
+    let out = &report.series.cases_left_out;
+    let concerns = |case: &&Case| {
+        report.series.cases.contains(&case.id) || out.iter().any(|(id, _)| *id == case.id)
+    };
+    let cases: Vec<&Case> = analysis.record.header.suite.cases.iter().filter(concerns).collect();
+    let reference = Reference::of(report);
+    let mut table =
+        grid(&hosts, &cases, Align::Right, |host, case| metric_cell(report, reference, host, case));
+    table.dash(&[], "no usable figure".into());
+    table
+}
+
+fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case: &Case) -> Inline {
+    let left_out = report.series.cases_left_out.iter().find(|(id, _)| *id == case.id);
+    let left_out = left_out.map(|(_, reason)| reason.clone());
+    if let Some(reason) = left_out.or_else(|| report.why_left_out(host)) {
+        return Inline::sentence(&not_comparable(&reason));
+    }
+    let hosts = report.by_case(&case.id).map_or(&[][..], |outcome| &outcome.hosts);
+    let Some(judged) = hosts.iter().find(|j| j.host == *host) else { return NONE.into() };
+    let Some(own) = judged.mean else { return NONE.into() };
+    let value = level(report.metric, Some(own));
+    let Some(difference) = reference.difference(judged) else { return value };
+    let difference = Inline::own(format!("{} %", signed_percent(difference)));
+    let settled = judged.verdict.is_settled_difference();
+    let difference = if settled { difference.bold() } else { difference };
+    Inline::own(format!("{value} ({difference})"))
+}

@@ -1,0 +1,283 @@
+//! `hosts/<host>.md`: everything about one host.
+
+mod attempts;
+mod cases;
+mod checks;
+mod engine;
+mod events;
+mod facts;
+mod floor;
+mod gpu;
+mod notes;
+mod stability;
+mod warmup;
+
+use regatta_types::units::grouped;
+use regatta_types::validity::Validity;
+
+use super::combined::{definitions, reproduce};
+use super::format::{count_of, fixed, millis, percentile_ms, signed_interval, signed_percent, tps};
+use super::load;
+use super::page::Page;
+use super::text::Inline;
+use crate::plot::{Plots, Which};
+use crate::report::Report;
+use crate::words::numbers::with_unit;
+use crate::words::offered;
+use crate::words::{
+    self, cause, causes_of, headline, is_mirrored, not_comparable, remarked, unmeasured,
+    verdict_on, why_alone,
+};
+use regatta_figures::capacity::HostUsers;
+use regatta_figures::compare::Metric;
+use regatta_figures::hosts::{CaseAnalysis, Counted, HostAnalysis};
+use regatta_figures::metrics::Percentile;
+
+/// The page of one host.
+pub(crate) fn host(analysis: &Report<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
+    let mut page = Page::default();
+    page.title(&Inline::own(format!("Regatta report: host {}", Inline::text(host.host.as_str()))));
+    if host.record.is_some_and(|r| r.simulated) {
+        page.notice(&"**Simulated host.** No machine, no GPU and no model was measured. The figures show how a report looks, nothing else.".into());
+    }
+    if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
+        page.notice(&Inline::own(format!("**Took no part:** {}.", Inline::text(why))));
+    }
+    verdict(&mut page, analysis, host);
+    facts::measured(&mut page, analysis, host);
+    warmup::warmup(&mut page, host);
+    floor::floor(&mut page, host);
+    cases::cases(&mut page, analysis, host);
+    page.picture(plots.find(Which::Cases(host.host)), "../");
+    engine::engine(&mut page, host);
+    gpu::gpu(&mut page, host);
+    page.picture(plots.find(Which::Timeline(host.host)), "../");
+    attempts::attempts(&mut page, analysis, host);
+    notes::notes(&mut page, analysis, host);
+    page.section(&"9. Definitions".into());
+    page.table(definitions());
+    reproduce(&mut page, 10, analysis.record);
+    page.finish()
+}
+
+/// Section 1: valid or not, how fast, and against the others.
+fn verdict(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section(&"1. Verdict".into());
+    let mut lines = vec![validity(host)];
+    lines.extend(headlines(analysis, host));
+    lines.extend(first_tokens(host));
+    lines.extend(
+        unmeasured(host)
+            .into_iter()
+            .map(|said| Inline::sentence(&format!("Keep in mind: {said}."))),
+    );
+    lines.extend(against_others(analysis, host));
+    let since =
+        analysis.since.iter().flat_map(|changes| words::changes::of_host(changes, host.host));
+    lines.extend(since.map(|line| Inline::sentence(&line)));
+    let causes = causes_of(analysis, host.host);
+    let differs = (!causes.is_empty() && !is_mirrored(analysis, host.host)).then(|| {
+        let causes = causes.join("; ");
+        format!("What differs on it from the others of its class: {causes}. Evidence, not proof.")
+    });
+    lines
+        .extend(differs.or_else(|| cause(analysis, host.host)).map(|said| Inline::sentence(&said)));
+    lines.extend(bandwidth(analysis, host));
+    lines.extend(spread_of_cases(analysis, host));
+    if let Some((case, speed)) = host.peak_output() {
+        lines.push(Inline::own(format!(
+            "Highest system output: {} tok/s at {} (case {}).",
+            tps(Some(speed)),
+            offered(case),
+            Inline::text(&case.title)
+        )));
+    }
+    if let Some(users) = HostUsers::of(host) {
+        lines.push(Inline::own(format!("Within the limits: {}.", words::capacity::users(&users))));
+    }
+    lines.extend(load::saturation(host));
+    lines.extend(warmup::cold_start(host));
+    lines.extend(warmup::unsettled(host));
+    lines.push(done(host));
+    lines.extend(sums(host));
+    page.list(lines);
+}
+
+/// The figures of the host as they are compared, the same as in the combined report.
+fn headlines(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let said = |metric: Metric| {
+        let said = headline(analysis, metric, host.host)?;
+        let heading = metric.heading();
+        Some(Inline::own(match metric {
+            Metric::DecodeTps => format!("**{heading}: {said}.**"),
+            Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
+            Metric::Energy => format!(
+                "{heading}: {said}; power limit, idle power and prompt tokens per output token in section 5."
+            ),
+            Metric::FirstAnswer | Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
+        }))
+    };
+    let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
+    if lines.is_empty() && host.has_usable() && host.figures.ttft_s.n() > 0 {
+        return vec![
+            "No repetition has all compared cases, so there is no figure over them; section 4 has each case.".into(),
+        ];
+    }
+    lines
+}
+
+/// How near decoding comes to what the memory could feed, if that can be said.
+fn bandwidth(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let bandwidth = *analysis.bandwidth(host).known()?;
+    let means = if bandwidth.is_dim() {
+        format!(" {}.", words::bandwidth::DIM_MEANS)
+    } else {
+        String::new()
+    };
+    let (words, evidence) =
+        (words::bandwidth::share(&bandwidth), words::bandwidth::evidence(&bandwidth));
+    Some(Inline::own(format!("Decoding runs at **{words}** ({evidence}).{means}")))
+}
+
+/// What was done, over one population: the counted attempts.
+fn done(host: &HostAnalysis<'_>) -> Inline {
+    let cells = || host.cases.iter().flat_map(|case| &case.cells);
+    let attempts = || cells().filter_map(|cell| cell.counted());
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let invalid = attempts().filter(|c| !c.is_usable()).count();
+    let usable = match invalid {
+        0 => String::new(),
+        1 => " One of these attempts is invalid and in no figure.".to_owned(),
+        n => format!(" {n} of these attempts are invalid and in no figure."),
+    };
+    let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(|c| c.counted()).count();
+    let beside = match solo {
+        0 => String::new(),
+        n => format!(
+            " Beside them, in no figure of the host: {}.",
+            count_of(count(n), "solo attempt")
+        ),
+    };
+    let requests = &host.requests;
+    Inline::own(format!(
+        "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}{beside}",
+        count_of(count(attempts().count()), "counted attempt"),
+        fixed(Some(host.measured_seconds()), 2),
+        count_of(u64::from(requests.ok), "measured request"),
+        grouped(u64::from(requests.failures())),
+        grouped(u64::from(requests.truncated)),
+        super::format::told(host.tokens.prompt),
+        super::format::told(host.tokens.completion),
+    ))
+}
+
+/// The only place of the ratios of sums over all cases: they are not what is compared.
+fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
+    let (decode, e2e) = (host.figures.decode.per_second(), host.figures.e2e.per_second());
+    let decode = decode
+        .map(|v| format!("{} tok/s decode (all decode tokens / all decode seconds)", tps(Some(v))));
+    let e2e = e2e.map(|v| {
+        format!("{} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)", tps(Some(v)))
+    });
+    let parts: Vec<String> = decode.into_iter().chain(e2e).collect();
+    (!parts.is_empty()).then(|| {
+        Inline::own(format!(
+            "Ratio of sums over all usable requests, in which long answers weigh more: {}. It is not what is compared.",
+            parts.join(", ")
+        ))
+    })
+}
+
+/// The slowest and the fastest case, by decode speed.
+fn spread_of_cases(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let class = analysis.class_of(host.host)?;
+    let level = |c| Some((c, class.of_case(Metric::DecodeTps, host.host, c).mean?));
+    let mut cases: Vec<(&CaseAnalysis<'_>, f64)> = host.cases.iter().filter_map(level).collect();
+    cases.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let [slowest, .., fastest] = cases.as_slice() else { return None };
+    let named = |(case, level): &(&CaseAnalysis<'_>, f64)| {
+        format!("{} ({})", Inline::text(&case.case.title), with_unit(Metric::DecodeTps, *level))
+    };
+    Some(Inline::own(format!(
+        "Slowest case {}, fastest case {}, by decode speed.",
+        named(slowest),
+        named(fastest)
+    )))
+}
+
+fn validity(host: &HostAnalysis<'_>) -> Inline {
+    let planned = host.due();
+    let counted: Vec<&Counted> = host.cells().filter_map(|(_, c)| c.counted()).collect();
+    let n = |validity| counted.iter().filter(|c| c.validity() == validity).count();
+    let (degraded, invalid) = (n(Validity::Degraded), n(Validity::Invalid));
+    let word = if counted.len() == invalid {
+        "nothing usable"
+    } else if host.missing() > 0 {
+        "partial"
+    } else if invalid > 0 {
+        "partly invalid"
+    } else if degraded > 0 || host.warmup_findings().next().is_some() {
+        "degraded"
+    } else {
+        "valid"
+    };
+    let skipped = match host.cells().count() - planned {
+        0 => String::new(),
+        n => format!(" {n} more skipped, as a sweep was saturated before."),
+    };
+    let codes = remarked(std::iter::once(host))
+        .map_or_else(String::new, |codes| format!(" ({})", Inline::sentence(&codes)));
+    Inline::own(format!(
+        "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid{codes}.{skipped}",
+        counted.len(),
+        count_of(planned, "cell"),
+    ))
+}
+
+/// The times to first token of all usable requests together, whatever the case.
+fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
+    let ttft = &host.first_token;
+    let largest = ttft.max()?;
+    let p95 = match ttft.percentile(0.95) {
+        Percentile::Value { .. } => {
+            format!("p95 {} ms", percentile_ms(ttft.percentile(0.95)))
+        }
+        Percentile::TooFew { n, .. } => {
+            format!("p95 not available ({n} of the 72 requests it needs)")
+        }
+    };
+    Some(Inline::own(format!(
+        "TTFT of {} of all cases together: p50 {} ms, {p95}, largest {} ms.",
+        count_of(ttft.n(), "request"),
+        millis(ttft.median()),
+        millis(Some(largest))
+    )))
+}
+
+fn against_others(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let Some(class) = analysis.class_of(host.host) else {
+        return vec!["Not compared: nothing usable was measured on this host.".into()];
+    };
+    if class.class.hosts.len() < 2 {
+        return vec![match why_alone(analysis, host.host) {
+            Some(why) => Inline::sentence(&format!("It is {}.", not_comparable(&why))),
+            None => "Not compared: no other host of this class.".into(),
+        }];
+    }
+    let mut out = Vec::new();
+    for metric in Metric::ALL {
+        let Some(words) = verdict_on(analysis, metric, host.host) else { continue };
+        let judged = class.metric(metric).and_then(|m| m.judged(host.host));
+        let estimate = judged.and_then(|j| j.effect).map_or_else(String::new, |e| {
+            let n = count_of(e.n, "repetition");
+            format!(" ({} %, 95 % CI {}, {n})", signed_percent(e.mean), signed_interval(e))
+        });
+        let others = if class.class.hosts.len() == 2 { "other host" } else { "other hosts" };
+        out.push(Inline::own(format!(
+            "Against the {others} in {}: **{}**{estimate}.",
+            metric.label(),
+            Inline::sentence(&words)
+        )));
+    }
+    out
+}

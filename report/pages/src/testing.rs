@@ -1,0 +1,63 @@
+//! What is made of a run, in memory: for tests and for looking at a sample report.
+
+use std::collections::BTreeMap;
+
+use regatta_figures::completeness::Completeness;
+use regatta_figures::history::Baseline;
+use regatta_figures::source::{Cause, Run};
+pub use regatta_figures::testing::*;
+
+use crate::folder::{Content, Folder};
+use crate::{Rendered, Summary, render};
+
+/// A folder in memory: content by path.
+#[derive(Debug, Default)]
+pub struct Files(pub BTreeMap<String, Vec<u8>>);
+
+impl Folder for Files {
+    fn file(&mut self, path: &str, content: &mut Content<'_>) -> Result<(), Cause> {
+        let mut bytes = Vec::new();
+        content(&mut bytes)?;
+        self.0.insert(path.to_owned(), bytes);
+        Ok(())
+    }
+}
+
+fn rendered(run: &impl Run, baseline: Option<&Baseline>) -> (BTreeMap<String, Vec<u8>>, Rendered) {
+    let mut files = Files::default();
+    let rendered = render(run, baseline, &mut files).expect("a run in memory can be read");
+    (files.0, rendered)
+}
+
+/// The files of a report.
+///
+/// # Panics
+/// When attempts cannot be read.
+pub fn files(run: &impl Run) -> BTreeMap<String, Vec<u8>> {
+    rendered(run, None).0
+}
+
+/// The answer in a few lines.
+///
+/// # Panics
+/// When attempts cannot be read.
+pub fn summary(run: &impl Run) -> Summary {
+    rendered(run, None).1.summary
+}
+
+/// How complete a run is.
+///
+/// # Panics
+/// When attempts cannot be read.
+pub fn completeness(run: &impl Run) -> Completeness {
+    rendered(run, None).1.completeness
+}
+
+/// The files of a report and its answer, with what changed since an earlier run.
+///
+/// # Panics
+/// When attempts cannot be read.
+pub fn since(run: &impl Run, baseline: &Baseline) -> (BTreeMap<String, Vec<u8>>, Summary) {
+    let (files, rendered) = rendered(run, Some(baseline));
+    (files, rendered.summary)
+}

@@ -1,0 +1,394 @@
+//! The answer first: what was found, in sentences of plain text, and what could not be judged.
+//!
+//! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
+//! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
+
+pub(crate) mod bandwidth;
+pub(crate) mod capacity;
+mod causes;
+pub(crate) mod changes;
+mod class;
+mod contention;
+mod limits;
+mod metric;
+mod names;
+pub(crate) mod numbers;
+mod saturated;
+mod trend;
+mod validity;
+mod verdict;
+
+use regatta_figures::capacity::NoCapacity;
+use regatta_figures::compare::{
+    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
+};
+use regatta_figures::completeness::{Cells, Completeness};
+use regatta_figures::hosts::HostAnalysis;
+use regatta_figures::metrics::Distribution;
+use regatta_types::ids::HostId;
+use regatta_types::margin::percent;
+use serde::Serialize;
+
+pub(crate) use causes::{cause, causes_of, is_mirrored};
+pub(crate) use class::{shown, why_alone};
+pub(crate) use contention::contended;
+pub(crate) use limits::{changed_engine, not_judged, unmeasured};
+use metric::verb;
+use names::NAMED;
+pub(crate) use names::some_names;
+use numbers::{count_of, digits, level_range, signed_percent, with_unit};
+pub(crate) use saturated::{offered, skipped};
+pub use trend::{trend_json, trend_line};
+pub(crate) use validity::remarked;
+pub(crate) use verdict::{not_comparable, verdict_on};
+
+use crate::report::Report;
+
+/// A report in a few lines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// What was found, then what could not be judged; one sentence each.
+    pub verdict_lines: Vec<String>,
+    /// Cells by what became of them.
+    pub cells: Cells,
+    /// How complete the run is.
+    pub completeness: Completeness,
+    /// One entry per host that is known by name, sorted.
+    pub hosts: Vec<HostSummary>,
+}
+
+/// One host in a few figures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HostSummary {
+    /// The host.
+    pub host: HostId,
+    /// Decode speed as it is compared, tokens per second: geometric mean over the compared cases
+    /// and the complete repetitions.
+    pub decode_tps: Option<f64>,
+    /// Decode speed against the other hosts, per cent.
+    pub difference_percent: Option<f64>,
+    /// The verdict on its decode speed, in words.
+    pub verdict: String,
+}
+
+pub(crate) fn summarise(analysis: &Report<'_>) -> Summary {
+    let mut verdict_lines = answer(analysis);
+    verdict_lines.extend(not_judged(analysis));
+    let hosts = analysis
+        .hosts
+        .iter()
+        .map(|host| {
+            let judged = decode_judged(analysis, host.host);
+            let effect = judged.and_then(|j| j.effect);
+            HostSummary {
+                host: host.host.clone(),
+                decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
+                difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
+                verdict: verdict_on(analysis, Metric::DecodeTps, host.host)
+                    .unwrap_or_else(|| "nothing to judge".to_owned()),
+            }
+        })
+        .collect();
+    Summary { verdict_lines, cells: analysis.cells, completeness: analysis.completeness(), hosts }
+}
+
+/// The answer: the verdicts and what may be behind them, then what else was found.
+pub(crate) fn answer(analysis: &Report<'_>) -> Vec<String> {
+    let mut out = found(analysis);
+    out.extend(causes::causes(analysis));
+    out.extend(contended(analysis));
+    out.extend(saturated::saturated(analysis));
+    out.extend(bandwidth::dim_hosts(analysis));
+    out.extend(capacity(analysis));
+    out.extend(analysis.since.iter().flat_map(changes::headlines));
+    out
+}
+
+/// What the hosts give together, or why nobody can say.
+fn capacity(analysis: &Report<'_>) -> Option<String> {
+    match &analysis.capacity {
+        Ok(capacity) => capacity::sentence(capacity),
+        Err(NoCapacity::OneHost) => None,
+        Err(why) => (!analysis.classes.is_empty()).then(|| {
+            format!("Capacity of the hosts together: not available, {}.", capacity::why_none(*why))
+        }),
+    }
+}
+
+/// What was found on a host's decode speed.
+pub(crate) fn decode_judged<'a>(analysis: &'a Report<'_>, host: &HostId) -> Option<&'a Judged> {
+    let report = analysis.class_of(host)?.metric(Metric::DecodeTps)?;
+    report.judged(host).filter(|_| !report.series.cases.is_empty())
+}
+
+/// What was found, metric by metric and class by class.
+fn found(analysis: &Report<'_>) -> Vec<String> {
+    let several = analysis.classes.len() > 1;
+    let absent = usize::try_from(analysis.record.absent).unwrap_or(usize::MAX);
+    let all = analysis.hosts.len().saturating_add(absent);
+    let mut out = Vec::new();
+    if several {
+        out.push(format!(
+            "The hosts fall into {} comparability classes; hosts of different classes are not compared.",
+            analysis.classes.len()
+        ));
+    }
+    for class in &analysis.classes {
+        let prefix = if several { format!("Class {}: ", class.class.label) } else { String::new() };
+        if let [host] = class.class.hosts.as_slice() {
+            out.push(format!("{prefix}{}", alone(analysis, host)));
+            continue;
+        }
+        let of = if several { class.class.hosts.len() } else { all };
+        out.extend(class.metrics.iter().map(|metric| format!("{prefix}{}", sentence(metric, of))));
+    }
+    out
+}
+
+/// The figures of a host that has no other to be compared with.
+fn alone(analysis: &Report<'_>, host: &HostId) -> String {
+    let found = analysis.hosts.iter().find(|h| h.host == host);
+    let mut figures: Vec<String> = [Metric::DecodeTps, Metric::Ttft]
+        .into_iter()
+        .filter_map(|metric| {
+            Some(format!("{} {}", metric.label(), headline(analysis, metric, host)?))
+        })
+        .collect();
+    if let Some((_, figure)) = found.and_then(HostAnalysis::peak_output) {
+        figures.push(format!("highest system output {} tok/s", digits(Some(figure), 2)));
+    }
+    if figures.is_empty() {
+        // What could not be measured says so by itself, below.
+        let any = |h: &&HostAnalysis<'_>| h.figures.ttft_s.n() > 0;
+        figures.push(match found.filter(any) {
+            Some(_) => "no repetition is complete".to_owned(),
+            None => "no time to first token and no speed was measured".to_owned(),
+        });
+    }
+    let why = why_alone(analysis, host).map_or_else(
+        || "There is no host to compare it with.".to_owned(),
+        |why| format!("It is {}.", not_comparable(&why)),
+    );
+    format!("{host}: {}. {why}", figures.join("; "))
+}
+
+/// A host's figure as it is compared: `166.45 tok/s at one stream (95 % CI 166.09–166.81, 5
+/// repetitions, geometric mean of 3 cases)`.
+pub(crate) fn headline(analysis: &Report<'_>, metric: Metric, host: &HostId) -> Option<String> {
+    let report = analysis.class_of(host)?.metric(metric)?;
+    let judged = report.judged(host)?;
+    let value = with_unit(metric, judged.mean?);
+    let streams = match analysis.streams_of(&report.series.cases) {
+        Some((1, 1)) => " at one stream".to_owned(),
+        Some((few, many)) if few == many => format!(", {many} streams at once"),
+        Some((few, many)) => format!(", {few} to {many} streams at once"),
+        None => match analysis.rates_of(&report.series.cases) {
+            Some((low, high)) if low < high => format!(", {low} to {high} requests/s"),
+            Some((rate, _)) => format!(", {rate} requests/s"),
+            None => ", closed and open loops".to_owned(),
+        },
+    };
+    let interval = judged
+        .level
+        .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
+    let all = analysis.record.header.suite.compared_cases().count();
+    let compared = report.series.cases.len();
+    let what = match metric {
+        Metric::DecodeTps | Metric::OutputTps | Metric::Energy => "",
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => "the medians of ",
+    };
+    let cases = match (compared, all) {
+        (1, 1) => String::new(),
+        (n, all) if n == all => format!(", geometric mean of {what}{n} cases"),
+        (n, all) => format!(", geometric mean of {what}{n} of {all} cases"),
+    };
+    Some(format!("{value}{streams} ({interval}{}{cases})", repetitions(judged.repetitions)))
+}
+
+/// `5 repetitions`.
+fn repetitions(n: usize) -> String {
+    count_of(n, "repetition")
+}
+
+/// What a verdict rests on: `4 repetitions, indicative`.
+fn basis(n: usize) -> String {
+    let indicative = if n < FULL_REPETITIONS { ", indicative" } else { "" };
+    format!("{}{indicative}", repetitions(n))
+}
+
+/// One metric over the hosts of one class, of so many: `Decode speed: ...`.
+fn sentence(report: &MetricReport, of: usize) -> String {
+    let able: Vec<&Judged> = report.outcome.hosts.iter().filter(|j| j.effect.is_some()).collect();
+    let said = if report.series.cases.is_empty() {
+        report.why_nothing().map_or_else(String::new, |why| not_comparable(&why))
+    } else if report.outcome.two_groups {
+        two_groups(report)
+    } else if able.is_empty() {
+        no_verdict(report)
+    } else if let [first, second] = able.as_slice() {
+        pair(report, first, second)
+    } else {
+        fleet(report, &able, of)
+    };
+    format!("{}: {said}.", report.metric.heading())
+}
+
+/// Why nobody has a verdict.
+fn no_verdict(report: &MetricReport) -> String {
+    let hosts = &report.outcome.hosts;
+    let few_shared = Verdict::NotJudged(Unjudged::TooFewShared);
+    if hosts.len() < 2 {
+        "no verdict, the other hosts had to stay out".to_owned()
+    } else if hosts.iter().any(|j| j.verdict == few_shared) {
+        format!("no verdict, no two hosts share {MIN_REPETITIONS} complete repetitions")
+    } else {
+        format!("no verdict, fewer than two hosts have {MIN_REPETITIONS} complete repetitions")
+    }
+}
+
+fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
+    let metric = report.metric;
+    // Told of the host that is slower, or of the second where neither is.
+    let (told, other) =
+        if first.verdict == Verdict::Slower { (first, second) } else { (second, first) };
+    let (a, b) = (&first.host, &second.host);
+    let estimate = told.effect.map_or_else(String::new, estimate);
+    match told.verdict {
+        Verdict::Slower | Verdict::Faster => difference(metric, told, Some(&other.host)),
+        Verdict::Equivalent => {
+            let level = around(metric, [&first, &second].into_iter());
+            format!("{a} and {b} are equivalent within {}{level}", margin(report))
+        }
+        Verdict::NotSettled { .. } | Verdict::NotJudged(_) => format!(
+            "whether {a} and {b} differ is not settled ({} against {}: {estimate}{})",
+            told.host,
+            other.host,
+            more(told.verdict)
+        ),
+    }
+}
+
+fn fleet(report: &MetricReport, able: &[&Judged], of: usize) -> String {
+    let all = able.len();
+    let hosts = if all == of { "hosts".to_owned() } else { format!("judged hosts (of {of})") };
+    let equivalent = able.iter().filter(|j| j.verdict == Verdict::Equivalent).count();
+    let within = margin(report);
+    let level = around(report.metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
+    let head = match equivalent {
+        0 => format!("for no host could equivalence within {within} be shown"),
+        1 => format!("1 of {all} {hosts} is equivalent to the rest within {within}{level}"),
+        n if n == all => format!("all {n} {hosts} are equivalent within {within}{level}"),
+        n => format!("{n} of {all} {hosts} are equivalent within {within}{level}"),
+    };
+    let parts = std::iter::once(head).chain(settled(report.metric, able)).chain(open(able));
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// The hosts that are settled as different, the largest differences first where not all are named.
+fn settled(metric: Metric, able: &[&Judged]) -> Vec<String> {
+    let mut settled: Vec<&&Judged> =
+        able.iter().filter(|j| j.verdict.is_settled_difference()).collect();
+    let more = settled.len().saturating_sub(NAMED);
+    if more > 0 {
+        let size = |j: &Judged| j.effect.map_or(0.0, |e| e.mean.abs());
+        settled.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
+    }
+    let named = settled.iter().take(NAMED).map(|j| difference(metric, j, None));
+    let rest = (more > 0).then(|| match more {
+        1 => "1 more host differs (section 3)".to_owned(),
+        n => format!("{n} more hosts differ (section 3)"),
+    });
+    named.chain(rest).collect()
+}
+
+/// The hosts of which nothing is settled: the estimates of one or two, of more only their names.
+fn open(able: &[&Judged]) -> Vec<String> {
+    let open: Vec<&&Judged> =
+        able.iter().filter(|j| matches!(j.verdict, Verdict::NotSettled { .. })).collect();
+    if open.len() > 2 {
+        let names = some_names(open.iter().map(|j| j.host.as_str()));
+        return vec![format!("not settled: {names} (section 3)")];
+    }
+    let said = |j: &&&Judged| {
+        let estimate = j.effect.map_or_else(String::new, estimate);
+        format!("{} is not settled ({estimate}{})", j.host, more(j.verdict))
+    };
+    open.iter().map(said).collect()
+}
+
+/// ` (median 41.68 tok/s, 5 repetitions)`, over these hosts; the fewest repetitions.
+fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> String {
+    let (means, repeated): (Vec<f64>, Vec<usize>) =
+        hosts.filter_map(|j| Some((j.mean?, j.basis()))).unzip();
+    let median = Distribution::new(means).median().zip(repeated.into_iter().min());
+    median.map_or_else(String::new, |(log, n)| {
+        format!(" (median {}, {})", with_unit(metric, log), basis(n))
+    })
+}
+
+/// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4, 5 repetitions)`.
+fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String {
+    let Some(effect) = judged.effect else { return String::new() };
+    let (low, high) = effect.interval(0.95);
+    let mut ends = [low, high].map(|end| end.exp_m1().abs() * 100.0);
+    ends.sort_by(f64::total_cmp);
+    let (verb, word) = verb(metric, judged.verdict == Verdict::Slower);
+    let than = than.map_or_else(String::new, |host| format!(" than {host}"));
+    format!(
+        "{} {verb} {:.1} % {word}{than} (95 % CI {:.1}–{:.1}, {})",
+        judged.host,
+        effect.mean.exp_m1().abs() * 100.0,
+        ends[0],
+        ends[1],
+        basis(effect.n)
+    )
+}
+
+fn two_groups(report: &MetricReport) -> String {
+    let mut levels: Vec<(f64, &HostId)> = report
+        .outcome
+        .hosts
+        .iter()
+        .filter(|j| j.verdict == Verdict::NotJudged(Unjudged::TwoGroups))
+        .filter_map(|j| Some((j.level?.mean, &j.host)))
+        .collect();
+    levels.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+    let gap = |i: usize| levels[i].0 - levels[i - 1].0;
+    let split = (1..levels.len()).max_by(|&a, &b| gap(a).total_cmp(&gap(b))).unwrap_or(0);
+    let names = |group: &[(f64, &HostId)]| {
+        group.iter().map(|(_, host)| host.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (low, high) = levels.split_at(split);
+    format!(
+        "the hosts form two groups, so that none can be called the slow or the fast one: {} with the lower values, {} with the higher",
+        names(low),
+        names(high)
+    )
+}
+
+fn margin(report: &MetricReport) -> String {
+    format!("{} %", percent(report.margin))
+}
+
+fn estimate(effect: Effect) -> String {
+    let (low, high) = effect.interval(0.95);
+    format!(
+        "{} %, 95 % CI {} to {}, {}",
+        signed_percent(effect.mean),
+        signed_percent(low),
+        signed_percent(high),
+        basis(effect.n)
+    )
+}
+
+fn more(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::NotSettled { more: Some(n) } => {
+            format!("; about {n} more {} needed", if n == 1 { "repetition" } else { "repetitions" })
+        }
+        Verdict::NotSettled { more: None } => "; more repetitions would not settle it".to_owned(),
+        Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::NotJudged(_) => {
+            String::new()
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What the hosts give together, in words.
+
+use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyLeftOut};
+use regatta_figures::metrics::Goodput;
+use regatta_types::ids::HostId;
+use regatta_types::units::{grouped, grouped_real};
+
+use super::names::{some_names, together};
+
+/// `the 3 hosts`, `4 of 6 hosts`.
+pub(crate) fn whose(capacity: &Capacity) -> String {
+    match capacity.left_out.len() {
+        0 => format!("the {} hosts", capacity.hosts),
+        out => format!("{} of {} hosts", capacity.hosts, capacity.hosts + out),
+    }
+}
+
+/// Those left out, by reason: `gpu-05, gpu-06 (another class); host #7 (never joined)`.
+pub(crate) fn without(capacity: &Capacity) -> Option<String> {
+    let said = capacity.left_out.iter().map(|out| (member(&out.host), why_left_out(&out.why)));
+    let said: Vec<String> =
+        together(said).into_iter().map(|(hosts, why)| format!("{hosts} ({why})")).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// Its name, or `host #4` of one that never joined.
+pub(crate) fn member(host: &Member) -> String {
+    match host {
+        Member::Named(name) => name.to_string(),
+        Member::Absent(number) => format!("host #{number}"),
+    }
+}
+
+pub(crate) fn why_left_out(why: &WhyLeftOut) -> String {
+    match why {
+        WhyLeftOut::NothingUsable => "nothing usable".to_owned(),
+        WhyLeftOut::AnotherClass => "another class".to_owned(),
+        WhyLeftOut::NotCompared(why) => why.clone(),
+        WhyLeftOut::NoCompleteRepetition => "no complete repetition".to_owned(),
+        WhyLeftOut::NeverJoined => "never joined".to_owned(),
+    }
+}
+
+pub(crate) fn why_none(why: NoCapacity) -> &'static str {
+    match why {
+        NoCapacity::OneHost => "there is one host",
+        NoCapacity::NothingUsable => "nothing usable was measured",
+        NoCapacity::TooFewHosts => {
+            "fewer than two hosts of one class have figures of whole repetitions"
+        }
+    }
+}
+
+/// `power of the GPU boards (none of gpu-02)`.
+pub(crate) fn lacking((figure, hosts): &(Sum, Vec<HostId>)) -> String {
+    let figure = match figure {
+        Sum::PeakOutput => "output under load",
+        Sum::Power => "power of the GPU boards",
+        Sum::Electricity => "electricity",
+    };
+    format!("{figure} (none of {})", some_names(hosts.iter().map(HostId::as_str)))
+}
+
+/// One sentence; `None` where there is no decode speed at one stream and no system output.
+pub(crate) fn sentence(capacity: &Capacity) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(decode) = &capacity.decode {
+        parts.push(format!(
+            "{} tok/s at one stream on each host (slowest {} with {}, fastest {:.1} % more)",
+            grouped_real(decode.sum, 0),
+            decode.slowest,
+            grouped_real(decode.slowest_tps, 1),
+            decode.spread * 100.0
+        ));
+    }
+    if let Some(peak) = capacity.peak_output_tps {
+        parts.push(format!("at most {} tok/s under load", grouped_real(peak, 0)));
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    if let Some(users) = &capacity.users {
+        let least = if users.at_least { "at least " } else { "" };
+        let (streams, n) = (users.streams, grouped(u64::from(users.requests)));
+        parts.push(format!("{least}{streams} streams within the limits ({n} requests)"));
+    }
+    if let Some(watts) = capacity.power_w {
+        parts.push(format!("{} W of GPU boards", grouped_real(watts, 0)));
+    }
+    if let Some(price) = capacity.price_per_million {
+        parts.push(format!(
+            "electricity: {price:.3} per million output tokens (in the tariff's currency, GPU boards only)"
+        ));
+    }
+    parts.extend(
+        capacity.not_available.iter().map(|what| format!("not available: {}", lacking(what))),
+    );
+    let without = without(capacity).map_or_else(String::new, |who| format!(", without {who}"));
+    Some(format!("Capacity of {}{without}: {}.", whose(capacity), parts.join("; ")))
+}
+
+/// `at least 8 streams (100.0 % of 300 requests good)`, with the level that fails.
+pub(crate) fn users(host: &HostUsers) -> String {
+    let of = |goodput: Goodput| {
+        let share = goodput.share().unwrap_or(0.0) * 100.0;
+        format!("{share:.1} % of {} requests good", grouped(u64::from(goodput.offered)))
+    };
+    let kept = match (host.streams, host.at_least) {
+        (0, _) => "none".to_owned(),
+        (1, false) => format!("1 stream ({})", of(host.level)),
+        (1, true) => format!("at least 1 stream ({})", of(host.level)),
+        (n, false) => format!("{n} streams ({})", of(host.level)),
+        (n, true) => format!("at least {n} streams ({})", of(host.level)),
+    };
+    match host.fails_at {
+        Some((streams, worst)) => format!("{kept}; not at {streams} ({})", of(worst)),
+        None => kept,
+    }
+}

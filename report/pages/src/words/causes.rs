@@ -1,0 +1,244 @@
+//! What can explain that a host is slower: what its GPUs did, its engine said and its agent saw, and
+//! facts that are not those of most others, the strongest first. Evidence, not proof.
+
+mod gpu;
+
+use regatta_types::clean;
+use regatta_types::ids::HostId;
+use regatta_types::units::grouped_real;
+
+use super::class::shown;
+use super::numbers::count_of;
+use crate::report::Report;
+use regatta_figures::compare::{ClassReport, MetricReport, Quarters, Verdict};
+use regatta_figures::facts::{Fact, TELLING_FACTS, other_facts_of};
+use regatta_figures::hosts::{Cell, HostAnalysis};
+use regatta_figures::metrics::{Distribution, EngineFigures, Warmth};
+
+use super::names::{NAMED, some_names};
+use gpu::Gpus;
+
+/// How much longer than on the others requests must wait for their turn to be told of, and from how
+/// many seconds on.
+const QUEUE_FACTOR: f64 = 2.0;
+const QUEUE_S: f64 = 0.001;
+/// Points by which a share must differ from the median of the others to be told of.
+const SHARE: f64 = 0.05;
+/// Share of the KV cache from which on it is full.
+const KV_FULL: f64 = 0.95;
+
+/// Where no counter tells.
+const LOOK_AT: &str =
+    "look at the CPU, at engine flags that no process shows, and at other processes.";
+
+/// A sentence for each host that is settled as different: of a slower one also that nothing was found.
+/// Of two hosts only the slower one has one: what differs on the other is the same thing again.
+pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
+    let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
+    let explained = |host: &&HostId| !causes_of(analysis, host).is_empty();
+    let (explained, bare): (Vec<&HostId>, Vec<&HostId>) = hosts.partition(explained);
+    let mut out: Vec<String> = explained.iter().filter_map(|h| cause(analysis, h)).collect();
+    let more = out.len().saturating_sub(NAMED);
+    out.truncate(NAMED);
+    if more > 0 {
+        let hosts = count_of(more, "more host");
+        out.push(format!("What differs on {hosts} stands on their pages."));
+    }
+    let bare: Vec<(&HostId, String)> =
+        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).collect();
+    match bare.as_slice() {
+        [] => {}
+        [(_, only)] => out.push(only.clone()),
+        several => out.push(format!(
+            "Nothing that was recorded differs on {}: {LOOK_AT}",
+            some_names(several.iter().map(|(host, _)| host.as_str()))
+        )),
+    }
+    out
+}
+
+/// The sentence of one host, if it has one.
+pub(crate) fn cause(analysis: &Report<'_>, host: &HostId) -> Option<String> {
+    let class = analysis.class_of(host)?;
+    let settled = |wanted: Verdict| -> Vec<&'static str> {
+        let compared = |m: &&MetricReport| wanted == Verdict::Slower || m.outcome.compared() > 2;
+        let reports = class.metrics.iter().filter(compared);
+        let with = reports.filter(|m| m.judged(host).is_some_and(|j| j.verdict == wanted));
+        with.map(|m| m.metric.label()).collect()
+    };
+    let (slower, faster) = (settled(Verdict::Slower), settled(Verdict::Faster));
+    let causes = causes_in(analysis, class, host);
+    let (metrics, word) = match (slower.as_slice(), faster.as_slice(), causes.as_slice()) {
+        ([], [], [_, ..]) if fades(class, host) => {
+            (&["decode speed at the end of the run"][..], "worse")
+        }
+        ([], [], _) | ([], _, []) => return None,
+        ([], faster, _) => (faster, "better"),
+        (slower, _, []) => return Some(nothing_found(analysis, host, slower)),
+        (slower, _, _) => (slower, "worse"),
+    };
+    Some(format!(
+        "On {host} ({word} in {}) and not on {}: {}. Evidence, not proof.",
+        metrics.join(", "),
+        others_of(class),
+        causes.join("; ")
+    ))
+}
+
+/// Whether it is slower than the others only at the end of the run.
+fn fades(class: &ClassReport, host: &HostId) -> bool {
+    class.quarters(host).is_some_and(|quarters| quarters.is_fading && quarters.against_others)
+}
+
+/// Whether what differs on a host is only that its one neighbour is slower.
+pub(crate) fn is_mirrored(analysis: &Report<'_>, host: &HostId) -> bool {
+    let Some(class) = analysis.class_of(host) else { return false };
+    let own = |report: &MetricReport| report.judged(host).map(|judged| judged.verdict);
+    let has = |verdict| class.metrics.iter().any(|m| own(m) == Some(verdict));
+    class.class.hosts.len() == 2 && has(Verdict::Faster) && !has(Verdict::Slower)
+}
+
+/// What to look at where no counter tells.
+fn nothing_found(analysis: &Report<'_>, host: &HostId, metrics: &[&str]) -> String {
+    let own = analysis.hosts.iter().find(|h| h.host == host);
+    let unread = own.is_some_and(|h| h.gpus.known().is_none());
+    let unread = if unread { ", its GPUs were not read" } else { "" };
+    format!(
+        "Nothing that was recorded differs on {host} (worse in {}){unread}: {LOOK_AT}",
+        metrics.join(", ")
+    )
+}
+
+/// What differs on a host from most others of its class, whatever its verdict.
+pub(crate) fn causes_of(analysis: &Report<'_>, host: &HostId) -> Vec<String> {
+    analysis.class_of(host).map(|class| causes_in(analysis, class, host)).unwrap_or_default()
+}
+
+fn causes_in(analysis: &Report<'_>, class: &ClassReport, host: &HostId) -> Vec<String> {
+    let (own, others): (Vec<&HostAnalysis<'_>>, Vec<&HostAnalysis<'_>>) = analysis
+        .hosts
+        .iter()
+        .filter(|h| class.class.hosts.contains(h.host))
+        .partition(|h| h.host == host);
+    let Some(own) = own.first() else { return Vec::new() };
+    let gpus = Gpus::new(own, &others);
+    let [telling, minor] = unusual_facts(own, &others, others_of(class));
+    let mut causes = gpus.faults();
+    causes.extend(class.quarters(host).and_then(fading));
+    causes.extend(telling);
+    causes.extend(gpus.limits());
+    causes.extend(gpus.shared().map(str::to_owned));
+    causes.extend(engine_evidence(own, &others));
+    causes.extend(short_of_cpu(own, &others));
+    causes.extend(gpus.signs());
+    causes.extend(minor);
+    causes.iter().map(|cause| clean::line(cause)).collect()
+}
+
+/// Who a host is unlike, if it is.
+fn others_of(class: &ClassReport) -> &'static str {
+    if class.class.hosts.len() == 2 { "the other host" } else { "most others" }
+}
+
+/// `GPU power limit 450 W (most others 600 W)`: what limits the GPU by itself, and the rest.
+fn unusual_facts(
+    own: &HostAnalysis<'_>,
+    others: &[&HostAnalysis<'_>],
+    whose: &str,
+) -> [Vec<String>; 2] {
+    let others: Vec<Vec<Fact>> = others.iter().map(|m| other_facts_of(m.record)).collect();
+    let unusual = |(index, fact): (usize, &Fact)| {
+        let own = fact.value.as_ref()?;
+        let usual: Vec<&String> =
+            others.iter().filter_map(|facts| facts[index].value.as_ref()).collect();
+        let most = usual
+            .iter()
+            .find(|value| 2 * usual.iter().filter(|other| other == value).count() > others.len())?;
+        let (name, [own, most]) = (fact.name, [own, *most].map(|value| shown(fact.name, value)));
+        (own != most).then(|| clean::line(&format!("{name} {own} ({whose} {most})")))
+    };
+    let facts = other_facts_of(own.record);
+    let (telling, minor): (Vec<_>, Vec<_>) =
+        facts.iter().enumerate().partition(|(index, _)| *index < TELLING_FACTS);
+    [telling, minor].map(|facts| facts.into_iter().filter_map(unusual).collect())
+}
+
+/// Slower only at the end of the run, with what its GPUs did at both ends.
+fn fading(quarters: &Quarters) -> Option<String> {
+    if !quarters.is_fading || !quarters.against_others {
+        return None;
+    }
+    let (first, last) = (quarters.first.gpus, quarters.last.gpus);
+    let both = |value: fn(Warmth) -> Option<f64>| value(first).zip(value(last));
+    let clock = both(Warmth::clock_sm_mhz).map(|(first, last)| {
+        format!(", SM clock {} MHz then {} MHz", grouped_real(first, 0), grouped_real(last, 0))
+    });
+    let heat = both(Warmth::temperature_c)
+        .map(|(first, last)| format!(", GPU at {first:.0} °C then {last:.0} °C"));
+    Some(format!(
+        "decode {:.1} % slower in the last quarter of its repetitions and not in the first{}{}: look at its cooling",
+        -quarters.last.mean_log.exp_m1() * 100.0,
+        clock.unwrap_or_default(),
+        heat.unwrap_or_default()
+    ))
+}
+
+/// Attempts in which the agent itself was late, where that is no matter on the others.
+fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
+    let late = |host: &HostAnalysis<'_>| {
+        let counted = || host.compared().filter_map(Cell::counted);
+        let is_late = |code: &str| matches!(code, "client_limited" | "client_stall");
+        let n = counted().filter(|c| c.findings.iter().any(|f| is_late(&f.code))).count();
+        (n, counted().count())
+    };
+    let (n, of) = late(own);
+    (n > 0 && others.iter().all(|host| late(host).0 == 0))
+        .then(|| format!("its agent was short of CPU in {n} of {of} attempts (the others' never)"))
+}
+
+/// What the engine of a host said that those of the others did not.
+fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<String> {
+    let Some(own) = own.engine_metrics.known().copied() else { return Vec::new() };
+    let others: Vec<EngineFigures> =
+        others.iter().filter_map(|h| h.engine_metrics.known().copied()).collect();
+    let median = |value: fn(&EngineFigures) -> Option<f64>| {
+        Distribution::new(others.iter().filter_map(value)).median()
+    };
+    let mut out = Vec::new();
+    if let (Some(n), Some(usual)) = (own.preemptions, median(|f| f.preemptions))
+        && n > usual
+    {
+        out.push(format!(
+            "preemptions {} (median of the others {})",
+            grouped_real(n, 0),
+            grouped_real(usual, 0)
+        ));
+    }
+    if let (Some(s), Some(usual)) = (own.queue_mean_s, median(|f| f.queue_mean_s))
+        && s > QUEUE_S
+        && s > usual * QUEUE_FACTOR
+    {
+        let (ms, usual) = (s * 1e3, usual * 1e3);
+        let (ms, usual) = (grouped_real(ms, 1), grouped_real(usual, 1));
+        out.push(format!("mean queue time {ms} ms (median of the others {usual} ms)"));
+    }
+    if let (Some(share), Some(usual)) = (own.kv_peak, median(|f| f.kv_peak))
+        && share >= KV_FULL
+        && usual < KV_FULL
+    {
+        let (own, usual) = (share * 100.0, usual * 100.0);
+        out.push(format!("KV cache {own:.0} % full (median of the others {usual:.0} %)"));
+    }
+    for (what, value) in [
+        ("accepted drafts", (|f| f.acceptance) as fn(&EngineFigures) -> Option<f64>),
+        ("prefix cache hits", |f| f.prefix_hit_share),
+    ] {
+        if let (Some(share), Some(usual)) = (value(&own), median(value))
+            && (share - usual).abs() > SHARE
+        {
+            let (own, usual) = (share * 100.0, usual * 100.0);
+            out.push(format!("{what} {own:.0} % (median of the others {usual:.0} %)"));
+        }
+    }
+    out
+}

@@ -1,0 +1,152 @@
+//! What the GPUs of a host did that those of the others did not.
+
+use regatta_types::units::grouped_real;
+
+use regatta_figures::hosts::{Cell, HostAnalysis};
+use regatta_figures::metrics::{Distribution, GpuFigures};
+
+/// Points by which a share of the time must be larger than the median of the others to be told of.
+const SHARE: f64 = 0.05;
+/// Share by which a clock must be below the median of the others.
+const CLOCK: f64 = 0.02;
+/// Degrees by which a GPU must be hotter than the median of the others.
+const DEGREES: f64 = 10.0;
+/// Points by which it must be less busy.
+const BUSY: f64 = 10.0;
+/// Reasons by which clocks are held that point at a fault or a limit, the worst first.
+const FAULTS: [&str; 3] = ["hardware slowdown", "hardware thermal slowdown", "power brake"];
+const LIMITS: [&str; 2] = ["temperature target", "power limit"];
+
+/// The endpoint's GPUs of a host and of each of the others.
+pub(super) struct Gpus<'a> {
+    own: Vec<&'a GpuFigures>,
+    others: Vec<Vec<&'a GpuFigures>>,
+    /// Another process on this host's GPUs, where the others have none.
+    shared: Option<String>,
+}
+
+fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
+    host.gpus.known().into_iter().flatten().filter(|gpu| gpu.serves).collect()
+}
+
+/// What is known of another process on a host's GPUs.
+fn shared<'a>(host: &'a HostAnalysis<'_>) -> Option<&'a str> {
+    let counted = host.compared().filter_map(Cell::counted);
+    let mut findings = counted.flat_map(|counted| &counted.findings);
+    Some(findings.find(|finding| finding.code == "gpu_shared")?.evidence.as_str())
+}
+
+impl<'a> Gpus<'a> {
+    pub(super) fn new(own: &'a HostAnalysis<'_>, others: &[&'a HostAnalysis<'_>]) -> Self {
+        let shared = shared(own).filter(|_| others.iter().all(|host| shared(host).is_none()));
+        let others = others.iter().map(|host| serving(host)).filter(|gpus| !gpus.is_empty());
+        Self { own: serving(own), others: others.collect(), shared: shared.map(str::to_owned) }
+    }
+
+    /// A figure of this host and the median of the others, each its own worst.
+    fn compare(&self, figure: impl Fn(&[&GpuFigures]) -> Option<f64>) -> Option<(f64, f64)> {
+        let usual = Distribution::new(self.others.iter().filter_map(|gpus| figure(gpus)));
+        figure(&self.own).zip(usual.median())
+    }
+
+    /// What can hardly be without consequence.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let lost = self.own.iter().filter_map(|gpu| gpu.ended.as_ref());
+        let mut out: Vec<String> =
+            lost.map(|end| format!("a GPU was lost ({})", end.reason)).take(1).collect();
+        if let Some((errors, usual)) = self.compare(|gpus| {
+            gpus.iter().filter_map(|gpu| gpu.ecc_uncorrected).max().map(|n| n as f64)
+        }) && errors > usual
+        {
+            let (errors, usual) = (grouped_real(errors, 0), grouped_real(usual, 0));
+            out.push(format!("{errors} uncorrected memory errors (the others {usual})"));
+        }
+        out.extend(FAULTS.into_iter().filter_map(|reason| self.held_by(reason)));
+        out
+    }
+
+    /// What shows where the speed went.
+    pub(super) fn limits(&self) -> Vec<String> {
+        let mut out: Vec<String> = self.link().into_iter().collect();
+        out.extend(LIMITS.into_iter().filter_map(|reason| self.held_by(reason)));
+        out.extend(self.clock());
+        out
+    }
+
+    /// Another process on its GPUs.
+    pub(super) fn shared(&self) -> Option<&str> {
+        self.shared.as_deref()
+    }
+
+    /// What goes with a cause more than it is one.
+    pub(super) fn signs(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let hottest = |gpus: &[&GpuFigures]| {
+            gpus.iter().filter_map(|gpu| gpu.temperature_max_c).max().map(f64::from)
+        };
+        if let Some((own, usual)) = self.compare(hottest)
+            && own >= usual + DEGREES
+        {
+            out.push(format!("GPU at {own:.0} °C (median of the others {usual:.0} °C)"));
+        }
+        let least_busy = |gpus: &[&GpuFigures]| {
+            gpus.iter().filter_map(|gpu| gpu.utilization_mean_pct).reduce(f64::min)
+        };
+        if let Some((own, usual)) = self.compare(least_busy)
+            && own <= usual - BUSY
+        {
+            out.push(format!(
+                "GPU busy {own:.0} % of the time (median of the others {usual:.0} %)"
+            ));
+        }
+        out
+    }
+
+    fn held_by(&self, reason: &str) -> Option<String> {
+        let share = |gpus: &[&GpuFigures]| {
+            let shares = gpus
+                .iter()
+                .filter_map(|gpu| Some(gpu.reasons.as_ref()?.get(reason).copied().unwrap_or(0.0)));
+            shares.reduce(f64::max)
+        };
+        let (own, usual) = self.compare(share)?;
+        (own > usual + SHARE).then(|| {
+            let (own, usual) = (own * 100.0, usual * 100.0);
+            format!(
+                "clocks held by {reason} in {own:.0} % of the samples (median of the others {usual:.0} %)"
+            )
+        })
+    }
+
+    fn clock(&self) -> Option<String> {
+        let slowest = |gpus: &[&GpuFigures]| {
+            gpus.iter().filter_map(|gpu| gpu.clock_sm_mean_mhz).reduce(f64::min)
+        };
+        let (own, usual) = self.compare(slowest)?;
+        let below = 1.0 - own / usual;
+        (below > CLOCK).then(|| {
+            format!(
+                "SM clock {} MHz, {:.1} % below the median of the others ({} MHz)",
+                grouped_real(own, 0),
+                below * 100.0,
+                grouped_real(usual, 0)
+            )
+        })
+    }
+
+    /// Fewer lanes than on the others, or an older generation.
+    fn link(&self) -> Option<String> {
+        let lanes = |gpus: &[&GpuFigures]| gpus.iter().filter_map(|gpu| gpu.pcie_width).min();
+        if let Some((own, usual)) = self.compare(|gpus| lanes(gpus).map(f64::from))
+            && own < usual
+        {
+            return Some(format!(
+                "PCIe link with {own:.0} lanes (median of the others {usual:.0})"
+            ));
+        }
+        let generation = |gpus: &[&GpuFigures]| gpus.iter().filter_map(|gpu| gpu.pcie_gen).min();
+        let (own, usual) = self.compare(|gpus| generation(gpus).map(f64::from))?;
+        (own < usual)
+            .then(|| format!("PCIe link of generation {own:.0} (median of the others {usual:.0})"))
+    }
+}

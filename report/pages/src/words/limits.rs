@@ -1,0 +1,317 @@
+//! What stands beside the answer: what could not be judged, what to keep in mind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regatta_types::clean;
+use regatta_types::ids::{CaseId, HostId};
+use regatta_types::suite::Length;
+use regatta_types::units::{grouped, grouped_real};
+use regatta_types::validity::Finding;
+
+use super::names::{NAMED, some_names, together};
+use super::numbers::count_of;
+use super::validity;
+use crate::report::Report;
+use regatta_figures::analysis::Endings;
+use regatta_figures::compare::{
+    ClassReport, Later, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
+};
+use regatta_figures::completeness::left_out;
+use regatta_figures::hosts::{CellState, HostAnalysis};
+use regatta_figures::metrics::{FIRST_ATTEMPT, Notable};
+
+/// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
+fn whose_are_missing(analysis: &Report<'_>) -> String {
+    let missing = |host: &HostAnalysis<'_>| {
+        let states = host.cells().map(|(_, cell)| &cell.state);
+        states.filter(|s| matches!(s, CellState::Missing(_) | CellState::Open)).count()
+    };
+    let known = analysis.hosts.iter().map(|host| (missing(host), host.host.to_string()));
+    let suite = &analysis.record.header.suite;
+    let planned: u32 = suite.cases.iter().map(|case| case.repetitions).sum();
+    let planned = usize::try_from(planned).unwrap_or(usize::MAX);
+    let absent = analysis.absent_numbers().map(|number| (planned, format!("host #{number}")));
+    let mut hosts: Vec<(usize, String)> =
+        known.chain(absent).filter(|(missing, _)| *missing > 0).collect();
+    hosts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let more = hosts.len().saturating_sub(NAMED);
+    let mut named: Vec<String> =
+        hosts.iter().take(NAMED).map(|(missing, host)| format!("{missing} of {host}")).collect();
+    if more > 0 {
+        named.push(format!("and those of {more} more"));
+    }
+    if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
+}
+
+/// The first few of many remarks of one kind, each with figures of its own.
+fn first_few(mut remarks: Vec<String>, what: &str) -> Vec<String> {
+    let more = remarks.len().saturating_sub(NAMED);
+    remarks.truncate(NAMED);
+    if more > 0 {
+        let remarks_more = count_of(more, "more remark");
+        remarks.push(format!("{remarks_more} on {what}: see the hosts' pages."));
+    }
+    remarks
+}
+
+/// What could not be judged, and what to keep in mind.
+pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    let nothing = analysis.hosts.iter().filter(|h| !h.has_usable());
+    let nothing = together(nothing.map(|h| (h.host.to_string(), why_nothing(h))));
+    out.extend(
+        nothing.into_iter().map(|(hosts, why)| format!("{hosts} could not be judged: {why}.")),
+    );
+    out.extend(absent(analysis));
+    let left = left_out(analysis.record).map(|(host, why)| (host.to_string(), why.to_string()));
+    out.extend(together(left).into_iter().map(|(hosts, why)| {
+        clean::line(&format!("Left out of the run (--allow-missing): {hosts} ({why})."))
+    }));
+    let each = |host: &HostAnalysis<'_>| {
+        let name = host.host.to_string();
+        unmeasured(host).into_iter().map(move |said| (name.clone(), said))
+    };
+    let unmeasured = together(analysis.hosts.iter().flat_map(each));
+    out.extend(
+        unmeasured.into_iter().map(|(hosts, said)| clean::line(&format!("{hosts}: {said}."))),
+    );
+    out.extend(unrepeated(analysis));
+    out.extend(first_few(analysis.later.iter().map(changed_engine).collect(), "changed engines"));
+    for class in &analysis.classes {
+        out.extend(class_limits(class));
+    }
+    let floors = analysis.hosts.iter().flat_map(floors).collect();
+    out.extend(first_few(floors, "what the client itself may add"));
+    out.extend(validity::of_run(analysis));
+    out.extend(cells(analysis));
+    out.extend(first_few(unsettled(analysis), "hosts that were not warm"));
+    out.extend(endings(analysis));
+    out
+}
+
+/// Cells and requests that are no part of the figures.
+fn cells(analysis: &Report<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    let cells = analysis.cells;
+    let n = |cells: u32| grouped(u64::from(cells));
+    if cells.skipped > 0 {
+        let (skipped, planned) = (n(cells.skipped), n(cells.planned));
+        out.push(format!(
+            "{skipped} of {planned} cells are skipped, as their sweep was saturated."
+        ));
+    }
+    let lost = cells.missing + cells.open;
+    if lost > 0 {
+        let of = whose_are_missing(analysis);
+        let (lost, planned) = (n(lost), n(cells.planned));
+        out.push(format!("{lost} of {planned} cells are missing{of} (section Completeness)."));
+    }
+    if cells.invalid > 0 {
+        out.push(format!(
+            "Invalid, kept and not compared: {} of {} counted cells.",
+            n(cells.invalid),
+            n(cells.counted)
+        ));
+    }
+    let cases = analysis.hosts.iter().flat_map(HostAnalysis::all_cases);
+    let failed: u64 = cases.map(|case| u64::from(case.requests.failures())).sum();
+    if failed > 0 {
+        out.push(format!("{} failed.", count_of(failed, "measured request")));
+    }
+    out
+}
+
+/// Cells that another engine served than the host's at first.
+pub(crate) fn changed_engine(later: &Later) -> String {
+    clean::line(&format!(
+        "{} was another engine from {} repetition {} on ({}): {} kept and not compared with the rest.",
+        later.host,
+        later.from.case,
+        later.from.repetition.0,
+        later.change,
+        match later.cells {
+            1 => "1 cell is".to_owned(),
+            n => format!("{n} cells are"),
+        }
+    ))
+}
+
+/// Where the client itself weighs beside what was measured.
+fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
+    let remark = |notable: Notable| {
+        format!(
+            "{}: the client itself may add {} ms to the {} of {} ms, over 1 %.",
+            host.host,
+            grouped_real(notable.overhead_s * 1e3, 2),
+            notable.what,
+            grouped_real(notable.own_s * 1e3, 2)
+        )
+    };
+    host.notable_overhead().map(remark)
+}
+
+/// Hosts that were not warm when the run began.
+fn unsettled(analysis: &Report<'_>) -> Vec<String> {
+    let remark = |host: &HostAnalysis<'_>, finding: &Finding| {
+        clean::line(&format!(
+            "{}: {} before the run: {}.",
+            host.host, finding.code, finding.evidence
+        ))
+    };
+    let of_host = |host| HostAnalysis::warmup_findings(host).map(move |f| remark(host, f));
+    analysis.hosts.iter().flat_map(of_host).collect()
+}
+
+/// Whether answers were cut.
+fn endings(analysis: &Report<'_>) -> Option<String> {
+    Some(match analysis.endings() {
+        Endings::NoneCut => return None,
+        Endings::AllAtLimit if is_fixed(analysis) => {
+            "Every answer ran to max_tokens, so the lengths are equal.".to_owned()
+        }
+        Endings::AllAtLimit => {
+            "All answers truncated: every one ran to max_tokens, so that the lengths are equal and none says where the model would have ended it.".to_owned()
+        }
+        Endings::AllCut => {
+            "All answers truncated: cut by max_tokens or the context (finish reason length).".to_owned()
+        }
+        Endings::SomeCut { truncated, ok } => format!(
+            "{} of {} answers were cut by max_tokens or the context (finish reason length).",
+            grouped(truncated),
+            grouped(ok)
+        ),
+    })
+}
+
+/// Whether every case asks for answers as long as its limit.
+fn is_fixed(analysis: &Report<'_>) -> bool {
+    analysis.record.header.suite.cases.iter().all(|case| case.length == Length::Fixed)
+}
+
+/// What a host could not show: its first attempt is warm-up, or no chunk of its answers was stamped.
+pub(crate) fn unmeasured(host: &HostAnalysis<'_>) -> Vec<String> {
+    let counted = host.cells().filter_map(|(_, cell)| cell.counted());
+    let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FIRST_ATTEMPT);
+    let mut out: Vec<String> = cold.map(|f| f.evidence.clone()).into_iter().collect();
+    let figures = &host.figures;
+    if figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0 {
+        out.push(
+            "TTFT not measured, nor any speed: no chunk of its answers was stamped".to_owned(),
+        );
+    }
+    out
+}
+
+/// A run that cannot rank anybody, however many hosts it has.
+fn unrepeated(analysis: &Report<'_>) -> Option<String> {
+    let most = analysis.record.header.suite.cases.iter().map(|case| case.repetitions).max()?;
+    let is_few = usize::try_from(most).is_ok_and(|most| most < MIN_REPETITIONS);
+    (is_few && !analysis.classes.is_empty()).then(|| {
+        let needed = format!("a verdict needs {MIN_REPETITIONS}");
+        format!("No ranking: n = {most}, the repetitions of each case; {needed}.")
+    })
+}
+
+/// Why a host has nothing usable.
+fn why_nothing(host: &HostAnalysis<'_>) -> String {
+    if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
+        return clean::line(why);
+    }
+    let reasons: BTreeSet<String> = host
+        .cells()
+        .filter_map(|(_, cell)| match &cell.state {
+            CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
+            CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
+        })
+        .collect();
+    match reasons.into_iter().collect::<Vec<_>>().as_slice() {
+        [only] => only.clone(),
+        _ => "nothing usable was measured on it".to_owned(),
+    }
+}
+
+/// Expected hosts that nobody saw.
+fn absent(analysis: &Report<'_>) -> Option<String> {
+    let names: Vec<String> = analysis.absent_numbers().map(|n| format!("#{n}")).collect();
+    let hosts = if names.len() == 1 { "Host" } else { "Hosts" };
+    let named = some_names(names.iter().map(String::as_str));
+    (!names.is_empty()).then(|| format!("{hosts} {named} never joined."))
+}
+
+/// What stays out of the comparison of a class.
+fn class_limits(class: &ClassReport) -> Vec<String> {
+    let mut out = Vec::new();
+    let unverified = class.class.unverified();
+    if !unverified.is_empty() && class.class.hosts.len() > 1 {
+        out.push(format!(
+            "Class {} is unverified: {} unknown on all its hosts.",
+            class.class.label,
+            unverified.join(", ")
+        ));
+    }
+    if !class.class.assumed.is_empty() {
+        out.push(format!(
+            "Class {}: {} not known on some of its hosts and taken as equal (--assume-equal).",
+            class.class.label,
+            class.class.assumed.join(", ")
+        ));
+    }
+    if class.class.hosts.len() < 2 {
+        return out;
+    }
+    let mut hosts: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    let mut cases = hosts.clone();
+    for report in &class.metrics {
+        let label = report.metric.label();
+        for (reason, names) in by_reason(&report.series.hosts_left_out, HostId::as_str) {
+            hosts.entry((reason, names)).or_default().push(label);
+        }
+        for (reason, names) in by_reason(&report.series.cases_left_out, CaseId::as_str) {
+            cases.entry((reason, names)).or_default().push(label);
+        }
+    }
+    for ((reason, names), metrics) in hosts {
+        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
+        out.push(format!("Left out of the comparison of {metrics}: {names} ({reason})."));
+    }
+    for ((reason, names), metrics) in cases {
+        let n = count_of(names.len(), "case");
+        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
+        out.push(format!("Left out of the comparison of {metrics}, {n} ({reason}): {names}."));
+    }
+    out.extend(class.metric(Metric::DecodeTps).map(too_few).unwrap_or_default());
+    out
+}
+
+/// Names with the same reason, together.
+fn by_reason<T>(left_out: &[(T, String)], as_str: fn(&T) -> &str) -> BTreeMap<&str, Vec<&str>> {
+    let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, reason) in left_out {
+        out.entry(reason).or_default().push(as_str(name));
+    }
+    out
+}
+
+/// Hosts with too few repetitions for a verdict, by what is lacking.
+fn too_few(report: &MetricReport) -> Vec<String> {
+    let with = |why: Unjudged| -> String {
+        let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == Verdict::NotJudged(why));
+        let names: Vec<&str> = hosts.map(|j| j.host.as_str()).collect();
+        some_names(names.into_iter())
+    };
+    let said = [
+        (
+            Unjudged::TooFewRepetitions,
+            format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"),
+        ),
+        (
+            Unjudged::TooFewShared,
+            format!(
+                "C11: fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"
+            ),
+        ),
+    ];
+    let named = said.into_iter().map(|(why, said)| (with(why), said));
+    let some = named.filter(|(hosts, _)| !hosts.is_empty());
+    some.map(|(hosts, said)| format!("No verdict on {hosts} ({said}).")).collect()
+}
