@@ -6,6 +6,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+pub mod difference;
 pub mod engine;
 pub mod fleet;
 pub mod http;
