@@ -26,14 +26,14 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::commands::Problem;
+use crate::command_error::CommandError;
 use crate::launch::Launch;
 use crate::names;
 use crate::output::say;
 use crate::progress::{self, Feed, Show};
 use crate::reports::{self, Report};
-use crate::run::{Actor, Input, Now, Orders, Parts, RunPolicy, RunState};
-use crate::session::{Context, Hub, Message, serve};
+use crate::run::{Actor, Input, Message, Now, Orders, Parts, RunPolicy, RunState};
+use crate::session::{Context, Hub, serve};
 use crate::store::{SqliteStore, StoreHandle, StoredRun, Write, Writer};
 
 /// Messages that may wait for the actor, events that may wait for a reader.
@@ -110,21 +110,21 @@ impl std::fmt::Debug for Conduct {
 ///
 /// # Errors
 /// When it can't begin, its storage fails, or the report can't be written.
-pub async fn conduct(plan: Conduct) -> Result<Exit, Problem> {
+pub async fn conduct(plan: Conduct) -> Result<Exit, CommandError> {
     let out = plan.out.clone();
     if let Some(out) = &out {
         // Now, not after the night.
         reports::check(out)?;
     }
     let interrupts = Interrupts::listen()
-        .map_err(|e| Problem::unexpected(format!("signals can't be listened to: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("signals can't be listened to: {e}")))?;
     let state = plan.state.clone();
     // Reads the whole store once.
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(&state))
         .await
-        .map_err(|e| Problem::unexpected(format!("opening the store failed: {e}")))??;
+        .map_err(|e| CommandError::unexpected(format!("opening the store failed: {e}")))??;
     let writer = Writer::start(Box::new(store))
-        .map_err(|e| Problem::unexpected(format!("no thread for the store: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("no thread for the store: {e}")))?;
     let exit = tokio::select! {
         exit = conduct_with(plan, writer.handle(), &interrupts) => exit,
         () = interrupts.nth(2) => {
@@ -144,7 +144,7 @@ async fn conduct_with(
     plan: Conduct,
     store: StoreHandle,
     interrupts: &Interrupts,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let header = header(&plan, &store).await?;
     let listener = listen(plan.listen).await?;
     store.write(vec![Write::Run(Box::new(header.clone()))]).await?;
@@ -174,7 +174,7 @@ async fn conduct_with(
     };
     tokio::task::spawn_blocking(conclude)
         .await
-        .map_err(|e| Problem::unexpected(format!("writing the report failed: {e}")))?
+        .map_err(|e| CommandError::unexpected(format!("writing the report failed: {e}")))?
 }
 
 /// What is done with a finished record.
@@ -196,7 +196,7 @@ pub fn conclude(
     run: &StoredRun<'_>,
     baseline: Option<Baseline>,
     delivery: Delivery<'_>,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let mut report = Report::begin(delivery.out)?;
     let rendered = if delivery.redact {
         let redacted = regatta_report::redact(run);
@@ -222,7 +222,7 @@ pub fn tell_damage(run: &StoredRun<'_>) {
     }
 }
 
-async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Problem> {
+async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, CommandError> {
     let taken = store.runs().await?.into_iter().map(|run| run.run).collect();
     let created = plan.wall.now();
     Ok(RunHeader {
@@ -247,9 +247,11 @@ async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, Proble
 ///
 /// # Errors
 /// When the address is taken, or is not this machine's.
-pub(crate) async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Problem> {
+pub(crate) async fn listen(
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, CommandError> {
     let Some(address) = address else { return Ok(None) };
-    let failed = |e| Problem::usage(format!("can't listen on {address}: {e}"));
+    let failed = |e| CommandError::usage(format!("can't listen on {address}: {e}"));
     TcpListener::bind(address).await.map(Some).map_err(failed)
 }
 
@@ -284,7 +286,7 @@ pub(crate) async fn measure(
     (orders, policy): (Orders, RunPolicy),
     side: Side,
     interrupts: &Interrupts,
-) -> Result<(), Problem> {
+) -> Result<(), CommandError> {
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGES);
     let (events, event_feed) = mpsc::channel::<RunEvent>(EVENTS);
@@ -298,7 +300,7 @@ pub(crate) async fn measure(
     let hub = Hub::new(context, messages.clone(), stop.clone());
     let start = |launch: Launch| launch.start(&hub, &messages);
     let launched = side.launch.map(start).transpose().map_err(|e| {
-        Problem::unexpected(format!("no place for the sockets that ssh forwards to: {e}"))
+        CommandError::unexpected(format!("no place for the sockets that ssh forwards to: {e}"))
     })?;
     let now = Now { instant: Instant::now(), mono: MonoNs::now() };
     let state = RunState::new(header.clone(), orders, policy, now);
@@ -345,7 +347,7 @@ pub(crate) async fn measure(
         // Whoever reads our output has stopped reading.
         Err(_) => warn!("the display is stuck"),
     }
-    outcome.map_err(Problem::from)
+    outcome.map_err(CommandError::from)
 }
 
 /// Waits for the embedded agents and for every session to end.

@@ -5,6 +5,7 @@
 //! it, [`session`] speaks with agents, [`run`] decides what happens next, [`store`] remembers.
 
 pub mod cli;
+pub mod command_error;
 pub mod commands;
 pub mod conduct;
 pub mod doctor;

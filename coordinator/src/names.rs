@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use regatta_types::ids::{RunId, SuiteName};
 use regatta_types::time::UnixNs;
 
-use crate::commands::Problem;
+use crate::command_error::CommandError;
 
 /// Longest part of a suite's name that goes into a run id.
 const SUITE_MAX: usize = 40;
@@ -20,9 +20,9 @@ pub fn run_id(
     created: UnixNs,
     suite: &SuiteName,
     taken: &BTreeSet<RunId>,
-) -> Result<RunId, Problem> {
+) -> Result<RunId, CommandError> {
     let date = jiff::Timestamp::from_nanosecond(created.0.into())
-        .map_err(|e| Problem::unexpected(format!("the system clock is unusable: {e}")))?
+        .map_err(|e| CommandError::unexpected(format!("the system clock is unusable: {e}")))?
         .to_string();
     // RFC 3339 begins with the date; UTC, so that two control nodes agree.
     let date = date.get(..10).unwrap_or("0000-00-00");
@@ -31,12 +31,12 @@ pub fn run_id(
     for _ in 0..DRAWS {
         let tail: u16 = rand::random();
         let id = RunId::new(format!("{date}-{suite}-{tail:04x}"))
-            .map_err(|e| Problem::unexpected(e.to_string()))?;
+            .map_err(|e| CommandError::unexpected(e.to_string()))?;
         if !taken.contains(&id) {
             return Ok(id);
         }
     }
-    Err(Problem::unexpected("no free run id was found: give another --state".to_owned()))
+    Err(CommandError::unexpected("no free run id was found: give another --state".to_owned()))
 }
 
 #[cfg(test)]

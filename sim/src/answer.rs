@@ -13,15 +13,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::alarm::Alarm;
 use crate::fault::Fault;
-use crate::fault::play::play;
+use crate::faulty::write_faulty;
 use crate::flood::Flood;
+use crate::http::{response, stream_head};
 use crate::log::Line;
 use crate::metrics::Working;
 use crate::socket::Socket;
-use crate::stream::{Pen, Stream, until};
-
-/// The end of a chunked body.
-pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+use crate::stream::{Stream, StreamWriter, until};
 
 /// An accepted request's answer, to be written.
 #[derive(Debug)]
@@ -59,15 +57,15 @@ impl Answer {
     pub(crate) async fn write(mut self, socket: &mut Socket) -> io::Result<bool> {
         match self.content {
             Content::Stream(stream) => {
-                Pen::new(*stream, socket, &mut self.line)?.whole(self.close).await?;
+                StreamWriter::new(*stream, socket, &mut self.line)?.whole(self.close).await?;
             }
             Content::Faulty(fault, stream) => {
                 // This one hits another connection.
                 if fault != Fault::CloseAtAccept {
                     self.line.hit_by(fault);
                 }
-                let mut pen = Pen::new(*stream, socket, &mut self.line)?;
-                return play(fault, &mut pen, self.close).await;
+                let mut writer = StreamWriter::new(*stream, socket, &mut self.line)?;
+                return write_faulty(fault, &mut writer, self.close).await;
             }
             Content::Whole { due, tokens, body } => {
                 until(&mut Alarm::new()?, due, socket).await?;
@@ -85,40 +83,4 @@ impl Answer {
         drop((self.permit, self.working));
         Ok(!self.close)
     }
-}
-
-/// The head of a streamed answer.
-pub(crate) fn stream_head(close: bool) -> Vec<u8> {
-    let kind = "text/event-stream; charset=utf-8";
-    head("200 OK", kind, "transfer-encoding: chunked\r\n", close).into_bytes()
-}
-
-/// A response with its length; `fields` are further lines of its head.
-pub(crate) fn response(
-    status: &str,
-    kind: &str,
-    fields: &str,
-    body: &[u8],
-    close: bool,
-) -> Vec<u8> {
-    let fields = format!("{fields}content-length: {}\r\n", body.len());
-    let mut out = head(status, kind, &fields, close).into_bytes();
-    out.extend_from_slice(body);
-    out
-}
-
-fn head(status: &str, kind: &str, fields: &str, close: bool) -> String {
-    let close = if close { "connection: close\r\n" } else { "" };
-    format!(
-        "HTTP/1.1 {status}\r\nserver: regatta-sim\r\ncontent-type: {kind}\r\n{close}{fields}\r\n"
-    )
-}
-
-/// One chunk of a chunked body.
-pub(crate) fn chunk(data: &[u8]) -> Vec<u8> {
-    let mut out = format!("{:x}\r\n", data.len()).into_bytes();
-    out.reserve(data.len() + 2 + LAST_CHUNK.len());
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
-    out
 }

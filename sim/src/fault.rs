@@ -1,8 +1,6 @@
 //! What can be wrong with an answer: named faults, each with what a client should make of it.
 //!
-//! The table here is the one that the tests, the docs and the help share. [`play`] carries them out.
-
-pub(crate) mod play;
+//! The table here is the one that the tests, the docs and the help share. `faulty` carries them out.
 
 use std::fmt;
 use std::str::FromStr;

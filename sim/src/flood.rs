@@ -9,9 +9,9 @@ use regatta_types::time::MonoNs;
 use tokio::io::AsyncWriteExt;
 
 use crate::alarm::Alarm;
-use crate::answer::{LAST_CHUNK, chunk};
 use crate::chat::Accepted;
 use crate::events::Events;
+use crate::http::{LAST_CHUNK, chunk};
 use crate::log::Line;
 use crate::options::SimOptions;
 use crate::schedule::Schedule;

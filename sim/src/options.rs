@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use crate::fault::FaultRate;
 use crate::freeze::Freeze;
-use crate::schedule;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -185,18 +184,6 @@ impl SimOptions {
         }
     }
 
-    /// When the first token of each request is due, for requests that arrive at these instants, in
-    /// this order, with these options; instants count from the first arrival. Right as long as
-    /// there is no `parallel` limit and prompts do not count (`prefill_tps`).
-    #[must_use]
-    pub fn first_tokens(&self, arrivals: &[Duration]) -> Vec<Duration> {
-        let due = |(number, arrival): (u64, &Duration)| {
-            let due = *arrival + schedule::first_due(self, number);
-            self.freeze.map_or(due, |freeze| freeze.shift(*arrival, due))
-        };
-        (0..).zip(arrivals).map(due).collect()
-    }
-
     /// By how much everything is stretched: `1 / (1 - slow_percent / 100)`.
     pub(crate) fn stretch(&self) -> f64 {
         1.0 / (1.0 - self.slow_percent / 100.0)
@@ -223,14 +210,5 @@ mod tests {
     fn twenty_percent_slower_takes_a_quarter_longer() {
         let slow = SimOptions { slow_percent: 20.0, ..SimOptions::default() };
         assert!((slow.stretch() - 1.25).abs() < 1e-12);
-    }
-
-    #[test]
-    fn the_truth_of_a_freeze_can_be_computed() {
-        let ms = Duration::from_millis;
-        let freeze = Some(Freeze { after: ms(1000), length: ms(500) });
-        let options = SimOptions { freeze, first_chunk: 2, ..SimOptions::default() };
-        let due = options.first_tokens(&[ms(0), ms(900), ms(1100), ms(1600)]);
-        assert_eq!(due, [ms(220), ms(1620), ms(1720), ms(1820)]);
     }
 }

@@ -120,8 +120,22 @@ fn draw_times(
     (rng, times)
 }
 
+impl SimOptions {
+    /// When the first token of each request is due, for requests that arrive at these instants, in
+    /// this order, with these options; instants count from the first arrival. Right as long as
+    /// there is no `parallel` limit and prompts do not count (`prefill_tps`).
+    #[must_use]
+    pub fn first_tokens(&self, arrivals: &[Duration]) -> Vec<Duration> {
+        let due = |(number, arrival): (u64, &Duration)| {
+            let due = *arrival + first_due(self, number);
+            self.freeze.map_or(due, |freeze| freeze.shift(*arrival, due))
+        };
+        (0..).zip(arrivals).map(due).collect()
+    }
+}
+
 /// When the first event of the `number`-th request is due after its arrival, whatever its prompt.
-pub(crate) fn first_due(options: &SimOptions, number: u64) -> Duration {
+fn first_due(options: &SimOptions, number: u64) -> Duration {
     let (ttft, inter_token) = draw_times(options, number, Duration::ZERO).1;
     ttft + inter_token * (options.first_chunk - 1)
 }
@@ -161,6 +175,7 @@ fn word(seed: u64, token: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::freeze::Freeze;
 
     fn options() -> SimOptions {
         SimOptions {
@@ -268,5 +283,14 @@ mod tests {
         };
         assert_eq!(first(None), Duration::from_millis(600));
         assert_eq!(first(Some(480)), Duration::from_millis(120));
+    }
+
+    #[test]
+    fn the_truth_of_a_freeze_can_be_computed() {
+        let ms = Duration::from_millis;
+        let freeze = Some(Freeze { after: ms(1000), length: ms(500) });
+        let options = SimOptions { freeze, first_chunk: 2, ..SimOptions::default() };
+        let due = options.first_tokens(&[ms(0), ms(900), ms(1100), ms(1600)]);
+        assert_eq!(due, [ms(220), ms(1620), ms(1720), ms(1820)]);
     }
 }

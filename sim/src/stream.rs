@@ -1,4 +1,4 @@
-//! A streamed answer, and the pen that writes its parts, each when it is due.
+//! A streamed answer, and the writer of its parts, each when it is due.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,10 +9,10 @@ use regatta_types::time::MonoNs;
 use tokio::io::AsyncWriteExt;
 
 use crate::alarm::Alarm;
-use crate::answer::{LAST_CHUNK, chunk, stream_head};
 use crate::capacity::Capacity;
 use crate::events::Events;
 use crate::freeze::Standstill;
+use crate::http::{LAST_CHUNK, chunk, stream_head};
 use crate::log::Line;
 use crate::schedule::Schedule;
 use crate::socket::Socket;
@@ -34,7 +34,7 @@ pub(crate) struct Stream {
 
 /// Writes a stream.
 #[derive(Debug)]
-pub(crate) struct Pen<'a> {
+pub(crate) struct StreamWriter<'a> {
     pub(crate) events: Events,
     pub(crate) socket: &'a mut Socket,
     line: &'a mut Line,
@@ -48,7 +48,7 @@ pub(crate) struct Pen<'a> {
     alarm: Alarm,
 }
 
-impl<'a> Pen<'a> {
+impl<'a> StreamWriter<'a> {
     pub(crate) fn new(
         stream: Stream,
         socket: &'a mut Socket,

@@ -99,6 +99,14 @@ impl Address {
     }
 }
 
+/// Checks how a user writes an endpoint, before anything is started.
+///
+/// # Errors
+/// What is wrong with it; the text repeats no password.
+pub fn check_url(text: &str) -> Result<(), AddressError> {
+    Address::parse(text).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,11 @@ use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 
 use super::address::Address;
-use super::discover::DiscoverError;
 use super::engine::{self, Engine, ModelList, Props, ServerInfo, VersionAnswer};
+use super::error::DiscoverError;
 use super::event::body_text;
 use super::exposition::Exposition;
+use super::identity::USER_AGENT;
 use crate::facts::process::{self, Incarnation};
 
 /// For each question.
@@ -54,7 +55,7 @@ impl Asker {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(LIMIT)
-            .user_agent(super::USER_AGENT)
+            .user_agent(USER_AGENT)
             .build()
             .map_err(|error| DiscoverError::Client { why: root_cause(&error) })?;
         Ok(Self { client, authorization })

@@ -1,132 +1,52 @@
 //! Finds the endpoint and asks its engine what it is. Not measured: reqwest does it.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use http::HeaderValue;
 use regatta_types::facts::EndpointLocation;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio_rustls::TlsConnector;
 
-use super::address::{Address, AddressError};
+use super::address::Address;
 use super::asker::{Asker, LIMIT, Listing};
+use super::error::DiscoverError;
+use super::handle::Endpoint;
+use super::identity::authorization;
 use super::lane::Target;
-use super::tls::{self, TlsError};
-use super::{Endpoint, EndpointOptions};
+use super::tls;
 
 /// Where engines listen by default: vLLM, SGLang, llama.cpp, Ollama.
 const USUAL_PORTS: [u16; 4] = [8000, 30000, 8080, 11434];
 
-/// Why there is no endpoint to measure.
-#[derive(Debug, thiserror::Error)]
-pub enum DiscoverError {
-    /// The URL.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The key cannot stand in a header.
-    #[error("the API key has characters that a header cannot hold")]
-    Key,
-    /// No HTTP client.
-    #[error("cannot set up an HTTP client: {why}")]
-    Client {
-        /// What went wrong.
-        why: String,
-    },
-    /// The host's name.
-    #[error("cannot find the address of `{host}`: {why}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// What went wrong.
-        why: String,
-    },
-    /// Nothing on the usual ports.
-    #[error(
-        "no engine answers on this machine's ports 8000, 30000, 8080 or 11434; start it, or say where it is with --endpoint HOST:PORT"
-    )]
-    NoEngine,
-    /// No answer.
-    #[error(
-        "the endpoint does not answer at {url} ({why}); check that the engine is running there"
-    )]
-    Unreachable {
-        /// What was tried.
-        url: String,
-        /// The innermost cause: what stands around it names only the layers of the client.
-        why: String,
-    },
-    /// An answer, but a refusal.
-    #[error("{url} answers with status {status}: {said}{}", hint(*status))]
-    Refused {
-        /// What was asked.
-        url: String,
-        /// The status.
-        status: u16,
-        /// What the endpoint says.
-        said: String,
-    },
-    /// An answer, but no model list.
-    #[error(
-        "{url} does not answer like an OpenAI-compatible endpoint ({why}); check the address and port"
-    )]
-    NoList {
-        /// What was asked.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The list is empty, or there is none.
-    #[error("the endpoint lists no model; load one, or name it with --model")]
-    NoModel,
-    /// Several models and no choice.
-    #[error("the endpoint serves several models; choose one with --model: {listed}")]
-    ManyModels {
-        /// Their ids.
-        listed: String,
-    },
-    /// Not listed.
-    #[error("the endpoint does not serve `{model}`; it has: {listed}")]
-    UnknownModel {
-        /// What was asked for.
-        model: String,
-        /// What there is.
-        listed: String,
-    },
+/// How to find an endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointOptions {
+    /// `host:port`, a base URL or a full path; absent: the usual ports of this machine.
+    pub url: Option<String>,
+    /// The model to ask for; absent: the only one there is.
+    pub model: Option<String>,
+    /// Sent as a bearer token; see [`super::key`].
+    pub api_key: Option<SecretString>,
+    /// Certificates to trust beside the system's, in PEM form.
+    pub ca_file: Option<PathBuf>,
 }
 
-impl DiscoverError {
-    /// Whether the endpoint is there and only its model is not.
-    pub(crate) fn is_about_the_model(&self) -> bool {
-        match self {
-            Self::NoModel | Self::ManyModels { .. } | Self::UnknownModel { .. } => true,
-            Self::Address(_)
-            | Self::Tls(_)
-            | Self::Key
-            | Self::Client { .. }
-            | Self::Resolve { .. }
-            | Self::NoEngine
-            | Self::Unreachable { .. }
-            | Self::Refused { .. }
-            | Self::NoList { .. } => false,
-        }
+impl Endpoint {
+    /// Finds the endpoint, its model and its engine. Takes at most about 15 s.
+    ///
+    /// # Errors
+    /// When there is none, it does not answer, or the model is not to be decided; the text says
+    /// what to do.
+    pub async fn discover(options: &EndpointOptions) -> Result<Self, DiscoverError> {
+        discover(options).await
     }
 }
 
-fn hint(status: u16) -> &'static str {
-    match status {
-        401 | 403 => "; give the API key as a file or environment variable",
-        503 => "; the engine may still be loading its model: wait and try again",
-        _ => "",
-    }
-}
-
-pub(super) async fn discover(options: &EndpointOptions) -> Result<Endpoint, DiscoverError> {
+async fn discover(options: &EndpointOptions) -> Result<Endpoint, DiscoverError> {
     let tls = tls::config(options.ca_file.as_deref())?;
     let authorization = options.api_key.as_ref().map(authorization).transpose()?;
     let asker = Asker::new(tls.clone(), authorization.clone())?;
@@ -160,17 +80,8 @@ pub(super) async fn discover(options: &EndpointOptions) -> Result<Endpoint, Disc
     let mut target = Target::new(address, resolved);
     target.tls = tls;
     target.authorization = authorization;
-    let mut endpoint = Endpoint::new(Arc::new(target), Arc::new(engine), options.model.as_deref())?;
-    endpoint.asker = Some(Arc::new(asker));
-    endpoint.notices = notices;
-    Ok(endpoint)
-}
-
-fn authorization(key: &SecretString) -> Result<HeaderValue, DiscoverError> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-        .map_err(|_| DiscoverError::Key)?;
-    value.set_sensitive(true);
-    Ok(value)
+    let endpoint = Endpoint::new(Arc::new(target), Arc::new(engine), options.model.as_deref())?;
+    Ok(endpoint.found_by(asker, notices))
 }
 
 fn connector(

@@ -1,13 +1,14 @@
 //! What the engine says of itself, and which of its models is asked for.
 
+mod settings;
+
 use regatta_types::clean::excerpt;
 use regatta_types::facts::{EndpointLocation, EngineFacts};
 use regatta_types::reading::Reading;
 use serde::Deserialize;
 
-use super::discover::DiscoverError;
+use super::error::DiscoverError;
 use super::exposition::Exposition;
-use super::settings;
 use crate::facts::process::Incarnation;
 
 /// The answer of `/v1/models`.

@@ -10,16 +10,18 @@ mod asker;
 mod body;
 mod discover;
 mod engine;
+mod error;
 mod event;
 mod exchange;
 mod exposition;
+mod handle;
+mod identity;
 pub mod key;
 mod lane;
 mod probe;
 mod recorder;
 mod request;
 mod salt;
-mod settings;
 mod socket;
 pub mod sse;
 mod stop;
@@ -29,19 +31,12 @@ pub(crate) mod testing;
 mod timers;
 mod tls;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use regatta_types::engine::EngineSample;
-use regatta_types::facts::EngineFacts;
-use regatta_types::reading::Reading;
-use regatta_types::time::MonoNs;
-use secrecy::SecretString;
-
-pub use address::AddressError;
+pub use address::{AddressError, check_url};
 pub use arrival::Arrival;
-pub use discover::DiscoverError;
+pub use discover::EndpointOptions;
+pub use error::DiscoverError;
 pub use exchange::{Sending, failed};
+pub use handle::Endpoint;
 pub use lane::Lane;
 pub use probe::{Abilities, Fields, counted};
 pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
@@ -49,144 +44,3 @@ pub use request::{Ask, Built, PrepareError, Prepared, Which, carried};
 pub use salt::Salt;
 pub use stop::{Stop, Stopper};
 pub use tls::TlsError;
-
-/// Sent with every request.
-const USER_AGENT: &str = concat!("regatta/", env!("CARGO_PKG_VERSION"));
-
-/// Why nothing is known of an engine that is not asked.
-const NOT_ASKED: &str = "the engine was not asked";
-
-/// How to find an endpoint.
-#[derive(Debug, Clone, Default)]
-pub struct EndpointOptions {
-    /// `host:port`, a base URL or a full path; absent: the usual ports of this machine.
-    pub url: Option<String>,
-    /// The model to ask for; absent: the only one there is.
-    pub model: Option<String>,
-    /// Sent as a bearer token; see [`key`].
-    pub api_key: Option<SecretString>,
-    /// Certificates to trust beside the system's, in PEM form.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// Checks how a user writes an endpoint, before anything is started.
-///
-/// # Errors
-/// What is wrong with it; the text repeats no password.
-pub fn check_url(text: &str) -> Result<(), AddressError> {
-    address::Address::parse(text).map(drop)
-}
-
-/// An endpoint and the model that is asked for. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    target: Arc<lane::Target>,
-    engine: Arc<engine::Engine>,
-    /// `None`: its engine is not asked again.
-    asker: Option<Arc<asker::Asker>>,
-    facts: EngineFacts,
-    other_models: Arc<[String]>,
-    notices: Vec<String>,
-}
-
-impl Endpoint {
-    /// Finds the endpoint, its model and its engine. Takes at most about 15 s.
-    ///
-    /// # Errors
-    /// When there is none, it does not answer, or the model is not to be decided; the text says
-    /// what to do.
-    pub async fn discover(options: &EndpointOptions) -> Result<Self, DiscoverError> {
-        discover::discover(options).await
-    }
-
-    fn new(
-        target: Arc<lane::Target>,
-        engine: Arc<engine::Engine>,
-        model: Option<&str>,
-    ) -> Result<Self, DiscoverError> {
-        let model = engine.choose(model)?;
-        let facts = engine.facts(&model);
-        let other_models = engine.models().filter(|id| *id != model).map(str::to_owned).collect();
-        Ok(Self { target, engine, asker: None, facts, other_models, notices: Vec::new() })
-    }
-
-    /// The same endpoint with another model.
-    ///
-    /// # Errors
-    /// When the endpoint does not list it.
-    pub fn with_model(&self, model: &str) -> Result<Self, DiscoverError> {
-        let mut other = Self::new(Arc::clone(&self.target), Arc::clone(&self.engine), Some(model))?;
-        other.asker.clone_from(&self.asker);
-        other.notices.clone_from(&self.notices);
-        Ok(other)
-    }
-
-    /// What is behind it, its model included.
-    #[must_use]
-    pub fn facts(&self) -> &EngineFacts {
-        &self.facts
-    }
-
-    /// What is behind it now: asked again, off the measured path. Takes at most about 15 s.
-    pub async fn facts_now(&self) -> Reading<EngineFacts> {
-        let Some(asker) = &self.asker else { return Reading::missing(NOT_ASKED) };
-        let (address, model) = (&self.target.address, &self.facts.model);
-        let listing = match asker.models(address).await {
-            Ok(listing) => Some(listing),
-            // As it was when it was found.
-            Err(_) if self.engine.list.is_none() => None,
-            Err(error) => return Reading::missing(error.to_string()),
-        };
-        let now = asker.engine(address, listing, self.facts.location, Some(&self.engine)).await;
-        if now.list.is_some() && !now.models().any(|id| id == model) {
-            return Reading::missing(format!("it no longer lists the model {model}"));
-        }
-        let fixed_length = self.facts.fixed_length;
-        Reading::Known(EngineFacts { fixed_length, ..now.facts(model) })
-    }
-
-    /// The engine's own metrics now, off the measured path. Takes at most about a second.
-    ///
-    /// # Errors
-    /// A sentence: why there are none.
-    pub async fn metrics_now(&self) -> Result<EngineSample, String> {
-        let asker = self.asker.as_ref().ok_or(NOT_ASKED)?;
-        // Asking again would not change that it has none.
-        if let Err(why) = &self.engine.metrics {
-            return Err(why.clone());
-        }
-        let text = asker.metrics(&self.target.address).await?;
-        text.sample(MonoNs::now()).ok_or_else(|| "/metrics tells nothing that is known".to_owned())
-    }
-
-    /// The same endpoint, whose engine is measured and not asked.
-    #[must_use]
-    pub fn unasked(self) -> Self {
-        Self { asker: None, ..self }
-    }
-
-    /// What the user should know of how it was found; sentences.
-    #[must_use]
-    pub fn notices(&self) -> &[String] {
-        &self.notices
-    }
-
-    /// A stream's connection, not opened yet.
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        Lane::new(Arc::clone(&self.target))
-    }
-
-    /// Notes whether the engine ends answers at a fixed length when told so.
-    pub fn set_fixed_length(&mut self, fixed_length: Option<bool>) {
-        self.facts.fixed_length = fixed_length;
-    }
-
-    fn target(&self) -> &lane::Target {
-        &self.target
-    }
-
-    fn other_models(&self) -> Arc<[String]> {
-        Arc::clone(&self.other_models)
-    }
-}

@@ -18,8 +18,9 @@ use regatta_types::suite::{Case, Message, Prompt, Role, Timeouts};
 use regatta_types::trace::{ChunkKind, RequestTrace};
 use sha2::{Digest, Sha256};
 
-use super::Endpoint;
 use super::body::{Body, Part, Scope, Settings};
+use super::handle::Endpoint;
+use super::identity;
 use super::probe::{Abilities, Fields};
 use super::recorder::{Expected, Limits};
 use super::salt::Salt;
@@ -190,7 +191,7 @@ impl Prepared {
         headers.insert(HOST, host);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
+        headers.insert(USER_AGENT, HeaderValue::from_static(identity::USER_AGENT));
         if let Some(authorization) = &target.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use regatta_types::assignment::Lease;
+use regatta_types::attempt::Started;
 use regatta_types::ids::AttemptKey;
 use regatta_types::time::{UnixNs, WallClock};
 use regatta_wire::DecodeError;
-use regatta_wire::codec::{Started, decode_report, decode_started, seal, unseal};
-use regatta_wire::frame::Lease;
+use regatta_wire::codec::{decode_report, decode_started, seal, unseal};
 use regatta_wire::limits::REPORT_MAX;
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 

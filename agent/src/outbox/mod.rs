@@ -13,7 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::assignment::Lease;
+use regatta_types::attempt::{AttemptOutcome, AttemptReport, Started};
 use regatta_types::engine::EngineWatch;
 use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::AttemptKey;
@@ -21,8 +22,7 @@ use regatta_types::reading::Reading;
 use regatta_types::time::WallClock;
 use regatta_types::units::Bytes as Size;
 use regatta_wire::DecodeError;
-use regatta_wire::codec::{Started, encode_report, encode_started};
-use regatta_wire::frame::Lease;
+use regatta_wire::codec::{encode_report, encode_started};
 use regatta_wire::limits::{REPORT_MAX, REQUESTS_MAX};
 
 use crate::facts;

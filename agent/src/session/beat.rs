@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use regatta_wire::frame::{AgentFrame, AgentPhase, Counters, GpuReading, Heartbeat, Lease};
+use regatta_types::assignment::Lease;
+use regatta_wire::frame::{AgentFrame, AgentPhase, Counters, GpuReading, Heartbeat};
 use regatta_wire::v1;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use regatta_types::assignment::Lease;
 use regatta_types::facts::EndpointLocation;
 use regatta_types::ids::RunId;
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use regatta_wire::frame::{
-    Ack, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame, Lease,
-    LeaseFate, ProbeResult, Ready,
+    Ack, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame, LeaseFate,
+    ProbeResult, Ready,
 };
 use regatta_wire::v1;
 use tokio::sync::{mpsc, watch};

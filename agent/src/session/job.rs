@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use regatta_types::assignment::{Assignment, Preparation};
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::assignment::{Assignment, Lease, Preparation};
+use regatta_types::attempt::{AttemptOutcome, AttemptReport, Started};
 use regatta_types::check::CheckOutcome;
 use regatta_types::engine::EngineWatch;
 use regatta_types::facts::EngineFacts;
@@ -12,8 +12,6 @@ use regatta_types::gpu::GpuWindow;
 use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::time::{ClockAnchor, MonoNs};
-use regatta_wire::codec::Started;
-use regatta_wire::frame::Lease;
 use tokio::task::JoinSet;
 
 use super::Setup;

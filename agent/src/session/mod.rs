@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use regatta_types::assignment::{Assignment, Preparation};
+use regatta_types::assignment::{Assignment, Lease, Preparation};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::facts::HostFacts;
 use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::time::WallClock;
 use regatta_wire::Versions;
-use regatta_wire::frame::{Hello, Lease, Resume};
+use regatta_wire::frame::{Hello, Resume};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};

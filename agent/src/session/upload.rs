@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use regatta_wire::frame::{Acked, AgentFrame, Lease, ReportChunk, ReportEnd};
+use regatta_types::assignment::Lease;
+use regatta_wire::frame::{Acked, AgentFrame, ReportChunk, ReportEnd};
 use regatta_wire::limits::CHUNKS_AHEAD;
 use regatta_wire::slices;
 

@@ -10,12 +10,13 @@ use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
 use super::over_time::given_baseline;
-use super::{Problem, command_line, load, orders, state_dir};
+use super::{command_line, load, orders, state_dir};
 use crate::cli::BenchArgs;
+use crate::command_error::CommandError;
 use crate::conduct::{Conduct, Starting, conduct};
 use crate::run::RunPolicy;
 
-pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     let default = if args.workload.shapes_load() { "text" } else { "quick" };
     let suite = load(args.suite.as_deref().unwrap_or(default), &args.workload)?;
     if args.output.dry_run {
@@ -24,9 +25,9 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
     let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
     let model = args.local.model.clone();
     let endpoint =
-        endpoint_options(args.url, &args.local).map_err(|e| Problem::usage(e.to_string()))?;
-    let local =
-        Local::of_this_machine(None, &args.local).map_err(|e| Problem::usage(e.to_string()))?;
+        endpoint_options(args.url, &args.local).map_err(|e| CommandError::usage(e.to_string()))?;
+    let local = Local::of_this_machine(None, &args.local)
+        .map_err(|e| CommandError::usage(e.to_string()))?;
     let host = local.host.clone();
     let agent_wall = wall.clone();
     conduct(Conduct {

@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::dry_run::dry_run;
 use super::over_time::given_baseline;
-use super::{Problem, command_line, started, state_dir};
+use super::{command_line, started, state_dir};
 use crate::cli::DemoArgs;
+use crate::command_error::CommandError;
 use crate::conduct::{Conduct, Embedded, conduct};
 use crate::run::{Orders, RunPolicy};
 use crate::suite::{self, Overrides};
@@ -33,7 +34,7 @@ const INTER_TOKEN: Duration = Duration::from_millis(6);
 /// Spread of a request's times: what a quiet host shows between repetitions.
 const JITTER: f64 = 0.004;
 
-pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     let overrides = Overrides { repetitions: Some(args.repetitions), ..Overrides::default() };
     let (suite, start) = started(suite::load("quick", &overrides)?, args.start)?;
     if args.output.dry_run {
@@ -55,12 +56,12 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
             ..SimOptions::default()
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let failed = |e| Problem::unexpected(format!("a simulated host can't start: {e}"));
+        let failed = |e| CommandError::unexpected(format!("a simulated host can't start: {e}"));
         let server = SimServer::bind(address, options).await.map_err(failed)?;
         let url = server.local_addr().to_string();
         sims.spawn(server.serve(stop.clone()));
-        let host =
-            HostId::new(format!("sim-{index}")).map_err(|e| Problem::unexpected(e.to_string()))?;
+        let host = HostId::new(format!("sim-{index}"))
+            .map_err(|e| CommandError::unexpected(e.to_string()))?;
         names.push(host.clone());
         embedded.push(agent(host, index, url, wall.clone())?);
     }
@@ -97,12 +98,12 @@ fn agent(
     index: u32,
     url: String,
     wall: Arc<dyn WallClock>,
-) -> Result<Embedded, Problem> {
+) -> Result<Embedded, CommandError> {
     let endpoint = EndpointOptions { url: Some(url), ..EndpointOptions::default() };
     let gpu = Sampler::start(
         GpuSource::Simulated(GpuScript::blackwell(index)),
         SamplerOptions::default(),
     );
-    let local = Local::simulated(host, gpu).map_err(|e| Problem::unexpected(e.to_string()))?;
+    let local = Local::simulated(host, gpu).map_err(|e| CommandError::unexpected(e.to_string()))?;
     Ok(Box::new(move |connector| local.embedded(connector, endpoint, wall)))
 }

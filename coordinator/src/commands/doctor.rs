@@ -7,13 +7,14 @@ use regatta_types::exit::Exit;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
-use super::{Problem, Ways};
+use super::Ways;
 use crate::cli::DoctorArgs;
+use crate::command_error::CommandError;
 use crate::doctor::{Doctor, doctor};
 use crate::run::RunPolicy;
 use crate::suite::{self, Overrides};
 
-pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     let load = |name: &str| suite::load(name, &Overrides::default());
     let suite = args.suite.as_deref().map(load).transpose()?;
     let policy = RunPolicy { wait: args.wait, ..RunPolicy::default() };
@@ -43,7 +44,7 @@ pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<E
         plan.listen = fleet.listen;
         plan.launch = fleet.launch;
     } else {
-        let usage = |e: regatta_agent::run::RunError| Problem::usage(e.to_string());
+        let usage = |e: regatta_agent::run::RunError| CommandError::usage(e.to_string());
         let endpoint = endpoint_options(args.url, &args.local).map_err(usage)?;
         let local = Local::of_this_machine(None, &args.local).map_err(usage)?;
         plan.expected = ExpectedHosts::Named(vec![local.host.clone()]);

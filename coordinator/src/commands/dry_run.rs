@@ -6,8 +6,8 @@ use regatta_types::exit::Exit;
 use regatta_types::ids::Repetition;
 use regatta_types::suite::{Case, Load, Pace, Prompt, Ramp, StartMode, Suite};
 
-use super::Problem;
 use crate::cli::OutputArgs;
+use crate::command_error::CommandError;
 use crate::conduct::Starting;
 use crate::output::print;
 use crate::plan::Plan;
@@ -19,7 +19,7 @@ pub(super) fn dry_run(
     start: Starting,
     seed: Option<u64>,
     output: &OutputArgs,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let plan = Plan::new(suite, seed.unwrap_or(0));
     let mut text = String::new();
     for (index, block) in plan.blocks().iter().enumerate() {

@@ -11,7 +11,6 @@ mod sim;
 mod stored;
 mod trend;
 
-use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,97 +23,21 @@ use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::WallClock;
 
 use crate::cli::{Cli, Command, SshArgs, StartArgs, StoreArgs, SuiteCommand, WorkloadArgs};
+use crate::command_error::CommandError;
 use crate::conduct::Starting;
 use crate::launch::{self, Launch};
 use crate::output::print;
-use crate::reports::ReportsError;
 use crate::run::Orders;
-use crate::store::StoreError;
-use crate::suite::{self, SuiteError};
+use crate::suite;
 
 /// Time from one host's start to the next one's, unless it is set.
 const STAGGER: Duration = Duration::from_secs(1);
-
-/// Why a command did not do its work, with its exit code.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub struct Problem {
-    /// The code.
-    pub exit: Exit,
-    text: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl Problem {
-    /// The user's input.
-    #[must_use]
-    pub fn usage(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, text: text.into(), source: None }
-    }
-
-    /// Anything else.
-    #[must_use]
-    pub fn unexpected(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Unexpected, text: text.into(), source: None }
-    }
-
-    /// The error's own text, and below it its causes.
-    fn with(exit: Exit, error: &dyn StdError) -> Self {
-        let source = error.source().map(|source| Box::new(Because::of(source)) as _);
-        Self { exit, text: error.to_string(), source }
-    }
-}
-
-/// What an error said, with all its causes.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-struct Because {
-    text: String,
-    source: Option<Box<Because>>,
-}
-
-impl Because {
-    fn of(error: &dyn StdError) -> Self {
-        let source = error.source().map(|source| Box::new(Self::of(source)));
-        Self { text: error.to_string(), source }
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        let exit = if error.is_storage_failure() { Exit::Storage } else { Exit::Usage };
-        Self::with(exit, &error)
-    }
-}
-
-impl From<SuiteError> for Problem {
-    fn from(error: SuiteError) -> Self {
-        Self::with(Exit::Usage, &error)
-    }
-}
-
-impl From<ReportsError> for Problem {
-    fn from(error: ReportsError) -> Self {
-        let exit = match error {
-            ReportsError::NotOurs(_) => Exit::Usage,
-            ReportsError::Io { .. } => Exit::Storage,
-        };
-        Self::with(exit, &error)
-    }
-}
-
-impl From<regatta_figures::source::Error> for Problem {
-    fn from(error: regatta_figures::source::Error) -> Self {
-        Self::with(Exit::Storage, &error)
-    }
-}
 
 /// Carries the command out.
 ///
 /// # Errors
 /// When it could not; the problem knows its exit code.
-pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     match cli.command {
         Command::Demo(args) => demo::demo(args, wall).await,
         Command::Bench(args) => bench::bench(args, wall).await,
@@ -136,7 +59,7 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Problem
     }
 }
 
-fn suite_command(command: &SuiteCommand) -> Result<Exit, Problem> {
+fn suite_command(command: &SuiteCommand) -> Result<Exit, CommandError> {
     let text = match command {
         SuiteCommand::List => suite::list(),
         SuiteCommand::Show { suite } => suite::show(suite)?,
@@ -149,30 +72,32 @@ fn suite_command(command: &SuiteCommand) -> Result<Exit, Problem> {
 async fn agent(
     args: regatta_agent::cli::AgentArgs,
     wall: Arc<dyn WallClock>,
-) -> Result<Exit, Problem> {
-    regatta_agent::run::run(args, wall).await.map_err(|error| Problem::with(error.exit(), &error))
+) -> Result<Exit, CommandError> {
+    regatta_agent::run::run(args, wall)
+        .await
+        .map_err(|error| CommandError::with(error.exit(), &error))
 }
 
 /// The suite as the flags want it.
-fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, Problem> {
+fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, CommandError> {
     Ok(suite::load(name, &workload.overrides())?)
 }
 
 /// The suite as the start mode wants it, and that mode.
-fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), Problem> {
+fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), CommandError> {
     let StartArgs { start: mode, stagger } = args;
     let stagger = match (mode, stagger) {
         (StartMode::Staggered, set) => Some(set.unwrap_or(STAGGER)),
         (StartMode::Together | StartMode::Solo | StartMode::Both, None) => None,
         (StartMode::Together | StartMode::Solo | StartMode::Both, Some(_)) => {
-            return Err(Problem::usage(format!(
+            return Err(CommandError::usage(format!(
                 "--stagger goes with --start staggered; this is --start {mode}"
             )));
         }
     };
     let suite = match mode {
         StartMode::Both => {
-            suite.with_solo_twins().map_err(|error| Problem::usage(error.to_string()))?
+            suite.with_solo_twins().map_err(|error| CommandError::usage(error.to_string()))?
         }
         StartMode::Together | StartMode::Staggered | StartMode::Solo => suite,
     };
@@ -180,13 +105,13 @@ fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), Problem> 
 }
 
 /// Agents to start over ssh, if any; `alone`: the silence after which one ends by itself.
-fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, Problem> {
+fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, CommandError> {
     let targets = match &args.ssh_file {
         Some(file) => launch::of_file(file),
         None if args.ssh.is_empty() => return Ok(None),
         None => launch::of_list(&args.ssh),
     };
-    let all = |problems: Vec<String>| Problem::usage(problems.join("\n"));
+    let all = |problems: Vec<String>| CommandError::usage(problems.join("\n"));
     let targets = targets.map_err(all)?;
     let program = args.ssh_command.clone();
     Launch::new(targets, program, &args.agent_binary, alone).map(Some).map_err(all)
@@ -218,14 +143,14 @@ struct Fleet {
 
 impl Ways<'_> {
     /// `alone`: the silence after which an agent that was started over ssh ends by itself.
-    fn check(mut self, alone: Duration) -> Result<Fleet, Problem> {
+    fn check(mut self, alone: Duration) -> Result<Fleet, CommandError> {
         if let Some(launch) = launch(self.ssh, alone)? {
             let expected = ExpectedHosts::Named(launch.hosts());
             return Ok(Fleet { expected, listen: None, launch: Some(launch) });
         }
         // Plain text is for loopback; beyond it the user has to say so.
         if !self.listen.ip().is_loopback() && !self.insecure {
-            return Err(Problem::usage(format!(
+            return Err(CommandError::usage(format!(
                 "--listen {} is beyond loopback, where prompts and results would travel in plain \
                  text; on a network that only you can read, add --insecure here and at every agent",
                 self.listen
@@ -239,13 +164,13 @@ impl Ways<'_> {
 }
 
 /// The store's folder: as given, else in the user's state folder.
-fn state_dir(store: &StoreArgs) -> Result<PathBuf, Problem> {
+fn state_dir(store: &StoreArgs) -> Result<PathBuf, CommandError> {
     use etcetera::BaseStrategy as _;
     if let Some(dir) = &store.state {
         return Ok(dir.clone());
     }
     let strategy = etcetera::choose_base_strategy()
-        .map_err(|_| Problem::usage("no home folder is known: give --state DIR"))?;
+        .map_err(|_| CommandError::usage("no home folder is known: give --state DIR"))?;
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
     Ok(base.join("regatta"))
 }
@@ -266,28 +191,8 @@ fn command_line() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
     use crate::suite::Overrides;
-
-    #[test]
-    fn a_problem_tells_all_causes_down_to_what_the_disk_said() {
-        let disk = StoreError::Encode(serde_json::Error::io(io::Error::other("bad sector")));
-        let error = regatta_figures::source::Error::Read {
-            host: HostId::new("gpu-01").unwrap(),
-            source: Box::new(disk),
-        };
-        let problem = Problem::from(error);
-        let mut told = vec![problem.to_string()];
-        let mut next = StdError::source(&problem);
-        while let Some(error) = next {
-            told.push(error.to_string());
-            next = error.source();
-        }
-        assert_eq!(told[0], "reading the attempts of gpu-01 failed");
-        assert_eq!(told.last().unwrap(), "bad sector");
-    }
 
     #[test]
     fn a_start_mode_makes_its_twins_and_only_staggered_takes_a_stagger() {

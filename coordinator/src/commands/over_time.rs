@@ -9,9 +9,10 @@ use regatta_report::{change_lines, change_page};
 use regatta_types::clean;
 use regatta_types::exit::Exit;
 
+use super::state_dir;
 use super::stored::named;
-use super::{Problem, state_dir};
 use crate::cli::{BaselineArgs, CheckArgs, CompareArgs, StoreArgs, TermsArgs};
+use crate::command_error::CommandError;
 use crate::conduct::tell_damage;
 use crate::output::{print, say};
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
@@ -19,7 +20,7 @@ use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 /// Longest baseline file: a hundred times what a fleet of 200 hosts makes.
 const FILE_MAX: u64 = 256 << 20;
 
-pub(super) fn compare(args: CompareArgs) -> Result<Exit, Problem> {
+pub(super) fn compare(args: CompareArgs) -> Result<Exit, CommandError> {
     let mut kept = Kept::open(&args.terms.store)?;
     let (before, after) = (kept.run_or_file(&args.before)?, kept.run_or_file(&args.after)?);
     let found = changes(&before, &after, &args.terms.terms(args.margin));
@@ -27,7 +28,7 @@ pub(super) fn compare(args: CompareArgs) -> Result<Exit, Problem> {
     Ok(if found.is_judged() { Exit::Ok } else { Exit::CannotJudge })
 }
 
-pub(super) fn check(args: CheckArgs) -> Result<Exit, Problem> {
+pub(super) fn check(args: CheckArgs) -> Result<Exit, CommandError> {
     let mut kept = Kept::open(&args.terms.store)?;
     let (before, after) = (kept.run_or_file(&args.baseline)?, kept.run(&args.run)?);
     let found = changes(&before, &after, &args.terms.terms(args.max_regress));
@@ -43,11 +44,11 @@ pub(super) fn check(args: CheckArgs) -> Result<Exit, Problem> {
     })
 }
 
-pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, Problem> {
+pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, CommandError> {
     let baseline = Kept::open(&args.store)?.run(&args.run)?;
     if baseline.hosts.is_empty() {
         let run = &baseline.run;
-        return Err(Problem {
+        return Err(CommandError {
             exit: Exit::NothingUsable,
             text: format!("run {run} measured nothing usable: there is nothing to keep"),
             source: None,
@@ -68,12 +69,12 @@ pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, Problem> {
 pub(super) fn given_baseline(
     given: Option<&str>,
     store: &StoreArgs,
-) -> Result<Option<Baseline>, Problem> {
+) -> Result<Option<Baseline>, CommandError> {
     let Some(given) = given else { return Ok(None) };
     Kept::open(store)?.run_or_file(given).map(Some)
 }
 
-fn show(found: &Changes, terms: &TermsArgs) -> Result<(), Problem> {
+fn show(found: &Changes, terms: &TermsArgs) -> Result<(), CommandError> {
     if terms.json {
         print(&found.to_json());
         return Ok(());
@@ -91,7 +92,7 @@ fn show(found: &Changes, terms: &TermsArgs) -> Result<(), Problem> {
 }
 
 /// Writes a file as a whole: under a temporary name, then renamed.
-fn write(out: &Path, text: &str) -> Result<(), Problem> {
+fn write(out: &Path, text: &str) -> Result<(), CommandError> {
     let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
         use std::io::Write as _;
@@ -104,7 +105,7 @@ fn write(out: &Path, text: &str) -> Result<(), Problem> {
         file.persist(out).map_err(|error| error.error)?;
         Ok::<(), io::Error>(())
     })();
-    written.map_err(|error| Problem {
+    written.map_err(|error| CommandError {
         exit: Exit::Storage,
         text: format!("writing `{}` failed", out.display()),
         source: Some(error.into()),
@@ -118,7 +119,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(args: &StoreArgs) -> Result<Self, Problem> {
+    fn open(args: &StoreArgs) -> Result<Self, CommandError> {
         match SqliteStore::open_to_read(&state_dir(args)?) {
             Ok(store) => Ok(Self { runs: store.runs()?, store: Some(store) }),
             Err(StoreError::Empty(_)) => Ok(Self { store: None, runs: Vec::new() }),
@@ -126,16 +127,17 @@ impl Kept {
         }
     }
 
-    fn run(&mut self, text: &str) -> Result<Baseline, Problem> {
+    fn run(&mut self, text: &str) -> Result<Baseline, CommandError> {
         let run = named(text, &self.runs)?;
-        let store = self.store.as_mut().ok_or_else(|| Problem::usage("the store has no runs"))?;
+        let store =
+            self.store.as_mut().ok_or_else(|| CommandError::usage("the store has no runs"))?;
         let run = StoredRun::open(store, &run)?;
         let baseline = Baseline::of(&run)?;
         tell_damage(&run);
         Ok(baseline)
     }
 
-    fn run_or_file(&mut self, text: &str) -> Result<Baseline, Problem> {
+    fn run_or_file(&mut self, text: &str) -> Result<Baseline, CommandError> {
         let is_run = text == "latest" || self.runs.iter().any(|run| run.run.as_str() == text);
         if is_run {
             return self.run(text);
@@ -146,7 +148,7 @@ impl Kept {
             Ok::<String, io::Error>(content)
         };
         let shown = clean::excerpt(text, 80);
-        let content = read().map_err(|error| Problem {
+        let content = read().map_err(|error| CommandError {
             exit: Exit::Usage,
             text: if error.kind() == io::ErrorKind::NotFound {
                 format!(
@@ -157,6 +159,7 @@ impl Kept {
             },
             source: (error.kind() != io::ErrorKind::NotFound).then(|| error.into()),
         })?;
-        Baseline::parse(&content).map_err(|error| Problem::usage(format!("`{shown}`: {error}")))
+        Baseline::parse(&content)
+            .map_err(|error| CommandError::usage(format!("`{shown}`: {error}")))
     }
 }

@@ -7,12 +7,13 @@ use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
 use super::over_time::given_baseline;
-use super::{Problem, Ways, command_line, load, orders, started, state_dir};
+use super::{Ways, command_line, load, orders, started, state_dir};
 use crate::cli::RunArgs;
+use crate::command_error::CommandError;
 use crate::conduct::{Conduct, conduct};
 use crate::run::RunPolicy;
 
-pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit, Problem> {
+pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     let (suite, start) = started(load(&args.suite, &args.workload)?, args.start)?;
     if args.output.dry_run {
         return dry_run(&suite, start, args.workload.seed, &args.output);

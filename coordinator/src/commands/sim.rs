@@ -7,18 +7,18 @@ use regatta_sim::{SimError, SimOptions, SimServer, UsagePolicy};
 use regatta_types::exit::Exit;
 use tokio_util::sync::CancellationToken;
 
-use super::Problem;
 use crate::cli::{SimArgs, Usage};
+use crate::command_error::CommandError;
 use crate::output::say;
 
-pub(super) async fn sim(args: SimArgs) -> Result<Exit, Problem> {
+pub(super) async fn sim(args: SimArgs) -> Result<Exit, CommandError> {
     let listen = args.listen;
     let server = SimServer::bind(listen, options(args)).await.map_err(|e| match e {
-        SimError::Options(_) | SimError::Bind { .. } => Problem::usage(e.to_string()),
-        SimError::Log { .. } => Problem::with(Exit::Storage, &e),
+        SimError::Options(_) | SimError::Bind { .. } => CommandError::usage(e.to_string()),
+        SimError::Log { .. } => CommandError::with(Exit::Storage, &e),
     })?;
     let stop = CancellationToken::new();
-    let interrupts = Interrupts::listen().map_err(|e| Problem::unexpected(e.to_string()))?;
+    let interrupts = Interrupts::listen().map_err(|e| CommandError::unexpected(e.to_string()))?;
     let interrupted = async {
         interrupts.nth(1).await;
         stop.cancel();

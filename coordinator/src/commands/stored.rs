@@ -8,29 +8,32 @@ use regatta_types::exit::Exit;
 use regatta_types::ids::RunId;
 
 use super::over_time::given_baseline;
-use super::{Problem, state_dir};
+use super::state_dir;
 use crate::cli::{ExportArgs, ReportArgs, RunsArgs};
+use crate::command_error::CommandError;
 use crate::conduct::{Delivery, conclude, tell_damage};
 use crate::output::{print, print_file, say};
 use crate::reports;
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 
-pub(super) fn report(args: ReportArgs) -> Result<Exit, Problem> {
+pub(super) fn report(args: ReportArgs) -> Result<Exit, CommandError> {
     let baseline = given_baseline(args.baseline.as_deref(), &args.store)?;
     let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
     if baseline.as_ref().is_some_and(|baseline| baseline.run == run) {
-        return Err(Problem::usage(format!("run {run} is its own baseline: name an earlier run")));
+        return Err(CommandError::usage(format!(
+            "run {run} is its own baseline: name an earlier run"
+        )));
     }
     let out = args.out.unwrap_or_else(|| PathBuf::from("reports").join(run.as_str()));
     let run = StoredRun::open(&mut store, &run)?;
     conclude(&run, baseline, Delivery { out: &out, json: false, redact: args.redact })
 }
 
-pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
+pub(super) fn export(args: ExportArgs) -> Result<Exit, CommandError> {
     let to_stdout = args.out.as_os_str() == "-";
     if to_stdout && args.format.is_binary() && io::stdout().is_terminal() {
-        return Err(Problem::usage("Parquet is not for a terminal: name a file with --out"));
+        return Err(CommandError::usage("Parquet is not for a terminal: name a file with --out"));
     }
     let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
@@ -46,7 +49,7 @@ pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
         reports::write_one(&args.out, &mut content)
     };
     tell_damage(&run);
-    written.map_err(|source| Problem {
+    written.map_err(|source| CommandError {
         exit: Exit::Storage,
         text: if to_stdout {
             "writing to stdout failed".to_owned()
@@ -59,7 +62,7 @@ pub(super) fn export(args: ExportArgs) -> Result<Exit, Problem> {
 }
 
 /// The run a user means: an id, or `latest`.
-pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
+pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, CommandError> {
     let found = if text == "latest" {
         runs.first()
     } else {
@@ -67,7 +70,7 @@ pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
     };
     found.map(|run| run.run.clone()).ok_or_else(|| {
         let text = regatta_types::clean::excerpt(text, 80);
-        Problem::usage(if runs.is_empty() {
+        CommandError::usage(if runs.is_empty() {
             format!("no run `{text}`: the store has none yet")
         } else {
             format!("no run `{text}`: `regatta runs` lists what there is")
@@ -75,7 +78,7 @@ pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, Problem> {
     })
 }
 
-pub(super) fn runs(args: &RunsArgs) -> Result<Exit, Problem> {
+pub(super) fn runs(args: &RunsArgs) -> Result<Exit, CommandError> {
     let runs = match SqliteStore::open_to_read(&state_dir(&args.store)?) {
         Ok(store) => store.runs()?,
         Err(StoreError::Empty(_)) => Vec::new(),

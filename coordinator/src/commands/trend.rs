@@ -5,13 +5,14 @@ use regatta_report::{trend_json, trend_line};
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
 
-use super::{Problem, state_dir};
+use super::state_dir;
 use crate::cli::RunsArgs;
+use crate::command_error::CommandError;
 use crate::conduct::tell_damage;
 use crate::output::{print, say};
 use crate::store::{SqliteStore, Store as _, StoreError, StoredRun};
 
-pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, Problem> {
+pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, CommandError> {
     let last = usize::try_from(args.last).unwrap_or(usize::MAX);
     let mut runs = Vec::new();
     match SqliteStore::open_to_read(&state_dir(&args.store)?) {

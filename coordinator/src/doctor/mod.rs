@@ -23,7 +23,7 @@ use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::WallClock;
 use serde::Serialize;
 
-use crate::commands::Problem;
+use crate::command_error::CommandError;
 use crate::conduct::{Embedded, Side, announce, listen, measure};
 use crate::launch::Launch;
 use crate::names;
@@ -93,7 +93,7 @@ enum State {
 ///
 /// # Errors
 /// When it can't begin.
-pub async fn doctor(plan: Doctor) -> Result<Exit, Problem> {
+pub async fn doctor(plan: Doctor) -> Result<Exit, CommandError> {
     let json = plan.json;
     let Some(record) = look_or_stop(plan).await? else { return Ok(Exit::Interrupted) };
     let hosts = examined(&record);
@@ -109,7 +109,7 @@ pub async fn doctor(plan: Doctor) -> Result<Exit, Problem> {
 ///
 /// # Errors
 /// When it can't begin.
-pub async fn hosts(plan: Doctor) -> Result<Exit, Problem> {
+pub async fn hosts(plan: Doctor) -> Result<Exit, CommandError> {
     let json = plan.json;
     let Some(record) = look_or_stop(plan).await? else { return Ok(Exit::Interrupted) };
     let hosts = &record.hosts;
@@ -126,28 +126,28 @@ pub async fn hosts(plan: Doctor) -> Result<Exit, Problem> {
     })
 }
 
-fn print_lines(hosts: &[impl Serialize]) -> Result<(), Problem> {
+fn print_lines(hosts: &[impl Serialize]) -> Result<(), CommandError> {
     for host in hosts {
         let line = serde_json::to_string(host)
-            .map_err(|e| Problem::unexpected(format!("a line of JSON: {e}")))?;
+            .map_err(|e| CommandError::unexpected(format!("a line of JSON: {e}")))?;
         print(&format!("{line}\n"));
     }
     Ok(())
 }
 
 /// `None`: a second interrupt.
-async fn look_or_stop(plan: Doctor) -> Result<Option<RunRecord>, Problem> {
+async fn look_or_stop(plan: Doctor) -> Result<Option<RunRecord>, CommandError> {
     let interrupts = Interrupts::listen()
-        .map_err(|e| Problem::unexpected(format!("signals can't be listened to: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("signals can't be listened to: {e}")))?;
     tokio::select! {
         record = look(plan, &interrupts) => record.map(Some),
         () = interrupts.nth(2) => Ok(None),
     }
 }
 
-async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Problem> {
+async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, CommandError> {
     let created = plan.wall.now();
-    let name = SuiteName::new(NAME).map_err(|e| Problem::unexpected(e.to_string()))?;
+    let name = SuiteName::new(NAME).map_err(|e| CommandError::unexpected(e.to_string()))?;
     let suite = plan.suite.unwrap_or_else(|| Suite {
         name: name.clone(),
         description: String::new(),
@@ -175,7 +175,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Proble
         announce("check", &header, listener);
     }
     let writer = Writer::start(Box::new(SqliteStore::in_memory()?))
-        .map_err(|e| Problem::unexpected(format!("no thread for the store: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("no thread for the store: {e}")))?;
     let store = writer.handle();
     store.write(vec![crate::store::Write::Run(Box::new(header.clone()))]).await?;
     let side = Side {

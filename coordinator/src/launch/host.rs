@@ -15,8 +15,7 @@ use super::Launch;
 use super::call::{Call, Ended, Said};
 use super::remote::{self, Answer};
 use super::target::Target;
-use crate::run::{Input, LaunchStep};
-use crate::session::Message;
+use crate::run::{Input, LaunchStep, Message};
 use crate::timer::sleep_until;
 
 /// Longest time to connect and be answered, and to copy the agent.

@@ -26,7 +26,8 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::session::{Hub, Message, serve};
+use crate::run::Message;
+use crate::session::{Hub, serve};
 use binary::Binary;
 use host::Course;
 use room::Room;

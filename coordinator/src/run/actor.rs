@@ -13,13 +13,14 @@ use futures_util::stream::FuturesUnordered;
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::ids::RunId;
 use regatta_types::time::{MonoNs, WallClock};
-use regatta_wire::frame::{Ack, Acked, Assign, CoordinatorFrame, Go};
+use regatta_wire::frame::{Ack, Acked, Assign, Cancel, CoordinatorFrame, Go};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Effect, Input, Now, RunState, RunView, SessionId, StoredAttempt};
-use crate::session::{Command, Message, cancel};
+use super::{
+    Effect, Input, Message, Now, RunState, RunView, SessionCommand, SessionId, StoredAttempt,
+};
 use crate::store::{AttemptRow, StoreError, StoreHandle, Stored, Write};
 use crate::timer::sleep_until;
 
@@ -30,7 +31,7 @@ pub struct Actor {
     run: RunId,
     store: StoreHandle,
     wall: Arc<dyn WallClock>,
-    sessions: HashMap<SessionId, mpsc::Sender<Command>>,
+    sessions: HashMap<SessionId, mpsc::Sender<SessionCommand>>,
     messages: mpsc::Receiver<Message>,
     events: mpsc::Sender<RunEvent>,
     view: watch::Sender<RunView>,
@@ -175,10 +176,12 @@ impl Actor {
 
     fn perform_one(&mut self, effect: Effect) {
         match effect {
-            Effect::Accept { session, keep } => self.order(session, Command::Accept { keep }),
+            Effect::Accept { session, keep } => {
+                self.order(session, SessionCommand::Accept { keep })
+            }
             Effect::Refuse { session, refusal } => {
                 warn!(?refusal, "agent refused");
-                self.order(session, Command::Refuse(refusal));
+                self.order(session, SessionCommand::Refuse(refusal));
                 self.sessions.remove(&session);
             }
             Effect::Prepare { session, preparation } => {
@@ -191,12 +194,13 @@ impl Actor {
                 self.send(session, CoordinatorFrame::Assign(Assign::Case(assignment)));
             }
             Effect::CancelAttempt { session, lease } => {
-                self.send(session, cancel(lease, "the run is being stopped"));
+                let reason = "the run is being stopped".to_owned();
+                self.send(session, CoordinatorFrame::Cancel(Cancel { lease, reason }));
             }
             Effect::Acknowledge { session, lease } => {
                 self.send(session, CoordinatorFrame::Ack(Ack { lease, what: Acked::Stored }));
             }
-            Effect::MeasureClock { session } => self.order(session, Command::MeasureClock),
+            Effect::MeasureClock { session } => self.order(session, SessionCommand::MeasureClock),
             Effect::Drain { session, reason } => {
                 self.send(session, CoordinatorFrame::Drain(reason))
             }
@@ -229,12 +233,12 @@ impl Actor {
     }
 
     fn send(&mut self, session: SessionId, frame: CoordinatorFrame) {
-        self.order(session, Command::Send(Box::new(frame)));
+        self.order(session, SessionCommand::Send(Box::new(frame)));
     }
 
     /// A session that has gone, or is a whole queue behind, loses its channel; it then ends and
     /// the agent comes back.
-    fn order(&mut self, session: SessionId, command: Command) {
+    fn order(&mut self, session: SessionId, command: SessionCommand) {
         if let Some(commands) = self.sessions.get(&session)
             && commands.try_send(command).is_err()
         {

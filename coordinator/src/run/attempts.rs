@@ -1,9 +1,9 @@
 //! Attempts that begin and end, and what becomes of their cells.
 
+use regatta_types::assignment::Lease;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::event::{Disposition, EventKind, MissingReason};
 use regatta_types::ids::{AttemptKey, AttemptNo, CellKey, HostId};
-use regatta_wire::frame::Lease;
 
 use super::host::{Host, Readiness, Work};
 use super::input::{Effect, SessionId, StoredAttempt};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regatta_figures::sweep::Level;
-use regatta_types::assignment::{Assignment, Preparation};
+use regatta_types::assignment::{Assignment, Lease, Preparation};
 use regatta_types::attempt::AttemptReport;
 use regatta_types::check::CheckOutcome;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
@@ -13,7 +13,6 @@ use regatta_types::ids::{AttemptKey, BootId, CellKey, HostId, InstanceId};
 use regatta_types::reading::Reading;
 use regatta_types::record::HostRecord;
 use regatta_types::time::{ClockOffset, MonoNs};
-use regatta_wire::frame::Lease;
 use tokio::time::Instant;
 
 use crate::store::Stored;

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use regatta_types::assignment::Preparation;
+use regatta_types::assignment::{Lease, Preparation};
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, Epoch, HostId};
 use regatta_types::record::{ExpectedHosts, HostRecord};
-use regatta_wire::frame::Lease;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, Joining, Now, Parting, Progress, Refusal, SessionId};

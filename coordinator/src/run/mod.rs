@@ -8,6 +8,7 @@ mod host;
 mod input;
 mod launches;
 mod link;
+mod mailbox;
 mod phases;
 mod schedule;
 mod state;
@@ -23,5 +24,6 @@ pub use input::{
     Effect, Input, Joining, LatePolicy, LaunchStep, Now, Parting, Progress, Refusal, RunPolicy,
     SessionId, StoredAttempt,
 };
+pub use mailbox::{Message, SessionCommand};
 pub use state::{Orders, RunState};
 pub use view::{HostView, RunView, Stage};

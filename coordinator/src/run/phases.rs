@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use regatta_types::assignment::Lease;
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, HostRecord};
-use regatta_wire::frame::Lease;
 use tokio::time::Instant;
 
 use super::host::{Host, Link, Readiness, Work};

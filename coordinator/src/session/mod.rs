@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use regatta_types::ids::{HostId, RunId};
 use regatta_types::time::WallClock;
-use regatta_wire::frame::{CoordinatorFrame, Lease};
 use regatta_wire::v1;
 use regatta_wire::v1::fleet_server::Fleet;
 use tokio::sync::mpsc;
@@ -26,42 +25,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::run::{Input, Joining, Refusal, SessionId};
+use crate::run::{Message, SessionId};
 
 pub use serve::serve;
-pub(crate) use task::cancel;
-
-/// What sessions tell the run's actor.
-#[derive(Debug)]
-pub enum Message {
-    /// An agent introduced itself; the actor answers over `commands`.
-    Join {
-        /// Its connection.
-        session: SessionId,
-        /// Who it is.
-        joining: Box<Joining>,
-        /// The way back.
-        commands: mpsc::Sender<Command>,
-    },
-    /// Anything else.
-    Input(Input),
-}
-
-/// What the actor tells a session.
-#[derive(Debug)]
-pub enum Command {
-    /// Send the welcome.
-    Accept {
-        /// Leases of the agent to go on with; any other is aborted.
-        keep: Vec<Lease>,
-    },
-    /// End the session with this sentence.
-    Refuse(Refusal),
-    /// Send a frame.
-    Send(Box<CoordinatorFrame>),
-    /// Ping the agent's clock and report the estimate.
-    MeasureClock,
-}
 
 /// Frames a session may have waiting in either direction.
 const QUEUE: usize = 64;

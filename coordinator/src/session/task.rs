@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use regatta_types::assignment::Lease;
 use regatta_types::ids::{HostId, RunId};
 use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_wire::codec::decode_report;
 use regatta_wire::frame::{
-    Ack, Acked, AgentFrame, AgentPhase, Cancel, ClockPing, ClockPong, CoordinatorFrame, Heartbeat,
-    Lease, LeaseDecision, LeaseFate, Ready, ReportChunk, ReportEnd, Welcome,
+    Ack, Acked, AgentFrame, AgentPhase, ClockPing, ClockPong, CoordinatorFrame, Heartbeat,
+    LeaseDecision, LeaseFate, Ready, ReportChunk, ReportEnd, Welcome,
 };
 use regatta_wire::slices::Assembler;
 use regatta_wire::v1;
@@ -18,8 +19,8 @@ use tonic::{Status, Streaming};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use super::pings::{Burst, Pong};
-use super::{Command, Context, Message, QUEUE, handshake};
-use crate::run::{Input, Parting, Progress, Refusal, SessionId};
+use super::{Context, QUEUE, handshake};
+use crate::run::{Input, Message, Parting, Progress, Refusal, SessionCommand, SessionId};
 use crate::timer::sleep_until;
 
 /// Longest time for a burst of pings.
@@ -46,7 +47,7 @@ pub(super) struct Session {
 #[expect(clippy::large_enum_variant, reason = "one value, moved once between select and match")]
 enum Next {
     Frame(Result<Option<v1::AgentFrame>, Status>),
-    Command(Option<Command>),
+    Command(Option<SessionCommand>),
     BurstDue,
     Stop,
 }
@@ -61,7 +62,7 @@ struct Agent<'a> {
 /// Where a session's inputs come from.
 struct Ends<'a> {
     frames: &'a mut Streaming<v1::AgentFrame>,
-    orders: &'a mut mpsc::Receiver<Command>,
+    orders: &'a mut mpsc::Receiver<SessionCommand>,
     stop: &'a CancellationToken,
 }
 
@@ -138,9 +139,9 @@ impl Session {
     /// From the hello to the end, once the run knows of the agent.
     async fn admitted(&mut self, agent: Agent<'_>, ends: Ends<'_>) -> End {
         let keep = match tokio::time::timeout(handshake::DEADLINE, ends.orders.recv()).await {
-            Ok(Some(Command::Accept { keep })) => keep,
-            Ok(Some(Command::Refuse(refusal))) => return End::Status(refused(refusal)),
-            Ok(Some(Command::Send(_) | Command::MeasureClock) | None) | Err(_) => {
+            Ok(Some(SessionCommand::Accept { keep })) => keep,
+            Ok(Some(SessionCommand::Refuse(refusal))) => return End::Status(refused(refusal)),
+            Ok(Some(SessionCommand::Send(_) | SessionCommand::MeasureClock) | None) | Err(_) => {
                 return End::Status(Status::unavailable("the run did not answer"));
             }
         };
@@ -216,16 +217,16 @@ impl Session {
         let _ = self.messages.send(Message::Input(input)).await;
     }
 
-    async fn command(&mut self, command: Command) -> Result<(), End> {
+    async fn command(&mut self, command: SessionCommand) -> Result<(), End> {
         match command {
-            Command::Send(frame) => self.send(*frame).await,
-            Command::MeasureClock => {
+            SessionCommand::Send(frame) => self.send(*frame).await,
+            SessionCommand::MeasureClock => {
                 self.burst = Some((Burst::default(), Instant::now() + BURST));
                 self.ping().await
             }
-            Command::Refuse(refusal) => Err(End::Status(refused(refusal))),
+            SessionCommand::Refuse(refusal) => Err(End::Status(refused(refusal))),
             // Only the first command can be this one.
-            Command::Accept { .. } => Ok(()),
+            SessionCommand::Accept { .. } => Ok(()),
         }
     }
 
@@ -376,9 +377,4 @@ fn progress(beat: Heartbeat) -> Progress {
         stage: stage.to_owned(),
         gpus: beat.gpus.into_iter().map(|g| (g.uuid, g.sample)).collect(),
     }
-}
-
-/// The frame that stops an attempt.
-pub(crate) fn cancel(lease: Lease, reason: &str) -> CoordinatorFrame {
-    CoordinatorFrame::Cancel(Cancel { lease, reason: reason.to_owned() })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use regatta_types::assignment::{Assignment, EngineWarmup};
+use regatta_types::assignment::{Assignment, EngineWarmup, Lease};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::EngineWatch;
 use regatta_types::event::Disposition;
@@ -17,7 +17,7 @@ use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{ClockAnchor, MonoNs, UnixNs, WallClock};
 use regatta_wire::codec::encode_report;
 use regatta_wire::frame::{
-    Acked, AgentFrame, Assign, ClockPong, CoordinatorFrame, Hello, Lease, Ready, Resume,
+    Acked, AgentFrame, Assign, ClockPong, CoordinatorFrame, Hello, Ready, Resume,
 };
 use regatta_wire::v1::fleet_client::FleetClient;
 use regatta_wire::{Versions, slices, v1};

@@ -21,6 +21,15 @@ pub struct Assignment {
     pub seed: u64,
 }
 
+/// An attempt and the epoch it was leased under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lease {
+    /// The attempt.
+    pub key: AttemptKey,
+    /// The fencing token.
+    pub epoch: Epoch,
+}
+
 /// Get ready for a run: check the endpoint, warm it up, report READY.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preparation {

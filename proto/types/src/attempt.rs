@@ -3,12 +3,28 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::assignment::Lease;
 use crate::engine::EngineWatch;
 use crate::gpu::GpuWindow;
 use crate::ids::{AttemptKey, BootId, Epoch, InstanceId};
 use crate::time::{ClockAnchor, MonoNs};
 use crate::trace::RequestTrace;
 use crate::validity::Finding;
+
+/// An attempt that is about to send its first request; on disk before it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// The attempt and its lease.
+    pub lease: Lease,
+    /// The agent process.
+    pub instance: InstanceId,
+    /// The boot of the host.
+    pub boot: BootId,
+    /// Both clocks at the start.
+    pub anchor: ClockAnchor,
+    /// The instant the coordinator asked for, on the agent's clock; `None` for the engine warm-up.
+    pub planned_start: Option<MonoNs>,
+}
 
 /// The raw result of one attempt.
 #[derive(Debug, Clone, PartialEq)]

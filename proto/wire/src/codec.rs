@@ -4,35 +4,17 @@
 
 use bytes::Bytes;
 use prost::Message;
-use regatta_types::attempt::AttemptReport;
-use regatta_types::ids::{BootId, InstanceId};
+use regatta_types::attempt::{AttemptReport, Started};
 use regatta_types::record::{HostRecord, RunHeader};
-use regatta_types::time::{ClockAnchor, MonoNs};
 
 use crate::count;
 use crate::error::{ConvertError, DecodeError, Problem};
-use crate::frame::Lease;
 use crate::limits::{
     ENGINE_SAMPLES_MAX, FINDINGS_MAX, GAPS_MAX, GPUS_MAX, PROCESSES_MAX, QUIET_MAX, REPORT_MAX,
     REQUESTS_MAX, SAMPLES_MAX,
 };
 use crate::slices::sha256;
 use crate::v1;
-
-/// An attempt that is about to send its first request; on disk before it does.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Started {
-    /// The attempt and its lease.
-    pub lease: Lease,
-    /// The agent process.
-    pub instance: InstanceId,
-    /// The boot of the host.
-    pub boot: BootId,
-    /// Both clocks at the start.
-    pub anchor: ClockAnchor,
-    /// The instant the coordinator asked for, on the agent's clock; `None` for the engine warm-up.
-    pub planned_start: Option<MonoNs>,
-}
 
 fn decode<M, T>(bytes: &[u8]) -> Result<T, DecodeError>
 where

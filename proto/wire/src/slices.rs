@@ -6,8 +6,9 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::frame::{Lease, ReportChunk, ReportEnd};
+use crate::frame::{ReportChunk, ReportEnd};
 use crate::limits::{CHUNK_MAX, REPORT_MAX};
+use regatta_types::assignment::Lease;
 
 /// The frames that carry `report`: its slices (without copying it), then the end. All slices but
 /// the last are [`CHUNK_MAX`] long.

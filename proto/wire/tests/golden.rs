@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use prost::Message as _;
-use regatta_types::assignment::Assignment;
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::assignment::{Assignment, Lease};
+use regatta_types::attempt::{AttemptOutcome, AttemptReport, Started};
 use regatta_types::engine::EngineWatch;
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::failure::{Failure, FailureKind};
@@ -29,10 +29,10 @@ use regatta_types::trace::{
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 use regatta_wire::codec::{
-    Started, decode_header, decode_host, decode_report, decode_started, encode_header, encode_host,
+    decode_header, decode_host, decode_report, decode_started, encode_header, encode_host,
     encode_report, encode_started, seal, unseal,
 };
-use regatta_wire::frame::{AgentFrame, Assign, CoordinatorFrame, Hello, Lease, Resume};
+use regatta_wire::frame::{AgentFrame, Assign, CoordinatorFrame, Hello, Resume};
 use regatta_wire::{Versions, v1};
 
 fn lease() -> Lease {

@@ -277,7 +277,7 @@ async fn the_key_is_sent_with_every_request_and_shown_nowhere() {
     let seen = server.seen();
     assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|r| r.head.contains("authorization: Bearer sk-canary\r\n")));
-    let shown = format!("{options:?} {endpoint:?} {:?}", endpoint.target.authorization);
+    let shown = format!("{options:?} {endpoint:?} {:?}", endpoint.target().authorization);
     assert!(!shown.contains("canary"), "{shown}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::EngineWarmup;
+use regatta_types::assignment::{EngineWarmup, Lease};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::EngineWatch;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
@@ -15,7 +15,6 @@ use regatta_types::suite::{
     Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
 };
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
-use regatta_wire::frame::Lease;
 use tokio::time::Instant;
 
 use super::*;

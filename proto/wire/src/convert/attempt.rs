@@ -12,9 +12,9 @@ use crate::field::{
     Checked, Numbered, cut, encoded, instance, list, nanos, numbered, optional, required, slug,
     text, told, within,
 };
-use crate::frame::Lease;
 use crate::limits::{FINDINGS_MAX, NAME_MAX, REQUESTS_MAX, TEXT_MAX};
 use crate::v1;
+use regatta_types::assignment::Lease;
 
 numbered!(Validity = v1::Validity { Valid, Degraded, Invalid });
 

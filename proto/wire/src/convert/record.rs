@@ -10,7 +10,6 @@ use regatta_types::suite::StartMode;
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
 
 use super::checks;
-use crate::codec::Started;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
     Checked, Numbered, cut, encoded, instance, list, nanos, numbered, optional, required, slug,
@@ -18,6 +17,7 @@ use crate::field::{
 };
 use crate::limits::{CLOCKS_MAX, HOSTS_MAX, LONG_TEXT_MAX, NAME_MAX, TEXT_MAX};
 use crate::v1;
+use regatta_types::attempt::Started;
 
 numbered!(StartMode = v1::StartMode { Together, Staggered, Solo, Both });
 

@@ -9,7 +9,7 @@ use regatta_types::reading::Reading;
 use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::validity::Finding;
 
-use super::{Lease, ProbeKind};
+use super::ProbeKind;
 use crate::convert::checks;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
@@ -20,6 +20,7 @@ use crate::limits::{
 };
 use crate::v1;
 use crate::version::Versions;
+use regatta_types::assignment::Lease;
 
 /// What an agent says. Any frame counts as a sign of life.
 #[derive(Debug, Clone, PartialEq)]

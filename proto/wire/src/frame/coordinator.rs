@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use regatta_types::assignment::{Assignment, ContextNeed, EngineWarmup, Preparation, Wants};
+use regatta_types::assignment::{Assignment, ContextNeed, EngineWarmup, Lease, Preparation, Wants};
 use regatta_types::ids::{AttemptNo, RunId};
 use regatta_types::time::MonoNs;
 
-use super::Lease;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{Checked, Numbered, cut, encoded, list, numbered, required, slug, text, within};
 use crate::limits::{CASES_MAX, HELD_MAX, NAME_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX};

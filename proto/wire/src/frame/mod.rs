@@ -7,8 +7,6 @@
 mod agent;
 mod coordinator;
 
-use regatta_types::ids::{AttemptKey, Epoch};
-
 pub use agent::{
     AgentFrame, AgentPhase, ClockPong, Counters, GpuReading, Heartbeat, Hello, ProbeResult, Ready,
     ReportChunk, ReportEnd, Resume,
@@ -17,12 +15,3 @@ pub use coordinator::{
     Ack, Acked, Assign, Cancel, ClockPing, CoordinatorFrame, Go, LeaseDecision, LeaseFate,
     ProbeKind, Welcome,
 };
-
-/// An attempt and the epoch it was leased under.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lease {
-    /// The attempt.
-    pub key: AttemptKey,
-    /// The fencing token.
-    pub epoch: Epoch,
-}

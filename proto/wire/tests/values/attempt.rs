@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::attempt::{AttemptOutcome, AttemptReport, Started};
 use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::time::{ClockAnchor, MonoNs};
@@ -12,7 +12,6 @@ use regatta_types::trace::{
     SendStamp, ServerTimings, Usage,
 };
 use regatta_types::validity::{Finding, Validity};
-use regatta_wire::codec::Started;
 
 use super::facts::{engine, reading};
 use super::{boot, duration, finite, gpu_window, instance, lease, mono, text, unix};

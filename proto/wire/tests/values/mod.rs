@@ -8,7 +8,7 @@ mod gpu;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use regatta_types::assignment::{Assignment, ContextNeed, EngineWarmup, Preparation, Wants};
+use regatta_types::assignment::{Assignment, ContextNeed, EngineWarmup, Lease, Preparation, Wants};
 use regatta_types::check::{Check, CheckOutcome, Mark};
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{
@@ -22,7 +22,6 @@ use regatta_types::suite::{
 };
 use regatta_types::time::{ClockOffset, MonoNs, UnixNs};
 use regatta_types::units::Bytes;
-use regatta_wire::frame::Lease;
 use std::time::Duration;
 
 pub(crate) use attempt::{report, started};

@@ -5,7 +5,7 @@ use regatta_types::facts::EngineSettings;
 use regatta_types::reading::Reading;
 use serde_json::Value;
 
-use super::engine::{Engine, ServerInfo};
+use super::{Engine, ServerInfo};
 
 /// What SGLang tells of itself that decides how fast it is.
 const SGLANG: [&str; 14] = [
