@@ -109,8 +109,7 @@ fn a_lost_gpu_and_memory_taken_by_a_stranger_are_remarked_and_the_run_goes_on() 
     assert_eq!(report.run()["hosts"][0]["cases"][0]["cells"][0]["validity"], "invalid");
 }
 
-/// The report that this tool is to replace had a host that decoded 25.8 tok/s of a model with 3 GB of
-/// active weights, on a board that reads 1,792 GB/s.
+/// 25.8 tok/s of a model with 3 GB of active weights, on a board that reads 1,792 GB/s.
 #[test]
 fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
     let program = regatta();
