@@ -17,7 +17,7 @@ use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{ClockAnchor, MonoNs, UnixNs, WallClock};
 use regatta_wire::codec::encode_report;
 use regatta_wire::frame::{
-    Acked, AgentFrame, Assign, ClockPong, CoordinatorFrame, Hello, Lease, Ready, Resume,
+    Acked, AgentFrame, ClockPong, CoordinatorFrame, Hello, Lease, Ready, Resume,
 };
 use regatta_wire::v1::fleet_client::FleetClient;
 use regatta_wire::{Versions, slices, v1};
@@ -204,13 +204,12 @@ impl Agent {
                         engine: Reading::missing("test"),
                         gpus: Reading::missing("test"),
                         refused: None,
-                        findings: Vec::new(),
                         checks: Vec::new(),
                     };
                     self.send(AgentFrame::Ready(Box::new(ready))).await;
                 }
                 CoordinatorFrame::Go(_) => {}
-                CoordinatorFrame::Assign(Assign::Case(assignment)) => return Ok(*assignment),
+                CoordinatorFrame::Assign(assignment) => return Ok(*assignment),
                 other => panic!("unexpected: {other:?}"),
             }
         }

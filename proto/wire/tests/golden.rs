@@ -32,7 +32,7 @@ use regatta_wire::codec::{
     Started, decode_header, decode_host, decode_report, decode_started, encode_header, encode_host,
     encode_report, encode_started, seal, unseal,
 };
-use regatta_wire::frame::{AgentFrame, Assign, CoordinatorFrame, Hello, Lease, Resume};
+use regatta_wire::frame::{AgentFrame, CoordinatorFrame, Hello, Lease, Resume};
 use regatta_wire::{Versions, v1};
 
 fn lease() -> Lease {
@@ -261,7 +261,7 @@ fn assign() -> CoordinatorFrame {
     let Lease { key, epoch } = lease();
     let start = MonoNs(86_401_000_000_000);
     let assignment = Assignment { key, epoch, case: case(), start, keep_text: true, seed: 0 };
-    CoordinatorFrame::Assign(Assign::Case(Box::new(assignment)))
+    CoordinatorFrame::Assign(Box::new(assignment))
 }
 
 /// Reads a fixture. A missing one is written, and the test fails once.
