@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use regatta_types::assignment::{Assignment, Settling};
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::engine::EngineWatch;
+use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
-use regatta_types::facts::{HostDetails, HostFacts};
-use regatta_types::gpu::GpuWindow;
-use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
+use regatta_types::ids::{BootId, HostId, InstanceId};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, RunHeader};
-use regatta_types::suite::{StartMode, Suite};
-use regatta_types::time::{ClockAnchor, MonoNs, UnixNs, WallClock};
+use regatta_types::suite::Suite;
+use regatta_types::testing;
+use regatta_types::time::{MonoNs, UnixNs, WallClock};
 use regatta_wire::codec::encode_report;
 use regatta_wire::frame::{
     Acked, AgentFrame, ClockPong, CoordinatorFrame, Hello, Lease, Ready, Resume,
@@ -66,22 +64,7 @@ fn one_cell() -> Suite {
 
 impl Cluster {
     async fn start(expected: ExpectedHosts) -> Self {
-        let header = RunHeader {
-            run: RunId::new("test-run").unwrap(),
-            suite: one_cell(),
-            seed: 1,
-            created: UnixNs(0),
-            start: StartMode::Together,
-            stagger: None,
-            expected,
-            coordinator_version: "0".to_owned(),
-            insecure: false,
-            keep_text: false,
-            command: String::new(),
-            assume_equal: Vec::new(),
-            tariff: None,
-            margins: regatta_types::margin::Margins::default(),
-        };
+        let header = RunHeader { suite: one_cell(), expected, ..testing::header(Vec::new()) };
         let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         writer.handle().write(vec![Write::Run(Box::new(header.clone()))]).await.unwrap();
         let stop = CancellationToken::new();
@@ -223,16 +206,7 @@ fn hello(name: &str, instance: u128) -> Hello {
         instance: InstanceId::from_u128(instance),
         boot: BootId("boot".to_owned()),
         version: "0".to_owned(),
-        facts: HostFacts {
-            hostname: name.to_owned(),
-            kernel: Reading::missing("test"),
-            distribution: Reading::missing("test"),
-            cpu_model: Reading::missing("test"),
-            cpus: Reading::missing("test"),
-            memory_total: Reading::missing("test"),
-            agent_version: "0".to_owned(),
-            details: HostDetails::default(),
-        },
+        facts: testing::facts(name),
         gpus: Reading::missing("test"),
         engine: Reading::missing("test"),
         simulated: false,
@@ -242,20 +216,8 @@ fn hello(name: &str, instance: u128) -> Hello {
 
 fn report(lease: &Lease) -> AttemptReport {
     AttemptReport {
-        key: lease.key.clone(),
-        epoch: lease.epoch,
         instance: InstanceId::from_u128(1),
-        boot: BootId("boot".to_owned()),
-        outcome: AttemptOutcome::Completed,
-        anchor: ClockAnchor::default(),
-        planned_start: None,
-        began: MonoNs(1),
-        finished: MonoNs(2),
-        traces: Vec::new(),
-        gpu: GpuWindow::missing("test"),
-        findings: Vec::new(),
-        engine: EngineWatch::default(),
-        client_cpu: None,
+        ..testing::report(lease.key.clone(), lease.epoch)
     }
 }
 

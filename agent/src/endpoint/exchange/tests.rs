@@ -346,7 +346,7 @@ async fn a_whole_answer_fills_the_whole_trace() {
 
     let seen = &server.seen()[0];
     assert!(seen.head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{}", seen.head);
-    assert!(seen.head.contains("x-request-id: run/host/case/r1/a1/0\r\n"), "{}", seen.head);
+    assert!(seen.head.contains("x-request-id: night/gpu-01/case/r1/a1/0\r\n"), "{}", seen.head);
     assert!(seen.head.contains("accept: text/event-stream\r\n"), "{}", seen.head);
     assert!(!seen.head.contains("accept-encoding"), "{}", seen.head);
     assert_eq!(
