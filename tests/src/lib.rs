@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub mod engine;
 pub mod fleet;
 pub mod http;
+pub mod outcome;
 pub mod process;
 pub mod sshd;
 
