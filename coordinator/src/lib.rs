@@ -23,3 +23,6 @@ mod timer;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Whether this build exports Parquet.
+pub const HAS_PARQUET: bool = cfg!(feature = "parquet");

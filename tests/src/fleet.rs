@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use regatta_fake_nvml::{gpu, script};
 use serde_json::Value;
 
 use crate::free_port;
@@ -89,15 +90,12 @@ impl ScriptedGpu<'_> {
     #[must_use]
     pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let Self { driver, power_limit_w, lanes } = self;
-        let text = format!(
-            "driver = \"{driver}\"\ncuda = \"13.0\"\n[[gpu]]\n\
-             name = \"NVIDIA RTX PRO 6000 Blackwell Workstation Edition\"\n\
-             uuid = \"GPU-{name}\"\npci_bus_id = \"00000000:01:00.0\"\n\
-             memory_total_mib = 97887\nmemory_reserved_mib = 637\n\
-             power_limit_w = {power_limit_w}\npower_limit_default_w = 600\n\
-             memory_used_mib = 512\npower_w = 40\ntemperature_c = 40\nutilization_pct = 90\n\
-             pcie_gen = 5\npcie_width = {lanes}\npcie_gen_max = 5\npcie_width_max = {lanes}\n"
+        let own = format!(
+            "uuid = \"GPU-{name}\"\npower_limit_w = {power_limit_w}\nmemory_used_mib = 512\n\
+             power_w = 40\ntemperature_c = 40\nutilization_pct = 90\npcie_gen = 5\n\
+             pcie_width = {lanes}\npcie_gen_max = 5\npcie_width_max = {lanes}"
         );
+        let text = script(&[gpu(1, &own)]).replace("580.126.09", driver);
         let path = folder.join(format!("{name}.toml"));
         std::fs::write(&path, text).expect("a script");
         path
@@ -119,8 +117,13 @@ impl Report {
     pub fn of(finished: &Finished, home: &Path) -> Self {
         let said = finished.stderr.lines().rev().find_map(|line| line.split_once("report: "));
         let path = said.unwrap_or_else(|| panic!("no report:\n{}", finished.stderr)).1;
-        let folder = home.join(path.trim()).parent().expect("a file lies in a folder").to_owned();
-        Self { folder }
+        Self::at(home.join(path.trim()).parent().expect("a file lies in a folder"))
+    }
+
+    /// The report in this folder.
+    #[must_use]
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
     }
 
     /// A file of it, as text.

@@ -10,6 +10,7 @@ pub mod difference;
 pub mod engine;
 pub mod fleet;
 pub mod http;
+pub mod outcome;
 pub mod process;
 pub mod sshd;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use regatta_tests::fleet::Sim;
+use regatta_tests::fleet::{Report, Sim};
+use regatta_tests::outcome::assert_complete;
 use regatta_tests::process::{Finished, Program, regatta};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -32,7 +33,7 @@ fn measure(program: &Program, version: &str, flags: &[&str]) -> String {
     std::fs::write(program.home().join("short.toml"), SUITE).expect("a writable home");
     let flags = ["bench", &url, "--suite", "short.toml", "--warmup", "1"];
     let bench = program.clone().args(flags).run(LIMIT);
-    assert!(matches!(bench.code, Some(0 | 3)), "{}", bench.stderr);
+    assert_complete(&bench, &Report::of(&bench, program.home()));
     let runs = program.clone().args(["runs"]).run(LIMIT);
     let newest = runs.stdout.split_whitespace().next();
     newest.expect("a stored run").to_owned()

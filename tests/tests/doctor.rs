@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_fake_nvml::install;
+use regatta_fake_nvml::{gpu, install, script};
 use regatta_tests::fleet::{Report, Sim, agent};
 use regatta_tests::free_port;
 use regatta_tests::process::{Finished, Program, Running, Stream, regatta, regatta_agent};
@@ -137,13 +137,9 @@ fn a_run_refuses_the_faulty_host_in_the_same_words_and_measures_the_other() {
 fn one_machine_alone_is_looked_at_in_a_table() {
     let sim = fast(&[]);
     let program = regatta();
-    let script = "driver = \"580.126.09\"\ncuda = \"13.0\"\n[[gpu]]\n\
-                  name = \"NVIDIA RTX PRO 6000 Blackwell Workstation Edition\"\nuuid = \"GPU-0\"\n\
-                  pci_bus_id = \"00000000:01:00.0\"\nmemory_total_mib = 97887\n\
-                  memory_reserved_mib = 637\npower_limit_w = 600\npower_limit_default_w = 600\n\
-                  memory_used_mib = 90321\npower_w = 420\ntemperature_c = 61\n\
-                  utilization_pct = 97\n\
-                  processes = [{ pid = ENGINE, memory_mib = 89000 }, { pid = 1, memory_mib = 2000 }]";
+    let processes =
+        "processes = [{ pid = ENGINE, memory_mib = 89000 }, { pid = 1, memory_mib = 2000 }]";
+    let script = script(&[gpu(0, processes)]);
     let script = script.replace("ENGINE", &sim.process.id().to_string());
     let library = install(program.home(), &script).expect("the fake library is there");
     let url = format!("127.0.0.1:{}", sim.port);

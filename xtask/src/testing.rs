@@ -16,16 +16,17 @@ pub(crate) fn run(steps: &mut Steps) -> anyhow::Result<()> {
     if has_nextest() {
         steps.run_tests("tests", cargo(["nextest", "run", "--workspace", EVERYTHING]))
     } else {
-        steps.run_tests(
-            "tests",
-            cargo(["test", "--workspace", EVERYTHING, "--lib", "--bins", "--no-fail-fast"]),
-        )?;
+        steps.run_tests("tests", plain(&["--lib", "--bins"], &[]))?;
         // Real processes in real time: one at a time.
-        let all = ["test", "--workspace", EVERYTHING, "--test", "*", "--no-fail-fast"];
-        let mut one = cargo(all);
-        one.args(["--", "--test-threads=1"]);
-        steps.run_tests("tests across crates", one)
+        steps.run_tests("tests across crates", plain(&["--test", "*"], &["--test-threads=1"]))
     }
+}
+
+/// Without nextest, whose profile it is that keeps slow tests out.
+fn plain(targets: &[&str], more: &[&str]) -> Command {
+    let mut command = cargo(["test", "--workspace", EVERYTHING, "--no-fail-fast"]);
+    command.args(targets).args(["--", "--skip", "slow::"]).args(more);
+    command
 }
 
 /// The tests in docs, of the same build.

@@ -5,17 +5,15 @@ use std::time::Duration;
 use regatta_types::assignment::ContextNeed;
 use regatta_types::attempt::AttemptOutcome;
 use regatta_types::check::{Check, Mark, refusal};
-use regatta_types::engine::EngineWatch;
 use regatta_types::facts::{EndpointLocation, EngineSettings};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{
     Attribution, GpuBoard, GpuFacts, GpuProcess, GpuSeries, GpuWindow, ProcessMemory, ProcessOwner,
 };
-use regatta_types::ids::{
-    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
-};
+use regatta_types::ids::{Epoch, Repetition};
 use regatta_types::suite::TextPrompt;
-use regatta_types::time::{ClockAnchor, MonoNs};
+use regatta_types::testing;
+use regatta_types::time::MonoNs;
 use regatta_types::trace::{
     Chunk, ChunkCounts, ChunkKind, Outcome, Phase, RequestTrace, SendStamp, Usage,
 };
@@ -51,26 +49,13 @@ fn failure(kind: FailureKind, message: &str) -> RequestTrace {
 }
 
 fn warmup(traces: Vec<RequestTrace>) -> AttemptReport {
-    let cell = CellKey {
-        host: HostId::new("gpu-01").unwrap(),
-        case: CaseId::engine_warmup(),
-        repetition: Repetition(0),
-    };
+    let mut key = testing::attempt_key("settling");
+    key.cell.repetition = Repetition(0);
     AttemptReport {
-        key: AttemptKey { run: RunId::new("night").unwrap(), cell, attempt: AttemptNo(1) },
-        epoch: Epoch(0),
-        instance: InstanceId::nil(),
-        boot: BootId("boot".into()),
-        outcome: AttemptOutcome::Completed,
-        anchor: ClockAnchor::default(),
-        planned_start: None,
-        began: MonoNs(0),
         finished: MonoNs(0).after(Duration::from_secs(9)),
         traces,
         gpu: GpuWindow::missing("no driver"),
-        engine: EngineWatch::default(),
-        findings: Vec::new(),
-        client_cpu: None,
+        ..testing::report(key, Epoch(0))
     }
 }
 

@@ -120,7 +120,7 @@ impl Endpoint {
         self.facts.fixed_length = fixed_length;
     }
 
-    pub(super) fn target(&self) -> &Target {
+    pub(super) fn target(&self) -> &Arc<Target> {
         &self.target
     }
 

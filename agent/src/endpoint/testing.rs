@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use regatta_types::facts::EndpointLocation;
-use regatta_types::ids::{AttemptKey, AttemptNo, CaseId, CellKey, HostId, Repetition, RunId};
+use regatta_types::ids::AttemptKey;
 use regatta_types::reading::Reading;
+use regatta_types::testing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -144,15 +145,7 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(String,
 
 /// The first attempt at a case.
 pub(crate) fn attempt_key() -> AttemptKey {
-    AttemptKey {
-        run: RunId::new("run").unwrap(),
-        cell: CellKey {
-            host: HostId::new("host").unwrap(),
-            case: CaseId::new("case").unwrap(),
-            repetition: Repetition(1),
-        },
-        attempt: AttemptNo(1),
-    }
+    testing::attempt_key("case")
 }
 
 /// An endpoint on this machine that was not asked anything.

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use regatta_types::ids::{AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, Repetition, RunId};
+use regatta_types::ids::{BootId, Epoch, Repetition};
+use regatta_types::testing;
 use regatta_types::time::{ClockAnchor, MonoNs, UnixNs};
 use regatta_wire::codec::decode_report;
 
@@ -23,12 +24,8 @@ impl WallClock for DaysLater {
 }
 
 fn started(repetition: u32) -> Started {
-    let cell = CellKey {
-        host: HostId::new("gpu-01").unwrap(),
-        case: CaseId::new("chat.c16").unwrap(),
-        repetition: Repetition(repetition),
-    };
-    let key = AttemptKey { run: RunId::new("night").unwrap(), cell, attempt: AttemptNo(1) };
+    let mut key = testing::attempt_key("chat.c16");
+    key.cell.repetition = Repetition(repetition);
     Started {
         lease: Lease { key, epoch: Epoch(3) },
         instance: "00000000-0000-4000-8000-000000000001".parse().unwrap(),

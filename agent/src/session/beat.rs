@@ -22,7 +22,8 @@ const JITTER: f64 = 0.2;
 /// What the beats tell of.
 #[derive(Debug, Clone)]
 pub(super) struct Now {
-    pub(super) held: Vec<Lease>,
+    /// The attempt in hand.
+    pub(super) lease: Option<Lease>,
     /// What is done outside of attempts.
     pub(super) phase: AgentPhase,
     pub(super) progress: Option<Arc<Progress>>,
@@ -36,7 +37,7 @@ pub(super) async fn beat(
     gpu: Arc<GpuHandle>,
 ) {
     let mut speed = Speed::default();
-    let mut attempt = Vec::new();
+    let mut attempt = None;
     loop {
         let stretch = rand::rng().random_range(1.0 - JITTER..=1.0 + JITTER);
         tokio::select! {
@@ -44,9 +45,9 @@ pub(super) async fn beat(
             () = up.closed() => return,
         }
         let now = now.borrow().clone();
-        if attempt != now.held {
+        if attempt != now.lease {
             // The counters begin again with each attempt.
-            attempt.clone_from(&now.held);
+            attempt = now.lease;
             speed = Speed::default();
         }
         let mut counters = Counters::default();
@@ -54,14 +55,13 @@ pub(super) async fn beat(
         if let Some(seen) = now.progress.as_ref().map(|progress| progress.snapshot()) {
             counters.done = seen.done.saturating_sub(seen.failed);
             counters.failed = seen.failed;
-            counters.chunks = seen.chunks;
             let chunks = speed.take(Instant::now(), seen.chunks);
             counters.tokens_per_second = chunks.map(|rate| rate * seen.tokens_per_chunk);
             phase = phase_of(seen.activity);
         }
         let gpus =
             gpu.latest().into_iter().map(|(uuid, sample)| GpuReading { uuid, sample }).collect();
-        let frame = Heartbeat { held: now.held, counters, phase, gpus };
+        let frame = Heartbeat { counters, phase, gpus };
         if up.send(AgentFrame::Heartbeat(frame).into()).await.is_err() {
             return;
         }

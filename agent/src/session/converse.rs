@@ -9,8 +9,7 @@ use regatta_types::ids::RunId;
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use regatta_wire::frame::{
-    Ack, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame, LeaseFate,
-    ProbeResult, Ready,
+    Ack, AgentFrame, AgentPhase, Cancel, ClockPing, ClockPong, CoordinatorFrame, LeaseFate, Ready,
 };
 use regatta_wire::v1;
 use tokio::sync::{mpsc, watch};
@@ -94,7 +93,7 @@ impl<'a> Conversation<'a> {
             }
         }
         let (now, seen) =
-            watch::channel(beat::Now { held: Vec::new(), phase: AgentPhase::Idle, progress: None });
+            watch::channel(beat::Now { lease: None, phase: AgentPhase::Idle, progress: None });
         let mut beats = JoinSet::new();
         beats.spawn(beat::beat(
             up.clone(),
@@ -246,22 +245,14 @@ impl<'a> Conversation<'a> {
         match frame {
             CoordinatorFrame::ClockPing(ping) => self.pong(ping, t1).await,
             CoordinatorFrame::Prepare(preparation) => self.order(Order::Prepare(preparation)).await,
-            CoordinatorFrame::Assign(assign) => match assign {
-                Assign::Case(assignment) => self.order(Order::Assign(assignment)).await,
-                Assign::Probe(kind) => {
-                    let text = "not supported by this agent".to_owned();
-                    Ok(self
-                        .send(AgentFrame::ProbeResult(ProbeResult { kind, ok: false, text }))
-                        .await?)
-                }
-            },
+            CoordinatorFrame::Assign(assignment) => self.order(Order::Assign(assignment)).await,
             CoordinatorFrame::Cancel(cancel) => {
                 self.cancel(&cancel);
                 Ok(())
             }
             CoordinatorFrame::Ack(ack) => self.acknowledged(&ack),
-            CoordinatorFrame::Go(go) => {
-                info!(run = %go.run, "go");
+            CoordinatorFrame::Go(run) => {
+                info!(%run, "go");
                 Ok(())
             }
             CoordinatorFrame::Drain(reason) => {
@@ -379,7 +370,6 @@ impl<'a> Conversation<'a> {
             engine,
             gpus,
             refused: prepared.refused,
-            findings: Vec::new(),
             checks: prepared.checks,
         };
         Ok(self.send(AgentFrame::Ready(Box::new(ready))).await?)
@@ -394,7 +384,7 @@ impl<'a> Conversation<'a> {
             (None, None) => AgentPhase::Idle,
         };
         self.now.send_replace(beat::Now {
-            held: job.and_then(Job::lease).cloned().into_iter().collect(),
+            lease: job.and_then(Job::lease).cloned(),
             phase,
             progress: job.and_then(Job::progress),
         });

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-/// CPU, cores, kernel, date, version; Markdown.
+/// CPU, cores, date, version; Markdown.
 pub(crate) fn describe(regatta: &Path) -> anyhow::Result<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let field = |name: &str| {
@@ -17,14 +17,12 @@ pub(crate) fn describe(regatta: &Path) -> anyhow::Result<String> {
     let number = |name| field(name).unwrap_or_default();
     let (family, kind) = (number("cpu family"), number("model"));
     let cores = std::thread::available_parallelism()?;
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let virtualised = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
     let version = Command::new(regatta).arg("--version").output()?.stdout;
     let version = String::from_utf8_lossy(&version).lines().next().unwrap_or_default().to_owned();
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
     Ok(format!(
-        "{model} (family {family}, model {kind}), {cores} cores{virtualised}; Linux {}; {date}; \
-         {version}\n",
-        release.trim()
+        "{model} (family {family}, model {kind}), {cores} cores{virtualised}; Linux; {date}; \
+         {version}\n"
     ))
 }

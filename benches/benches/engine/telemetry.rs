@@ -21,24 +21,7 @@ fn script(blocks: bool) -> String {
     } else {
         ""
     };
-    format!(
-        r#"driver = "580.126.09"
-cuda = "13.0"
-[[gpu]]
-name = "NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
-uuid = "GPU-1"
-pci_bus_id = "00000000:01:00.0"
-memory_total_mib = 97887
-memory_reserved_mib = 637
-power_limit_w = 600
-power_limit_default_w = 600
-memory_used_mib = 88000
-power_w = 430
-temperature_c = 60
-utilization_pct = 97
-{blocks}
-"#
-    )
+    regatta_fake_nvml::script(&[regatta_fake_nvml::gpu(1, blocks)])
 }
 
 /// A table: the p99 of the requests of each round with calls that hang and without, in turn.

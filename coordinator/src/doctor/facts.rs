@@ -133,19 +133,19 @@ fn gpus(gpus: &[GpuFacts]) -> String {
 #[cfg(test)]
 mod tests {
     use regatta_types::facts::HostDetails;
+    use regatta_types::testing;
 
     use super::*;
 
     fn host(name: &str, cpu: &str) -> HostRecord {
         let facts = HostFacts {
-            hostname: name.to_owned(),
             kernel: Reading::Known("6.12.1".to_owned()),
             distribution: Reading::Known("Debian GNU/Linux 13".to_owned()),
             cpu_model: Reading::Known(cpu.to_owned()),
             cpus: Reading::Known(32),
             memory_total: Reading::Known(Bytes(128 << 30)),
-            agent_version: "0.1.0".to_owned(),
             details: HostDetails { cores: Reading::Known(16), ..HostDetails::default() },
+            ..testing::facts(name)
         };
         let gpu = |index: u32| GpuFacts {
             index,

@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::ids::RunId;
 use regatta_types::time::{MonoNs, WallClock};
-use regatta_wire::frame::{Ack, Acked, Assign, Cancel, CoordinatorFrame, Go};
+use regatta_wire::frame::{Ack, Acked, Cancel, CoordinatorFrame};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::warn;
@@ -187,11 +187,11 @@ impl Actor {
             Effect::Prepare { session, preparation } => {
                 self.send(session, CoordinatorFrame::Prepare(preparation));
             }
-            Effect::Go { session, start } => {
-                self.send(session, CoordinatorFrame::Go(Go { run: self.run.clone(), start }));
+            Effect::Go { session } => {
+                self.send(session, CoordinatorFrame::Go(self.run.clone()));
             }
             Effect::Assign { session, assignment } => {
-                self.send(session, CoordinatorFrame::Assign(Assign::Case(assignment)));
+                self.send(session, CoordinatorFrame::Assign(assignment));
             }
             Effect::CancelAttempt { session, lease } => {
                 let reason = "the run is being stopped".to_owned();

@@ -62,8 +62,6 @@ pub struct Progress {
     pub requests_failed: u64,
     /// Tokens per second lately; for the display only.
     pub tokens_per_second: f64,
-    /// What the agent does, in a word.
-    pub stage: String,
     /// The last reading of each GPU.
     pub gpus: Vec<(String, GpuSample)>,
 }
@@ -227,8 +225,6 @@ pub enum Effect {
     Go {
         /// The connection.
         session: SessionId,
-        /// When, on the agent's clock.
-        start: MonoNs,
     },
     /// Run a cell.
     Assign {

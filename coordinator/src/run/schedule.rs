@@ -178,7 +178,7 @@ impl RunState {
             let start = clock.to_agent(start);
             host.work = Work::Leased { attempt: key.clone(), started: false };
             if is_its_first {
-                effects.push(Effect::Go { session, start });
+                effects.push(Effect::Go { session });
             }
             let epoch = host.epoch;
             effects

@@ -29,7 +29,6 @@ pub(super) async fn hello(
         AgentFrame::Heartbeat(_)
         | AgentFrame::Ready(_)
         | AgentFrame::ClockPong(_)
-        | AgentFrame::ProbeResult(_)
         | AgentFrame::AttemptStarted(_)
         | AgentFrame::ReportChunk(_)
         | AgentFrame::ReportEnd(_)

@@ -7,8 +7,8 @@ use regatta_types::ids::{HostId, RunId};
 use regatta_types::time::{ClockAnchor, MonoNs};
 use regatta_wire::codec::decode_report;
 use regatta_wire::frame::{
-    Ack, Acked, AgentFrame, AgentPhase, ClockPing, ClockPong, CoordinatorFrame, Heartbeat,
-    LeaseDecision, LeaseFate, Ready, ReportChunk, ReportEnd, Welcome,
+    Ack, Acked, AgentFrame, ClockPing, ClockPong, CoordinatorFrame, Heartbeat, LeaseDecision,
+    LeaseFate, Ready, ReportChunk, ReportEnd, Welcome,
 };
 use regatta_wire::slices::Assembler;
 use regatta_wire::v1;
@@ -163,7 +163,6 @@ impl Session {
             heartbeat_interval: self.context.beat,
             run: Some(self.context.run.clone()),
             held: held.iter().map(decide).collect(),
-            acknowledged: Vec::new(),
         }
     }
 
@@ -272,11 +271,6 @@ impl Session {
             }
             AgentFrame::Ready(ready) => self.ready(*ready).await,
             AgentFrame::ClockPong(pong) => self.pong(pong).await,
-            AgentFrame::ProbeResult(result) => {
-                debug!(ok = result.ok, text = result.text, "probe result that nobody asked for");
-                self.tell(Input::Contact { session }).await;
-                Ok(())
-            }
             AgentFrame::AttemptStarted(lease) => {
                 own(&self.context.run, host, &lease).map_err(violation)?;
                 self.tell(Input::Started { session, attempt: lease.key }).await;
@@ -297,7 +291,7 @@ impl Session {
                 "the agent prepared for another run or suite",
             )));
         }
-        let Ready { engine, gpus, refused, checks, .. } = ready;
+        let Ready { engine, gpus, refused, checks, run: _, suite_hash: _ } = ready;
         let engine = Box::new(engine);
         self.tell(Input::Prepared { session: self.id, engine, gpus, refused, checks }).await;
         Ok(())
@@ -363,18 +357,10 @@ fn refused(refusal: Refusal) -> Status {
 }
 
 fn progress(beat: Heartbeat) -> Progress {
-    let stage = match beat.phase {
-        AgentPhase::Idle => "idle",
-        AgentPhase::EngineWarmup => "settling",
-        AgentPhase::Waiting => "waiting",
-        AgentPhase::Measuring => "measuring",
-        AgentPhase::Uploading => "uploading",
-    };
     Progress {
         requests_done: beat.counters.done,
         requests_failed: beat.counters.failed,
         tokens_per_second: beat.counters.tokens_per_second.unwrap_or(0.0),
-        stage: stage.to_owned(),
         gpus: beat.gpus.into_iter().map(|g| (g.uuid, g.sample)).collect(),
     }
 }

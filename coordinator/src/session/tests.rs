@@ -5,20 +5,16 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use regatta_types::assignment::{Assignment, EngineWarmup, Lease};
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::engine::EngineWatch;
+use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
-use regatta_types::facts::{HostDetails, HostFacts};
-use regatta_types::gpu::GpuWindow;
-use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
+use regatta_types::ids::{BootId, HostId, InstanceId};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, RunHeader};
-use regatta_types::suite::{StartMode, Suite};
-use regatta_types::time::{ClockAnchor, MonoNs, UnixNs, WallClock};
+use regatta_types::suite::Suite;
+use regatta_types::testing;
+use regatta_types::time::{MonoNs, UnixNs, WallClock};
 use regatta_wire::codec::encode_report;
-use regatta_wire::frame::{
-    Acked, AgentFrame, Assign, ClockPong, CoordinatorFrame, Hello, Ready, Resume,
-};
+use regatta_wire::frame::{Acked, AgentFrame, ClockPong, CoordinatorFrame, Hello, Ready, Resume};
 use regatta_wire::v1::fleet_client::FleetClient;
 use regatta_wire::{Versions, slices, v1};
 use tokio::io::DuplexStream;
@@ -66,22 +62,7 @@ fn one_cell() -> Suite {
 
 impl Cluster {
     async fn start(expected: ExpectedHosts) -> Self {
-        let header = RunHeader {
-            run: RunId::new("test-run").unwrap(),
-            suite: one_cell(),
-            seed: 1,
-            created: UnixNs(0),
-            start: StartMode::Together,
-            stagger: None,
-            expected,
-            coordinator_version: "0".to_owned(),
-            insecure: false,
-            keep_text: false,
-            command: String::new(),
-            assume_equal: Vec::new(),
-            tariff: None,
-            margins: regatta_types::margin::Margins::default(),
-        };
+        let header = RunHeader { suite: one_cell(), expected, ..testing::header(Vec::new()) };
         let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         writer.handle().write(vec![Write::Run(Box::new(header.clone()))]).await.unwrap();
         let stop = CancellationToken::new();
@@ -205,13 +186,12 @@ impl Agent {
                         engine: Reading::missing("test"),
                         gpus: Reading::missing("test"),
                         refused: None,
-                        findings: Vec::new(),
                         checks: Vec::new(),
                     };
                     self.send(AgentFrame::Ready(Box::new(ready))).await;
                 }
                 CoordinatorFrame::Go(_) => {}
-                CoordinatorFrame::Assign(Assign::Case(assignment)) => return Ok(*assignment),
+                CoordinatorFrame::Assign(assignment) => return Ok(*assignment),
                 other => panic!("unexpected: {other:?}"),
             }
         }
@@ -225,16 +205,7 @@ fn hello(name: &str, instance: u128) -> Hello {
         instance: InstanceId::from_u128(instance),
         boot: BootId("boot".to_owned()),
         version: "0".to_owned(),
-        facts: HostFacts {
-            hostname: name.to_owned(),
-            kernel: Reading::missing("test"),
-            distribution: Reading::missing("test"),
-            cpu_model: Reading::missing("test"),
-            cpus: Reading::missing("test"),
-            memory_total: Reading::missing("test"),
-            agent_version: "0".to_owned(),
-            details: HostDetails::default(),
-        },
+        facts: testing::facts(name),
         gpus: Reading::missing("test"),
         engine: Reading::missing("test"),
         simulated: false,
@@ -244,20 +215,8 @@ fn hello(name: &str, instance: u128) -> Hello {
 
 fn report(lease: &Lease) -> AttemptReport {
     AttemptReport {
-        key: lease.key.clone(),
-        epoch: lease.epoch,
         instance: InstanceId::from_u128(1),
-        boot: BootId("boot".to_owned()),
-        outcome: AttemptOutcome::Completed,
-        anchor: ClockAnchor::default(),
-        planned_start: None,
-        began: MonoNs(1),
-        finished: MonoNs(2),
-        traces: Vec::new(),
-        gpu: GpuWindow::missing("test"),
-        findings: Vec::new(),
-        engine: EngineWatch::default(),
-        client_cpu: None,
+        ..testing::report(lease.key.clone(), lease.epoch)
     }
 }
 

@@ -4,15 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::engine::EngineWatch;
+use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{EventKind, SkipReason};
-use regatta_types::gpu::GpuWindow;
-use regatta_types::ids::{AttemptNo, BootId, CaseId, HostId, Repetition};
+use regatta_types::ids::{CaseId, HostId, Repetition};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts};
-use regatta_types::suite::{StartMode, Suite};
-use regatta_types::time::{ClockAnchor, MonoNs};
+use regatta_types::testing;
+use regatta_types::time::MonoNs;
 use regatta_wire::codec::encode_report;
 use rusqlite::Connection;
 
@@ -27,24 +25,10 @@ fn run(name: &str) -> RunId {
 fn header(name: &str, created: i64) -> Write {
     Write::Run(Box::new(RunHeader {
         run: run(name),
-        suite: Suite {
-            name: SuiteName::new("quick").unwrap(),
-            description: String::new(),
-            cases: Vec::new(),
-            active_weights: None,
-        },
         seed: 7,
         created: UnixNs(created),
-        start: StartMode::Together,
-        stagger: None,
         expected: ExpectedHosts::Count(3),
-        coordinator_version: "0.1.0".into(),
-        insecure: false,
-        keep_text: false,
-        command: "regatta run quick".into(),
-        assume_equal: Vec::new(),
-        tariff: None,
-        margins: regatta_types::margin::Margins::default(),
+        ..testing::header(Vec::new())
     }))
 }
 
@@ -57,21 +41,13 @@ fn cell(host: &str, repetition: u32) -> CellKey {
 }
 
 fn report(host: &str, repetition: u32) -> AttemptReport {
+    let key = AttemptKey { cell: cell(host, repetition), ..testing::attempt_key("chat") };
     AttemptReport {
-        key: AttemptKey { run: run("night"), cell: cell(host, repetition), attempt: AttemptNo(1) },
-        epoch: Epoch(u64::MAX),
         instance: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
-        boot: BootId("boot".into()),
-        outcome: AttemptOutcome::Completed,
-        anchor: ClockAnchor::default(),
         planned_start: Some(MonoNs(1)),
         began: MonoNs(2),
         finished: MonoNs(3),
-        traces: Vec::new(),
-        gpu: GpuWindow::missing("no driver"),
-        findings: Vec::new(),
-        engine: EngineWatch::default(),
-        client_cpu: None,
+        ..testing::report(key, Epoch(u64::MAX))
     }
 }
 

@@ -21,6 +21,8 @@ pub mod margin;
 pub mod reading;
 pub mod record;
 pub mod suite;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod trace;
 pub mod units;

@@ -8,9 +8,9 @@ use crate::failure::Failure;
 use crate::time::MonoNs;
 
 /// Fewest tokens after the first chunk for a decode speed to mean anything.
-pub const DECODE_MIN_TOKENS: f64 = 16.0;
+const DECODE_MIN_TOKENS: f64 = 16.0;
 /// Fewest uncached prompt tokens for a prefill speed to mean anything.
-pub const PREFILL_MIN_TOKENS: u64 = 256;
+const PREFILL_MIN_TOKENS: u64 = 256;
 
 /// Everything stamped during one request. All stamps are of the agent's monotonic clock.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +63,7 @@ pub struct RequestTrace {
 }
 
 /// Warm-up requests are never measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Before the measured part.
     Warmup,
@@ -286,12 +285,6 @@ impl RequestTrace {
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.outcome == Outcome::Ok
-    }
-
-    /// Whether a success was cut by `max_tokens` or the context.
-    #[must_use]
-    pub fn is_truncated(&self) -> bool {
-        self.is_ok() && self.finish_reason == Some(FinishReason::Length)
     }
 
     /// `t_send`.

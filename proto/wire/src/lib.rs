@@ -16,7 +16,7 @@ pub mod slices;
 mod version;
 
 pub use error::{ConvertError, DecodeError, Problem};
-pub use version::{PROTOCOL_MAX, PROTOCOL_MIN, VersionMismatch, Versions, negotiate};
+pub use version::{VersionMismatch, Versions, negotiate};
 
 /// Generated from `proto/regatta/v1`: the contract and its comments.
 #[expect(

@@ -2,12 +2,6 @@
 
 use std::fmt;
 
-/// Lowest version this build speaks.
-pub const PROTOCOL_MIN: u32 = 1;
-
-/// Highest version this build speaks.
-pub const PROTOCOL_MAX: u32 = 1;
-
 /// Protocol versions one side speaks, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Versions {
@@ -19,7 +13,7 @@ pub struct Versions {
 
 impl Versions {
     /// What this build speaks.
-    pub const OURS: Self = Self { min: PROTOCOL_MIN, max: PROTOCOL_MAX };
+    pub const OURS: Self = Self { min: 1, max: 1 };
 }
 
 impl fmt::Display for Versions {

@@ -9,18 +9,16 @@ use prost::Message as _;
 use regatta_types::assignment::{Assignment, Lease};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport, Started};
 use regatta_types::engine::EngineWatch;
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostFacts};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
 use regatta_types::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
-    SuiteName,
 };
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, HostRecord, RunHeader};
-use regatta_types::suite::{
-    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
-};
+use regatta_types::suite::{Case, Load, Message, Prompt, Ramp, Role, StopRule, Suite};
+use regatta_types::testing;
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_types::trace::{
     Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
@@ -32,7 +30,7 @@ use regatta_wire::codec::{
     decode_header, decode_host, decode_report, decode_started, encode_header, encode_host,
     encode_report, encode_started, seal, unseal,
 };
-use regatta_wire::frame::{AgentFrame, Assign, CoordinatorFrame, Hello, Resume};
+use regatta_wire::frame::{AgentFrame, CoordinatorFrame, Hello, Resume};
 use regatta_wire::{Versions, v1};
 
 fn lease() -> Lease {
@@ -141,7 +139,6 @@ fn report() -> AttemptReport {
 
 fn case() -> Case {
     Case {
-        id: lease().key.cell.case,
         title: "Chat, 16 streams".into(),
         prompt: Prompt::Messages(vec![
             Message { role: Role::System, content: "Be brief.".into() },
@@ -149,41 +146,27 @@ fn case() -> Case {
         ]),
         max_tokens: 200,
         min_max_tokens: 200,
-        length: Length::Natural,
         temperature: 0.7,
         seed: Some(-1),
         stop: StopRule { requests: Some(32), duration: Some(Duration::from_secs(60)) },
         repetitions: 5,
         warmup: 1,
         load: Load::Closed { streams: 16, ramp: Ramp::None },
-        sweep: None,
-        slo: Slo::default(),
-        solo_of: None,
-        timeouts: Timeouts::default(),
+        ..testing::case("chat.c16")
     }
 }
 
 fn header() -> RunHeader {
     RunHeader {
         run: lease().key.run,
-        suite: Suite {
-            name: SuiteName::new("quick").expect("a slug"),
-            description: "A quick look.".into(),
-            cases: vec![case()],
-            active_weights: None,
-        },
+        suite: Suite { description: "A quick look.".into(), ..testing::suite(vec![case()]) },
         seed: 7,
         created: UnixNs(1_795_000_000_000_000_000),
-        start: StartMode::Together,
-        stagger: None,
         expected: ExpectedHosts::Named(vec![lease().key.cell.host]),
-        coordinator_version: "0.1.0".into(),
         insecure: true,
         keep_text: true,
         command: "regatta run quick --hosts gpu-01".into(),
-        assume_equal: Vec::new(),
-        tariff: None,
-        margins: regatta_types::margin::Margins::default(),
+        ..testing::header(Vec::new())
     }
 }
 
@@ -191,14 +174,12 @@ fn host() -> HostRecord {
     HostRecord {
         host: lease().key.cell.host,
         facts: Some(HostFacts {
-            hostname: "gpu-01".into(),
             kernel: Reading::Known("6.12.0".into()),
             distribution: Reading::missing("no os-release"),
             cpu_model: Reading::Known("AMD Ryzen Threadripper PRO 9985WX".into()),
             cpus: Reading::Known(128),
             memory_total: Reading::Known(Bytes(256 << 30)),
-            agent_version: "0.1.0".into(),
-            details: HostDetails::default(),
+            ..testing::facts("gpu-01")
         }),
         gpus: Reading::Known(GpuInventory {
             driver: Reading::Known("580.126.09".into()),
@@ -261,7 +242,7 @@ fn assign() -> CoordinatorFrame {
     let Lease { key, epoch } = lease();
     let start = MonoNs(86_401_000_000_000);
     let assignment = Assignment { key, epoch, case: case(), start, keep_text: true, seed: 0 };
-    CoordinatorFrame::Assign(Assign::Case(Box::new(assignment)))
+    CoordinatorFrame::Assign(Box::new(assignment))
 }
 
 /// Reads a fixture. A missing one is written, and the test fails once.

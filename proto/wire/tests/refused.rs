@@ -23,9 +23,18 @@ fn lease() -> v1::Lease {
     v1::Lease { key: Some(key), epoch: 1 }
 }
 
+fn welcome(held: Vec<v1::Lease>) -> v1::Welcome {
+    let keep = |lease| v1::LeaseDecision { lease: Some(lease), fate: v1::LeaseFate::Keep.into() };
+    v1::Welcome {
+        protocol: 1,
+        heartbeat_interval_ms: 1,
+        held: held.into_iter().map(keep).collect(),
+        ..v1::Welcome::default()
+    }
+}
+
 fn heartbeat() -> v1::Heartbeat {
     v1::Heartbeat {
-        held: vec![lease()],
         counters: Some(v1::Counters::default()),
         phase: v1::AgentPhase::Idle.into(),
         gpus: Vec::new(),
@@ -85,11 +94,11 @@ fn missing_fields_and_bad_ids_are_named_by_their_path() {
         up(Up::AttemptStarted(v1::AttemptStarted { lease: None })),
         "attempt_started.lease: missing (or of a kind this version does not know)"
     );
-    let mut beat = heartbeat();
-    beat.held[0].key.as_mut().unwrap().cell.as_mut().unwrap().host = "../etc".into();
+    let mut foreign = lease();
+    foreign.key.as_mut().unwrap().cell.as_mut().unwrap().host = "../etc".into();
     assert_eq!(
-        up(Up::Heartbeat(beat)),
-        "heartbeat.held[0].key.cell.host: `../etc` is not a valid host name: use 1 to 63 of a-z, \
+        down(Down::Welcome(welcome(vec![foreign]))),
+        "welcome.held[0].lease.key.cell.host: `../etc` is not a valid host name: use 1 to 63 of a-z, \
          0-9, `.`, `_`, `-`, starting with a letter or digit"
     );
 }
@@ -189,8 +198,10 @@ fn an_assignment_is_for_the_case_of_its_lease() {
 
 #[test]
 fn too_much_is_refused() {
-    let beat = v1::Heartbeat { held: vec![lease(); HELD_MAX + 1], ..heartbeat() };
-    assert_eq!(up(Up::Heartbeat(beat)), "heartbeat.held: 65 items are more than the 64 allowed");
+    assert_eq!(
+        down(Down::Welcome(welcome(vec![lease(); HELD_MAX + 1]))),
+        "welcome.held: 65 items are more than the 64 allowed"
+    );
     assert_eq!(
         down(Down::Drain(v1::Drain { reason: "x".repeat(5_000) })),
         "drain.reason: 5000 bytes are more than the 4096 allowed"

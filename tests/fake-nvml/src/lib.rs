@@ -7,9 +7,12 @@
 
 mod abi;
 mod exports;
+mod script;
 mod state;
 
 use std::path::{Path, PathBuf};
+
+pub use script::{gpu, script};
 
 /// The library's file, as cargo builds it beside the test that depends on this crate; `None` if
 /// the running program does not lie in cargo's folder.

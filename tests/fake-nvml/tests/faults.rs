@@ -6,37 +6,14 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use regatta_agent::gpu::{GpuHandle, GpuSelector, GpuSource, Sampler, SamplerOptions, WindowPlan};
+use regatta_fake_nvml::{gpu, script};
 use regatta_types::gpu::{Attribution, GpuSeries, GpuWindow, ProcessOwner};
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use regatta_types::units::Bytes;
 use tempfile::TempDir;
 
-/// One GPU of a script; `more` is added to it, `number` tells it from others.
-fn gpu(number: usize, more: &str) -> String {
-    format!(
-        r#"
-        [[gpu]]
-        name = "NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
-        uuid = "GPU-{number}"
-        pci_bus_id = "00000000:0{number}:00.0"
-        memory_total_mib = 97887
-        memory_reserved_mib = 637
-        power_limit_w = 600
-        power_limit_default_w = 600
-        power_w = 400
-        temperature_c = 60
-        utilization_pct = 97
-        {more}
-        "#
-    )
-}
-
 const USES: &str = "memory_used_mib = 80000\n";
-
-fn driver(gpus: &[String]) -> String {
-    format!("driver = \"580.126.09\"\ncuda = \"13.0\"\n{}", gpus.concat())
-}
 
 fn start_with(script: &str, without: &[&str], gpus: &[&str]) -> (TempDir, GpuHandle) {
     let folder = tempfile::tempdir().unwrap();
@@ -50,12 +27,29 @@ fn start(script: &str) -> (TempDir, GpuHandle) {
     start_with(script, &[], &[])
 }
 
-/// A window that is open for so long, from the sampler's first answer on.
+/// The newest sample of any GPU.
+fn newest(handle: &GpuHandle) -> Option<MonoNs> {
+    handle.latest().into_iter().map(|(_, sample)| sample.at).max()
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let limit = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < limit, "never {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for a sample of this instant or a later one.
+async fn sampled_at(handle: &GpuHandle, instant: MonoNs) {
+    until("sampled", || newest(handle) >= Some(instant)).await;
+}
+
+/// A window with samples over so long, from the sampler's first answer on.
 async fn window(handle: &GpuHandle, time: Duration, plan: WindowPlan) -> GpuWindow {
     assert!(handle.inventory().await.known().is_some());
-    let window = handle.begin_window(plan);
-    // The time of an attempt: what is awaited is the script's clock.
-    tokio::time::sleep(time).await;
+    let (window, end) = (handle.begin_window(plan), MonoNs::now().after(time));
+    sampled_at(handle, end).await;
     handle.end_window(window).await
 }
 
@@ -68,7 +62,7 @@ const SHORT: Duration = Duration::from_millis(400);
 #[tokio::test]
 async fn a_peak_of_200_ms_is_found() {
     let steps = "memory_used_mib = [[0, 80000], [1.0, 90000], [1.2, 80000]]";
-    let (_folder, handle) = start(&driver(&[gpu(1, steps)]));
+    let (_folder, handle) = start(&script(&[gpu(1, steps)]));
     let series = series(&handle, Duration::from_secs(2)).await;
     let peak = series[0].samples.iter().filter_map(|s| s.memory_used).max();
     assert_eq!(peak, Some(Bytes(90_000 << 20)));
@@ -78,11 +72,11 @@ async fn a_peak_of_200_ms_is_found() {
 #[tokio::test]
 async fn a_blocked_call_is_a_gap_and_the_end_of_the_window_does_not_wait_for_it() {
     let blocks = format!("{USES}blocks = [{{ call = \"memory\", from_s = 0.8, ms = 3000 }}]");
-    let (_folder, handle) = start(&driver(&[gpu(1, &blocks)]));
+    let (_folder, handle) = start(&script(&[gpu(1, &blocks)]));
     assert!(handle.inventory().await.known().is_some());
     let open = handle.begin_window(WindowPlan::default());
-    // Into the call that hangs.
-    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    let is_hanging = |at: MonoNs| MonoNs::now().since(at) > Duration::from_millis(1_000);
+    until("blocked", || newest(&handle).is_some_and(is_hanging)).await;
     let before = MonoNs::now();
     let while_blocked = handle.end_window(open).await;
     assert!(MonoNs::now().since(before) < Duration::from_millis(600));
@@ -103,7 +97,7 @@ async fn a_blocked_call_is_a_gap_and_the_end_of_the_window_does_not_wait_for_it(
 #[tokio::test]
 async fn rounds_that_take_too_long_are_made_less_often() {
     let blocks = format!("{USES}blocks = [{{ call = \"temperature\", ms = 30, until_s = 3600 }}]");
-    let (_folder, handle) = start(&driver(&[gpu(1, &blocks)]));
+    let (_folder, handle) = start(&script(&[gpu(1, &blocks)]));
     let window = window(&handle, Duration::from_secs(3), WindowPlan::default()).await;
     // 30 ms of each second: five rounds of ten are left out after it.
     assert!(window.rounds_left_out >= 5, "{}", window.rounds_left_out);
@@ -114,7 +108,7 @@ async fn rounds_that_take_too_long_are_made_less_often() {
 
 #[tokio::test]
 async fn a_lost_gpu_ends_its_own_telemetry_only() {
-    let script = driver(&[gpu(1, &format!("{USES}lost_from_s = 1.0")), gpu(2, USES)]);
+    let script = script(&[gpu(1, &format!("{USES}lost_from_s = 1.0")), gpu(2, USES)]);
     let (_folder, handle) = start(&script);
     let first = series(&handle, Duration::from_millis(1_500)).await;
     let end = first[0].ended.as_ref().expect("it is lost");
@@ -130,7 +124,7 @@ async fn a_lost_gpu_ends_its_own_telemetry_only() {
 
 #[tokio::test]
 async fn a_gpu_that_cannot_be_opened_keeps_its_place() {
-    let script = driver(&[gpu(1, &format!("{USES}lost_from_s = 0")), gpu(2, USES)]);
+    let script = script(&[gpu(1, &format!("{USES}lost_from_s = 0")), gpu(2, USES)]);
     let (_folder, handle) = start(&script);
     let inventory = handle.inventory().await;
     let gpus = &inventory.known().unwrap().gpus;
@@ -144,7 +138,7 @@ async fn a_gpu_that_cannot_be_opened_keeps_its_place() {
 #[tokio::test]
 async fn an_older_library_lacks_some_readings_and_has_the_others() {
     let symbols = ["nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetMemoryInfo_v2"];
-    let (_folder, handle) = start_with(&driver(&[gpu(1, USES)]), &symbols, &[]);
+    let (_folder, handle) = start_with(&script(&[gpu(1, USES)]), &symbols, &[]);
     let series = series(&handle, SHORT).await;
     let missing = &series[0].unavailable;
     assert_eq!(missing["energy"], "symbol missing: nvmlDeviceGetTotalEnergyConsumption");
@@ -158,7 +152,7 @@ async fn an_older_library_lacks_some_readings_and_has_the_others() {
 #[tokio::test]
 async fn a_counter_that_falls_is_told_as_it_was_read() {
     let resets = format!("{USES}energy_resets_s = [0.8]");
-    let (_folder, handle) = start(&driver(&[gpu(1, &resets)]));
+    let (_folder, handle) = start(&script(&[gpu(1, &resets)]));
     let series = series(&handle, Duration::from_millis(1_200)).await;
     let readings = &series[0].energy;
     let (first, last) = (readings.first().unwrap(), readings.last().unwrap());
@@ -168,11 +162,11 @@ async fn a_counter_that_falls_is_told_as_it_was_read() {
 
 #[tokio::test]
 async fn the_counters_are_read_just_before_the_start_and_after_the_end() {
-    let (_folder, handle) = start(&driver(&[gpu(1, USES)]));
+    let (_folder, handle) = start(&script(&[gpu(1, USES)]));
     assert!(handle.inventory().await.known().is_some());
     let start = MonoNs::now().after(Duration::from_millis(350));
     let open = handle.begin_window(WindowPlan { port: None, start: Some(start) });
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    sampled_at(&handle, start.after(Duration::from_millis(650))).await;
     let finished = MonoNs::now();
     let series = handle.end_window(open).await.series.known().unwrap()[0].clone();
     let near = |edge: MonoNs| {
@@ -197,7 +191,7 @@ async fn two_gpus_are_told_apart_by_the_owner_of_the_port() {
     let port = listener.local_addr().unwrap().port();
     let engine = std::process::id();
     let mut worker = foreign();
-    let script = driver(&[
+    let script = script(&[
         gpu(1, &format!("{USES}processes = [{{ pid = 1, memory_mib = 20000 }}]")),
         gpu(
             2,
@@ -232,8 +226,8 @@ async fn two_gpus_are_told_apart_by_the_owner_of_the_port() {
 #[tokio::test]
 async fn named_gpus_and_the_only_process_and_nothing_at_all() {
     let process = format!("{USES}processes = [{{ pid = 1, memory_mib = 20000 }}]");
-    let two = driver(&[gpu(1, USES), gpu(2, &process)]);
-    let none = driver(&[gpu(1, USES), gpu(2, USES)]);
+    let two = script(&[gpu(1, USES), gpu(2, &process)]);
+    let none = script(&[gpu(1, USES), gpu(2, USES)]);
     for (script, named, expected, serves) in [
         (&two, vec!["GPU-1"], Attribution::Named, [true, false]),
         (&two, vec!["1"], Attribution::Named, [false, true]),
@@ -263,7 +257,7 @@ async fn unified_memory_is_the_sum_over_the_processes() {
         processes = [{ pid = 1, memory_mib = 3000 }, { pid = 2, memory_mib = 500 }]"#,
     );
     let spark = spark.replace("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "NVIDIA GB10");
-    let (_folder, handle) = start(&driver(&[spark]));
+    let (_folder, handle) = start(&script(&[spark]));
     let inventory = handle.inventory().await;
     let facts = &inventory.known().unwrap().gpus[0];
     assert!(facts.board.as_ref().unwrap().unified);
@@ -279,13 +273,13 @@ async fn unified_memory_is_the_sum_over_the_processes() {
 #[tokio::test]
 async fn eight_gpus_are_sampled_and_none_are_a_reason() {
     let gpus: Vec<String> = (0..8).map(|number| gpu(number, USES)).collect();
-    let (_folder, handle) = start(&driver(&gpus));
+    let (_folder, handle) = start(&script(&gpus));
     let eight = series(&handle, SHORT).await;
     assert_eq!(eight.len(), 8);
     assert!(eight.iter().all(|s| s.samples.len() >= 2 && s.energy.len() >= 2));
     handle.stop().await;
-    let (_folder, handle) = start(&driver(&[]));
-    let none = window(&handle, Duration::ZERO, WindowPlan::default()).await;
+    let (_folder, handle) = start(&script(&[]));
+    let none = handle.end_window(handle.begin_window(WindowPlan::default())).await;
     assert_eq!(none.series.reason(), Some("the driver shows no GPU"));
     handle.stop().await;
 }
@@ -304,7 +298,7 @@ async fn every_scripted_failure_is_its_reason_and_leaves_the_rest() {
         ("processes", "processes"),
     ] {
         let fails = format!("{USES}fails = [{{ call = \"{call}\", code = 999 }}]");
-        let (_folder, handle) = start(&driver(&[gpu(1, &fails)]));
+        let (_folder, handle) = start(&script(&[gpu(1, &fails)]));
         let series = series(&handle, SHORT).await;
         assert_eq!(series[0].unavailable[name], "unknown NVML error", "{call}");
         assert!(series[0].samples.iter().all(|s| s.memory_used.is_some()), "{call}");

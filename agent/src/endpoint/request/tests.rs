@@ -1,5 +1,6 @@
 use regatta_types::ids::{AttemptNo, Epoch, HostId, Repetition};
-use regatta_types::suite::{Length, Load, Ramp, Slo, StopRule, TextPrompt};
+use regatta_types::suite::{StopRule, TextPrompt};
+use regatta_types::testing;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Chunk, Phase};
 
@@ -12,22 +13,12 @@ fn message(role: Role, content: &str) -> Message {
 
 fn case(prompt: Prompt) -> Case {
     Case {
-        id: attempt_key().cell.case,
-        title: "A case".to_owned(),
         prompt,
         max_tokens: 64,
         min_max_tokens: 64,
-        length: Length::Natural,
         temperature: 0.5,
-        seed: None,
         stop: StopRule { requests: Some(4), duration: None },
-        repetitions: 1,
-        warmup: 0,
-        load: Load::Closed { streams: 1, ramp: Ramp::None },
-        sweep: None,
-        slo: Slo::default(),
-        solo_of: None,
-        timeouts: Timeouts::default(),
+        ..testing::case(attempt_key().cell.case.as_str())
     }
 }
 
@@ -173,7 +164,7 @@ fn a_shared_beginning_has_the_salt_of_the_attempt_and_is_primed() {
         assert_eq!(text, format!("{beginning}\n[{own}]\nOwn words."));
     }
     let prime = of(&key).prime().unwrap();
-    assert_eq!(prime.request.headers()[REQUEST_ID], "run/host/case/r1/a1/prime");
+    assert_eq!(prime.request.headers()[REQUEST_ID], "night/gpu-01/case/r1/a1/prime");
     assert_eq!(prime.max_tokens, 1);
     assert_eq!(sent(prime), beginning);
     let second = AttemptKey { attempt: AttemptNo(2), ..key };

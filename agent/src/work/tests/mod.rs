@@ -10,9 +10,8 @@ use regatta_types::assignment::{EngineWarmup, Wants};
 use regatta_types::failure::FailureKind;
 use regatta_types::ids::{AgentInstanceKind, AttemptNo, CaseId, RunId};
 use regatta_types::reading::Reading;
-use regatta_types::suite::{
-    Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StopRule, Timeouts,
-};
+use regatta_types::suite::{Arrivals, Case, Length, Load, Prompt, Ramp, StopRule, Timeouts};
+use regatta_types::testing;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Connection, Outcome, Phase};
 
@@ -71,25 +70,12 @@ fn assignment(concurrency: u32, warmup: u32, stop: StopRule) -> Assignment {
         key: attempt_key(),
         epoch: Epoch(3),
         case: Case {
-            id: attempt_key().cell.case,
-            title: "A case".to_owned(),
-            prompt: Prompt::Messages(vec![Message {
-                role: Role::User,
-                content: "Measured.".to_owned(),
-            }]),
-            max_tokens: 16,
-            min_max_tokens: 16,
-            length: Length::Natural,
-            temperature: 0.0,
-            seed: None,
             stop,
-            repetitions: 1,
             warmup,
             load: Load::Closed { streams: concurrency, ramp: Ramp::None },
-            sweep: None,
-            slo: Slo::default(),
-            solo_of: None,
-            timeouts: Timeouts::default(),
+            max_tokens: 16,
+            min_max_tokens: 16,
+            ..testing::case(attempt_key().cell.case.as_str())
         },
         start: MonoNs::now().after(Duration::from_millis(50)),
         keep_text: false,
@@ -203,7 +189,7 @@ async fn every_prompt_has_its_own_first_line_which_all_hosts_share() {
         .unzip();
     assert!(lines.iter().all(|line| line.bytes().all(|b| b.is_ascii_digit())), "{lines:?}");
     assert_eq!(lines.iter().collect::<HashSet<_>>().len(), 8, "{lines:?}");
-    assert!(rests[0].contains(r#""content":"[]\nMeasured.""#), "{}", rests[0]);
+    assert!(rests[0].contains(r#""content":"[]\nhello""#), "{}", rests[0]);
     assert!(rests.iter().all(|rest| *rest == rests[0]), "{rests:?}");
 }
 

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use regatta_types::assignment::{EngineWarmup, Lease};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
-use regatta_types::engine::EngineWatch;
 use regatta_types::event::{Disposition, EventKind, MissingReason};
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
-use regatta_types::gpu::GpuWindow;
-use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, HostId, InstanceId, RunId, SuiteName};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings};
+use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, RunHeader};
-use regatta_types::suite::{
-    Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
-};
-use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
+use regatta_types::suite::{Case, Length, Load, Ramp, StartMode};
+use regatta_types::testing;
+use regatta_types::time::{ClockOffset, MonoNs};
 use tokio::time::Instant;
 
 use super::*;
@@ -38,33 +35,7 @@ const CASES: usize = 2;
 const REPETITIONS: u32 = 2;
 
 fn case(id: &str) -> Case {
-    Case {
-        id: CaseId::new(id).unwrap(),
-        title: id.to_owned(),
-        prompt: Prompt::Messages(vec![Message { role: Role::User, content: "hello".to_owned() }]),
-        max_tokens: 8,
-        min_max_tokens: 8,
-        length: Length::Natural,
-        temperature: 0.0,
-        seed: None,
-        stop: StopRule { requests: Some(1), duration: None },
-        repetitions: REPETITIONS,
-        warmup: 0,
-        load: Load::Closed { streams: 1, ramp: Ramp::None },
-        sweep: None,
-        slo: Slo::default(),
-        solo_of: None,
-        timeouts: Timeouts::default(),
-    }
-}
-
-fn suite_of(cases: Vec<Case>) -> Suite {
-    Suite {
-        name: SuiteName::new("two").unwrap(),
-        description: String::new(),
-        cases,
-        active_weights: None,
-    }
+    Case { repetitions: REPETITIONS, ..testing::case(id) }
 }
 
 fn host(name: &str) -> HostId {
@@ -90,22 +61,8 @@ impl Bench {
         expected: ExpectedHosts,
         policy: RunPolicy,
     ) -> Self {
-        let header = RunHeader {
-            run: RunId::new("run").unwrap(),
-            suite: suite_of(cases),
-            seed: 1,
-            created: UnixNs(0),
-            start,
-            stagger: (start == StartMode::Staggered).then_some(STAGGER),
-            expected,
-            coordinator_version: "0".to_owned(),
-            insecure: false,
-            keep_text: false,
-            command: String::new(),
-            assume_equal: Vec::new(),
-            tariff: None,
-            margins: regatta_types::margin::Margins::default(),
-        };
+        let stagger = (start == StartMode::Staggered).then_some(STAGGER);
+        let header = RunHeader { start, stagger, expected, ..testing::header(cases) };
         let now = Now { instant: Instant::now(), mono: MonoNs(1_000_000_000) };
         let orders =
             Orders { model: None, engine_warmup: EngineWarmup::Requests(1), check_only: false };
@@ -142,16 +99,7 @@ impl Bench {
             host: host(name),
             instance: InstanceId::from_u128(instance),
             boot: BootId("boot".to_owned()),
-            facts: HostFacts {
-                hostname: name.to_owned(),
-                kernel: Reading::missing("test"),
-                distribution: Reading::missing("test"),
-                cpu_model: Reading::missing("test"),
-                cpus: Reading::missing("test"),
-                memory_total: Reading::missing("test"),
-                agent_version: "0".to_owned(),
-                details: HostDetails::default(),
-            },
+            facts: testing::facts(name),
             gpus: Reading::missing("test"),
             engine: Reading::missing("test"),
             simulated: false,
@@ -232,20 +180,11 @@ impl Bench {
         outcome: AttemptOutcome,
     ) -> AttemptReport {
         AttemptReport {
-            key: lease.0,
-            epoch: lease.1,
             instance: InstanceId::from_u128(session.into()),
-            boot: BootId("boot".to_owned()),
             outcome,
-            anchor: ClockAnchor::default(),
-            planned_start: None,
             began: self.now.mono,
             finished: self.now.mono,
-            traces: Vec::new(),
-            gpu: GpuWindow::missing("test"),
-            findings: Vec::new(),
-            engine: EngineWatch::default(),
-            client_cpu: None,
+            ..testing::report(lease.0, lease.1)
         }
     }
 

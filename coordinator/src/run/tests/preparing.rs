@@ -121,7 +121,7 @@ fn the_report_that_shows_why_a_host_is_refused_is_waited_for() {
     });
     assert_eq!(bench.end(), None);
     let key = AttemptKey {
-        run: RunId::new("run").unwrap(),
+        run: RunId::new("night").unwrap(),
         cell: CellKey {
             host: host("one"),
             case: CaseId::engine_warmup(),

@@ -84,7 +84,7 @@ fn traced(start: StartMode) -> Vec<(Case, Vec<RequestTrace>)> {
     };
     let mut cases = sweeps::cases();
     if start == StartMode::Both {
-        cases = suite_of(cases).with_solo_twins().unwrap().cases;
+        cases = testing::suite(cases).with_solo_twins().unwrap().cases;
     }
     cases.into_iter().map(|case| (case.clone(), traces(&case))).collect()
 }

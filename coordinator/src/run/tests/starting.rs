@@ -7,7 +7,7 @@ const NAMES: [(u64, &str); 3] = [(1, "a"), (2, "b"), (3, "c")];
 fn bench(start: StartMode) -> Bench {
     let mut cases = vec![case("a"), case("b")];
     if start == StartMode::Both {
-        cases = suite_of(cases).with_solo_twins().unwrap().cases;
+        cases = testing::suite(cases).with_solo_twins().unwrap().cases;
     }
     let mut bench = Bench::started(start, cases, ExpectedHosts::Count(3), RunPolicy::default());
     for (session, name) in NAMES {

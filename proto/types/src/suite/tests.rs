@@ -1,31 +1,10 @@
 //! Twins and start modes.
 
 use super::*;
+use crate::testing::{self, suite};
 
 fn case(id: &str) -> Case {
-    Case {
-        id: CaseId::new(id).unwrap(),
-        title: "Chat".to_owned(),
-        prompt: Prompt::Text(TextPrompt { tokens: 64, shared: 0 }),
-        max_tokens: 8,
-        min_max_tokens: 8,
-        length: Length::Fixed,
-        temperature: 0.0,
-        seed: None,
-        stop: StopRule { requests: Some(1), duration: None },
-        repetitions: 3,
-        warmup: 0,
-        load: Load::Closed { streams: 1, ramp: Ramp::None },
-        sweep: None,
-        slo: Slo::default(),
-        solo_of: None,
-        timeouts: Timeouts::default(),
-    }
-}
-
-fn suite(cases: Vec<Case>) -> Suite {
-    let name = SuiteName::new("two").unwrap();
-    Suite { name, description: String::new(), cases, active_weights: None }
+    Case { repetitions: 3, ..testing::case(id) }
 }
 
 #[test]

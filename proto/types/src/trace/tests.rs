@@ -1,5 +1,4 @@
 use super::*;
-use crate::failure::FailureKind;
 
 const MS: u64 = 1_000_000;
 
@@ -118,15 +117,6 @@ fn an_answer_that_is_held_back_and_passed_on_chunk_by_chunk_is_buffered() {
         chunk.at = chunk.at.after(Duration::from_micros(micros));
     }
     assert!(held.is_buffered());
-}
-
-#[test]
-fn truncation_is_a_property_of_a_success() {
-    let mut t = trace(&[100], Some(1));
-    t.finish_reason = Some(FinishReason::Length);
-    assert!(t.is_truncated());
-    t.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
-    assert!(!t.is_truncated());
 }
 
 #[test]

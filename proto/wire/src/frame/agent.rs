@@ -7,16 +7,14 @@ use regatta_types::gpu::{GpuInventory, GpuSample};
 use regatta_types::ids::{BootId, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::time::{MonoNs, UnixNs};
-use regatta_types::validity::Finding;
 
-use super::ProbeKind;
 use crate::convert::checks;
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{
     Checked, Numbered, cut, encoded, finite, instance, list, numbered, required, slug, text, within,
 };
 use crate::limits::{
-    CHUNK_MAX, FINDINGS_MAX, GPUS_MAX, HELD_MAX, NAME_MAX, REPORT_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX,
+    CHUNK_MAX, GPUS_MAX, HELD_MAX, NAME_MAX, REPORT_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX,
 };
 use crate::v1;
 use crate::version::Versions;
@@ -33,8 +31,6 @@ pub enum AgentFrame {
     Ready(Box<Ready>),
     /// The answer to a ping.
     ClockPong(ClockPong),
-    /// What a probe saw.
-    ProbeResult(ProbeResult),
     /// The started marker is on disk; the first request is about to be sent.
     AttemptStarted(Lease),
     /// A slice of an attempt report.
@@ -84,8 +80,6 @@ pub struct Resume {
 /// Alive, and how far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat {
-    /// Leases held.
-    pub held: Vec<Lease>,
     /// Progress of the attempt in hand; all zero without one.
     pub counters: Counters,
     /// What the agent is doing.
@@ -101,8 +95,6 @@ pub struct Counters {
     pub done: u64,
     /// Requests that failed.
     pub failed: u64,
-    /// Events with text, over all requests.
-    pub chunks: u64,
     /// Output speed over the last few seconds, finite; `None`: nothing to tell.
     pub tokens_per_second: Option<f64>,
 }
@@ -147,8 +139,6 @@ pub struct Ready {
     pub gpus: Reading<GpuInventory>,
     /// Why the host cannot take part; `None`: it is ready.
     pub refused: Option<String>,
-    /// Remarks on the preparation.
-    pub findings: Vec<Finding>,
     /// What was looked at, each check at most once; empty from an agent of an earlier version.
     pub checks: Vec<CheckOutcome>,
 }
@@ -166,17 +156,6 @@ pub struct ClockPong {
     pub t2: MonoNs,
     /// The agent's wall clock at `t2`.
     pub unix: UnixNs,
-}
-
-/// What a probe saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeResult {
-    /// What was looked at.
-    pub kind: ProbeKind,
-    /// Whether it is in order.
-    pub ok: bool,
-    /// For people.
-    pub text: String,
 }
 
 /// A slice of an encoded attempt report.
@@ -212,7 +191,6 @@ impl TryFrom<v1::AgentFrame> for AgentFrame {
             Frame::Heartbeat(m) => Heartbeat::try_from(m).at("heartbeat").map(Self::Heartbeat),
             Frame::Ready(m) => Ready::try_from(m).at("ready").map(Box::new).map(Self::Ready),
             Frame::ClockPong(m) => Ok(Self::ClockPong(m.into())),
-            Frame::ProbeResult(m) => probe_result(m).at("probe_result").map(Self::ProbeResult),
             Frame::AttemptStarted(m) => {
                 required("lease", m.lease).at("attempt_started").map(Self::AttemptStarted)
             }
@@ -233,11 +211,6 @@ impl From<AgentFrame> for v1::AgentFrame {
             AgentFrame::Heartbeat(heartbeat) => Frame::Heartbeat(heartbeat.into()),
             AgentFrame::Ready(ready) => Frame::Ready((*ready).into()),
             AgentFrame::ClockPong(pong) => Frame::ClockPong(pong.into()),
-            AgentFrame::ProbeResult(result) => Frame::ProbeResult(v1::ProbeResult {
-                kind: result.kind.number(),
-                ok: result.ok,
-                text: cut(&result.text, TEXT_MAX),
-            }),
             AgentFrame::AttemptStarted(lease) => {
                 Frame::AttemptStarted(v1::AttemptStarted { lease: Some((&lease).into()) })
             }
@@ -321,7 +294,6 @@ impl TryFrom<v1::Heartbeat> for Heartbeat {
     type Error = ConvertError;
     fn try_from(m: v1::Heartbeat) -> Checked<Self> {
         Ok(Self {
-            held: list("held", m.held, HELD_MAX)?,
             counters: required("counters", m.counters)?,
             phase: AgentPhase::read("phase", m.phase)?,
             gpus: list("gpus", m.gpus, GPUS_MAX)?,
@@ -331,10 +303,9 @@ impl TryFrom<v1::Heartbeat> for Heartbeat {
 
 impl From<Heartbeat> for v1::Heartbeat {
     fn from(heartbeat: Heartbeat) -> Self {
-        let Counters { done, failed, chunks, tokens_per_second } = heartbeat.counters;
+        let Counters { done, failed, tokens_per_second } = heartbeat.counters;
         Self {
-            held: encoded(&heartbeat.held),
-            counters: Some(v1::Counters { done, failed, chunks, tokens_per_second }),
+            counters: Some(v1::Counters { done, failed, tokens_per_second }),
             phase: heartbeat.phase.number(),
             gpus: encoded(&heartbeat.gpus),
         }
@@ -347,7 +318,6 @@ impl TryFrom<v1::Counters> for Counters {
         Ok(Self {
             done: m.done,
             failed: m.failed,
-            chunks: m.chunks,
             tokens_per_second: m
                 .tokens_per_second
                 .map(|speed| finite("tokens_per_second", speed))
@@ -378,7 +348,6 @@ impl TryFrom<v1::Ready> for Ready {
             engine: required("engine", m.engine)?,
             gpus: required("gpus", m.gpus)?,
             refused: m.refused.map(|why| text("refused", why, TEXT_MAX)).transpose()?,
-            findings: list("findings", m.findings, FINDINGS_MAX)?,
             checks: checks("checks", m.checks)?,
         })
     }
@@ -392,7 +361,6 @@ impl From<Ready> for v1::Ready {
             engine: Some((&ready.engine).into()),
             gpus: Some((&ready.gpus).into()),
             refused: ready.refused.as_deref().map(|why| cut(why, TEXT_MAX)),
-            findings: encoded(&ready.findings),
             checks: encoded(&ready.checks),
         }
     }
@@ -420,14 +388,6 @@ impl From<ClockPong> for v1::ClockPong {
             unix_ns: pong.unix.0,
         }
     }
-}
-
-fn probe_result(m: v1::ProbeResult) -> Checked<ProbeResult> {
-    Ok(ProbeResult {
-        kind: ProbeKind::read("kind", m.kind)?,
-        ok: m.ok,
-        text: text("text", m.text, TEXT_MAX)?,
-    })
 }
 
 fn report_chunk(m: v1::ReportChunk) -> Checked<ReportChunk> {

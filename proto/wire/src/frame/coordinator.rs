@@ -8,7 +8,7 @@ use regatta_types::time::MonoNs;
 
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{Checked, Numbered, cut, encoded, list, numbered, required, slug, text, within};
-use crate::limits::{CASES_MAX, HELD_MAX, NAME_MAX, TEXT_MAX, UNACKNOWLEDGED_MAX};
+use crate::limits::{CASES_MAX, HELD_MAX, NAME_MAX, TEXT_MAX};
 use crate::v1;
 
 /// What a coordinator says.
@@ -20,10 +20,10 @@ pub enum CoordinatorFrame {
     ClockPing(ClockPing),
     /// Get ready for a run; answered by ready.
     Prepare(Preparation),
-    /// The run begins.
-    Go(Go),
-    /// Something to do.
-    Assign(Assign),
+    /// This run begins.
+    Go(RunId),
+    /// A cell to measure.
+    Assign(Box<Assignment>),
     /// Stop an attempt and report what there is.
     Cancel(Cancel),
     /// What the coordinator has.
@@ -45,8 +45,6 @@ pub struct Welcome {
     pub run: Option<RunId>,
     /// One decision per held lease of the hello.
     pub held: Vec<LeaseDecision>,
-    /// Unacknowledged attempts of the hello that are stored already.
-    pub acknowledged: Vec<Lease>,
 }
 
 /// What is to become of a running attempt.
@@ -77,35 +75,6 @@ pub struct ClockPing {
     /// The coordinator's clock at sending; echoed.
     pub t0: MonoNs,
 }
-
-/// The run begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Go {
-    /// The run.
-    pub run: RunId,
-    /// T0 on the agent's clock.
-    pub start: MonoNs,
-}
-
-/// Something to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Assign {
-    /// A cell.
-    Case(Box<Assignment>),
-    /// A check outside of any run; answered by a probe result.
-    Probe(ProbeKind),
-}
-
-/// What to look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProbeKind {
-    /// The endpoint: model, streaming, usage.
-    Endpoint,
-    /// The GPUs: library, driver, readings.
-    Gpu,
-}
-
-numbered!(ProbeKind = v1::ProbeKind { Endpoint, Gpu });
 
 /// Stop an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +111,7 @@ impl TryFrom<v1::CoordinatorFrame> for CoordinatorFrame {
             Frame::Welcome(m) => welcome(m).at("welcome").map(Self::Welcome),
             Frame::ClockPing(m) => Ok(Self::ClockPing(ClockPing { id: m.id, t0: MonoNs(m.t0_ns) })),
             Frame::Prepare(m) => Preparation::try_from(m).at("prepare").map(Self::Prepare),
-            Frame::Go(m) => go(m).at("go").map(Self::Go),
+            Frame::Go(m) => slug("run", m.run).at("go").map(Self::Go),
             Frame::Assign(m) => assign(m).at("assign").map(Self::Assign),
             Frame::Cancel(m) => cancel(m).at("cancel").map(Self::Cancel),
             Frame::Ack(m) => ack(m).at("ack").map(Self::Ack),
@@ -160,10 +129,11 @@ impl From<CoordinatorFrame> for v1::CoordinatorFrame {
                 Frame::ClockPing(v1::ClockPing { id: ping.id, t0_ns: ping.t0.0 })
             }
             CoordinatorFrame::Prepare(preparation) => Frame::Prepare((&preparation).into()),
-            CoordinatorFrame::Go(go) => {
-                Frame::Go(v1::Go { run: go.run.into(), start_ns: go.start.0 })
+            CoordinatorFrame::Go(run) => Frame::Go(v1::Go { run: run.into() }),
+            CoordinatorFrame::Assign(assignment) => {
+                let work = v1::assign::Work::CaseAssignment((&*assignment).into());
+                Frame::Assign(v1::Assign { work: Some(work) })
             }
-            CoordinatorFrame::Assign(assign) => Frame::Assign((&assign).into()),
             CoordinatorFrame::Cancel(cancel) => Frame::Cancel(v1::Cancel {
                 lease: Some((&cancel.lease).into()),
                 reason: cut(&cancel.reason, TEXT_MAX),
@@ -185,7 +155,6 @@ fn welcome(m: v1::Welcome) -> Checked<Welcome> {
         heartbeat_interval: Duration::from_millis(interval.into()),
         run: m.run.map(|run| slug("run", run)).transpose()?,
         held: list("held", m.held, HELD_MAX)?,
-        acknowledged: list("acknowledged", m.acknowledged, UNACKNOWLEDGED_MAX)?,
     })
 }
 
@@ -198,7 +167,6 @@ impl From<Welcome> for v1::Welcome {
             heartbeat_interval_ms: interval.max(1),
             run: welcome.run.map(String::from),
             held: encoded(&welcome.held),
-            acknowledged: encoded(&welcome.acknowledged),
         }
     }
 }
@@ -275,28 +243,11 @@ fn context(least: u32, most: u32) -> Checked<Option<ContextNeed>> {
     Ok(Some(ContextNeed { least, most }))
 }
 
-fn go(m: v1::Go) -> Checked<Go> {
-    Ok(Go { run: slug("run", m.run)?, start: MonoNs(m.start_ns) })
-}
-
-fn assign(m: v1::Assign) -> Checked<Assign> {
-    use v1::assign::Work;
+fn assign(m: v1::Assign) -> Checked<Box<Assignment>> {
     match m.work.ok_or_else(|| ConvertError::new("work", Problem::Missing))? {
-        Work::CaseAssignment(m) => {
-            Assignment::try_from(m).at("case_assignment").map(Box::new).map(Assign::Case)
+        v1::assign::Work::CaseAssignment(m) => {
+            Assignment::try_from(m).at("case_assignment").map(Box::new)
         }
-        Work::Probe(m) => ProbeKind::read("kind", m.kind).at("probe").map(Assign::Probe),
-    }
-}
-
-impl From<&Assign> for v1::Assign {
-    fn from(assign: &Assign) -> Self {
-        use v1::assign::Work;
-        let work = match assign {
-            Assign::Case(assignment) => Work::CaseAssignment((&**assignment).into()),
-            Assign::Probe(kind) => Work::Probe(v1::Probe { kind: kind.number() }),
-        };
-        Self { work: Some(work) }
     }
 }
 

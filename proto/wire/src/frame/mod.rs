@@ -8,10 +8,9 @@ mod agent;
 mod coordinator;
 
 pub use agent::{
-    AgentFrame, AgentPhase, ClockPong, Counters, GpuReading, Heartbeat, Hello, ProbeResult, Ready,
-    ReportChunk, ReportEnd, Resume,
+    AgentFrame, AgentPhase, ClockPong, Counters, GpuReading, Heartbeat, Hello, Ready, ReportChunk,
+    ReportEnd, Resume,
 };
 pub use coordinator::{
-    Ack, Acked, Assign, Cancel, ClockPing, CoordinatorFrame, Go, LeaseDecision, LeaseFate,
-    ProbeKind, Welcome,
+    Ack, Acked, Cancel, ClockPing, CoordinatorFrame, LeaseDecision, LeaseFate, Welcome,
 };

@@ -5,13 +5,12 @@ use proptest::option;
 use proptest::prelude::*;
 use regatta_wire::Versions;
 use regatta_wire::frame::{
-    Ack, Acked, AgentFrame, AgentPhase, Assign, Cancel, ClockPing, ClockPong, CoordinatorFrame,
-    Counters, Go, GpuReading, Heartbeat, Hello, LeaseDecision, LeaseFate, ProbeKind, ProbeResult,
-    Ready, ReportChunk, ReportEnd, Resume, Welcome,
+    Ack, Acked, AgentFrame, AgentPhase, Cancel, ClockPing, ClockPong, CoordinatorFrame, Counters,
+    GpuReading, Heartbeat, Hello, LeaseDecision, LeaseFate, Ready, ReportChunk, ReportEnd, Resume,
+    Welcome,
 };
 use regatta_wire::limits::CHUNK_MAX;
 
-use super::attempt::findings;
 use super::{
     assignment, boot, checks, engine, finite, gpu_facts_reading, host, host_facts, instance, lease,
     mono, preparation, run, sample, text, unix,
@@ -42,14 +41,8 @@ fn hello() -> impl Strategy<Value = Hello> {
 }
 
 fn heartbeat() -> impl Strategy<Value = Heartbeat> {
-    let counters = (any::<u64>(), any::<u64>(), any::<u64>(), option::of(finite())).prop_map(
-        |(done, failed, chunks, tokens_per_second)| Counters {
-            done,
-            failed,
-            chunks,
-            tokens_per_second,
-        },
-    );
+    let counters = (any::<u64>(), any::<u64>(), option::of(finite()))
+        .prop_map(|(done, failed, tokens_per_second)| Counters { done, failed, tokens_per_second });
     let phase = proptest::sample::select(vec![
         AgentPhase::Idle,
         AgentPhase::EngineWarmup,
@@ -58,8 +51,7 @@ fn heartbeat() -> impl Strategy<Value = Heartbeat> {
         AgentPhase::Uploading,
     ]);
     let gpus = vec((text(), sample()).prop_map(|(uuid, sample)| GpuReading { uuid, sample }), 0..3);
-    (vec(lease(), 0..2), counters, phase, gpus)
-        .prop_map(|(held, counters, phase, gpus)| Heartbeat { held, counters, phase, gpus })
+    (counters, phase, gpus).prop_map(|(counters, phase, gpus)| Heartbeat { counters, phase, gpus })
 }
 
 fn ready() -> impl Strategy<Value = Ready> {
@@ -69,32 +61,21 @@ fn ready() -> impl Strategy<Value = Ready> {
         engine().boxed(),
         gpu_facts_reading().boxed(),
         option::of(text()),
-        findings(),
         checks(),
     )
-        .prop_map(|(run, suite_hash, engine, gpus, refused, findings, checks)| Ready {
+        .prop_map(|(run, suite_hash, engine, gpus, refused, checks)| Ready {
             run,
             suite_hash,
             engine,
             gpus,
             refused,
-            findings,
             checks,
         })
-}
-
-fn probe_kind() -> impl Strategy<Value = ProbeKind> {
-    prop_oneof![Just(ProbeKind::Endpoint), Just(ProbeKind::Gpu)]
 }
 
 pub(crate) fn agent_frame() -> impl Strategy<Value = AgentFrame> {
     let pong = (any::<u32>(), mono(), mono(), mono(), unix())
         .prop_map(|(id, t0, t1, t2, unix)| ClockPong { id, t0, t1, t2, unix });
-    let probe = (probe_kind(), any::<bool>(), text()).prop_map(|(kind, ok, text)| ProbeResult {
-        kind,
-        ok,
-        text,
-    });
     let chunk = (lease(), any::<u32>(), vec(any::<u8>(), 1..CHUNK_MAX / 64))
         .prop_map(|(lease, index, data)| ReportChunk { lease, index, data: data.into() });
     let end = (lease(), any::<u32>(), 0_u64..=256 << 20, any::<[u8; 32]>()).prop_map(
@@ -105,7 +86,6 @@ pub(crate) fn agent_frame() -> impl Strategy<Value = AgentFrame> {
         heartbeat().prop_map(AgentFrame::Heartbeat),
         ready().boxed().prop_map(|r| AgentFrame::Ready(Box::new(r))),
         pong.prop_map(AgentFrame::ClockPong),
-        probe.prop_map(AgentFrame::ProbeResult),
         lease().prop_map(AgentFrame::AttemptStarted),
         chunk.prop_map(AgentFrame::ReportChunk),
         end.prop_map(AgentFrame::ReportEnd),
@@ -116,25 +96,19 @@ pub(crate) fn agent_frame() -> impl Strategy<Value = AgentFrame> {
 fn welcome() -> impl Strategy<Value = Welcome> {
     let fate = prop_oneof![Just(LeaseFate::Keep), Just(LeaseFate::Abort)];
     let held = vec((lease(), fate).prop_map(|(lease, fate)| LeaseDecision { lease, fate }), 0..3);
-    (1_u32.., text(), 1_u64..100_000, option::of(run()), held, vec(lease(), 0..3)).prop_map(
-        |(protocol, version, beat, run, held, acknowledged)| Welcome {
+    (1_u32.., text(), 1_u64..100_000, option::of(run()), held).prop_map(
+        |(protocol, version, beat, run, held)| Welcome {
             protocol,
             version,
             heartbeat_interval: Duration::from_millis(beat),
             run,
             held,
-            acknowledged,
         },
     )
 }
 
 pub(crate) fn coordinator_frame() -> impl Strategy<Value = CoordinatorFrame> {
     let ping = (any::<u32>(), mono()).prop_map(|(id, t0)| ClockPing { id, t0 });
-    let go = (run(), mono()).prop_map(|(run, start)| Go { run, start });
-    let assign = prop_oneof![
-        assignment().prop_map(|a| Assign::Case(Box::new(a))),
-        probe_kind().prop_map(Assign::Probe),
-    ];
     let cancel = (lease(), text()).prop_map(|(lease, reason)| Cancel { lease, reason });
     let what = prop_oneof![any::<u32>().prop_map(Acked::Chunk), Just(Acked::Stored)];
     let ack = (lease(), what).prop_map(|(lease, what)| Ack { lease, what });
@@ -142,8 +116,8 @@ pub(crate) fn coordinator_frame() -> impl Strategy<Value = CoordinatorFrame> {
         welcome().prop_map(CoordinatorFrame::Welcome),
         ping.prop_map(CoordinatorFrame::ClockPing),
         preparation().prop_map(CoordinatorFrame::Prepare),
-        go.prop_map(CoordinatorFrame::Go),
-        assign.prop_map(CoordinatorFrame::Assign),
+        run().prop_map(CoordinatorFrame::Go),
+        assignment().prop_map(|a| CoordinatorFrame::Assign(Box::new(a))),
         cancel.prop_map(CoordinatorFrame::Cancel),
         ack.prop_map(CoordinatorFrame::Ack),
         text().prop_map(CoordinatorFrame::Drain),

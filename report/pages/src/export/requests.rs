@@ -7,7 +7,7 @@ use std::io::Write;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::failure::Failure;
-use regatta_types::ids::{AttemptNo, CaseId, HostId, Repetition, RunId};
+use regatta_types::ids::{AttemptKey, AttemptNo, CaseId, HostId, Repetition, RunId};
 use regatta_types::suite::Case;
 use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::trace::{Chunk, Connection, Outcome, Phase, RequestTrace, TokenSource};
@@ -28,7 +28,7 @@ pub(super) struct Line<'a> {
     concurrency: Option<u32>,
     request: u32,
     request_id: String,
-    phase: Phase,
+    phase: &'static str,
     status: &'static str,
     failure: Option<&'a Failure>,
     scheduled_unix_ns: Option<UnixNs>,
@@ -80,7 +80,7 @@ impl<'a> Line<'a> {
             concurrency: of.concurrency,
             request: trace.seq,
             request_id: key.request_id(trace.seq),
-            phase: trace.phase,
+            phase: phase(key, trace),
             status: trace.outcome.status(),
             failure: match &trace.outcome {
                 Outcome::Failed(failure) => Some(failure),
@@ -120,6 +120,15 @@ impl<'a> Line<'a> {
             send_uncertainty_s: trace.send_uncertainty(),
             answer_sha256: Some(trace.answer.sha256.as_str()).filter(|hash| !hash.is_empty()),
         }
+    }
+}
+
+/// `measured` are the engine's measured requests and no others.
+fn phase(key: &AttemptKey, trace: &RequestTrace) -> &'static str {
+    match trace.phase {
+        _ if key.cell.case.is_client_overhead() => "client_overhead",
+        Phase::Warmup => "warmup",
+        Phase::Measured => "measured",
     }
 }
 
@@ -178,4 +187,47 @@ pub(super) fn each(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::ids::{CaseId, Repetition};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::testing::{RunBuilder, TestHost};
+
+    /// Rows of the client overhead once said `measured`, and got into sums over the engine's requests.
+    #[test]
+    fn measured_are_the_requests_of_cases_and_not_those_that_an_agent_sent_to_itself() {
+        let mut run = RunBuilder::new(&["Tiny"], 2).host(TestHost::new("gpu-01")).build();
+        let mut own = run.attempts[1].clone();
+        own.disposition = Disposition::ClientOverhead;
+        own.report.key.cell.case = CaseId::client_overhead();
+        own.report.key.cell.repetition = Repetition(0);
+        let mut warmup = own.report.traces[0].clone();
+        warmup.phase = Phase::Warmup;
+        own.report.traces.insert(0, warmup);
+        run.attempts.push(own);
+        let mut lines = Vec::new();
+        requests_jsonl(&run, &mut lines).unwrap();
+        let lines = String::from_utf8(lines).unwrap();
+        let rows = lines.lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            [&row["case"], &row["phase"]].map(|text| text.as_str().unwrap().to_owned())
+        });
+        let rows: Vec<[String; 2]> = rows.collect();
+        assert_eq!(
+            rows,
+            [
+                ["client-floor", "client_overhead"],
+                ["client-floor", "client_overhead"],
+                ["settling", "warmup"],
+                ["settling", "warmup"],
+                ["settling", "warmup"],
+                ["tiny", "measured"],
+                ["tiny", "measured"],
+            ]
+        );
+    }
 }

@@ -225,8 +225,7 @@ fn errors_strangers_and_a_busy_cpu_are_told_only_of_the_host_that_has_them() {
     assert_eq!(causes(&record, "gpu-03"), Vec::<String>::new());
 }
 
-/// The report that this tool is to replace: 25.8 tok/s with 3 GB read for each token, on a board that
-/// reads 1,792 GB/s. Nobody noticed.
+/// 25.8 tok/s with 3 GB read for each token, on a board that reads 1,792 GB/s.
 #[test]
 fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
     let mut host = TestHost::new("gpu-01");

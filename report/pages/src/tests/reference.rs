@@ -1,5 +1,5 @@
-//! The report of a single-host script, of which only send, end and token counts are known: what
-//! may be said of it, and what may not.
+//! A run of one host of which only send, end and token counts are known: what may be said of it, and
+//! what may not.
 
 use std::time::Duration;
 
@@ -54,13 +54,13 @@ fn replay() -> WholeRun {
 }
 
 #[test]
-fn the_ten_rows_of_a_script_say_what_they_can_and_no_more() {
+fn ten_answers_without_stamps_of_their_tokens_say_what_they_can_and_no_more() {
     let record = replay();
     let lines = summary(&record).verdict_lines;
     insta::assert_snapshot!("the_reference_report_in_a_few_lines", lines.join("\n"));
     let host = page(&record, "hosts/localhost.md");
     insta::assert_snapshot!("the_reference_report_of_the_host", host);
-    // The made-up tenth of the time that the script called TTFT is nowhere.
+    // A tenth of the time is no TTFT.
     for invented in ["12.056", "2.343", "12056", "2343"] {
         assert!(!host.contains(invented), "{invented} stands in\n{host}");
     }
