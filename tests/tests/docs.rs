@@ -7,9 +7,11 @@ use regatta_coordinator::suite;
 use regatta_sim::Fault;
 use regatta_tests::repository;
 use regatta_types::check::Check;
+use regatta_types::comparability::Code;
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::exit::Exit;
 use regatta_types::failure::FailureKind;
+use regatta_types::validity::FindingCode;
 
 /// Every page, by path from the top of the repository.
 fn pages() -> Vec<String> {
@@ -48,6 +50,16 @@ fn every_failure_kind_is_explained() {
             doc.contains(&format!("| `{kind}` | ")),
             "docs/failures.md does not explain {kind}"
         );
+    }
+}
+
+#[test]
+fn every_finding_and_comparability_code_is_explained() {
+    let doc = doc("docs/reports.md");
+    let findings = FindingCode::ALL.map(|code| format!("| `{code}` | "));
+    let codes = Code::ALL.map(|code| format!("| {code} | "));
+    for row in findings.iter().chain(&codes) {
+        assert!(doc.contains(row.as_str()), "docs/reports.md has no row {row}");
     }
 }
 

@@ -8,6 +8,7 @@ use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::reading::Reading;
 use regatta_types::trace::{ChunkKind, Outcome, RequestTrace};
 use regatta_types::units::grouped;
+use regatta_types::validity::FindingCode;
 
 use super::{Seen, SeenEngine};
 use crate::endpoint::DiscoverError;
@@ -196,8 +197,11 @@ fn reasoning(engine: &SeenEngine<'_>) -> CheckOutcome {
 
 fn fixed_length(engine: &SeenEngine<'_>) -> CheckOutcome {
     let check = Check::FixedLength;
-    let remark =
-        engine.abilities.findings.iter().find(|finding| finding.code == "length_not_fixed");
+    let remark = engine
+        .abilities
+        .findings
+        .iter()
+        .find(|finding| finding.code == FindingCode::LengthNotFixed);
     match (engine.abilities.fixed_length, remark) {
         (None, _) => check.ok("no case asks for it"),
         (Some(true), _) => check.ok("answers end where they are told to"),

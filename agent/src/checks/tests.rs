@@ -17,7 +17,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{
     Chunk, ChunkCounts, ChunkKind, Outcome, Phase, RequestTrace, SendStamp, Usage,
 };
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::*;
 
@@ -272,7 +272,7 @@ fn a_length_that_is_not_kept_is_warned_of_with_the_figure() {
     let checks = Host::but(|host| {
         host.abilities.fixed_length = Some(false);
         host.abilities.findings = vec![Finding {
-            code: "length_not_fixed".into(),
+            code: FindingCode::LengthNotFixed,
             validity: Validity::Degraded,
             evidence: "asked for 24 tokens, it made 2".into(),
             advice: "compare decode speed only".into(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use regatta_types::assignment::Assignment;
 use regatta_types::suite::Load;
 use regatta_types::trace::RequestTrace;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 use regatta_wire::limits::REQUESTS_MAX;
 use tokio::task::JoinSet;
 
@@ -85,7 +85,7 @@ pub(super) async fn run(job: Job, halt: Halt) -> Result<Made, AttemptError> {
 
 fn requests_limit() -> Finding {
     Finding {
-        code: "requests_limit".to_owned(),
+        code: FindingCode::RequestsLimit,
         validity: Validity::Degraded,
         evidence: format!("the attempt ended early, at {REQUESTS} requests: it can hold no more"),
         advice: "ask for a shorter duration or a lower rate".to_owned(),

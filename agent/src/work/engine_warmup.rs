@@ -10,7 +10,7 @@ use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Message, Role};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 use tokio::task::JoinSet;
 
 use super::Made;
@@ -167,7 +167,7 @@ fn spread(traces: &[RequestTrace]) -> Option<f64> {
 
 fn not_steady(evidence: String) -> Finding {
     Finding {
-        code: "not_settled".to_owned(),
+        code: FindingCode::NotSettled,
         validity: Validity::Degraded,
         evidence,
         advice: "see whether something else uses the machine; `--warmup N` sets a fixed number of \

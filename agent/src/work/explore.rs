@@ -7,7 +7,7 @@ use regatta_types::assignment::Preparation;
 use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Message, Role};
 use regatta_types::trace::{ChunkKind, FinishReason, Outcome, Phase, RequestTrace};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::stream::{Request, Stream};
 use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which, counted};
@@ -108,7 +108,7 @@ fn not_fixed(sent: Fields, trace: &RequestTrace) -> Finding {
         "it refuses ignore_eos and min_tokens".to_owned()
     };
     Finding {
-        code: "length_not_fixed".to_owned(),
+        code: FindingCode::LengthNotFixed,
         validity: Validity::Degraded,
         evidence,
         advice: "answers end where the model ends them: compare decode speed only".to_owned(),

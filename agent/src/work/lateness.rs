@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 /// Width of a class of the histogram; tokio's timer goes off in whole milliseconds.
 const CLASS: Duration = Duration::from_micros(250);
@@ -71,7 +71,7 @@ impl Lateness {
     pub(super) fn judge_gaps(&self, what: &str, limit: Duration) -> Option<Finding> {
         let (percent, late) = self.p99().filter(|_| self.count >= P99_COUNT)?;
         (late > limit).then(|| Finding {
-            code: "client_limited".to_owned(),
+            code: FindingCode::ClientLimited,
             validity: Validity::Degraded,
             evidence: format!(
                 "of {} {what} percentile {percent:.1} was {late:.1?} late, over a tenth of the time \
@@ -100,7 +100,7 @@ impl Lateness {
             is_over.then_some(Validity::Degraded)
         };
         Some(Finding {
-            code: "client_limited".to_owned(),
+            code: FindingCode::ClientLimited,
             validity: validity?,
             evidence: format!(
                 "of {} {what} percentile {percent:.1} was {late:.1?} late (limit {limit:.1?}); \

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use regatta_types::trace::RequestTrace;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::lateness::{ADVICE, Lateness};
 
@@ -46,7 +46,7 @@ impl Reads {
     /// What they say of an attempt in which reads may be this late.
     pub(super) fn finding(&self, limit: Duration) -> Option<Finding> {
         let finding = |validity, evidence| Finding {
-            code: "client_limited".to_owned(),
+            code: FindingCode::ClientLimited,
             validity,
             evidence,
             advice: ADVICE.to_owned(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use regatta_sim::Alarm;
 use regatta_types::time::MonoNs;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 use tokio::time::sleep;
 
 use super::lateness::{ADVICE, Lateness};
@@ -77,7 +77,7 @@ impl Stalls {
             limited.or_else(|| gap_limit.and_then(|limit| self.lateness.judge_gaps(TICKS, limit)));
         let longest = self.lateness.longest();
         let stall = (longest > LONGEST).then(|| Finding {
-            code: "client_stall".to_owned(),
+            code: FindingCode::ClientStall,
             validity: Validity::Invalid,
             evidence: format!("the agent stood still for {longest:.1?}"),
             advice: ADVICE.to_owned(),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn verdicts(stalls: &Stalls, typical: Typical) -> Vec<(String, Validity)> {
-        findings(stalls, typical).into_iter().map(|f| (f.code, f.validity)).collect()
+        findings(stalls, typical).into_iter().map(|f| (f.code.to_string(), f.validity)).collect()
     }
 
     fn codes(stalls: &Stalls, ttft_ms: Option<u64>) -> Vec<(String, Validity)> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use regatta_types::attempt::AttemptOutcome;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 
@@ -107,7 +107,7 @@ fn late_sends(traces: &[RequestTrace], took: Duration) -> Option<Finding> {
     }
     if late * 100 > sends {
         return Some(Finding {
-            code: "client_limited".to_owned(),
+            code: FindingCode::ClientLimited,
             validity: Validity::Invalid,
             evidence: format!("{late} of {sends} sends were over {SEND_LATE:?} late"),
             advice: ADVICE.to_owned(),
@@ -120,7 +120,7 @@ fn late_sends(traces: &[RequestTrace], took: Duration) -> Option<Finding> {
 fn not_sent(traces: &[RequestTrace]) -> Option<Finding> {
     let missing = traces.iter().filter(|trace| trace.outcome == Outcome::NotSent).count();
     (missing > 0).then(|| Finding {
-        code: "client_limited".to_owned(),
+        code: FindingCode::ClientLimited,
         validity: Validity::Invalid,
         evidence: format!(
             "{missing} of {} requests were not sent: as many were under way as may be",
@@ -135,7 +135,7 @@ fn not_sent(traces: &[RequestTrace]) -> Option<Finding> {
 fn busy(cpu: Duration, took: Duration) -> Option<Finding> {
     let share = cpu.as_secs_f64() / took.as_secs_f64() * 100.0;
     (share > CPU_LIMIT).then(|| Finding {
-        code: "client_cpu".to_owned(),
+        code: FindingCode::ClientCpu,
         validity: Validity::Degraded,
         evidence: format!(
             "the measuring thread was busy for {share:.0} % of the time (limit {CPU_LIMIT:.0} %)"
@@ -189,7 +189,7 @@ mod tests {
     fn verdict(traces: &[RequestTrace]) -> Option<Validity> {
         let took = Duration::from_millis(10) * u32::try_from(traces.len()).unwrap();
         let finding = late_sends(traces, took)?;
-        assert_eq!(finding.code, "client_limited");
+        assert_eq!(finding.code, FindingCode::ClientLimited);
         Some(finding.validity)
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use regatta_figures::history::{Baseline, Changes, changes};
-use regatta_report::{change_lines, change_page};
+use regatta_report::{change_lines, change_page, changes_json};
 use regatta_types::clean;
 use regatta_types::exit::Exit;
 
@@ -76,7 +76,7 @@ pub(super) fn given_baseline(
 
 fn show(found: &Changes, terms: &TermsArgs) -> Result<(), CommandError> {
     if terms.json {
-        print(&found.to_json());
+        print(&changes_json(found));
         return Ok(());
     }
     let Some(out) = &terms.out else {

@@ -5,6 +5,66 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+/// Why something is not comparable, or what to keep in mind: docs/reports.md has the rule of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Model.
+    C1,
+    /// Quantization.
+    C2,
+    /// Engine, version, settings.
+    C3,
+    /// GPU model and memory.
+    C4,
+    /// Power limit, driver and the like: same class, first causes to check.
+    C5,
+    /// Answers differ in length or in how they end.
+    C6,
+    /// Answers of natural length were cut.
+    C7,
+    /// Cached prompt tokens differ, or are not reported alike.
+    C8,
+    /// Token counts of different kinds.
+    C9,
+    /// An invalid attempt.
+    C10,
+    /// Too few repetitions.
+    C11,
+    /// Runs of different start modes.
+    C12,
+}
+
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::C1,
+        Self::C2,
+        Self::C3,
+        Self::C4,
+        Self::C5,
+        Self::C6,
+        Self::C7,
+        Self::C8,
+        Self::C9,
+        Self::C10,
+        Self::C11,
+        Self::C12,
+    ];
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The variants are the codes.
+        f.pad(&format!("{self:?}"))
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A fact in which hosts of one class are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClassFact {

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod gpu;
 pub mod ids;
 pub mod margin;
+pub mod metric;
 pub mod reading;
 pub mod record;
 pub mod suite;

@@ -1,8 +1,9 @@
 //! Whether a result may be trusted, and why not.
 
+use std::cmp::Ordering;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One vocabulary for attempt, cell, host and run. Ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,11 +27,154 @@ impl fmt::Display for Validity {
     }
 }
 
+/// What was seen: one list for agents, reports and docs/reports.md.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FindingCode {
+    /// The agent's own delays weigh beside what was measured.
+    ClientLimited,
+    /// The engine was another one than at the beginning of the run.
+    EngineChanged,
+    /// The first attempt was the warm-up of the engine.
+    ColdFirstAttempt,
+    /// The agent stood still for over a second.
+    ClientStall,
+    /// The measuring thread used most of a core.
+    ClientCpu,
+    /// The attempt ended at the most requests that a report holds.
+    RequestsLimit,
+    /// A GPU of the endpoint fell off the bus.
+    GpuLost,
+    /// Another process used the endpoint's GPU.
+    GpuShared,
+    /// Decode speed changed within the attempt.
+    Drifting,
+    /// Answers came in bursts instead of streams.
+    BufferedStream,
+    /// No request succeeded.
+    NoOkRequest,
+    /// Over 1 % of the requests failed.
+    ErrorRate,
+    /// Answers had no text.
+    EmptyAnswers,
+    /// A load level had too few requests.
+    TooFewSamples,
+    /// Answers of natural length were cut.
+    Truncated,
+    /// Answers of fixed length ended early.
+    LengthNotFixed,
+    /// Tokens of the chunks and final usage differ.
+    TokenMismatch,
+    /// The final usage has fewer tokens than there were chunks.
+    MoreChunksThanTokens,
+    /// Chunks were counted instead of tokens.
+    ApproximateTokens,
+    /// Prompt tokens came from a cache where none was to be shared.
+    CacheHits,
+    /// The engine did not reach a steady speed before the run.
+    NotSettled,
+    /// One that a newer agent sent.
+    Other(String),
+}
+
+impl FindingCode {
+    /// All that this version knows, in the order of the docs.
+    pub const ALL: [Self; 21] = [
+        Self::ClientLimited,
+        Self::EngineChanged,
+        Self::ColdFirstAttempt,
+        Self::ClientStall,
+        Self::ClientCpu,
+        Self::RequestsLimit,
+        Self::GpuLost,
+        Self::GpuShared,
+        Self::Drifting,
+        Self::BufferedStream,
+        Self::NoOkRequest,
+        Self::ErrorRate,
+        Self::EmptyAnswers,
+        Self::TooFewSamples,
+        Self::Truncated,
+        Self::LengthNotFixed,
+        Self::TokenMismatch,
+        Self::MoreChunksThanTokens,
+        Self::ApproximateTokens,
+        Self::CacheHits,
+        Self::NotSettled,
+    ];
+
+    /// As reports, `run.json` and the wire have it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::ClientLimited => "client_limited",
+            Self::EngineChanged => "engine_changed",
+            Self::ColdFirstAttempt => "cold_first_attempt",
+            Self::ClientStall => "client_stall",
+            Self::ClientCpu => "client_cpu",
+            Self::RequestsLimit => "requests_limit",
+            Self::GpuLost => "gpu_lost",
+            Self::GpuShared => "gpu_shared",
+            Self::Drifting => "drifting",
+            Self::BufferedStream => "buffered_stream",
+            Self::NoOkRequest => "no_ok_request",
+            Self::ErrorRate => "error_rate",
+            Self::EmptyAnswers => "empty_answers",
+            Self::TooFewSamples => "too_few_samples",
+            Self::Truncated => "truncated",
+            Self::LengthNotFixed => "length_not_fixed",
+            Self::TokenMismatch => "token_mismatch",
+            Self::MoreChunksThanTokens => "more_chunks_than_tokens",
+            Self::ApproximateTokens => "approximate_tokens",
+            Self::CacheHits => "cache_hits",
+            Self::NotSettled => "not_settled",
+            Self::Other(code) => code,
+        }
+    }
+}
+
+impl From<&str> for FindingCode {
+    fn from(code: &str) -> Self {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == code);
+        known.unwrap_or_else(|| Self::Other(code.to_owned()))
+    }
+}
+
+impl fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// By name, so that a code is in the same place whether this version knows it or not.
+impl Ord for FindingCode {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for FindingCode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for FindingCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for FindingCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|code| Self::from(code.as_str()))
+    }
+}
+
 /// One remark on a result: what was seen and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Stable, e.g. `client_stall`, `buffered_stream`.
-    pub code: String,
+    /// What was seen.
+    pub code: FindingCode,
     /// What it does to the result; never [`Validity::Valid`].
     pub validity: Validity,
     /// The figure behind it.

@@ -25,7 +25,7 @@ use regatta_types::trace::{
     ServerTimings, Usage,
 };
 use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 use regatta_wire::codec::{
     decode_header, decode_host, decode_report, decode_started, encode_header, encode_host,
     encode_report, encode_started, seal, unseal,
@@ -127,7 +127,7 @@ fn report() -> AttemptReport {
             100,
         ),
         findings: vec![Finding {
-            code: "client_stall".into(),
+            code: FindingCode::ClientStall,
             validity: Validity::Invalid,
             evidence: "12 ms".into(),
             advice: "leave a core to the agent".into(),

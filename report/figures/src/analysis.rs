@@ -12,7 +12,7 @@ use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::{ExpectedHosts, RunRecord};
 use regatta_types::suite::{Case, Load};
 
-use crate::compare::{Class, ClassReport, Contention, Later, compare_classes, contention, later};
+use crate::compare::{ClassReport, Contention, Later, Reason, compare_classes, contention, later};
 use crate::completeness::{Cells, Completeness, left_out};
 use crate::hosts::HostAnalysis;
 use crate::metrics::Distribution;
@@ -89,11 +89,12 @@ impl<'a> Analysis<'a> {
         ids.iter().filter_map(|id| self.record.header.suite.case(id))
     }
 
-    /// The class of a host that is alone in it, and another one; `None` where it is not alone, or there is no other class.
-    pub fn alone_beside(&self, host: &HostId) -> Option<(&Class, &Class)> {
+    /// Why a host that is alone in its class is not compared with those of another; `None` where it
+    /// is not alone, or there is no other class.
+    pub fn why_alone(&self, host: &HostId) -> Option<Reason> {
         let class = &self.class_of(host).filter(|c| c.class.hosts.len() == 1)?.class;
         let other = self.classes.iter().find(|other| other.class.label != class.label)?;
-        Some((class, &other.class))
+        Some(class.unlike(&other.class))
     }
 
     /// The numbers of the hosts that never joined, after those that did.

@@ -4,10 +4,11 @@
 mod users;
 
 use regatta_types::ids::HostId;
+use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use crate::analysis::Analysis;
-use crate::compare::{ClassReport, Metric, MetricReport};
+use crate::compare::{ClassReport, MetricReport, Reason};
 use crate::hosts::HostAnalysis;
 use crate::metrics::GpuSum;
 
@@ -73,7 +74,7 @@ pub enum WhyLeftOut {
     NothingUsable,
     AnotherClass,
     /// Its decode speed is not compared.
-    NotCompared(String),
+    NotCompared(Reason),
     NoCompleteRepetition,
     NeverJoined,
 }

@@ -1,6 +1,8 @@
 //! The catalogue of metrics: what each is called, how it is computed and when there is none. The
 //! page docs/metrics.md is written from it.
 
+use regatta_types::metric::{Better, Metric};
+
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Definition {
@@ -16,17 +18,6 @@ pub struct Definition {
     pub edge_cases: &'static str,
 }
 
-/// Where a good value lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Small is good.
-    Lower,
-    /// Large is good.
-    Higher,
-    /// Neither: it explains.
-    Neither,
-}
-
 const fn metric(
     name: &'static str,
     unit: &'static str,
@@ -37,13 +28,17 @@ const fn metric(
     Definition { name, unit, better, formula, edge_cases }
 }
 
+/// One that hosts are compared in, in its base unit.
+const fn compared(of: Metric, unit: &'static str, edge_cases: &'static str) -> Definition {
+    let info = of.info();
+    metric(info.name, unit, info.better, info.formula, edge_cases)
+}
+
 /// Metrics of one request.
 pub const OF_REQUESTS: &[Definition] = &[
-    metric(
-        "ttft",
+    compared(
+        Metric::Ttft,
         "s",
-        Better::Lower,
-        "t_1 - t_send",
         "Role, empty and usage events are no token; reasoning is. None without a token",
     ),
     metric(
@@ -53,11 +48,9 @@ pub const OF_REQUESTS: &[Definition] = &[
         "t_1 - t_sched",
         "Open loops only; what their percentiles and limits count from",
     ),
-    metric(
-        "ttfa",
+    compared(
+        Metric::FirstAnswer,
         "s",
-        Better::Lower,
-        "t_ans - t_send",
         "None if only reasoning came. Equal to ttft without reasoning",
     ),
     metric(
@@ -95,11 +88,9 @@ pub const OF_REQUESTS: &[Definition] = &[
         "t_i - t_(i-1)",
         "The raw gaps between chunks with text: the stutter that a reader sees. None between chunks of one read. `chunk_gap_s` in run.json",
     ),
-    metric(
-        "e2e",
+    compared(
+        Metric::E2e,
         "s",
-        Better::Lower,
-        "t_last - t_send",
         "The end of the response (t_done) is told apart where it comes over 50 ms later",
     ),
     metric("e2e_sched", "s", Better::Lower, "t_last - t_sched", "Open loops only"),
@@ -121,18 +112,14 @@ pub const OF_REQUESTS: &[Definition] = &[
 
 /// Metrics of a set of requests: an attempt, a case, a host.
 pub const OF_SETS: &[Definition] = &[
-    metric(
-        "decode",
+    compared(
+        Metric::DecodeTps,
         "tok/s",
-        Better::Higher,
-        "sum of (n - k_1) / sum of (t_last - t_1)",
         "Over the requests that have a decode_tps. What hosts are compared by",
     ),
-    metric(
-        "output_tps",
+    compared(
+        Metric::OutputTps,
         "tok/s",
-        Better::Higher,
-        "tokens that arrive in the steady window / its length",
         "The window is from the first send plus one mean service time to the last send (open loop: the last scheduled send). None with fewer than 3 requests, or if that part is shorter than half a mean service time",
     ),
     metric(
@@ -248,11 +235,9 @@ pub const OF_SETS: &[Definition] = &[
         "NVML's energy counter at the end - at the begin of an attempt",
         "The endpoint's GPU boards, attempts of at least 5 s. Withheld where the power samples make over 10 % more or less of it, or the counter ran backwards. `joules` in run.json",
     ),
-    metric(
-        "j_per_out_tok",
+    compared(
+        Metric::Energy,
         "J/tok",
-        Better::Lower,
-        "energy / n",
         "None where energy is withheld or some requests do not tell their tokens. Above idle beside it, never instead of it",
     ),
     metric(

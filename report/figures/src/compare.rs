@@ -9,6 +9,7 @@
 mod class;
 mod contention;
 mod drift;
+mod eligible;
 mod fleet;
 mod later;
 mod metric;
@@ -16,6 +17,7 @@ mod outlier;
 mod power;
 mod quarters;
 mod rank;
+mod reason;
 mod series;
 mod stats;
 #[cfg(test)]
@@ -25,20 +27,22 @@ mod verdict;
 use std::collections::BTreeSet;
 
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::metric::Metric;
 use regatta_types::record::RunHeader;
 use serde::Serialize;
 
 pub use class::Class;
 pub use contention::{Contention, SoloAndTogether, contention};
 pub use drift::{DriftRow, differing_facts, drift};
+pub use eligible::{Work, eligible};
 pub use fleet::{Judged, Outcome, Rule, compare};
 pub use later::{Later, later};
-pub use metric::Metric;
+pub use metric::cell_value;
 pub use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub use quarters::{FEWEST as FEWEST_FOR_QUARTERS, Quarters};
 pub use rank::Rank;
-pub use series::{CACHE_BAND, LENGTH_BAND, MIX_BAND, MetricSeries, of_case, why_nothing_usable};
-use series::{cached_differ as cached_shares_differ, lengths_differ as mean_lengths_differ};
+pub use reason::Reason;
+pub use series::{MetricSeries, of_case, why_nothing_usable};
 pub use stats::{Change, Effect, Estimate, holm};
 pub use verdict::{Evidence, Unjudged, Verdict};
 
@@ -54,9 +58,8 @@ pub const FULL_REPETITIONS: usize = 5;
 const ALPHA: f64 = 0.05;
 
 /// A comparability class with what was found in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct ClassReport {
-    #[serde(flatten)]
     pub class: Class,
     /// One entry per metric that exists for any case, also where every case had to stay out.
     pub metrics: Vec<MetricReport>,
@@ -65,12 +68,11 @@ pub struct ClassReport {
 }
 
 /// One metric compared over the hosts of a class.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct MetricReport {
     pub metric: Metric,
     /// Differences up to this are of no account, as a share.
     pub margin: f64,
-    #[serde(flatten)]
     pub series: MetricSeries,
     /// Over the mean of all compared cases.
     pub outcome: Outcome,
@@ -123,18 +125,18 @@ impl MetricReport {
         self.outcome.hosts.iter().find(|j| j.host == *host)
     }
 
-    /// Why a host stays out: it does by itself, or every case does.
-    pub fn why_left_out(&self, host: &HostId) -> Option<String> {
+    /// Why a host is excluded: it is by itself, or every case is.
+    pub fn why_left_out(&self, host: &HostId) -> Option<Reason> {
         let own = self.series.hosts_left_out.iter().find(|(left, _)| left == host);
         own.map(|(_, reason)| reason.clone()).or_else(|| self.why_nothing())
     }
 
     /// Why no case is compared, if none is.
-    pub fn why_nothing(&self) -> Option<String> {
-        let reasons: BTreeSet<&str> =
-            self.series.cases_left_out.iter().map(|(_, reason)| reason.as_str()).collect();
+    pub fn why_nothing(&self) -> Option<Reason> {
+        let out = &self.series.cases_left_out;
+        let reasons: BTreeSet<&Reason> = out.iter().map(|(_, reason)| reason).collect();
         let nothing = self.series.cases.is_empty() && !reasons.is_empty();
-        nothing.then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))
+        nothing.then(|| Reason::EveryCase(reasons.into_iter().cloned().collect()))
     }
 }
 

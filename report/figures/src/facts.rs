@@ -1,43 +1,14 @@
 //! What a host, its GPUs and its engine are: the facts that decide which hosts may be compared, those that may explain a difference, and
 //! whether an engine was another one later in a run.
 
-use std::fmt;
-
 use regatta_types::attempt::AttemptReport;
-use regatta_types::comparability::ClassFact;
+use regatta_types::comparability::{ClassFact, Code};
 use regatta_types::facts::{EndpointLocation, EngineFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 use serde::Serialize;
-
-/// Why a fact matters to a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Code {
-    /// Model.
-    C1,
-    /// Quantisation.
-    C2,
-    /// Engine, version, settings.
-    C3,
-    /// GPU model and memory.
-    C4,
-    /// Power limit, driver and the like: same class, first causes to look at.
-    C5,
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::C1 => "C1",
-            Self::C2 => "C2",
-            Self::C3 => "C3",
-            Self::C4 => "C4",
-            Self::C5 => "C5",
-        })
-    }
-}
 
 /// One fact of a host; `None`: not known. Two are equal in what they say, whatever the reason why one
 /// is not known.
@@ -257,9 +228,6 @@ fn counted(mut items: Vec<String>) -> String {
     named.collect::<Vec<_>>().join("; ")
 }
 
-/// Code of the remark on attempts with another engine than at first.
-const CODE: &str = "engine_changed";
-
 /// What the engine of a host was at the beginning of the run: as its first attempt saw it, else as
 /// the host said when it was ready.
 pub fn first_engine<'a>(
@@ -278,6 +246,17 @@ pub fn first_engine<'a>(
         (Some((_, first)), _) => Some(first),
         (None, told) => told,
     }
+}
+
+/// A fact that is another one now.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FactChange {
+    /// `None` of a fact that only may explain a difference.
+    pub code: Option<Code>,
+    pub name: String,
+    /// `None`: not known.
+    pub is: Option<String>,
+    pub was: Option<String>,
 }
 
 /// Facts that both know and that are not equal: `C3: engine version 0.2.0, at first 0.1.0`.
@@ -305,7 +284,7 @@ pub fn engine_seen<'a>(
 /// The remark on an attempt whose engine was not, or no longer, the one of the run's beginning.
 pub fn engine_changed(evidence: String) -> Finding {
     Finding {
-        code: CODE.to_owned(),
+        code: FindingCode::EngineChanged,
         validity: Validity::Invalid,
         evidence,
         advice: "it belongs to another comparability class: run again with one engine throughout"

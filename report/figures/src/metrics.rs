@@ -30,7 +30,7 @@ pub use drift::Drift;
 pub use engine::{EngineFigures, engine_figures, restarts};
 pub use figures::{Figures, Rate, Requests, is_streamed};
 pub use findings::{Judged, cpu_share, derived_findings};
-pub use first::{FIRST_ATTEMPT, cold_first_attempt};
+pub use first::cold_first_attempt;
 pub use gaps::Gaps;
 pub use gpu::{
     EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Warmth, gpu_figures, serving,

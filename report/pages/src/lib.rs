@@ -32,6 +32,7 @@ use crate::folder::put;
 use crate::plot::{HostPlots, Plots};
 use crate::report::Report;
 
+pub use export::changes_json;
 pub use folder::{Content, Folder, Out};
 pub use markdown::changes::change_page;
 pub use redact::{Redacted, redact};

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use regatta_figures::catalogue::{Better, Definition, OF_REQUESTS, OF_SETS};
+use regatta_figures::catalogue::{Definition, OF_REQUESTS, OF_SETS};
+use regatta_types::metric::Better;
 
 /// What other tools call it: name here, then vLLM bench serve, aiperf, guidellm, SGLang
 /// bench_serving, MLPerf.

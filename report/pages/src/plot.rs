@@ -14,11 +14,12 @@ mod timeline;
 use std::collections::BTreeMap;
 
 use regatta_types::ids::HostId;
+use regatta_types::metric::Metric;
 
 pub(crate) use self::canvas::{dark_rules, style_element};
 use self::cases::ClassSpeeds;
 use crate::report::Report;
-use regatta_figures::compare::{Class, ClassReport, Metric};
+use regatta_figures::compare::{Class, ClassReport};
 use regatta_figures::hosts::HostAnalysis;
 
 /// Pictures of a report, by their path below its folder.

@@ -7,12 +7,12 @@ pub(crate) mod bandwidth;
 pub(crate) mod capacity;
 mod causes;
 pub(crate) mod changes;
-mod class;
 mod contention;
 mod limits;
 mod metric;
 mod names;
 pub(crate) mod numbers;
+pub(crate) mod reason;
 mod saturated;
 mod trend;
 mod validity;
@@ -20,27 +20,28 @@ mod verdict;
 
 use regatta_figures::capacity::NoCapacity;
 use regatta_figures::compare::{
-    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
+    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, MetricReport, Unjudged, Verdict,
 };
 use regatta_figures::completeness::{Cells, Completeness};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::Distribution;
 use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
 use serde::Serialize;
 
 pub(crate) use causes::{cause, causes_of, is_mirrored};
-pub(crate) use class::{shown, why_alone};
 pub(crate) use contention::contended;
 pub(crate) use limits::{changed_engine, not_judged, unmeasured};
 use metric::verb;
 use names::NAMED;
 pub(crate) use names::some_names;
 use numbers::{count_of, digits, level_range, signed_percent, with_unit};
+pub(crate) use reason::{not_comparable, shown};
 pub(crate) use saturated::{offered, skipped};
 pub use trend::{trend_json, trend_line};
 pub(crate) use validity::remarked;
-pub(crate) use verdict::{not_comparable, verdict_on};
+pub(crate) use verdict::verdict_on;
 
 use crate::report::Report;
 
@@ -165,7 +166,7 @@ fn alone(analysis: &Report<'_>, host: &HostId) -> String {
             None => "no time to first token and no speed was measured".to_owned(),
         });
     }
-    let why = why_alone(analysis, host).map_or_else(
+    let why = analysis.why_alone(host).map_or_else(
         || "There is no host to compare it with.".to_owned(),
         |why| format!("It is {}.", not_comparable(&why)),
     );

@@ -144,7 +144,7 @@ async fn an_older_library_lacks_some_readings_and_has_the_others() {
     assert_eq!(missing["energy"], "symbol missing: nvmlDeviceGetTotalEnergyConsumption");
     assert_eq!(missing["memory"], "symbol missing: nvmlDeviceGetMemoryInfo_v2");
     assert_eq!(missing["SM clock"], "not supported", "the script has none");
-    assert!(series[0].samples.iter().all(|s| s.power_w == Some(400.0)));
+    assert!(series[0].samples.iter().all(|s| s.power_w == Some(420.0)));
     assert!(!series[0].costs.contains_key("energy"), "asked when the sampler began, and not again");
     handle.stop().await;
 }

@@ -351,7 +351,7 @@ async fn a_whole_answer_fills_the_whole_trace() {
     assert!(!seen.head.contains("accept-encoding"), "{}", seen.head);
     assert_eq!(
         seen.body,
-        r#"{"model":"tiny","messages":[{"role":"user","content":"[740385912]\nSay something."}],"max_tokens":        16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
+        r#"{"model":"tiny","messages":[{"role":"user","content":"[471280690]\nSay something."}],"max_tokens":        16,"temperature":0.5,"seed":7,"stream":true,"stream_options":{"include_usage":true}}"#
     );
 }
 

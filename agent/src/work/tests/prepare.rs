@@ -5,6 +5,7 @@ use std::cell::Cell;
 use regatta_sim::{SimOptions, SimServer};
 use regatta_types::suite::TextPrompt;
 use regatta_types::trace::TokenSource;
+use regatta_types::validity::FindingCode;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -115,7 +116,7 @@ async fn an_engine_that_takes_the_fields_and_ignores_them_is_found_out() {
     };
     let mut sim = Sim::start(options).await;
     let warmed = sim.warm_up(wants_fixed()).await;
-    assert_eq!(warmed.findings[0].code, "length_not_fixed");
+    assert_eq!(warmed.findings[0].code, FindingCode::LengthNotFixed);
     assert_eq!(sim.worker.endpoint().facts().fixed_length, Some(false));
     sim.end().await;
 }

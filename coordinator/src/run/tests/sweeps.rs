@@ -3,7 +3,7 @@
 use regatta_figures::testing::{Pace, trace};
 use regatta_types::suite::Sweep;
 use regatta_types::trace::{Phase, RequestTrace};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::*;
 
@@ -71,7 +71,7 @@ impl Sweeping {
                     report.traces = requests(case.in_flight_max(), output);
                     if self.spoilt && sweep.level == 1 {
                         report.findings.push(Finding {
-                            code: "client_limited".to_owned(),
+                            code: FindingCode::ClientLimited,
                             validity: Validity::Invalid,
                             evidence: String::new(),
                             advice: String::new(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Case;
 
 /// How hosts are started relative to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 pub enum StartMode {
     /// All hosts begin each (case, repetition) at the same moment.

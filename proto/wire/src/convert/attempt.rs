@@ -5,7 +5,7 @@ use std::time::Duration;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::ids::{AttemptKey, AttemptNo, BootId, CellKey, Epoch, Repetition};
 use regatta_types::time::{ClockAnchor, MonoNs, UnixNs};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use crate::error::{ConvertError, Problem};
 use crate::field::{
@@ -150,7 +150,7 @@ impl TryFrom<v1::Finding> for Finding {
     type Error = ConvertError;
     fn try_from(m: v1::Finding) -> Checked<Self> {
         Ok(Self {
-            code: text("code", m.code, NAME_MAX)?,
+            code: FindingCode::from(text("code", m.code, NAME_MAX)?.as_str()),
             validity: Validity::read("validity", m.validity)?,
             evidence: text("evidence", m.evidence, TEXT_MAX)?,
             advice: text("advice", m.advice, TEXT_MAX)?,
@@ -161,7 +161,7 @@ impl TryFrom<v1::Finding> for Finding {
 impl From<&Finding> for v1::Finding {
     fn from(finding: &Finding) -> Self {
         Self {
-            code: cut(&finding.code, NAME_MAX),
+            code: cut(finding.code.as_str(), NAME_MAX),
             validity: finding.validity.number(),
             evidence: cut(&finding.evidence, TEXT_MAX),
             advice: cut(&finding.advice, TEXT_MAX),

@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::Margins;
+use regatta_types::metric::Metric;
 
-use crate::compare::{Metric, MetricSeries, Outcome, Rule, compare};
+use crate::compare::{MetricSeries, Outcome, Rule, compare};
 use crate::metrics::real;
 
 /// Cases of a simulated suite.

@@ -7,7 +7,8 @@ use regatta_types::ids::HostId;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::facts::{Fact, facts_of};
+use super::reason::Reason;
+use crate::facts::{Fact, FactChange, facts_of};
 use crate::hosts::HostAnalysis;
 
 /// Hosts that are equal in every fact of C1 to C4.
@@ -25,6 +26,19 @@ pub struct Class {
 }
 
 impl Class {
+    /// In which facts its hosts differ from those of another.
+    pub fn unlike(&self, other: &Self) -> Reason {
+        let differ =
+            self.facts.iter().zip(&other.facts).filter(|(own, its)| own.value != its.value);
+        let change = |(own, its): (&Fact, &Fact)| FactChange {
+            code: Some(own.code),
+            name: own.name.to_owned(),
+            is: own.value.clone(),
+            was: its.value.clone(),
+        };
+        Reason::OtherClass { facts: differ.map(change).collect(), label: other.label.clone() }
+    }
+
     /// Names of the facts nobody knows.
     pub fn unverified(&self) -> Vec<&'static str> {
         self.facts.iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()

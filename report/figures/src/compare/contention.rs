@@ -9,14 +9,16 @@ use std::collections::BTreeSet;
 
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::Margins;
-use serde::Serialize;
+use regatta_types::metric::Metric;
 
+use super::MIN_REPETITIONS;
+use super::eligible::{Work, eligible};
 use super::fleet::Rule;
-use super::metric::Metric;
+
+use super::reason::Reason;
 use super::series::{self, Series};
 use super::stats::{Effect, Estimate as _, holm};
 use super::verdict::{Evidence, Unjudged, Verdict};
-use super::{MIN_REPETITIONS, cached_shares_differ, mean_lengths_differ};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 use crate::metrics::real;
 
@@ -24,7 +26,7 @@ use crate::metrics::real;
 const METRICS: [Metric; 3] = [Metric::DecodeTps, Metric::Ttft, Metric::OutputTps];
 
 /// One metric, every host that measured anything both ways.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Contention {
     pub metric: Metric,
     /// Differences up to this are of no account, as a share.
@@ -33,13 +35,13 @@ pub struct Contention {
 }
 
 /// One host. Its verdict is on the measurement together: `slower` is slower than solo.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SoloAndTogether {
     pub host: HostId,
     /// Cases that were compared, by their ids together.
     pub cases: Vec<CaseId>,
     /// Cases that stay out, with the reason.
-    pub cases_left_out: Vec<(CaseId, String)>,
+    pub cases_left_out: Vec<(CaseId, Reason)>,
     /// Means of the logarithms over the repetitions that have all cases both ways.
     pub solo_log: Option<f64>,
     pub together_log: Option<f64>,
@@ -99,7 +101,7 @@ impl Pair<'_> {
 
 /// `None` where nothing was measured both ways.
 fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndTogether> {
-    let (mut pairs, mut cases_left_out): (Vec<Pair<'_>>, Vec<(CaseId, String)>) = <_>::default();
+    let (mut pairs, mut cases_left_out): (Vec<Pair<'_>>, Vec<(CaseId, Reason)>) = <_>::default();
     for solo in &host.solo {
         let own = |case: &&CaseAnalysis<'_>| solo.case.solo_of.as_ref() == Some(&case.case.id);
         let Some(together) = host.cases.iter().find(own) else { continue };
@@ -108,13 +110,11 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
         if pair.solo.values.is_empty() && pair.together.values.is_empty() {
             continue;
         }
-        match why_left_out(metric, solo, together) {
-            _ if pair.shared().len() < MIN_REPETITIONS => {
-                let why = format!("fewer than {MIN_REPETITIONS} repetitions have it both ways");
-                cases_left_out.push((pair.case.clone(), why));
-            }
-            Some(why) => cases_left_out.push((pair.case.clone(), why)),
-            None => pairs.push(pair),
+        let same_work = || eligible(metric, &Work::of(solo), &Work::of(together));
+        let enough = pair.shared().len() >= MIN_REPETITIONS;
+        match if enough { same_work() } else { Err(Reason::FewBothWays) } {
+            Ok(()) => pairs.push(pair),
+            Err(why) => cases_left_out.push((pair.case.clone(), why)),
         }
     }
     if pairs.is_empty() && cases_left_out.is_empty() {
@@ -143,25 +143,4 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
         adjusted_p: None,
         verdict: Verdict::NotJudged(Unjudged::TooFewRepetitions),
     })
-}
-
-/// C6, C8 and C9 between the two measurements of a case.
-fn why_left_out(
-    metric: Metric,
-    solo: &CaseAnalysis<'_>,
-    together: &CaseAnalysis<'_>,
-) -> Option<String> {
-    let both = [solo, together];
-    let chunks = both.iter().any(|case| case.figures.tokens.is_approximate());
-    let why = match metric {
-        Metric::DecodeTps | Metric::OutputTps if chunks => {
-            "C9: the engine gives no token counts; chunks were counted"
-        }
-        Metric::OutputTps | Metric::E2e | Metric::Energy if mean_lengths_differ(&both) => {
-            "C6: the answers differ in length or in how they end"
-        }
-        Metric::Ttft | Metric::FirstAnswer => cached_shares_differ(&both)?,
-        Metric::DecodeTps | Metric::OutputTps | Metric::E2e | Metric::Energy => return None,
-    };
-    Some(why.to_owned())
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regatta_types::comparability::Code;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
 use super::class::Class;
-use crate::facts::{Code, facts_of, other_facts_of};
+use crate::facts::{facts_of, other_facts_of};
 use crate::hosts::HostAnalysis;
 
 /// One fact over all hosts that joined.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use regatta_types::ids::HostId;
+use regatta_types::metric::Metric;
 use serde::Serialize;
 
-use super::metric::Metric;
 use super::series::Series;
 use super::stats::{Effect, holm};
 use super::verdict::{Evidence, Unjudged, Verdict};

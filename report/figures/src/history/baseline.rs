@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
+use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Analysis;
-use crate::compare::{Effect, MIN_REPETITIONS, Metric, of_case, why_nothing_usable};
+use crate::compare::{Effect, MIN_REPETITIONS, Reason, Work, of_case, why_nothing_usable};
 use crate::facts::{Fact, facts_of, other_facts_of};
 use crate::hosts::{CaseAnalysis, CellState, HostAnalysis};
 use crate::metrics::{METRICS_SCHEMA, real};
@@ -39,7 +40,7 @@ pub struct Baseline {
     /// Hosts of the run without anything usable, with the reason. It is no part of the file: of a
     /// run that is compared with, only what it has matters.
     #[serde(skip)]
-    pub unusable: BTreeMap<HostId, String>,
+    pub unusable: BTreeMap<HostId, Reason>,
 }
 
 /// One host of a baseline.
@@ -71,7 +72,7 @@ pub struct HostBaseline {
     pub values: BTreeMap<Metric, BTreeMap<CaseId, Vec<f64>>>,
     /// Why a case of the run has no such values; not in the file, as above.
     #[serde(skip)]
-    pub without: BTreeMap<Metric, BTreeMap<CaseId, String>>,
+    pub without: BTreeMap<Metric, BTreeMap<CaseId, Reason>>,
     /// Levels that a sweep skipped; not in the file, as above.
     #[serde(skip)]
     pub skipped: BTreeSet<CaseId>,
@@ -144,8 +145,7 @@ impl HostBaseline {
         if values.get(&Metric::FirstAnswer) == values.get(&Metric::Ttft)
             && let Some(same) = values.remove(&Metric::FirstAnswer)
         {
-            let why = "answers begin with their first token";
-            let cases = same.into_keys().map(|case| (case, why.to_owned()));
+            let cases = same.into_keys().map(|case| (case, Reason::SameAsFirstToken));
             without.entry(Metric::FirstAnswer).or_default().extend(cases);
         }
         let skipped = host.all_cases().filter(|case| case.skipped().is_some());
@@ -155,15 +155,24 @@ impl HostBaseline {
             facts: known(facts_of(host.record, host.engine.as_ref())),
             other_facts: known(other_facts_of(host.record)),
             output_tokens: each(|c| c.figures.tokens.completion.mean()),
-            truncated: each(|c| {
-                let requests = &c.figures.requests;
-                let share = f64::from(requests.truncated) / f64::from(requests.ok);
-                (requests.ok > 0).then_some(share)
-            }),
+            truncated: each(|c| c.figures.requests.truncated_share()),
             cached: each(|c| c.figures.tokens.cached_share()),
             skipped: skipped.map(|case| case.case.id.clone()).collect(),
             values,
             without,
+        }
+    }
+
+    /// The work behind its figures of a case.
+    pub fn work(&self, case: &CaseId) -> Work {
+        let of = |values: &BTreeMap<CaseId, f64>| values.get(case).copied();
+        let cached = of(&self.cached);
+        Work {
+            length: of(&self.output_tokens).or(Some(0.0)),
+            truncated: of(&self.truncated).or(Some(0.0)),
+            cached,
+            cached_told: Some(if cached.is_some() { 1.0 } else { 0.0 }),
+            ..Work::default()
         }
     }
 
@@ -215,40 +224,32 @@ fn complete(
 }
 
 /// Why the cases that [`complete`] has no values of have none.
-fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, String> {
+fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Reason> {
     let why = |case: &CaseAnalysis<'_>| {
-        if case.skipped().is_some() {
-            return "skipped, its sweep was saturated before".to_owned();
-        }
         let usable = case.cells.iter().filter_map(|cell| cell.usable()).count();
         match of_case(metric, host.host, case).values.len() {
+            _ if case.skipped().is_some() => Reason::SweepSaturated,
             _ if usable == 0 => why_nothing_usable(&[case]),
-            0 => "no usable attempt has one".to_owned(),
-            n if n < MIN_REPETITIONS => {
-                let of = case.cells.len();
-                format!("only {n} of {of} repetitions have one, a verdict needs {MIN_REPETITIONS}")
-            }
-            _ => "no repetition has all cases".to_owned(),
+            0 => Reason::NoneHasOne,
+            have if have < MIN_REPETITIONS => Reason::OnlySome { have, of: case.cells.len() },
+            _ => Reason::NeverAll,
         }
     };
     host.all_cases().map(|case| (case.case.id.clone(), why(case))).collect()
 }
 
 /// Why nothing of a host is usable: its refusal, what became of its attempts, or of its cells.
-fn why_unusable(host: &HostAnalysis<'_>) -> String {
-    if let Some(why) = host.record.and_then(|record| record.refused.as_deref()) {
-        return format!("the host took no part: {why}");
+fn why_unusable(host: &HostAnalysis<'_>) -> Reason {
+    if let Some(why) = host.record.and_then(|record| record.refused.clone()) {
+        return Reason::Refused(why);
     }
-    let missing = || {
-        host.cells().find_map(|(_, cell)| match cell.state {
-            CellState::Missing(reason) => Some(reason.to_string()),
-            CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
-        })
-    };
-    let all: Vec<&CaseAnalysis<'_>> = host.cases.iter().collect();
+    let missing = host.cells().find_map(|(_, cell)| match cell.state {
+        CellState::Missing(reason) => Some(reason.clone()),
+        CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
+    });
     let is_any_counted = host.cells().any(|(_, cell)| cell.counted().is_some());
-    match missing() {
-        Some(reason) if !is_any_counted => reason,
-        _ => why_nothing_usable(&all),
+    match missing {
+        Some(reason) if !is_any_counted => Reason::Missing(reason),
+        _ => why_nothing_usable(&host.cases.iter().collect::<Vec<_>>()),
     }
 }

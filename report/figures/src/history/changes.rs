@@ -1,17 +1,18 @@
 //! What changed from one run to a later one, host by host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::{CaseId, HostId, RunId};
 use regatta_types::margin::Margins;
+use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
 use serde::Serialize;
 
 use super::pair::Pair;
 use super::{Baseline, HostBaseline};
-use crate::compare::{Change, Effect, Estimate as _, Evidence, Metric, Rule, Verdict, holm};
-use crate::facts::facts_of;
+use crate::compare::{Change, Effect, Estimate as _, Evidence, Reason, Rule, Verdict, holm};
+use crate::facts::{Fact, FactChange, facts_of};
 use crate::metrics::real;
 
 /// What a comparison of two runs is to hold to.
@@ -36,9 +37,8 @@ pub enum Match {
 }
 
 /// What changed from a run to a later one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Changes {
-    schema: u32,
     pub before: RunId,
     pub after: RunId,
     /// One entry per host of the later run, those with nothing usable included, sorted.
@@ -46,27 +46,26 @@ pub struct Changes {
     /// Hosts of the earlier run that the later one does not have; where hosts are compared by their
     /// GPU, only those that nothing is compared with.
     pub absent: Vec<HostId>,
-    #[serde(skip)]
     pub margins: Margins,
 }
 
 /// One host of the later run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct HostChanges {
     pub host: HostId,
     /// The hosts of the earlier run that it is compared with.
     pub with: Vec<HostId>,
     /// Why it is compared with none.
-    pub not_comparable: Option<String>,
+    pub not_comparable: Option<Reason>,
     pub metrics: Vec<MetricChange>,
-    /// Facts of C5 that are others now: `GPU driver 580.95, before 580.126`.
-    pub other_facts: Vec<String>,
+    /// Facts of C5 that are others now.
+    pub other_facts: Vec<FactChange>,
     /// Facts of C1 to C4 that differ and were allowed to.
-    pub allowed: Vec<String>,
+    pub allowed: Vec<FactChange>,
 }
 
 /// One metric of one host.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct MetricChange {
     pub metric: Metric,
     /// It is of what was measured on one host at a time, in a run that measured both ways.
@@ -74,7 +73,7 @@ pub struct MetricChange {
     /// Cases that were compared.
     pub cases: Vec<CaseId>,
     /// Cases of either run that stayed out, with the reason.
-    pub cases_left_out: Vec<(CaseId, String)>,
+    pub cases_left_out: Vec<(CaseId, Reason)>,
     /// Those of them that the earlier run has, and the later one was to measure and has no value of.
     pub cases_lost: Vec<CaseId>,
     /// Whether the earlier run has it for work that the later one was to do again, so that its
@@ -86,7 +85,7 @@ pub struct MetricChange {
     pub change: Option<Estimated>,
     /// `None`, with the reason, where there is none.
     pub verdict: Option<Verdict>,
-    pub why_not: Option<String>,
+    pub why_not: Option<Reason>,
 }
 
 /// A change with its interval.
@@ -133,9 +132,6 @@ impl HostChanges {
 }
 
 impl Changes {
-    /// Version of the JSON's layout. Fields may be added without a new one.
-    const SCHEMA: u32 = 1;
-
     /// Whether any host is settled slower in any metric.
     #[must_use]
     pub fn is_regression(&self) -> bool {
@@ -167,15 +163,6 @@ impl Changes {
         !self.absent.is_empty()
     }
 
-    /// Everything as JSON, indented, with a newline at its end.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // String keys only, and a number that is not finite becomes null: this cannot fail.
-        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
-        json.push('\n');
-        json
-    }
-
     fn verdicts(&self) -> impl Iterator<Item = Verdict> {
         self.hosts.iter().flat_map(|host| &host.metrics).filter_map(|metric| metric.verdict)
     }
@@ -190,7 +177,7 @@ pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
         judge((metric, true), &mut hosts, terms);
     }
     hosts.extend(after.unusable.iter().map(|(host, why)| HostChanges {
-        not_comparable: Some(format!("nothing usable was measured: {why}")),
+        not_comparable: Some(Reason::NothingUsable(Box::new(why.clone()))),
         ..HostChanges::new(host)
     }));
     hosts.sort_by(|a, b| a.host.cmp(&b.host));
@@ -202,7 +189,6 @@ pub fn changes(before: &Baseline, after: &Baseline, terms: &Terms) -> Changes {
     let absent = before.hosts.iter().map(|host| &host.name).filter(|name| !known(name));
     let absent = absent.cloned().collect();
     Changes {
-        schema: Changes::SCHEMA,
         before: before.run.clone(),
         after: after.run.clone(),
         absent,
@@ -279,7 +265,7 @@ fn host_changes(
     if let [one] = references.as_slice() {
         out.other_facts = differing(&one.other_facts, &host.other_facts);
         let allowed = class_differences(one, host).into_iter();
-        out.allowed = allowed.map(|(_, words)| words).collect();
+        out.allowed = allowed.map(|(_, change)| change).collect();
     }
     let pair = Pair { before, after, host, references };
     out.metrics = Metric::ALL.into_iter().filter_map(|metric| pair.metric(metric)).collect();
@@ -292,57 +278,53 @@ fn references<'a>(
     after: &Baseline,
     host: &HostBaseline,
     terms: &Terms,
-) -> Result<Vec<&'a HostBaseline>, String> {
+) -> Result<Vec<&'a HostBaseline>, Reason> {
     if before.start != after.start {
-        let (was, is) = (before.start, after.start);
-        return Err(format!("C12: start mode {is}, before {was}"));
+        return Err(Reason::StartModes { is: after.start, was: before.start });
     }
-    let why_not = |reference: &HostBaseline| {
+    let barred = |reference: &HostBaseline| -> Vec<FactChange> {
         let differences = class_differences(reference, host).into_iter();
-        let barred: Vec<String> = differences
-            .filter(|(fact, _)| !terms.allowed.contains(fact))
-            .map(|(_, words)| words)
-            .collect();
-        (!barred.is_empty()).then(|| barred.join("; "))
+        let barred = differences.filter(|(fact, _)| !terms.allowed.contains(fact));
+        barred.map(|(_, change)| change).collect()
     };
     if let (Match::Host, Some(same)) = (terms.by, before.host(&host.name)) {
-        return why_not(same).map_or_else(|| Ok(vec![same]), Err);
+        let facts = barred(same);
+        return if facts.is_empty() { Ok(vec![same]) } else { Err(Reason::FactsDiffer(facts)) };
     }
     let equal: Vec<&HostBaseline> =
-        before.hosts.iter().filter(|reference| why_not(reference).is_none()).collect();
+        before.hosts.iter().filter(|reference| barred(reference).is_empty()).collect();
     if !equal.is_empty() {
         return Ok(equal);
     }
     let nearest = before.hosts.iter().min_by_key(|r| class_differences(r, host).len());
-    Err(match nearest.and_then(|reference| Some((reference, why_not(reference)?))) {
-        Some((reference, why)) => {
-            format!("no host was equal to it; {} was not in {why}", reference.name)
-        }
-        None => "the earlier run has no host".to_owned(),
-    })
+    Err(nearest.map_or(Reason::NoHost, |reference| Reason::NoneEqual {
+        nearest: reference.name.clone(),
+        facts: barred(reference),
+    }))
 }
 
-/// The facts of C1 to C4 in which two hosts differ: `C3: engine version 0.16.0, before 0.15.1`.
-fn class_differences(before: &HostBaseline, after: &HostBaseline) -> Vec<(ClassFact, String)> {
+/// The facts of C1 to C4 in which two hosts differ.
+fn class_differences(before: &HostBaseline, after: &HostBaseline) -> Vec<(ClassFact, FactChange)> {
     // Without a host every fact is unknown, and has its code.
     let codes = facts_of(None, None);
-    let differs = |(fact, code): (ClassFact, &crate::facts::Fact)| {
+    let differs = |(fact, known): (ClassFact, &Fact)| {
         let (was, is) = (before.facts.get(fact.name()), after.facts.get(fact.name()));
-        let words = |value: Option<&String>| value.map_or("not known", String::as_str).to_owned();
-        let (name, code) = (fact.name(), code.code);
-        (was != is).then(|| (fact, format!("{code}: {name} {}, before {}", words(is), words(was))))
+        let (code, name) = (Some(known.code), fact.name().to_owned());
+        let change = || FactChange { code, name, is: is.cloned(), was: was.cloned() };
+        (was != is).then(|| (fact, change()))
     };
     ClassFact::ALL.into_iter().zip(&codes).filter_map(differs).collect()
 }
 
 /// Facts that both know and that are not equal.
 fn differing(
-    before: &std::collections::BTreeMap<String, String>,
-    after: &std::collections::BTreeMap<String, String>,
-) -> Vec<String> {
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<FactChange> {
     let differs = |(name, is): (&String, &String)| {
         let was = before.get(name).filter(|was| *was != is)?;
-        Some(format!("{name} {is}, before {was}"))
+        let (is, was) = (Some(is.clone()), Some(was.clone()));
+        Some(FactChange { code: None, name: name.clone(), is, was })
     };
     after.iter().filter_map(differs).collect()
 }

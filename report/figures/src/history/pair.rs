@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use regatta_types::ids::CaseId;
+use regatta_types::metric::Metric;
 
 use super::changes::MetricChange;
 use super::{Baseline, HostBaseline};
-use crate::compare::{CACHE_BAND, Effect, LENGTH_BAND, MIN_REPETITIONS, MIX_BAND, Metric};
+use crate::compare::{Effect, MIN_REPETITIONS, Reason, eligible};
 use crate::metrics::real;
 
 /// Where a baseline's token counts are no counts.
@@ -23,11 +24,11 @@ pub(super) struct Pair<'a> {
 /// Why a case stays out.
 enum LeftOut {
     /// As the suite or its sweep wants it.
-    Meant(String),
+    Meant(Reason),
     /// The earlier run has it, and the later one was to measure it and has no value.
-    Lost(String),
+    Lost(Reason),
     /// Both could have it, but it is no comparison.
-    Barred(String),
+    Barred(Reason),
 }
 
 impl Pair<'_> {
@@ -78,10 +79,9 @@ impl Pair<'_> {
     /// The means of both sides over the compared cases, or why there are none.
     fn levels(&self, out: &mut MetricChange) {
         if out.cases.is_empty() {
-            let reasons: BTreeSet<&str> =
-                out.cases_left_out.iter().map(|(_, why)| why.as_str()).collect();
-            let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
-            out.why_not = Some(format!("no case can be compared: {reasons}"));
+            let reasons: BTreeSet<&Reason> =
+                out.cases_left_out.iter().map(|(_, why)| why).collect();
+            out.why_not = Some(Reason::NoCase(reasons.into_iter().cloned().collect()));
             return;
         }
         let cases: Vec<&CaseId> = out.cases.iter().collect();
@@ -91,12 +91,12 @@ impl Pair<'_> {
         out.after = Effect::of(&self.host.logs(out.metric, &cases));
         let enough = |effect: Option<Effect>| effect.is_some_and(|e| e.n >= MIN_REPETITIONS);
         if !enough(out.before) || !enough(out.after) {
-            out.why_not = Some(format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"));
+            out.why_not = Some(Reason::TooFewRepetitions);
         }
     }
 
     /// C9: token counts of another kind.
-    fn counted_otherwise(&self, metric: Metric) -> Option<String> {
+    fn counted_otherwise(&self, metric: Metric) -> Option<Reason> {
         match metric {
             Metric::DecodeTps | Metric::OutputTps | Metric::Energy => {}
             Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return None,
@@ -106,63 +106,33 @@ impl Pair<'_> {
         let is = name(self.host);
         let was = self.references.iter().map(|r| name(r)).find(|was| *was != is || *was == CHUNKS);
         was.map(|was| match was == is {
-            true => "C9: the engine gives no token counts; chunks were counted".to_owned(),
-            false => format!("C9: token counts from `{is}`, before from `{was}`"),
+            true => Reason::ChunksCounted,
+            false => Reason::TokenSourceBefore { is, was },
         })
     }
 
     fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<LeftOut> {
-        let meant = |why: &str| Some(LeftOut::Meant(why.to_owned()));
+        let meant = |why| Some(LeftOut::Meant(why));
         match (self.before.cases.get(case), self.after.cases.get(case)) {
-            (_, None) => return meant("not in the suite of the later run"),
-            (None, _) => return meant("not in the suite of the earlier run"),
-            (Some(was), Some(is)) if was != is => return meant("not the same work in both runs"),
+            (_, None) => return meant(Reason::NotInLaterSuite),
+            (None, _) => return meant(Reason::NotInEarlierSuite),
+            (Some(was), Some(is)) if was != is => return meant(Reason::OtherWork),
             (Some(_), Some(_)) => {}
         }
         let has = |h: &HostBaseline| h.values.get(&metric).is_some_and(|v| v.contains_key(case));
         if !has(self.host) {
             let why = self.host.without.get(&metric).and_then(|cases| cases.get(case));
-            let why = why.map_or(String::new(), |why| format!(": {why}"));
-            let why = format!("no value in the later run{why}");
+            let why = Reason::NoValue(why.cloned().map(Box::new));
             let is_skipped = self.host.skipped.contains(case);
             return Some(if is_skipped { LeftOut::Meant(why) } else { LeftOut::Lost(why) });
         }
         if !self.references.iter().all(|reference| has(reference)) {
-            return Some(LeftOut::Barred("no value in the earlier run".to_owned()));
+            return Some(LeftOut::Barred(Reason::NoValueBefore));
         }
-        match metric {
-            Metric::DecodeTps => None,
-            Metric::Ttft | Metric::FirstAnswer => self.cached_differ(case),
-            Metric::E2e | Metric::OutputTps | Metric::Energy => self.lengths_differ(case),
-        }
-        .map(LeftOut::Barred)
-    }
-
-    /// C6, from the earlier run.
-    fn lengths_differ(&self, case: &CaseId) -> Option<String> {
-        let other = |reference: &&HostBaseline| {
-            let length = |host: &HostBaseline| host.output_tokens.get(case).copied().unwrap_or(0.0);
-            let cut = |host: &HostBaseline| host.truncated.get(case).copied().unwrap_or(0.0);
-            let (was, is) = (length(reference), length(self.host));
-            (is - was).abs() > LENGTH_BAND * was
-                || (cut(self.host) - cut(reference)).abs() > MIX_BAND
-        };
-        let differ = self.references.iter().any(other);
-        differ.then(|| "C6: the answers differ in length or in how they end".to_owned())
-    }
-
-    /// C8, from the earlier run.
-    fn cached_differ(&self, case: &CaseId) -> Option<String> {
-        let other = |reference: &&HostBaseline| match (
-            reference.cached.get(case),
-            self.host.cached.get(case),
-        ) {
-            (Some(was), Some(is)) => (is - was).abs() > CACHE_BAND,
-            (None, None) => false,
-            (Some(_), None) | (None, Some(_)) => true,
-        };
-        let differ = self.references.iter().any(other);
-        differ.then(|| "C8: another share of the prompt came from a cache".to_owned())
+        let own = self.host.work(case);
+        let works = self.references.iter().map(|reference| reference.work(case));
+        let reasons = works.filter_map(|before| eligible(metric, &own, &before).err());
+        reasons.min().map(LeftOut::Barred)
     }
 }
 

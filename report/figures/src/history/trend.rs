@@ -1,9 +1,10 @@
 //! What one host did, run by run.
 
 use regatta_types::ids::{HostId, RunId};
+use regatta_types::metric::Metric;
 
 use super::{Baseline, Terms, changes};
-use crate::compare::{Metric, Verdict};
+use crate::compare::{Reason, Verdict};
 
 /// One run of a host.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +22,7 @@ pub struct TrendRow {
     /// Against the nearest earlier run that it can be compared with.
     pub change: Option<TrendChange>,
     /// Why it is compared with none.
-    pub not_comparable: Option<String>,
+    pub not_comparable: Option<Reason>,
 }
 
 /// How decode speed changed.

@@ -80,6 +80,11 @@ impl Requests {
         (ended > 0).then(|| f64::from(self.failures()) / f64::from(ended))
     }
 
+    /// Successes that were cut, as a share of all; `None` without a success.
+    pub fn truncated_share(&self) -> Option<f64> {
+        (self.ok > 0).then(|| f64::from(self.truncated) / f64::from(self.ok))
+    }
+
     /// All of several.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut out = Self::default();

@@ -12,7 +12,7 @@ use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::units::grouped;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{Drift, Figures};
 
@@ -68,14 +68,19 @@ pub fn cpu_share(report: &AttemptReport) -> Option<f64> {
     report.client_cpu.filter(|_| seconds > 0.0).map(|cpu| cpu.as_secs_f64() / seconds)
 }
 
-fn remark(code: &str, validity: Validity, evidence: String, advice: &str) -> Finding {
-    Finding { code: code.to_owned(), validity, evidence, advice: advice.to_owned() }
+fn remark(code: FindingCode, validity: Validity, evidence: String, advice: &str) -> Finding {
+    Finding { code, validity, evidence, advice: advice.to_owned() }
 }
 
 fn no_ok_request(judged: &Judged<'_>) -> Option<Finding> {
     (judged.figures.requests.ok == 0).then(|| {
         let evidence = format!("0 of {} requests succeeded", judged.traces.len());
-        remark("no_ok_request", Validity::Invalid, evidence, "see the failures of this attempt")
+        remark(
+            FindingCode::NoOkRequest,
+            Validity::Invalid,
+            evidence,
+            "see the failures of this attempt",
+        )
     })
 }
 
@@ -96,7 +101,7 @@ fn error_rate(judged: &Judged<'_>) -> Option<Finding> {
         kinds.join(", ")
     );
     let advice = "see the failures; with less load they may go away";
-    Some(remark("error_rate", Validity::Degraded, evidence, advice))
+    Some(remark(FindingCode::ErrorRate, Validity::Degraded, evidence, advice))
 }
 
 fn too_few_samples(judged: &Judged<'_>) -> Option<Finding> {
@@ -109,7 +114,7 @@ fn too_few_samples(judged: &Judged<'_>) -> Option<Finding> {
     (is_level && ok > 0 && ok < ENOUGH_REQUESTS && seconds < ENOUGH_SECONDS).then(|| {
         let evidence = format!("{ok} requests in {seconds:.1} s");
         let advice = "give a load level at least 20 requests or 30 s (--requests, --duration)";
-        remark("too_few_samples", Validity::Degraded, evidence, advice)
+        remark(FindingCode::TooFewSamples, Validity::Degraded, evidence, advice)
     })
 }
 
@@ -133,7 +138,7 @@ fn drifting(judged: &Judged<'_>) -> Option<Finding> {
             "look for heat, a power limit or other work on the host; warm up longer",
         )
     };
-    Some(remark("drifting", validity, evidence, advice))
+    Some(remark(FindingCode::Drifting, validity, evidence, advice))
 }
 
 /// Whether the load itself has no steady state: several streams begin at once and their answers are

@@ -5,12 +5,9 @@ use regatta_types::ids::AttemptKey;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::units::grouped_real;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{Distribution, least_squares, real};
-
-/// Code of the remark.
-pub const FIRST_ATTEMPT: &str = "cold_first_attempt";
 
 /// By so many times a first attempt is longer than what is due.
 const FACTOR: f64 = 3.0;
@@ -70,7 +67,7 @@ pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, Fi
         );
         let advice =
             "settle the engine before it is measured (leave out `--warmup 0`), and measure again";
-        let (code, advice) = (FIRST_ATTEMPT.to_owned(), advice.to_owned());
+        let (code, advice) = (FindingCode::ColdFirstAttempt, advice.to_owned());
         (key, Finding { code, validity: Validity::Invalid, evidence, advice })
     })
 }

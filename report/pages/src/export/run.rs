@@ -18,13 +18,13 @@ use regatta_types::validity::{Finding, Validity};
 use serde::Serialize;
 
 use super::capacity;
+use super::compared::{self, WrittenChanges, WrittenClass, WrittenContention};
 use crate::report::Report;
 use crate::words::causes_of;
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_figures::capacity::HostUsers;
-use regatta_figures::compare::{ClassReport, Contention, DriftRow, Later, drift};
+use regatta_figures::compare::{DriftRow, Later, drift};
 use regatta_figures::completeness::{Cells, Completeness};
-use regatta_figures::history::Changes;
 use regatta_figures::hosts::SweepEnd;
 use regatta_figures::hosts::{CaseAnalysis, Cell, CellState, HostAnalysis};
 use regatta_figures::metrics::{
@@ -47,13 +47,13 @@ struct RunFile<'a> {
     cells: Cells,
     hosts: Vec<Host<'a>>,
     absent_hosts: u32,
-    classes: &'a [ClassReport],
+    classes: Vec<WrittenClass<'a>>,
     later_engines: &'a [Later],
     drift: Vec<DriftRow>,
     capacity: Reading<capacity::Written<'a>>,
     start: &'a StartReport,
-    since: Option<&'a Changes>,
-    contention: &'a [Contention],
+    since: Option<WrittenChanges<'a>>,
+    contention: Vec<WrittenContention<'a>>,
 }
 
 #[derive(Serialize)]
@@ -300,13 +300,13 @@ pub(crate) fn run_json(analysis: &Report<'_>, out: &mut dyn Write) -> Result<(),
         cells: analysis.cells,
         hosts: analysis.hosts.iter().map(|host| Host::of(analysis, host)).collect(),
         absent_hosts: record.absent,
-        classes: &analysis.classes,
+        classes: analysis.classes.iter().map(compared::class).collect(),
         later_engines: &analysis.later,
         drift: drift(&analysis.hosts),
         capacity: capacity::written(&analysis.capacity),
         start: &analysis.start,
-        since: analysis.since.as_ref(),
-        contention: &analysis.contention,
+        since: analysis.since.as_ref().map(compared::changes),
+        contention: analysis.contention.iter().map(compared::contention).collect(),
     };
     serde_json::to_writer(&mut *out, &file).map_err(io::Error::from)?;
     Ok(out.write_all(b"\n")?)

@@ -1,9 +1,10 @@
 //! What changed since an earlier run, as Markdown: the answer first, then what could not be judged, then the tables.
 
-use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS, Metric, Verdict};
+use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS, Verdict};
 use regatta_figures::history::{Changes, Estimated};
 use regatta_types::ids::RunId;
 use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
 
 use super::format::{level, signed_percent};
 use super::page::Page;

@@ -21,7 +21,8 @@ use super::text::Inline;
 use crate::plot::{Plots, Which};
 use crate::report::Report;
 use crate::words::{self, not_judged};
-use regatta_figures::compare::Metric;
+use regatta_types::metric::Metric;
+
 use regatta_figures::utc::utc;
 
 /// The combined report.
@@ -129,14 +130,7 @@ fn by_case(page: &mut Page, analysis: &Report<'_>) {
     let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
         for report in &class.metrics {
-            let unit = match report.metric {
-                Metric::DecodeTps => "Decode speed, tok/s",
-                Metric::Ttft => "Time to first token, ms",
-                Metric::FirstAnswer => "Time to first answer token, ms",
-                Metric::E2e => "End-to-end time, s",
-                Metric::OutputTps => "System output of all streams, tok/s",
-                Metric::Energy => "Energy per output token, J",
-            };
+            let unit = report.metric.info().title;
             let class_name =
                 if several { format!(", class {}", class.class.label) } else { String::new() };
             page.subsection(&Inline::own(format!("{unit}{class_name}")));

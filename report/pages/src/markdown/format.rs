@@ -1,11 +1,12 @@
 //! Numbers as cells of a table.
 
+use regatta_types::metric::Metric;
 use regatta_types::units::{Bytes, grouped, grouped_real};
 
 use super::text::Inline;
 use crate::words::numbers;
 pub(crate) use crate::words::numbers::{NONE, count_of, signed, signed_interval, signed_percent};
-use regatta_figures::compare::Metric;
+
 use regatta_figures::metrics::{Goodput, Percentile, Told};
 
 /// A number with fixed digits, or `-`.

@@ -12,6 +12,7 @@ mod notes;
 mod stability;
 mod warmup;
 
+use regatta_types::metric::Metric;
 use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
@@ -25,11 +26,10 @@ use crate::report::Report;
 use crate::words::numbers::with_unit;
 use crate::words::offered;
 use crate::words::{
-    self, cause, causes_of, headline, is_mirrored, not_comparable, remarked, unmeasured,
-    verdict_on, why_alone,
+    self, cause, causes_of, headline, is_mirrored, not_comparable, remarked, unmeasured, verdict_on,
 };
 use regatta_figures::capacity::HostUsers;
-use regatta_figures::compare::Metric;
+
 use regatta_figures::hosts::{CaseAnalysis, Counted, HostAnalysis};
 use regatta_figures::metrics::Percentile;
 
@@ -259,7 +259,7 @@ fn against_others(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline>
         return vec!["Not compared: nothing usable was measured on this host.".into()];
     };
     if class.class.hosts.len() < 2 {
-        return vec![match why_alone(analysis, host.host) {
+        return vec![match analysis.why_alone(host.host) {
             Some(why) => Inline::sentence(&format!("It is {}.", not_comparable(&why))),
             None => "Not compared: no other host of this class.".into(),
         }];

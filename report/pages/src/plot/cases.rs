@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use plotters::prelude::*;
+use regatta_figures::compare::cell_value;
 use regatta_types::ids::CaseId;
+use regatta_types::metric::Metric;
 
 use super::canvas::{Area, BAND, BLUE, Drawn, Rows, picture, range_of};
-use regatta_figures::compare::Metric;
+
 use regatta_figures::hosts::{CaseAnalysis, HostAnalysis};
 use regatta_figures::metrics::{Distribution, real};
 
@@ -17,7 +19,7 @@ const CASES_MAX: usize = 50;
 /// Speeds of each repetition of a case, tokens a second.
 fn speeds(case: &CaseAnalysis<'_>) -> Vec<f64> {
     let usable = case.cells.iter().filter_map(|cell| cell.usable());
-    usable.filter_map(|cell| Metric::DecodeTps.of_cell(case.case, cell)).collect()
+    usable.filter_map(|cell| cell_value(Metric::DecodeTps, case.case, cell)).collect()
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

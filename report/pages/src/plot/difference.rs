@@ -2,11 +2,12 @@
 //! which a difference is of no account.
 
 use plotters::prelude::*;
+use regatta_types::metric::Metric;
 
 use super::canvas::{
     Area, BLUE, Chart, Drawn, GREEN, HOSTS_MAX, INK, MUTED, ORANGE, Rows, picture, range_of,
 };
-use regatta_figures::compare::{ClassReport, Judged, Metric, MetricReport, Verdict};
+use regatta_figures::compare::{ClassReport, Judged, MetricReport, Verdict};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::real;
 

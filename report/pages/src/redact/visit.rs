@@ -15,7 +15,7 @@ use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
 use regatta_types::suite::{Case, Message, Prompt, Suite};
 use regatta_types::trace::{Answer, FinishReason, Outcome, RequestTrace};
-use regatta_types::validity::Finding;
+use regatta_types::validity::{Finding, FindingCode};
 
 /// What is done with each.
 pub(super) trait Visitor {
@@ -293,7 +293,10 @@ fn visit_report(report: &mut AttemptReport, v: &mut impl Visitor) {
     let EngineWindow { samples, period_ms: _, failed: _ } = metrics;
     reason(samples, v);
     for Finding { code, validity: _, evidence, advice } in findings {
-        [code, evidence, advice].into_iter().for_each(|text| v.text(text));
+        if let FindingCode::Other(code) = code {
+            v.text(code);
+        }
+        [evidence, advice].into_iter().for_each(|text| v.text(text));
     }
 }
 

@@ -5,16 +5,17 @@ use std::time::Duration;
 use regatta_types::comparability::ClassFact;
 use regatta_types::event::MissingReason;
 use regatta_types::facts::{EngineFacts, EngineSettings};
+use regatta_types::metric::Metric;
 use regatta_types::reading::Reading;
 use regatta_types::time::ClockOffset;
 use regatta_types::trace::{ChunkKind, Usage};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{attempts_of, page, three_hosts};
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 use crate::testing::{completeness, summary};
 use regatta_figures::analysis::Analysis;
-use regatta_figures::compare::{DriftRow, Metric, Unjudged, Verdict, drift};
+use regatta_figures::compare::{DriftRow, Unjudged, Verdict, drift};
 use regatta_figures::completeness::Completeness;
 
 fn engine<'a>(record: &'a mut WholeRun, host: &str) -> &'a mut EngineFacts {
@@ -286,7 +287,7 @@ fn an_invalid_attempt_is_kept_and_not_compared() {
     let mut record = three_hosts();
     let stalled = attempts_of(&mut record, "gpu-02").next().unwrap();
     stalled.report.findings.push(Finding {
-        code: "client_stall".to_owned(),
+        code: FindingCode::ClientStall,
         validity: Validity::Invalid,
         evidence: "stall of 1,200 ms".to_owned(),
         advice: "leave a core to the agent".to_owned(),
@@ -410,7 +411,7 @@ fn of_two_remarks_with_one_code_the_worse_stays() {
     let report = &mut attempts_of(&mut record, "gpu-01").next().unwrap().report;
     for (validity, evidence) in [(Validity::Degraded, "a"), (Validity::Invalid, "b")] {
         report.findings.push(Finding {
-            code: "client_stall".to_owned(),
+            code: FindingCode::ClientStall,
             validity,
             evidence: evidence.to_owned(),
             advice: String::new(),

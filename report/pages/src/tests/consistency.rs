@@ -3,17 +3,17 @@
 use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::GpuSeries;
+use regatta_types::metric::Metric;
 use regatta_types::reading::Reading;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{page, three_hosts};
 use crate::testing::summary;
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
 use regatta_figures::analysis::Analysis;
-use regatta_figures::compare::Metric;
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
 
@@ -185,7 +185,7 @@ fn a_case_without_a_usable_attempt_is_left_out_for_that() {
 fn a_host_that_had_not_settled_is_named_wherever_one_would_look() {
     let mut record = three_hosts();
     settling(&mut record).report.findings.push(Finding {
-        code: "not_settled".to_owned(),
+        code: FindingCode::NotSettled,
         validity: Validity::Degraded,
         evidence: "after 60 s the last 3 speeds differed by 8.1 %".to_owned(),
         advice: "see whether something else uses the machine".to_owned(),
@@ -236,7 +236,7 @@ fn a_row_is_of_one_population() {
     let mut record = hosts(2, 5, 0.005);
     lacks(&page(&record, "report.md"), "Invalid cells");
     attempts(&mut record).next().unwrap().report.findings.push(Finding {
-        code: "client_stall".to_owned(),
+        code: FindingCode::ClientStall,
         validity: Validity::Invalid,
         evidence: "stall of 1,200 ms".to_owned(),
         advice: "leave a core to the agent".to_owned(),

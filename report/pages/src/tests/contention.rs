@@ -2,6 +2,7 @@
 
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::ids::{CellKey, RunId};
+use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
 
 use super::page;
@@ -9,7 +10,7 @@ use crate::change_lines;
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose, summary};
 use regatta_figures::analysis::Analysis;
 use regatta_figures::capacity::Capacity;
-use regatta_figures::compare::{Contention, Metric, Verdict};
+use regatta_figures::compare::{Contention, Verdict};
 use regatta_figures::history::{Baseline, Changes, Terms, changes};
 
 const CASES: [&str; 2] = ["Backend system", "Debug task"];
@@ -85,8 +86,8 @@ fn what_is_measured_solo_enters_no_comparison_of_hosts() {
     let json = |analysis: &Analysis<'_>| {
         let hosts = analysis.hosts.iter();
         let figures: Vec<_> = hosts.map(|h| (&h.figures, &h.requests, &h.sweeps)).collect();
-        let figures = serde_json::to_string(&(&analysis.classes, figures)).unwrap();
-        (figures, Capacity::of(analysis))
+        let figures = serde_json::to_string(&figures).unwrap();
+        (format!("{:?}", analysis.classes), figures, Capacity::of(analysis))
     };
     assert_eq!(json(&all), json(&only));
     assert_eq!(

@@ -94,7 +94,7 @@ pub(crate) fn poisoned(text: &str) -> WholeRun {
 fn poison_attempt(attempt: &mut regatta_types::record::AttemptRecord, index: u32, text: &str) {
     let report = &mut attempt.report;
     report.findings.push(Finding {
-        code: text.to_owned(),
+        code: text.into(),
         validity: Validity::Degraded,
         evidence: text.to_owned(),
         advice: text.to_owned(),

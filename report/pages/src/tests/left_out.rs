@@ -1,6 +1,7 @@
 //! What stays out of a comparison, by its code, and what is said of it.
 
 use regatta_types::event::MissingReason;
+use regatta_types::metric::Metric;
 use regatta_types::reading::Reading;
 use regatta_types::suite::Length;
 use regatta_types::trace::{ChunkCounts, FinishReason, Usage};
@@ -8,7 +9,7 @@ use regatta_types::trace::{ChunkCounts, FinishReason, Usage};
 use super::compared::verdict;
 use super::{attempts_of, page, three_hosts};
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose, summary};
-use regatta_figures::compare::{Metric, Unjudged, Verdict};
+use regatta_figures::compare::{Unjudged, Verdict};
 
 #[test]
 fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {

@@ -9,7 +9,7 @@ use regatta_types::record::AttemptRecord;
 use regatta_types::suite::{Prompt, TextPrompt};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::Outcome;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::page;
 use crate::testing::{RunBuilder, TestHost, WholeRun};
@@ -274,7 +274,7 @@ fn what_an_agent_says_against_itself_spoils_the_attempt() {
     let counted = |a: &&mut AttemptRecord| a.disposition == Disposition::Counted;
     let report = &mut record.attempts.iter_mut().find(counted).unwrap().report;
     report.findings.push(Finding {
-        code: "client_limited".to_owned(),
+        code: FindingCode::ClientLimited,
         validity: Validity::Invalid,
         evidence: "1 of 400 requests were not sent".to_owned(),
         advice: "ask for a lower rate".to_owned(),

@@ -210,7 +210,7 @@ fn errors_strangers_and_a_busy_cpu_are_told_only_of_the_host_that_has_them() {
         ("gpu-02", "client_stall", "stalled for 80 ms"),
     ] {
         let finding = Finding {
-            code: code.to_owned(),
+            code: code.into(),
             validity: Validity::Degraded,
             evidence: evidence.to_owned(),
             advice: String::new(),

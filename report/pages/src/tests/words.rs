@@ -85,7 +85,7 @@ fn a_large_fleet_has_a_short_answer() {
 fn the_codes_of_degraded_and_invalid_attempts_stand_in_the_box_and_once_for_the_run() {
     let mut record = three_hosts();
     let finding = |code: &str, validity| Finding {
-        code: code.to_owned(),
+        code: code.into(),
         validity,
         evidence: "over a limit".to_owned(),
         advice: String::new(),

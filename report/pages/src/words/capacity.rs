@@ -6,6 +6,7 @@ use regatta_types::ids::HostId;
 use regatta_types::units::{grouped, grouped_real};
 
 use super::names::{some_names, together};
+use super::reason::reason;
 
 /// `the 3 hosts`, `4 of 6 hosts`.
 pub(crate) fn whose(capacity: &Capacity) -> String {
@@ -35,7 +36,7 @@ pub(crate) fn why_left_out(why: &WhyLeftOut) -> String {
     match why {
         WhyLeftOut::NothingUsable => "nothing usable".to_owned(),
         WhyLeftOut::AnotherClass => "another class".to_owned(),
-        WhyLeftOut::NotCompared(why) => why.clone(),
+        WhyLeftOut::NotCompared(why) => reason(why),
         WhyLeftOut::NoCompleteRepetition => "no complete repetition".to_owned(),
         WhyLeftOut::NeverJoined => "never joined".to_owned(),
     }

@@ -6,9 +6,10 @@ mod gpu;
 use regatta_types::clean;
 use regatta_types::ids::HostId;
 use regatta_types::units::grouped_real;
+use regatta_types::validity::FindingCode;
 
-use super::class::shown;
 use super::numbers::count_of;
+use super::reason::shown;
 use crate::report::Report;
 use regatta_figures::compare::{ClassReport, MetricReport, Quarters, Verdict};
 use regatta_figures::facts::{Fact, TELLING_FACTS, other_facts_of};
@@ -187,7 +188,9 @@ fn fading(quarters: &Quarters) -> Option<String> {
 fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
     let late = |host: &HostAnalysis<'_>| {
         let counted = || host.compared().filter_map(Cell::counted);
-        let is_late = |code: &str| matches!(code, "client_limited" | "client_stall");
+        let is_late = |code: &FindingCode| {
+            matches!(code, FindingCode::ClientLimited | FindingCode::ClientStall)
+        };
         let n = counted().filter(|c| c.findings.iter().any(|f| is_late(&f.code))).count();
         (n, counted().count())
     };

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use regatta_figures::compare::{FULL_REPETITIONS, Metric, Verdict};
+use regatta_figures::compare::{FULL_REPETITIONS, Verdict};
+use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, HostChanges, MetricChange};
 use regatta_types::clean;
 use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
 
 use super::metric::{verb, verdict_word};
 use super::names::{NAMED, some_names, together};
 use super::numbers::{count_of, signed_percent};
+use super::reason::{changes as fact_changes, reason};
 
 /// Why, on which hosts, and which cases.
-type LeftOut<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
+type LeftOut<'a> = (String, Vec<&'a str>, Vec<&'a str>);
 
 /// A metric, of what was measured solo beside the rest, or of the rest.
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +85,12 @@ pub(crate) fn of_host(changes: &Changes, host: &HostId) -> Vec<String> {
         return Vec::new();
     };
     if let Some(why) = &own.not_comparable {
-        return vec![format!("Not comparable with run {before} ({why}).")];
+        return vec![format!("Not comparable with run {before} ({}).", reason(why))];
     }
     let line = |metric: &MetricChange| {
         let label = Figure::of(metric).label();
         if let Some(why) = &metric.why_not {
-            return Some(format!("Not compared with run {before} in {label} ({why})."));
+            return Some(format!("Not compared with run {before} in {label} ({}).", reason(why)));
         }
         let change = metric.change?;
         let verdict = verdict_words(metric);
@@ -167,7 +170,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
     for host in &changes.hosts {
         let mut say = |what: String| said.push((host.host.to_string(), what));
         if let Some(why) = &host.not_comparable {
-            say(format!(": not comparable ({why})."));
+            say(format!(": not comparable ({}).", reason(why)));
         }
         if host.with.iter().any(|with| *with != host.host) {
             let with = some_names(host.with.iter().map(|h| h.as_str()));
@@ -176,9 +179,9 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
         let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
         for (why, change) in whole {
             let label = Figure::of(change).label();
-            say(format!(", {label}: not compared ({why})."));
+            say(format!(", {label}: not compared ({}).", reason(why)));
         }
-        let facts = |facts: &[String]| clean::line(&facts.join("; "));
+        let facts = |facts: &[FactChange]| clean::line(&fact_changes(facts));
         if !host.allowed.is_empty() {
             let facts = facts(&host.allowed);
             say(format!(": compared although the class is another: {facts}."));
@@ -199,11 +202,11 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
 
 /// Cases that stay out, a sentence for each reason and not for each host, metric and case.
 fn cases_left_out(changes: &Changes) -> Vec<String> {
-    let mut hosts: BTreeMap<(&str, String, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    let mut hosts: BTreeMap<(String, String, Vec<&str>), Vec<&str>> = BTreeMap::new();
     for (host, change) in changes.hosts.iter().flat_map(|h| h.metrics.iter().map(move |m| (h, m))) {
-        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none()) {
-            reasons.entry(why).or_default().push(case.as_str());
+            reasons.entry(reason(why)).or_default().push(case.as_str());
         }
         for (why, cases) in reasons {
             let key = (why, Figure::of(change).label(), cases);

@@ -1,13 +1,12 @@
 //! What is said of hosts that are slower together than solo.
 
 use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
 
 use super::names::some_names;
 use super::numbers::count_of;
 use crate::report::Report;
-use regatta_figures::compare::{
-    Contention, Effect, FULL_REPETITIONS, Metric, SoloAndTogether, Verdict,
-};
+use regatta_figures::compare::{Contention, Effect, FULL_REPETITIONS, SoloAndTogether, Verdict};
 
 /// A sentence for each metric in which hosts are settled slower together, and one where nobody is in
 /// decode speed.

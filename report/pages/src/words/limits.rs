@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::clean;
 use regatta_types::ids::{CaseId, HostId};
+use regatta_types::metric::Metric;
 use regatta_types::suite::Length;
 use regatta_types::units::{grouped, grouped_real};
-use regatta_types::validity::Finding;
+use regatta_types::validity::{Finding, FindingCode};
 
 use super::names::{NAMED, some_names, together};
 use super::numbers::count_of;
+use super::reason::reason;
 use super::validity;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
 use regatta_figures::compare::{
-    ClassReport, Later, MIN_REPETITIONS, Metric, MetricReport, Unjudged, Verdict,
+    ClassReport, Later, MIN_REPETITIONS, MetricReport, Reason, Unjudged, Verdict,
 };
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
-use regatta_figures::metrics::{FIRST_ATTEMPT, Notable};
+use regatta_figures::metrics::Notable;
 
 /// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
 fn whose_are_missing(analysis: &Report<'_>) -> String {
@@ -191,7 +193,7 @@ fn is_fixed(analysis: &Report<'_>) -> bool {
 /// What a host could not show: its first attempt is warm-up, or no chunk of its answers was stamped.
 pub(crate) fn unmeasured(host: &HostAnalysis<'_>) -> Vec<String> {
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
-    let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FIRST_ATTEMPT);
+    let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FindingCode::ColdFirstAttempt);
     let mut out: Vec<String> = cold.map(|f| f.evidence.clone()).into_iter().collect();
     let figures = &host.figures;
     if figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0 {
@@ -259,7 +261,7 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
     if class.class.hosts.len() < 2 {
         return out;
     }
-    let mut hosts: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    let mut hosts: BTreeMap<(String, Vec<&str>), Vec<&str>> = BTreeMap::new();
     let mut cases = hosts.clone();
     for report in &class.metrics {
         let label = report.metric.label();
@@ -284,10 +286,10 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
 }
 
 /// Names with the same reason, together.
-fn by_reason<T>(left_out: &[(T, String)], as_str: fn(&T) -> &str) -> BTreeMap<&str, Vec<&str>> {
-    let mut out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, reason) in left_out {
-        out.entry(reason).or_default().push(as_str(name));
+fn by_reason<T>(left_out: &[(T, Reason)], as_str: fn(&T) -> &str) -> BTreeMap<String, Vec<&str>> {
+    let mut out: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, why) in left_out {
+        out.entry(reason(why)).or_default().push(as_str(name));
     }
     out
 }

@@ -1,6 +1,7 @@
 //! Verdicts in the words that fit a metric.
 
-use regatta_figures::compare::{Metric, Verdict};
+use regatta_figures::compare::Verdict;
+use regatta_types::metric::Metric;
 
 /// Verb and what follows the per cent of a settled difference.
 pub(crate) fn verb(metric: Metric, is_slower: bool) -> (&'static str, &'static str) {

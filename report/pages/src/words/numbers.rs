@@ -1,6 +1,7 @@
 //! Numbers as text, with a fixed number of digits for each kind.
 
-use regatta_figures::compare::{Effect, Metric};
+use regatta_figures::compare::Effect;
+use regatta_types::metric::Metric;
 use regatta_types::units::{grouped, grouped_real};
 
 /// What stands where there is no number; the reason is in the notes.

@@ -1,13 +1,14 @@
 //! What one host did run by run, as lines of a terminal and for programs.
 
-use regatta_figures::compare::Metric;
 use regatta_figures::history::{TrendChange, TrendRow};
 use regatta_types::clean;
 use regatta_types::ids::RunId;
+use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use super::metric::verdict_word;
 use super::numbers::{level, range, signed_percent};
+use super::reason::reason;
 
 /// A run of a host as `--json` prints it.
 #[derive(Serialize)]
@@ -18,7 +19,7 @@ struct Written<'a> {
     decode_ci95: Option<String>,
     ttft_s: Option<f64>,
     change: Option<WrittenChange<'a>>,
-    not_comparable: Option<&'a str>,
+    not_comparable: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +48,7 @@ pub fn trend_json(row: &TrendRow) -> String {
             percent: c.percent,
             verdict: change(c),
         }),
-        not_comparable: row.not_comparable.as_deref(),
+        not_comparable: row.not_comparable.as_ref().map(reason),
     };
     // String keys only, and a number that is not finite becomes null: this cannot fail.
     serde_json::to_string(&written).unwrap_or_default()
@@ -66,7 +67,7 @@ pub fn trend_line(row: &TrendRow) -> String {
             let verdict = verdict_word(Metric::DecodeTps, change.verdict);
             format!("{percent} % {verdict} (from {})", change.from)
         }
-        (None, Some(why)) => format!("not comparable: {}", clean::line(why)),
+        (None, Some(why)) => format!("not comparable: {}", clean::line(&reason(why))),
         (None, None) => "the first".to_owned(),
     };
     let (run, created) = (&row.run, &row.created);

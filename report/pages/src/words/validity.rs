@@ -22,7 +22,7 @@ pub(crate) fn remarked<'a>(
     let all = attempts.map(|f| (f, "attempt")).chain(settling.map(|f| (f, "settling")));
     for (finding, what) in all.filter(|(finding, _)| finding.validity > Validity::Valid) {
         let of_validity = codes.entry(Reverse(finding.validity)).or_default();
-        *of_validity.entry((&finding.code, what)).or_default() += 1;
+        *of_validity.entry((finding.code.as_str(), what)).or_default() += 1;
     }
     let parts = codes.into_iter().map(|(Reverse(validity), codes)| {
         let codes =

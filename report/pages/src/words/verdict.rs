@@ -1,23 +1,13 @@
 //! A verdict in the words of a table's cell, or the reason why there is none.
 
-use regatta_types::clean;
 use regatta_types::ids::HostId;
+use regatta_types::metric::Metric;
 
 use super::metric::verdict_word;
-use super::{more, why_alone};
+use super::more;
+use super::reason::not_comparable;
 use crate::report::Report;
-use regatta_figures::compare::{
-    FULL_REPETITIONS, Judged, MIN_REPETITIONS, Metric, Unjudged, Verdict,
-};
-
-/// What stands where a verdict or a difference would: `not comparable (C9: ...)`. Reasons without a
-/// code are not about comparability.
-pub(crate) fn not_comparable(reason: &str) -> String {
-    let mut bytes = reason.bytes();
-    let has_code = bytes.next() == Some(b'C') && bytes.next().is_some_and(|b| b.is_ascii_digit());
-    let what = if has_code { "not comparable" } else { "not compared" };
-    clean::line(&format!("{what} ({reason})"))
-}
+use regatta_figures::compare::{FULL_REPETITIONS, Judged, MIN_REPETITIONS, Unjudged, Verdict};
 
 /// The verdict on a host in a metric; `None` where the metric does not exist for it.
 pub(crate) fn verdict_on(analysis: &Report<'_>, metric: Metric, host: &HostId) -> Option<String> {
@@ -27,7 +17,7 @@ pub(crate) fn verdict_on(analysis: &Report<'_>, metric: Metric, host: &HostId) -
     }
     let judged = report.judged(host)?;
     let alone = judged.verdict == Verdict::NotJudged(Unjudged::Alone);
-    let why = why_alone(analysis, host).filter(|_| alone);
+    let why = analysis.why_alone(host).filter(|_| alone);
     let planned = usize::try_from(report.series.planned_repetitions).unwrap_or(usize::MAX);
     Some(why.map_or_else(|| words(metric, judged, planned), |why| not_comparable(&why)))
 }

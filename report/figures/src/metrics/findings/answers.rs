@@ -4,7 +4,7 @@ use regatta_types::failure::FailureKind;
 use regatta_types::suite::{Length, Prompt};
 use regatta_types::trace::{RequestTrace, TokenSource};
 use regatta_types::units::grouped;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{Judged, remark};
 use crate::metrics::completion_tokens;
@@ -25,7 +25,7 @@ pub(super) fn buffered_stream(judged: &Judged<'_>) -> Option<Finding> {
             requests.buffered, requests.ok
         );
         let advice = "turn off response buffering in the proxy before the engine";
-        remark("buffered_stream", validity, evidence, advice)
+        remark(FindingCode::BufferedStream, validity, evidence, advice)
     })
 }
 
@@ -35,7 +35,7 @@ pub(super) fn empty_answers(judged: &Judged<'_>) -> Option<Finding> {
     let of = requests.ok + requests.failures();
     let evidence = format!("{empty} of {of} answers had no text, which is a failure");
     let advice = "look at the engine's log and chat template; the prompt may exceed its context";
-    Some(remark("empty_answers", Validity::Degraded, evidence, advice))
+    Some(remark(FindingCode::EmptyAnswers, Validity::Degraded, evidence, advice))
 }
 
 pub(super) fn truncated(judged: &Judged<'_>) -> Option<Finding> {
@@ -46,7 +46,7 @@ pub(super) fn truncated(judged: &Judged<'_>) -> Option<Finding> {
             requests.truncated, requests.ok, judged.case.max_tokens
         );
         let advice = "raise max_tokens, or ask for answers of fixed length";
-        remark("truncated", Validity::Degraded, evidence, advice)
+        remark(FindingCode::Truncated, Validity::Degraded, evidence, advice)
     })
 }
 
@@ -67,7 +67,7 @@ pub(super) fn length_not_fixed(judged: &Judged<'_>) -> Option<Finding> {
             format!("{short} of {} answers are shorter than asked", judged.figures.requests.ok);
         let advice =
             "the engine does not keep ignore_eos and min_tokens: compare decode speed only";
-        remark("length_not_fixed", Validity::Degraded, evidence, advice)
+        remark(FindingCode::LengthNotFixed, Validity::Degraded, evidence, advice)
     })
 }
 
@@ -79,7 +79,7 @@ pub(super) fn token_mismatch(judged: &Judged<'_>) -> Option<Finding> {
             judged.figures.requests.ok
         );
         let advice = "check the engine's parser for tool calls or reasoning";
-        remark("token_mismatch", Validity::Degraded, evidence, advice)
+        remark(FindingCode::TokenMismatch, Validity::Degraded, evidence, advice)
     })
 }
 
@@ -88,7 +88,7 @@ pub(super) fn more_chunks_than_tokens(judged: &Judged<'_>) -> Option<Finding> {
     (split > 0).then(|| {
         let evidence = format!("in {split} of {} requests", judged.figures.requests.ok);
         let advice = "tokens were shared out evenly over the chunks";
-        remark("more_chunks_than_tokens", Validity::Degraded, evidence, advice)
+        remark(FindingCode::MoreChunksThanTokens, Validity::Degraded, evidence, advice)
     })
 }
 
@@ -99,7 +99,7 @@ pub(super) fn approximate_tokens(judged: &Judged<'_>) -> Option<Finding> {
         judged.figures.requests.ok
     );
     let advice = "have the engine send usage (stream_options.include_usage), or give the model's tokenizer.json with `--tokenizer`";
-    Some(remark("approximate_tokens", Validity::Degraded, evidence, advice))
+    Some(remark(FindingCode::ApproximateTokens, Validity::Degraded, evidence, advice))
 }
 
 /// Cached prompt tokens where every prompt begins anew.
@@ -125,7 +125,7 @@ pub(super) fn cache_hits(judged: &Judged<'_>) -> Option<Finding> {
             share * 100.0
         );
         let advice = "times to first token are too good: turn off prefix caching, or look at what the chat template puts first";
-        remark("cache_hits", Validity::Degraded, evidence, advice)
+        remark(FindingCode::CacheHits, Validity::Degraded, evidence, advice)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use regatta_types::gpu::{FOREIGN_HELD, GpuProcess, ProcessOwner};
 use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{Judged, remark};
 use crate::metrics::gpu::{growth, serving};
@@ -22,7 +22,7 @@ pub(super) fn gpu_lost(judged: &Judged<'_>) -> Option<Finding> {
         format!("{}: {} before the attempt", series.uuid, end.reason)
     };
     let advice = "look for Xid messages in the kernel's log; only a reboot brings the GPU back";
-    Some(remark("gpu_lost", Validity::Degraded, evidence, advice))
+    Some(remark(FindingCode::GpuLost, Validity::Degraded, evidence, advice))
 }
 
 /// Another process on the engine's GPUs.
@@ -40,13 +40,13 @@ pub(super) fn gpu_shared(judged: &Judged<'_>) -> Option<Finding> {
             "{}, which is not the engine's, took {taken} on its GPU during the attempt",
             named(process)
         );
-        return Some(remark("gpu_shared", Validity::Invalid, evidence, advice));
+        return Some(remark(FindingCode::GpuShared, Validity::Invalid, evidence, advice));
     }
     let held = |process: &GpuProcess| process.memory.iter().filter_map(|m| m.used).max();
     foreign.iter().find_map(|(process, _)| {
         let held = held(process).filter(|held| *held >= FOREIGN_HELD)?;
         let evidence =
             format!("{}, which is not the engine's, has {held} on its GPU", named(process));
-        Some(remark("gpu_shared", Validity::Degraded, evidence, advice))
+        Some(remark(FindingCode::GpuShared, Validity::Degraded, evidence, advice))
     })
 }

@@ -51,7 +51,7 @@ fn findings(case: &Case, report: &AttemptReport) -> Vec<Finding> {
 fn codes(case: &Case, traces: Vec<RequestTrace>) -> Vec<(String, Validity)> {
     let found = findings(case, &report(traces));
     assert!(found.iter().all(|f| !f.evidence.is_empty() && !f.advice.is_empty()));
-    found.into_iter().map(|f| (f.code, f.validity)).collect()
+    found.into_iter().map(|f| (f.code.to_string(), f.validity)).collect()
 }
 
 fn one(code: &str, validity: Validity) -> Vec<(String, Validity)> {
@@ -189,7 +189,7 @@ fn gpu_codes(change: impl Fn(&mut GpuSeries)) -> Vec<(String, Validity)> {
     report.finished = report.began.after(Duration::from_secs(20));
     let Reading::Known(series) = &mut report.gpu.series else { panic!("it has GPUs") };
     change(&mut series[0]);
-    findings(&case(), &report).into_iter().map(|f| (f.code, f.validity)).collect()
+    findings(&case(), &report).into_iter().map(|f| (f.code.to_string(), f.validity)).collect()
 }
 
 fn process(owner: ProcessOwner, steps: &[(u64, u64)]) -> GpuProcess {

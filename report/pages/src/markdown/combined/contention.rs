@@ -10,6 +10,7 @@ use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::report::Report;
+use crate::words::reason::reason;
 use crate::words::some_names;
 use regatta_figures::compare::{Contention, FULL_REPETITIONS, SoloAndTogether, Unjudged, Verdict};
 
@@ -114,17 +115,17 @@ fn verdict(host: &SoloAndTogether) -> Inline {
 
 /// Cases that stayed out, a sentence for each reason and not for each host and case.
 fn left_out(found: &Contention) -> Vec<Inline> {
-    let mut hosts: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    let mut hosts: BTreeMap<(String, Vec<&str>), Vec<&str>> = BTreeMap::new();
     for host in &found.hosts {
-        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (case, why) in &host.cases_left_out {
-            reasons.entry(why).or_default().push(case.as_str());
+            reasons.entry(reason(why)).or_default().push(case.as_str());
         }
         for (why, cases) in reasons {
             hosts.entry((why, cases)).or_default().push(host.host.as_str());
         }
     }
-    let line = |((why, cases), hosts): ((&str, Vec<&str>), Vec<&str>)| {
+    let line = |((why, cases), hosts): ((String, Vec<&str>), Vec<&str>)| {
         let metric = found.metric.label();
         let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
         Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why})."))

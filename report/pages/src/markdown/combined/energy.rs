@@ -8,9 +8,10 @@ use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::report::Report;
 use crate::words::numbers::level_range;
-use regatta_figures::compare::{Metric, MetricReport};
+use regatta_figures::compare::MetricReport;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::EnergyFigures;
+use regatta_types::metric::Metric;
 
 /// How the table is to be read.
 pub(super) const READING: &str = "Energy of the GPU boards alone: host, fans and losses of the supply are not in it. It follows the power limit and the share of prompts in the work. Above idle: less the idle power over the same time, geometric mean over the compared cases, of all their attempts that have energy.";

@@ -154,7 +154,7 @@ fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
         notes.push(format!("{lost} missing"));
     }
     for finding in host.warmup_findings() {
-        notes.push(Inline::text(&finding.code).to_string());
+        notes.push(Inline::text(finding.code.as_str()).to_string());
     }
     if gpus > 1 {
         notes.push(format!("{gpus} GPUs"));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
 use regatta_types::record::RunRecord;
 use regatta_types::suite::Suite;
 
@@ -10,7 +11,7 @@ use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::report::Report;
-use regatta_figures::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric};
+use regatta_figures::compare::{FULL_REPETITIONS, MIN_REPETITIONS};
 use regatta_figures::metrics::METRICS_SCHEMA;
 
 /// The rule for so many compared hosts, as a sentence; `None` for one or none.
@@ -85,23 +86,20 @@ fn repetitions(suite: &Suite) -> String {
 /// The short definitions, for both kinds of page.
 pub(in crate::markdown) fn definitions() -> Table {
     let mut table = Table::new(["Figure", "Definition"]);
-    for (name, definition) in [
-        ("TTFT", "first chunk with generated text, of any kind, minus the send of the request"),
-        ("First answer", "first chunk with answer text (not reasoning) minus the send"),
-        (
-            "Decode speed",
-            "tokens after the first chunk / time from the first to the last chunk; needs 16 such tokens; over the requests of an attempt the ratio of the sums",
-        ),
-        ("End to end", "last chunk with text minus the send"),
+    let of = |metric: Metric| metric.info().definition;
+    let others = [
         ("At a rate", "TTFT and end to end count from the instant the request was scheduled for"),
         (
             "End-to-end speed",
             "all completion tokens / end-to-end time; contains prefill and queueing",
         ),
         ("ITL", "gap before a chunk divided by its tokens, weighted by tokens"),
-        ("System output", "tokens of all streams that arrive in the steady window / its length"),
-        ("Truncated", "success with finish reason `length`: cut by `max_tokens` or the context"),
-    ] {
+    ];
+    let truncated =
+        ("Truncated", "success with finish reason `length`: cut by `max_tokens` or the context");
+    let first = [Metric::Ttft, Metric::FirstAnswer, Metric::DecodeTps, Metric::E2e];
+    let rows = first.into_iter().filter_map(of).chain(others);
+    for (name, definition) in rows.chain(of(Metric::OutputTps)).chain([truncated]) {
         table.row([name.into(), definition.into()]);
     }
     table

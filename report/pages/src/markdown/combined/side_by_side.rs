@@ -1,8 +1,7 @@
 //! One row per host.
 
-use std::collections::BTreeSet;
-
 use regatta_types::ids::HostId;
+use regatta_types::metric::Metric;
 
 use super::energy;
 use super::machines::{machines, requests};
@@ -18,7 +17,7 @@ use crate::report::Report;
 use crate::words::numbers::level_range;
 use crate::words::{not_comparable, verdict_on};
 use regatta_figures::compare::{
-    ClassReport, Effect, FULL_REPETITIONS, Metric, MetricReport, OUTLIER_Z, Rank,
+    ClassReport, Effect, FULL_REPETITIONS, MetricReport, OUTLIER_Z, Rank, Reason,
 };
 use regatta_figures::hosts::HostAnalysis;
 
@@ -156,7 +155,7 @@ fn place(rank: &Rank) -> Inline {
 }
 
 /// What stands in place of a table where every case had to stay out.
-fn left_out(why: &str) -> Inline {
+fn left_out(why: &Reason) -> Inline {
     let said = not_comparable(why);
     let (first, rest) = said.split_at(1);
     Inline::sentence(&format!("{}{rest}: no case is left.", first.to_uppercase()))
@@ -184,9 +183,8 @@ fn latency(
     }
     page.subsection(&title("Latency", &class_name(analysis, class), &reports));
     if reports.iter().all(|report| report.series.cases.is_empty()) {
-        let reasons: BTreeSet<String> = reports.iter().filter_map(|r| r.why_nothing()).collect();
-        let reasons: Vec<String> = reasons.into_iter().collect();
-        page.paragraph(&left_out(&reasons.join("; ")));
+        let reasons = reports.iter().filter_map(|r| r.why_nothing()).collect();
+        page.paragraph(&left_out(&Reason::EveryCase(reasons)));
         return;
     }
     let mut table = Table::new([

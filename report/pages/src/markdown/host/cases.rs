@@ -1,5 +1,6 @@
 //! One row per case: how fast, and what was generated.
 
+use regatta_types::metric::Metric;
 use regatta_types::suite::{Prompt, Slo};
 use regatta_types::units::grouped_real;
 
@@ -14,7 +15,7 @@ use crate::report::Report;
 use crate::words::numbers::level_range;
 use crate::words::offered;
 use regatta_figures::analysis::Endings;
-use regatta_figures::compare::{ClassReport, Judged, Metric};
+use regatta_figures::compare::{ClassReport, Judged};
 use regatta_figures::hosts::{CaseAnalysis, HostAnalysis};
 use regatta_figures::metrics::{Requests, Tokens};
 

@@ -24,7 +24,7 @@ pub(super) fn notes(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<
     for ((validity, code), (finding, attempts)) in groups {
         table.row([
             Inline::own(validity.to_string()),
-            Inline::text(code),
+            Inline::text(code.as_str()),
             Inline::own(attempts.to_string()),
             Inline::text(&finding.evidence),
             Inline::text(&finding.advice),

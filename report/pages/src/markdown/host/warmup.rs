@@ -46,7 +46,7 @@ pub(super) fn unsettled(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let line = |finding: &Finding| {
         Inline::own(format!(
             "**{}** before the run: {}. The first repetitions may not have been warm.",
-            Inline::text(&finding.code),
+            Inline::text(finding.code.as_str()),
             Inline::text(&finding.evidence)
         ))
     };

@@ -1,6 +1,7 @@
 //! What the GPUs of a host did that those of the others did not.
 
 use regatta_types::units::grouped_real;
+use regatta_types::validity::FindingCode;
 
 use regatta_figures::hosts::{Cell, HostAnalysis};
 use regatta_figures::metrics::{Distribution, GpuFigures};
@@ -33,7 +34,7 @@ fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
 fn shared<'a>(host: &'a HostAnalysis<'_>) -> Option<&'a str> {
     let counted = host.compared().filter_map(Cell::counted);
     let mut findings = counted.flat_map(|counted| &counted.findings);
-    Some(findings.find(|finding| finding.code == "gpu_shared")?.evidence.as_str())
+    Some(findings.find(|finding| finding.code == FindingCode::GpuShared)?.evidence.as_str())
 }
 
 impl<'a> Gpus<'a> {
