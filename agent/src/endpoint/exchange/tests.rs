@@ -440,7 +440,7 @@ async fn a_stopped_request_keeps_what_has_arrived() {
 async fn a_stop_that_comes_together_with_bytes_is_seen() {
     let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
     let (ours, mut theirs) = tokio::io::duplex(1 << 20);
-    let mut lane = Lane::over(Arc::clone(&endpoint.target()), ours).await;
+    let mut lane = Lane::over(Arc::clone(endpoint.target()), ours).await;
     let (stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     let prepared = prepared(&endpoint, patient());

@@ -150,7 +150,7 @@ async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
             theirs.write_all(&raw).await.unwrap();
             theirs.shutdown().await.unwrap();
         };
-        let mut lane = Lane::over(Arc::clone(&endpoint.target()), ours).await;
+        let mut lane = Lane::over(Arc::clone(endpoint.target()), ours).await;
         let (_stopper, mut stop) = Stop::new();
         let sending = Sending {
             built: prepared.build(Which::first(0)),

@@ -114,7 +114,7 @@ async fn each_chunk_has_the_stamp_of_the_read_that_completed_it() {
     };
     let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
     let prepared = prepared(&endpoint, patient());
-    let mut lane = Lane::over(Arc::clone(&endpoint.target()), io).await;
+    let mut lane = Lane::over(Arc::clone(endpoint.target()), io).await;
     let trace = request(&mut lane, &prepared).await;
     assert_eq!(trace.outcome, Outcome::Ok);
     let reads = reads.lock().unwrap();
