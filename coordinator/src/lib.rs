@@ -1,14 +1,14 @@
 //! The coordinator: plans every case on every host, assigns them over gRPC, keeps every raw
 //! result and has the reports written.
 //!
-//! The way of one run: [`cli`] and [`commands`] decide, [`conduct`] starts everything and joins
+//! The way of one run: [`cli`] and [`commands`] decide, [`execute`] starts everything and joins
 //! it, [`session`] speaks with agents, [`run`] decides what happens next, [`store`] remembers.
 
 pub mod cli;
 pub mod command_error;
 pub mod commands;
-pub mod conduct;
 pub mod doctor;
+pub mod execute;
 pub mod launch;
 pub mod names;
 pub mod output;

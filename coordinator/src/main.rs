@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             return Exit::Unexpected.into();
         }
     };
-    let exit = match runtime.block_on(commands::execute(cli, Arc::new(SystemClock))) {
+    let exit = match runtime.block_on(commands::dispatch(cli, Arc::new(SystemClock))) {
         Ok(exit) => exit,
         Err(problem) => {
             logging::last_words(&problem);

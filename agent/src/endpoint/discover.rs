@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
-use super::asker::{Asker, LIMIT, Listing};
+use super::engine_client::{EngineClient, LIMIT, Listing};
 use super::error::DiscoverError;
 use super::handle::Endpoint;
 use super::identity::authorization;
@@ -49,12 +49,12 @@ impl Endpoint {
 async fn discover(options: &EndpointOptions) -> Result<Endpoint, DiscoverError> {
     let tls = tls::config(options.ca_file.as_deref())?;
     let authorization = options.api_key.as_ref().map(authorization).transpose()?;
-    let asker = Asker::new(tls.clone(), authorization.clone())?;
+    let engine_client = EngineClient::new(tls.clone(), authorization.clone())?;
     let mut notices = Vec::new();
     let (address, listing) = match &options.url {
         Some(url) => {
             let address = Address::parse(url)?;
-            let listing = match asker.models(&address).await {
+            let listing = match engine_client.models(&address).await {
                 Ok(listing) => Some(listing),
                 // Some servers cannot list their models but answer for them.
                 Err(
@@ -69,19 +69,19 @@ async fn discover(options: &EndpointOptions) -> Result<Endpoint, DiscoverError> 
             (address, listing)
         }
         None => {
-            let (address, listing) = search(&asker, &USUAL_PORTS, &mut notices).await?;
+            let (address, listing) = search(&engine_client, &USUAL_PORTS, &mut notices).await?;
             (address, Some(listing))
         }
     };
     let resolved = resolve(&address).await?;
     let location = location(&address, &resolved);
-    let engine = asker.engine(&address, listing, location, None).await;
+    let engine = engine_client.engine(&address, listing, location, None).await;
     let tls = if address.https { Some(connector(tls, &address)?) } else { None };
     let mut target = Target::new(address, resolved);
     target.tls = tls;
     target.authorization = authorization;
     let endpoint = Endpoint::new(Arc::new(target), Arc::new(engine), options.model.as_deref())?;
-    Ok(endpoint.found_by(asker, notices))
+    Ok(endpoint.found_by(engine_client, notices))
 }
 
 fn connector(
@@ -96,13 +96,13 @@ fn connector(
 
 /// Asks the usual ports at once; of several that answer, the first in order is taken.
 async fn search(
-    asker: &Asker,
+    engine_client: &EngineClient,
     ports: &[u16],
     notices: &mut Vec<String>,
 ) -> Result<(Address, Listing), DiscoverError> {
     let answers = join_all(ports.iter().map(|&port| async move {
         let address = Address::loopback(port);
-        asker.models(&address).await.map(|listing| (address, listing))
+        engine_client.models(&address).await.map(|listing| (address, listing))
     }))
     .await;
     let mut found = Vec::new();

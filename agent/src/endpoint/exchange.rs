@@ -65,7 +65,7 @@ impl Lane {
         trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
         trace.connect = live.opening.take();
         let deadlines = Deadlines::new(built.timeouts);
-        let nudged = Waker::from(Arc::clone(&live.nudge));
+        let nudged = Waker::from(Arc::clone(&live.wake_flag));
         let mut exchange = Exchange { live: &mut live, nudged, stop, deadlines, in_a_row: 0 };
         let (trace, rested) = exchange.run(built, trace, chunks).await;
         let was_reused = live.used;
@@ -91,7 +91,7 @@ pub fn failed(mut trace: RequestTrace, failure: Failure) -> RequestTrace {
 
 struct Exchange<'a> {
     live: &'a mut Live,
-    /// Sets the connection's `Nudge`.
+    /// Sets the connection's `WakeFlag`.
     nudged: Waker,
     stop: &'a mut Stop,
     deadlines: Deadlines,
@@ -110,7 +110,7 @@ impl Exchange<'_> {
     /// Waits for `source`, a part of hyper, driving the connection between two looks at it.
     ///
     /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each other
-    /// they say to a `Nudge`, and it is looked after right here: woken for each piece that one part
+    /// they say to a `WakeFlag`, and it is looked after right here: woken for each piece that one part
     /// hands the other, the task would run twice for every read. The timer remembers the task, so it
     /// is looked at only when it may have run out.
     async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
@@ -132,10 +132,10 @@ impl Exchange<'_> {
                 return Poll::Ready(First::Got(got));
             }
             for _ in 0..NUDGES {
-                self.live.nudge.take();
+                self.live.wake_flag.take();
                 self.live.poll_connection(&mut within);
                 self.deadlines.sent = self.live.stamps.sent().map(|sent| sent.before);
-                is_quiet = !self.live.nudge.is_set();
+                is_quiet = !self.live.wake_flag.is_set();
                 if is_quiet {
                     break;
                 }

@@ -7,8 +7,8 @@ use regatta_types::facts::EngineFacts;
 use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 
-use super::asker::Asker;
 use super::engine::Engine;
+use super::engine_client::EngineClient;
 use super::error::DiscoverError;
 use super::lane::{Lane, Target};
 
@@ -21,7 +21,7 @@ pub struct Endpoint {
     target: Arc<Target>,
     engine: Arc<Engine>,
     /// `None`: its engine is not asked again.
-    asker: Option<Arc<Asker>>,
+    engine_client: Option<Arc<EngineClient>>,
     facts: EngineFacts,
     other_models: Arc<[String]>,
     notices: Vec<String>,
@@ -40,12 +40,12 @@ impl Endpoint {
         let model = engine.choose(model)?;
         let facts = engine.facts(&model);
         let other_models = engine.models().filter(|id| *id != model).map(str::to_owned).collect();
-        Ok(Self { target, engine, asker: None, facts, other_models, notices: Vec::new() })
+        Ok(Self { target, engine, engine_client: None, facts, other_models, notices: Vec::new() })
     }
 
     /// The same endpoint with what it was found by, and what the user should know of that.
-    pub(super) fn found_by(self, asker: Asker, notices: Vec<String>) -> Self {
-        Self { asker: Some(Arc::new(asker)), notices, ..self }
+    pub(super) fn found_by(self, engine_client: EngineClient, notices: Vec<String>) -> Self {
+        Self { engine_client: Some(Arc::new(engine_client)), notices, ..self }
     }
 
     /// The same endpoint with another model.
@@ -54,7 +54,7 @@ impl Endpoint {
     /// When the endpoint does not list it.
     pub fn with_model(&self, model: &str) -> Result<Self, DiscoverError> {
         let mut other = Self::new(Arc::clone(&self.target), Arc::clone(&self.engine), Some(model))?;
-        other.asker.clone_from(&self.asker);
+        other.engine_client.clone_from(&self.engine_client);
         other.notices.clone_from(&self.notices);
         Ok(other)
     }
@@ -67,15 +67,16 @@ impl Endpoint {
 
     /// What is behind it now: asked again, off the measured path. Takes at most about 15 s.
     pub async fn facts_now(&self) -> Reading<EngineFacts> {
-        let Some(asker) = &self.asker else { return Reading::missing(NOT_ASKED) };
+        let Some(engine_client) = &self.engine_client else { return Reading::missing(NOT_ASKED) };
         let (address, model) = (&self.target.address, &self.facts.model);
-        let listing = match asker.models(address).await {
+        let listing = match engine_client.models(address).await {
             Ok(listing) => Some(listing),
             // As it was when it was found.
             Err(_) if self.engine.list.is_none() => None,
             Err(error) => return Reading::missing(error.to_string()),
         };
-        let now = asker.engine(address, listing, self.facts.location, Some(&self.engine)).await;
+        let now =
+            engine_client.engine(address, listing, self.facts.location, Some(&self.engine)).await;
         if now.list.is_some() && !now.models().any(|id| id == model) {
             return Reading::missing(format!("it no longer lists the model {model}"));
         }
@@ -88,19 +89,19 @@ impl Endpoint {
     /// # Errors
     /// A sentence: why there are none.
     pub async fn metrics_now(&self) -> Result<EngineSample, String> {
-        let asker = self.asker.as_ref().ok_or(NOT_ASKED)?;
+        let engine_client = self.engine_client.as_ref().ok_or(NOT_ASKED)?;
         // Asking again would not change that it has none.
         if let Err(why) = &self.engine.metrics {
             return Err(why.clone());
         }
-        let text = asker.metrics(&self.target.address).await?;
+        let text = engine_client.metrics(&self.target.address).await?;
         text.sample(MonoNs::now()).ok_or_else(|| "/metrics tells nothing that is known".to_owned())
     }
 
     /// The same endpoint, whose engine is measured and not asked.
     #[must_use]
     pub fn unasked(self) -> Self {
-        Self { asker: None, ..self }
+        Self { engine_client: None, ..self }
     }
 
     /// What the user should know of how it was found; sentences.

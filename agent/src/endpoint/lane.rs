@@ -158,9 +158,9 @@ impl Lane {
 
 /// Says that a part of hyper has something for another one; see [`Exchange`](super::exchange).
 #[derive(Debug, Default)]
-pub(super) struct Nudge(AtomicBool);
+pub(super) struct WakeFlag(AtomicBool);
 
-impl Nudge {
+impl WakeFlag {
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -174,7 +174,7 @@ impl Nudge {
     }
 }
 
-impl Wake for Nudge {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -191,7 +191,7 @@ pub(super) struct Live {
     /// `None` once it has ended.
     connection: Option<http1::Connection<Io, Full<Bytes>>>,
     pub(super) stamps: Rc<Stamps>,
-    pub(super) nudge: Arc<Nudge>,
+    pub(super) wake_flag: Arc<WakeFlag>,
     /// How long opening it took; taken by the first request over it.
     pub(super) opening: Option<Duration>,
     /// Since when it has been idle.
@@ -208,7 +208,7 @@ impl Live {
             sender,
             connection: Some(connection),
             stamps,
-            nudge: Arc::default(),
+            wake_flag: Arc::default(),
             opening: None,
             idle_since: MonoNs::now(),
             used: false,

@@ -35,7 +35,7 @@ struct Seen {
 
 impl Owners {
     /// Looks for whoever listens on the endpoint's port, unless it is known and lives.
-    pub(crate) fn look(&mut self, port: Option<u16>) {
+    pub(crate) fn refresh(&mut self, port: Option<u16>) {
         let lives = |known: &Self| match &known.listeners {
             Some(Ok(listeners)) => listeners.iter().all(|listener| listener.is_alive()),
             Some(Err(_)) | None => false,
@@ -112,7 +112,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut owners = Owners::default();
-        owners.look(Some(port));
+        owners.refresh(Some(port));
         assert_eq!(owners.why_unknown(), None);
         let mut child = sleeper();
         assert_eq!(owners.owner(std::process::id()).0, ProcessOwner::Engine);
@@ -129,11 +129,11 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         let mut owners = Owners::default();
-        owners.look(Some(port));
+        owners.refresh(Some(port));
         let reason = format!("no process of this machine is seen to listen on port {port}");
         assert_eq!(owners.why_unknown(), Some(reason.as_str()));
         assert_eq!(owners.owner(std::process::id()).0, ProcessOwner::Unknown);
-        owners.look(None);
+        owners.refresh(None);
         assert_eq!(owners.why_unknown(), Some("the endpoint has no port on this machine"));
     }
 }

@@ -14,7 +14,7 @@ use super::nvml::{self, NvmlProbe};
 use super::owner::Owners;
 use super::probe::{Probe, Readings};
 use super::processes::SeenProcess;
-use super::shared::{Shared, Wanted};
+use super::shared::{MetricScope, SamplerShared};
 use super::window::{GpuRound, MetricResult};
 
 /// A round may take one part in so many of the time: past that the next ones are left out,
@@ -34,7 +34,7 @@ const SUMS_EVERY: Duration = Duration::from_secs(1);
 /// opens, at most once in `retry`.
 pub(super) fn sample_nvml(
     library: Option<&Path>,
-    shared: &Shared,
+    shared: &SamplerShared,
     period: Duration,
     retry: Duration,
 ) {
@@ -48,7 +48,7 @@ pub(super) fn sample_nvml(
         shared.inventory.send_replace(Some(Reading::missing(error.to_string())));
         while !shared.stop.load(Ordering::Acquire) {
             let wanted = std::mem::take(&mut shared.lock().wanted);
-            if wanted == Wanted::All && MonoNs::now().since(tried) >= retry {
+            if wanted == MetricScope::All && MonoNs::now().since(tried) >= retry {
                 break;
             }
             // Until a window opens or the sampler is to stop.
@@ -58,7 +58,7 @@ pub(super) fn sample_nvml(
 }
 
 /// Rounds on a fixed grid of instants until told to stop.
-pub(super) fn sample(probe: &impl Probe, shared: &Shared, period: Duration) {
+pub(super) fn sample(probe: &impl Probe, shared: &SamplerShared, period: Duration) {
     let inventory = probe.inventory();
     let mut sampling = Sampling {
         probe,
@@ -69,7 +69,7 @@ pub(super) fn sample(probe: &impl Probe, shared: &Shared, period: Duration) {
     {
         let mut state = shared.lock();
         state.resize(inventory.gpus.len());
-        state.wanted = Wanted::All;
+        state.wanted = MetricScope::All;
     }
     let start = MonoNs::now();
     let grid = Grid { start, period };
@@ -166,7 +166,7 @@ impl Grid {
 }
 
 /// Waits until a round is due, an edge is, or somebody wants one. Ends early to stop.
-fn wait(due: MonoNs, shared: &Shared) -> Wanted {
+fn wait(due: MonoNs, shared: &SamplerShared) -> MetricScope {
     loop {
         let now = MonoNs::now();
         let mut next = due;
@@ -175,15 +175,15 @@ fn wait(due: MonoNs, shared: &Shared) -> Wanted {
             let before = state.edges.len();
             state.edges.retain(|edge| *edge > now);
             if state.edges.len() < before {
-                state.wanted = state.wanted.max(Wanted::Edge);
+                state.wanted = state.wanted.max(MetricScope::Edge);
             }
-            if state.wanted > Wanted::Nothing || now >= due {
+            if state.wanted > MetricScope::Nothing || now >= due {
                 return std::mem::take(&mut state.wanted);
             }
             next = state.edges.iter().copied().fold(next, MonoNs::min);
         }
         if shared.stop.load(Ordering::Acquire) {
-            return Wanted::Nothing;
+            return MetricScope::Nothing;
         }
         // Unparked early to stop, by every window and by its end.
         std::thread::park_timeout(next.since(now));
@@ -193,7 +193,7 @@ fn wait(due: MonoNs, shared: &Shared) -> Wanted {
 /// What is asked of the GPUs, and what they refuse.
 struct Sampling<'a, P> {
     probe: &'a P,
-    shared: &'a Shared,
+    shared: &'a SamplerShared,
     owners: Owners,
     gpus: Vec<Asked>,
 }
@@ -254,10 +254,10 @@ impl AskedMetric {
 
 impl<P: Probe> Sampling<'_, P> {
     /// One round of all GPUs.
-    fn round(&mut self, at: MonoNs, elapsed: Duration, wanted: Wanted) -> Vec<GpuRound> {
-        if wanted == Wanted::All {
+    fn round(&mut self, at: MonoNs, elapsed: Duration, wanted: MetricScope) -> Vec<GpuRound> {
+        if wanted == MetricScope::All {
             let port = self.shared.lock().port;
-            self.owners.look(port);
+            self.owners.refresh(port);
             let metrics = self.gpus.iter_mut().flat_map(|gpu| &mut gpu.metrics);
             metrics.for_each(AskedMetric::revive);
         }
@@ -265,15 +265,15 @@ impl<P: Probe> Sampling<'_, P> {
     }
 
     /// One round of one GPU.
-    fn ask(&mut self, gpu: usize, at: MonoNs, elapsed: Duration, wanted: Wanted) -> GpuRound {
+    fn ask(&mut self, gpu: usize, at: MonoNs, elapsed: Duration, wanted: MetricScope) -> GpuRound {
         let mut round = GpuRound::default();
         let mut readings = Readings::default();
         readings.sample.at = at;
         for (i, metric) in Metric::ALL.into_iter().enumerate() {
             let is_wanted = match wanted {
-                Wanted::Nothing => false,
-                Wanted::Edge => metric.is_at_edges(),
-                Wanted::All => true,
+                MetricScope::Nothing => false,
+                MetricScope::Edge => metric.is_at_edges(),
+                MetricScope::All => true,
             };
             let is_sum = metric == Metric::Memory && self.probe.sums_memory(gpu);
             let period = if is_sum { SUMS_EVERY } else { metric.period() };

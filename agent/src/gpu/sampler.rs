@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::GpuSource;
 use super::attribution::{GpuSelector, attribute};
 use super::rounds::{RETRY, sample, sample_nvml, usual_gap};
-use super::shared::{Shared, Wanted};
+use super::shared::{MetricScope, SamplerShared};
 use super::simulated::ScriptProbe;
 use super::window::{Finished, LIMIT, WindowBuffer};
 
@@ -58,7 +58,7 @@ pub struct WindowPlan {
 /// A running sampler. Dropping it ends the thread at its next round, without waiting.
 #[derive(Debug)]
 pub struct GpuHandle {
-    shared: Arc<Shared>,
+    shared: Arc<SamplerShared>,
     options: SamplerOptions,
     thread: Option<Running>,
 }
@@ -72,12 +72,12 @@ struct Running {
 
 /// An open window; dropped without [`GpuHandle::end_window`] it is forgotten.
 #[derive(Debug)]
-pub struct Window {
+pub struct WindowHandle {
     id: u64,
-    shared: Arc<Shared>,
+    shared: Arc<SamplerShared>,
 }
 
-impl Drop for Window {
+impl Drop for WindowHandle {
     fn drop(&mut self) {
         self.shared.lock().close(self.id, MonoNs::now());
     }
@@ -97,7 +97,7 @@ impl Sampler {
                 sample(&ScriptProbe::new(script), shared, period);
             }),
             GpuSource::None { reason } => {
-                let shared = Shared::default();
+                let shared = SamplerShared::default();
                 shared.inventory.send_replace(Some(Reading::missing(reason)));
                 GpuHandle { shared: Arc::new(shared), options, thread: None }
             }
@@ -107,8 +107,8 @@ impl Sampler {
 
 impl GpuHandle {
     /// Starts the thread with everything that may block in the driver.
-    fn spawn(options: SamplerOptions, work: impl FnOnce(&Shared) + Send + 'static) -> Self {
-        let shared = Arc::new(Shared::default());
+    fn spawn(options: SamplerOptions, work: impl FnOnce(&SamplerShared) + Send + 'static) -> Self {
+        let shared = Arc::new(SamplerShared::default());
         let (alive, done) = oneshot::channel();
         let theirs = Arc::clone(&shared);
         let spawned = std::thread::Builder::new().name("gpu-sampler".into()).spawn(move || {
@@ -147,20 +147,20 @@ impl GpuHandle {
     /// is kept as it is; a longer window is thinned evenly, and keeps its memory peak. Does not
     /// wait for the driver.
     #[must_use]
-    pub fn begin_window(&self, plan: WindowPlan) -> Window {
+    pub fn begin_window(&self, plan: WindowPlan) -> WindowHandle {
         let mut state = self.shared.lock();
         let id = state.open(MonoNs::now(), plan.start, LIMIT);
-        state.wanted = Wanted::All;
+        state.wanted = MetricScope::All;
         state.port = plan.port;
         state.edges.extend(plan.start.map(|start| before(start, EDGE_AHEAD)));
         drop(state);
         self.wake();
-        Window { id, shared: Arc::clone(&self.shared) }
+        WindowHandle { id, shared: Arc::clone(&self.shared) }
     }
 
     /// Closes a window of this handle and returns what it collected. Waits for one more round, at
     /// most 0.3 s.
-    pub async fn end_window(&self, window: Window) -> GpuWindow {
+    pub async fn end_window(&self, window: WindowHandle) -> GpuWindow {
         self.read_edge().await;
         self.collect(window)
     }
@@ -173,7 +173,7 @@ impl GpuHandle {
         let mut ended = self.shared.ended.subscribe();
         let round = {
             let mut state = self.shared.lock();
-            state.wanted = state.wanted.max(Wanted::Edge);
+            state.wanted = state.wanted.max(MetricScope::Edge);
             state.begun + 1
         };
         self.wake();
@@ -187,7 +187,7 @@ impl GpuHandle {
         matches!(&*self.shared.inventory.borrow(), Some(Reading::Known(_)))
     }
 
-    fn collect(&self, window: Window) -> GpuWindow {
+    fn collect(&self, window: WindowHandle) -> GpuWindow {
         let inventory = match &*self.shared.inventory.borrow() {
             None => return GpuWindow::missing("no answer from the driver"),
             Some(Reading::NotAvailable { not_available }) => {
@@ -331,7 +331,7 @@ mod tests {
         handle.stop().await;
     }
 
-    fn window_start(handle: &GpuHandle, window: &Window) -> MonoNs {
+    fn window_start(handle: &GpuHandle, window: &WindowHandle) -> MonoNs {
         handle.shared.lock().windows[&window.id].began()
     }
 

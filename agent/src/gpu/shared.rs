@@ -19,7 +19,7 @@ const CALM: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct SamplerShared {
     pub(super) inventory: watch::Sender<Option<Reading<GpuInventory>>>,
     /// The number of the last round that has ended.
     pub(super) ended: watch::Sender<u64>,
@@ -41,7 +41,7 @@ pub(super) struct State {
     /// The newest known reading of each kind, by place in the inventory.
     pub(super) latest: Vec<Option<GpuSample>>,
     /// What the next round must ask for whatever its turn.
-    pub(super) wanted: Wanted,
+    pub(super) wanted: MetricScope,
     /// Instants at which the edge of an attempt is to be read.
     pub(super) edges: Vec<MonoNs>,
     /// The port of the endpoint.
@@ -57,7 +57,7 @@ pub(super) struct State {
 
 /// What a round asks for beside what is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum Wanted {
+pub(super) enum MetricScope {
     /// Nothing.
     #[default]
     Nothing,
@@ -67,7 +67,7 @@ pub(super) enum Wanted {
     All,
 }
 
-impl Shared {
+impl SamplerShared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

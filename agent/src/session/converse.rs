@@ -20,7 +20,7 @@ use tonic::{Status, Streaming};
 use tracing::{error, info, warn};
 
 use super::connect::{Link, SessionError};
-use super::job::{self, Job, Prepared};
+use super::job::{self, Job, PreparedHost};
 use super::upload::Upload;
 use super::{Agent, AgentError, Order, beat};
 
@@ -295,8 +295,9 @@ impl<'a> Conversation<'a> {
     async fn begin(&mut self, order: Order) -> Result<(), End> {
         match order {
             Order::Prepare(preparation) => {
-                let again =
-                    |p: &&Prepared| p.run == preparation.run && p.attempt == preparation.attempt;
+                let again = |p: &&PreparedHost| {
+                    p.run == preparation.run && p.attempt == preparation.attempt
+                };
                 if let Some(prepared) = self.agent.prepared.as_ref().filter(again).cloned() {
                     return self.ready(prepared).await;
                 }
@@ -353,7 +354,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn ready(&mut self, prepared: Prepared) -> Result<(), End> {
+    async fn ready(&mut self, prepared: PreparedHost) -> Result<(), End> {
         let engine = prepared.engine();
         let gpus = match engine.known().map(|engine| engine.location) {
             Some(EndpointLocation::Remote) => {

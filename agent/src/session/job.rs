@@ -43,12 +43,12 @@ pub(super) struct Job {
 pub(super) struct Output {
     /// Of the attempt, or of what preparing measured, in order.
     pub(super) reports: Vec<AttemptReport>,
-    pub(super) prepared: Option<Prepared>,
+    pub(super) prepared: Option<PreparedHost>,
 }
 
 /// What a preparation found.
 #[derive(Debug, Clone)]
-pub(super) struct Prepared {
+pub(super) struct PreparedHost {
     pub(super) run: RunId,
     /// Number of the preparation.
     pub(super) attempt: AttemptNo,
@@ -61,7 +61,7 @@ pub(super) struct Prepared {
     pub(super) check_only: bool,
 }
 
-impl Prepared {
+impl PreparedHost {
     /// The engine that was found.
     pub(super) fn engine(&self) -> Reading<EngineFacts> {
         match &self.worker {
@@ -95,7 +95,7 @@ impl Job {
             options.model.clone_from(&preparation.model);
         }
         let bench = Bench::of(setup);
-        let mut prepared = Prepared {
+        let mut prepared = PreparedHost {
             run: preparation.run.clone(),
             attempt: preparation.attempt,
             suite_hash: preparation.suite_hash.clone(),

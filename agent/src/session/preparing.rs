@@ -17,7 +17,7 @@ use super::Setup;
 use crate::checks::{self, Seen, SeenEngine};
 use crate::endpoint::{DiscoverError, Endpoint, EndpointOptions};
 use crate::facts;
-use crate::gpu::{GpuHandle, Spans, Window, WindowPlan, cut};
+use crate::gpu::{GpuHandle, Spans, WindowHandle, WindowPlan, cut};
 use crate::work::{GpuWindows, Halt, Identity, Worker, WorkerOptions};
 
 /// Why there is no worker after an interrupt.
@@ -143,7 +143,7 @@ struct Windows {
     handle: Arc<GpuHandle>,
     port: Option<u16>,
     /// A lock because the worker is shared by reference; one attempt at a time, never contended.
-    open: Mutex<Option<Window>>,
+    open: Mutex<Option<WindowHandle>>,
 }
 
 impl GpuWindows for Windows {

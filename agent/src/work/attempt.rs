@@ -17,8 +17,8 @@ use super::open;
 use super::pace::Pace;
 use super::progress::Progress;
 use super::schedule::Schedule;
-use super::stream::Shared;
-use super::{Made, window};
+use super::stream::StreamContext;
+use super::{AttemptResult, window};
 use crate::endpoint::{Abilities, Endpoint, PrepareError, Prepared};
 
 /// Most requests of an attempt: more cannot be delivered.
@@ -31,7 +31,7 @@ pub(super) const REQUESTS: u32 = {
 
 /// What to do.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct AttemptJob {
     pub(super) endpoint: Endpoint,
     pub(super) assignment: Assignment,
     pub(super) abilities: Arc<Abilities>,
@@ -54,7 +54,7 @@ pub(super) enum AttemptError {
 
 /// What a loop made.
 #[derive(Debug)]
-pub(super) struct Looped {
+pub(super) struct LoopResult {
     pub(super) traces: Vec<RequestTrace>,
     pub(super) window: window::Closed,
     /// Ended for want of room for further traces.
@@ -62,9 +62,10 @@ pub(super) struct Looped {
 }
 
 /// Runs the job until its stop rule is met or it is halted.
-pub(super) async fn run(job: Job, halt: Halt) -> Result<Made, AttemptError> {
+pub(super) async fn run(job: AttemptJob, halt: Halt) -> Result<AttemptResult, AttemptError> {
     let prepared = Prepared::of_case(&job.endpoint, &job.assignment, &job.abilities)?;
-    let shared = Shared::new(job.endpoint.clone(), prepared, Arc::clone(&job.progress), halt);
+    let shared =
+        StreamContext::new(job.endpoint.clone(), prepared, Arc::clone(&job.progress), halt);
     let mut obeying = JoinSet::new();
     obeying.spawn_local(Rc::clone(&shared).obey());
     let looped = match job.assignment.case.load {
@@ -76,7 +77,7 @@ pub(super) async fn run(job: Job, halt: Halt) -> Result<Made, AttemptError> {
     };
     obeying.shutdown().await;
 
-    let Looped { mut traces, window, is_full } = looped;
+    let LoopResult { mut traces, window, is_full } = looped;
     traces.sort_by_key(|trace| trace.seq);
     let mut findings = window.findings(&traces);
     findings.extend(is_full.then(requests_limit));

@@ -14,15 +14,20 @@ use regatta_types::trace::Phase;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::attempt::{Job, Looped, REQUESTS};
+use super::attempt::{AttemptJob, LoopResult, REQUESTS};
 use super::progress::Activity;
 use super::start::{CONNECT_AHEAD, before, sleep_until_near, start_at};
-use super::stream::{Request, Shared, Stream};
+use super::stream::{Request, Stream, StreamContext};
 use super::window::Window;
 use crate::endpoint::{Which, carried};
 
 /// Runs the loop: warm-up, connections, start instant, measured requests.
-pub(super) async fn run(job: &Job, shared: &Rc<Shared>, streams: u32, ramp: Ramp) -> Looped {
+pub(super) async fn run(
+    job: &AttemptJob,
+    shared: &Rc<StreamContext>,
+    streams: u32,
+    ramp: Ramp,
+) -> LoopResult {
     let case = &job.assignment.case;
     let count = streams.min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
     let course = Rc::new(Course {
@@ -62,7 +67,7 @@ pub(super) async fn run(job: &Job, shared: &Rc<Shared>, streams: u32, ramp: Ramp
     .await;
     let window = window.close();
     let traces = all.into_iter().flat_map(|stream| stream.traces).collect();
-    Looped { traces, window, is_full: course.is_full.get() }
+    LoopResult { traces, window, is_full: course.is_full.get() }
 }
 
 /// Does one thing on every stream at once, each in a task of its own so that none uses up another's
@@ -138,7 +143,7 @@ struct Course {
 
 impl Course {
     /// Whether another conversation may be begun.
-    fn allows_another(&self, shared: &Shared) -> bool {
+    fn allows_another(&self, shared: &StreamContext) -> bool {
         let StopRule { requests, duration } = self.stop;
         let began = self.began.get().unwrap_or_else(MonoNs::now);
         let is_due = requests.is_none_or(|requests| self.measured.get() < requests)
@@ -153,14 +158,14 @@ impl Course {
     }
 
     /// The first request of another conversation, and its number.
-    fn begin(&self, shared: &Shared, phase: Phase) -> (u32, Request) {
+    fn begin(&self, shared: &StreamContext, phase: Phase) -> (u32, Request) {
         let conversation = self.conversations.replace(self.conversations.get() + 1);
         (conversation, self.request(shared, (conversation, 0), &[], phase))
     }
 
     fn request(
         &self,
-        shared: &Shared,
+        shared: &StreamContext,
         (conversation, turn): (u32, u32),
         answers: &[String],
         phase: Phase,

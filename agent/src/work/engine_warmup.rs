@@ -13,11 +13,11 @@ use regatta_types::trace::{Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, FindingCode, Validity};
 use tokio::task::JoinSet;
 
-use super::Made;
+use super::AttemptResult;
 use super::explore::explore;
 use super::halt::Halt;
 use super::progress::{Activity, Progress};
-use super::stream::Shared;
+use super::stream::StreamContext;
 use super::window::Window;
 use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which};
 
@@ -40,7 +40,7 @@ pub(super) async fn run(
     preparation: Preparation,
     progress: Arc<Progress>,
     halt: Halt,
-) -> Result<(Made, Abilities), PrepareError> {
+) -> Result<(AttemptResult, Abilities), PrepareError> {
     progress.enter(Activity::EngineWarmup);
     let ask = Ask {
         messages: &[prompt()],
@@ -51,7 +51,7 @@ pub(super) async fn run(
         keep_text: false,
     };
     let prepared = Prepared::of_ask(&endpoint, &key, &ask, Fields::default())?;
-    let shared = Shared::new(endpoint.clone(), prepared, progress, halt);
+    let shared = StreamContext::new(endpoint.clone(), prepared, progress, halt);
     let mut obeying = JoinSet::new();
     obeying.spawn_local(Rc::clone(&shared).obey());
     let mut stream = shared.stream(0);

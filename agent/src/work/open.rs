@@ -20,11 +20,11 @@ use regatta_types::trace::{Phase, RequestTrace};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::attempt::{AttemptError, Job, Looped, REQUESTS};
+use super::attempt::{AttemptError, AttemptJob, LoopResult, REQUESTS};
 use super::progress::Activity;
 use super::schedule::Schedule;
 use super::start::{before, sleep_until_near};
-use super::stream::{Request, Shared, Stream};
+use super::stream::{Request, Stream, StreamContext};
 use super::window::Window;
 use crate::endpoint::Which;
 
@@ -33,11 +33,11 @@ const AHEAD: Duration = Duration::from_millis(50);
 
 /// Runs the loop: warm-up one request at a time, then the schedule.
 pub(super) async fn run(
-    job: &Job,
-    shared: &Rc<Shared>,
+    job: &AttemptJob,
+    shared: &Rc<StreamContext>,
     schedule: Schedule,
     max_in_flight: u32,
-) -> Result<Looped, AttemptError> {
+) -> Result<LoopResult, AttemptError> {
     let case = &job.assignment.case;
     if let Prompt::Conversation { .. } = case.prompt {
         return Err(AttemptError::OpenConversation);
@@ -76,7 +76,7 @@ pub(super) async fn run(
     let window = dispatched?.close();
     let mut traces = std::mem::take(&mut desk.state.borrow_mut().not_sent);
     traces.extend(streams.into_iter().flat_map(|stream| stream.traces));
-    Ok(Looped { traces, window, is_full })
+    Ok(LoopResult { traces, window, is_full })
 }
 
 /// Follows the schedule until its end or a halt; the window that was opened with the first request.
@@ -191,7 +191,7 @@ async fn serve(slot: Rc<Slot>, desk: Rc<Desk>, mut stream: Stream) -> Stream {
 /// Where requests and slots meet.
 #[derive(Debug)]
 struct Desk {
-    shared: Rc<Shared>,
+    shared: Rc<StreamContext>,
     start: MonoNs,
     /// Send instants after the start, nanoseconds.
     offsets: Vec<u64>,

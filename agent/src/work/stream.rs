@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the streams of an attempt share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StreamContext {
     endpoint: Endpoint,
     prepared: Prepared,
     pub(super) progress: Arc<Progress>,
@@ -49,7 +49,7 @@ impl Request {
     }
 }
 
-impl Shared {
+impl StreamContext {
     pub(super) fn new(
         endpoint: Endpoint,
         prepared: Prepared,
@@ -120,7 +120,7 @@ pub(super) struct Stream {
     number: u32,
     lane: Lane,
     stop: Stop,
-    pub(super) shared: Rc<Shared>,
+    pub(super) shared: Rc<StreamContext>,
     pub(super) traces: Vec<RequestTrace>,
 }
 

@@ -12,7 +12,7 @@ use regatta_types::validity::{Finding, FindingCode, Validity};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 
-use super::Made;
+use super::AttemptResult;
 use super::lateness::{ADVICE, Lateness};
 use super::reads::Reads;
 use super::watchdog::{self, Stalls, Typical};
@@ -68,9 +68,9 @@ impl Closed {
         outcome: AttemptOutcome,
         traces: Vec<RequestTrace>,
         findings: Vec<Finding>,
-    ) -> Made {
+    ) -> AttemptResult {
         let Self { began, finished, cpu, stalls: _ } = self;
-        Made { outcome, began, finished, cpu: Some(cpu), traces, findings }
+        AttemptResult { outcome, began, finished, cpu: Some(cpu), traces, findings }
     }
 
     /// What the agent's self-checks say of an attempt with these traces.

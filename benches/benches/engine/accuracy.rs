@@ -16,10 +16,10 @@ use std::fs;
 
 use anyhow::{Context as _, ensure};
 
+use crate::bench::{Bench, note};
 use crate::clients::{Client, Seen, Work, run};
 use crate::sim::{Sim, Stamps, log_path, read_log};
 use crate::stats::{median, quantile};
-use crate::{Bench, note};
 
 const CLIENTS: [Client; 2] = [Client::Ruler, Client::Regatta];
 /// What a row is of.

@@ -7,10 +7,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::bench::{Bench, note};
 use crate::clients::{Client, Ran, Work, run};
 use crate::sim::Sim;
 use crate::stats::median;
-use crate::{Bench, note};
 
 /// How the endpoint writes.
 struct Flow {

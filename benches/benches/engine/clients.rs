@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use crate::Bench;
+use crate::bench::Bench;
 use crate::process::{Cost, cost};
 
 /// One of them.

@@ -5,6 +5,7 @@
 //! `-- telemetry` and `-- report` one part. It builds the release binary of `regatta` first.
 
 mod accuracy;
+mod bench;
 mod capacity;
 mod clients;
 mod machine;
@@ -15,12 +16,13 @@ mod sim;
 mod stats;
 mod telemetry;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
+
+use crate::bench::{Bench, say};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,17 +60,6 @@ struct Args {
     bench: bool,
 }
 
-/// What the parts share.
-struct Bench {
-    regatta: PathBuf,
-    ruler: PathBuf,
-    rounds: usize,
-    /// More flags for regatta.
-    flags: Vec<OsString>,
-    /// For whatever the processes write.
-    scratch: tempfile::TempDir,
-}
-
 fn main() -> anyhow::Result<()> {
     if process::is_measurer() {
         return process::measurer();
@@ -103,17 +94,6 @@ fn main() -> anyhow::Result<()> {
         say(&report::measure(&bench, args.hosts)?);
     }
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the tables are the output of this program")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-/// Progress of a measurement that takes minutes.
-#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
-fn note(text: &str) {
-    eprintln!("{text}");
 }
 
 fn build() -> anyhow::Result<PathBuf> {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::bench::{Bench, note};
 use crate::clients::{Client, Work, run};
 use crate::sim::Sim;
 use crate::stats::median;
-use crate::{Bench, note};
 
 const CLIENTS: [Client; 2] = [Client::Ruler, Client::Regatta];
 const WORKS: [Work; 2] = [

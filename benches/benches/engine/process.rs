@@ -60,6 +60,6 @@ pub(crate) fn measurer() -> anyhow::Result<()> {
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         code: output.status.code(),
     };
-    crate::say(&serde_json::to_string(&cost)?);
+    crate::bench::say(&serde_json::to_string(&cost)?);
     Ok(())
 }

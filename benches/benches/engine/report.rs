@@ -17,9 +17,9 @@ use regatta_types::time::UnixNs;
 use regatta_wire::codec::encode_report;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::bench::{Bench, note};
 use crate::process::cost;
 use crate::stats::median;
-use crate::{Bench, note};
 
 const CASES: u32 = 50;
 const REPETITIONS: u32 = 10;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use crate::Bench;
+use crate::bench::Bench;
 
 /// A running simulated host.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::fs;
 
 use anyhow::ensure;
 
+use crate::bench::{Bench, note};
 use crate::clients::{Client, Work, run};
 use crate::sim::Sim;
 use crate::stats::{median, quantile};
-use crate::{Bench, note};
 
 const WORK: Work = Work { streams: 4, requests: 200, tokens: 64 };
 /// What stands in the report when nothing was read for a while.

@@ -9,11 +9,11 @@ use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::over_time::given_baseline;
+use super::history::given_baseline;
 use super::{command_line, load, orders, state_dir};
 use crate::cli::BenchArgs;
 use crate::command_error::CommandError;
-use crate::conduct::{Conduct, Starting, conduct};
+use crate::execute::{RunSpec, Starting, execute};
 use crate::run::RunPolicy;
 
 pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
@@ -30,7 +30,7 @@ pub(super) async fn bench(args: BenchArgs, wall: Arc<dyn WallClock>) -> Result<E
         .map_err(|e| CommandError::usage(e.to_string()))?;
     let host = local.host.clone();
     let agent_wall = wall.clone();
-    conduct(Conduct {
+    execute(RunSpec {
         suite,
         expected: ExpectedHosts::Named(vec![host]),
         start: Starting::default(),

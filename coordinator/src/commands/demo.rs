@@ -19,11 +19,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::dry_run::dry_run;
-use super::over_time::given_baseline;
+use super::history::given_baseline;
 use super::{command_line, started, state_dir};
 use crate::cli::DemoArgs;
 use crate::command_error::CommandError;
-use crate::conduct::{Conduct, Embedded, conduct};
+use crate::execute::{Embedded, RunSpec, execute};
 use crate::run::{Orders, RunPolicy};
 use crate::suite::{self, Overrides};
 
@@ -65,7 +65,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
         names.push(host.clone());
         embedded.push(agent(host, index, url, wall.clone())?);
     }
-    let exit = conduct(Conduct {
+    let exit = execute(RunSpec {
         suite,
         expected: ExpectedHosts::Named(names),
         start,

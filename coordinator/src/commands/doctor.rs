@@ -7,14 +7,17 @@ use regatta_types::exit::Exit;
 use regatta_types::record::ExpectedHosts;
 use regatta_types::time::WallClock;
 
-use super::Ways;
+use super::FleetArgs;
 use crate::cli::DoctorArgs;
 use crate::command_error::CommandError;
 use crate::doctor::{Doctor, doctor};
 use crate::run::RunPolicy;
 use crate::suite::{self, Overrides};
 
-pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
+pub(super) async fn preflight(
+    args: DoctorArgs,
+    wall: Arc<dyn WallClock>,
+) -> Result<Exit, CommandError> {
     let load = |name: &str| suite::load(name, &Overrides::default());
     let suite = args.suite.as_deref().map(load).transpose()?;
     let policy = RunPolicy { wait: args.wait, ..RunPolicy::default() };
@@ -32,14 +35,14 @@ pub(super) async fn look(args: DoctorArgs, wall: Arc<dyn WallClock>) -> Result<E
         wall: wall.clone(),
     };
     if is_fleet {
-        let ways = Ways {
+        let fleet = FleetArgs {
             expect: args.expect,
             hosts: args.hosts,
             listen: args.listen,
             insecure: args.insecure,
             ssh: &args.ssh,
         };
-        let fleet = ways.check(plan.policy.lost_after)?;
+        let fleet = fleet.check(plan.policy.lost_after)?;
         plan.expected = fleet.expected;
         plan.listen = fleet.listen;
         plan.launch = fleet.launch;

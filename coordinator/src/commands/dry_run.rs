@@ -8,7 +8,7 @@ use regatta_types::suite::{Case, Load, Pace, Prompt, Ramp, StartMode, Suite};
 
 use crate::cli::OutputArgs;
 use crate::command_error::CommandError;
-use crate::conduct::Starting;
+use crate::execute::Starting;
 use crate::output::print;
 use crate::plan::Plan;
 use crate::suite;

@@ -6,11 +6,11 @@ use regatta_types::exit::Exit;
 use regatta_types::time::WallClock;
 
 use super::dry_run::dry_run;
-use super::over_time::given_baseline;
-use super::{Ways, command_line, load, orders, started, state_dir};
+use super::history::given_baseline;
+use super::{FleetArgs, command_line, load, orders, started, state_dir};
 use crate::cli::RunArgs;
 use crate::command_error::CommandError;
-use crate::conduct::{Conduct, conduct};
+use crate::execute::{RunSpec, execute};
 use crate::run::RunPolicy;
 
 pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
@@ -19,14 +19,14 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         return dry_run(&suite, start, args.workload.seed, &args.output);
     }
     let baseline = given_baseline(args.output.baseline.as_deref(), &args.output.store)?;
-    let ways = Ways {
+    let fleet = FleetArgs {
         expect: args.expect,
         hosts: args.hosts,
         listen: args.listen,
         insecure: args.insecure,
         ssh: &args.ssh,
     };
-    let fleet = ways.check(args.lost_after)?;
+    let fleet = fleet.check(args.lost_after)?;
     let policy = RunPolicy {
         wait: args.wait,
         late: args.late,
@@ -34,7 +34,7 @@ pub(super) async fn run(args: RunArgs, wall: Arc<dyn WallClock>) -> Result<Exit,
         allow_missing: args.allow_missing,
         ..RunPolicy::default()
     };
-    conduct(Conduct {
+    execute(RunSpec {
         suite,
         expected: fleet.expected,
         start,

@@ -7,11 +7,11 @@ use regatta_report::Out;
 use regatta_types::exit::Exit;
 use regatta_types::ids::RunId;
 
-use super::over_time::given_baseline;
+use super::history::given_baseline;
 use super::state_dir;
 use crate::cli::{ExportArgs, ReportArgs, RunsArgs};
 use crate::command_error::CommandError;
-use crate::conduct::{Delivery, conclude, tell_damage};
+use crate::execute::{Delivery, conclude, tell_damage};
 use crate::output::{print, print_file, say};
 use crate::reports;
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};

@@ -8,7 +8,7 @@ use regatta_types::ids::HostId;
 use super::state_dir;
 use crate::cli::RunsArgs;
 use crate::command_error::CommandError;
-use crate::conduct::tell_damage;
+use crate::execute::tell_damage;
 use crate::output::{print, say};
 use crate::store::{SqliteStore, Store as _, StoreError, StoredRun};
 

@@ -57,7 +57,7 @@ pub(super) struct Call {
 
 /// What a call says.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum CallEvent {
     /// A line on standard output.
     Line(String),
     /// It is over.
@@ -118,10 +118,10 @@ impl Call {
     }
 
     /// The next thing it says. Nothing is lost when the wait is given up.
-    pub(super) async fn next(&mut self) -> Said {
+    pub(super) async fn next(&mut self) -> CallEvent {
         loop {
             if let Some(line) = take_line(&mut self.out, self.stdout.is_none()) {
-                return Said::Line(line);
+                return CallEvent::Line(line);
             }
             while let Some(line) = take_line(&mut self.err, self.stderr.is_none()) {
                 debug!(line, "ssh");
@@ -138,7 +138,7 @@ impl Call {
                 && (Instant::now() >= at + REST || (self.stdout.is_none() && self.stderr.is_none()))
             {
                 let complaints = std::mem::take(&mut self.complaints);
-                return Said::Ended(Ended { code: status.code(), complaints });
+                return CallEvent::Ended(Ended { code: status.code(), complaints });
             }
             let rest = self.ended.map(|(_, at)| at + REST);
             let next = tokio::select! {
@@ -261,8 +261,8 @@ mod tests {
         let mut lines = Vec::new();
         loop {
             match call.next().await {
-                Said::Line(line) => lines.push(line),
-                Said::Ended(ended) => return (lines, ended),
+                CallEvent::Line(line) => lines.push(line),
+                CallEvent::Ended(ended) => return (lines, ended),
             }
         }
     }
@@ -287,7 +287,7 @@ mod tests {
         let (_, ended) = all(shell.call("echo full >&2; exit 1", Some(much))).await;
         assert_eq!(ended.why(), "full");
         let mut call = shell.call("echo up; cat; echo down", None);
-        assert!(matches!(call.next().await, Said::Line(line) if line == "up"));
+        assert!(matches!(call.next().await, CallEvent::Line(line) if line == "up"));
         call.hang_up();
         let (lines, ended) = all(call).await;
         assert_eq!((lines.as_slice(), ended.is_success()), (["down".to_owned()].as_slice(), true));

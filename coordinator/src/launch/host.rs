@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::Launch;
-use super::call::{Call, Ended, Said};
+use super::call::{Call, CallEvent, Ended};
 use super::remote::{self, Answer};
 use super::target::Target;
 use crate::run::{Input, LaunchStep, Message};
@@ -29,7 +29,7 @@ const TIDYING: Duration = Duration::from_secs(10);
 
 /// Whether a start has left its room on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
+enum Leftover {
     /// None was made, or an agent was started in it, and whatever ends that removes it.
     Gone,
     Maybe,
@@ -60,11 +60,11 @@ impl Course {
         let ended = match self.leave.run_until_cancelled(self.prepare(&room)).await {
             Some(Ok((program, subcommand))) => self.attend(lane, &room, &program, subcommand).await,
             Some(Err(failed)) => Err(failed),
-            None => Err(("the run is over".to_owned(), Room::Maybe)),
+            None => Err(("the run is over".to_owned(), Leftover::Maybe)),
         };
         if let Err((why, there)) = ended {
             self.tell(Input::LaunchEnded { host: self.host(), why }).await;
-            if there == Room::Maybe {
+            if there == Leftover::Maybe {
                 self.tidy(&[], &remote::clear(&room)).await;
             }
         }
@@ -84,16 +84,16 @@ impl Course {
     }
 
     /// Has a program on the host, and a room for it: the program, and whether it wants its subcommand.
-    async fn prepare(&self, room: &str) -> Result<(String, bool), (String, Room)> {
+    async fn prepare(&self, room: &str) -> Result<(String, bool), (String, Leftover)> {
         self.step(LaunchStep::Connect).await;
         let binaries = &self.launch.binaries;
         let script = Bytes::from_static(remote::PROBE.as_bytes());
-        let maybe = |why| (why, Room::Maybe);
+        let maybe = |why| (why, Leftover::Maybe);
         let lines =
             self.ask(&remote::probe(room, binaries), script, ANSWER).await.map_err(maybe)?;
         let lines = lines.map_err(|ended| {
             // Where there is no way in, another try to tidy up would find none, either.
-            let there = if ended.is_ssh_failure() { Room::Gone } else { Room::Maybe };
+            let there = if ended.is_ssh_failure() { Leftover::Gone } else { Leftover::Maybe };
             (self.failed("it could not be looked at", &ended), there)
         })?;
         let answer = Answer::read(&lines);
@@ -121,9 +121,9 @@ impl Course {
             loop {
                 match call.next().await {
                     // What a login prints is not for ever.
-                    Said::Line(line) if lines.len() < 1_000 => lines.push(line),
-                    Said::Line(_) => {}
-                    Said::Ended(ended) => return ended,
+                    CallEvent::Line(line) if lines.len() < 1_000 => lines.push(line),
+                    CallEvent::Line(_) => {}
+                    CallEvent::Ended(ended) => return ended,
                 }
             }
         });
@@ -156,7 +156,7 @@ impl Course {
         room: &str,
         program: &str,
         subcommand: bool,
-    ) -> Result<(), (String, Room)> {
+    ) -> Result<(), (String, Leftover)> {
         self.step(LaunchStep::Start).await;
         let seconds = self.launch.alone.as_secs().max(1);
         let mut flags = vec![
@@ -169,12 +169,12 @@ impl Course {
         let forward = format!("{room}/s:{}", self.socket.display());
         let command = remote::start(room, program, subcommand, &flags);
         let mut call =
-            self.call(&["-R", &forward], &command, None).map_err(|why| (why, Room::Maybe))?;
+            self.call(&["-R", &forward], &command, None).map_err(|why| (why, Leftover::Maybe))?;
         let started = self.started(&mut call).await;
         drop(lane);
         let ended = match started {
-            Ok(()) => self.watch(&mut call).await.map_err(|why| (why, Room::Gone)),
-            Err(why) => Err((why, Room::Maybe)),
+            Ok(()) => self.watch(&mut call).await.map_err(|why| (why, Leftover::Gone)),
+            Err(why) => Err((why, Leftover::Maybe)),
         };
         drop(call);
         // Over a connection that the user's ssh keeps for later calls, the forwarding would stay.
@@ -186,9 +186,9 @@ impl Course {
         let said = async {
             loop {
                 match call.next().await {
-                    Said::Line(line) if line == remote::STARTED => return Ok(()),
-                    Said::Line(_) => {}
-                    Said::Ended(ended) => {
+                    CallEvent::Line(line) if line == remote::STARTED => return Ok(()),
+                    CallEvent::Line(_) => {}
+                    CallEvent::Ended(ended) => {
                         return Err(self.failed("the agent did not start", &ended));
                     }
                 }
@@ -212,12 +212,12 @@ impl Course {
                 () = sleep_until(leaving) => None,
             };
             match (said, leaving) {
-                (Some(Said::Line(_)), _) => {}
-                (Some(Said::Ended(_)), Some(_)) => return Ok(()),
-                (Some(Said::Ended(ended)), None) if ended.is_ssh_failure() => {
+                (Some(CallEvent::Line(_)), _) => {}
+                (Some(CallEvent::Ended(_)), Some(_)) => return Ok(()),
+                (Some(CallEvent::Ended(ended)), None) if ended.is_ssh_failure() => {
                     return Err(format!("its ssh connection ended: {}", ended.why()));
                 }
-                (Some(Said::Ended(ended)), None) => {
+                (Some(CallEvent::Ended(ended)), None) => {
                     return Err(format!("its agent ended: {}", ended.why()));
                 }
                 (None, None) => leaving = Some(Instant::now() + LEAVING),
@@ -237,7 +237,7 @@ impl Course {
         let Ok(mut call) = self.call(options, command, Some(Bytes::new())) else { return };
         let ended = tokio::time::timeout(TIDYING, async {
             loop {
-                if let Said::Ended(ended) = call.next().await {
+                if let CallEvent::Ended(ended) = call.next().await {
                     return ended;
                 }
             }

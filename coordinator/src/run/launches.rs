@@ -9,7 +9,7 @@ use super::state::{Phase, RunState};
 
 /// The start of one host's agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Launch {
+pub(super) enum LaunchState {
     /// Under way, or done.
     At(LaunchStep),
     /// The agent is gone, and why.
@@ -18,7 +18,7 @@ pub(super) enum Launch {
 
 impl RunState {
     pub(super) fn launching(&mut self, host: HostId, step: LaunchStep) {
-        self.launches.insert(host, Launch::At(step));
+        self.launches.insert(host, LaunchState::At(step));
     }
 
     /// Nothing more comes from this host: it is given up at once, not only when it has been silent
@@ -26,7 +26,7 @@ impl RunState {
     pub(super) fn launch_ended(&mut self, name: HostId, why: String, effects: &mut Vec<Effect>) {
         let gathering = matches!(self.phase, Phase::Gathering { .. });
         let blocks = self.plan.blocks().len();
-        self.launches.insert(name.clone(), Launch::Ended(why.clone()));
+        self.launches.insert(name.clone(), LaunchState::Ended(why.clone()));
         let Some(host) = self.hosts.get_mut(&name) else {
             if gathering {
                 effects.push(Effect::Event(EventKind::HostPrepared {
@@ -50,8 +50,8 @@ impl RunState {
     /// Why the agent of a host never came, if its start failed.
     fn never_started_for(&self, host: &HostId) -> Option<&str> {
         match self.launches.get(host) {
-            Some(Launch::Ended(why)) => Some(why),
-            Some(Launch::At(_)) | None => None,
+            Some(LaunchState::Ended(why)) => Some(why),
+            Some(LaunchState::At(_)) | None => None,
         }
     }
 

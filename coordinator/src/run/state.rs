@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, Input, LatePolicy, Now, RunPolicy, SessionId};
-use super::launches::Launch;
+use super::launches::LaunchState;
 use super::wants::{CHECK_TIMEOUTS, wants};
 use crate::plan::Plan;
 
@@ -32,7 +32,7 @@ pub struct RunState {
     pub(super) begun: usize,
     pub(super) cancelled: bool,
     /// Hosts whose agents this program starts itself.
-    pub(super) launches: BTreeMap<HostId, Launch>,
+    pub(super) launches: BTreeMap<HostId, LaunchState>,
 }
 
 /// Where the run is.

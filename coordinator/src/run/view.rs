@@ -5,7 +5,7 @@ use regatta_types::record::ExpectedHosts;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{LaunchStep, Progress};
-use super::launches::Launch;
+use super::launches::LaunchState;
 use super::state::{Phase, RunState};
 
 /// All hosts at one moment.
@@ -113,10 +113,10 @@ impl RunState {
         let launches = launches.map(|(name, launch)| HostView {
             host: name.clone(),
             stage: match launch {
-                Launch::At(LaunchStep::Connect) => Stage::Connecting,
-                Launch::At(LaunchStep::Copy) => Stage::Copying,
-                Launch::At(LaunchStep::Start) => Stage::Starting,
-                Launch::Ended(_) => Stage::NotStarted,
+                LaunchState::At(LaunchStep::Connect) => Stage::Connecting,
+                LaunchState::At(LaunchStep::Copy) => Stage::Copying,
+                LaunchState::At(LaunchStep::Start) => Stage::Starting,
+                LaunchState::Ended(_) => Stage::NotStarted,
             },
             case: None,
             done: 0,

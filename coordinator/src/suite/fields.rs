@@ -11,7 +11,7 @@ use regatta_types::units::{Bytes, grouped};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problems, Said};
+use super::problem::{Origin, Problems, Sourced};
 
 /// The path of the table of defaults.
 pub(super) const DEFAULTS: &str = "defaults";
@@ -90,12 +90,15 @@ impl<'d> Fields<'d> {
         problems: &mut Problems<'_>,
         key: &'static str,
         read: impl FnOnce(&'d DeValue<'d>) -> Result<T, String>,
-    ) -> Option<Said<T>> {
+    ) -> Option<Sourced<T>> {
         let spanned = self.take(problems, key, read)?;
         let (span, key) = (spanned.span(), self.key(key));
-        let by =
-            if self.path == DEFAULTS { Place::Defaults(span, key) } else { Place::Case(span, key) };
-        Some(Said { value: spanned.into_inner(), by })
+        let by = if self.path == DEFAULTS {
+            Origin::Defaults(span, key)
+        } else {
+            Origin::Case(span, key)
+        };
+        Some(Sourced { value: spanned.into_inner(), by })
     }
 
     /// `4`, or a list of different ones such as `[1, 4, 16]`.
@@ -104,7 +107,7 @@ impl<'d> Fields<'d> {
         problems: &mut Problems<'_>,
         key: &'static str,
         read: impl Fn(&DeValue<'_>) -> Result<T, String>,
-    ) -> Option<Said<Levels<T>>> {
+    ) -> Option<Sourced<Levels<T>>> {
         let Some(list) = self.table.get(key).and_then(|value| value.get_ref().as_array()) else {
             return self.said(problems, key, |value| read(value).map(Levels::One));
         };

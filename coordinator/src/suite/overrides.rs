@@ -7,7 +7,7 @@ use regatta_types::suite::{Arrivals, Length, Slo};
 use regatta_types::units::Bytes;
 
 use super::fields::{Levels, not_among, not_within};
-use super::problem::{Place, Problems, Said};
+use super::problem::{Origin, Problems, Sourced};
 use super::range;
 use super::settings::{Limit, Settings};
 
@@ -91,8 +91,8 @@ impl Overrides {
     }
 }
 
-fn said<T>(flag: &'static str, value: Option<T>) -> Option<Said<T>> {
-    value.map(|value| Said { value, by: Place::Flag(flag) })
+fn said<T>(flag: &'static str, value: Option<T>) -> Option<Sourced<T>> {
+    value.map(|value| Sourced { value, by: Origin::Flag(flag) })
 }
 
 /// One value changes the cases, several make a case of each.
@@ -100,7 +100,7 @@ fn levels<T: Copy + PartialEq + Display>(
     flag: &'static str,
     values: Option<&[T]>,
     problems: &mut Problems<'_>,
-) -> Option<Said<Levels<T>>> {
+) -> Option<Sourced<Levels<T>>> {
     let mut different = Vec::new();
     for &value in values? {
         if different.contains(&value) {

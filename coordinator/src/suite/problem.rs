@@ -70,7 +70,7 @@ impl fmt::Display for SuiteProblems {
 
 /// Who says something: what is said further up in this list stands above the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Origin {
     /// A flag.
     Flag(&'static str),
     /// A `[[case]]`, at these bytes, by this full key.
@@ -81,24 +81,24 @@ pub(super) enum Place {
 
 /// A value, and who says it.
 #[derive(Debug, Clone)]
-pub(super) struct Said<T> {
+pub(super) struct Sourced<T> {
     pub(super) value: T,
-    pub(super) by: Place,
+    pub(super) by: Origin,
 }
 
-impl<T> Said<T> {
+impl<T> Sourced<T> {
     pub(super) fn is_flag(&self) -> bool {
         match self.by {
-            Place::Flag(_) => true,
-            Place::Case(..) | Place::Defaults(..) => false,
+            Origin::Flag(_) => true,
+            Origin::Case(..) | Origin::Defaults(..) => false,
         }
     }
 
     /// Whether it is said for this case, and not for all that do not say otherwise.
     pub(super) fn is_meant(&self) -> bool {
         match self.by {
-            Place::Flag(_) | Place::Case(..) => true,
-            Place::Defaults(..) => false,
+            Origin::Flag(_) | Origin::Case(..) => true,
+            Origin::Defaults(..) => false,
         }
     }
 }
@@ -141,10 +141,12 @@ impl<'a> Problems<'a> {
     }
 
     /// Something wrong with a setting, whoever says it.
-    pub(super) fn wrong<T>(&mut self, said: &Said<T>, what: &str, hint: Option<String>) {
+    pub(super) fn wrong<T>(&mut self, said: &Sourced<T>, what: &str, hint: Option<String>) {
         match &said.by {
-            Place::Flag(flag) => self.flag(flag, what.to_owned(), hint),
-            Place::Case(span, key) | Place::Defaults(span, key) => self.add(span, key, what, hint),
+            Origin::Flag(flag) => self.flag(flag, what.to_owned(), hint),
+            Origin::Case(span, key) | Origin::Defaults(span, key) => {
+                self.add(span, key, what, hint)
+            }
         }
     }
 

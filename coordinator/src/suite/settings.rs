@@ -11,28 +11,28 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::fields::{Fields, Levels, duration, integer, number, table, truth, whole, word};
-use super::problem::{Problems, Said};
+use super::problem::{Problems, Sourced};
 use super::range;
 
 /// What a layer says; `None` where it is silent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
-    pub(super) prompt_tokens: Option<Said<Levels<u32>>>,
-    pub(super) shared_prefix: Option<Said<Levels<u32>>>,
-    pub(super) depth: Option<Said<Levels<u32>>>,
-    pub(super) max_tokens: Option<Said<Limit>>,
+    pub(super) prompt_tokens: Option<Sourced<Levels<u32>>>,
+    pub(super) shared_prefix: Option<Sourced<Levels<u32>>>,
+    pub(super) depth: Option<Sourced<Levels<u32>>>,
+    pub(super) max_tokens: Option<Sourced<Limit>>,
     pub(super) length: Option<Length>,
     pub(super) temperature: Option<f64>,
     pub(super) seed: Option<i64>,
     pub(super) repetitions: Option<u32>,
     pub(super) warmup: Option<u32>,
-    pub(super) concurrency: Option<Said<Levels<u32>>>,
-    pub(super) ramp: Option<Said<bool>>,
-    pub(super) rate: Option<Said<Levels<f64>>>,
-    pub(super) arrivals: Option<Said<Arrivals>>,
-    pub(super) max_in_flight: Option<Said<u32>>,
-    pub(super) requests: Option<Said<u32>>,
-    pub(super) duration: Option<Said<Duration>>,
+    pub(super) concurrency: Option<Sourced<Levels<u32>>>,
+    pub(super) ramp: Option<Sourced<bool>>,
+    pub(super) rate: Option<Sourced<Levels<f64>>>,
+    pub(super) arrivals: Option<Sourced<Arrivals>>,
+    pub(super) max_in_flight: Option<Sourced<u32>>,
+    pub(super) requests: Option<Sourced<u32>>,
+    pub(super) duration: Option<Sourced<Duration>>,
     pub(super) slo: Option<Slo>,
     pub(super) connect: Option<Duration>,
     pub(super) first_token: Option<Duration>,
@@ -165,11 +165,11 @@ fn inner<T>(spanned: Spanned<T>) -> T {
 }
 
 /// `max_tokens = 128`, `[64, 128]` or `{ from = 96, to = 160 }`.
-fn max_tokens(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Said<Limit>> {
+fn max_tokens(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Sourced<Limit>> {
     let key = "max_tokens";
     let Some(between) = fields.table_at(key) else {
         let said = fields.levels(problems, key, whole(range::MAX_TOKENS))?;
-        return Some(Said { value: Limit::Same(said.value), by: said.by });
+        return Some(Sourced { value: Limit::Same(said.value), by: said.by });
     };
     let mut inside = Fields::new(between.get_ref(), between.span(), &fields.key(key));
     let mut end =
@@ -190,7 +190,7 @@ enum Spread {
 }
 
 /// `arrivals = "poisson"`, or `"gamma"` beside a `shape`.
-fn arrivals(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Said<Arrivals>> {
+fn arrivals(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Sourced<Arrivals>> {
     let words =
         [("constant", Spread::Constant), ("poisson", Spread::Poisson), ("gamma", Spread::Gamma)];
     let spread = fields.said(problems, "arrivals", word("spread", &words));
@@ -213,7 +213,7 @@ fn arrivals(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Said
             return None;
         }
     };
-    Some(Said { value, by: spread.by })
+    Some(Sourced { value, by: spread.by })
 }
 
 /// `slo = { ttft = "2s", tpot = "100ms", e2e = "30s" }`.

@@ -9,7 +9,7 @@ use regatta_types::suite::{Arrivals, Length, Load, Prompt, Ramp, StopRule, TextP
 use regatta_types::units::grouped;
 
 use super::fields::Levels;
-use super::problem::{Problems, Said};
+use super::problem::{Problems, Sourced};
 use super::range;
 use super::settings::{Limit, Settings};
 
@@ -55,7 +55,7 @@ impl<'s> Shape<'s> {
         own: Option<Prompt>,
         problems: &mut Problems<'_>,
     ) -> Self {
-        let raised = |said: &Said<Levels<u32>>| said.is_flag();
+        let raised = |said: &Sourced<Levels<u32>>| said.is_flag();
         let shape = Self {
             // A number of requests in the file is one for the file's number of streams.
             requests_yield: settings.concurrency.as_ref().is_some_and(raised)
@@ -275,9 +275,9 @@ impl<'s> Shape<'s> {
 
     /// Whether a detail of the load is meant for the load that is asked for: flags replace a file's
     /// load with its details.
-    fn stands<T>(&self, detail: &Said<T>) -> bool {
-        let by_flag = self.settings.rate.as_ref().is_some_and(Said::is_flag)
-            || self.settings.concurrency.as_ref().is_some_and(Said::is_flag);
+    fn stands<T>(&self, detail: &Sourced<T>) -> bool {
+        let by_flag = self.settings.rate.as_ref().is_some_and(Sourced::is_flag)
+            || self.settings.concurrency.as_ref().is_some_and(Sourced::is_flag);
         detail.is_flag() || (detail.is_meant() && !by_flag)
     }
 
@@ -308,7 +308,7 @@ impl<'s> Shape<'s> {
         }
     }
 
-    fn check_open_stop(&self, rate: &Said<Levels<f64>>, problems: &mut Problems<'_>) {
+    fn check_open_stop(&self, rate: &Sourced<Levels<f64>>, problems: &mut Problems<'_>) {
         let settings = self.settings;
         let fastest = rate.value.each(|_| String::new()).into_iter().map(|(rate, _)| rate);
         let fastest = fastest.fold(0.0, f64::max);
@@ -333,6 +333,6 @@ fn too_many(rate: f64, duration: Duration) -> bool {
 }
 
 /// The values of a setting with the endings of their ids.
-fn each(said: Option<&Said<Levels<u32>>>, letter: &str) -> Vec<(u32, String)> {
+fn each(said: Option<&Sourced<Levels<u32>>>, letter: &str) -> Vec<(u32, String)> {
     said.map_or_else(Vec::new, |said| said.value.each(|n| format!(".{letter}{n}")))
 }

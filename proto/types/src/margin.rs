@@ -33,6 +33,14 @@ impl Margins {
     }
 }
 
+impl Metric {
+    /// Differences smaller than this are treated as equivalent, as a share: the user's margin, else its own.
+    #[must_use]
+    pub fn margin(self, set: &Margins) -> f64 {
+        set.of(self).unwrap_or(self.info().margin)
+    }
+}
+
 impl FromStr for Margins {
     type Err = BadMargin;
 

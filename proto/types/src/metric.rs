@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::margin::Margins;
-
 /// A compared metric; under its name in `run.json` and in baselines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -188,12 +186,6 @@ impl Metric {
     #[must_use]
     pub fn sign(self) -> f64 {
         if self.info().better == Better::Higher { 1.0 } else { -1.0 }
-    }
-
-    /// Differences smaller than this are treated as equivalent, as a share: the user's margin, else its own.
-    #[must_use]
-    pub fn margin(self, set: &Margins) -> f64 {
-        set.of(self).unwrap_or(self.info().margin)
     }
 }
 

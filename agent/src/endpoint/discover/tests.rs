@@ -215,13 +215,14 @@ async fn an_answer_without_end_is_cut() {
 
 #[tokio::test]
 async fn of_the_usual_ports_the_first_that_answers_is_taken_and_the_others_are_named() {
-    let asker = Asker::new(tls::config(None).unwrap(), None).unwrap();
+    let engine_client = EngineClient::new(tls::config(None).unwrap(), None).unwrap();
     let silent = engine(&[]).await;
     let first = engine(&[("/v1/models", models(&["a"]))]).await;
     let second = engine(&[("/v1/models", models(&["b"]))]).await;
     let ports = [&silent, &first, &second].map(|server| server.address.port());
     let mut notices = Vec::new();
-    let (address, _) = within("search", search(&asker, &ports, &mut notices)).await.unwrap();
+    let (address, _) =
+        within("search", search(&engine_client, &ports, &mut notices)).await.unwrap();
     assert_eq!(address.port, ports[1]);
     assert_eq!(
         notices,
@@ -231,7 +232,8 @@ async fn of_the_usual_ports_the_first_that_answers_is_taken_and_the_others_are_n
         )]
     );
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
-    let error = search(&asker, &[nobody.port()], &mut notices).await.map(|_| ()).unwrap_err();
+    let error =
+        search(&engine_client, &[nobody.port()], &mut notices).await.map(|_| ()).unwrap_err();
     assert!(matches!(error, DiscoverError::NoEngine));
 }
 

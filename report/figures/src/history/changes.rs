@@ -9,7 +9,7 @@ use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
 use serde::Serialize;
 
-use super::pair::Pair;
+use super::pair::HostPair;
 use super::{Baseline, HostBaseline};
 use crate::compare::{Change, Effect, Estimate as _, Evidence, Reason, Rule, Verdict, holm};
 use crate::facts::{Fact, FactChange, facts_of};
@@ -267,7 +267,7 @@ fn host_changes(
         let allowed = class_differences(one, host).into_iter();
         out.allowed = allowed.map(|(_, change)| change).collect();
     }
-    let pair = Pair { before, after, host, references };
+    let pair = HostPair { before, after, host, references };
     out.metrics = Metric::ALL.into_iter().filter_map(|metric| pair.metric(metric)).collect();
     out
 }

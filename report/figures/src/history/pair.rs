@@ -14,7 +14,7 @@ use crate::metrics::real;
 const CHUNKS: &str = "chunks";
 
 /// A host with those it is compared with.
-pub(super) struct Pair<'a> {
+pub(super) struct HostPair<'a> {
     pub before: &'a Baseline,
     pub after: &'a Baseline,
     pub host: &'a HostBaseline,
@@ -31,7 +31,7 @@ enum LeftOut {
     Barred(Reason),
 }
 
-impl Pair<'_> {
+impl HostPair<'_> {
     /// `None`: the metric exists on neither side.
     pub(super) fn metric(&self, metric: Metric) -> Option<MetricChange> {
         let of = |host: &HostBaseline| {

@@ -116,7 +116,7 @@ impl fmt::Debug for Worker {
 }
 
 /// What a thread made, before it becomes a report.
-struct Made {
+struct AttemptResult {
     outcome: AttemptOutcome,
     began: MonoNs,
     finished: MonoNs,
@@ -126,7 +126,7 @@ struct Made {
     findings: Vec<Finding>,
 }
 
-impl Made {
+impl AttemptResult {
     fn failed(error: &dyn Error) -> Self {
         let mut reason = error.to_string();
         let mut cause = error.source();
@@ -202,7 +202,7 @@ impl Worker {
         let keep_text = assignment.keep_text;
         let assignment = Assignment { keep_text: keep_text || tokenizer.is_some(), ..assignment };
         let Known { abilities, pace } = self.known().clone();
-        let job = attempt::Job {
+        let job = attempt::AttemptJob {
             endpoint: self.endpoint.clone(),
             assignment,
             abilities,
@@ -277,7 +277,7 @@ impl Worker {
         key: AttemptKey,
         epoch: Epoch,
         planned_start: Option<MonoNs>,
-        work: impl Future<Output = Result<Result<Made, E>, ThreadError>>,
+        work: impl Future<Output = Result<Result<AttemptResult, E>, ThreadError>>,
     ) -> AttemptReport {
         let anchor = ClockAnchor { mono: MonoNs::now(), unix: self.clock.now() };
         let local = match self.endpoint.facts().location {
@@ -291,8 +291,8 @@ impl Worker {
         let watch = Watch::begin(&self.endpoint);
         let made = match work.await {
             Ok(Ok(made)) => made,
-            Ok(Err(error)) => Made::failed(&error),
-            Err(error) => Made::failed(&error),
+            Ok(Err(error)) => AttemptResult::failed(&error),
+            Err(error) => AttemptResult::failed(&error),
         };
         let gpu = if local {
             self.gpus.end(Spans::of(&made.traces, made.began, made.finished)).await

@@ -77,11 +77,11 @@ impl Builtin {
 #[must_use]
 pub fn builtin() -> &'static [Builtin] {
     &[
-        Builtin { name: "complex", source: include_str!("../../suites/complex.toml") },
-        Builtin { name: "quick", source: include_str!("../../suites/quick.toml") },
-        Builtin { name: "load", source: include_str!("../../suites/load.toml") },
-        Builtin { name: "grid", source: include_str!("../../suites/grid.toml") },
-        Builtin { name: "text", source: include_str!("../../suites/text.toml") },
+        Builtin { name: "complex", source: include_str!("../suites/complex.toml") },
+        Builtin { name: "quick", source: include_str!("../suites/quick.toml") },
+        Builtin { name: "load", source: include_str!("../suites/load.toml") },
+        Builtin { name: "grid", source: include_str!("../suites/grid.toml") },
+        Builtin { name: "text", source: include_str!("../suites/text.toml") },
     ]
 }
 

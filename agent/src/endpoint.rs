@@ -6,10 +6,10 @@
 
 mod address;
 mod arrival;
-mod asker;
 mod body;
 mod discover;
 mod engine;
+mod engine_client;
 mod error;
 mod event;
 mod exchange;

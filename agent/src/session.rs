@@ -35,7 +35,7 @@ use crate::outbox::{Outbox, OutboxError};
 use crate::work::{Worker, WorkerOptions};
 use backoff::Backoff;
 use converse::{Conversation, Ended, sleep_until};
-use job::{Job, Prepared};
+use job::{Job, PreparedHost};
 
 pub use connect::{Connector, SessionError};
 
@@ -106,7 +106,7 @@ pub struct Agent {
     /// The run it prepared for.
     run: Option<RunId>,
     /// What the last preparation found, to be told again after a lost connection.
-    prepared: Option<Prepared>,
+    prepared: Option<PreparedHost>,
     /// What to do when the work in hand has ended.
     next: Option<Order>,
 }
@@ -247,7 +247,7 @@ impl Agent {
     }
 
     /// Puts what a job made into the outbox; what else it says is for the coordinator.
-    fn keep(&mut self, output: job::Output) -> Option<Prepared> {
+    fn keep(&mut self, output: job::Output) -> Option<PreparedHost> {
         let job::Output { reports, prepared } = output;
         for report in reports {
             self.put(report);

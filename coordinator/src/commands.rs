@@ -4,8 +4,8 @@ mod bench;
 mod demo;
 mod doctor;
 mod dry_run;
+mod history;
 mod hosts;
-mod over_time;
 mod run;
 mod sim;
 mod stored;
@@ -24,7 +24,7 @@ use regatta_types::time::WallClock;
 
 use crate::cli::{Cli, Command, SshArgs, StartArgs, StoreArgs, SuiteCommand, WorkloadArgs};
 use crate::command_error::CommandError;
-use crate::conduct::Starting;
+use crate::execute::Starting;
 use crate::launch::{self, Launch};
 use crate::output::print;
 use crate::run::Orders;
@@ -37,12 +37,12 @@ const STAGGER: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When it could not; the problem knows its exit code.
-pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
+pub async fn dispatch(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     match cli.command {
         Command::Demo(args) => demo::demo(args, wall).await,
         Command::Bench(args) => bench::bench(args, wall).await,
         Command::Run(args) => run::run(args, wall).await,
-        Command::Doctor(args) => doctor::look(args, wall).await,
+        Command::Doctor(args) => doctor::preflight(args, wall).await,
         Command::Hosts(args) => hosts::hosts(args, wall).await,
         Command::Report(args) => stored::report(args),
         Command::Export(args) => stored::export(args),
@@ -50,9 +50,9 @@ pub async fn execute(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, Command
             Some(host) => trend::trend(host, &args),
             None => stored::runs(&args),
         },
-        Command::Compare(args) => over_time::compare(args),
-        Command::Check(args) => over_time::check(args),
-        Command::Baseline(args) => over_time::baseline(args),
+        Command::Compare(args) => history::compare(args),
+        Command::Check(args) => history::check(args),
+        Command::Baseline(args) => history::baseline(args),
         Command::Suite(command) => suite_command(&command),
         Command::Agent(args) => agent(args, wall).await,
         Command::Sim(args) => sim::sim(args).await,
@@ -124,7 +124,7 @@ fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
 }
 
 /// Who takes part, and how they are to reach us, as typed.
-struct Ways<'a> {
+struct FleetArgs<'a> {
     expect: Option<u32>,
     hosts: Vec<HostId>,
     listen: SocketAddr,
@@ -141,7 +141,7 @@ struct Fleet {
     launch: Option<Launch>,
 }
 
-impl Ways<'_> {
+impl FleetArgs<'_> {
     /// `alone`: the silence after which an agent that was started over ssh ends by itself.
     fn check(mut self, alone: Duration) -> Result<Fleet, CommandError> {
         if let Some(launch) = launch(self.ssh, alone)? {

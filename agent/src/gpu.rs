@@ -26,7 +26,7 @@ use regatta_sim::gpu_script::GpuScript;
 
 pub use attribution::GpuSelector;
 pub use cut::{Spans, cut};
-pub use sampler::{GpuHandle, Sampler, SamplerOptions, Window, WindowPlan};
+pub use sampler::{GpuHandle, Sampler, SamplerOptions, WindowHandle, WindowPlan};
 
 /// Where readings come from.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Conducting one run from the first hello to the written report: the store, the server, the
+//! Executes one run from the first hello to the written report: the store, the server, the
 //! embedded agents, the actor, the display and the signals, started and joined in one place.
 
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ pub struct Starting {
 }
 
 /// Everything about a run that the command line decides.
-pub struct Conduct {
+pub struct RunSpec {
     /// What is measured; with the twins that the start mode wants.
     pub suite: Suite,
     /// Who is waited for.
@@ -100,9 +100,9 @@ pub struct Conduct {
     pub wall: Arc<dyn WallClock>,
 }
 
-impl std::fmt::Debug for Conduct {
+impl std::fmt::Debug for RunSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conduct").field("suite", &self.suite.name).finish_non_exhaustive()
+        f.debug_struct("RunSpec").field("suite", &self.suite.name).finish_non_exhaustive()
     }
 }
 
@@ -110,7 +110,7 @@ impl std::fmt::Debug for Conduct {
 ///
 /// # Errors
 /// When it can't begin, its storage fails, or the report can't be written.
-pub async fn conduct(plan: Conduct) -> Result<Exit, CommandError> {
+pub async fn execute(plan: RunSpec) -> Result<Exit, CommandError> {
     let out = plan.out.clone();
     if let Some(out) = &out {
         // Now, not after the night.
@@ -126,7 +126,7 @@ pub async fn conduct(plan: Conduct) -> Result<Exit, CommandError> {
     let writer = Writer::start(Box::new(store))
         .map_err(|e| CommandError::unexpected(format!("no thread for the store: {e}")))?;
     let exit = tokio::select! {
-        exit = conduct_with(plan, writer.handle(), &interrupts) => exit,
+        exit = execute_with(plan, writer.handle(), &interrupts) => exit,
         () = interrupts.nth(2) => {
             say("stopped; `regatta report latest` renders what was stored");
             return Ok(Exit::Interrupted);
@@ -140,8 +140,8 @@ pub async fn conduct(plan: Conduct) -> Result<Exit, CommandError> {
     exit
 }
 
-async fn conduct_with(
-    plan: Conduct,
+async fn execute_with(
+    plan: RunSpec,
     store: StoreHandle,
     interrupts: &Interrupts,
 ) -> Result<Exit, CommandError> {
@@ -155,7 +155,7 @@ async fn conduct_with(
         let n = launch.hosts().len();
         say(&format!("run {} starts {n} agents over ssh", header.run));
     }
-    let side = Side {
+    let services = Services {
         store: store.clone(),
         listener,
         launch: plan.launch,
@@ -164,7 +164,7 @@ async fn conduct_with(
         wall: plan.wall,
     };
     let orders = (plan.orders, plan.policy);
-    measure(&header, orders, side, interrupts).await?;
+    measure(&header, orders, services, interrupts).await?;
     let out = plan.out.unwrap_or_else(|| PathBuf::from("reports").join(header.run.as_str()));
     let conclude = move || {
         let mut store = SqliteStore::open_to_read(&plan.state)?;
@@ -222,7 +222,7 @@ pub fn tell_damage(run: &StoredRun<'_>) {
     }
 }
 
-async fn header(plan: &Conduct, store: &StoreHandle) -> Result<RunHeader, CommandError> {
+async fn header(plan: &RunSpec, store: &StoreHandle) -> Result<RunHeader, CommandError> {
     let taken = store.runs().await?.into_iter().map(|run| run.run).collect();
     let created = plan.wall.now();
     Ok(RunHeader {
@@ -268,7 +268,7 @@ pub(crate) fn announce(what: &str, header: &RunHeader, listener: &TcpListener) {
 }
 
 /// What [`measure`] works with besides the run itself.
-pub(crate) struct Side {
+pub(crate) struct Services {
     pub(crate) store: StoreHandle,
     pub(crate) listener: Option<TcpListener>,
     pub(crate) launch: Option<Launch>,
@@ -284,7 +284,7 @@ pub(crate) struct Side {
 pub(crate) async fn measure(
     header: &RunHeader,
     (orders, policy): (Orders, RunPolicy),
-    side: Side,
+    services: Services,
     interrupts: &Interrupts,
 ) -> Result<(), CommandError> {
     let stop = CancellationToken::new();
@@ -294,12 +294,12 @@ pub(crate) async fn measure(
         run: header.run.clone(),
         suite_hash: header.suite.hash(),
         beat: policy.beat,
-        wall: side.wall.clone(),
+        wall: services.wall.clone(),
         only: None,
     };
     let hub = Hub::new(context, messages.clone(), stop.clone());
     let start = |launch: Launch| launch.start(&hub, &messages);
-    let launched = side.launch.map(start).transpose().map_err(|e| {
+    let launched = services.launch.map(start).transpose().map_err(|e| {
         CommandError::unexpected(format!("no place for the sockets that ssh forwards to: {e}"))
     })?;
     let now = Now { instant: Instant::now(), mono: MonoNs::now() };
@@ -308,23 +308,23 @@ pub(crate) async fn measure(
     let (actor, first) = Actor::new(Parts {
         run: header.run.clone(),
         state,
-        store: side.store,
-        wall: side.wall,
+        store: services.store,
+        wall: services.wall,
         messages: inbox,
         events,
         view,
     });
 
     let mut servers = JoinSet::new();
-    let pipes = start_servers(&mut servers, &hub, side.listener, &stop);
+    let pipes = start_servers(&mut servers, &hub, services.listener, &stop);
     let mut agents: JoinSet<Result<(), AgentError>> = JoinSet::new();
-    for build in side.embedded {
+    for build in services.embedded {
         let setup = build(Connector::Memory(pipes.clone()));
         agents.spawn(Agent::new(setup).run(stop.clone()));
     }
     drop(pipes);
     let mut display = JoinSet::new();
-    display.spawn(progress::show(Feed { events: event_feed, view: view_feed }, side.show));
+    display.spawn(progress::show(Feed { events: event_feed, view: view_feed }, services.show));
 
     let outcome = tokio::select! {
         result = actor.run(first) => result,

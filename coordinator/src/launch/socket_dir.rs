@@ -17,12 +17,12 @@ const YOUNG: Duration = Duration::from_secs(60);
 
 /// The folder, gone when dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct SocketDir {
     dir: TempDir,
     _lock: DirectoryLock,
 }
 
-impl Room {
+impl SocketDir {
     /// Makes it, and removes those of processes that were killed.
     pub(super) fn new() -> io::Result<Self> {
         let mut place = std::env::temp_dir();

@@ -2,7 +2,7 @@
 //!
 //! [`doctor`] gathers them the very way a run does, has every agent make the checks that it makes
 //! before a run, and lets them go. Its store is in memory and forgotten. `table` shows what came of
-//! it; the checks themselves are the agents' and the run state's. [`hosts`] looks the same way and
+//! it; the checks themselves are the agents' and the run state's. [`hosts`] checks the same way and
 //! shows what the hosts are (`facts`).
 
 mod facts;
@@ -24,7 +24,7 @@ use regatta_types::time::WallClock;
 use serde::Serialize;
 
 use crate::command_error::CommandError;
-use crate::conduct::{Embedded, Side, announce, listen, measure};
+use crate::execute::{Embedded, Services, announce, listen, measure};
 use crate::launch::Launch;
 use crate::names;
 use crate::output::print;
@@ -37,7 +37,7 @@ const REQUESTS: u32 = 3;
 /// What a check is called where a run has the name of its suite.
 const NAME: &str = "doctor";
 
-/// What to look at.
+/// What to check.
 pub struct Doctor {
     /// What a run is going to want; `None`: nothing in particular.
     pub suite: Option<Suite>,
@@ -140,12 +140,12 @@ async fn look_or_stop(plan: Doctor) -> Result<Option<RunRecord>, CommandError> {
     let interrupts = Interrupts::listen()
         .map_err(|e| CommandError::unexpected(format!("signals can't be listened to: {e}")))?;
     tokio::select! {
-        record = look(plan, &interrupts) => record.map(Some),
+        record = preflight(plan, &interrupts) => record.map(Some),
         () = interrupts.nth(2) => Ok(None),
     }
 }
 
-async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, CommandError> {
+async fn preflight(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, CommandError> {
     let created = plan.wall.now();
     let name = SuiteName::new(NAME).map_err(|e| CommandError::unexpected(e.to_string()))?;
     let suite = plan.suite.unwrap_or_else(|| Suite {
@@ -178,7 +178,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Comman
         .map_err(|e| CommandError::unexpected(format!("no thread for the store: {e}")))?;
     let store = writer.handle();
     store.write(vec![crate::store::Write::Run(Box::new(header.clone()))]).await?;
-    let side = Side {
+    let services = Services {
         store: store.clone(),
         listener,
         launch: plan.launch,
@@ -188,7 +188,7 @@ async fn look(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, Comman
     };
     let engine_warmup = EngineWarmup::Requests(REQUESTS);
     let orders = Orders { model: plan.model, engine_warmup, check_only: true };
-    measure(&header, (orders, plan.policy), side, interrupts).await?;
+    measure(&header, (orders, plan.policy), services, interrupts).await?;
     Ok(store.load(header.run).await?.record)
 }
 

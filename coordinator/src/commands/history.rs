@@ -13,7 +13,7 @@ use super::state_dir;
 use super::stored::named;
 use crate::cli::{BaselineArgs, CheckArgs, CompareArgs, StoreArgs, TermsArgs};
 use crate::command_error::CommandError;
-use crate::conduct::tell_damage;
+use crate::execute::tell_damage;
 use crate::output::{print, say};
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 

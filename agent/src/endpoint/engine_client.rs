@@ -34,7 +34,7 @@ pub(super) struct Listing {
 
 /// A client with what it needs to be let in.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(super) struct EngineClient {
     client: reqwest::Client,
     /// Marked sensitive.
     authorization: Option<HeaderValue>,
@@ -45,7 +45,7 @@ struct RawAnswer {
     server: Option<String>,
 }
 
-impl Asker {
+impl EngineClient {
     pub(super) fn new(
         tls: ClientConfig,
         authorization: Option<HeaderValue>,

@@ -9,7 +9,7 @@ mod binary;
 mod call;
 mod host;
 mod remote;
-mod room;
+mod socket_dir;
 mod target;
 
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ use crate::run::Message;
 use crate::session::{Hub, serve};
 use binary::Binary;
 use host::Course;
-use room::Room;
+use socket_dir::SocketDir;
 
 pub use binary::BinaryFlag;
 pub use target::{Target, of_file, of_list};
@@ -82,7 +82,7 @@ impl Launch {
     /// # Errors
     /// When there is no place for the sockets.
     pub(crate) fn start(self, hub: &Hub, messages: &mpsc::Sender<Message>) -> io::Result<Launched> {
-        let room = Room::new()?;
+        let room = SocketDir::new()?;
         let leave = CancellationToken::new();
         let lanes = Arc::new(Semaphore::new(LANES));
         let (mut courses, mut servers) = (JoinSet::new(), JoinSet::new());
@@ -125,7 +125,7 @@ pub(crate) struct Launched {
     courses: JoinSet<()>,
     servers: JoinSet<()>,
     leave: CancellationToken,
-    _room: Room,
+    _room: SocketDir,
 }
 
 impl Launched {

@@ -2,8 +2,8 @@
 
 mod doctor;
 mod examples;
+mod history;
 mod hosts;
-mod over_time;
 mod sim;
 mod ssh;
 mod workload;
@@ -23,8 +23,8 @@ use crate::run::LatePolicy;
 use crate::suite::duration;
 
 pub use doctor::DoctorArgs;
+pub use history::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use hosts::HostsArgs;
-pub use over_time::{BaselineArgs, By, CheckArgs, CompareArgs, TermsArgs};
 pub use sim::{SimArgs, Usage};
 pub use ssh::SshArgs;
 pub use workload::{OutputArgs, StartArgs, StoreArgs, WorkloadArgs};
