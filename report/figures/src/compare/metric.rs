@@ -103,7 +103,7 @@ impl Metric {
             Self::FirstAnswer => None,
             Self::E2e => figures.end_to_end(&case.load).median(),
             Self::OutputTps if case.in_flight_max() > 1 => {
-                cell.steady.known().and_then(|steady| steady.output.per_second())
+                cell.steady.as_ref().ok().and_then(|steady| steady.output.per_second())
             }
             Self::OutputTps => None,
             Self::Energy => cell.j_per_out_tok,

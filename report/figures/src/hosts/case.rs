@@ -4,7 +4,6 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
 use regatta_types::ids::{AttemptNo, Repetition};
-use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Length};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
@@ -13,6 +12,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::answers::Answers;
 use super::host::Context;
+use crate::absent::{Absent, Figure};
 use crate::facts::{engine_changed, engine_seen};
 use crate::metrics::{
     Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, GpuSum, Idle,
@@ -37,17 +37,17 @@ pub struct CaseAnalysis<'a> {
     /// Over the usable cells.
     pub figures: Figures,
     /// The steady windows; only of loads.
-    pub steady: Reading<Steady>,
+    pub steady: Figure<Steady>,
     /// Requests that kept every limit; `None` where the case has none.
     pub goodput: Option<Goodput>,
     /// Prefill speed of each request, tokens per second; only with one stream.
-    pub prefill_tps: Reading<Distribution>,
+    pub prefill_tps: Figure<Distribution>,
     /// Over the usable cells.
-    pub gpus: Reading<Vec<GpuFigures>>,
+    pub gpus: Figure<Vec<GpuFigures>>,
     /// What the engine said over the usable cells.
-    pub engine: Reading<EngineFigures>,
+    pub engine: Figure<EngineFigures>,
     /// Over the usable cells that have it.
-    pub energy: Reading<EnergyFigures>,
+    pub energy: Figure<EnergyFigures>,
     /// The warm-up requests of its counted attempts.
     pub warmup: Warmup,
     /// The hashes of its first answers.
@@ -101,9 +101,9 @@ pub struct Counted {
     /// Over its measured requests.
     pub figures: Figures,
     /// Its steady window.
-    pub steady: Reading<Steady>,
+    pub steady: Figure<Steady>,
     /// How its decode speed changed.
-    pub drift: Reading<Drift>,
+    pub drift: Figure<Drift>,
     /// What the engine was, where that was not what it was at first, with the difference.
     pub other_engine: Option<Box<(EngineFacts, String)>>,
     /// What it says about saturation; only of the levels of a sweep.
@@ -134,7 +134,7 @@ impl Counted {
         });
         findings.dedup_by(|a, b| a.code == b.code);
         // What an idle host takes is no part of it.
-        let energy = EnergyFigures::of(&[(report, &figures.tokens)], &Reading::missing("apart"));
+        let energy = EnergyFigures::of(&[(report, &figures.tokens)], None);
         Self {
             attempt: report.key.attempt,
             planned_start: report.planned_start,
@@ -145,7 +145,7 @@ impl Counted {
             other_engine: other_engine.map(|(engine, change)| Box::new((engine.clone(), change))),
             level: case.sweep.is_some().then(|| Box::new(Level::of(&report.traces))),
             warmth: Warmth::of(&report.gpu),
-            j_per_out_tok: energy.known().and_then(|energy| energy.j_per_out_tok),
+            j_per_out_tok: energy.ok().and_then(|energy| energy.j_per_out_tok),
             figures,
             drift,
             findings,
@@ -180,7 +180,7 @@ impl Cell<'_> {
 pub(super) type Reported<'a, 'r> = (Cell<'a>, Option<&'r AttemptReport>);
 
 impl<'a> CaseAnalysis<'a> {
-    pub(super) fn new(case: &'a Case, cells: Vec<Reported<'a, '_>>, idle: &Reading<Idle>) -> Self {
+    pub(super) fn new(case: &'a Case, cells: Vec<Reported<'a, '_>>, idle: Option<&Idle>) -> Self {
         let usable: Vec<(&Counted, &AttemptReport)> = usable(&cells).collect();
         let figures = Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>());
         let mut windows: Vec<&AttemptReport> = usable.iter().map(|(_, report)| *report).collect();
@@ -210,7 +210,7 @@ impl<'a> CaseAnalysis<'a> {
 
     /// System output for a watt of the endpoint's GPUs, tokens a second; only of loads.
     pub fn tps_per_watt(&self) -> Option<f64> {
-        GpuSum::of(self.gpus.known()?).tps_per_watt(self.steady.known()?.output)
+        GpuSum::of(self.gpus.as_ref().ok()?).tps_per_watt(self.steady.as_ref().ok()?.output)
     }
 
     /// Whether `max_tokens` or the context cut answers that the model was to end (C7).
@@ -261,33 +261,32 @@ pub fn is_load(case: &Case) -> bool {
 }
 
 /// The steady windows of all cells that have one.
-fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Reading<Steady> {
+fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Figure<Steady> {
     if !is_load(case) {
-        return Reading::missing("one stream");
+        return Err(Absent::OneStream);
     }
-    let mut sum: Option<Steady> = None;
-    for steady in usable.iter().filter_map(|(c, _)| c.steady.known()) {
-        sum.get_or_insert_default().add(steady);
+    let mut sum: Figure<Steady> = Err(Absent::NoUsableAttempt);
+    for (counted, _) in usable {
+        match (&mut sum, &counted.steady) {
+            (Ok(sum), Ok(steady)) => sum.add(steady),
+            (Err(Absent::NoUsableAttempt), _) | (Err(_), Ok(_)) => sum = counted.steady.clone(),
+            (_, Err(_)) => {}
+        }
     }
-    let why = || usable.iter().find_map(|(c, _)| c.steady.reason()).unwrap_or("no usable attempt");
-    sum.map_or_else(|| Reading::missing(why()), Reading::Known)
+    sum
 }
 
 /// Prefill speeds: with several requests at once they would hold the time in the queue.
 fn prefill_of<'r>(
     case: &Case,
     traces: impl Iterator<Item = &'r RequestTrace>,
-) -> Reading<Distribution> {
+) -> Figure<Distribution> {
     if case.concurrency() != Some(1) {
-        return Reading::missing("several requests at once");
+        return Err(Absent::SeveralRequestsAtOnce);
     }
     let streamed = traces.filter(|trace| is_streamed(trace));
     let speeds = Distribution::new(streamed.filter_map(RequestTrace::prefill_tps));
-    if speeds.n() > 0 {
-        Reading::Known(speeds)
-    } else {
-        Reading::missing("fewer than 256 uncached prompt tokens, or the engine does not count them")
-    }
+    if speeds.n() > 0 { Ok(speeds) } else { Err(Absent::ShortPrompts) }
 }
 
 /// The measured requests of an attempt, in order.

@@ -7,7 +7,6 @@ use regatta_types::event::{Disposition, MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
 use regatta_types::failure::FailureKind;
 use regatta_types::ids::{AttemptKey, CaseId, CellKey, HostId, Repetition};
-use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord, RunRecord};
 use regatta_types::suite::Case;
 use regatta_types::validity::Finding;
@@ -18,6 +17,7 @@ use super::engine_warmup::{EngineWarmup, engine_warmups};
 use super::events::HostEvents;
 use super::sweeps::{SweepEnd, sweeps};
 use super::telemetry::Telemetry;
+use crate::absent::Figure;
 use crate::facts::first_engine;
 use crate::metrics::{
     ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, Gaps, Goodput, GpuFigures,
@@ -56,11 +56,11 @@ pub struct HostAnalysis<'a> {
     /// The gaps between chunks over all usable cells.
     pub gaps: Gaps,
     /// Over all usable cells; the baseline is from before the host's first attempt.
-    pub gpus: Reading<Vec<GpuFigures>>,
+    pub gpus: Figure<Vec<GpuFigures>>,
     /// What the engine said over all usable cells.
-    pub engine_metrics: Reading<EngineFigures>,
+    pub engine_metrics: Figure<EngineFigures>,
     /// Power of the endpoint's GPUs at rest.
-    pub idle: Reading<Idle>,
+    pub idle: Figure<Idle>,
     /// How the GPUs were read.
     pub telemetry: Telemetry,
     /// What it did over the time of its counted attempts; `None` without any.
@@ -107,7 +107,11 @@ impl<'a> HostAnalysis<'a> {
         let suite = run.header.suite.cases.iter();
         let (mut solo, mut cases): (Vec<CaseAnalysis<'a>>, Vec<CaseAnalysis<'a>>) = suite
             .map(|case| {
-                CaseAnalysis::new(case, cells_of(case, &counted, &without, &context), &idle)
+                CaseAnalysis::new(
+                    case,
+                    cells_of(case, &counted, &without, &context),
+                    idle.as_ref().ok(),
+                )
             })
             .partition(|case| case.case.solo_of.is_some());
         let usable: Vec<(&Counted, &AttemptReport)> = cases
@@ -197,7 +201,7 @@ impl<'a> HostAnalysis<'a> {
         let outputs = self
             .cases
             .iter()
-            .filter_map(|c| Some((c.case, c.steady.known()?.output.per_second()?)));
+            .filter_map(|c| Some((c.case, c.steady.as_ref().ok()?.output.per_second()?)));
         outputs.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
@@ -307,7 +311,7 @@ fn cells_of<'a, 'r>(
 }
 
 /// Peaks over the usable cells; the baseline from before anything was sent.
-fn host_gpus(all: &[&AttemptReport], mut usable: Vec<&AttemptReport>) -> Reading<Vec<GpuFigures>> {
+fn host_gpus(all: &[&AttemptReport], mut usable: Vec<&AttemptReport>) -> Figure<Vec<GpuFigures>> {
     usable.sort_by_key(|report| report.began);
     let windows: Vec<_> = usable.iter().map(|report| &report.gpu).collect();
     let mut all = all.to_vec();
@@ -316,7 +320,7 @@ fn host_gpus(all: &[&AttemptReport], mut usable: Vec<&AttemptReport>) -> Reading
     let first = gpu_figures(&everything);
     gpu_figures(&windows).map(|mut gpus| {
         for gpu in &mut gpus {
-            let same = first.known().into_iter().flatten().find(|g| g.uuid == gpu.uuid);
+            let same = first.iter().flatten().find(|g| g.uuid == gpu.uuid);
             gpu.memory_baseline = same.and_then(|g| g.memory_baseline);
         }
         gpus

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use regatta_types::engine::{EngineSample, EngineWindow};
-use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use serde::Serialize;
 
 use super::Distribution;
+use crate::absent::{Absent, Figure, told};
 
 /// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
 /// happened.
@@ -51,20 +51,20 @@ const COUNTERS: [Counter; 7] = [
 /// Sums up `windows`, one of each attempt.
 pub fn engine_figures<'a>(
     windows: impl Iterator<Item = &'a EngineWindow>,
-) -> Reading<EngineFigures> {
+) -> Figure<EngineFigures> {
     let mut figures = EngineFigures::default();
     let mut known: Vec<&[EngineSample]> = Vec::new();
     let mut why = None;
     for window in windows {
         figures.failed += window.failed;
-        match &window.samples {
-            Reading::Known(samples) if !samples.is_empty() => known.push(samples),
-            Reading::Known(_) => {}
-            Reading::NotAvailable { not_available } => why = why.or(Some(not_available.as_str())),
+        match told(&window.samples) {
+            Ok(samples) if !samples.is_empty() => known.push(samples),
+            Ok(_) => {}
+            Err(reason) => why = why.or(Some(reason)),
         }
     }
     if known.is_empty() {
-        return Reading::missing(why.unwrap_or("no attempt has samples"));
+        return Err(why.unwrap_or(Absent::NoEngineSamples));
     }
     let highest = |value: Counter| {
         Distribution::new(known.iter().flat_map(|s| s.iter()).filter_map(value)).max()
@@ -90,7 +90,7 @@ pub fn engine_figures<'a>(
     figures.prefix_hit_share = share(|s| s.prefix_hits, |s| s.prefix_queries);
     figures.queue_mean_s = share(|s| s.queue_s, |s| s.queued);
     figures.acceptance = share(|s| s.accepted, |s| s.drafted);
-    Reading::Known(figures)
+    Ok(figures)
 }
 
 /// When a counter was first seen below its last value: the engine was started again.
@@ -106,7 +106,7 @@ pub fn restarts(samples: &[EngineSample]) -> BTreeSet<MonoNs> {
 
 #[cfg(test)]
 mod tests {
-    use regatta_types::time::MonoNs;
+    use regatta_types::reading::Reading;
 
     use super::*;
 
@@ -149,16 +149,17 @@ mod tests {
             queue_mean_s: Some(0.5),
             acceptance: None,
         };
-        assert_eq!(figures, Reading::Known(expected));
+        assert_eq!(figures, Ok(expected));
     }
 
     #[test]
     fn counters_of_an_engine_that_was_restarted_are_left_out() {
         let restarted = window(vec![sample(0, 4.0), sample(1, 6.0), sample(2, 1.0)]);
         let figures = engine_figures([&restarted].into_iter());
-        let known = figures.known().unwrap();
+        let known = figures.unwrap();
         assert_eq!((known.restarts, known.preemptions, known.running_max), (1, None, Some(6.0)));
         let none = EngineWindow::missing("/metrics: status 404");
-        assert_eq!(engine_figures([&none].into_iter()).reason(), Some("/metrics: status 404"));
+        let told = Absent::Told("/metrics: status 404".to_owned());
+        assert_eq!(engine_figures([&none].into_iter()), Err(told));
     }
 }

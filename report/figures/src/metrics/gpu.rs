@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use regatta_types::gpu::{
     Attribution, CallCost, ClockReasons, GpuSample, GpuSeries, GpuWindow, TelemetryEnd,
 };
-use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 use serde::Serialize;
 
 use super::{Rate, real};
+use crate::absent::{Absent, Figure, told};
 
 pub use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
 pub(super) use processes::{Occupant, growth};
@@ -156,24 +156,24 @@ pub fn serving(window: &GpuWindow) -> impl Iterator<Item = &GpuSeries> {
 }
 
 /// Sums up `windows`, given in order of time; GPUs in order of their UUID.
-pub fn gpu_figures(windows: &[&GpuWindow]) -> Reading<Vec<GpuFigures>> {
+pub fn gpu_figures(windows: &[&GpuWindow]) -> Figure<Vec<GpuFigures>> {
     let mut series: BTreeMap<&str, Vec<&GpuSeries>> = BTreeMap::new();
     for one in windows.iter().filter_map(|w| w.series.known()).flatten() {
         series.entry(&one.uuid).or_default().push(one);
     }
     if series.is_empty() {
-        let reason = windows.iter().find_map(|w| w.series.reason());
-        return Reading::missing(reason.unwrap_or("no attempt has GPU samples"));
+        let reason = windows.iter().find_map(|w| told(&w.series).err());
+        return Err(reason.unwrap_or(Absent::NoGpuSamples));
     }
     let serves = |uuid: &str| windows.iter().any(|w| serving(w).any(|one| one.uuid == uuid));
-    let told = windows.iter().filter(|w| w.series.known().is_some());
-    let attributed = told.clone().all(|window| is_attributed(window));
+    let mut known = windows.iter().filter(|w| w.series.known().is_some());
+    let attributed = known.all(|window| is_attributed(window));
     let figures = series.into_iter().map(|(uuid, series)| GpuFigures {
         serves: serves(uuid),
         attributed,
         ..sum_up(uuid, &series)
     });
-    Reading::Known(figures.collect())
+    Ok(figures.collect())
 }
 
 fn sum_up(uuid: &str, series: &[&GpuSeries]) -> GpuFigures {

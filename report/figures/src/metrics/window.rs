@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use regatta_types::reading::Reading;
 use regatta_types::suite::Slo;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
@@ -11,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::slo::is_good;
 use super::{Rate, is_streamed, real};
+use crate::absent::{Absent, Figure};
 
 /// From one instant to a later one, on one host's monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,22 +39,18 @@ impl Span {
 ///
 /// # Errors
 /// Why there is no such part.
-pub fn steady_span(traces: &[&RequestTrace]) -> Result<Span, &'static str> {
+pub fn steady_span(traces: &[&RequestTrace]) -> Figure<Span> {
     let streamed = || traces.iter().copied().filter(|trace| is_streamed(trace));
     let count = streamed().count();
     if count < 3 {
-        return Err("fewer than 3 requests");
+        return Err(Absent::FewerThanThreeRequests);
     }
-    let first = traces.iter().filter_map(|t| t.t_send()).min();
-    let last = traces.iter().filter_map(|t| t.t_due()).max();
-    let (Some(first), Some(last)) = (first, last) else {
-        return Err("nothing was sent");
-    };
+    let first = traces.iter().filter_map(|t| t.t_send()).min().ok_or(Absent::NothingSent)?;
+    let last = traces.iter().filter_map(|t| t.t_due()).max().ok_or(Absent::NothingSent)?;
     let service: f64 = streamed().filter_map(RequestTrace::e2e).sum::<f64>() / real(count);
     let begin = first.after(Duration::try_from_secs_f64(service).unwrap_or_default());
-    Span::new(begin, last).filter(|span| span.seconds() >= service / 2.0).ok_or(
-        "no steady part: the last send was within one and a half mean service times of the first",
-    )
+    let span = Span::new(begin, last).filter(|span| span.seconds() >= service / 2.0);
+    span.ok_or(Absent::NoSteadyPart)
 }
 
 /// The part of a closed loop in which every stream was busy: from the last stream's first send to
@@ -104,11 +100,8 @@ pub struct Steady {
 
 impl Steady {
     /// The steady window of one attempt.
-    pub fn of(traces: &[&RequestTrace], slo: &Slo) -> Reading<Self> {
-        let span = match steady_span(traces) {
-            Ok(span) => span,
-            Err(reason) => return Reading::missing(reason),
-        };
+    pub fn of(traces: &[&RequestTrace], slo: &Slo) -> Figure<Self> {
+        let span = steady_span(traces)?;
         let ended = || {
             let ended =
                 |t: &&RequestTrace| t.is_ok() && t.t_last().is_some_and(|at| span.contains(at));
@@ -116,7 +109,7 @@ impl Steady {
         };
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let good = || count(ended().filter(|t| is_good(slo, t) == Some(true)).count());
-        Reading::Known(Self {
+        Ok(Self {
             output: arrived(traces, span),
             sent: count(
                 traces.iter().filter_map(|t| t.t_send()).filter(|&t| span.contains(t)).count(),
