@@ -20,6 +20,7 @@ pub mod ids;
 pub mod margin;
 pub mod reading;
 pub mod record;
+pub mod saturation;
 pub mod suite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use regatta_types::saturation::Saturation;
 use regatta_types::suite::Load;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
-use regatta_types::units::grouped_real;
 
 use crate::metrics::{
     Distribution, Span, all_busy, arrived, in_flight, least_squares, real, steady_span,
@@ -35,7 +35,7 @@ const PARTS: u32 = 10;
 /// the attempts is never used: start and drain weigh more the more streams there are. `None` also
 /// when the level did not have more streams at work than the one before, or had no output.
 #[must_use]
-pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<String> {
+pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Saturation> {
     Level::of(level).saturated_after(&Level::of(before))
 }
 
@@ -47,7 +47,7 @@ pub struct Level {
     steady: Option<f64>,
     /// Output while all streams were busy, tokens per second.
     busy: Option<f64>,
-    overloaded: Option<String>,
+    overloaded: Option<Saturation>,
 }
 
 impl Level {
@@ -67,32 +67,22 @@ impl Level {
     /// Whether its sweep ends with it, and the figures that rests on: at a rate if it is
     /// [`overloaded`], with streams if it is [`saturated`] after the level `before`.
     #[must_use]
-    pub fn ends_sweep(&self, load: &Load, before: Option<&Self>) -> Option<String> {
+    pub fn ends_sweep(&self, load: &Load, before: Option<&Self>) -> Option<Saturation> {
         match load {
-            Load::Open { .. } => self.overloaded.clone(),
+            Load::Open { .. } => self.overloaded,
             Load::Closed { .. } => self.saturated_after(before?),
         }
     }
 
-    fn saturated_after(&self, before: &Self) -> Option<String> {
-        let (fewer, more) = (before.streams, self.streams);
-        if more <= fewer {
-            return None;
-        }
-        let (low, high, over) = match (before.steady, self.steady) {
-            (Some(low), Some(high)) => (low, high, "in the steady windows"),
-            (None, _) | (_, None) => (before.busy?, self.busy?, "while all streams were busy"),
-        };
-        if low <= 0.0 || high >= low * (1.0 + LEAST_GAIN) {
-            return None;
-        }
-        let gain = (high / low - 1.0) * 100.0;
-        let (gain, word) = (gain.abs(), if gain < 0.0 { "below" } else { "above" });
-        Some(format!(
-            "{} tok/s at {more} streams, {gain:.1} % {word} the {} tok/s at {fewer} ({over})",
-            grouped_real(high, 1),
-            grouped_real(low, 1)
-        ))
+    fn saturated_after(&self, before: &Self) -> Option<Saturation> {
+        let steady = self.steady.zip(before.steady);
+        let (high, low) = steady.or_else(|| self.busy.zip(before.busy))?;
+        let is_last = self.streams > before.streams && low > 0.0 && high < low * (1.0 + LEAST_GAIN);
+        is_last.then_some(Saturation::Output {
+            streams: [self.streams, before.streams],
+            tps: [high, low],
+            steady: steady.is_some(),
+        })
     }
 }
 
@@ -105,13 +95,13 @@ impl Level {
 /// means that the 95 % t-interval of the slope over the parts lies above zero. `None` for a closed
 /// loop, and for an attempt that is too short to say.
 #[must_use]
-pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
+pub fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
     let traces = measured(traces);
     let span = window(&traces)?;
-    let (mut under_way, mut ttft) = (Vec::new(), Vec::new());
+    let (mut flying, mut ttft) = (Vec::new(), Vec::new());
     for part in parts(span) {
         let middle = part.begin.since(span.begin).as_secs_f64() + part.seconds() / 2.0;
-        under_way.push((middle, in_flight(&traces, part)));
+        flying.push((middle, in_flight(&traces, part)));
         let due = traces.iter().filter(|t| t.scheduled.is_some_and(|at| part.contains(at)));
         let waits = due.filter_map(|t| t.ttft_sched()).collect::<Vec<f64>>();
         if !waits.is_empty() {
@@ -119,17 +109,12 @@ pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
         }
     }
     let rises = |points: &[(f64, f64)]| least_squares(points, 0.95).is_some_and(|s| s.rises());
-    if !rises(&under_way) || !rises(&ttft) {
+    if !rises(&flying) || !rises(&ttft) {
         return None;
     }
-    let ends = |points: &[(f64, f64)]| Some((points.first()?.1, points.last()?.1));
-    let ((few, many), (short, long)) = (ends(&under_way)?, ends(&ttft)?);
-    Some(format!(
-        "over the last {:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {} to {} ms (means of the first and the last tenth)",
-        span.seconds(),
-        grouped_real(short * 1e3, 0),
-        grouped_real(long * 1e3, 0)
-    ))
+    let ends = |points: &[(f64, f64)]| Some([points.first()?.1, points.last()?.1]);
+    let (in_flight, ttft_s) = (ends(&flying)?, ends(&ttft)?);
+    Some(Saturation::Overload { seconds: span.seconds(), in_flight, ttft_s })
 }
 
 fn measured(traces: &[RequestTrace]) -> Vec<&RequestTrace> {

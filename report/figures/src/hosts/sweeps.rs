@@ -61,8 +61,8 @@ fn saturated<'a>(levels: &[&CaseAnalysis<'a>]) -> Option<Saturated<'a>> {
     for level in levels {
         let Some(counted) = level.cells.iter().find_map(Cell::usable) else { continue };
         let Some(now) = &counted.level else { continue };
-        if let Some(evidence) = now.ends_sweep(&level.case.load, before) {
-            return Some(Saturated { at: level.case, evidence });
+        if let Some(saturation) = now.ends_sweep(&level.case.load, before) {
+            return Some(Saturated { at: level.case, evidence: saturation.to_string() });
         }
         before = Some(now);
     }
