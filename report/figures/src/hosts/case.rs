@@ -17,14 +17,13 @@ use crate::facts::{engine_changed, engine_seen};
 use crate::metrics::{
     Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, GpuSum, Idle,
     Judged, Requests, Steady, Tokens, Warmth, cpu_share, derived_findings, engine_figures,
-    gpu_figures, is_streamed,
+    gpu_figures, is_streamed, measured,
 };
 use crate::sweep::Level;
 
 /// Longest preview of an answer, in grapheme clusters.
 const PREVIEW_MAX: usize = 400;
 
-/// One case on one host.
 #[derive(Debug)]
 pub struct CaseAnalysis<'a> {
     pub case: &'a Case,
@@ -65,17 +64,14 @@ pub struct Warmup {
     pub ttft_s: Option<f64>,
 }
 
-/// One planned cell.
 #[derive(Debug)]
 pub struct Cell<'a> {
     pub repetition: Repetition,
     pub state: CellState<'a>,
 }
 
-/// What became of a cell.
 #[derive(Debug)]
 pub enum CellState<'a> {
-    /// It has its counted attempt.
     Counted(Box<Counted>),
     /// It was left out, as the suite wants it.
     Skipped(&'a SkipReason),
@@ -85,10 +81,8 @@ pub enum CellState<'a> {
     Open,
 }
 
-/// A counted attempt.
 #[derive(Debug)]
 pub struct Counted {
-    /// Which of the cell's attempts.
     pub attempt: AttemptNo,
     /// The instant that was asked for, on the host's clock.
     pub planned_start: Option<MonoNs>,
@@ -100,7 +94,6 @@ pub struct Counted {
     pub cpu_share: Option<f64>,
     /// Over its measured requests.
     pub figures: Figures,
-    /// Its steady window.
     pub steady: Figure<Steady>,
     /// How its decode speed changed.
     pub drift: Figure<Drift>,
@@ -117,8 +110,8 @@ pub struct Counted {
 }
 
 impl Counted {
-    pub(super) fn new(case: &Case, report: &AttemptReport, host: &Context<'_>) -> Self {
-        let traces: Vec<&RequestTrace> = measured(report).collect();
+    pub(super) fn new(case: &Case, report: &AttemptReport, host: &Context<'_, '_>) -> Self {
+        let traces: Vec<&RequestTrace> = measured(&report.traces).collect();
         let figures = Figures::of(traces.iter().copied());
         let drift = Drift::of(&traces);
         let mut findings = report.findings.clone();
@@ -181,24 +174,21 @@ pub(super) type Reported<'a, 'r> = (Cell<'a>, Option<&'r AttemptReport>);
 
 impl<'a> CaseAnalysis<'a> {
     pub(super) fn new(case: &'a Case, cells: Vec<Reported<'a, '_>>, idle: Option<&Idle>) -> Self {
-        let usable: Vec<(&Counted, &AttemptReport)> = usable(&cells).collect();
-        let figures = Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>());
-        let mut windows: Vec<&AttemptReport> = usable.iter().map(|(_, report)| *report).collect();
-        windows.sort_by_key(|report| report.began);
-        let windows: Vec<_> = windows.into_iter().map(|report| &report.gpu).collect();
+        let usable = cells.iter().filter_map(|(cell, report)| Some((cell.usable()?, (*report)?)));
+        let usable: Vec<(&Counted, &AttemptReport)> = usable.collect();
         let energy: Vec<_> = usable.iter().map(|(c, r)| (*r, &c.figures.tokens)).collect();
         let counted = || cells.iter().filter_map(|(cell, _)| cell.counted()).map(|c| &c.figures);
-        let of_usable = || usable.iter().flat_map(|(_, report)| measured(report));
+        let of_usable = || usable.iter().flat_map(|(_, report)| measured(&report.traces));
         let preview = of_usable().find_map(|trace| trace.answer.text.as_deref());
         Self {
             case,
             requests: Requests::sum(counted().map(|figures| &figures.requests)),
             tokens: Tokens::sum(counted().map(|figures| &figures.tokens)),
-            figures,
+            figures: Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>()),
             steady: steady_of(case, &usable),
             goodput: Goodput::of(&case.slo, of_usable()),
             prefill_tps: prefill_of(case, of_usable()),
-            gpus: gpu_figures(&windows),
+            gpus: gpus_over(usable.iter().map(|(_, report)| *report)),
             engine: engine_figures(usable.iter().map(|(_, report)| &report.engine.metrics)),
             energy: EnergyFigures::of(&energy, idle),
             warmup: Warmup::of(cells.iter().filter_map(|(_, report)| *report)),
@@ -227,13 +217,6 @@ impl<'a> CaseAnalysis<'a> {
     }
 }
 
-/// The usable ones, with their reports.
-fn usable<'c, 'r>(
-    cells: &'c [Reported<'_, 'r>],
-) -> impl Iterator<Item = (&'c Counted, &'r AttemptReport)> {
-    cells.iter().filter_map(|(cell, report)| Some((cell.usable()?, (*report)?)))
-}
-
 impl Warmup {
     fn of<'r>(reports: impl Iterator<Item = &'r AttemptReport>) -> Self {
         let traces = reports.flat_map(|report| &report.traces);
@@ -246,7 +229,6 @@ impl Warmup {
     }
 }
 
-/// As much of a text as a preview shows.
 fn shortened(text: &str) -> String {
     let mut preview: String = text.graphemes(true).take(PREVIEW_MAX).collect();
     if preview.len() < text.len() {
@@ -289,7 +271,11 @@ fn prefill_of<'r>(
     if speeds.n() > 0 { Ok(speeds) } else { Err(Absent::ShortPrompts) }
 }
 
-/// The measured requests of an attempt, in order.
-pub(super) fn measured(report: &AttemptReport) -> impl Iterator<Item = &RequestTrace> {
-    report.traces.iter().filter(|trace| trace.phase == Phase::Measured)
+/// The GPUs over attempts that may be in any order.
+pub(super) fn gpus_over<'r>(
+    reports: impl Iterator<Item = &'r AttemptReport>,
+) -> Figure<Vec<GpuFigures>> {
+    let mut reports: Vec<&AttemptReport> = reports.collect();
+    reports.sort_by_key(|report| report.began);
+    gpu_figures(&reports.into_iter().map(|report| &report.gpu).collect::<Vec<_>>())
 }

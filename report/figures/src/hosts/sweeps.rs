@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::{CaseAnalysis, Cell};
 use crate::sweep::Level;
 
-/// One sweep on one host.
 #[derive(Debug, Serialize)]
 pub struct SweepEnd<'a> {
     /// The id that its levels share.

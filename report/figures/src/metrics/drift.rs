@@ -6,10 +6,9 @@ use std::time::Duration;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::window::{Span, all_busy, in_flight, steady_span};
-use super::{Distribution, is_streamed, real, theil_sen};
+use super::{Distribution, is_streamed, real, t_quantile, theil_sen};
 use crate::absent::{Absent, Figure};
 
 /// Fewest blocks: three in each quarter.
@@ -52,8 +51,7 @@ impl Drift {
     pub fn of(traces: &[&RequestTrace]) -> Figure<Self> {
         let span = all_busy(traces).map_or_else(|| steady_span(traces), Ok)?;
         let whole = inside(traces, span);
-        let in_flight = in_flight(traces, span);
-        let (points, size) = blocks(&whole, in_flight);
+        let (points, size) = blocks(&whole, in_flight(traces, span));
         if points.len() < MIN_BLOCKS {
             let needed = MIN_BLOCKS * size;
             return Err(Absent::TooFewRequests { got: whole.len(), needed });
@@ -78,9 +76,8 @@ impl Drift {
     /// Whether the attempt drifted: a change of over 2 %, with both intervals on the same side of
     /// zero.
     pub fn is_drifting(&self) -> bool {
-        let (change, slope) = (self.change_ci99, self.slope_ci99);
-        let rises = change.0 > 0.0 && slope.0 > 0.0;
-        let falls = change.1 < 0.0 && slope.1 < 0.0;
+        let rises = self.change_ci99.0 > 0.0 && self.slope_ci99.0 > 0.0;
+        let falls = self.change_ci99.1 < 0.0 && self.slope_ci99.1 < 0.0;
         self.change.abs() > MARGIN && (rises || falls)
     }
 }
@@ -132,8 +129,7 @@ fn welch(first: &[f64], last: &[f64]) -> Option<(f64, f64, f64)> {
         return Some((change, change, change));
     }
     let freedom = error.powi(2) / (a_error.powi(2) / a_freedom + b_error.powi(2) / b_freedom);
-    let t = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + LEVEL / 2.0);
-    let half = t * error.sqrt();
+    let half = t_quantile(0.5 + LEVEL / 2.0, freedom) * error.sqrt();
     Some((change, change - half, change + half))
 }
 

@@ -6,7 +6,7 @@ use regatta_types::engine::{EngineSample, EngineWindow};
 use regatta_types::time::MonoNs;
 use serde::Serialize;
 
-use super::Distribution;
+use super::{Distribution, count};
 use crate::absent::{Absent, Figure, told};
 
 /// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
@@ -75,13 +75,10 @@ pub fn engine_figures<'a>(
     figures.kv_peak = highest(|s| s.kv_use);
     let all = known.len();
     known.retain(|samples| restarts(samples).is_empty());
-    figures.restarts = u32::try_from(all - known.len()).unwrap_or(u32::MAX);
+    figures.restarts = count(all - known.len());
     let grown = |counter: Counter| -> Option<f64> {
-        let ends = known
-            .iter()
-            .filter_map(|samples| Some(counter(samples.last()?)? - counter(samples.first()?)?));
-        let grown: Vec<f64> = ends.collect();
-        (!grown.is_empty()).then(|| grown.iter().sum())
+        let ends = |s: &&[EngineSample]| Some(counter(s.last()?)? - counter(s.first()?)?);
+        known.iter().filter_map(ends).reduce(|sum, more| sum + more)
     };
     let share = |part: Counter, whole: Counter| {
         Some(grown(part)? / grown(whole).filter(|whole| *whole > 0.0)?)
@@ -95,13 +92,13 @@ pub fn engine_figures<'a>(
 
 /// When a counter was first seen below its last value: the engine was started again.
 pub fn restarts(samples: &[EngineSample]) -> BTreeSet<MonoNs> {
-    let falls = |counter: &Counter| {
-        let known = samples.iter().filter_map(|sample| Some((sample.at, counter(sample)?)));
-        let known: Vec<(MonoNs, f64)> = known.collect();
-        let fell = known.windows(2).filter(|pair| pair[1].1 < pair[0].1).map(|pair| pair[1].0);
-        fell.collect::<Vec<_>>()
+    let falls = |counter: Counter| {
+        let mut before = f64::NEG_INFINITY;
+        let known = samples.iter().filter_map(move |s| Some((s.at, counter(s)?)));
+        let fell = known.filter(move |(_, now)| std::mem::replace(&mut before, *now) > *now);
+        fell.map(|(at, _)| at)
     };
-    COUNTERS.iter().flat_map(falls).collect()
+    COUNTERS.into_iter().flat_map(falls).collect()
 }
 
 #[cfg(test)]

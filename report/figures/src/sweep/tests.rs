@@ -5,10 +5,14 @@ use std::time::Duration;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
-use super::{overloaded, saturated};
+use super::{Level, Saturation, overloaded};
 use crate::testing::{Pace, trace};
 
 const SECOND: u64 = 1_000_000_000;
+
+fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Saturation> {
+    Level::of(level).saturated_after(&Level::of(before))
+}
 
 /// A closed loop of `rounds` requests a stream, each of 50 tokens after 100 ms.
 fn closed(streams: u32, rounds: u32, token_ms: f64) -> Vec<RequestTrace> {

@@ -52,7 +52,8 @@ impl Energy {
         let mut gpus = 0;
         for series in serving(&report.gpu) {
             let (from, until) = edges(series, report.began, report.finished)?;
-            let joules = difference(from, until)?;
+            let millijoules = until.millijoules.checked_sub(from.millijoules);
+            let joules = millijoules.ok_or(Absent::CounterRanBackwards)? as f64 / 1e3;
             let residual = trapezoid(&series.samples, from.at, until.at)
                 .filter(|_| joules > 0.0)
                 .map(|check| check / joules - 1.0);
@@ -61,10 +62,8 @@ impl Energy {
             }
             sum.joules += joules;
             sum.seconds = sum.seconds.max(until.at.since(from.at).as_secs_f64());
-            sum.residual = match (sum.residual, residual) {
-                (Some(a), Some(b)) => Some(if b.abs() > a.abs() { b } else { a }),
-                (Some(_) | None, None) | (None, Some(_)) => None,
-            };
+            let larger = |(a, b): (f64, f64)| if b.abs() > a.abs() { b } else { a };
+            sum.residual = sum.residual.zip(residual).map(larger);
             gpus += 1;
         }
         if gpus == 0 { Err(Absent::NoServingGpu) } else { Ok(sum) }
@@ -95,16 +94,11 @@ fn edges(
     Ok((near(began, Absent::CounterNotReadAtBegin)?, near(finished, Absent::CounterNotReadAtEnd)?))
 }
 
-fn difference(from: EnergyReading, until: EnergyReading) -> Figure<f64> {
-    let millijoules = until.millijoules.checked_sub(from.millijoules);
-    Ok(millijoules.ok_or(Absent::CounterRanBackwards)? as f64 / 1e3)
-}
-
 /// The power samples from one moment to another as an area; `None` if they have a hole.
 fn trapezoid(samples: &[GpuSample], from: MonoNs, until: MonoNs) -> Option<f64> {
     let inside = |at: &MonoNs| (from..=until).contains(at);
-    let mut read = samples.iter().filter_map(|s| Some((s.at, s.power_w?)));
-    let mut read: Vec<(MonoNs, f64)> = read.by_ref().filter(|(at, _)| inside(at)).collect();
+    let read = samples.iter().filter_map(|s| Some((s.at, s.power_w?)));
+    let mut read: Vec<(MonoNs, f64)> = read.filter(|(at, _)| inside(at)).collect();
     let (first, last) = (*read.first()?, *read.last()?);
     // The ends have the power of the sample nearest to them.
     read.insert(0, (from, first.1));
