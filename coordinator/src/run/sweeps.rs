@@ -61,11 +61,12 @@ impl RunState {
         if state.is_decided(cell.repetition) {
             return;
         }
-        let evidence =
+        let saturation =
             level.as_ref().and_then(|level| level.ends_sweep(&load, state.before.as_ref()));
         state.before = level;
-        if let Some(evidence) = evidence {
+        if let Some(saturation) = saturation {
             state.saturated = true;
+            let evidence = saturation.to_string();
             let reason = SkipReason::Saturated { at: cell.case.clone(), evidence };
             self.skip_above(&cell.host, &sweep, &reason, effects);
         }

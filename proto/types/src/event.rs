@@ -180,7 +180,7 @@ pub enum SkipReason {
     Saturated {
         /// The level that showed it: the last one measured.
         at: CaseId,
-        /// The figures it rests on.
+        /// The figures it rests on: the text of a [`Saturation`](crate::saturation::Saturation).
         evidence: String,
     },
 }

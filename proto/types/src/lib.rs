@@ -21,6 +21,7 @@ pub mod margin;
 pub mod metric;
 pub mod reading;
 pub mod record;
+pub mod saturation;
 pub mod suite;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

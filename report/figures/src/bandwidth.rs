@@ -10,6 +10,7 @@ use regatta_types::suite::Load;
 use regatta_types::units::Bytes;
 use serde::Serialize;
 
+use crate::absent::{Absent, Figure, told};
 use crate::analysis::Analysis;
 use crate::hosts::HostAnalysis;
 use crate::metrics::Rate;
@@ -34,23 +35,15 @@ pub struct Bandwidth {
 
 impl Bandwidth {
     /// That of a host, or why there is none.
-    pub fn of(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Reading<Self> {
-        match Self::read(analysis, host) {
-            Ok(bandwidth) => Reading::Known(bandwidth),
-            Err(reason) => Reading::missing(reason),
-        }
-    }
-
-    fn read(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Result<Self, String> {
-        let active_weights = analysis.record.header.suite.active_weights.ok_or(
-            "nobody has said what the model reads for one token (active_weights in the suite, or --active-weights)",
-        )?;
+    pub fn of(analysis: &Analysis<'_>, host: &HostAnalysis<'_>) -> Figure<Self> {
+        let active_weights = analysis.record.header.suite.active_weights;
+        let active_weights = active_weights.ok_or(Absent::ActiveWeightsNotGiven)?;
         let mut decode = Rate::default();
         let single = |load: &Load| matches!(load, Load::Closed { streams: 1, .. });
         for case in host.cases.iter().filter(|case| single(&case.case.load)) {
             decode.add((case.figures.decode.tokens, case.figures.decode.seconds));
         }
-        let decode_tps = decode.per_second().ok_or("no decode speed at one stream")?;
+        let decode_tps = decode.per_second().ok_or(Absent::NoSingleStreamDecode)?;
         let (ceiling_gb_s, gpus) = ceiling(host)?;
         let read_gb_s = decode_tps * active_weights.0 as f64 / 1e9;
         let share = read_gb_s / ceiling_gb_s;
@@ -64,31 +57,23 @@ impl Bandwidth {
 }
 
 /// Bandwidth of the endpoint's GPUs together, GB/s, and how many they are.
-fn ceiling(host: &HostAnalysis<'_>) -> Result<(f64, usize), String> {
-    let inventory = match host.record.map(|record| &record.gpus) {
-        Some(Reading::Known(inventory)) => inventory,
-        Some(Reading::NotAvailable { not_available }) => return Err(not_available.clone()),
-        None => return Err("the host never joined".to_owned()),
-    };
-    let figures = host.gpus.known().ok_or("no attempt has GPU samples")?;
+fn ceiling(host: &HostAnalysis<'_>) -> Figure<(f64, usize)> {
+    let inventory = told(&host.record.ok_or(Absent::NeverJoined)?.gpus)?;
+    let figures = host.gpus.as_ref().map_err(|_| Absent::NoGpuSamples)?;
     let serving: Vec<&str> =
         figures.iter().filter(|gpu| gpu.serves).map(|gpu| gpu.uuid.as_str()).collect();
     let mut sum = 0.0;
     let mut gpus = 0;
     for gpu in inventory.gpus.iter().filter(|gpu| serving.contains(&gpu.uuid.as_str())) {
-        let board = gpu.board.as_ref().ok_or("the agent does not tell the GPU's bus and clock")?;
+        let board = gpu.board.as_ref().ok_or(Absent::NoBoardFacts)?;
         match board.memory_bandwidth_gb_s() {
             Reading::Known(gb_s) if gb_s > 0.0 => sum += gb_s,
-            Reading::Known(_) => return Err("the driver says that the GPU has no bus".to_owned()),
+            Reading::Known(_) => return Err(Absent::NoMemoryBus),
             Reading::NotAvailable { not_available } => {
-                return Err(format!("the GPU's bus and clock are not known: {not_available}"));
+                return Err(Absent::BoardFactsUnknown(not_available));
             }
         }
         gpus += 1;
     }
-    if gpus == 0 {
-        Err("no GPU is known to serve the endpoint".to_owned())
-    } else {
-        Ok((sum, gpus))
-    }
+    if gpus == 0 { Err(Absent::NoKnownServingGpu) } else { Ok((sum, gpus)) }
 }

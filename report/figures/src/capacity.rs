@@ -114,7 +114,7 @@ impl Capacity {
         }
         let mut lacking = Vec::new();
         let gpus: Vec<Option<GpuSum>> =
-            hosts.iter().map(|h| h.gpus.known().map(|gpus| GpuSum::of(gpus))).collect();
+            hosts.iter().map(|h| h.gpus.as_ref().ok().map(|gpus| GpuSum::of(gpus))).collect();
         let powers = gpus.iter().map(|gpu| gpu.and_then(|g| g.power_mean_w)).collect();
         let peaks = hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
         let energies = hosts.iter().map(|h| joules_and_tokens(h)).collect();
@@ -215,7 +215,7 @@ fn decode(
 /// Over all cases of a host with energy, if it has one.
 fn joules_and_tokens(host: &HostAnalysis<'_>) -> Option<(f64, f64)> {
     let known = host.cases.iter().filter_map(|case| {
-        let energy = case.energy.known()?;
+        let energy = case.energy.as_ref().ok()?;
         Some((energy.joules, energy.joules / energy.j_per_out_tok?))
     });
     let (joules, tokens) = known.fold((0.0, 0.0), |sum, own| (sum.0 + own.0, sum.1 + own.1));

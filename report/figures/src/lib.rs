@@ -3,6 +3,7 @@
 //! A run ([`source::Run`]) becomes an [`analysis::Analysis`] once, host by host and without its traces. To be compared with later
 //! runs it becomes a [`history::Baseline`]. The crate sees only `regatta-types`: no clock, no environment, no network, no store.
 
+pub mod absent;
 pub mod analysis;
 pub mod bandwidth;
 #[cfg(any(test, feature = "calibration"))]

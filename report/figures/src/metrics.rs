@@ -47,8 +47,20 @@ pub use warmup::ColdStart;
 pub use weighted::Weighted;
 pub use window::{Span, Steady, all_busy, arrived, in_flight, steady_span};
 
+use regatta_types::trace::{Phase, RequestTrace};
+
 /// Version of the definitions behind every figure (docs/reports.md).
 pub const METRICS_SCHEMA: u32 = 1;
+
+/// The measured requests of an attempt, in order.
+pub fn measured(traces: &[RequestTrace]) -> impl Iterator<Item = &RequestTrace> {
+    traces.iter().filter(|trace| trace.phase == Phase::Measured)
+}
+
+/// A count of requests, which are far fewer.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
 
 /// A count as a number to calculate with.
 pub fn real(n: usize) -> f64 {

@@ -43,32 +43,20 @@ pub type Cause = Box<dyn StdError + Send + Sync>;
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The attempts of a host could not be read.
     #[error("reading the attempts of {host} failed")]
-    Read {
-        /// Whose.
-        host: HostId,
-        /// Why.
-        source: Cause,
-    },
-    /// A file could not be written.
+    Read { host: HostId, source: Cause },
     #[error("writing `{path}` failed")]
     Write {
         /// Which, below the report's folder.
         path: String,
-        /// Why.
         source: Cause,
     },
 }
 
-/// Reads the attempts of a host.
 pub fn attempts_of(run: &impl Run, host: &HostId) -> Result<Vec<AttemptRecord>, Error> {
     let mut attempts =
         run.attempts(host).map_err(|source| Error::Read { host: host.clone(), source })?;
-    attempts.sort_by(|a, b| {
-        let order = |r: &'_ AttemptRecord| (r.report.epoch, r.report.began);
-        a.report.key.cmp(&b.report.key).then_with(|| order(a).cmp(&order(b)))
-    });
+    attempts.sort_by_cached_key(|a| (a.report.key.clone(), a.report.epoch, a.report.began));
     Ok(attempts)
 }
 

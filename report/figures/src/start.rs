@@ -29,7 +29,6 @@ pub struct StartReport {
     pub hosts: Vec<HostStart>,
 }
 
-/// One host's starts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostStart {
     pub host: HostId,
@@ -68,12 +67,9 @@ pub fn start_report(hosts: &[HostAnalysis<'_>], mode: StartMode) -> StartReport 
             }
         }
         if !lateness.is_empty() {
-            let drift_ms = match clocks.as_slice() {
-                [first, .., last] => {
-                    Some(millis(i128::from(last.offset_ns) - i128::from(first.offset_ns)))
-                }
-                [] | [_] => None,
-            };
+            let offset = |clock: &ClockOffset| i128::from(clock.offset_ns);
+            let ends = clocks.first().zip(clocks.last()).filter(|_| clocks.len() > 1);
+            let drift_ms = ends.map(|(first, last)| millis(offset(last) - offset(first)));
             let lateness_ms = Distribution::new(lateness);
             out.push(HostStart { host: host.host.clone(), lateness_ms, clocks, drift_ms });
         }

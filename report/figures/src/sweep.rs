@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use regatta_types::saturation::Saturation;
 use regatta_types::suite::Load;
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Phase, RequestTrace};
-use regatta_types::units::grouped_real;
+use regatta_types::trace::RequestTrace;
 
 use crate::metrics::{
-    Distribution, Span, all_busy, arrived, in_flight, least_squares, real, steady_span,
+    Distribution, Span, all_busy, arrived, in_flight, least_squares, measured, real, steady_span,
 };
 
 /// A level that gives less than this share more than the level before is the last one.
@@ -27,91 +27,74 @@ const SHORTEST_WINDOW_S: f64 = 30.0;
 /// over them would look significant.
 const PARTS: u32 = 10;
 
-/// Whether a closed loop gained so little over the level before that it is the last one to
-/// measure: output less than 5 % above. The answer names both outputs.
-///
-/// Output is that of the steady windows. Where a level has none, because its streams made too few
-/// requests, both outputs are those of the time in which every stream was busy. The whole time of
-/// the attempts is never used: start and drain weigh more the more streams there are. `None` also
-/// when the level did not have more streams at work than the one before, or had no output.
-#[must_use]
-pub fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<String> {
-    Level::of(level).saturated_after(&Level::of(before))
-}
-
 /// What one level of a sweep says about saturation, without its traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
+    /// Streams that sent anything.
     streams: usize,
     /// Output in the steady window, tokens per second.
     steady: Option<f64>,
     /// Output while all streams were busy, tokens per second.
     busy: Option<f64>,
-    overloaded: Option<String>,
+    overloaded: Option<Saturation>,
 }
 
 impl Level {
     /// Of the traces of one attempt.
-    #[must_use]
     pub fn of(traces: &[RequestTrace]) -> Self {
         let overloaded = overloaded(traces);
-        let traces = measured(traces);
+        let traces: Vec<&RequestTrace> = measured(traces).collect();
+        let sent = traces.iter().filter(|trace| trace.sent.is_some());
         Self {
-            streams: streams(&traces),
+            streams: sent.map(|trace| trace.stream).collect::<BTreeSet<u32>>().len(),
             steady: steady_span(&traces).ok().and_then(|s| arrived(&traces, s).per_second()),
             busy: all_busy(&traces).and_then(|span| arrived(&traces, span).per_second()),
             overloaded,
         }
     }
 
-    /// Whether its sweep ends with it, and the figures that rests on: at a rate if it is
-    /// [`overloaded`], with streams if it is [`saturated`] after the level `before`.
-    #[must_use]
-    pub fn ends_sweep(&self, load: &Load, before: Option<&Self>) -> Option<String> {
+    /// Whether its sweep ends with it, and the figures that rests on: at a rate if it is overloaded,
+    /// with streams if it is saturated after the level `before`.
+    pub fn ends_sweep(&self, load: &Load, before: Option<&Self>) -> Option<Saturation> {
         match load {
-            Load::Open { .. } => self.overloaded.clone(),
+            Load::Open { .. } => self.overloaded,
             Load::Closed { .. } => self.saturated_after(before?),
         }
     }
 
-    fn saturated_after(&self, before: &Self) -> Option<String> {
-        let (fewer, more) = (before.streams, self.streams);
-        if more <= fewer {
-            return None;
-        }
-        let (low, high, over) = match (before.steady, self.steady) {
-            (Some(low), Some(high)) => (low, high, "in the steady windows"),
-            (None, _) | (_, None) => (before.busy?, self.busy?, "while all streams were busy"),
-        };
-        if low <= 0.0 || high >= low * (1.0 + LEAST_GAIN) {
-            return None;
-        }
-        let gain = (high / low - 1.0) * 100.0;
-        let (gain, word) = (gain.abs(), if gain < 0.0 { "below" } else { "above" });
-        Some(format!(
-            "{} tok/s at {more} streams, {gain:.1} % {word} the {} tok/s at {fewer} ({over})",
-            grouped_real(high, 1),
-            grouped_real(low, 1)
-        ))
+    /// Whether a closed loop gained so little over the level before that it is the last one to
+    /// measure: output less than 5 % above.
+    ///
+    /// Output is that of the steady windows. Where a level has none, because its streams made too few
+    /// requests, both outputs are those of the time in which every stream was busy. The whole time of
+    /// the attempts is never used: start and drain weigh more the more streams there are. `None` also
+    /// when the level did not have more streams at work than the one before, or had no output.
+    fn saturated_after(&self, before: &Self) -> Option<Saturation> {
+        let steady = self.steady.zip(before.steady);
+        let (high, low) = steady.or_else(|| self.busy.zip(before.busy))?;
+        let is_last = self.streams > before.streams && low > 0.0 && high < low * (1.0 + LEAST_GAIN);
+        is_last.then_some(Saturation::Output {
+            streams: [self.streams, before.streams],
+            tps: [high, low],
+            steady: steady.is_some(),
+        })
     }
 }
 
 /// Whether requests of an open loop came faster than they were answered: both the requests under
-/// way and the time to first token (from the scheduled instant) rose significantly. The answer
-/// names both.
+/// way and the time to first token (from the scheduled instant) rose significantly.
 ///
 /// Looked at are the 120 s before the last scheduled send, less the start (one service time, as the
 /// first tenth of the requests had it) and at least 30 s, in ten parts of equal length; rising
 /// means that the 95 % t-interval of the slope over the parts lies above zero. `None` for a closed
 /// loop, and for an attempt that is too short to say.
-#[must_use]
-pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
-    let traces = measured(traces);
+fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
+    let traces: Vec<&RequestTrace> = measured(traces).collect();
     let span = window(&traces)?;
-    let (mut under_way, mut ttft) = (Vec::new(), Vec::new());
+    let (mut flying, mut ttft) = (Vec::new(), Vec::new());
     for part in parts(span) {
         let middle = part.begin.since(span.begin).as_secs_f64() + part.seconds() / 2.0;
-        under_way.push((middle, in_flight(&traces, part)));
+        flying.push((middle, in_flight(&traces, part)));
         let due = traces.iter().filter(|t| t.scheduled.is_some_and(|at| part.contains(at)));
         let waits = due.filter_map(|t| t.ttft_sched()).collect::<Vec<f64>>();
         if !waits.is_empty() {
@@ -119,27 +102,12 @@ pub fn overloaded(traces: &[RequestTrace]) -> Option<String> {
         }
     }
     let rises = |points: &[(f64, f64)]| least_squares(points, 0.95).is_some_and(|s| s.rises());
-    if !rises(&under_way) || !rises(&ttft) {
+    if !rises(&flying) || !rises(&ttft) {
         return None;
     }
-    let ends = |points: &[(f64, f64)]| Some((points.first()?.1, points.last()?.1));
-    let ((few, many), (short, long)) = (ends(&under_way)?, ends(&ttft)?);
-    Some(format!(
-        "over the last {:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {} to {} ms (means of the first and the last tenth)",
-        span.seconds(),
-        grouped_real(short * 1e3, 0),
-        grouped_real(long * 1e3, 0)
-    ))
-}
-
-fn measured(traces: &[RequestTrace]) -> Vec<&RequestTrace> {
-    traces.iter().filter(|trace| trace.phase == Phase::Measured).collect()
-}
-
-/// Streams that sent anything.
-fn streams(traces: &[&RequestTrace]) -> usize {
-    let sent = traces.iter().filter(|trace| trace.sent.is_some());
-    sent.map(|trace| trace.stream).collect::<BTreeSet<u32>>().len()
+    let ends = |points: &[(f64, f64)]| Some([points.first()?.1, points.last()?.1]);
+    let (in_flight, ttft_s) = (ends(&flying)?, ends(&ttft)?);
+    Some(Saturation::Overload { seconds: span.seconds(), in_flight, ttft_s })
 }
 
 /// The part of an open loop that is looked at.
@@ -151,12 +119,9 @@ fn window(traces: &[&RequestTrace]) -> Option<Span> {
     let early = due.iter().take(due.len().div_ceil(10)).filter_map(|(_, e2e)| *e2e);
     let service = Distribution::new(early).median().unwrap_or(0.0);
     let length = (last.since(first).as_secs_f64() - service).min(WINDOW_S);
-    let begin = last.0.checked_sub(nanos(length)?)?;
+    let nanos = Duration::try_from_secs_f64(length).ok()?.as_nanos();
+    let begin = last.0.checked_sub(u64::try_from(nanos).ok()?)?;
     (length >= SHORTEST_WINDOW_S).then_some(Span { begin: MonoNs(begin), end: last })
-}
-
-fn nanos(seconds: f64) -> Option<u64> {
-    u64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_nanos()).ok()
 }
 
 fn parts(span: Span) -> impl Iterator<Item = Span> {

@@ -2,13 +2,13 @@
 
 use std::ops::Deref;
 
+use regatta_figures::absent::Figure;
 use regatta_figures::analysis::Analysis;
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_figures::capacity::{Capacity, NoCapacity};
 use regatta_figures::history::{Baseline, Changes, Terms, changes};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::source::{Error, Run};
-use regatta_types::reading::Reading;
 
 /// A run, worked out.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<'a> Report<'a> {
     }
 
     /// How near a host comes to what its memory could feed.
-    pub(crate) fn bandwidth(&self, host: &HostAnalysis<'_>) -> Reading<Bandwidth> {
+    pub(crate) fn bandwidth(&self, host: &HostAnalysis<'_>) -> Figure<Bandwidth> {
         Bandwidth::of(&self.analysis, host)
     }
 }

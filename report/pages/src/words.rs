@@ -3,6 +3,7 @@
 //! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
+pub(crate) mod absent;
 pub(crate) mod bandwidth;
 pub(crate) mod capacity;
 mod causes;

@@ -16,7 +16,7 @@ pub fn cell_value(metric: Metric, case: &Case, cell: &Counted) -> Option<f64> {
         Metric::FirstAnswer => None,
         Metric::E2e => figures.end_to_end(&case.load).median(),
         Metric::OutputTps if case.in_flight_max() > 1 => {
-            cell.steady.known().and_then(|steady| steady.output.per_second())
+            cell.steady.as_ref().ok().and_then(|steady| steady.output.per_second())
         }
         Metric::OutputTps => None,
         Metric::Energy => cell.j_per_out_tok,

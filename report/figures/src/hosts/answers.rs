@@ -7,7 +7,8 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::suite::Case;
 
-use super::case::{Reported, measured};
+use super::case::Reported;
+use crate::metrics::measured;
 
 /// Digits of a hash that are kept.
 const DIGITS: usize = 16;
@@ -45,7 +46,7 @@ impl Answers {
 }
 
 fn hashes(report: &AttemptReport) -> impl Iterator<Item = (u32, u64)> {
-    measured(report).filter(|trace| trace.is_ok()).filter_map(|trace| {
+    measured(&report.traces).filter(|trace| trace.is_ok()).filter_map(|trace| {
         let digits = trace.answer.sha256.get(..DIGITS)?;
         Some((trace.seq, u64::from_str_radix(digits, 16).ok()?))
     })

@@ -1,5 +1,6 @@
 //! What is told of an attempt that is stored, counted or not.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use regatta_types::attempt::AttemptOutcome;
@@ -55,15 +56,10 @@ impl Attempt {
         counted: Option<&Counted>,
     ) -> Self {
         let report = &record.report;
-        let worked_out;
-        let figures = if let Some(counted) = counted {
-            &counted.figures
-        } else {
-            let settling = report.key.cell.case.is_engine_warmup();
-            let traces = report.traces.iter().filter(|t| settling || t.phase == Phase::Measured);
-            worked_out = Figures::of(traces);
-            &worked_out
-        };
+        let all = report.key.cell.case.is_engine_warmup();
+        let own = || report.traces.iter().filter(|t| all || t.phase == Phase::Measured);
+        let counted = counted.map(|counted| Cow::Borrowed(&counted.figures));
+        let figures = counted.unwrap_or_else(|| Cow::Owned(Figures::of(own())));
         Self {
             disposition: record.disposition,
             cell: report.key.cell.clone(),

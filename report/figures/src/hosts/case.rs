@@ -4,7 +4,6 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
 use regatta_types::ids::{AttemptNo, Repetition};
-use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Length};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
@@ -13,18 +12,18 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::answers::Answers;
 use super::host::Context;
+use crate::absent::{Absent, Figure};
 use crate::facts::{engine_changed, engine_seen};
 use crate::metrics::{
     Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, GpuSum, Idle,
     Judged, Requests, Steady, Tokens, Warmth, cpu_share, derived_findings, engine_figures,
-    gpu_figures, is_streamed,
+    gpu_figures, is_streamed, measured,
 };
 use crate::sweep::Level;
 
 /// Longest preview of an answer, in grapheme clusters.
 const PREVIEW_MAX: usize = 400;
 
-/// One case on one host.
 #[derive(Debug)]
 pub struct CaseAnalysis<'a> {
     pub case: &'a Case,
@@ -37,17 +36,17 @@ pub struct CaseAnalysis<'a> {
     /// Over the usable cells.
     pub figures: Figures,
     /// The steady windows; only of loads.
-    pub steady: Reading<Steady>,
+    pub steady: Figure<Steady>,
     /// Requests that kept every limit; `None` where the case has none.
     pub goodput: Option<Goodput>,
     /// Prefill speed of each request, tokens per second; only with one stream.
-    pub prefill_tps: Reading<Distribution>,
+    pub prefill_tps: Figure<Distribution>,
     /// Over the usable cells.
-    pub gpus: Reading<Vec<GpuFigures>>,
+    pub gpus: Figure<Vec<GpuFigures>>,
     /// What the engine said over the usable cells.
-    pub engine: Reading<EngineFigures>,
+    pub engine: Figure<EngineFigures>,
     /// Over the usable cells that have it.
-    pub energy: Reading<EnergyFigures>,
+    pub energy: Figure<EnergyFigures>,
     /// The warm-up requests of its counted attempts.
     pub warmup: Warmup,
     /// The hashes of its first answers.
@@ -65,17 +64,14 @@ pub struct Warmup {
     pub ttft_s: Option<f64>,
 }
 
-/// One planned cell.
 #[derive(Debug)]
 pub struct Cell<'a> {
     pub repetition: Repetition,
     pub state: CellState<'a>,
 }
 
-/// What became of a cell.
 #[derive(Debug)]
 pub enum CellState<'a> {
-    /// It has its counted attempt.
     Counted(Box<Counted>),
     /// It was left out, as the suite wants it.
     Skipped(&'a SkipReason),
@@ -85,10 +81,8 @@ pub enum CellState<'a> {
     Open,
 }
 
-/// A counted attempt.
 #[derive(Debug)]
 pub struct Counted {
-    /// Which of the cell's attempts.
     pub attempt: AttemptNo,
     /// The instant that was asked for, on the host's clock.
     pub planned_start: Option<MonoNs>,
@@ -100,10 +94,9 @@ pub struct Counted {
     pub cpu_share: Option<f64>,
     /// Over its measured requests.
     pub figures: Figures,
-    /// Its steady window.
-    pub steady: Reading<Steady>,
+    pub steady: Figure<Steady>,
     /// How its decode speed changed.
-    pub drift: Reading<Drift>,
+    pub drift: Figure<Drift>,
     /// What the engine was, where that was not what it was at first, with the difference.
     pub other_engine: Option<Box<(EngineFacts, String)>>,
     /// What it says about saturation; only of the levels of a sweep.
@@ -117,8 +110,8 @@ pub struct Counted {
 }
 
 impl Counted {
-    pub(super) fn new(case: &Case, report: &AttemptReport, host: &Context<'_>) -> Self {
-        let traces: Vec<&RequestTrace> = measured(report).collect();
+    pub(super) fn new(case: &Case, report: &AttemptReport, host: &Context<'_, '_>) -> Self {
+        let traces: Vec<&RequestTrace> = measured(&report.traces).collect();
         let figures = Figures::of(traces.iter().copied());
         let drift = Drift::of(&traces);
         let mut findings = report.findings.clone();
@@ -134,7 +127,7 @@ impl Counted {
         });
         findings.dedup_by(|a, b| a.code == b.code);
         // What an idle host takes is no part of it.
-        let energy = EnergyFigures::of(&[(report, &figures.tokens)], &Reading::missing("apart"));
+        let energy = EnergyFigures::of(&[(report, &figures.tokens)], None);
         Self {
             attempt: report.key.attempt,
             planned_start: report.planned_start,
@@ -145,7 +138,7 @@ impl Counted {
             other_engine: other_engine.map(|(engine, change)| Box::new((engine.clone(), change))),
             level: case.sweep.is_some().then(|| Box::new(Level::of(&report.traces))),
             warmth: Warmth::of(&report.gpu),
-            j_per_out_tok: energy.known().and_then(|energy| energy.j_per_out_tok),
+            j_per_out_tok: energy.ok().and_then(|energy| energy.j_per_out_tok),
             figures,
             drift,
             findings,
@@ -180,25 +173,22 @@ impl Cell<'_> {
 pub(super) type Reported<'a, 'r> = (Cell<'a>, Option<&'r AttemptReport>);
 
 impl<'a> CaseAnalysis<'a> {
-    pub(super) fn new(case: &'a Case, cells: Vec<Reported<'a, '_>>, idle: &Reading<Idle>) -> Self {
-        let usable: Vec<(&Counted, &AttemptReport)> = usable(&cells).collect();
-        let figures = Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>());
-        let mut windows: Vec<&AttemptReport> = usable.iter().map(|(_, report)| *report).collect();
-        windows.sort_by_key(|report| report.began);
-        let windows: Vec<_> = windows.into_iter().map(|report| &report.gpu).collect();
+    pub(super) fn new(case: &'a Case, cells: Vec<Reported<'a, '_>>, idle: Option<&Idle>) -> Self {
+        let usable = cells.iter().filter_map(|(cell, report)| Some((cell.usable()?, (*report)?)));
+        let usable: Vec<(&Counted, &AttemptReport)> = usable.collect();
         let energy: Vec<_> = usable.iter().map(|(c, r)| (*r, &c.figures.tokens)).collect();
         let counted = || cells.iter().filter_map(|(cell, _)| cell.counted()).map(|c| &c.figures);
-        let of_usable = || usable.iter().flat_map(|(_, report)| measured(report));
+        let of_usable = || usable.iter().flat_map(|(_, report)| measured(&report.traces));
         let preview = of_usable().find_map(|trace| trace.answer.text.as_deref());
         Self {
             case,
             requests: Requests::sum(counted().map(|figures| &figures.requests)),
             tokens: Tokens::sum(counted().map(|figures| &figures.tokens)),
-            figures,
+            figures: Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>()),
             steady: steady_of(case, &usable),
             goodput: Goodput::of(&case.slo, of_usable()),
             prefill_tps: prefill_of(case, of_usable()),
-            gpus: gpu_figures(&windows),
+            gpus: gpus_over(usable.iter().map(|(_, report)| *report)),
             engine: engine_figures(usable.iter().map(|(_, report)| &report.engine.metrics)),
             energy: EnergyFigures::of(&energy, idle),
             warmup: Warmup::of(cells.iter().filter_map(|(_, report)| *report)),
@@ -210,7 +200,7 @@ impl<'a> CaseAnalysis<'a> {
 
     /// System output for a watt of the endpoint's GPUs, tokens a second; only of loads.
     pub fn tps_per_watt(&self) -> Option<f64> {
-        GpuSum::of(self.gpus.known()?).tps_per_watt(self.steady.known()?.output)
+        GpuSum::of(self.gpus.as_ref().ok()?).tps_per_watt(self.steady.as_ref().ok()?.output)
     }
 
     /// Whether `max_tokens` or the context cut answers that the model was to end (C7).
@@ -227,13 +217,6 @@ impl<'a> CaseAnalysis<'a> {
     }
 }
 
-/// The usable ones, with their reports.
-fn usable<'c, 'r>(
-    cells: &'c [Reported<'_, 'r>],
-) -> impl Iterator<Item = (&'c Counted, &'r AttemptReport)> {
-    cells.iter().filter_map(|(cell, report)| Some((cell.usable()?, (*report)?)))
-}
-
 impl Warmup {
     fn of<'r>(reports: impl Iterator<Item = &'r AttemptReport>) -> Self {
         let traces = reports.flat_map(|report| &report.traces);
@@ -246,7 +229,6 @@ impl Warmup {
     }
 }
 
-/// As much of a text as a preview shows.
 fn shortened(text: &str) -> String {
     let mut preview: String = text.graphemes(true).take(PREVIEW_MAX).collect();
     if preview.len() < text.len() {
@@ -261,36 +243,39 @@ pub fn is_load(case: &Case) -> bool {
 }
 
 /// The steady windows of all cells that have one.
-fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Reading<Steady> {
+fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Figure<Steady> {
     if !is_load(case) {
-        return Reading::missing("one stream");
+        return Err(Absent::OneStream);
     }
-    let mut sum: Option<Steady> = None;
-    for steady in usable.iter().filter_map(|(c, _)| c.steady.known()) {
-        sum.get_or_insert_default().add(steady);
+    let mut sum: Figure<Steady> = Err(Absent::NoUsableAttempt);
+    for (counted, _) in usable {
+        match (&mut sum, &counted.steady) {
+            (Ok(sum), Ok(steady)) => sum.add(steady),
+            (Err(Absent::NoUsableAttempt), _) | (Err(_), Ok(_)) => sum = counted.steady.clone(),
+            (_, Err(_)) => {}
+        }
     }
-    let why = || usable.iter().find_map(|(c, _)| c.steady.reason()).unwrap_or("no usable attempt");
-    sum.map_or_else(|| Reading::missing(why()), Reading::Known)
+    sum
 }
 
 /// Prefill speeds: with several requests at once they would hold the time in the queue.
 fn prefill_of<'r>(
     case: &Case,
     traces: impl Iterator<Item = &'r RequestTrace>,
-) -> Reading<Distribution> {
+) -> Figure<Distribution> {
     if case.concurrency() != Some(1) {
-        return Reading::missing("several requests at once");
+        return Err(Absent::SeveralRequestsAtOnce);
     }
     let streamed = traces.filter(|trace| is_streamed(trace));
     let speeds = Distribution::new(streamed.filter_map(RequestTrace::prefill_tps));
-    if speeds.n() > 0 {
-        Reading::Known(speeds)
-    } else {
-        Reading::missing("fewer than 256 uncached prompt tokens, or the engine does not count them")
-    }
+    if speeds.n() > 0 { Ok(speeds) } else { Err(Absent::ShortPrompts) }
 }
 
-/// The measured requests of an attempt, in order.
-pub(super) fn measured(report: &AttemptReport) -> impl Iterator<Item = &RequestTrace> {
-    report.traces.iter().filter(|trace| trace.phase == Phase::Measured)
+/// The GPUs over attempts that may be in any order.
+pub(super) fn gpus_over<'r>(
+    reports: impl Iterator<Item = &'r AttemptReport>,
+) -> Figure<Vec<GpuFigures>> {
+    let mut reports: Vec<&AttemptReport> = reports.collect();
+    reports.sort_by_key(|report| report.began);
+    gpu_figures(&reports.into_iter().map(|report| &report.gpu).collect::<Vec<_>>())
 }

@@ -7,10 +7,9 @@ use regatta_types::facts::EngineFacts;
 use regatta_types::ids::HostId;
 use regatta_types::record::RunRecord;
 use regatta_types::time::{MonoNs, UnixNs};
-use regatta_types::trace::Phase;
 
 use crate::facts::engine_seen;
-use crate::metrics::{restarts, serving, stalls_of};
+use crate::metrics::{measured, restarts, serving, stalls_of};
 
 /// Most stalls that are listed: the longest.
 const STALLS: usize = 10;
@@ -23,7 +22,6 @@ pub struct HostEvents {
     pub more_stalls: usize,
 }
 
-/// One of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostEvent {
     /// By the coordinator's clock for what befell a connection, else by the host's.
@@ -31,7 +29,6 @@ pub struct HostEvent {
     pub what: Happened,
 }
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Happened {
     /// The agent was connected again.
@@ -50,7 +47,6 @@ pub enum Happened {
     Stall {
         /// How long there was none.
         seconds: f64,
-        /// Whose answer it was.
         request_id: String,
     },
 }
@@ -76,9 +72,8 @@ impl HostEvents {
             before = change;
             let samples = report.engine.metrics.samples.known().into_iter();
             let restarted = samples.flat_map(|samples| restarts(samples));
-            events.extend(
-                restarted.map(|at| HostEvent { at: wall(at), what: Happened::EngineRestarted }),
-            );
+            let restart = |at| HostEvent { at: wall(at), what: Happened::EngineRestarted };
+            events.extend(restarted.map(restart));
             let ended = serving(&report.gpu).filter_map(|series| series.ended.as_ref());
             events.extend(ended.map(|end| {
                 let what = Happened::GpuEnded(end.reason.clone());
@@ -129,8 +124,7 @@ fn connections<'r>(
 
 /// The stalls of the measured requests: when each ended, how long it was, and of which request.
 fn stalls(report: &AttemptReport) -> impl Iterator<Item = (UnixNs, f64, String)> {
-    let measured = report.traces.iter().filter(|trace| trace.phase == Phase::Measured);
-    measured.flat_map(move |trace| {
+    measured(&report.traces).flat_map(move |trace| {
         stalls_of(trace).map(move |(at, seconds)| {
             (report.anchor.to_unix(at), seconds, report.key.request_id(trace.seq))
         })

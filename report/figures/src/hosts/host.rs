@@ -7,25 +7,24 @@ use regatta_types::event::{Disposition, MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
 use regatta_types::failure::FailureKind;
 use regatta_types::ids::{AttemptKey, CaseId, CellKey, HostId, Repetition};
-use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord, RunRecord};
 use regatta_types::suite::Case;
 use regatta_types::validity::Finding;
 
 use super::attempt::{Attempt, Failed, failed};
-use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, measured};
+use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, gpus_over};
 use super::engine_warmup::{EngineWarmup, engine_warmups};
 use super::events::HostEvents;
 use super::sweeps::{SweepEnd, sweeps};
 use super::telemetry::Telemetry;
+use crate::absent::Figure;
 use crate::facts::first_engine;
 use crate::metrics::{
     ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, Gaps, Goodput, GpuFigures,
     Idle, Notable, Requests, Slow, Stamps, Timeline, Tokens, Warmth, cold_first_attempt,
-    engine_figures, gpu_figures, slowest,
+    engine_figures, measured, slowest,
 };
 
-/// One host of a run.
 #[derive(Debug)]
 pub struct HostAnalysis<'a> {
     pub host: &'a HostId,
@@ -56,16 +55,14 @@ pub struct HostAnalysis<'a> {
     /// The gaps between chunks over all usable cells.
     pub gaps: Gaps,
     /// Over all usable cells; the baseline is from before the host's first attempt.
-    pub gpus: Reading<Vec<GpuFigures>>,
+    pub gpus: Figure<Vec<GpuFigures>>,
     /// What the engine said over all usable cells.
-    pub engine_metrics: Reading<EngineFigures>,
+    pub engine_metrics: Figure<EngineFigures>,
     /// Power of the endpoint's GPUs at rest.
-    pub idle: Reading<Idle>,
-    /// How the GPUs were read.
+    pub idle: Figure<Idle>,
     pub telemetry: Telemetry,
     /// What it did over the time of its counted attempts; `None` without any.
     pub timeline: Option<Timeline>,
-    /// What happened to it while it measured.
     pub events: HostEvents,
     /// Its slowest requests beside the others of their cases, over all usable cells.
     pub slowest: Vec<Slow>,
@@ -75,23 +72,23 @@ pub struct HostAnalysis<'a> {
     pub stamps: Stamps,
     /// What its agent adds; `None` where that was not measured.
     pub client_overhead: Option<ClientOverhead>,
-    /// Where its sweeps ended.
     pub sweeps: Vec<SweepEnd<'a>>,
 }
 
-/// What the attempts of a host are judged by beside themselves.
-pub(super) struct Context<'r> {
+/// What a host's cells and their attempts are worked out with.
+pub(super) struct Context<'a, 'r> {
     /// What the engine was at first.
     pub(super) engine: Option<&'r EngineFacts>,
     /// The first attempt, with the remark that it is warm-up.
     pub(super) cold: Option<(&'r AttemptKey, Finding)>,
+    /// The reports that count.
+    counted: ByCell<'r, &'r AttemptReport>,
+    /// Why cells have none.
+    missing: ByCell<'a, &'a MissingReason>,
+    skipped: ByCell<'a, &'a SkipReason>,
 }
 
-/// Why cells have no counted attempt.
-struct Without<'a> {
-    missing: BTreeMap<(&'a CaseId, Repetition), &'a MissingReason>,
-    skipped: BTreeMap<(&'a CaseId, Repetition), &'a SkipReason>,
-}
+type ByCell<'k, T> = BTreeMap<(&'k CaseId, Repetition), T>;
 
 impl<'a> HostAnalysis<'a> {
     /// Of its attempts, sorted by key.
@@ -100,78 +97,69 @@ impl<'a> HostAnalysis<'a> {
         let engine = first_engine(record, &attempts).cloned();
         let all: Vec<&AttemptReport> = attempts.iter().map(|a| &a.report).collect();
         let idle = Idle::of(&all);
-        let context = Context { engine: engine.as_ref(), cold: cold_first_attempt(&attempts) };
-        let without =
-            Without { missing: of_host(&run.missing, host), skipped: of_host(&run.skipped, host) };
-        let counted = counted_of(&attempts);
+        let context = Context {
+            engine: engine.as_ref(),
+            cold: cold_first_attempt(&attempts),
+            counted: counted_of(&attempts),
+            missing: of_host(&run.missing, host),
+            skipped: of_host(&run.skipped, host),
+        };
         let suite = run.header.suite.cases.iter();
-        let (mut solo, mut cases): (Vec<CaseAnalysis<'a>>, Vec<CaseAnalysis<'a>>) = suite
-            .map(|case| {
-                CaseAnalysis::new(case, cells_of(case, &counted, &without, &context), &idle)
-            })
+        let (solo, cases): (Vec<CaseAnalysis<'a>>, Vec<CaseAnalysis<'a>>) = suite
+            .map(|case| CaseAnalysis::new(case, cells_of(case, &context), idle.as_ref().ok()))
             .partition(|case| case.case.solo_of.is_some());
-        let usable: Vec<(&Counted, &AttemptReport)> = cases
+        let counted = context.counted.values().copied();
+        let usable: Vec<(&CaseAnalysis<'a>, &Counted, &AttemptReport)> = cases
             .iter()
-            .flat_map(|c| c.cells.iter().map(move |cell| (c.case, cell)))
+            .flat_map(|case| case.cells.iter().map(move |cell| (case, cell)))
             .filter_map(|(case, cell)| {
-                Some((cell.usable()?, *counted.get(&(&case.id, cell.repetition))?))
+                let report = context.counted.get(&(&case.case.id, cell.repetition))?;
+                Some((case, cell.usable()?, *report))
             })
             .collect();
-        let reports = || usable.iter().map(|(_, report)| *report);
-        let figures = Figures::sum(&usable.iter().map(|(c, _)| &c.figures).collect::<Vec<_>>());
-        let gaps = Gaps::of(usable.iter().flat_map(|(c, _)| c.figures.chunk_gap_s.values()));
-        let stamps = Stamps::of(reports().flat_map(measured));
-        let gpus = host_gpus(&all, reports().collect());
-        let engine_metrics = engine_figures(reports().map(|report| &report.engine.metrics));
+        let reports = || usable.iter().map(|(_, _, report)| *report);
         let overhead = attempts.iter().find(|a| a.disposition == Disposition::ClientOverhead);
         let told = |record: &AttemptRecord| {
-            let CellKey { case, repetition, .. } = &record.report.key.cell;
-            let is_counted = record.disposition == Disposition::Counted;
-            let of_case = cases.iter().chain(&solo).find(|c| c.case.id == *case);
-            let counted = of_case.filter(|_| is_counted);
-            let cell = counted.and_then(|c| c.cells.iter().find(|c| c.repetition == *repetition));
-            let same = |counted: &&Counted| counted.attempt == record.report.key.attempt;
+            let (key, is_counted) =
+                (&record.report.key, record.disposition == Disposition::Counted);
+            let case = cases.iter().chain(&solo).find(|c| c.case.id == key.cell.case);
+            let cell =
+                case.and_then(|c| c.cells.iter().find(|c| c.repetition == key.cell.repetition));
+            let same = |counted: &&Counted| is_counted && counted.attempt == key.attempt;
             let counted = cell.and_then(Cell::counted).filter(same);
-            Attempt::of(record, of_case.map(|c| c.case), counted)
+            Attempt::of(record, case.map(|c| c.case), counted)
         };
         let (warmups, cold_start) = engine_warmups(&attempts);
-        let mut out = Self {
+        Self {
             host,
             record,
             requests: Requests::sum(cases.iter().map(|c| &c.requests)),
             tokens: Tokens::sum(cases.iter().map(|c| &c.tokens)),
-            figures,
+            figures: Figures::sum(&usable.iter().map(|(_, c, _)| &c.figures).collect::<Vec<_>>()),
             first_token: Distribution::sum(
                 cases.iter().map(|c| c.figures.first_token(&c.case.load)),
             ),
-            gaps,
-            gpus,
-            engine_metrics,
-            idle,
+            gaps: Gaps::of(usable.iter().flat_map(|(_, c, _)| c.figures.chunk_gap_s.values())),
+            gpus: host_gpus(&all, reports()),
+            engine_metrics: engine_figures(reports().map(|report| &report.engine.metrics)),
             telemetry: Telemetry::of(&attempts),
-            timeline: Timeline::of(counted.values().copied()),
-            events: HostEvents::of(run, host, engine.as_ref(), counted.values().copied().collect()),
-            slowest: slowest_of(&cases, &counted),
-            stamps,
+            timeline: Timeline::of(counted.clone()),
+            events: HostEvents::of(run, host, engine.as_ref(), counted.collect()),
+            slowest: slowest(usable.iter().map(|(c, _, report)| {
+                (c.case, c.figures.end_to_end(&c.case.load).median(), *report)
+            })),
+            stamps: Stamps::of(reports().flat_map(|report| measured(&report.traces))),
             client_overhead: overhead.and_then(|a| ClientOverhead::of(&a.report)),
             sweeps: sweeps(&cases),
             attempts: attempts.iter().map(told).collect(),
             failed: failed(&attempts),
             cold_start,
             warmups,
-            cases: Vec::new(),
-            solo: Vec::new(),
-            engine: None,
-        };
-        for cell in cases.iter_mut().chain(&mut solo).flat_map(|c| &mut c.cells) {
-            if let CellState::Counted(counted) = &mut cell.state {
-                counted.figures.release();
-            }
+            cases: released(cases),
+            solo: released(solo),
+            idle,
+            engine,
         }
-        out.cases = cases;
-        out.solo = solo;
-        out.engine = engine;
-        out
     }
 
     /// What of its client overhead is large beside its own figures.
@@ -188,17 +176,14 @@ impl<'a> HostAnalysis<'a> {
     /// From the first request to the end of the last, summed over the counted attempts of the
     /// compared cases.
     pub fn measured_seconds(&self) -> f64 {
-        let cells = self.cases.iter().flat_map(|case| &case.cells);
-        cells.filter_map(Cell::counted).map(|counted| counted.seconds).sum()
+        self.compared().filter_map(Cell::counted).map(|counted| counted.seconds).sum()
     }
 
     /// The case with the highest system output, tokens per second.
     pub fn peak_output(&self) -> Option<(&'a Case, f64)> {
-        let outputs = self
-            .cases
-            .iter()
-            .filter_map(|c| Some((c.case, c.steady.known()?.output.per_second()?)));
-        outputs.max_by(|a, b| a.1.total_cmp(&b.1))
+        let output =
+            |c: &CaseAnalysis<'a>| Some((c.case, c.steady.as_ref().ok()?.output.per_second()?));
+        self.cases.iter().filter_map(output).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// The compared cases, and after them those that were measured solo beside them.
@@ -244,59 +229,45 @@ impl<'a> HostAnalysis<'a> {
 
     /// Whether anything of this host can be compared.
     pub fn has_usable(&self) -> bool {
-        self.cases.iter().flat_map(|case| &case.cells).any(|cell| cell.usable().is_some())
+        self.compared().any(|cell| cell.usable().is_some())
     }
 }
 
-fn slowest_of(cases: &[CaseAnalysis<'_>], counted: &CountedReports<'_>) -> Vec<Slow> {
-    let attempts = cases.iter().flat_map(|c| {
-        let median = c.figures.end_to_end(&c.case.load).median();
-        let usable = c.cells.iter().filter(|cell| cell.usable().is_some());
-        usable.filter_map(move |cell| {
-            Some((c.case, median, *counted.get(&(&c.case.id, cell.repetition))?))
-        })
-    });
-    slowest(attempts)
+/// Frees what only the figures over all cells of a host need.
+fn released(mut cases: Vec<CaseAnalysis<'_>>) -> Vec<CaseAnalysis<'_>> {
+    for cell in cases.iter_mut().flat_map(|case| &mut case.cells) {
+        if let CellState::Counted(counted) = &mut cell.state {
+            counted.figures.release();
+        }
+    }
+    cases
 }
 
 /// The reasons of one host's cells.
-fn of_host<'a, R>(
-    reasons: &'a [(CellKey, R)],
-    host: &HostId,
-) -> BTreeMap<(&'a CaseId, Repetition), &'a R> {
+fn of_host<'a, R>(reasons: &'a [(CellKey, R)], host: &HostId) -> ByCell<'a, &'a R> {
     let own = reasons.iter().filter(|(cell, _)| cell.host == *host);
     own.map(|(cell, reason)| ((&cell.case, cell.repetition), reason)).collect()
 }
 
-/// The reports that count, by cell.
-type CountedReports<'r> = BTreeMap<(&'r CaseId, Repetition), &'r AttemptReport>;
-
-fn counted_of(attempts: &[AttemptRecord]) -> CountedReports<'_> {
+fn counted_of(attempts: &[AttemptRecord]) -> ByCell<'_, &AttemptReport> {
     let mut out = BTreeMap::new();
-    for AttemptRecord { report, .. } in
-        attempts.iter().filter(|a| a.disposition == Disposition::Counted)
-    {
-        let cell = &report.key.cell;
+    for record in attempts.iter().filter(|a| a.disposition == Disposition::Counted) {
+        let cell = &record.report.key.cell;
         // At most one counts; of a store that says otherwise, the first.
-        out.entry((&cell.case, cell.repetition)).or_insert(report);
+        out.entry((&cell.case, cell.repetition)).or_insert(&record.report);
     }
     out
 }
 
-fn cells_of<'a, 'r>(
-    case: &'a Case,
-    counted: &CountedReports<'r>,
-    without: &Without<'a>,
-    context: &Context<'_>,
-) -> Vec<Reported<'a, 'r>> {
+fn cells_of<'a, 'r>(case: &'a Case, context: &Context<'a, 'r>) -> Vec<Reported<'a, 'r>> {
     let cell = |repetition: Repetition| {
         let key = (&case.id, repetition);
-        let report = counted.get(&key).copied();
+        let report = context.counted.get(&key).copied();
         let state = if let Some(report) = report {
             CellState::Counted(Box::new(Counted::new(case, report, context)))
-        } else if let Some(reason) = without.skipped.get(&key) {
+        } else if let Some(reason) = context.skipped.get(&key) {
             CellState::Skipped(reason)
-        } else if let Some(reason) = without.missing.get(&key) {
+        } else if let Some(reason) = context.missing.get(&key) {
             CellState::Missing(reason)
         } else {
             CellState::Open
@@ -307,18 +278,15 @@ fn cells_of<'a, 'r>(
 }
 
 /// Peaks over the usable cells; the baseline from before anything was sent.
-fn host_gpus(all: &[&AttemptReport], mut usable: Vec<&AttemptReport>) -> Reading<Vec<GpuFigures>> {
-    usable.sort_by_key(|report| report.began);
-    let windows: Vec<_> = usable.iter().map(|report| &report.gpu).collect();
-    let mut all = all.to_vec();
-    all.sort_by_key(|report| report.began);
-    let everything: Vec<_> = all.iter().map(|report| &report.gpu).collect();
-    let first = gpu_figures(&everything);
-    gpu_figures(&windows).map(|mut gpus| {
-        for gpu in &mut gpus {
-            let same = first.known().into_iter().flatten().find(|g| g.uuid == gpu.uuid);
-            gpu.memory_baseline = same.and_then(|g| g.memory_baseline);
-        }
-        gpus
-    })
+fn host_gpus<'r>(
+    all: &[&AttemptReport],
+    usable: impl Iterator<Item = &'r AttemptReport>,
+) -> Figure<Vec<GpuFigures>> {
+    let first = gpus_over(all.iter().copied());
+    let mut gpus = gpus_over(usable)?;
+    for gpu in &mut gpus {
+        let same = first.iter().flatten().find(|g| g.uuid == gpu.uuid);
+        gpu.memory_baseline = same.and_then(|g| g.memory_baseline);
+    }
+    Ok(gpus)
 }

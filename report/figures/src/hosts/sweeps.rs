@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::{CaseAnalysis, Cell};
 use crate::sweep::Level;
 
-/// One sweep on one host.
 #[derive(Debug, Serialize)]
 pub struct SweepEnd<'a> {
     /// The id that its levels share.
@@ -61,8 +60,8 @@ fn saturated<'a>(levels: &[&CaseAnalysis<'a>]) -> Option<Saturated<'a>> {
     for level in levels {
         let Some(counted) = level.cells.iter().find_map(Cell::usable) else { continue };
         let Some(now) = &counted.level else { continue };
-        if let Some(evidence) = now.ends_sweep(&level.case.load, before) {
-            return Some(Saturated { at: level.case, evidence });
+        if let Some(saturation) = now.ends_sweep(&level.case.load, before) {
+            return Some(Saturated { at: level.case, evidence: saturation.to_string() });
         }
         before = Some(now);
     }

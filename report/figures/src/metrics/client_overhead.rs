@@ -32,7 +32,6 @@ pub struct ClientOverhead {
 /// A figure of the overhead that is large beside the host's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Notable {
-    /// What it is.
     pub what: &'static str,
     /// The overhead's median, seconds.
     pub overhead_s: f64,

@@ -19,14 +19,11 @@ pub enum Percentile {
     Value {
         /// Interpolated between the two nearest values.
         value: f64,
-        /// Lower end of the interval.
         low: f64,
-        /// Upper end of the interval.
         high: f64,
     },
     /// Fewer values than the interval needs.
     TooFew {
-        /// How many there are.
         n: usize,
         /// The largest of them; `None` without any.
         max: Option<f64>,
@@ -40,7 +37,6 @@ impl Distribution {
         Self { sorted }
     }
 
-    /// All values of several.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         // Sorting finds the parts in order, and merges them.
         Self::new(parts.into_iter().flat_map(|part| part.sorted.iter().copied()))
@@ -92,11 +88,7 @@ impl Distribution {
 impl Serialize for Percentile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self::Value { value, low, high } = self else { return serializer.serialize_none() };
-        let mut out = serializer.serialize_struct("Percentile", 3)?;
-        out.serialize_field("value", value)?;
-        out.serialize_field("low", low)?;
-        out.serialize_field("high", high)?;
-        out.end()
+        serializer.collect_map([("value", value), ("low", low), ("high", high)])
     }
 }
 
@@ -175,9 +167,7 @@ mod tests {
         assert_eq!(d.percentile(0.95), Percentile::TooFew { n: 4, max: Some(4.0) });
         assert_eq!(Distribution::default().median(), None);
         let hundred = Distribution::new((1..=100).map(f64::from));
-        assert_eq!(
-            hundred.percentile(0.5),
-            Percentile::Value { value: 50.5, low: 40.0, high: 61.0 }
-        );
+        let middle = Percentile::Value { value: 50.5, low: 40.0, high: 61.0 };
+        assert_eq!(hundred.percentile(0.5), middle);
     }
 }

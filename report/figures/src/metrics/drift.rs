@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::window::{Span, all_busy, in_flight, steady_span};
-use super::{Distribution, is_streamed, real, theil_sen};
+use super::{Distribution, is_streamed, real, t_quantile, theil_sen};
+use crate::absent::{Absent, Figure};
 
 /// Fewest blocks: three in each quarter.
 const MIN_BLOCKS: usize = 12;
@@ -49,30 +48,22 @@ impl Drift {
     /// slow and speed each other; a block has the median of its requests. Later turns of a
     /// conversation are slower by their longer prompts, so each turn is taken against its own
     /// median.
-    pub fn of(traces: &[&RequestTrace]) -> Reading<Self> {
-        let span = match all_busy(traces).map_or_else(|| steady_span(traces), Ok) {
-            Ok(span) => span,
-            Err(reason) => return Reading::missing(reason),
-        };
+    pub fn of(traces: &[&RequestTrace]) -> Figure<Self> {
+        let span = all_busy(traces).map_or_else(|| steady_span(traces), Ok)?;
         let whole = inside(traces, span);
-        let in_flight = in_flight(traces, span);
-        let (points, size) = blocks(&whole, in_flight);
+        let (points, size) = blocks(&whole, in_flight(traces, span));
         if points.len() < MIN_BLOCKS {
-            return Reading::missing(format!(
-                "requests between start and drain: {}, needed: {}",
-                whole.len(),
-                MIN_BLOCKS * size
-            ));
+            let needed = MIN_BLOCKS * size;
+            return Err(Absent::TooFewRequests { got: whole.len(), needed });
         }
         let quarter = points.len() / 4;
         let logs = |points: &[(f64, f64)]| points.iter().map(|p| p.1.ln()).collect::<Vec<_>>();
         let change = welch(&logs(&points[..quarter]), &logs(&points[points.len() - quarter..]));
-        let Some((slope, change)) = theil_sen(&points, LEVEL).zip(change) else {
-            return Reading::missing("decode speeds without an order in time");
-        };
+        let found = theil_sen(&points, LEVEL).zip(change);
+        let (slope, change) = found.ok_or(Absent::NoOrderInTime)?;
         let middle = Distribution::new(points.iter().map(|p| p.1)).median().unwrap_or(1.0);
         let a_minute = |slope: f64| slope / middle * 60.0;
-        Reading::Known(Self {
+        Ok(Self {
             requests: whole.len(),
             blocks: points.len(),
             change: change.0.exp_m1(),
@@ -85,9 +76,8 @@ impl Drift {
     /// Whether the attempt drifted: a change of over 2 %, with both intervals on the same side of
     /// zero.
     pub fn is_drifting(&self) -> bool {
-        let (change, slope) = (self.change_ci99, self.slope_ci99);
-        let rises = change.0 > 0.0 && slope.0 > 0.0;
-        let falls = change.1 < 0.0 && slope.1 < 0.0;
+        let rises = self.change_ci99.0 > 0.0 && self.slope_ci99.0 > 0.0;
+        let falls = self.change_ci99.1 < 0.0 && self.slope_ci99.1 < 0.0;
         self.change.abs() > MARGIN && (rises || falls)
     }
 }
@@ -139,8 +129,7 @@ fn welch(first: &[f64], last: &[f64]) -> Option<(f64, f64, f64)> {
         return Some((change, change, change));
     }
     let freedom = error.powi(2) / (a_error.powi(2) / a_freedom + b_error.powi(2) / b_freedom);
-    let t = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + LEVEL / 2.0);
-    let half = t * error.sqrt();
+    let half = t_quantile(0.5 + LEVEL / 2.0, freedom) * error.sqrt();
     Some((change, change - half, change + half))
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use regatta_types::engine::{EngineSample, EngineWindow};
-use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use serde::Serialize;
 
-use super::Distribution;
+use super::{Distribution, count};
+use crate::absent::{Absent, Figure, told};
 
 /// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
 /// happened.
@@ -51,20 +51,20 @@ const COUNTERS: [Counter; 7] = [
 /// Sums up `windows`, one of each attempt.
 pub fn engine_figures<'a>(
     windows: impl Iterator<Item = &'a EngineWindow>,
-) -> Reading<EngineFigures> {
+) -> Figure<EngineFigures> {
     let mut figures = EngineFigures::default();
     let mut known: Vec<&[EngineSample]> = Vec::new();
     let mut why = None;
     for window in windows {
         figures.failed += window.failed;
-        match &window.samples {
-            Reading::Known(samples) if !samples.is_empty() => known.push(samples),
-            Reading::Known(_) => {}
-            Reading::NotAvailable { not_available } => why = why.or(Some(not_available.as_str())),
+        match told(&window.samples) {
+            Ok(samples) if !samples.is_empty() => known.push(samples),
+            Ok(_) => {}
+            Err(reason) => why = why.or(Some(reason)),
         }
     }
     if known.is_empty() {
-        return Reading::missing(why.unwrap_or("no attempt has samples"));
+        return Err(why.unwrap_or(Absent::NoEngineSamples));
     }
     let highest = |value: Counter| {
         Distribution::new(known.iter().flat_map(|s| s.iter()).filter_map(value)).max()
@@ -75,13 +75,10 @@ pub fn engine_figures<'a>(
     figures.kv_peak = highest(|s| s.kv_use);
     let all = known.len();
     known.retain(|samples| restarts(samples).is_empty());
-    figures.restarts = u32::try_from(all - known.len()).unwrap_or(u32::MAX);
+    figures.restarts = count(all - known.len());
     let grown = |counter: Counter| -> Option<f64> {
-        let ends = known
-            .iter()
-            .filter_map(|samples| Some(counter(samples.last()?)? - counter(samples.first()?)?));
-        let grown: Vec<f64> = ends.collect();
-        (!grown.is_empty()).then(|| grown.iter().sum())
+        let ends = |s: &&[EngineSample]| Some(counter(s.last()?)? - counter(s.first()?)?);
+        known.iter().filter_map(ends).reduce(|sum, more| sum + more)
     };
     let share = |part: Counter, whole: Counter| {
         Some(grown(part)? / grown(whole).filter(|whole| *whole > 0.0)?)
@@ -90,23 +87,23 @@ pub fn engine_figures<'a>(
     figures.prefix_hit_share = share(|s| s.prefix_hits, |s| s.prefix_queries);
     figures.queue_mean_s = share(|s| s.queue_s, |s| s.queued);
     figures.acceptance = share(|s| s.accepted, |s| s.drafted);
-    Reading::Known(figures)
+    Ok(figures)
 }
 
 /// When a counter was first seen below its last value: the engine was started again.
 pub fn restarts(samples: &[EngineSample]) -> BTreeSet<MonoNs> {
-    let falls = |counter: &Counter| {
-        let known = samples.iter().filter_map(|sample| Some((sample.at, counter(sample)?)));
-        let known: Vec<(MonoNs, f64)> = known.collect();
-        let fell = known.windows(2).filter(|pair| pair[1].1 < pair[0].1).map(|pair| pair[1].0);
-        fell.collect::<Vec<_>>()
+    let falls = |counter: Counter| {
+        let mut before = f64::NEG_INFINITY;
+        let known = samples.iter().filter_map(move |s| Some((s.at, counter(s)?)));
+        let fell = known.filter(move |(_, now)| std::mem::replace(&mut before, *now) > *now);
+        fell.map(|(at, _)| at)
     };
-    COUNTERS.iter().flat_map(falls).collect()
+    COUNTERS.into_iter().flat_map(falls).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use regatta_types::time::MonoNs;
+    use regatta_types::reading::Reading;
 
     use super::*;
 
@@ -149,16 +146,17 @@ mod tests {
             queue_mean_s: Some(0.5),
             acceptance: None,
         };
-        assert_eq!(figures, Reading::Known(expected));
+        assert_eq!(figures, Ok(expected));
     }
 
     #[test]
     fn counters_of_an_engine_that_was_restarted_are_left_out() {
         let restarted = window(vec![sample(0, 4.0), sample(1, 6.0), sample(2, 1.0)]);
         let figures = engine_figures([&restarted].into_iter());
-        let known = figures.known().unwrap();
+        let known = figures.unwrap();
         assert_eq!((known.restarts, known.preemptions, known.running_max), (1, None, Some(6.0)));
         let none = EngineWindow::missing("/metrics: status 404");
-        assert_eq!(engine_figures([&none].into_iter()).reason(), Some("/metrics: status 404"));
+        let told = Absent::Told("/metrics: status 404".to_owned());
+        assert_eq!(engine_figures([&none].into_iter()), Err(told));
     }
 }

@@ -7,15 +7,13 @@ use regatta_types::suite::Load;
 use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use serde::{Serialize, Serializer};
 
-use super::{Distribution, Tokens, Weighted};
+use super::{Distribution, Tokens, Weighted, count};
 
 /// Everything that is derived from a set of measured requests. Only successes enter latencies and
 /// speeds; requests whose stream was buffered on its way enter no figure of the stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Figures {
-    /// How the requests ended.
     pub requests: Requests,
-    /// Token counts over the successes.
     pub tokens: Tokens,
     /// Time to first token, seconds.
     pub ttft_s: Distribution,
@@ -51,9 +49,7 @@ const LATE_END_S: f64 = 0.05;
 /// How requests ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// Successes.
     pub ok: u32,
-    /// Failures by kind.
     pub failed: BTreeMap<FailureKind, u32>,
     /// Stopped by us.
     pub cancelled: u32,
@@ -85,7 +81,6 @@ impl Requests {
         (self.ok > 0).then(|| f64::from(self.truncated) / f64::from(self.ok))
     }
 
-    /// All of several.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut out = Self::default();
         for part in parts {
@@ -114,11 +109,11 @@ impl Requests {
         out
     }
 
-    fn add(&mut self, trace: &RequestTrace, is_streamed: bool) {
+    /// Counts a request in everything but `buffered`.
+    fn add(&mut self, trace: &RequestTrace) {
         match &trace.outcome {
             Outcome::Ok => {
                 self.ok += 1;
-                self.buffered += u32::from(!is_streamed);
                 match &trace.finish_reason {
                     Some(FinishReason::Stop) => self.stopped += 1,
                     Some(FinishReason::Length) => self.truncated += 1,
@@ -137,9 +132,7 @@ impl Requests {
 /// Tokens over seconds, as two sums.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rate {
-    /// Tokens.
     pub tokens: f64,
-    /// Seconds.
     pub seconds: f64,
 }
 
@@ -157,15 +150,9 @@ impl Rate {
 
 impl Serialize for Rate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written {
-            tokens: f64,
-            seconds: f64,
-            tps: Option<f64>,
-        }
-        let written =
-            Written { tokens: self.tokens, seconds: self.seconds, tps: self.per_second() };
-        written.serialize(serializer)
+        let (tokens, seconds) = (Some(self.tokens), Some(self.seconds));
+        let tps = self.per_second();
+        serializer.collect_map([("tokens", tokens), ("seconds", seconds), ("tps", tps)])
     }
 }
 
@@ -173,51 +160,35 @@ impl Figures {
     /// The figures of `traces`; warm-up must already be left out.
     pub fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
         let traces: Vec<&RequestTrace> = traces.into_iter().collect();
-        let mut out = Self::default();
-        let (mut ttft, mut ttft_sched, mut ttfa) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut e2e, mut e2e_sched, mut e2e_done) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut decode, mut tpot, mut lateness) = (Vec::new(), Vec::new(), Vec::new());
-        let mut streamed = Vec::with_capacity(traces.len());
-        for trace in traces {
-            let is_streamed = is_streamed(trace);
-            out.requests.add(trace, is_streamed);
-            lateness.extend(trace.send_lateness());
-            if !trace.is_ok() {
-                continue;
-            }
+        let ok: Vec<&RequestTrace> = traces.iter().copied().filter(|t| t.is_ok()).collect();
+        let streamed: Vec<&RequestTrace> =
+            ok.iter().copied().filter(|t| !t.is_buffered()).collect();
+        let of = |traces: &[&RequestTrace], value: fn(&RequestTrace) -> Option<f64>| {
+            Distribution::new(traces.iter().filter_map(|trace| value(trace)))
+        };
+        let decode: Vec<(f64, f64)> = streamed.iter().filter_map(|t| t.decode_span()).collect();
+        let mut out = Self {
+            ttft_s: of(&streamed, RequestTrace::ttft),
+            ttft_sched_s: of(&streamed, RequestTrace::ttft_sched),
+            ttfa_s: of(&streamed, RequestTrace::ttfa),
+            e2e_s: of(&ok, RequestTrace::e2e),
+            e2e_sched_s: of(&ok, RequestTrace::e2e_sched),
+            e2e_done_s: of(&ok, late_end),
+            send_lateness_s: of(&traces, RequestTrace::send_lateness),
+            decode_tps: Distribution::new(decode.iter().map(|(tokens, seconds)| tokens / seconds)),
+            tpot_s: Distribution::new(decode.iter().map(|(tokens, seconds)| seconds / tokens)),
+            chunk_gap_s: of_chunks(&streamed, |trace, all| {
+                all.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
+            }),
+            ..Self::default()
+        };
+        traces.iter().for_each(|trace| out.requests.add(trace));
+        out.requests.buffered = count(ok.len() - streamed.len());
+        for trace in &ok {
             out.tokens.add(trace);
-            e2e.extend(trace.e2e());
-            e2e_sched.extend(trace.e2e_sched());
-            let late = |done: &f64| trace.e2e().is_some_and(|last| done - last > LATE_END_S);
-            e2e_done.extend(trace.e2e_done().filter(late));
-            if let (Some(tokens), Some(seconds)) = (trace.completion_tokens(), trace.e2e()) {
-                out.e2e.add((tokens, seconds));
-            }
-            if !is_streamed {
-                continue;
-            }
-            ttft.extend(trace.ttft());
-            ttft_sched.extend(trace.ttft_sched());
-            ttfa.extend(trace.ttfa());
-            if let Some((tokens, seconds)) = trace.decode_span() {
-                out.decode.add((tokens, seconds));
-                decode.push(tokens / seconds);
-                tpot.push(seconds / tokens);
-            }
-            streamed.push(trace);
+            trace.completion_tokens().zip(trace.e2e()).into_iter().for_each(|r| out.e2e.add(r));
         }
-        out.ttft_s = Distribution::new(ttft);
-        out.ttft_sched_s = Distribution::new(ttft_sched);
-        out.ttfa_s = Distribution::new(ttfa);
-        out.e2e_s = Distribution::new(e2e);
-        out.e2e_sched_s = Distribution::new(e2e_sched);
-        out.e2e_done_s = Distribution::new(e2e_done);
-        out.send_lateness_s = Distribution::new(lateness);
-        out.decode_tps = Distribution::new(decode);
-        out.tpot_s = Distribution::new(tpot);
-        out.chunk_gap_s = of_chunks(&streamed, |trace, all| {
-            all.extend(trace.chunk_gaps().map(|gap| (gap.as_secs_f64(), 1.0)));
-        });
+        decode.into_iter().for_each(|span| out.decode.add(span));
         // The same with one token a read, and sorting them is most of the work.
         let one_each = |trace: &&RequestTrace| {
             trace.chunk_tokens().skip(1).all(|k| k == 1.0)
@@ -234,11 +205,11 @@ impl Figures {
     /// Of all requests of several attempts, whose values are not let go of yet; without any values
     /// of chunks itself.
     pub fn sum(parts: &[&Self]) -> Self {
-        fn rate(parts: &[&Figures], of: fn(&Figures) -> Rate) -> Rate {
+        let rate = |of: fn(&Self) -> Rate| {
             let mut sum = Rate::default();
             parts.iter().map(|part| of(part)).for_each(|r| sum.add((r.tokens, r.seconds)));
             sum
-        }
+        };
         let values =
             |of: fn(&Self) -> &Distribution| Distribution::sum(parts.iter().map(|part| of(part)));
         let weighted =
@@ -253,10 +224,10 @@ impl Figures {
             e2e_sched_s: values(|f| &f.e2e_sched_s),
             e2e_done_s: values(|f| &f.e2e_done_s),
             send_lateness_s: values(|f| &f.send_lateness_s),
-            decode: rate(parts, |f| f.decode),
+            decode: rate(|f| f.decode),
             decode_tps: values(|f| &f.decode_tps),
             tpot_s: values(|f| &f.tpot_s),
-            e2e: rate(parts, |f| f.e2e),
+            e2e: rate(|f| f.e2e),
             inter_token_s: weighted(|f| &f.inter_token_s),
             chunk_gap_s: weighted(|f| &f.chunk_gap_s),
         }
@@ -283,6 +254,11 @@ impl Figures {
             Load::Open { .. } => &self.e2e_sched_s,
         }
     }
+}
+
+/// Send to the end of the response, where that came late.
+fn late_end(trace: &RequestTrace) -> Option<f64> {
+    trace.e2e_done().filter(|done| trace.e2e().is_some_and(|last| done - last > LATE_END_S))
 }
 
 /// Of at most one value a chunk, which `add` takes out of a trace.

@@ -8,13 +8,13 @@ mod gpus;
 mod tests;
 
 use regatta_types::attempt::AttemptReport;
-use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::units::grouped;
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::{Drift, Figures};
+use crate::absent::Figure;
 
 /// A load level needs so many requests, or so much time.
 const ENOUGH_REQUESTS: u32 = 20;
@@ -31,7 +31,7 @@ pub struct Judged<'a> {
     /// Its measured requests.
     pub traces: &'a [&'a RequestTrace],
     pub figures: &'a Figures,
-    pub drift: &'a Reading<Drift>,
+    pub drift: &'a Figure<Drift>,
 }
 
 impl Judged<'_> {
@@ -119,7 +119,7 @@ fn too_few_samples(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 fn drifting(judged: &Judged<'_>) -> Option<Finding> {
-    let drift = judged.drift.known().filter(|drift| drift.is_drifting())?;
+    let drift = judged.drift.as_ref().ok().filter(|drift| drift.is_drifting())?;
     let percent = |share: f64| share * 100.0;
     let evidence = format!(
         "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % a minute over {} requests",

@@ -3,11 +3,11 @@
 use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptKey;
 use regatta_types::record::AttemptRecord;
-use regatta_types::trace::{Phase, RequestTrace};
+use regatta_types::trace::RequestTrace;
 use regatta_types::units::grouped_real;
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
-use super::{Distribution, least_squares, real};
+use super::{Distribution, least_squares, measured, real};
 
 /// By so many times a first attempt is longer than what is due.
 const FACTOR: f64 = 3.0;
@@ -22,8 +22,9 @@ struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// `None` where requests overlapped: then their times say how many there were.
     fn of(report: &'a AttemptRecord) -> Option<Self> {
-        let measured = || report.report.traces.iter().filter(|t| t.phase == Phase::Measured);
-        if measured().any(|trace| trace.stream > 0 || trace.scheduled.is_some()) {
+        if measured(&report.report.traces)
+            .any(|trace| trace.stream > 0 || trace.scheduled.is_some())
+        {
             return None;
         }
         let of = |trace: &RequestTrace| {
@@ -32,7 +33,7 @@ impl<'a> Taken<'a> {
             Some((trace.usage?.completion as f64, seconds))
         };
         let (tokens, seconds): (Vec<f64>, Vec<f64>) =
-            measured().filter(|trace| trace.is_ok()).filter_map(of).unzip();
+            measured(&report.report.traces).filter(|t| t.is_ok()).filter_map(of).unzip();
         let median = |values: Vec<f64>| Distribution::new(values).median();
         Some(Self { report, tokens: median(tokens)?, seconds: median(seconds)? })
     }

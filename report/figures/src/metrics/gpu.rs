@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use regatta_types::gpu::{
     Attribution, CallCost, ClockReasons, GpuSample, GpuSeries, GpuWindow, TelemetryEnd,
 };
-use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 use serde::Serialize;
 
 use super::{Rate, real};
+use crate::absent::{Absent, Figure, told};
 
 pub use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
 pub(super) use processes::{Occupant, growth};
@@ -66,7 +66,6 @@ pub struct GpuFigures {
     pub ecc_uncorrected: Option<u64>,
     /// Least main memory that was available; only where memory is unified.
     pub host_memory_available_min: Option<Bytes>,
-    /// Processes on it.
     pub processes: Vec<Occupant>,
     /// What asking cost, by kind of reading.
     pub costs: BTreeMap<String, CallCost>,
@@ -79,7 +78,6 @@ pub struct GpuFigures {
 /// The endpoint's GPUs of one host together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuSum {
-    /// How many there are.
     pub gpus: usize,
     /// Whether anything tells that they are the endpoint's.
     pub attributed: bool,
@@ -156,27 +154,23 @@ pub fn serving(window: &GpuWindow) -> impl Iterator<Item = &GpuSeries> {
 }
 
 /// Sums up `windows`, given in order of time; GPUs in order of their UUID.
-pub fn gpu_figures(windows: &[&GpuWindow]) -> Reading<Vec<GpuFigures>> {
+pub fn gpu_figures(windows: &[&GpuWindow]) -> Figure<Vec<GpuFigures>> {
     let mut series: BTreeMap<&str, Vec<&GpuSeries>> = BTreeMap::new();
     for one in windows.iter().filter_map(|w| w.series.known()).flatten() {
         series.entry(&one.uuid).or_default().push(one);
     }
     if series.is_empty() {
-        let reason = windows.iter().find_map(|w| w.series.reason());
-        return Reading::missing(reason.unwrap_or("no attempt has GPU samples"));
+        let reason = windows.iter().find_map(|w| told(&w.series).err());
+        return Err(reason.unwrap_or(Absent::NoGpuSamples));
     }
     let serves = |uuid: &str| windows.iter().any(|w| serving(w).any(|one| one.uuid == uuid));
-    let told = windows.iter().filter(|w| w.series.known().is_some());
-    let attributed = told.clone().all(|window| is_attributed(window));
-    let figures = series.into_iter().map(|(uuid, series)| GpuFigures {
-        serves: serves(uuid),
-        attributed,
-        ..sum_up(uuid, &series)
-    });
-    Reading::Known(figures.collect())
+    let mut known = windows.iter().filter(|w| w.series.known().is_some());
+    let attributed = known.all(|window| is_attributed(window));
+    let figures = series.into_iter();
+    Ok(figures.map(|(uuid, series)| sum_up(uuid, serves(uuid), attributed, &series)).collect())
 }
 
-fn sum_up(uuid: &str, series: &[&GpuSeries]) -> GpuFigures {
+fn sum_up(uuid: &str, serves: bool, attributed: bool, series: &[&GpuSeries]) -> GpuFigures {
     let samples = || series.iter().flat_map(|s| &s.samples);
     let mean = |value: fn(&GpuSample) -> Option<f64>| {
         let values: Vec<f64> = samples().filter_map(value).collect();
@@ -191,8 +185,8 @@ fn sum_up(uuid: &str, series: &[&GpuSeries]) -> GpuFigures {
     }
     GpuFigures {
         uuid: uuid.to_owned(),
-        serves: false,
-        attributed: false,
+        serves,
+        attributed,
         samples: samples().count(),
         memory_baseline: series.iter().find_map(|s| s.baseline?.memory_used),
         memory_peak: samples().filter_map(|s| s.memory_used).max(),
@@ -226,23 +220,12 @@ fn reasons(samples: &[ClockReasons]) -> Option<BTreeMap<&'static str, f64>> {
     (!samples.is_empty()).then(|| all.filter(|(_, share)| *share > 0.0).collect())
 }
 
-/// First and last sample of a counter in one attempt.
-fn ends(
-    series: &GpuSeries,
-    counter: fn(&GpuSample) -> Option<u64>,
-) -> Option<[(&GpuSample, u64); 2]> {
-    let mut read = series.samples.iter().filter_map(|s| Some((s, counter(s)?)));
-    let first = read.next()?;
-    Some([first, read.next_back()?])
-}
-
 /// What a counter gained during the attempts; one that fell gained an unknown number.
 fn increase(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Option<u64> {
     let gains = series.iter().filter_map(|s| {
-        let read = s.baseline.iter().chain(&s.samples).filter_map(counter);
-        let read: Vec<u64> = read.collect();
-        let (first, rest) = read.split_first()?;
-        Some(rest.last()?.checked_sub(*first))
+        let mut read = s.baseline.iter().chain(&s.samples).filter_map(counter);
+        let first = read.next()?;
+        Some(read.next_back()?.checked_sub(first))
     });
     let gains: Option<Vec<u64>> = gains.collect();
     gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum())
@@ -251,9 +234,12 @@ fn increase(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Op
 /// What a counter of nanoseconds gained over the time it was looked at.
 fn share_of_time(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Option<f64> {
     let (mut gained, mut time) = (0.0, 0.0);
-    for [first, last] in series.iter().filter_map(|s| ends(s, counter)) {
-        gained += last.1.checked_sub(first.1)? as f64;
-        time += last.0.at.since(first.0.at).as_secs_f64() * 1e9;
+    for series in series {
+        let mut read = series.samples.iter().filter_map(|s| Some((s.at, counter(s)?)));
+        if let (Some(first), Some(last)) = (read.next(), read.next_back()) {
+            gained += last.1.checked_sub(first.1)? as f64;
+            time += last.0.since(first.0).as_secs_f64() * 1e9;
+        }
     }
     (time > 0.0).then(|| (gained / time).min(1.0))
 }

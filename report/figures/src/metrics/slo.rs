@@ -1,5 +1,7 @@
 //! Which requests were good enough.
 
+use std::time::Duration;
+
 use regatta_types::suite::Slo;
 use regatta_types::trace::{Outcome, RequestTrace};
 use serde::{Serialize, Serializer};
@@ -9,7 +11,6 @@ use super::is_streamed;
 /// Requests that kept every limit of a case, of those it offered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Goodput {
-    /// Kept every limit.
     pub good: u32,
     /// Ended, failed or were not sent; only what we stopped is left out.
     pub offered: u32,
@@ -71,16 +72,12 @@ pub(super) fn is_good(slo: &Slo, trace: &RequestTrace) -> Option<bool> {
         (slo.tpot, of_stream(trace.tpot())),
         (slo.e2e, trace.e2e_sched().or_else(|| trace.e2e())),
     ];
-    Some(kept.into_iter().all(|(limit, value)| match (limit, value) {
-        (Some(limit), Some(value)) => value <= limit.as_secs_f64(),
-        (None, _) | (_, None) => true,
-    }))
+    let is_kept = |(limit, value): (Duration, f64)| value <= limit.as_secs_f64();
+    Some(kept.into_iter().all(|(limit, value)| limit.zip(value).is_none_or(is_kept)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use regatta_types::failure::{Failure, FailureKind};
     use regatta_types::time::MonoNs;
     use regatta_types::trace::Phase;

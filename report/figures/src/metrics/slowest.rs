@@ -4,12 +4,11 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::gpu::{ClockReasons, GpuSample};
 use regatta_types::suite::{Case, Load};
 use regatta_types::time::{MonoNs, UnixNs};
-use regatta_types::trace::{Phase, RequestTrace};
+use regatta_types::trace::RequestTrace;
 
 use super::timeline::HELD;
-use super::{is_streamed, serving};
+use super::{is_streamed, measured, serving};
 
-/// How many are kept.
 const KEPT: usize = 3;
 
 /// A request that took long beside the others of its case.
@@ -47,8 +46,7 @@ pub fn slowest<'r>(
     let mut slow: Vec<(f64, f64, &RequestTrace, &Case, &AttemptReport)> = Vec::new();
     for (case, median, report) in usable {
         let Some(median) = median.filter(|median| *median > 0.0) else { continue };
-        let measured = report.traces.iter().filter(|t| t.phase == Phase::Measured && t.is_ok());
-        for trace in measured {
+        for trace in measured(&report.traces).filter(|trace| trace.is_ok()) {
             let e2e = match case.load {
                 Load::Closed { .. } => trace.e2e(),
                 Load::Open { .. } => trace.e2e_sched(),

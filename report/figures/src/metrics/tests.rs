@@ -13,6 +13,7 @@ use regatta_types::trace::{
 use regatta_types::units::Bytes;
 
 use super::{Figures, Goodput, Steady, gpu_figures};
+use crate::absent::Absent;
 use crate::testing::{Pace, trace};
 
 const SECOND: u64 = 1_000_000_000;
@@ -111,7 +112,7 @@ fn steady_output_counts_tokens_that_arrive_between_ramp_and_last_send() {
     // then 10 ms each. Sends at 0, 1, 2 and 3 s, so the window is 1 s to 3 s.
     let traces: Vec<RequestTrace> =
         (0..8_u64).map(|i| request(i / 2 * 1_000, 100.0, 10.0, 91)).collect();
-    let rate = Steady::of(&refs(&traces), &Slo::default()).known().unwrap().output;
+    let rate = Steady::of(&refs(&traces), &Slo::default()).unwrap().output;
     assert!(close(Some(rate.seconds), 2.0));
     // Each request's last token falls on the second: the first two end on the window's begin,
     // the last two inside end on its last instant.
@@ -121,10 +122,11 @@ fn steady_output_counts_tokens_that_arrive_between_ramp_and_last_send() {
 #[test]
 fn no_steady_window_says_why() {
     let two = [request(0, 100.0, 10.0, 50), request(600, 100.0, 10.0, 50)];
-    assert_eq!(Steady::of(&refs(&two), &Slo::default()).reason(), Some("fewer than 3 requests"));
+    let steady = Steady::of(&refs(&two), &Slo::default());
+    assert_eq!(steady, Err(Absent::FewerThanThreeRequests));
     let at_once = [0, 1, 2].map(|i| request(i, 100.0, 10.0, 50));
     let steady = Steady::of(&refs(&at_once), &Slo::default());
-    assert!(steady.reason().is_some_and(|r| r.starts_with("no steady part")));
+    assert_eq!(steady, Err(Absent::NoSteadyPart));
 }
 
 #[test]
@@ -148,15 +150,15 @@ fn gpu_figures_take_the_first_baseline_and_the_highest_peak() {
         GpuWindow::of(Reading::Known(vec![series]), 100)
     };
     let (first, second) = (window(10, 40), window(20, 30));
-    let figures = gpu_figures(&[&first, &second]);
-    let gpu = &figures.known().unwrap()[0];
+    let figures = gpu_figures(&[&first, &second]).unwrap();
+    let gpu = &figures[0];
     assert_eq!(gpu.memory_baseline, Some(Bytes(10 << 20)));
     assert_eq!(gpu.memory_peak, Some(Bytes(40 << 20)));
     assert_eq!((gpu.power_mean_w, gpu.power_max_w), (Some(200.0), Some(300.0)));
     assert_eq!((gpu.temperature_max_c, gpu.utilization_mean_pct), (None, Some(50.0)));
     assert_eq!(gpu.unavailable["temperature"], "not supported");
     let none = GpuWindow::missing("no driver");
-    assert_eq!(gpu_figures(&[&none]).reason(), Some("no driver"));
+    assert_eq!(gpu_figures(&[&none]), Err(Absent::Told("no driver".to_owned())));
 }
 
 #[test]
@@ -221,15 +223,14 @@ fn rates_of_requests_are_of_those_that_end_in_the_steady_window() {
         (0..8_u64).map(|i| request(i / 2 * 1_000, 100.0, 10.0, 91)).collect();
     traces[2] = request(1_000, 500.0, 5.0, 91);
     let slo = Slo { ttft: Some(Duration::from_millis(300)), ..Slo::default() };
-    let steady = Steady::of(&refs(&traces), &slo);
-    let steady = steady.known().unwrap();
+    let steady = Steady::of(&refs(&traces), &slo).unwrap();
     assert_eq!((steady.ended, steady.good), (6, Some(5)));
     assert!(close(steady.request_rate(), 6.0 / steady.output.seconds));
     assert!(close(steady.goodput(), 5.0 / steady.output.seconds));
     assert_eq!(Goodput::of(&slo, &traces).and_then(Goodput::share), Some(7.0 / 8.0));
     let mut sum = Steady::default();
-    sum.add(steady);
-    sum.add(steady);
+    sum.add(&steady);
+    sum.add(&steady);
     assert_eq!((sum.ended, sum.good), (12, Some(10)));
     assert!(close(sum.request_rate(), 6.0 / steady.output.seconds));
 }

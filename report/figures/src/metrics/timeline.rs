@@ -1,7 +1,7 @@
 //! What a host did over the time of its counted attempts, as means over equal pieces of it.
 
 use regatta_types::attempt::AttemptReport;
-use regatta_types::gpu::GpuSample;
+use regatta_types::gpu::ClockReasons;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 
@@ -103,8 +103,7 @@ impl Timeline {
             }
             for trace in &report.traces {
                 for (chunk, tokens) in trace.chunks.iter().zip(trace.chunk_tokens()) {
-                    let bin = decode.index(since(chunk.at));
-                    decode.sums[bin].0 += tokens;
+                    decode.add(since(chunk.at), tokens, 0.0);
                 }
                 stalls.extend(stalls_of(trace).map(|(at, _)| since(at)));
             }
@@ -121,7 +120,8 @@ impl Timeline {
                 // Of several GPUs the sum.
                 add(&mut power, sample.power_w.map(|watts| watts * gpus));
                 add(&mut heat, sample.temperature_c.map(f64::from));
-                add(&mut reasons, held(sample));
+                let is_held = |reasons: ClockReasons| f64::from(u8::from(reasons.has(HELD)));
+                add(&mut reasons, sample.reasons.map(is_held));
             }
         }
         let courses = [
@@ -130,11 +130,9 @@ impl Timeline {
             ("power, W", power),
             ("temperature, °C", heat),
         ];
-        let courses: Vec<Course> = courses
-            .into_iter()
-            .map(|(name, bins)| Course { name, pieces: bins.pieces() })
-            .filter(|course| !course.pieces.is_empty())
-            .collect();
+        let courses = courses.map(|(name, bins)| Course { name, pieces: bins.pieces() });
+        let has_any = |course: &Course| !course.pieces.is_empty();
+        let courses: Vec<Course> = courses.into_iter().filter(has_any).collect();
         let held = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
         let held = held.map(|(at, _)| at).collect();
         stalls.sort_by(f64::total_cmp);
@@ -148,8 +146,4 @@ pub fn stalls_of(trace: &RequestTrace) -> impl Iterator<Item = (MonoNs, f64)> {
     let gaps = trace.chunks.windows(2);
     gaps.map(|pair| (pair[1].at, pair[1].at.since(pair[0].at).as_secs_f64()))
         .filter(|(_, seconds)| *seconds > STALL)
-}
-
-fn held(sample: &GpuSample) -> Option<f64> {
-    sample.reasons.map(|reasons| if reasons.has(HELD) { 1.0 } else { 0.0 })
 }

@@ -38,7 +38,6 @@ impl Told {
         self.of += 1;
     }
 
-    /// Both together.
     pub fn and(self, other: Self) -> Self {
         Self {
             sum: self.sum.saturating_add(other.sum),
@@ -64,7 +63,6 @@ impl Told {
 }
 
 impl Tokens {
-    /// All of several.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut out = Self::default();
         for Self { prompt, cached, completion, reasoning, sources } in parts {
@@ -79,7 +77,6 @@ impl Tokens {
         out
     }
 
-    /// Adds a success.
     pub(super) fn add(&mut self, trace: &RequestTrace) {
         self.prompt.add(trace.usage.map(|u| u.prompt));
         self.cached.add(trace.usage.and_then(|u| u.cached));
@@ -104,10 +101,8 @@ impl Tokens {
 
     /// Where most counts come from.
     pub fn main_source(&self) -> Option<TokenSource> {
-        self.sources
-            .iter()
-            .max_by_key(|&(source, n)| (n, std::cmp::Reverse(source)))
-            .map(|(s, _)| *s)
+        let most = self.sources.iter().max_by_key(|&(source, n)| (n, std::cmp::Reverse(source)));
+        most.map(|(source, _)| *source)
     }
 
     /// Whether any count is a count of chunks.
@@ -143,7 +138,7 @@ impl Serialize for Tokens {
         let partly = named.into_iter().filter(|(_, t)| t.told > 0 && t.known().is_none());
         let at_least =
             |t: Told| AtLeast { at_least: t.sum, requests_that_told: t.told, requests: t.of };
-        let written = Written {
+        Written {
             prompt: self.prompt.known(),
             cached: self.cached.known(),
             completion: self.completion.known(),
@@ -151,8 +146,8 @@ impl Serialize for Tokens {
             cached_share: self.cached_share(),
             partly_told: partly.map(|(name, t)| (name, at_least(t))).collect(),
             sources: &self.sources,
-        };
-        written.serialize(serializer)
+        }
+        .serialize(serializer)
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use regatta_types::reading::Reading;
 use regatta_types::suite::Slo;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 use serde::{Serialize, Serializer};
 
 use super::slo::is_good;
-use super::{Rate, is_streamed, real};
+use super::{Rate, count, is_streamed, real};
+use crate::absent::{Absent, Figure};
 
 /// From one instant to a later one, on one host's monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,22 +39,18 @@ impl Span {
 ///
 /// # Errors
 /// Why there is no such part.
-pub fn steady_span(traces: &[&RequestTrace]) -> Result<Span, &'static str> {
+pub fn steady_span(traces: &[&RequestTrace]) -> Figure<Span> {
     let streamed = || traces.iter().copied().filter(|trace| is_streamed(trace));
-    let count = streamed().count();
-    if count < 3 {
-        return Err("fewer than 3 requests");
+    let n = streamed().count();
+    if n < 3 {
+        return Err(Absent::FewerThanThreeRequests);
     }
-    let first = traces.iter().filter_map(|t| t.t_send()).min();
-    let last = traces.iter().filter_map(|t| t.t_due()).max();
-    let (Some(first), Some(last)) = (first, last) else {
-        return Err("nothing was sent");
-    };
-    let service: f64 = streamed().filter_map(RequestTrace::e2e).sum::<f64>() / real(count);
+    let first = traces.iter().filter_map(|t| t.t_send()).min().ok_or(Absent::NothingSent)?;
+    let last = traces.iter().filter_map(|t| t.t_due()).max().ok_or(Absent::NothingSent)?;
+    let service: f64 = streamed().filter_map(RequestTrace::e2e).sum::<f64>() / real(n);
     let begin = first.after(Duration::try_from_secs_f64(service).unwrap_or_default());
-    Span::new(begin, last).filter(|span| span.seconds() >= service / 2.0).ok_or(
-        "no steady part: the last send was within one and a half mean service times of the first",
-    )
+    let span = Span::new(begin, last).filter(|span| span.seconds() >= service / 2.0);
+    span.ok_or(Absent::NoSteadyPart)
 }
 
 /// The part of a closed loop in which every stream was busy: from the last stream's first send to
@@ -104,23 +100,14 @@ pub struct Steady {
 
 impl Steady {
     /// The steady window of one attempt.
-    pub fn of(traces: &[&RequestTrace], slo: &Slo) -> Reading<Self> {
-        let span = match steady_span(traces) {
-            Ok(span) => span,
-            Err(reason) => return Reading::missing(reason),
-        };
-        let ended = || {
-            let ended =
-                |t: &&RequestTrace| t.is_ok() && t.t_last().is_some_and(|at| span.contains(at));
-            traces.iter().copied().filter(ended)
-        };
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    pub fn of(traces: &[&RequestTrace], slo: &Slo) -> Figure<Self> {
+        let span = steady_span(traces)?;
+        let inside = |at: Option<MonoNs>| at.is_some_and(|at| span.contains(at));
+        let ended = || traces.iter().filter(|t| t.is_ok() && inside(t.t_last()));
         let good = || count(ended().filter(|t| is_good(slo, t) == Some(true)).count());
-        Reading::Known(Self {
+        Ok(Self {
             output: arrived(traces, span),
-            sent: count(
-                traces.iter().filter_map(|t| t.t_send()).filter(|&t| span.contains(t)).count(),
-            ),
+            sent: count(traces.iter().filter(|t| inside(t.t_send())).count()),
             ended: count(ended().count()),
             good: slo.is_set().then(good),
         })
@@ -130,10 +117,7 @@ impl Steady {
         self.output.add((other.output.tokens, other.output.seconds));
         self.sent += other.sent;
         self.ended += other.ended;
-        self.good = match (self.good, other.good) {
-            (None, None) => None,
-            (some, more) => Some(some.unwrap_or(0) + more.unwrap_or(0)),
-        };
+        self.good = self.good.map_or(other.good, |good| Some(good + other.good.unwrap_or(0)));
     }
 
     /// Sends a second.
@@ -168,26 +152,22 @@ impl Serialize for Steady {
             good_requests: Option<u32>,
             goodput: Option<f64>,
         }
-        let written = Written {
+        Written {
             output: self.output,
             send_rate: self.send_rate(),
             requests: self.ended,
             request_rate: self.request_rate(),
             good_requests: self.good,
             goodput: self.goodput(),
-        };
-        written.serialize(serializer)
+        }
+        .serialize(serializer)
     }
 }
 
 /// Tokens that arrived in `span`, over its length.
 pub fn arrived(traces: &[&RequestTrace], span: Span) -> Rate {
-    let tokens = traces
-        .iter()
-        .filter(|trace| is_streamed(trace))
-        .flat_map(|t| t.chunks.iter().zip(t.chunk_tokens()))
-        .filter(|(chunk, _)| span.contains(chunk.at))
-        .map(|(_, tokens)| tokens)
-        .sum();
-    Rate { tokens, seconds: span.seconds() }
+    let streamed = traces.iter().filter(|trace| is_streamed(trace));
+    let chunks = streamed.flat_map(|t| t.chunks.iter().zip(t.chunk_tokens()));
+    let inside = chunks.filter(|(chunk, _)| span.contains(chunk.at));
+    Rate { tokens: inside.map(|(_, tokens)| tokens).sum(), seconds: span.seconds() }
 }

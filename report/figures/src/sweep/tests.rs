@@ -5,10 +5,14 @@ use std::time::Duration;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
-use super::{overloaded, saturated};
+use super::{Level, Saturation, overloaded};
 use crate::testing::{Pace, trace};
 
 const SECOND: u64 = 1_000_000_000;
+
+fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Saturation> {
+    Level::of(level).saturated_after(&Level::of(before))
+}
 
 /// A closed loop of `rounds` requests a stream, each of 50 tokens after 100 ms.
 fn closed(streams: u32, rounds: u32, token_ms: f64) -> Vec<RequestTrace> {
@@ -32,7 +36,7 @@ fn a_level_that_adds_less_than_a_twentieth_is_the_last_and_says_by_how_much() {
     let (four, eight) = (closed(4, 12, 20.0), closed(8, 12, 20.0));
     assert_eq!(saturated(&four, &eight), None, "twice the output");
     let slow = closed(8, 12, 40.0);
-    let said = saturated(&four, &slow).unwrap();
+    let said = saturated(&four, &slow).unwrap().to_string();
     assert_eq!(
         said,
         "194.2 tok/s at 8 streams, 4.8 % above the 185.3 tok/s at 4 (in the steady windows)"
@@ -42,7 +46,7 @@ fn a_level_that_adds_less_than_a_twentieth_is_the_last_and_says_by_how_much() {
 #[test]
 fn too_few_requests_for_a_steady_window_are_compared_while_all_streams_were_busy() {
     let (four, slow) = (closed(4, 12, 20.0), closed(8, 2, 45.0));
-    let said = saturated(&four, &slow).unwrap();
+    let said = saturated(&four, &slow).unwrap().to_string();
     assert!(said.ends_with("(while all streams were busy)"), "{said}");
     assert_eq!(saturated(&closed(4, 1, 20.0), &closed(8, 1, 20.0)), None);
 }
@@ -78,7 +82,7 @@ fn open(rate: f64, capacity: f64, seconds: f64) -> Vec<RequestTrace> {
 #[test]
 fn requests_that_come_faster_than_they_are_answered_overload() {
     assert_eq!(overloaded(&open(8.0, 10.0, 60.0)), None, "answered as they come");
-    let said = overloaded(&open(11.0, 10.0, 60.0)).unwrap();
+    let said = overloaded(&open(11.0, 10.0, 60.0)).unwrap().to_string();
     assert!(said.starts_with("over the last 57 s the requests under way rose from"), "{said}");
     assert!(overloaded(&open(30.0, 10.0, 60.0)).is_some(), "three times as many as it can");
     assert_eq!(overloaded(&open(11.0, 10.0, 25.0)), None, "too short to say");

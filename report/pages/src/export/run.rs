@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::capacity;
 use super::compared::{self, WrittenChanges, WrittenClass, WrittenContention};
 use crate::report::Report;
+use crate::words::absent::{reading, why};
 use crate::words::causes_of;
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_figures::capacity::HostUsers;
@@ -112,7 +113,7 @@ struct Host<'a> {
     requests: &'a Requests,
     tokens: &'a Tokens,
     figures: &'a Figures,
-    gpus: &'a Reading<Vec<GpuFigures>>,
+    gpus: Reading<&'a Vec<GpuFigures>>,
     bandwidth: Reading<Bandwidth>,
     users: Option<HostUsers>,
     cases: Vec<CaseResult<'a>>,
@@ -133,14 +134,30 @@ struct CaseResult<'a> {
     tokens: &'a Tokens,
     figures: &'a Figures,
     error_rate: Option<f64>,
-    output: &'a Reading<Steady>,
+    output: Reading<&'a Steady>,
     goodput: Option<Goodput>,
-    prefill_tps: &'a Reading<Distribution>,
-    gpus: &'a Reading<Vec<GpuFigures>>,
-    engine: &'a Reading<EngineFigures>,
-    energy: &'a Reading<EnergyFigures>,
+    prefill_tps: Reading<&'a Distribution>,
+    gpus: Reading<&'a Vec<GpuFigures>>,
+    engine: Reading<&'a EngineFigures>,
+    energy: Reading<Energy<'a>>,
     tok_per_s_per_w: Option<f64>,
     cells: Vec<CellResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct Energy<'a> {
+    attempts: usize,
+    of: usize,
+    withheld: Option<String>,
+    #[serde(flatten)]
+    figures: &'a EnergyFigures,
+}
+
+impl<'a> Energy<'a> {
+    fn of(figures: &'a EnergyFigures) -> Self {
+        let EnergyFigures { attempts, of, ref withheld, .. } = *figures;
+        Self { attempts, of, withheld: withheld.as_ref().map(why), figures }
+    }
 }
 
 #[derive(Serialize)]
@@ -152,8 +169,8 @@ struct CellResult<'a> {
     validity: Option<Validity>,
     findings: &'a [Finding],
     figures: Option<&'a Figures>,
-    steady: Option<&'a Reading<Steady>>,
-    drift: Option<&'a Reading<Drift>>,
+    steady: Option<Reading<&'a Steady>>,
+    drift: Option<Reading<&'a Drift>>,
     client_cpu_share: Option<f64>,
 }
 
@@ -189,8 +206,8 @@ impl<'a> CellResult<'a> {
             validity: counted.map(regatta_figures::hosts::Counted::validity),
             findings: counted.map_or(&[], |c| &c.findings),
             figures: counted.map(|c| &c.figures),
-            steady: counted.map(|c| &c.steady),
-            drift: counted.map(|c| &c.drift),
+            steady: counted.map(|c| reading(&c.steady)),
+            drift: counted.map(|c| reading(&c.drift)),
             client_cpu_share: counted.and_then(|c| c.cpu_share),
         }
     }
@@ -205,12 +222,12 @@ impl<'a> Host<'a> {
             tokens: &c.tokens,
             figures: &c.figures,
             error_rate: c.requests.error_rate(),
-            output: &c.steady,
+            output: reading(&c.steady),
             goodput: c.goodput,
-            prefill_tps: &c.prefill_tps,
-            gpus: &c.gpus,
-            engine: &c.engine,
-            energy: &c.energy,
+            prefill_tps: reading(&c.prefill_tps),
+            gpus: reading(&c.gpus),
+            engine: reading(&c.engine),
+            energy: reading(&c.energy).map(Energy::of),
             tok_per_s_per_w: c.tps_per_watt(),
             cells: c.cells.iter().map(CellResult::of).collect(),
         };
@@ -250,8 +267,8 @@ impl<'a> Host<'a> {
             requests: &host.requests,
             tokens: &host.tokens,
             figures: &host.figures,
-            gpus: &host.gpus,
-            bandwidth: analysis.bandwidth(host),
+            gpus: reading(&host.gpus),
+            bandwidth: analysis.bandwidth(host).map_err(|absent| why(&absent)).into(),
             users: HostUsers::of(host),
             cases: host.all_cases().map(case).collect(),
             attempts: host.attempts.iter().map(attempt).collect(),

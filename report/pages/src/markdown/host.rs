@@ -128,7 +128,7 @@ fn headlines(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
 
 /// How near decoding comes to what the memory could feed, if that can be said.
 fn bandwidth(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
-    let bandwidth = *analysis.bandwidth(host).known()?;
+    let bandwidth = analysis.bandwidth(host).ok()?;
     let means = if bandwidth.is_dim() {
         format!(" {}.", words::bandwidth::DIM_MEANS)
     } else {

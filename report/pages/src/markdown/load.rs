@@ -3,10 +3,11 @@
 use crate::words::{offered, skipped};
 use regatta_types::ids::HostId;
 
-use crate::markdown::format::{NONE, count, fixed, good, millis, percentile_ms, tps};
+use crate::markdown::format::{count, fixed, good, millis, percentile_ms, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
+use crate::words::absent::why;
 use regatta_figures::hosts::SweepEnd;
 use regatta_figures::hosts::{CaseAnalysis, HostAnalysis, is_load};
 
@@ -62,12 +63,12 @@ fn table(levels: &[Level<'_>], by_host: bool) -> Table {
     }
     for (host, level) in levels {
         let figures = &level.figures;
-        let steady = level.steady.known();
+        let steady = level.steady.as_ref().ok();
         let ttft = figures.first_token(&level.case.load);
-        let output = match (level.skipped(), steady) {
-            (_, Some(steady)) => tps(steady.output.per_second()),
-            (Some(_), None) => "skipped".into(),
-            (None, None) => level.steady.reason().map_or(NONE.into(), Inline::text),
+        let output = match (level.skipped(), &level.steady) {
+            (_, Ok(steady)) => tps(steady.output.per_second()),
+            (Some(_), Err(_)) => "skipped".into(),
+            (None, Err(absent)) => Inline::text(&why(absent)),
         };
         let row = [
             Inline::text(&level.case.title),

@@ -51,7 +51,7 @@ impl At {
 pub(super) fn load(hosts: &[(&HostAnalysis<'_>, bool)]) -> Option<(String, String)> {
     let levels = |host: &HostAnalysis<'_>, at: At| {
         let levels = host.cases.iter().filter(|case| is_load(case.case)).filter_map(|case| {
-            let output = case.steady.known()?.output.per_second()?;
+            let output = case.steady.as_ref().ok()?.output.per_second()?;
             let ttft = at.of(case.figures.first_token(&case.case.load)).filter(|s| *s > 0.0)?;
             Some((ttft * 1e3, output, offered(case.case)))
         });

@@ -297,7 +297,7 @@ fn sums_over_several_gpus_are_marked() {
     );
     has(&combined, "| 2 GPUs |");
     has(&page(&record, "hosts/gpu-01.md"), "All GPUs of the host, unattributed");
-    let gpus = Analysis::new(&record).unwrap().hosts[0].gpus.known().cloned().unwrap();
+    let gpus = Analysis::new(&record).unwrap().hosts[0].gpus.clone().unwrap();
     let sum = regatta_figures::metrics::GpuSum::of(&gpus);
     assert_eq!(sum.memory_peak, Some(Bytes((2 * 88_431) << 20)));
 }

@@ -12,6 +12,7 @@ use super::{attempts_of, page, three_hosts};
 use crate::report::Report;
 use crate::testing::summary;
 use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
+use crate::words::absent::why;
 use crate::words::causes_of;
 use regatta_figures::analysis::Analysis;
 use regatta_figures::bandwidth::Bandwidth;
@@ -247,13 +248,13 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
         let analysis = Analysis::new(record).unwrap();
         Bandwidth::of(&analysis, &analysis.hosts[0])
     };
-    let Reading::Known(known) = bandwidth(&record) else { panic!("it is known") };
+    let known = bandwidth(&record).unwrap();
     assert!((known.share - 25.8 * 3.0 / 1792.128).abs() < 0.001, "{known:?}");
     if let Reading::Known(inventory) = &mut record.hosts[0].gpus {
         inventory.gpus[0].board.as_mut().unwrap().memory_bus_bits =
             Reading::missing("not supported by this board");
     }
-    let reason = bandwidth(&record).reason().map(str::to_owned);
+    let reason = bandwidth(&record).err().map(|absent| why(&absent));
     assert_eq!(
         reason.as_deref(),
         Some("the GPU's bus and clock are not known: not supported by this board")
@@ -455,7 +456,7 @@ fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_pric
     record.header.tariff = Some(0.36);
     let analysis = Analysis::new(&record).unwrap();
     let capacity = capacity_of(&record);
-    let energy = analysis.hosts[0].cases[0].energy.known().unwrap().j_per_out_tok.unwrap();
+    let energy = analysis.hosts[0].cases[0].energy.as_ref().unwrap().j_per_out_tok.unwrap();
     let price = capacity.price_per_million.unwrap();
     let told =
         format!("electricity: {price:.3} per million output tokens (in the tariff's currency");

@@ -33,7 +33,7 @@ pub(crate) fn dim_hosts(analysis: &Report<'_>) -> Option<String> {
     let mut dim: Vec<(Bandwidth, &HostAnalysis<'_>)> = analysis
         .hosts
         .iter()
-        .filter_map(|host| Some((*analysis.bandwidth(host).known()?, host)))
+        .filter_map(|host| Some((analysis.bandwidth(host).ok()?, host)))
         .filter(|(bandwidth, _)| bandwidth.is_dim())
         .collect();
     dim.sort_by(|a, b| a.0.share.total_cmp(&b.0.share).then_with(|| a.1.host.cmp(b.1.host)));

@@ -102,7 +102,7 @@ pub(crate) fn is_mirrored(analysis: &Report<'_>, host: &HostId) -> bool {
 /// What to look at where no counter tells.
 fn nothing_found(analysis: &Report<'_>, host: &HostId, metrics: &[&str]) -> String {
     let own = analysis.hosts.iter().find(|h| h.host == host);
-    let unread = own.is_some_and(|h| h.gpus.known().is_none());
+    let unread = own.is_some_and(|h| h.gpus.is_err());
     let unread = if unread { ", its GPUs were not read" } else { "" };
     format!(
         "Nothing that was recorded differs on {host} (worse in {}){unread}: {LOOK_AT}",
@@ -201,9 +201,9 @@ fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<
 
 /// What the engine of a host said that those of the others did not.
 fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<String> {
-    let Some(own) = own.engine_metrics.known().copied() else { return Vec::new() };
+    let Some(own) = own.engine_metrics.as_ref().ok().copied() else { return Vec::new() };
     let others: Vec<EngineFigures> =
-        others.iter().filter_map(|h| h.engine_metrics.known().copied()).collect();
+        others.iter().filter_map(|h| h.engine_metrics.as_ref().ok().copied()).collect();
     let median = |value: fn(&EngineFigures) -> Option<f64>| {
         Distribution::new(others.iter().filter_map(value)).median()
     };

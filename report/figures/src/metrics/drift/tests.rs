@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
-use super::{Drift, welch};
+use super::{Absent, Drift, welch};
 use crate::testing::{Pace, trace};
 
 /// A closed loop: so many requests on each stream, with the time per token of each.
@@ -26,7 +26,7 @@ fn requests(streams: u32, each: u32, token_ms: impl FnMut(u32) -> f64) -> Vec<Re
 }
 
 fn drift(traces: &[RequestTrace]) -> Option<Drift> {
-    Drift::of(&traces.iter().collect::<Vec<_>>()).known().copied()
+    Drift::of(&traces.iter().collect::<Vec<_>>()).ok()
 }
 
 fn wobble(rng: &mut ChaCha8Rng) -> f64 {
@@ -78,8 +78,8 @@ fn later_turns_are_slower_by_their_prompts_and_not_by_drift() {
 #[test]
 fn too_few_requests_say_how_many_are_needed() {
     let few = requests(4, 3, |_| 10.0);
-    let reason = Drift::of(&few.iter().collect::<Vec<_>>());
-    assert_eq!(reason.reason(), Some("requests between start and drain: 12, needed: 48"));
+    let found = Drift::of(&few.iter().collect::<Vec<_>>());
+    assert_eq!(found, Err(Absent::TooFewRequests { got: 12, needed: 48 }));
     assert!(drift(&requests(1, 12, |_| 10.0)).is_some());
 }
 

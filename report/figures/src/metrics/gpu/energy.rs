@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::gpu::{EnergyReading, GpuSample, GpuSeries};
-use regatta_types::reading::Reading;
 use regatta_types::time::MonoNs;
 use serde::Serialize;
 
 use super::serving;
+use crate::absent::{Absent, Figure, told};
 use crate::metrics::{Tokens, real};
 
 /// Shorter attempts have no energy: the counter moves in steps, and lags.
@@ -43,43 +43,30 @@ pub(super) struct Energy {
 }
 
 impl Energy {
-    pub(super) fn of(report: &AttemptReport) -> Reading<Self> {
-        match Self::read(report) {
-            Ok(energy) => Reading::Known(energy),
-            Err(reason) => Reading::missing(reason),
-        }
-    }
-
-    fn read(report: &AttemptReport) -> Result<Self, String> {
-        if let Some(reason) = report.gpu.series.reason() {
-            return Err(reason.to_owned());
-        }
+    pub(super) fn of(report: &AttemptReport) -> Figure<Self> {
+        told(&report.gpu.series)?;
         if report.finished.since(report.began) < SHORTEST {
-            return Err("an attempt of less than 5 s".to_owned());
+            return Err(Absent::ShortAttempt);
         }
         let mut sum = Self { joules: 0.0, seconds: 0.0, residual: Some(0.0) };
         let mut gpus = 0;
         for series in serving(&report.gpu) {
             let (from, until) = edges(series, report.began, report.finished)?;
-            let joules = difference(from, until)?;
+            let millijoules = until.millijoules.checked_sub(from.millijoules);
+            let joules = millijoules.ok_or(Absent::CounterRanBackwards)? as f64 / 1e3;
             let residual = trapezoid(&series.samples, from.at, until.at)
                 .filter(|_| joules > 0.0)
                 .map(|check| check / joules - 1.0);
             if let Some(residual) = residual.filter(|r| r.abs() > RESIDUAL_LIMIT) {
-                return Err(format!(
-                    "counter and power samples differ by {:+.1} % (limit 10 %)",
-                    residual * 100.0
-                ));
+                return Err(Absent::CounterDisagrees { residual });
             }
             sum.joules += joules;
             sum.seconds = sum.seconds.max(until.at.since(from.at).as_secs_f64());
-            sum.residual = match (sum.residual, residual) {
-                (Some(a), Some(b)) => Some(if b.abs() > a.abs() { b } else { a }),
-                (Some(_) | None, None) | (None, Some(_)) => None,
-            };
+            let larger = |(a, b): (f64, f64)| if b.abs() > a.abs() { b } else { a };
+            sum.residual = sum.residual.zip(residual).map(larger);
             gpus += 1;
         }
-        if gpus == 0 { Err("no GPU serves the endpoint".to_owned()) } else { Ok(sum) }
+        if gpus == 0 { Err(Absent::NoServingGpu) } else { Ok(sum) }
     }
 }
 
@@ -88,38 +75,30 @@ fn edges(
     series: &GpuSeries,
     began: MonoNs,
     finished: MonoNs,
-) -> Result<(EnergyReading, EnergyReading), String> {
+) -> Figure<(EnergyReading, EnergyReading)> {
     if let Some(end) = series.ended.as_ref().filter(|end| end.at < finished) {
-        return Err(end.reason.clone());
+        return Err(Absent::Told(end.reason.clone()));
     }
     if let Some(pair) = series.energy.windows(2).find(|p| p[1].millijoules < p[0].millijoules)
         && pair[1].at > began
     {
-        return Err("the energy counter ran backwards".to_owned());
+        return Err(Absent::CounterRanBackwards);
     }
-    let near = |edge: MonoNs, name: &str| {
+    let near = |edge: MonoNs, absent: Absent| {
         let distance = |r: &EnergyReading| r.at.since(edge).max(edge.since(r.at));
         let nearest = series.energy.iter().min_by_key(|r| distance(r)).copied();
-        nearest.filter(|r| distance(r) <= EDGE).ok_or_else(|| {
-            series.unavailable.get("energy").cloned().unwrap_or_else(|| {
-                format!("the energy counter was not read within 0.5 s of the attempt's {name}")
-            })
-        })
+        nearest
+            .filter(|r| distance(r) <= EDGE)
+            .ok_or_else(|| series.unavailable.get("energy").cloned().map_or(absent, Absent::Told))
     };
-    Ok((near(began, "begin")?, near(finished, "end")?))
-}
-
-fn difference(from: EnergyReading, until: EnergyReading) -> Result<f64, String> {
-    let millijoules = until.millijoules.checked_sub(from.millijoules);
-    let millijoules = millijoules.ok_or("the energy counter ran backwards")?;
-    Ok(millijoules as f64 / 1e3)
+    Ok((near(began, Absent::CounterNotReadAtBegin)?, near(finished, Absent::CounterNotReadAtEnd)?))
 }
 
 /// The power samples from one moment to another as an area; `None` if they have a hole.
 fn trapezoid(samples: &[GpuSample], from: MonoNs, until: MonoNs) -> Option<f64> {
     let inside = |at: &MonoNs| (from..=until).contains(at);
-    let mut read = samples.iter().filter_map(|s| Some((s.at, s.power_w?)));
-    let mut read: Vec<(MonoNs, f64)> = read.by_ref().filter(|(at, _)| inside(at)).collect();
+    let read = samples.iter().filter_map(|s| Some((s.at, s.power_w?)));
+    let mut read: Vec<(MonoNs, f64)> = read.filter(|(at, _)| inside(at)).collect();
     let (first, last) = (*read.first()?, *read.last()?);
     // The ends have the power of the sample nearest to them.
     read.insert(0, (from, first.1));
@@ -146,7 +125,7 @@ pub struct Idle {
 
 impl Idle {
     /// From the quiet times before these attempts.
-    pub fn of(reports: &[&AttemptReport]) -> Reading<Self> {
+    pub fn of(reports: &[&AttemptReport]) -> Figure<Self> {
         let mut gpus: BTreeMap<&str, (Vec<f64>, f64)> = BTreeMap::new();
         for report in reports {
             for series in serving(&report.gpu) {
@@ -162,23 +141,26 @@ impl Idle {
             }
         }
         if gpus.is_empty() || gpus.values().any(|(powers, _)| powers.len() < QUIET_SAMPLES) {
-            return Reading::missing("the engine was never seen at rest for half a second");
+            return Err(Absent::NeverAtRest);
         }
         let means = gpus.values().map(|(all, _)| all.iter().sum::<f64>() / real(all.len()));
         let seconds = gpus.values().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
-        Reading::Known(Self { watts: means.sum(), seconds })
+        Ok(Self { watts: means.sum(), seconds })
     }
 }
 
-/// Energy of several attempts.
+/// Energy of several attempts. The first three fields are written by who has the words for a reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EnergyFigures {
     /// Attempts that have it.
+    #[serde(skip)]
     pub attempts: usize,
     /// Those, and the ones that do not.
+    #[serde(skip)]
     pub of: usize,
     /// Why not, if there is one that does not.
-    pub withheld: Option<String>,
+    #[serde(skip)]
+    pub withheld: Option<Absent>,
     /// Of the GPU boards, joules.
     pub joules: f64,
     /// Seconds of it.
@@ -221,23 +203,25 @@ impl EnergyFigures {
     }
 
     /// Sums up attempts, each with the tokens of its requests.
-    pub fn of(attempts: &[(&AttemptReport, &Tokens)], idle: &Reading<Idle>) -> Reading<Self> {
+    pub fn of(attempts: &[(&AttemptReport, &Tokens)], idle: Option<&Idle>) -> Figure<Self> {
         let read: Vec<_> =
             attempts.iter().map(|(report, tokens)| (Energy::of(report), tokens)).collect();
-        let withheld = read.iter().find_map(|(energy, _)| energy.reason().map(str::to_owned));
-        let known: Vec<(Energy, &Tokens)> =
-            read.iter().filter_map(|(energy, tokens)| Some((*energy.known()?, **tokens))).collect();
+        let withheld = read.iter().find_map(|(energy, _)| energy.as_ref().err().cloned());
+        let known: Vec<(&Energy, &Tokens)> = read
+            .iter()
+            .filter_map(|(energy, tokens)| Some((energy.as_ref().ok()?, **tokens)))
+            .collect();
         if known.is_empty() {
-            return Reading::missing(withheld.unwrap_or_else(|| "no usable attempt".to_owned()));
+            return Err(withheld.unwrap_or(Absent::NoUsableAttempt));
         }
         let joules: f64 = known.iter().map(|(energy, _)| energy.joules).sum();
         let seconds: f64 = known.iter().map(|(energy, _)| energy.seconds).sum();
         let tokens = Tokens::sum(known.iter().map(|(_, tokens)| *tokens));
         let output = tokens.completion.known().filter(|n| *n > 0).map(|n| n as f64);
-        let above = idle.known().map(|idle| joules - idle.watts * seconds);
+        let above = idle.map(|idle| joules - idle.watts * seconds);
         let residuals: Option<Vec<f64>> = known.iter().map(|(energy, _)| energy.residual).collect();
         let largest = |all: Vec<f64>| all.into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs()));
-        Reading::Known(Self {
+        Ok(Self {
             attempts: known.len(),
             of: attempts.len(),
             withheld,

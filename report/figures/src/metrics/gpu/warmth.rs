@@ -66,12 +66,7 @@ impl Warmth {
 
 impl Serialize for Warmth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written {
-            clock_sm_mean_mhz: Option<f64>,
-            temperature_mean_c: Option<f64>,
-        }
-        Written { clock_sm_mean_mhz: self.clock_sm_mhz(), temperature_mean_c: self.temperature_c() }
-            .serialize(serializer)
+        let (clock, temperature) = (self.clock_sm_mhz(), self.temperature_c());
+        serializer.collect_map([("clock_sm_mean_mhz", clock), ("temperature_mean_c", temperature)])
     }
 }

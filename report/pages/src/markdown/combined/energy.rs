@@ -7,6 +7,7 @@ use crate::markdown::format::{NONE, fixed, level};
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::report::Report;
+use crate::words::absent::why;
 use crate::words::numbers::level_range;
 use regatta_figures::compare::MetricReport;
 use regatta_figures::hosts::HostAnalysis;
@@ -36,11 +37,11 @@ pub(super) fn energy(
     for host in members {
         let judged = report.judged(host.host);
         let cases = host.cases.iter().filter(|c| report.series.cases.contains(&c.case.id));
-        let cases: Option<Vec<&EnergyFigures>> = cases.map(|c| c.energy.known()).collect();
+        let cases: Option<Vec<&EnergyFigures>> = cases.map(|c| c.energy.as_ref().ok()).collect();
         let beside = cases.map(|cases| EnergyFigures::beside(&cases)).unwrap_or_default();
-        let idle = match host.idle.reason() {
-            Some(why) => Inline::text(&format!("not available: {why}")),
-            None => fixed(host.idle.known().map(|idle| idle.watts), 1),
+        let idle = match &host.idle {
+            Ok(idle) => fixed(Some(idle.watts), 1),
+            Err(absent) => Inline::text(&format!("not available: {}", why(absent))),
         };
         let spread = judged.and_then(|j| j.level);
         table.row([

@@ -7,6 +7,7 @@ use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
 use crate::report::Report;
+use crate::words::absent::why;
 use regatta_figures::analysis::Endings;
 use regatta_figures::hosts::{Cell, CellState, HostAnalysis};
 use regatta_figures::metrics::GpuSum;
@@ -31,7 +32,8 @@ pub(super) fn power_limit(host: &HostAnalysis<'_>) -> Inline {
     };
     let serving: Vec<&str> = host
         .gpus
-        .known()
+        .as_ref()
+        .ok()
         .into_iter()
         .flatten()
         .filter(|g| g.serves)
@@ -66,7 +68,7 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     let mut several = false;
     let percent = |share: Option<f64>| fixed(share.map(|share| share * 100.0), 0);
     for host in members {
-        let gpus = GpuSum::of(host.gpus.known().map_or(&[][..], Vec::as_slice));
+        let gpus = GpuSum::of(host.gpus.as_ref().map_or(&[][..], Vec::as_slice));
         several |= gpus.is_unattributed();
         table.row([
             Inline::text(host.host.as_str()),
@@ -83,7 +85,7 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     }
     table.dash(&READINGS, "no such reading, see the notes and the host's page".into());
     page.table(table);
-    if members.iter().any(|h| h.gpus.known().is_some()) {
+    if members.iter().any(|h| h.gpus.is_ok()) {
         let whose = if several {
             " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
         } else {
@@ -159,8 +161,8 @@ fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
     if gpus > 1 {
         notes.push(format!("{gpus} GPUs"));
     }
-    if let Some(reason) = host.gpus.reason() {
-        notes.push(format!("GPU not available: {}", Inline::text(reason)));
+    if let Err(absent) = &host.gpus {
+        notes.push(format!("GPU not available: {}", Inline::text(&why(absent))));
     }
     Inline::own(notes.join("; "))
 }

@@ -268,7 +268,7 @@ fn lengths(host: &HostAnalysis<'_>) -> Table {
         let ok = f64::from(prompt.of);
         let counted = prompt.known().filter(|_| prompt.of > 0).map(|sum| sum as f64 / ok);
         let asked = f64::from(text.tokens);
-        let prefill = case.prefill_tps.known().and_then(|speeds| speeds.median());
+        let prefill = case.prefill_tps.as_ref().ok().and_then(|speeds| speeds.median());
         table.row([
             title(case),
             count(text.tokens),

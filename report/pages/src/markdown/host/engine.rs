@@ -6,16 +6,19 @@ use crate::markdown::format::{count, fixed, millis};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
+use crate::words::absent::why;
 use regatta_figures::hosts::HostAnalysis;
 
 /// One row per case, or why there is none.
 pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
     page.subsection(&"The engine's own metrics".into());
     let figures: Vec<_> = host.cases.iter().map(|case| (case, &case.engine)).collect();
-    let known = || figures.iter().filter_map(|(case, figures)| Some((case, figures.known()?)));
+    let known =
+        || figures.iter().filter_map(|(case, figures)| Some((case, figures.as_ref().ok()?)));
     if known().next().is_none() {
-        let why: BTreeSet<&str> = figures.iter().filter_map(|(_, f)| f.reason()).collect();
-        let why: Vec<Inline> = why.into_iter().map(Inline::text).collect();
+        let why: BTreeSet<String> =
+            figures.iter().filter_map(|(_, f)| f.as_ref().err().map(why)).collect();
+        let why: Vec<Inline> = why.iter().map(|why| Inline::text(why)).collect();
         let why = why.iter().map(Inline::as_str).collect::<Vec<_>>().join("; ");
         page.paragraph(&Inline::own(format!("Not available: {why}.")));
         return;

@@ -11,16 +11,20 @@ use crate::markdown::format::{NONE, count, fixed, known_count, mib};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
+use crate::words::absent::why;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::GpuFigures;
 
 /// Section 5.
 pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"5. GPU".into());
-    let Some(gpus) = host.gpus.known() else {
-        let reason = host.gpus.reason().unwrap_or_default();
-        page.paragraph(&Inline::own(format!("Not available: {}.", Inline::text(reason))));
-        return;
+    let gpus = match &host.gpus {
+        Ok(gpus) => gpus,
+        Err(absent) => {
+            let why = Inline::text(&why(absent));
+            page.paragraph(&Inline::own(format!("Not available: {why}.")));
+            return;
+        }
     };
     page.table(per_gpu(host, gpus));
     let rate = host
@@ -278,7 +282,7 @@ fn per_case(host: &HostAnalysis<'_>) -> Table {
         "SM clock, mean (MHz)>",
     ]);
     for case in &host.cases {
-        for gpu in case.gpus.known().into_iter().flatten() {
+        for gpu in case.gpus.iter().flatten() {
             table.row([
                 Inline::text(&case.case.title),
                 name(host, &gpu.uuid),

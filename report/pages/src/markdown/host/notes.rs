@@ -7,6 +7,7 @@ use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::report::Report;
+use crate::words::absent::why;
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_figures::hosts::HostAnalysis;
 
@@ -33,10 +34,10 @@ pub(super) fn notes(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<
     page.table(table);
     page.table(checks(host));
     let bandwidth = Bandwidth::of(analysis, host);
-    let absent = bandwidth.reason().map(|reason| {
+    let absent = bandwidth.err().map(|absent| {
         Inline::own(format!(
             "Share of the memory bandwidth: not available: {}.",
-            Inline::text(reason)
+            Inline::text(&why(&absent))
         ))
     });
     page.list(absent.into_iter().chain([

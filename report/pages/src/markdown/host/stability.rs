@@ -1,13 +1,12 @@
 //! How decode speed changed within the attempts.
 
-use std::collections::BTreeSet;
-
 use super::events::events;
 use crate::markdown::format::{NONE, fixed, signed, signed_percent};
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
 use crate::report::Report;
+use crate::words::absent::why;
 use regatta_figures::compare::FEWEST_FOR_QUARTERS;
 use regatta_figures::hosts::{CaseAnalysis, Cell, Counted, HostAnalysis};
 use regatta_figures::metrics::{Distribution, Drift};
@@ -32,11 +31,11 @@ fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
     let counted = |case: &CaseAnalysis<'_>| case.cells.iter().filter_map(|c| c.counted()).count();
     if host.cases.iter().flat_map(drifts).next().is_none() {
         let attempts = host.compared().filter_map(Cell::counted);
-        let why: BTreeSet<&str> = attempts.filter_map(|c| c.drift.reason()).collect();
-        let why = why.into_iter().next().unwrap_or_default();
+        let why =
+            attempts.filter_map(|c| c.drift.as_ref().err().map(why)).min().unwrap_or_default();
         page.paragraph(&Inline::own(format!(
             "No attempt is long enough to judge whether its decode speed drifted: {}.",
-            Inline::text(why)
+            Inline::text(&why)
         )));
         return;
     }
@@ -99,7 +98,7 @@ fn repetitions(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) 
 
 fn drifts<'a>(case: &'a CaseAnalysis<'_>) -> impl Iterator<Item = &'a Drift> {
     let counted = case.cells.iter().filter_map(|cell| cell.counted());
-    counted.filter_map(|counted: &Counted| counted.drift.known())
+    counted.filter_map(|counted: &Counted| counted.drift.as_ref().ok())
 }
 
 fn row(case: &CaseAnalysis<'_>, attempts: usize) -> [Inline; 6] {

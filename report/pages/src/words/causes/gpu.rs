@@ -27,7 +27,7 @@ pub(super) struct Gpus<'a> {
 }
 
 fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
-    host.gpus.known().into_iter().flatten().filter(|gpu| gpu.serves).collect()
+    host.gpus.iter().flatten().filter(|gpu| gpu.serves).collect()
 }
 
 /// What is known of another process on a host's GPUs.

@@ -1,5 +1,6 @@
 use regatta_types::gpu::{Attribution, TelemetryEnd};
 use regatta_types::ids::Repetition;
+use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
 use super::*;
@@ -45,8 +46,8 @@ fn report(all: Vec<GpuSeries>) -> AttemptReport {
     report
 }
 
-fn withheld(report: &AttemptReport) -> String {
-    Energy::of(report).reason().unwrap().to_owned()
+fn withheld(report: &AttemptReport) -> Absent {
+    Energy::of(report).unwrap_err()
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn energy_is_the_counters_difference_over_the_endpoints_gpus() {
     let mut other = series("GPU-other", 500.0, 5_000);
     other.serves = false;
     let report = report(vec![series("GPU-a", 300.0, 3_000), series("GPU-b", 204.0, 2_000), other]);
-    let energy = *Energy::of(&report).known().unwrap();
+    let energy = Energy::of(&report).unwrap();
     assert_eq!((energy.joules, energy.seconds), (5_000.0, 10.0));
     let residual = energy.residual.unwrap();
     assert!((residual - 0.02).abs() < 1e-9, "{residual}");
@@ -62,47 +63,48 @@ fn energy_is_the_counters_difference_over_the_endpoints_gpus() {
 
 #[test]
 fn energy_is_withheld_where_counter_and_samples_differ_by_a_tenth() {
-    assert!(Energy::of(&report(vec![series("GPU-a", 300.0, 2_750)])).known().is_some());
-    let reason = withheld(&report(vec![series("GPU-a", 300.0, 2_500)]));
-    assert_eq!(reason, "counter and power samples differ by +20.0 % (limit 10 %)");
+    assert!(Energy::of(&report(vec![series("GPU-a", 300.0, 2_750)])).is_ok());
+    let Absent::CounterDisagrees { residual } =
+        withheld(&report(vec![series("GPU-a", 300.0, 2_500)]))
+    else {
+        panic!("they differ")
+    };
+    assert!((residual - 0.2).abs() < 1e-9, "{residual}");
 }
 
 #[test]
 fn a_counter_that_fell_leaves_no_energy() {
     let mut fell = series("GPU-a", 300.0, 3_000);
     fell.energy[1].millijoules = 1;
-    assert_eq!(withheld(&report(vec![fell.clone()])), "the energy counter ran backwards");
+    assert_eq!(withheld(&report(vec![fell.clone()])), Absent::CounterRanBackwards);
     // It may be above its first reading again when the attempt ends.
     let reset = EnergyReading { at: at(5_000), millijoules: 0 };
     fell.energy = vec![fell.energy[0], reset, EnergyReading { at: at(10_000), millijoules: 9_000 }];
-    assert_eq!(withheld(&report(vec![fell])), "the energy counter ran backwards");
+    assert_eq!(withheld(&report(vec![fell])), Absent::CounterRanBackwards);
 }
 
 #[test]
 fn energy_needs_five_seconds_both_edges_and_a_gpu_that_stays() {
     let mut short = report(vec![series("GPU-a", 300.0, 3_000)]);
     short.finished = at(4_999);
-    assert_eq!(withheld(&short), "an attempt of less than 5 s");
+    assert_eq!(withheld(&short), Absent::ShortAttempt);
     let mut late = series("GPU-a", 300.0, 3_000);
     late.energy[0].at = at(501);
-    assert_eq!(
-        withheld(&report(vec![late])),
-        "the energy counter was not read within 0.5 s of the attempt's begin"
-    );
+    assert_eq!(withheld(&report(vec![late])), Absent::CounterNotReadAtBegin);
     let mut lost = series("GPU-a", 300.0, 3_000);
     lost.ended = Some(TelemetryEnd { at: at(9_000), reason: "GPU lost".to_owned() });
-    assert_eq!(withheld(&report(vec![lost])), "GPU lost");
+    assert_eq!(withheld(&report(vec![lost])), Absent::Told("GPU lost".to_owned()));
     let mut without = series("GPU-a", 300.0, 3_000);
     without.energy.clear();
     without.unavailable.insert("energy".to_owned(), "not supported".to_owned());
-    assert_eq!(withheld(&report(vec![without])), "not supported");
+    assert_eq!(withheld(&report(vec![without])), Absent::Told("not supported".to_owned()));
 }
 
 #[test]
 fn a_hole_in_the_samples_leaves_energy_without_its_check() {
     let mut hole = series("GPU-a", 300.0, 3_000);
     hole.samples.retain(|s| s.at < at(4_000) || s.at > at(6_000));
-    let energy = *Energy::of(&report(vec![hole])).known().unwrap();
+    let energy = Energy::of(&report(vec![hole])).unwrap();
     assert_eq!((energy.joules, energy.residual), (3_000.0, None));
 }
 
@@ -119,16 +121,15 @@ fn joules_per_token_stand_in_total_and_above_idle() {
     quiet.quiet.push(sample(10.0, 5));
     let report = report(vec![quiet]);
     let idle = Idle::of(&[&report]);
-    assert_eq!(idle, Reading::Known(Idle { watts: 50.0, seconds: 1.0 }));
+    assert_eq!(idle, Ok(Idle { watts: 50.0, seconds: 1.0 }));
     let told = |sum| Told { sum, told: 2, of: 2 };
     let tokens = Tokens { completion: told(1_000), prompt: told(4_000), ..Tokens::default() };
-    let figures = EnergyFigures::of(&[(&report, &tokens)], &idle);
-    let figures = figures.known().unwrap();
+    let figures = EnergyFigures::of(&[(&report, &tokens)], idle.as_ref().ok()).unwrap();
     assert_eq!(figures.j_per_out_tok, Some(3.0));
     assert_eq!(figures.j_per_out_tok_above_idle, Some(2.5));
     assert_eq!(figures.prompt_per_out_tok, Some(4.0));
     // More idle power than the attempt took: no figure, and never a negative one.
-    let hot = Reading::Known(Idle { watts: 400.0, seconds: 1.0 });
-    let figures = EnergyFigures::of(&[(&report, &tokens)], &hot);
-    assert_eq!(figures.known().unwrap().j_per_out_tok_above_idle, None);
+    let hot = Some(&Idle { watts: 400.0, seconds: 1.0 });
+    let figures = EnergyFigures::of(&[(&report, &tokens)], hot);
+    assert_eq!(figures.unwrap().j_per_out_tok_above_idle, None);
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use regatta_types::reading::Reading;
-
 use crate::markdown::format::{fixed, tps};
 use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
+use crate::words::absent::why;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{GpuSum, RESIDUAL_FLAG};
 
@@ -23,18 +22,18 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         "Check by power samples (%)>",
         "Attempts>",
     ]);
-    let mut withheld: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut withheld: BTreeMap<String, usize> = BTreeMap::new();
     let mut flagged = Vec::new();
     for case in &host.cases {
         let title = Inline::text(&case.case.title);
-        let why = match &case.energy {
-            Reading::Known(energy) => energy.withheld.as_deref(),
-            Reading::NotAvailable { not_available } => Some(not_available.as_str()),
+        let absent = match &case.energy {
+            Ok(energy) => energy.withheld.as_ref(),
+            Err(absent) => Some(absent),
         };
-        if let Some(why) = why {
-            *withheld.entry(why).or_insert(0) += 1;
+        if let Some(absent) = absent {
+            *withheld.entry(why(absent)).or_insert(0) += 1;
         }
-        let Some(energy) = case.energy.known() else { continue };
+        let Ok(energy) = &case.energy else { continue };
         if energy.residual.is_some_and(|residual| residual.abs() > RESIDUAL_FLAG) {
             flagged.push(title.to_string());
         }
@@ -70,7 +69,7 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         lines.push(Inline::own(format!(
             "Energy not available in {cases} of {} cases, or in some of their attempts: {}.",
             host.cases.len(),
-            Inline::text(why)
+            Inline::text(&why)
         )));
     }
     page.list(lines);
@@ -86,7 +85,7 @@ pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
         "Prompt tokens per output token>",
     ]);
     for case in &host.cases {
-        let (Some(steady), Some(gpus)) = (case.steady.known(), case.gpus.known()) else { continue };
+        let (Ok(steady), Ok(gpus)) = (&case.steady, &case.gpus) else { continue };
         let Some(per_watt) = case.tps_per_watt() else { continue };
         let prompt = case.figures.tokens.prompt_per_output();
         table.row([
@@ -106,14 +105,12 @@ pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
 }
 
 fn said(host: &HostAnalysis<'_>) -> Inline {
-    let idle = match (host.idle.known(), host.idle.reason()) {
-        (Some(idle), _) => format!(
+    let idle = match &host.idle {
+        Ok(idle) => format!(
             "Idle power, with the model resident and nothing asked: {:.1} W over {:.1} s.",
             idle.watts, idle.seconds
         ),
-        (None, why) => {
-            format!("Idle power not available: {}.", Inline::text(why.unwrap_or_default()))
-        }
+        Err(absent) => format!("Idle power not available: {}.", Inline::text(&why(absent))),
     };
     let limits = host.record.and_then(|r| r.gpus.known()).map_or_else(Vec::new, |inventory| {
         let known = inventory.gpus.iter().filter_map(|gpu| {
