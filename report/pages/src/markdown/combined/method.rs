@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_types::margin::percent;
-use regatta_types::record::RunRecord;
-use regatta_types::suite::Suite;
-
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use crate::report::Report;
 use regatta_figures::compare::{FULL_REPETITIONS, MIN_REPETITIONS, Metric};
 use regatta_figures::metrics::METRICS_SCHEMA;
+use regatta_types::margin::percent;
+use regatta_types::suite::Suite;
+
+use crate::markdown::layout::{Inline, Page};
+use crate::markdown::sections::definitions;
+use crate::report::Report;
 
 /// The rule for so many compared hosts, as a sentence; `None` for one or none.
 pub(super) fn rule(compared: usize) -> Option<&'static str> {
@@ -30,11 +28,11 @@ pub(super) fn rule(compared: usize) -> Option<&'static str> {
 }
 
 /// Section 10.
-pub(super) fn method(page: &mut Page, analysis: &Report<'_>) {
-    let header = &analysis.record.header;
-    page.section(&"10. Method".into());
-    let percent = |metric: Metric| format!("{} %", percent(metric.margin(&header.margins)));
-    let margins = Metric::ALL.map(|metric| format!("{} {}", metric.label(), percent(metric)));
+pub(super) fn method(page: &mut Page, report: &Report<'_>) {
+    let header = &report.record.header;
+    page.section("10. Method");
+    let margin = |metric: Metric| percent(metric.margin(&header.margins));
+    let margins = Metric::ALL.map(|metric| format!("{} {} %", metric.label(), margin(metric)));
     page.list([
         Inline::own(format!(
             "Every case is planned on every host, {}; the order of the cases changes from repetition to repetition and is the same on all hosts (seed {}).",
@@ -48,22 +46,22 @@ pub(super) fn method(page: &mut Page, analysis: &Report<'_>) {
         )),
     ]
     .into_iter()
-    .chain(rules(analysis))
+    .chain(rules(report))
     .chain([
         Inline::own(format!(
             "Fewer than {MIN_REPETITIONS} complete repetitions give no verdict; fewer than {FULL_REPETITIONS} give one that is marked *indicative* and establish no order. In the tables by case the level is 0.05 divided by the number of cases."
         )),
         Inline::own("Percentiles need as many values as their distribution-free 95 % interval: 6 for p50, 72 for p95, 368 for p99."),
     ]));
-    page.table(definitions());
-    page.paragraph(&Inline::own(format!(
+    definitions(page);
+    page.paragraph(Inline::own(format!(
         "Definitions: metrics schema {METRICS_SCHEMA}. All times are differences of one host's monotonic clock."
     )));
 }
 
 /// The rules that were used in this run.
-fn rules(analysis: &Report<'_>) -> impl Iterator<Item = Inline> + use<> {
-    let metrics = analysis.classes.iter().flat_map(|class| &class.metrics);
+fn rules(report: &Report<'_>) -> impl Iterator<Item = Inline> + use<> {
+    let metrics = report.classes.iter().flat_map(|class| &class.metrics);
     let compared: BTreeSet<Option<&str>> = metrics.map(|m| rule(m.outcome.compared())).collect();
     compared.into_iter().flatten().map(Inline::own)
 }
@@ -80,42 +78,4 @@ fn repetitions(suite: &Suite) -> String {
     }
     let parts = cases.iter().rev().map(|(&n, ids)| format!("{}: {}", times(n), ids.join(", ")));
     parts.collect::<Vec<_>>().join("; ")
-}
-
-/// The short definitions, for both kinds of page.
-pub(in crate::markdown) fn definitions() -> Table {
-    let mut table = Table::new(["Figure", "Definition"]);
-    for (name, definition) in [
-        ("TTFT", "first chunk with generated text, of any kind, minus the send of the request"),
-        ("First answer", "first chunk with answer text (not reasoning) minus the send"),
-        (
-            "Decode speed",
-            "tokens after the first chunk / time from the first to the last chunk; needs 16 such tokens; over the requests of an attempt the ratio of the sums",
-        ),
-        ("End to end", "last chunk with text minus the send"),
-        ("At a rate", "TTFT and end to end count from the instant the request was scheduled for"),
-        (
-            "End-to-end speed",
-            "all completion tokens / end-to-end time; contains prefill and queueing",
-        ),
-        ("ITL", "gap before a chunk divided by its tokens, weighted by tokens"),
-        ("System output", "tokens of all streams that arrive in the steady window / its length"),
-        ("Truncated", "success with finish reason `length`: cut by `max_tokens` or the context"),
-    ] {
-        table.row([name.into(), definition.into()]);
-    }
-    table
-}
-
-/// The last section of a page.
-pub(in crate::markdown) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
-    let header = &record.header;
-    page.section(&Inline::own(format!("{number}. Reproduce")));
-    page.block(&crate::markdown::text::fenced(&header.command));
-    let mut table = Table::new(["What", "Value"]);
-    table.row(["Suite".into(), Inline::text(header.suite.name.as_str())]);
-    table.row(["Suite hash (SHA-256)".into(), Inline::own(header.suite.hash())]);
-    table.row(["Seed".into(), Inline::own(header.seed.to_string())]);
-    table.row(["Coordinator".into(), Inline::text(&header.coordinator_version)]);
-    page.table(table);
 }
