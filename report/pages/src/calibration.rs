@@ -1,23 +1,23 @@
 //! docs/calibration.md.
 
+use regatta_figures::calibration::{
+    Calibration, FALSE_EQUIVALENT, FALSE_FASTER, FALSE_SLOWER, FOUND, QUIET,
+};
 use regatta_types::margin::percent;
 use regatta_types::units::grouped;
 
-use crate::markdown::{Inline, Page, Table};
-use regatta_figures::calibration::{
-    Calibration, FALSE_EQUIVALENT, FALSE_FASTER, FALSE_SLOWER, FOUND, QUIET, Row,
-};
+use crate::markdown::layout::{Inline, Page, Table, known};
 
 /// The figures as a page, with what is simulated and the bounds.
 #[must_use]
 pub fn page(calibration: &Calibration) -> String {
     let mut page = Page::default();
     let (fleets, seed) = (calibration.fleets, calibration.seed);
-    page.title(&"How often verdicts are right".into());
-    page.paragraph(&Inline::own(format!(
+    page.title("How often verdicts are right");
+    page.paragraph(Inline::own(format!(
         "Made by `cargo xtask calibrate` (seed {seed}), which ends with an error where a bound is broken. A test makes a short run of it. Each row is {} simulated fleets that go through the comparison of a report ([Verdicts](reports.md#verdicts)), from the numbers by host, case and repetition on.", grouped(u64::from(fleets))
     )));
-    page.section(&"What is simulated".into());
+    page.section("What is simulated");
     page.list([
         "Three cases of equal weight. What befalls all hosts alike in a case and repetition scatters by 2 %; what befalls each by itself is normal, so that a host's mean over the cases scatters by *CV* between repetitions.".into(),
         "*Slow*: the first host is slower by so much, all others are equal. 1.96 % is the margin itself (1/1.02).".into(),
@@ -27,46 +27,29 @@ pub fn page(calibration: &Calibration) -> String {
         Inline::own(format!("*False equivalent*: a host that is slow by the margin or more is called equivalent. Bound: {} %.", percent(FALSE_EQUIVALENT))),
         "*Two groups*: no majority agrees, and nobody is judged.".into(),
     ]);
-    page.section(&"Figures, per cent of fleets".into());
-    let mut table = Table::new([
-        "Hosts>",
-        "Repetitions>",
-        "CV (%)>",
-        "Slow (%)>",
-        "Trouble",
-        "Coverage>",
-        "False slower>",
-        "False faster>",
-        "Found>",
-        "False equivalent>",
-        "Two groups>",
-    ]);
-    for row in &calibration.rows {
-        table.row(cells(row));
-    }
-    table.dash(&["False faster"], "a pair with a slow host".into());
-    table.dash(&["Found", "False equivalent"], "no host is slow by the margin".into());
-    page.table(table);
-    page.section(&"What this does not show".into());
-    page.paragraph(&"Repetitions of one run share one start of the engine. What a restart changes (placement, compiled kernels) is in no interval of one run, nor is what differs from day to day: a verdict holds for the engines as they ran. Between two runs it is the same, so that a small settled change may be the restart's.".into());
+    page.section("Figures, per cent of fleets");
+    let share = |share: f64| format!("{:.1}", share * 100.0);
+    let no_slow_host = "no host is slow by the margin";
+    page.table(
+        Table::of(&calibration.rows)
+            .number("Hosts", |row| known(Some(row.scenario.hosts)))
+            .number("Repetitions", |row| known(Some(row.scenario.repetitions)))
+            .number("CV (%)", |row| Inline::own(percent(row.scenario.scatter)))
+            .number("Slow (%)", |row| Inline::own(format!("{:.2}", row.scenario.slow * 100.0)))
+            .text("Trouble", |row| known(Some(row.scenario.trouble)))
+            .number("Coverage", |row| {
+                Inline::own(format!("{}–{}", share(row.coverage.0), share(row.coverage.1)))
+            })
+            .number("False slower", |row| Inline::own(share(row.false_slower)))
+            .number("False faster", |row| known(row.false_faster.map(share)))
+            .absent("a pair with a slow host")
+            .number("Found", |row| known(row.found.map(share)))
+            .absent(no_slow_host)
+            .number("False equivalent", |row| known(row.false_equivalent.map(share)))
+            .absent(no_slow_host)
+            .number("Two groups", |row| Inline::own(share(row.two_groups))),
+    );
+    page.section("What this does not show");
+    page.paragraph("Repetitions of one run share one start of the engine. What a restart changes (placement, compiled kernels) is in no interval of one run, nor is what differs from day to day: a verdict holds for the engines as they ran. Between two runs it is the same, so that a small settled change may be the restart's.");
     page.finish()
-}
-
-fn cells(row: &Row) -> [Inline; 11] {
-    let scenario = row.scenario;
-    let fixed = |share: f64| format!("{:.1}", share * 100.0);
-    let share = |share: Option<f64>| Inline::own(share.map_or("-".to_owned(), fixed));
-    [
-        Inline::own(scenario.hosts.to_string()),
-        Inline::own(scenario.repetitions.to_string()),
-        Inline::own(percent(scenario.scatter)),
-        Inline::own(format!("{:.2}", scenario.slow * 100.0)),
-        Inline::own(scenario.trouble.to_string()),
-        Inline::own(format!("{}–{}", fixed(row.coverage.0), fixed(row.coverage.1))),
-        share(Some(row.false_slower)),
-        share(row.false_faster),
-        share(row.found),
-        share(row.false_equivalent),
-        share(Some(row.two_groups)),
-    ]
 }

@@ -1,20 +1,16 @@
 //! The Markdown files of a report.
 //!
-//! [`text`] makes text from outside inert, [`table`] and [`page`] lay out, `format` writes
-//! numbers; `combined` and `host` hold the two kinds of page. Nothing is computed here but the
-//! number of digits.
+//! [`layout`] is what pages are made of: it makes text from outside inert, writes numbers and lays
+//! out tables. `combined`, `host` and [`changes`] are the pages; `sections`, `load` and `grid` are
+//! what several of them have. Nothing is computed here but the number of digits.
 
 pub(crate) mod changes;
 mod combined;
-mod format;
 mod grid;
 mod host;
+pub(crate) mod layout;
 mod load;
-mod page;
-mod table;
-mod text;
+mod sections;
 
 pub(crate) use combined::combined;
 pub(crate) use host::host;
-#[cfg(any(test, feature = "calibration"))]
-pub(crate) use {page::Page, table::Table, text::Inline};

@@ -2,40 +2,36 @@
 
 use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS, Verdict};
 use regatta_figures::history::{Changes, Estimated};
-use regatta_types::ids::RunId;
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
-use super::format::{level, signed_percent};
-use super::page::Page;
-use super::table::Table;
-use super::text::Inline;
+use super::layout::{Inline, Page, Table, known, level};
 use crate::words::changes::{Figure, figures, limits, of_figure, sentence, verdict_words};
+use crate::words::numbers::signed_percent;
 
 /// The whole page.
 #[must_use]
 pub fn change_page(changes: &Changes) -> String {
     let mut page = Page::default();
-    let name = |run: &RunId| Inline::text(run.as_str());
-    let (before, after) = (name(&changes.before), name(&changes.after));
-    page.title(&Inline::own(format!("Regatta comparison: {after} against {before}")));
+    let (before, after) = (Inline::text(&changes.before), Inline::text(&changes.after));
+    page.title(Inline::own(format!("Regatta comparison: {after} against {before}")));
     found(changes, &mut page, Page::section);
-    page.section(&"Method".into());
+    page.section("Method");
     method(changes, &mut page);
     page.finish()
 }
 
 /// All of it but title and method, with headings of the level that fits the page.
-pub(crate) fn found(changes: &Changes, page: &mut Page, heading: fn(&mut Page, &Inline)) {
+pub(crate) fn found(changes: &Changes, page: &mut Page, heading: fn(&mut Page, Inline)) {
     let sentences = figures().filter_map(|figure| sentence(changes, figure));
     let sentences: Vec<Inline> = sentences.map(|line| Inline::sentence(&line)).collect();
     if sentences.is_empty() {
-        page.paragraph(&"**Nothing could be compared.**".into());
+        page.paragraph("**Nothing could be compared.**");
     }
     page.list(sentences);
     let limits = limits(changes);
     if !limits.is_empty() {
-        page.paragraph(&"What could not be judged, and what to keep in mind:".into());
+        page.paragraph("What could not be judged, and what to keep in mind:");
         page.list(limits.into_iter().map(|line| Inline::sentence(&line)));
     }
     for figure in figures() {
@@ -43,36 +39,26 @@ pub(crate) fn found(changes: &Changes, page: &mut Page, heading: fn(&mut Page, &
     }
 }
 
-fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Page, &Inline)) {
+fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Page, Inline)) {
     let metric = figure.metric;
-    let unit = metric.unit();
-    let mut table = Table::new([
-        "Host",
-        "Cases>",
-        "Repetitions>",
-        "Before>",
-        "After>",
-        "Change (%, 95 % CI)>",
-        "Verdict",
-    ]);
-    for (host, change) in of_figure(changes, figure) {
-        let mean = |effect: Option<Effect>| level(metric, effect.map(|e| e.mean));
-        let verdict = Inline::own(verdict_words(change));
-        let is_settled = change.verdict.is_some_and(Verdict::is_settled_difference);
-        let repetitions = change.before.zip(change.after);
-        table.row([
-            Inline::text(host.host.as_str()),
-            Inline::own(change.cases.len().to_string()),
-            Inline::own(repetitions.map_or("-".to_owned(), |(b, a)| format!("{}; {}", b.n, a.n))),
-            mean(change.before),
-            mean(change.after),
-            Inline::own(change.change.map_or("-".to_owned(), signed)),
-            if is_settled { verdict.bold() } else { verdict },
-        ]);
-    }
+    let mean = |effect: Option<Effect>| level(metric, effect.map(|e| e.mean));
+    let table = Table::of(of_figure(changes, figure))
+        .text("Host", |(host, _)| Inline::text(&host.host))
+        .number("Cases", |(_, change)| known(Some(change.cases.len())))
+        .number("Repetitions", |(_, change)| {
+            let both = change.before.zip(change.after);
+            known(both.map(|(before, after)| format!("{}; {}", before.n, after.n)))
+        })
+        .number("Before", |(_, change)| mean(change.before))
+        .number("After", |(_, change)| mean(change.after))
+        .number("Change (%, 95 % CI)", |(_, change)| known(change.change.map(signed)))
+        .text("Verdict", |(_, change)| {
+            let settled = change.verdict.is_some_and(Verdict::is_settled_difference);
+            Inline::own(verdict_words(change)).bold_if(settled)
+        })
+        .all_absent("not compared, or fewer than two complete repetitions");
     if !table.is_empty() {
-        heading(page, &Inline::own(format!("{}, {unit}", figure.heading())));
-        table.dash(&[], "not compared, or fewer than two complete repetitions".into());
+        heading(page, Inline::own(format!("{}, {}", figure.heading(), metric.unit())));
         page.table(table);
     }
 }
@@ -83,11 +69,11 @@ pub(crate) fn method(changes: &Changes, page: &mut Page) {
         format!("{} {} %", metric.label(), percent(metric.margin(&changes.margins)))
     };
     let margins: Vec<String> = Metric::ALL.into_iter().map(margin).collect();
-    page.paragraph(&Inline::own(format!(
+    page.paragraph(Inline::own(format!(
         "Each host against itself, in the cases that are the same work in both runs: geometric means over the cases, of the repetitions that have all of them (first number: before, second: after). The interval is Welch's t over the repetitions of both runs, 95 %; Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin ({}). *Equivalent*: the 90 % interval lies inside the margin. Fewer than {MIN_REPETITIONS} repetitions on a side give no verdict, fewer than {FULL_REPETITIONS} an *indicative* one.",
         margins.join(", ")
     )));
-    page.paragraph(&"The interval holds the scatter between repetitions of a run. What a restart of the engine changes comes on top; the margin is there for it.".into());
+    page.paragraph("The interval holds the scatter between repetitions of a run. What a restart of the engine changes comes on top; the margin is there for it.");
 }
 
 /// `-5.1 (-5.4 to -4.8)`.

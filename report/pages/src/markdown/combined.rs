@@ -11,27 +11,27 @@ mod side_by_side;
 mod since;
 mod start;
 mod totals;
-
-pub(super) use self::method::{definitions, reproduce};
-
-use super::format::count_of;
-use super::grid::{Reference, metric_grid};
-use super::page::Page;
-use super::text::Inline;
-use crate::plot::{Plots, Which};
-use crate::report::Report;
-use crate::words::{self, not_judged};
-use regatta_types::metric::Metric;
+mod verdict;
 
 use regatta_figures::utc::utc;
+use regatta_types::metric::Metric;
+
+use super::grid::{Reference, metric_grid};
+use super::layout::{Inline, Page};
+use super::load::load;
+use super::sections::reproduce;
+use crate::plot::{Plots, Which};
+use crate::report::Report;
+use crate::words;
+use crate::words::numbers::count_of;
 
 /// The combined report.
 pub(crate) fn combined(analysis: &Report<'_>, plots: &Plots) -> String {
     let mut page = Page::default();
     let header = &analysis.record.header;
-    page.title(&Inline::own(format!("Regatta report: {}", Inline::text(header.run.as_str()))));
+    page.title(Inline::own(format!("Regatta report: {}", Inline::text(&header.run))));
     notices(&mut page, analysis);
-    page.paragraph(&headline(analysis));
+    page.paragraph(headline(analysis));
     answer(&mut page, analysis);
     facts::classes(&mut page, analysis);
     side_by_side::side_by_side(&mut page, analysis, plots);
@@ -45,48 +45,35 @@ pub(crate) fn combined(analysis: &Report<'_>, plots: &Plots) -> String {
     totals::totals(&mut page, analysis);
     since::since(&mut page, analysis);
     method::method(&mut page, analysis);
-    method::reproduce(&mut page, 11, analysis.record);
+    reproduce(&mut page, 11, analysis.record);
     page.finish()
 }
 
 /// What must not be overlooked.
 fn notices(page: &mut Page, analysis: &Report<'_>) {
-    let simulated: Vec<Inline> = analysis
-        .hosts
-        .iter()
-        .filter(|h| h.record.is_some_and(|r| r.simulated))
-        .map(|h| Inline::text(h.host.as_str()))
-        .collect();
+    let simulated = analysis.hosts.iter().filter(|h| h.record.is_some_and(|r| r.simulated));
+    let simulated: Vec<Inline> = simulated.map(|h| Inline::text(h.host)).collect();
     if !simulated.is_empty() {
-        let all = simulated.len() == analysis.hosts.len();
-        let who = if all { "All hosts".to_owned() } else { join(&simulated) };
-        page.notice(&Inline::own(format!(
+        let (all, several) = (simulated.len() == analysis.hosts.len(), simulated.len() > 1);
+        let who = if all { "All hosts".into() } else { Inline::join(simulated, ", ") };
+        page.notice(Inline::own(format!(
             "**Simulated.** {who} in this run {} simulated: no machine, no GPU and no model was measured. The figures show how a report looks, nothing else.",
-            if all || simulated.len() > 1 { "are" } else { "is" }
+            if all || several { "are" } else { "is" }
         )));
     }
     if analysis.record.redacted {
-        page.notice(
-            &"**Redacted.** Hosts, GPUs, addresses, URLs and home folders have made-up names here, one name for one thing on all pages; of the command line flags and numbers are left."
-                .into(),
-        );
+        page.notice("**Redacted.** Hosts, GPUs, addresses, URLs and home folders have made-up names here, one name for one thing on all pages; of the command line flags and numbers are left.");
     }
     if analysis.record.sealed.is_none() {
         page.notice(
-            &"**Not finished.** The run was still open when this was written, or was abandoned."
-                .into(),
+            "**Not finished.** The run was still open when this was written, or was abandoned.",
         );
     }
     if analysis.record.header.insecure {
         page.notice(
-            &"**Plain text.** Agents were allowed to connect over the network without encryption."
-                .into(),
+            "**Plain text.** Agents were allowed to connect over the network without encryption.",
         );
     }
-}
-
-pub(super) fn join(items: &[Inline]) -> String {
-    items.iter().map(Inline::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn headline(analysis: &Report<'_>) -> Inline {
@@ -105,36 +92,34 @@ fn headline(analysis: &Report<'_>) -> Inline {
 }
 
 fn answer(page: &mut Page, analysis: &Report<'_>) {
-    page.section(&"1. Answer first".into());
+    page.section("1. Answer first");
     let line = |text: String| Inline::sentence(&text);
     page.list(words::answer(analysis).into_iter().map(line));
-    let limits = not_judged(analysis);
+    let limits = words::not_judged(analysis);
     if !limits.is_empty() {
-        page.paragraph(&"What could not be judged, and what to keep in mind:".into());
+        page.paragraph("What could not be judged, and what to keep in mind:");
         page.list(limits.into_iter().map(line));
     }
 }
 
 /// The load levels of all hosts, under "Host by case".
 fn loads(page: &mut Page, analysis: &Report<'_>, plots: &Plots) {
-    super::load::load(page, &analysis.hosts, |page: &mut Page| {
-        page.subsection(&"Load".into());
-    });
+    load(page, &analysis.hosts);
     for class in &analysis.classes {
         page.picture(plots.find(Which::Load(&class.class)), "");
     }
 }
 
 fn by_case(page: &mut Page, analysis: &Report<'_>) {
-    page.section(&"4. Host by case".into());
+    page.section("4. Host by case");
     let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
         for report in &class.metrics {
             let unit = report.metric.info().title;
             let class_name =
                 if several { format!(", class {}", class.class.label) } else { String::new() };
-            page.subsection(&Inline::own(format!("{unit}{class_name}")));
-            page.paragraph(&Inline::own(format!(
+            page.subsection(Inline::own(format!("{unit}{class_name}")));
+            page.paragraph(Inline::own(format!(
                 "Geometric mean over the repetitions. {}{}",
                 Reference::of(report).words(),
                 if report.metric == Metric::Energy {
@@ -143,10 +128,10 @@ fn by_case(page: &mut Page, analysis: &Report<'_>) {
                     ""
                 }
             )));
-            page.table(metric_grid(analysis, class, report));
+            metric_grid(page, analysis, class, report);
         }
     }
     if analysis.classes.is_empty() {
-        page.paragraph(&"Nothing usable was measured.".into());
+        page.paragraph("Nothing usable was measured.");
     }
 }

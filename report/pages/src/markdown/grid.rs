@@ -1,42 +1,35 @@
 //! Tables of host by case, turned so that they stay narrow.
 
+use regatta_figures::compare::{ClassReport, Judged, MetricReport};
 use regatta_types::ids::HostId;
 use regatta_types::suite::Case;
 
-use super::format::{NONE, level, signed_percent};
-use super::table::{Align, Table};
-use super::text::Inline;
+use super::layout::{Align, Inline, Page, Table, level};
 use crate::report::Report;
 use crate::words::not_comparable;
-use regatta_figures::compare::{ClassReport, Judged, MetricReport};
+use crate::words::numbers::{NONE, signed_percent};
 
 /// Up to so many hosts stand side by side, with a row for each case.
 const HOSTS_ABREAST: usize = 8;
 
-/// Builds a table with one cell per host and case.
+/// A table with one cell per host and case, by the number of its row.
 pub(crate) fn grid(
     hosts: &[&HostId],
     cases: &[&Case],
     align: Align,
     cell: impl Fn(&HostId, &Case) -> Inline,
-) -> Table {
-    let name = |host: &HostId| Inline::text(host.as_str());
+) -> Table<usize> {
     if hosts.len() <= HOSTS_ABREAST {
-        let mut table = Table::new(["Case"]);
-        hosts.iter().for_each(|host| table.column(name(host), align));
-        for case in cases {
-            let row = hosts.iter().map(|host| cell(host, case));
-            table.row(std::iter::once(Inline::text(&case.title)).chain(row));
-        }
-        table
+        let by_case =
+            Table::of(0..cases.len()).text("Case", |&row| Inline::text(&cases[row].title));
+        hosts.iter().fold(by_case, |table, host| {
+            table.column(Inline::text(host), align, |&row| cell(host, cases[row]))
+        })
     } else {
-        let mut table = Table::new(["Host"]);
-        cases.iter().for_each(|case| table.column(Inline::text(case.id.as_str()), align));
-        for host in hosts {
-            let row = cases.iter().map(|case| cell(host, case));
-            table.row(std::iter::once(name(host)).chain(row));
-        }
-        table
+        let by_host = Table::of(0..hosts.len()).text("Host", |&row| Inline::text(hosts[row]));
+        cases.iter().fold(by_host, |table, case| {
+            table.column(Inline::text(&case.id), align, |&row| cell(hosts[row], case))
+        })
     }
 }
 
@@ -92,21 +85,21 @@ impl Reference {
 
 /// One metric by host and case: the value and its distance, bold where it is settled.
 pub(crate) fn metric_grid(
+    page: &mut Page,
     analysis: &Report<'_>,
     class: &ClassReport,
     report: &MetricReport,
-) -> Table {
+) {
     let hosts: Vec<&HostId> = class.class.hosts.iter().collect();
-    let out = &report.series.cases_left_out;
+    let series = &report.series;
     let concerns = |case: &&Case| {
-        report.series.cases.contains(&case.id) || out.iter().any(|(id, _)| *id == case.id)
+        series.cases.contains(&case.id)
+            || series.cases_left_out.iter().any(|(id, _)| *id == case.id)
     };
     let cases: Vec<&Case> = analysis.record.header.suite.cases.iter().filter(concerns).collect();
     let reference = Reference::of(report);
-    let mut table =
-        grid(&hosts, &cases, Align::Right, |host, case| metric_cell(report, reference, host, case));
-    table.dash(&[], "no usable figure".into());
-    table
+    let cell = |host: &HostId, case: &Case| metric_cell(report, reference, host, case);
+    page.table(grid(&hosts, &cases, Align::Right, cell).all_absent("no usable figure"));
 }
 
 fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case: &Case) -> Inline {
@@ -116,12 +109,13 @@ fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case:
         return Inline::sentence(&not_comparable(&reason));
     }
     let hosts = report.by_case(&case.id).map_or(&[][..], |outcome| &outcome.hosts);
-    let Some(judged) = hosts.iter().find(|j| j.host == *host) else { return NONE.into() };
-    let Some(own) = judged.mean else { return NONE.into() };
+    let judged = hosts.iter().find(|judged| judged.host == *host);
+    let Some((judged, own)) = judged.and_then(|judged| Some((judged, judged.mean?))) else {
+        return NONE.into();
+    };
     let value = level(report.metric, Some(own));
     let Some(difference) = reference.difference(judged) else { return value };
     let difference = Inline::own(format!("{} %", signed_percent(difference)));
-    let settled = judged.verdict.is_settled_difference();
-    let difference = if settled { difference.bold() } else { difference };
+    let difference = difference.bold_if(judged.verdict.is_settled_difference());
     Inline::own(format!("{value} ({difference})"))
 }

@@ -3,87 +3,81 @@
 mod attempts;
 mod cases;
 mod checks;
+mod client_overhead;
 mod engine;
 mod events;
 mod facts;
-mod floor;
 mod gpu;
 mod notes;
 mod stability;
 mod warmup;
 
+use regatta_figures::capacity::HostUsers;
+use regatta_figures::hosts::{CaseAnalysis, Counted, HostAnalysis};
+use regatta_figures::metrics::Percentile;
 use regatta_types::metric::Metric;
 use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
-use super::combined::{definitions, reproduce};
-use super::format::{count_of, fixed, millis, percentile_ms, signed_interval, signed_percent, tps};
-use super::load;
-use super::page::Page;
-use super::text::Inline;
+use super::layout::{Inline, Page, fixed, millis, percentile_ms, told, tps};
+use super::load::saturation;
+use super::sections::{definitions, reproduce};
 use crate::plot::{Plots, Which};
 use crate::report::Report;
-use crate::words::numbers::with_unit;
-use crate::words::offered;
+use crate::words::bandwidth::{DIM_MEANS, evidence, share};
+use crate::words::numbers::{count_of, signed_interval, signed_percent, with_unit};
 use crate::words::{
-    self, cause, causes_of, headline, is_mirrored, not_comparable, remarked, unmeasured, verdict_on,
+    capacity, cause, causes_of, changes, headline, is_mirrored, not_comparable, offered, remarked,
+    unmeasured, verdict_on,
 };
-use regatta_figures::capacity::HostUsers;
-
-use regatta_figures::hosts::{CaseAnalysis, Counted, HostAnalysis};
-use regatta_figures::metrics::Percentile;
 
 /// The page of one host.
-pub(crate) fn host(analysis: &Report<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
+pub(crate) fn host(report: &Report<'_>, host: &HostAnalysis<'_>, plots: &Plots) -> String {
     let mut page = Page::default();
-    page.title(&Inline::own(format!("Regatta report: host {}", Inline::text(host.host.as_str()))));
+    page.title(Inline::own(format!("Regatta report: host {}", Inline::text(host.host))));
     if host.record.is_some_and(|r| r.simulated) {
-        page.notice(&"**Simulated host.** No machine, no GPU and no model was measured. The figures show how a report looks, nothing else.".into());
+        page.notice("**Simulated host.** No machine, no GPU and no model was measured. The figures show how a report looks, nothing else.");
     }
     if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
-        page.notice(&Inline::own(format!("**Took no part:** {}.", Inline::text(why))));
+        page.notice(Inline::own(format!("**Took no part:** {}.", Inline::text(why))));
     }
-    verdict(&mut page, analysis, host);
-    facts::measured(&mut page, analysis, host);
+    verdict(&mut page, report, host);
+    facts::measured(&mut page, report, host);
     warmup::warmup(&mut page, host);
-    floor::floor(&mut page, host);
-    cases::cases(&mut page, analysis, host);
+    client_overhead::client_overhead(&mut page, host);
+    cases::cases(&mut page, report, host);
     page.picture(plots.find(Which::Cases(host.host)), "../");
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     page.picture(plots.find(Which::Timeline(host.host)), "../");
-    attempts::attempts(&mut page, analysis, host);
-    notes::notes(&mut page, analysis, host);
-    page.section(&"9. Definitions".into());
-    page.table(definitions());
-    reproduce(&mut page, 10, analysis.record);
+    attempts::attempts(&mut page, report, host);
+    notes::notes(&mut page, report, host);
+    page.section("9. Definitions");
+    definitions(&mut page);
+    reproduce(&mut page, 10, report.record);
     page.finish()
 }
 
 /// Section 1: valid or not, how fast, and against the others.
-fn verdict(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section(&"1. Verdict".into());
+fn verdict(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section("1. Verdict");
     let mut lines = vec![validity(host)];
-    lines.extend(headlines(analysis, host));
+    lines.extend(headlines(report, host));
     lines.extend(first_tokens(host));
-    lines.extend(
-        unmeasured(host)
-            .into_iter()
-            .map(|said| Inline::sentence(&format!("Keep in mind: {said}."))),
-    );
-    lines.extend(against_others(analysis, host));
-    let since =
-        analysis.since.iter().flat_map(|changes| words::changes::of_host(changes, host.host));
+    let keep = unmeasured(host).into_iter().map(|said| format!("Keep in mind: {said}."));
+    lines.extend(keep.map(|line| Inline::sentence(&line)));
+    lines.extend(against_others(report, host));
+    let since = report.since.iter().flat_map(|since| changes::of_host(since, host.host));
     lines.extend(since.map(|line| Inline::sentence(&line)));
-    let causes = causes_of(analysis, host.host);
-    let differs = (!causes.is_empty() && !is_mirrored(analysis, host.host)).then(|| {
+    let causes = causes_of(report, host.host);
+    let differs = (!causes.is_empty() && !is_mirrored(report, host.host)).then(|| {
         let causes = causes.join("; ");
         format!("What differs on it from the others of its class: {causes}. Evidence, not proof.")
     });
-    lines
-        .extend(differs.or_else(|| cause(analysis, host.host)).map(|said| Inline::sentence(&said)));
-    lines.extend(bandwidth(analysis, host));
-    lines.extend(spread_of_cases(analysis, host));
+    let why = differs.or_else(|| cause(report, host.host));
+    lines.extend(why.map(|said| Inline::sentence(&said)));
+    lines.extend(bandwidth(report, host));
+    lines.extend(spread_of_cases(report, host));
     if let Some((case, speed)) = host.peak_output() {
         lines.push(Inline::own(format!(
             "Highest system output: {} tok/s at {} (case {}).",
@@ -93,20 +87,20 @@ fn verdict(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
         )));
     }
     if let Some(users) = HostUsers::of(host) {
-        lines.push(Inline::own(format!("Within the limits: {}.", words::capacity::users(&users))));
+        lines.push(Inline::own(format!("Within the limits: {}.", capacity::users(&users))));
     }
-    lines.extend(load::saturation(host));
+    lines.extend(saturation(host));
     lines.extend(warmup::cold_start(host));
-    lines.extend(warmup::unsettled(host));
+    lines.extend(warmup::remarks(host));
     lines.push(done(host));
     lines.extend(sums(host));
     page.list(lines);
 }
 
 /// The figures of the host as they are compared, the same as in the combined report.
-fn headlines(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
+fn headlines(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
     let said = |metric: Metric| {
-        let said = headline(analysis, metric, host.host)?;
+        let said = headline(report, metric, host.host)?;
         let heading = metric.heading();
         Some(Inline::own(match metric {
             Metric::DecodeTps => format!("**{heading}: {said}.**"),
@@ -127,23 +121,17 @@ fn headlines(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
 }
 
 /// How near decoding comes to what the memory could feed, if that can be said.
-fn bandwidth(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
-    let bandwidth = analysis.bandwidth(host).ok()?;
-    let means = if bandwidth.is_dim() {
-        format!(" {}.", words::bandwidth::DIM_MEANS)
-    } else {
-        String::new()
-    };
-    let (words, evidence) =
-        (words::bandwidth::share(&bandwidth), words::bandwidth::evidence(&bandwidth));
-    Some(Inline::own(format!("Decoding runs at **{words}** ({evidence}).{means}")))
+fn bandwidth(report: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let bandwidth = report.bandwidth(host).ok()?;
+    let means = if bandwidth.is_dim() { format!(" {DIM_MEANS}.") } else { String::new() };
+    let (share, evidence) = (share(&bandwidth), evidence(&bandwidth));
+    Some(Inline::own(format!("Decoding runs at **{share}** ({evidence}).{means}")))
 }
 
 /// What was done, over one population: the counted attempts.
 fn done(host: &HostAnalysis<'_>) -> Inline {
     let cells = || host.cases.iter().flat_map(|case| &case.cells);
     let attempts = || cells().filter_map(|cell| cell.counted());
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let invalid = attempts().filter(|c| !c.is_usable()).count();
     let usable = match invalid {
         0 => String::new(),
@@ -153,21 +141,18 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
     let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(|c| c.counted()).count();
     let beside = match solo {
         0 => String::new(),
-        n => format!(
-            " Beside them, in no figure of the host: {}.",
-            count_of(count(n), "solo attempt")
-        ),
+        n => format!(" Beside them, in no figure of the host: {}.", count_of(n, "solo attempt")),
     };
     let requests = &host.requests;
     Inline::own(format!(
         "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}{beside}",
-        count_of(count(attempts().count()), "counted attempt"),
+        count_of(attempts().count(), "counted attempt"),
         fixed(Some(host.measured_seconds()), 2),
         count_of(u64::from(requests.ok), "measured request"),
         grouped(u64::from(requests.failures())),
         grouped(u64::from(requests.truncated)),
-        super::format::told(host.tokens.prompt),
-        super::format::told(host.tokens.completion),
+        told(host.tokens.prompt),
+        told(host.tokens.completion),
     ))
 }
 
@@ -189,8 +174,8 @@ fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
 }
 
 /// The slowest and the fastest case, by decode speed.
-fn spread_of_cases(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
-    let class = analysis.class_of(host.host)?;
+fn spread_of_cases(report: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
+    let class = report.class_of(host.host)?;
     let level = |c| Some((c, class.of_case(Metric::DecodeTps, host.host, c).mean?));
     let mut cases: Vec<(&CaseAnalysis<'_>, f64)> = host.cases.iter().filter_map(level).collect();
     cases.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -254,19 +239,19 @@ fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
     )))
 }
 
-fn against_others(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
-    let Some(class) = analysis.class_of(host.host) else {
+fn against_others(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let Some(class) = report.class_of(host.host) else {
         return vec!["Not compared: nothing usable was measured on this host.".into()];
     };
     if class.class.hosts.len() < 2 {
-        return vec![match analysis.why_alone(host.host) {
+        return vec![match report.why_alone(host.host) {
             Some(why) => Inline::sentence(&format!("It is {}.", not_comparable(&why))),
             None => "Not compared: no other host of this class.".into(),
         }];
     }
     let mut out = Vec::new();
     for metric in Metric::ALL {
-        let Some(words) = verdict_on(analysis, metric, host.host) else { continue };
+        let Some(words) = verdict_on(report, metric, host.host) else { continue };
         let judged = class.metric(metric).and_then(|m| m.judged(host.host));
         let estimate = judged.and_then(|j| j.effect).map_or_else(String::new, |e| {
             let n = count_of(e.n, "repetition");

@@ -1,21 +1,18 @@
 //! The load table of both kinds of page: one row per level, and where the endpoint gave no more.
 
-use crate::words::{offered, skipped};
+use crate::words::absent::why;
+use regatta_figures::hosts::{CaseAnalysis, HostAnalysis, SweepEnd, is_load};
 use regatta_types::ids::HostId;
 
-use crate::markdown::format::{count, fixed, good, millis, percentile_ms, tps};
-use crate::markdown::page::Page;
-use crate::markdown::table::{Align, Table};
-use crate::markdown::text::Inline;
-use crate::words::absent::why;
-use regatta_figures::hosts::SweepEnd;
-use regatta_figures::hosts::{CaseAnalysis, HostAnalysis, is_load};
+use super::layout::{Inline, Page, Table, count, fixed, good, millis, percentile_ms, tps};
+use crate::words::numbers::NONE;
+use crate::words::{offered, skipped};
 
 /// A host and one of its levels.
 type Level<'a> = (&'a HostId, &'a CaseAnalysis<'a>);
 
 /// The load levels of one host or of several, case by case, if there are any.
-pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>], heading: impl Fn(&mut Page)) {
+pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
     let Some(first) = hosts.first() else { return };
     let levels: Vec<Level<'_>> = (0..first.cases.len())
         .flat_map(|index| hosts.iter().filter_map(move |h| Some((h.host, h.cases.get(index)?))))
@@ -24,93 +21,72 @@ pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>], heading: impl Fn
     if levels.is_empty() {
         return;
     }
-    heading(page);
-    page.table(table(&levels, hosts.len() > 1));
+    page.subsection("Load");
+    page.table(table(levels, hosts.len() > 1));
     let of_hosts = hosts.iter().flat_map(|host| {
-        let name = (hosts.len() > 1).then(|| format!("{}, ", Inline::text(host.host.as_str())));
+        let name = (hosts.len() > 1).then(|| format!("{}, ", Inline::text(host.host)));
         let name = name.unwrap_or_default();
         saturation(host).into_iter().map(move |said| Inline::own(format!("{name}{said}")))
     });
     page.list(of_hosts);
-    page.paragraph(&"Output of all requests together in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside. At a rate, times to first token count from the scheduled instant.".into());
+    page.paragraph("Output of all requests together in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside. At a rate, times to first token count from the scheduled instant.");
 }
 
-fn table(levels: &[Level<'_>], by_host: bool) -> Table {
-    let mut table = if by_host { Table::new(["Host", "Case"]) } else { Table::new(["Case"]) };
-    for name in [
-        "Offered",
-        "Ok",
-        "Failed",
-        "Requests/s",
-        "Output (tok/s)",
-        "TTFT p50 (ms)",
-        "TTFT p95 (ms)",
-        "TPOT p50 (ms)",
-        "Steady windows (s)",
-    ] {
-        table.column(name.into(), Align::Right);
-    }
+fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
     let is_open = levels.iter().any(|(_, level)| level.case.concurrency().is_none());
     let has_slo = levels.iter().any(|(_, level)| level.case.slo.is_set());
-    if is_open {
-        for name in ["Sent/s", "Not sent", "Lateness p99 (ms)", "Lateness max (ms)"] {
-            table.column(name.into(), Align::Right);
-        }
-    }
-    if has_slo {
-        table.column("Good/s".into(), Align::Right);
-        table.column("Good (%)".into(), Align::Right);
-    }
-    for (host, level) in levels {
-        let figures = &level.figures;
-        let steady = level.steady.as_ref().ok();
-        let ttft = figures.first_token(&level.case.load);
-        let output = match (level.skipped(), &level.steady) {
-            (_, Ok(steady)) => tps(steady.output.per_second()),
-            (Some(_), Err(_)) => "skipped".into(),
-            (None, Err(absent)) => Inline::text(&why(absent)),
-        };
-        let row = [
-            Inline::text(&level.case.title),
-            Inline::own(offered(level.case)),
-            count(level.requests.ok),
-            count(level.requests.failures()),
-            fixed(steady.and_then(|s| s.request_rate()), 2),
-            output,
-            millis(ttft.median()),
-            percentile_ms(ttft.percentile(0.95)),
-            millis(figures.tpot_s.median()),
-            fixed(steady.map(|s| s.output.seconds), 1),
-        ];
-        let late = is_open.then(|| {
-            [
-                fixed(steady.and_then(|s| s.send_rate()), 2),
-                count(level.requests.not_sent),
-                percentile_ms(figures.send_lateness_s.percentile(0.99)),
-                millis(figures.send_lateness_s.max()),
-            ]
-        });
-        let within =
-            has_slo.then(|| [fixed(steady.and_then(|s| s.goodput()), 2), good(level.goodput)]);
-        let name = by_host.then(|| Inline::text(host.as_str()));
-        table.row(
-            name.into_iter()
-                .chain(row)
-                .chain(late.into_iter().flatten())
-                .chain(within.into_iter().flatten()),
-        );
-    }
-    table.dash(&["TTFT p95 (ms)"], "a p95 needs 72 requests".into());
-    table.dash(
-        &["Lateness p99 (ms)"],
-        "no schedule, or fewer than the 368 requests that a p99 needs".into(),
-    );
-    table.dash(&["Lateness max (ms)"], "no schedule, or nothing was sent".into());
-    table.dash(&["Requests/s", "Sent/s", "Steady windows (s)"], "there is no steady window".into());
-    table.dash(&["Good/s", "Good (%)"], "the case has no limits".into());
+    let no_window = "there is no steady window";
     let few = "no usable attempt, or answers of fewer than 17 tokens";
-    table.dash(&["TTFT p50 (ms)", "TPOT p50 (ms)"], few.into());
-    table
+    let no_limits = "the case has no limits";
+    Table::of(levels)
+        .text("Host", |(host, _)| Inline::text(host))
+        .only_if(by_host)
+        .text("Case", |(_, l)| Inline::text(&l.case.title))
+        .number("Offered", |(_, l)| Inline::own(offered(l.case)))
+        .number("Ok", |(_, l)| count(l.requests.ok))
+        .number("Failed", |(_, l)| count(l.requests.failures()))
+        .number("Requests/s", |(_, l)| {
+            fixed(l.steady.as_ref().ok().and_then(|s| s.request_rate()), 2)
+        })
+        .absent(no_window)
+        .number("Output (tok/s)", |(_, l)| match (l.skipped(), l.steady.as_ref().ok()) {
+            (_, Some(steady)) => tps(steady.output.per_second()),
+            (Some(_), None) => "skipped".into(),
+            (None, None) => {
+                l.steady.as_ref().err().map_or(NONE.into(), |absent| Inline::text(why(absent)))
+            }
+        })
+        .number("TTFT p50 (ms)", |(_, l)| millis(l.figures.first_token(&l.case.load).median()))
+        .absent(few)
+        .number("TTFT p95 (ms)", |(_, l)| {
+            percentile_ms(l.figures.first_token(&l.case.load).percentile(0.95))
+        })
+        .absent("a p95 needs 72 requests")
+        .number("TPOT p50 (ms)", |(_, l)| millis(l.figures.tpot_s.median()))
+        .absent(few)
+        .number("Steady windows (s)", |(_, l)| {
+            fixed(l.steady.as_ref().ok().map(|s| s.output.seconds), 1)
+        })
+        .absent(no_window)
+        .number("Sent/s", |(_, l)| fixed(l.steady.as_ref().ok().and_then(|s| s.send_rate()), 2))
+        .absent(no_window)
+        .only_if(is_open)
+        .number("Not sent", |(_, l)| count(l.requests.not_sent))
+        .only_if(is_open)
+        .number("Lateness p99 (ms)", |(_, l)| {
+            percentile_ms(l.figures.send_lateness_s.percentile(0.99))
+        })
+        .absent("no schedule, or fewer than the 368 requests that a p99 needs")
+        .only_if(is_open)
+        .number("Lateness max (ms)", |(_, l)| millis(l.figures.send_lateness_s.max()))
+        .absent("no schedule, or nothing was sent")
+        .only_if(is_open)
+        .number("Good/s", |(_, l)| fixed(l.steady.as_ref().ok().and_then(|s| s.goodput()), 2))
+        .absent(no_limits)
+        .only_if(has_slo)
+        .number("Good (%)", |(_, l)| good(l.goodput))
+        .absent(no_limits)
+        .only_if(has_slo)
 }
 
 /// Of every sweep, the level that brought no more than the one before it, or that none did.

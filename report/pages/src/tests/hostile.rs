@@ -211,7 +211,7 @@ fn hostile_text_survives_in_json_byte_for_byte() {
 #[test]
 fn the_text_of_a_cell_reads_as_it_was() {
     for text in CORPUS {
-        let escaped = crate::markdown::Inline::text(text);
+        let escaped = crate::markdown::layout::Inline::text(text);
         let mut read = String::new();
         let options = Options::all() - Options::ENABLE_SMART_PUNCTUATION;
         for event in Parser::new_ext(escaped.as_str(), options) {

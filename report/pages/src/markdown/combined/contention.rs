@@ -1,92 +1,76 @@
 //! Each host solo against together.
 
+use crate::words::reason::reason;
 use std::collections::BTreeMap;
 
+use regatta_figures::compare::{Contention, FULL_REPETITIONS, SoloAndTogether, Unjudged, Verdict};
 use regatta_types::margin::percent;
 use regatta_types::suite::StartMode;
 
-use crate::markdown::format::{NONE, count_of, level, signed_percent};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
+use crate::markdown::layout::{Inline, Page, Table, known, level};
 use crate::report::Report;
-use crate::words::reason::reason;
+use crate::words::numbers::{count_of, signed_interval, signed_percent};
 use crate::words::some_names;
-use regatta_figures::compare::{Contention, FULL_REPETITIONS, SoloAndTogether, Unjudged, Verdict};
 
 /// The end of section 6.
-pub(super) fn contention(page: &mut Page, analysis: &Report<'_>) {
-    if analysis.hosts.len() < 2 {
+pub(super) fn contention(page: &mut Page, report: &Report<'_>) {
+    if report.hosts.len() < 2 {
         return;
     }
-    page.subsection(&"Contention".into());
-    let measured = match analysis.record.header.start {
+    page.subsection("Contention");
+    let measured = match report.record.header.start {
         StartMode::Together => "only together",
         StartMode::Staggered => "only staggered",
         StartMode::Solo => "only solo",
-        StartMode::Both => return both(page, analysis),
+        StartMode::Both => return both(page, report),
     };
-    page.paragraph(&Inline::own(format!(
+    page.paragraph(Inline::own(format!(
         "What the hosts take from each other was not measured: every case was measured {measured}. A run with `--start both` measures each case solo and together."
     )));
 }
 
-fn both(page: &mut Page, analysis: &Report<'_>) {
-    if analysis.contention.is_empty() {
-        page.paragraph(&"Nothing to compare: fewer than two hosts have usable attempts, or none has one of a case both solo and together.".into());
+fn both(page: &mut Page, report: &Report<'_>) {
+    if report.contention.is_empty() {
+        page.paragraph("Nothing to compare: fewer than two hosts have usable attempts, or none has one of a case both solo and together.");
         return;
     }
-    page.table(table(&analysis.contention));
-    page.list(analysis.contention.iter().flat_map(left_out));
-    let margins: Vec<String> = analysis
-        .contention
-        .iter()
-        .map(|found| format!("{} % in {}", percent(found.margin), found.metric.label()))
-        .collect();
-    page.paragraph(&Inline::own(format!(
+    table(page, &report.contention);
+    page.list(report.contention.iter().flat_map(left_out));
+    let margins = report.contention.iter().map(|Contention { margin, metric, .. }| {
+        format!("{} % in {}", percent(*margin), metric.label())
+    });
+    let margins: Vec<String> = margins.collect();
+    page.paragraph(Inline::own(format!(
         "Each host against itself: the logarithm together minus that of the same case and repetition solo, right before it; one number per repetition, the mean over the cases; Student's t over the repetitions, Holm over the hosts. Differences up to {} are of no account. All other sections are of what was measured together. A difference points to something that the hosts share; it does not say what.",
         margins.join(", ")
     )));
 }
 
-fn table(contention: &[Contention]) -> Table {
-    let mut table = Table::new([
-        "Metric",
-        "Host",
-        "Solo>",
-        "Together>",
-        "Together against solo (%)>",
-        "95 % CI (%)>",
-        "Cases>",
-        "Repetitions>",
-        "Verdict",
-    ]);
-    for found in contention {
-        for host in &found.hosts {
-            let interval = host.effect.map_or(NONE.to_owned(), |effect| {
-                let (low, high) = effect.interval(0.95);
-                format!("{} to {}", signed_percent(low), signed_percent(high))
-            });
-            table.row([
-                Inline::own(format!("{} ({})", found.metric.heading(), found.metric.unit())),
-                Inline::text(host.host.as_str()),
-                level(found.metric, host.solo_log),
-                level(found.metric, host.together_log),
-                Inline::own(
-                    host.effect.map_or(NONE.to_owned(), |effect| signed_percent(effect.mean)),
-                ),
-                Inline::own(interval),
-                Inline::own(host.cases.len().to_string()),
-                Inline::own(host.effect.map_or(NONE.to_owned(), |effect| effect.n.to_string())),
-                verdict(host),
-            ]);
-        }
-    }
-    table.dash(
-        &["Solo", "Together", "Together against solo (%)", "95 % CI (%)", "Repetitions"],
-        "too few repetitions have every case both ways".into(),
+fn table(page: &mut Page, contention: &[Contention]) {
+    let few = "too few repetitions have every case both ways";
+    let hosts =
+        contention.iter().flat_map(|found| found.hosts.iter().map(|host| (found.metric, host)));
+    page.table(
+        Table::of(hosts)
+            .text("Metric", |(metric, _)| {
+                Inline::own(format!("{} ({})", metric.heading(), metric.unit()))
+            })
+            .text("Host", |(_, host)| Inline::text(&host.host))
+            .number("Solo", |(metric, host)| level(*metric, host.solo_log))
+            .absent(few)
+            .number("Together", |(metric, host)| level(*metric, host.together_log))
+            .absent(few)
+            .number("Together against solo (%)", |(_, host)| {
+                known(host.effect.map(|effect| signed_percent(effect.mean)))
+            })
+            .absent(few)
+            .number("95 % CI (%)", |(_, host)| known(host.effect.map(signed_interval)))
+            .absent(few)
+            .number("Cases", |(_, host)| known(Some(host.cases.len())))
+            .number("Repetitions", |(_, host)| known(host.effect.map(|effect| effect.n)))
+            .absent(few)
+            .text("Verdict", |(_, host)| verdict(host)),
     );
-    table
 }
 
 fn verdict(host: &SoloAndTogether) -> Inline {
@@ -109,8 +93,7 @@ fn verdict(host: &SoloAndTogether) -> Inline {
     let few = host.effect.is_some_and(|effect| effect.n < FULL_REPETITIONS);
     let is_verdict = !matches!(host.verdict, Verdict::NotJudged(_));
     let words = if few && is_verdict { format!("{words} (indicative)") } else { words };
-    let words = Inline::own(words);
-    if host.verdict.is_settled_difference() { words.bold() } else { words }
+    Inline::own(words).bold_if(host.verdict.is_settled_difference())
 }
 
 /// Cases that stayed out, a sentence for each reason and not for each host and case.

@@ -1,16 +1,12 @@
 //! Which hosts may be compared, and in what they differ.
 
+use regatta_figures::compare::{Class, DriftRow, differing_facts, drift};
+use regatta_figures::facts::Fact;
 use regatta_types::ids::HostId;
 
-use super::join;
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
+use crate::markdown::layout::{Inline, Page, Table};
 use crate::report::Report;
-use crate::words::changed_engine;
-use crate::words::shown;
-use regatta_figures::compare::{DriftRow, differing_facts, drift};
-use regatta_figures::facts::Fact;
+use crate::words::{changed_engine, shown};
 
 /// Most hosts that are named beside one value.
 const NAMED_HOSTS: usize = 12;
@@ -18,8 +14,8 @@ const NAMED_HOSTS: usize = 12;
 /// A value in a cell, or why there is none.
 fn value(name: &str, value: Option<&str>, why: Option<&String>) -> Inline {
     let lacks =
-        || why.map_or("not available".into(), |why| Inline::text(&format!("not available: {why}")));
-    value.map_or_else(lacks, |value| Inline::text(&shown(name, value)))
+        || why.map_or("not available".into(), |why| Inline::text(format!("not available: {why}")));
+    value.map_or_else(lacks, |value| Inline::text(shown(name, value)))
 }
 
 fn value_of(fact: &Fact) -> Inline {
@@ -27,125 +23,107 @@ fn value_of(fact: &Fact) -> Inline {
 }
 
 fn names(hosts: &[&HostId]) -> Inline {
-    let mut named: Vec<Inline> =
-        hosts.iter().take(NAMED_HOSTS).map(|h| Inline::text(h.as_str())).collect();
-    if hosts.len() > NAMED_HOSTS {
-        named.push(Inline::own(format!("and {} more", hosts.len() - NAMED_HOSTS)));
-    }
-    Inline::own(join(&named))
+    let named = hosts.iter().take(NAMED_HOSTS).map(Inline::text);
+    let more = hosts.len().checked_sub(NAMED_HOSTS).filter(|&more| more > 0);
+    let more = more.map(|more| Inline::own(format!("and {more} more")));
+    Inline::join(named.chain(more), ", ")
 }
 
 /// Section 2.
-pub(super) fn classes(page: &mut Page, analysis: &Report<'_>) {
-    page.section(&"2. Comparability classes".into());
-    if analysis.classes.is_empty() {
-        page.paragraph(&"No host measured anything usable, so there is no class.".into());
+pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
+    page.section("2. Comparability classes");
+    let [first, rest @ ..] = report.classes.as_slice() else {
+        page.paragraph("No host measured anything usable, so there is no class.");
         return;
-    }
-    let mut table = Table::new(["Class", "Fingerprint", "Hosts", "Badge"]);
-    for class in &analysis.classes {
-        let class = &class.class;
-        let unverified = class.unverified();
-        let mut badges = Vec::new();
-        if !unverified.is_empty() {
-            badges.push(format!("unverified: {} unknown", unverified.join(", ")));
-        }
-        if !class.assumed.is_empty() {
-            badges.push(format!("assumed equal: {}", class.assumed.join(", ")));
-        }
-        if badges.is_empty() {
-            badges.push("verified".to_owned());
-        }
-        let differ = differing_facts(&analysis.hosts, class);
-        if !differ.is_empty() {
-            let verb = if differ.len() == 1 { "differs" } else { "differ" };
-            badges.push(format!("C5: {} {verb}", differ.join(", ")));
-        }
-        let hosts: Vec<&HostId> = class.hosts.iter().collect();
-        table.row([
-            Inline::own(class.label.clone()),
-            Inline::own(class.fingerprint.clone()),
-            names(&hosts),
-            Inline::own(badges.join("; ")),
-        ]);
-    }
-    page.table(table);
-    page.list(analysis.later.iter().map(|later| {
-        Inline::sentence(&format!(
-            "Class {} ({}): {}",
-            later.label,
-            later.fingerprint,
-            changed_engine(later)
-        ))
+    };
+    page.table(
+        Table::of(report.classes.iter().map(|class| &class.class))
+            .text("Class", |class| Inline::own(&class.label))
+            .text("Fingerprint", |class| Inline::own(&class.fingerprint))
+            .text("Hosts", |class| names(&class.hosts.iter().collect::<Vec<_>>()))
+            .text("Badge", |class| Inline::own(badges(report, class).join("; "))),
+    );
+    page.list(report.later.iter().map(|later| {
+        let changed = changed_engine(later);
+        Inline::sentence(&format!("Class {} ({}): {changed}", later.label, later.fingerprint))
     }));
-    let [first, rest @ ..] = analysis.classes.as_slice() else { return };
     if rest.is_empty() {
-        let mut table = Table::new(["Fact", "On all compared hosts"]);
-        for fact in &first.class.facts {
-            table.row([fact.name.into(), value_of(fact)]);
-        }
-        page.table(table);
+        let facts = first.class.facts.iter().map(|fact| (fact.name, value_of(fact)));
+        page.table(Table::pairs(["Fact", "On all compared hosts"], facts));
         return;
     }
-    page.paragraph(&"Hosts of different classes are not compared, because they differ in:".into());
-    let mut table = Table::new(["Code", "Fact", "Class", "Value"]);
-    for (index, fact) in first.class.facts.iter().enumerate() {
-        if rest.iter().all(|c| c.class.facts[index].value == fact.value) {
-            continue;
-        }
-        for class in &analysis.classes {
-            let fact = &class.class.facts[index];
-            table.row([
-                Inline::own(fact.code.to_string()),
-                fact.name.into(),
-                Inline::own(class.class.label.clone()),
-                value_of(fact),
-            ]);
-        }
+    page.paragraph("Hosts of different classes are not compared, because they differ in:");
+    let differ = |&index: &usize| {
+        rest.iter().any(|c| c.class.facts[index].value != first.class.facts[index].value)
+    };
+    let of_classes = |index: usize| {
+        report.classes.iter().map(move |class| (&class.class, &class.class.facts[index]))
+    };
+    page.table(
+        Table::of((0..first.class.facts.len()).filter(differ).flat_map(of_classes))
+            .text("Code", |(_, fact)| Inline::own(fact.code.to_string()))
+            .text("Fact", |(_, fact)| fact.name.into())
+            .text("Class", |(class, _)| Inline::own(&class.label))
+            .text("Value", |(_, fact)| value_of(fact)),
+    );
+}
+
+/// How sure it is that the hosts of a class are equal.
+fn badges(report: &Report<'_>, class: &Class) -> Vec<String> {
+    let unverified = class.unverified();
+    let mut badges = Vec::new();
+    if !unverified.is_empty() {
+        badges.push(format!("unverified: {} unknown", unverified.join(", ")));
     }
-    page.table(table);
+    if !class.assumed.is_empty() {
+        badges.push(format!("assumed equal: {}", class.assumed.join(", ")));
+    }
+    if badges.is_empty() {
+        badges.push("verified".to_owned());
+    }
+    let differ = differing_facts(&report.hosts, class);
+    if !differ.is_empty() {
+        let verb = if differ.len() == 1 { "differs" } else { "differ" };
+        badges.push(format!("C5: {} {verb}", differ.join(", ")));
+    }
+    badges
 }
 
 /// Section 5: the drift matrix.
-pub(super) fn differing(page: &mut Page, analysis: &Report<'_>) {
-    page.section(&"5. Facts that differ".into());
-    let rows = drift(&analysis.hosts);
-    let (differ, same): (Vec<&DriftRow>, Vec<&DriftRow>) =
-        rows.iter().partition(|row| row.differs());
+pub(super) fn differing(page: &mut Page, report: &Report<'_>) {
+    page.section("5. Facts that differ");
+    let (differ, same): (Vec<DriftRow>, Vec<DriftRow>) =
+        drift(&report.hosts).into_iter().partition(DriftRow::differs);
     if differ.is_empty() {
-        page.paragraph(&"None of the recorded facts.".into());
+        page.paragraph("None of the recorded facts.");
     } else {
-        let mut table = Table::new(["Code", "Fact", "Most hosts", "Other hosts"]);
-        for row in differ {
-            let others = row.others().into_iter().map(|(own, hosts)| {
-                let why = hosts.first().and_then(|host| row.not_available.get(host));
-                let own = value(row.name, own, why);
-                // A reason has a colon of its own.
-                let own = if why.is_some() { format!("({own})") } else { own.to_string() };
-                Inline::own(format!("{own}: {}", names(&hosts)))
-            });
-            let others: Vec<Inline> = others.collect();
-            let others = others.iter().map(Inline::as_str).collect::<Vec<_>>().join("; ");
-            table.row([
-                Inline::own(row.code.to_string()),
-                row.name.into(),
-                row.majority
-                    .as_deref()
-                    .map_or("no majority".into(), |m| value(row.name, Some(m), None)),
-                Inline::own(others),
-            ]);
-        }
-        page.table(table);
-        page.paragraph(&"C1 model, C2 quantisation and KV cache, C3 engine, version and settings, C4 GPU: separate classes. C5: same class, and the first causes to look at.".into());
+        page.table(
+            Table::of(&differ)
+                .text("Code", |row| Inline::own(row.code.to_string()))
+                .text("Fact", |row| row.name.into())
+                .text("Most hosts", |row| match row.majority.as_deref() {
+                    Some(majority) => value(row.name, Some(majority), None),
+                    None => "no majority".into(),
+                })
+                .text("Other hosts", |row| {
+                    let others = row.others().into_iter().map(|(own, hosts)| {
+                        let why = hosts.first().and_then(|host| row.not_available.get(host));
+                        let own = value(row.name, own, why);
+                        // A reason has a colon of its own.
+                        let own = if why.is_some() { format!("({own})") } else { own.to_string() };
+                        Inline::own(format!("{own}: {}", names(&hosts)))
+                    });
+                    Inline::join(others, "; ")
+                }),
+        );
+        page.paragraph("C1 model, C2 quantisation and KV cache, C3 engine, version and settings, C4 GPU: separate classes. C5: same class, and the first causes to look at.");
     }
-    if analysis.hosts.len() > 1 && !same.is_empty() {
-        page.paragraph(&"The same on all hosts:".into());
-        let mut table = Table::new(["Fact", "Value"]);
-        for row in same {
+    if report.hosts.len() > 1 && !same.is_empty() {
+        page.paragraph("The same on all hosts:");
+        let rows = same.iter().map(|row| {
             let same = row.values.values().next().and_then(Option::as_deref);
-            let why = row.not_available.values().next();
-            table.row([row.name.into(), value(row.name, same, why)]);
-        }
-        page.table(table);
+            (row.name, value(row.name, same, row.not_available.values().next()))
+        });
+        page.table(Table::pairs(["Fact", "Value"], rows));
     }
 }

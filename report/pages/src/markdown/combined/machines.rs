@@ -1,50 +1,33 @@
 //! What the machine of each host did, beside its figures, and how its requests ended.
 
-use regatta_types::validity::Validity;
-
-use crate::markdown::format::{NONE, count, fixed, good, mib};
-use crate::markdown::page::Page;
-use crate::markdown::table::{Align, Table};
-use crate::markdown::text::Inline;
-use crate::report::Report;
 use crate::words::absent::why;
 use regatta_figures::analysis::Endings;
 use regatta_figures::hosts::{Cell, CellState, HostAnalysis};
 use regatta_figures::metrics::GpuSum;
+use regatta_types::validity::Validity;
 
-/// The columns that hold readings.
-const READINGS: [&str; 7] = [
-    "GPU memory in use, peak (MiB)",
-    "GPU power, mean (W)",
-    "GPU temperature, max (°C)",
-    "SM clock, mean (MHz)",
-    "Held by the power limit (%)",
-    "Held by heat (%)",
-    "PCIe lanes",
-];
+use crate::markdown::layout::{
+    Inline, Page, Table, count, fixed, good, known, known_count, mib, share,
+};
+use crate::report::Report;
+use crate::words::numbers::NONE;
 
 /// The power limits of a host's GPUs, or why they are not known.
 pub(super) fn power_limit(host: &HostAnalysis<'_>) -> Inline {
     let Some(record) = host.record else { return "not available: the host never joined".into() };
     let inventory = match (record.gpus.known(), record.gpus.reason()) {
         (Some(inventory), _) => inventory,
-        (None, why) => return Inline::text(&format!("not available: {}", why.unwrap_or(NONE))),
+        (None, why) => return Inline::text(format!("not available: {}", why.unwrap_or(NONE))),
     };
-    let serving: Vec<&str> = host
-        .gpus
-        .as_ref()
-        .ok()
-        .into_iter()
-        .flatten()
-        .filter(|g| g.serves)
-        .map(|g| g.uuid.as_str())
-        .collect();
-    let own =
-        inventory.gpus.iter().filter(|g| serving.is_empty() || serving.contains(&g.uuid.as_str()));
+    let serving = host.gpus.as_ref().ok().into_iter().flatten().filter(|gpu| gpu.serves);
+    let serving: Vec<&str> = serving.map(|gpu| gpu.uuid.as_str()).collect();
     let mut limits: Vec<(String, usize)> = Vec::new();
-    for gpu in own {
-        let limit =
-            gpu.power_limit_w.as_ref().map(|w| format!("{} W", fixed(Some(*w), 0))).to_string();
+    for gpu in &inventory.gpus {
+        if !serving.is_empty() && !serving.contains(&gpu.uuid.as_str()) {
+            continue;
+        }
+        let limit = gpu.power_limit_w.as_ref().map(|w| format!("{} W", fixed(Some(*w), 0)));
+        let limit = limit.to_string();
         match limits.iter_mut().find(|(same, _)| *same == limit) {
             Some((_, n)) => *n += 1,
             None => limits.push((limit, 1)),
@@ -52,86 +35,81 @@ pub(super) fn power_limit(host: &HostAnalysis<'_>) -> Inline {
     }
     let shown =
         limits.into_iter().map(|(limit, n)| if n == 1 { limit } else { format!("{n} x {limit}") });
-    Inline::text(&shown.collect::<Vec<_>>().join("; "))
+    Inline::text(shown.collect::<Vec<_>>().join("; "))
 }
 
 /// What a reader needs beside a difference: no figure is scaled by any of it.
 pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
-    let mut table = Table::new(["Host"]);
-    for (index, name) in READINGS.into_iter().enumerate() {
-        if index == 2 {
-            table.column("GPU power limit".into(), Align::Right);
-        }
-        table.column(name.into(), Align::Right);
-    }
-    table.column("Notes".into(), Align::Left);
-    let mut several = false;
-    let percent = |share: Option<f64>| fixed(share.map(|share| share * 100.0), 0);
-    for host in members {
-        let gpus = GpuSum::of(host.gpus.as_ref().map_or(&[][..], Vec::as_slice));
-        several |= gpus.is_unattributed();
-        table.row([
-            Inline::text(host.host.as_str()),
-            mib(gpus.memory_peak),
-            fixed(gpus.power_mean_w, 1),
-            power_limit(host),
-            gpus.temperature_max_c.map_or(NONE.into(), count),
-            fixed(gpus.clock_sm_mean_mhz, 0),
-            percent(gpus.held_by_power),
-            percent(gpus.held_by_heat),
-            gpus.pcie_width.map_or(NONE.into(), count),
-            notes(host, gpus.gpus),
-        ]);
-    }
-    table.dash(&READINGS, "no such reading, see the notes and the host's page".into());
-    page.table(table);
-    if members.iter().any(|h| h.gpus.is_ok()) {
+    let none = "no such reading, see the notes and the host's page";
+    let gpus = |host: &HostAnalysis<'_>| {
+        GpuSum::of(host.gpus.as_ref().ok().map_or(&[][..], Vec::as_slice))
+    };
+    let rows: Vec<_> = members.iter().map(|host| (host, gpus(host))).collect();
+    let several = rows.iter().any(|(_, gpus)| gpus.is_unattributed());
+    page.table(
+        Table::of(rows)
+            .text("Host", |(host, _)| Inline::text(host.host))
+            .number("GPU memory in use, peak (MiB)", |(_, gpus)| mib(gpus.memory_peak))
+            .absent(none)
+            .number("GPU power, mean (W)", |(_, gpus)| fixed(gpus.power_mean_w, 1))
+            .absent(none)
+            .number("GPU power limit", |(host, _)| power_limit(host))
+            .number("GPU temperature, max (°C)", |(_, gpus)| known_count(gpus.temperature_max_c))
+            .absent(none)
+            .number("SM clock, mean (MHz)", |(_, gpus)| fixed(gpus.clock_sm_mean_mhz, 0))
+            .absent(none)
+            .number("Held by the power limit (%)", |(_, gpus)| share(gpus.held_by_power, 0))
+            .absent(none)
+            .number("Held by heat (%)", |(_, gpus)| share(gpus.held_by_heat, 0))
+            .absent(none)
+            .number("PCIe lanes", |(_, gpus)| known_count(gpus.pcie_width))
+            .absent(none)
+            .text("Notes", |(host, gpus)| notes(host, gpus.gpus)),
+    );
+    if members.iter().any(|h| h.gpus.as_ref().ok().is_some()) {
         let whose = if several {
             " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
         } else {
             ""
         };
-        page.paragraph(&Inline::own(format!(
+        page.paragraph(Inline::own(format!(
             "Over usable attempts. Power is that of the GPU board: of the moment where the driver tells it, else its mean of the last second. Clocks held: share of the samples, by the power limit, and by the temperature target or a hardware thermal slowdown, whichever held more. Of several GPUs the slowest, the most held and the fewest lanes are shown. Nothing is scaled by any of it.{whose}"
         )));
     }
 }
 
 /// How requests ended, over all counted attempts, those solo apart.
-pub(super) fn requests(analysis: &Report<'_>, members: &[&HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new(["Host", "Cells counted>", "Requests ok>", "Failed>", "Truncated>"]);
-    let some_invalid = analysis.cells.invalid > 0;
-    if some_invalid {
-        table.column("Invalid cells".into(), Align::Right);
-        table.column("Requests ok in them".into(), Align::Right);
-    }
+pub(super) fn requests(page: &mut Page, report: &Report<'_>, members: &[&HostAnalysis<'_>]) {
+    let some_invalid = report.cells.invalid > 0;
     let has_limits = members.iter().any(|host| host.goodput().is_some());
-    if has_limits {
-        table.column("Good (%)".into(), Align::Right);
-    }
-    let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
-    for host in members {
-        let requests = &host.requests;
-        let truncated = count(requests.truncated);
-        let counted = || host.compared().filter_map(Cell::counted);
-        let skipped = |cell: &&Cell<'_>| matches!(cell.state, CellState::Skipped(_));
-        let due = host.compared().filter(|cell| !skipped(cell)).count();
-        let row = [
-            Inline::text(host.host.as_str()),
-            Inline::own(format!("{} of {due}", counted().count())),
-            count(requests.ok),
-            count(requests.failures()),
-            if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
-        ];
-        let invalid = [
-            Inline::own(counted().filter(|c| !c.is_usable()).count().to_string()),
-            count(requests.ok - host.figures.requests.ok),
-        ];
-        let invalid = invalid.into_iter().filter(|_| some_invalid);
-        let within = has_limits.then(|| good(host.goodput()));
-        table.row(row.into_iter().chain(invalid).chain(within));
-    }
-    table
+    let is_mixed = matches!(report.endings(), Endings::SomeCut { .. });
+    let skipped = |cell: &&Cell<'_>| matches!(cell.state, CellState::Skipped(_));
+    page.table(
+        Table::of(members)
+            .text("Host", |host| Inline::text(host.host))
+            .number("Cells counted", |host| {
+                let due = host.compared().filter(|cell| !skipped(cell)).count();
+                let counted = host.compared().filter_map(Cell::counted).count();
+                Inline::own(format!("{counted} of {due}"))
+            })
+            .number("Requests ok", |host| count(host.requests.ok))
+            .number("Failed", |host| count(host.requests.failures()))
+            .number("Truncated", |host| {
+                let truncated = host.requests.truncated;
+                count(truncated).bold_if(is_mixed && truncated > 0)
+            })
+            .number("Invalid cells", |host| {
+                let counted = host.compared().filter_map(Cell::counted);
+                known(Some(counted.filter(|c| !c.is_usable()).count()))
+            })
+            .only_if(some_invalid)
+            .number("Requests ok in them", |host| {
+                count(host.requests.ok - host.figures.requests.ok)
+            })
+            .only_if(some_invalid)
+            .number("Good (%)", |host| good(host.goodput()))
+            .only_if(has_limits),
+    );
 }
 
 /// In a few words what a reader of the row has to know.
@@ -140,13 +118,9 @@ fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
     if host.record.is_some_and(|r| r.simulated) {
         notes.push("simulated".to_owned());
     }
-    let of = |validity| {
-        host.cells()
-            .filter_map(|(_, cell)| cell.counted())
-            .filter(|counted| counted.validity() == validity)
-            .count()
-    };
-    for (validity, n) in [Validity::Invalid, Validity::Degraded].map(|v| (v, of(v))) {
+    for validity in [Validity::Invalid, Validity::Degraded] {
+        let counted = host.cells().filter_map(|(_, cell)| cell.counted());
+        let n = counted.filter(|counted| counted.validity() == validity).count();
         if n > 0 {
             notes.push(format!("{n} {validity}"));
         }
@@ -156,13 +130,13 @@ fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
         notes.push(format!("{lost} missing"));
     }
     for finding in host.warmup_findings() {
-        notes.push(Inline::text(finding.code.as_str()).to_string());
+        notes.push(Inline::text(&finding.code).to_string());
     }
     if gpus > 1 {
         notes.push(format!("{gpus} GPUs"));
     }
     if let Err(absent) = &host.gpus {
-        notes.push(format!("GPU not available: {}", Inline::text(&why(absent))));
+        notes.push(format!("GPU not available: {}", Inline::text(why(absent))));
     }
     Inline::own(notes.join("; "))
 }

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_types::margin::percent;
-use regatta_types::metric::Metric;
-use regatta_types::record::RunRecord;
-use regatta_types::suite::Suite;
-
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use crate::report::Report;
 use regatta_figures::compare::{FULL_REPETITIONS, MIN_REPETITIONS};
 use regatta_figures::metrics::METRICS_SCHEMA;
+use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
+use regatta_types::suite::Suite;
+
+use crate::markdown::layout::{Inline, Page};
+use crate::markdown::sections::definitions;
+use crate::report::Report;
 
 /// The rule for so many compared hosts, as a sentence; `None` for one or none.
 pub(super) fn rule(compared: usize) -> Option<&'static str> {
@@ -31,11 +29,11 @@ pub(super) fn rule(compared: usize) -> Option<&'static str> {
 }
 
 /// Section 10.
-pub(super) fn method(page: &mut Page, analysis: &Report<'_>) {
-    let header = &analysis.record.header;
-    page.section(&"10. Method".into());
-    let percent = |metric: Metric| format!("{} %", percent(metric.margin(&header.margins)));
-    let margins = Metric::ALL.map(|metric| format!("{} {}", metric.label(), percent(metric)));
+pub(super) fn method(page: &mut Page, report: &Report<'_>) {
+    let header = &report.record.header;
+    page.section("10. Method");
+    let margin = |metric: Metric| percent(metric.margin(&header.margins));
+    let margins = Metric::ALL.map(|metric| format!("{} {} %", metric.label(), margin(metric)));
     page.list([
         Inline::own(format!(
             "Every case is planned on every host, {}; the order of the cases changes from repetition to repetition and is the same on all hosts (seed {}).",
@@ -49,22 +47,22 @@ pub(super) fn method(page: &mut Page, analysis: &Report<'_>) {
         )),
     ]
     .into_iter()
-    .chain(rules(analysis))
+    .chain(rules(report))
     .chain([
         Inline::own(format!(
             "Fewer than {MIN_REPETITIONS} complete repetitions give no verdict; fewer than {FULL_REPETITIONS} give one that is marked *indicative* and establish no order. In the tables by case the level is 0.05 divided by the number of cases."
         )),
         Inline::own("Percentiles need as many values as their distribution-free 95 % interval: 6 for p50, 72 for p95, 368 for p99."),
     ]));
-    page.table(definitions());
-    page.paragraph(&Inline::own(format!(
+    definitions(page);
+    page.paragraph(Inline::own(format!(
         "Definitions: metrics schema {METRICS_SCHEMA}. All times are differences of one host's monotonic clock."
     )));
 }
 
 /// The rules that were used in this run.
-fn rules(analysis: &Report<'_>) -> impl Iterator<Item = Inline> + use<> {
-    let metrics = analysis.classes.iter().flat_map(|class| &class.metrics);
+fn rules(report: &Report<'_>) -> impl Iterator<Item = Inline> + use<> {
+    let metrics = report.classes.iter().flat_map(|class| &class.metrics);
     let compared: BTreeSet<Option<&str>> = metrics.map(|m| rule(m.outcome.compared())).collect();
     compared.into_iter().flatten().map(Inline::own)
 }
@@ -81,39 +79,4 @@ fn repetitions(suite: &Suite) -> String {
     }
     let parts = cases.iter().rev().map(|(&n, ids)| format!("{}: {}", times(n), ids.join(", ")));
     parts.collect::<Vec<_>>().join("; ")
-}
-
-/// The short definitions, for both kinds of page.
-pub(in crate::markdown) fn definitions() -> Table {
-    let mut table = Table::new(["Figure", "Definition"]);
-    let of = |metric: Metric| metric.info().definition;
-    let others = [
-        ("At a rate", "TTFT and end to end count from the instant the request was scheduled for"),
-        (
-            "End-to-end speed",
-            "all completion tokens / end-to-end time; contains prefill and queueing",
-        ),
-        ("ITL", "gap before a chunk divided by its tokens, weighted by tokens"),
-    ];
-    let truncated =
-        ("Truncated", "success with finish reason `length`: cut by `max_tokens` or the context");
-    let first = [Metric::Ttft, Metric::FirstAnswer, Metric::DecodeTps, Metric::E2e];
-    let rows = first.into_iter().filter_map(of).chain(others);
-    for (name, definition) in rows.chain(of(Metric::OutputTps)).chain([truncated]) {
-        table.row([name.into(), definition.into()]);
-    }
-    table
-}
-
-/// The last section of a page.
-pub(in crate::markdown) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
-    let header = &record.header;
-    page.section(&Inline::own(format!("{number}. Reproduce")));
-    page.block(&crate::markdown::text::fenced(&header.command));
-    let mut table = Table::new(["What", "Value"]);
-    table.row(["Suite".into(), Inline::text(header.suite.name.as_str())]);
-    table.row(["Suite hash (SHA-256)".into(), Inline::own(header.suite.hash())]);
-    table.row(["Seed".into(), Inline::own(header.seed.to_string())]);
-    table.row(["Coordinator".into(), Inline::text(&header.coordinator_version)]);
-    page.table(table);
 }

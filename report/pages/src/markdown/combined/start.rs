@@ -1,41 +1,36 @@
 //! How closely the hosts started, and what their clocks say.
 
+use regatta_figures::start::{HostStart, SYNCHRONISED_MS, StartReport};
 use regatta_types::record::RunHeader;
 use regatta_types::suite::StartMode;
+use regatta_types::time::ClockOffset;
 
-use crate::markdown::format::{count_of, fixed};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
+use crate::markdown::layout::{Inline, Page, Table, fixed, known};
 use crate::report::Report;
-use regatta_figures::start::{HostStart, SYNCHRONISED_MS, StartReport};
+use crate::words::numbers::count_of;
 
 /// Section 6.
-pub(super) fn start(page: &mut Page, analysis: &Report<'_>) {
-    page.section(&"6. Start and clocks".into());
-    let start = &analysis.start;
+pub(super) fn start(page: &mut Page, report: &Report<'_>) {
+    page.section("6. Start and clocks");
+    let start = &report.start;
     if start.hosts.is_empty() {
-        page.paragraph(&"No attempt had a planned start.".into());
+        page.paragraph("No attempt had a planned start.");
         return;
     }
-    if let Some(planned) = planned(&analysis.record.header) {
-        page.paragraph(&planned);
-    }
-    if let Some(spread) = spread(start) {
-        page.paragraph(&spread);
-    }
+    let above = [planned(&report.record.header), spread(start)];
+    above.into_iter().flatten().for_each(|said| page.paragraph(said));
     page.table(table(start));
     let wrong_clocks = start.hosts.iter().filter_map(|host| {
         let off = host.clocks.iter().map(|c| c.wall_offset_ns.unsigned_abs()).max()?;
         (off > 1_000_000_000).then(|| {
             Inline::own(format!(
                 "{}: its wall clock differs from the coordinator's by more than 1 s; set up time synchronisation.",
-                Inline::text(host.host.as_str())
+                Inline::text(&host.host)
             ))
         })
     });
     page.list(wrong_clocks);
-    page.paragraph(&"Lateness is taken on each host's own clock. The spread uses the monotonic clocks; their drift from the estimate before the run to the one after it is drawn as a straight line, and its part is in the error. Offsets are of the wall clocks, for display. No figure depends on any of it.".into());
+    page.paragraph("Lateness is taken on each host's own clock. The spread uses the monotonic clocks; their drift from the estimate before the run to the one after it is drawn as a straight line, and its part is in the error. Offsets are of the wall clocks, for display. No figure depends on any of it.");
 }
 
 /// What was planned, where it was not that all hosts begin together.
@@ -70,34 +65,19 @@ fn spread(start: &StartReport) -> Option<Inline> {
     )))
 }
 
-fn table(start: &StartReport) -> Table {
-    let mut table = Table::new([
-        "Host",
-        "Blocks>",
-        "Late, median (ms)>",
-        "Late, largest (ms)>",
-        "Clock drift over the run (ms)>",
-        "Clock against the coordinator (before the run; after)",
-    ]);
-    for host in &start.hosts {
-        table.row([
-            Inline::text(host.host.as_str()),
-            Inline::own(host.lateness_ms.n().to_string()),
-            fixed(host.lateness_ms.median(), 2),
-            fixed(host.lateness_ms.max(), 2),
-            fixed(host.drift_ms, 3),
-            clocks(host),
-        ]);
-    }
-    table.dash(
-        &["Clock drift over the run (ms)"],
-        "there is no second clock estimate; a drift is then not in the error of the spread".into(),
-    );
-    table
+fn table(start: &StartReport) -> Table<&HostStart> {
+    Table::of(&start.hosts)
+        .text("Host", |h| Inline::text(&h.host))
+        .number("Blocks", |h| known(Some(h.lateness_ms.n())))
+        .number("Late, median (ms)", |h| fixed(h.lateness_ms.median(), 2))
+        .number("Late, largest (ms)", |h| fixed(h.lateness_ms.max(), 2))
+        .number("Clock drift over the run (ms)", |h| fixed(h.drift_ms, 3))
+        .absent("there is no second clock estimate; a drift is then not in the error of the spread")
+        .text("Clock against the coordinator (before the run; after)", |h| clocks(h))
 }
 
 fn clocks(host: &HostStart) -> Inline {
-    let estimate = |c: &regatta_types::time::ClockOffset| {
+    let estimate = |c: &ClockOffset| {
         // No `-0.00`.
         let offset = (c.wall_offset_ns as f64 / 1e4).round() / 100.0 + 0.0;
         format!("offset {offset:+.2} ms ±{:.2} ms", c.bound_ns as f64 / 1e6)

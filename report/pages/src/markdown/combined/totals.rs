@@ -1,80 +1,59 @@
 //! Sums over the hosts, as far as a sum means something; never a mean of percentiles.
 
-use crate::markdown::format::{NONE, count, fixed, good, told};
-use crate::markdown::page::Page;
-use crate::markdown::table::{Align, Table};
-use crate::markdown::text::Inline;
-use crate::report::Report;
-use crate::words::capacity::{lacking, whose, why_none, without};
 use regatta_figures::capacity::{Capacity, HostUsers, NoCapacity};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{Requests, Tokens, Told};
 
+use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, told};
+use crate::report::Report;
+use crate::words::capacity::{lacking, whose, why_none, without};
+
 /// Section 8.
-pub(super) fn totals(page: &mut Page, analysis: &Report<'_>) {
-    page.section(&"8. Totals of all hosts".into());
-    page.table(counts(&analysis.hosts));
-    match &analysis.capacity {
+pub(super) fn totals(page: &mut Page, report: &Report<'_>) {
+    page.section("8. Totals of all hosts");
+    counts(page, &report.hosts);
+    match &report.capacity {
         Ok(together) => {
-            page.table(capacity(together));
+            capacity(page, together);
             if let Some(who) = without(together) {
-                page.paragraph(&Inline::sentence(&format!("Not among them: {who}.")));
+                page.paragraph(Inline::sentence(&format!("Not among them: {who}.")));
             }
             let not = together.not_available.iter().map(lacking);
             page.list(not.map(|what| Inline::sentence(&format!("Not available: {what}."))));
         }
         Err(NoCapacity::OneHost) => {}
-        Err(why) => page.paragraph(&Inline::own(format!(
+        Err(why) => page.paragraph(Inline::own(format!(
             "What the hosts give together is not available: {}.",
             why_none(*why)
         ))),
     }
-    page.table(users(&analysis.hosts));
+    users(page, &report.hosts);
 }
 
 /// How many streams each host serves within the limits.
-fn users(hosts: &[HostAnalysis<'_>]) -> Table {
-    let mut table = Table::new([
-        "Host",
-        "Streams within the limits>",
-        "Requests there>",
-        "Good there (%)>",
-        "Fails at (streams)>",
-        "Good there, worst case (%)>",
-    ]);
-    for users in hosts.iter().filter_map(HostUsers::of) {
-        let least = if users.at_least { "at least " } else { "" };
-        let fails = users.fails_at;
-        table.row([
-            Inline::text(users.host.as_str()),
-            Inline::own(format!("{least}{}", users.streams)),
-            count(users.level.offered),
-            good(Some(users.level)),
-            fails.map_or(NONE.into(), |(streams, _)| count(streams)),
-            good(fails.map(|(_, worst)| worst)),
-        ]);
-    }
-    table.dash(
-        &["Fails at (streams)", "Good there, worst case (%)"],
-        "no level that was measured fails".into(),
+fn users(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
+    let none = "no level that was measured fails";
+    page.table(
+        Table::of(hosts.iter().filter_map(HostUsers::of))
+            .text("Host", |users| Inline::text(&users.host))
+            .number("Streams within the limits", |users| {
+                let least = if users.at_least { "at least " } else { "" };
+                Inline::own(format!("{least}{}", users.streams))
+            })
+            .number("Requests there", |users| count(users.level.offered))
+            .number("Good there (%)", |users| good(Some(users.level)))
+            .number("Fails at (streams)", |users| known_count(users.fails_at.map(|at| at.0)))
+            .absent(none)
+            .number("Good there, worst case (%)", |users| good(users.fails_at.map(|at| at.1)))
+            .absent(none),
     );
-    table
 }
 
 /// What was done, over one population: the counted attempts.
-fn counts(hosts: &[HostAnalysis<'_>]) -> Table {
+fn counts(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
     let solo = hosts.iter().any(|host| !host.solo.is_empty());
     let what =
         if solo { "In all counted attempts, those solo apart" } else { "In all counted attempts" };
-    let mut table = Table::new([what, "Sum>"]);
-    let some_invalid = hosts.iter().any(|h| h.requests != h.figures.requests);
-    if some_invalid {
-        table.column("Of which in usable attempts".into(), Align::Right);
-    }
-    let mut row = |name: &'static str, all: Inline, usable: Inline| {
-        let cells = [name.into(), all, usable];
-        table.row(cells.into_iter().take(if some_invalid { 3 } else { 2 }));
-    };
     let requests = |f: fn(&Requests) -> u32| {
         let sum = |of: fn(&HostAnalysis<'_>) -> Requests| {
             count(hosts.iter().map(|h| u64::from(f(&of(h)))).sum::<u64>())
@@ -87,67 +66,63 @@ fn counts(hosts: &[HostAnalysis<'_>]) -> Table {
         };
         (sum(|h| h.tokens.clone()), sum(|h| h.figures.tokens.clone()))
     };
-    for (name, (all, usable)) in [
+    let rows = [
         ("Measured requests that succeeded", requests(|r| r.ok)),
         ("Measured requests that failed", requests(Requests::failures)),
         ("Prompt tokens of the successes", tokens(|t| t.prompt)),
         ("Completion tokens of the successes", tokens(|t| t.completion)),
-    ] {
-        row(name, all, usable);
-    }
-    table.dash(&[], "the engines give no such count".into());
-    table
+    ];
+    page.table(
+        Table::of(rows)
+            .text(what, |(name, _)| (*name).into())
+            .number("Sum", |(_, (all, _))| all.clone())
+            .number("Of which in usable attempts", |(_, (_, usable))| usable.clone())
+            .only_if(hosts.iter().any(|h| h.requests != h.figures.requests))
+            .all_absent("the engines give no such count"),
+    );
 }
 
 /// What the hosts give or take together.
-fn capacity(capacity: &Capacity) -> Table {
-    let mut table = Table::new([]);
-    let whose = match capacity.left_out.len() {
-        0 => "All hosts together".to_owned(),
-        _ => format!("{} together", whose(capacity)),
-    };
-    table.column(Inline::own(whose), Align::Left);
-    table.column("Value".into(), Align::Right);
-    let mut row = |name: String, value: Option<f64>, digits| {
-        if value.is_some() {
-            table.row([Inline::own(name), fixed(value, digits)]);
-        }
-    };
+fn capacity(page: &mut Page, capacity: &Capacity) {
+    let mut rows: Vec<(String, Option<f64>, usize)> = Vec::new();
+    let mut row = |name: &str, value, digits| rows.push((name.to_owned(), value, digits));
     let decode = capacity.decode.as_ref();
     row(
-        "sum of the decode speeds of section 3, one stream on each host (tok/s)".to_owned(),
+        "sum of the decode speeds of section 3, one stream on each host (tok/s)",
         decode.map(|d| d.sum),
         2,
     );
     if let Some(decode) = decode {
-        let slowest = Inline::text(decode.slowest.as_str());
-        row(format!("the slowest of them, {slowest} (tok/s)"), Some(decode.slowest_tps), 2);
-        row("how much more the fastest has (%)".to_owned(), Some(decode.spread * 100.0), 1);
+        let slowest = format!("the slowest of them, {} (tok/s)", Inline::text(&decode.slowest));
+        row(&slowest, Some(decode.slowest_tps), 2);
+        row("how much more the fastest has (%)", Some(decode.spread * 100.0), 1);
     }
     row(
-        "sum of the highest system outputs, each host in its own best case (tok/s)".to_owned(),
+        "sum of the highest system outputs, each host in its own best case (tok/s)",
         capacity.peak_output_tps,
         2,
     );
     if let Some(users) = &capacity.users {
         let least = if users.at_least { ", at least" } else { "" };
-        row(
-            format!("streams at once of which 99 % of the requests keep every limit{least}"),
-            Some(f64::from(users.streams)),
-            0,
-        );
+        let streams =
+            format!("streams at once of which 99 % of the requests keep every limit{least}");
+        row(&streams, Some(f64::from(users.streams)), 0);
     }
-    let whose = if capacity.power_unattributed { ", all GPUs of a host, unattributed" } else { "" };
+    let of = if capacity.power_unattributed { ", all GPUs of a host, unattributed" } else { "" };
+    let power = format!("sum of the mean GPU board powers in usable attempts{of} (W)");
+    row(&power, capacity.power_w, 1);
     row(
-        format!("sum of the mean GPU board powers in usable attempts{whose} (W)"),
-        capacity.power_w,
-        1,
-    );
-    row(
-        "electricity of the GPU boards per million output tokens, in the tariff's currency"
-            .to_owned(),
+        "electricity of the GPU boards per million output tokens, in the tariff's currency",
         capacity.price_per_million,
         3,
     );
-    table
+    let whose = match capacity.left_out.len() {
+        0 => "All hosts together".to_owned(),
+        _ => format!("{} together", whose(capacity)),
+    };
+    page.table(
+        Table::of(rows.into_iter().filter(|(_, value, _)| value.is_some()))
+            .text(Inline::own(whose), |(name, ..)| Inline::own(name))
+            .number("Value", |&(_, value, digits)| fixed(value, digits)),
+    );
 }

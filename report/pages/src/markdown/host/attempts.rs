@@ -2,113 +2,88 @@
 
 use std::collections::BTreeMap;
 
+use regatta_figures::hosts::{Attempt, CellState, HostAnalysis};
 use regatta_types::event::Disposition;
 use regatta_types::ids::CellKey;
 
 use super::stability::stability;
-use crate::markdown::format::{count, millis, tps};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
+use crate::markdown::layout::{Inline, Page, Table, count, known, millis, tps};
 use crate::report::Report;
-use regatta_figures::hosts::{Attempt, CellState, Counted, Failed, HostAnalysis};
 
 /// Section 6 and 7.
-pub(super) fn attempts(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section(&"6. Attempts".into());
-    page.paragraph(&"Every attempt that was stored, in order of time.".into());
+pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section("6. Attempts");
+    page.paragraph("Every attempt that was stored, in order of time.");
     if host.attempts.is_empty() {
-        page.paragraph(&"None was recorded.".into());
+        page.paragraph("None was recorded.");
     }
-    let mut table = Table::new([
-        "Case",
-        "Repetition>",
-        "Attempt>",
-        "Disposition",
-        "Outcome",
-        "Validity",
-        "Ok>",
-        "Failed>",
-        "Truncated>",
-        "TTFT (ms)>",
-        "Decode (tok/s)>",
-    ]);
     let mut attempts: Vec<&Attempt> = host.attempts.iter().collect();
     attempts.sort_by_key(|attempt| attempt.began);
     let cells = host.cells().map(|(case, cell)| ((&case.id, cell.repetition), cell));
     let cells: BTreeMap<_, _> = cells.collect();
-    for attempt in attempts {
+    let validity = |attempt: &Attempt| {
         let CellKey { case, repetition, .. } = &attempt.cell;
-        let cell = cells.get(&(case, *repetition));
-        let cell = cell.filter(|_| attempt.disposition == Disposition::Counted);
-        let counted = cell.and_then(|cell| cell.counted());
-        table.row(row(attempt, counted.filter(|counted| counted.attempt == attempt.attempt)));
-    }
-    table.dash(&["Validity"], "only counted attempts are judged".into());
-    table.dash(
-        &["TTFT (ms)", "Decode (tok/s)"],
-        "no request succeeded, its stream was buffered, or its answer is too short for it".into(),
+        let counted = cells.get(&(case, *repetition))?.counted()?;
+        let is_it =
+            attempt.disposition == Disposition::Counted && counted.attempt == attempt.attempt;
+        is_it.then(|| counted.validity())
+    };
+    let none = "no request succeeded, its stream was buffered, or its answer is too short for it";
+    page.table(
+        Table::of(attempts)
+            .text("Case", |a| Inline::text(&a.cell.case))
+            .number("Repetition", |a| known(Some(a.cell.repetition)))
+            .number("Attempt", |a| known(Some(a.attempt)))
+            .text("Disposition", |a| a.disposition.name().into())
+            .text("Outcome", |a| Inline::text(&a.outcome))
+            .text("Validity", |a| known(validity(a)))
+            .absent("only counted attempts are judged")
+            .number("Ok", |a| count(a.ok))
+            .number("Failed", |a| count(a.failures))
+            .number("Truncated", |a| count(a.truncated))
+            .number("TTFT (ms)", |a| millis(a.ttft_s))
+            .absent(none)
+            .number("Decode (tok/s)", |a| tps(a.decode_tps))
+            .absent(none),
     );
-    page.table(table);
-    stability(page, analysis, host);
+    stability(page, report, host);
     missing(page, host);
     failures(page, host);
 }
 
-fn row(attempt: &Attempt, counted: Option<&Counted>) -> [Inline; 11] {
-    let cell = &attempt.cell;
-    [
-        Inline::text(cell.case.as_str()),
-        Inline::own(cell.repetition.to_string()),
-        Inline::own(attempt.attempt.to_string()),
-        Inline::own(attempt.disposition.name()),
-        Inline::text(&attempt.outcome.to_string()),
-        counted.map_or("-".into(), |c| Inline::own(c.validity().to_string())),
-        count(attempt.ok),
-        count(attempt.failures),
-        count(attempt.truncated),
-        millis(attempt.ttft_s),
-        tps(attempt.decode_tps),
-    ]
-}
-
 fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut table = Table::new(["Case", "Repetition>", "Why there is no counted attempt"]);
-    for (case, cell) in host.cells() {
-        let why = match &cell.state {
-            CellState::Counted(_) | CellState::Skipped(_) => continue,
-            CellState::Missing(reason) => Inline::text(&reason.to_string()),
-            CellState::Open => "the run did not end".into(),
-        };
-        table.row([Inline::text(case.id.as_str()), Inline::own(cell.repetition.to_string()), why]);
-    }
+    let missing = host.cells().filter_map(|(case, cell)| match &cell.state {
+        CellState::Counted(_) | CellState::Skipped(_) => None,
+        CellState::Missing(reason) => Some((case, cell.repetition, Inline::text(reason))),
+        CellState::Open => Some((case, cell.repetition, "the run did not end".into())),
+    });
+    let table = Table::of(missing)
+        .text("Case", |(case, ..)| Inline::text(&case.id))
+        .number("Repetition", |(_, repetition, _)| known(Some(repetition)))
+        .text("Why there is no counted attempt", |(.., why)| why.clone());
     if !table.is_empty() {
-        page.subsection(&"Missing cells".into());
+        page.subsection("Missing cells");
         page.table(table);
     }
 }
 
 /// Failures by kind, with what the other side said last.
 fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.section(&"7. Failures".into());
-    let mut table = Table::new(["Kind", "Requests>", "For example", "HTTP status>", "Request id"]);
-    for (kind, Failed { requests, example, request_id }) in &host.failed {
-        table.row([
-            Inline::own(kind.name()),
-            Inline::own(requests.to_string()),
-            Inline::text(&example.message),
-            Inline::own(example.http_status.map_or("-".to_owned(), |s| s.to_string())),
-            Inline::text(request_id),
-        ]);
+    page.section("7. Failures");
+    if host.failed.is_empty() {
+        page.paragraph("No request failed.");
+        return;
     }
-    table.dash(&["HTTP status"], "the failure came before a response or after its head".into());
-    if table.is_empty() {
-        page.paragraph(&"No request failed.".into());
-    } else {
-        page.paragraph(
-            &"Over all attempts, warm-up included. A failed request is in no latency and no speed."
-                .into(),
-        );
-        page.table(table);
-    }
+    page.paragraph(
+        "Over all attempts, warm-up included. A failed request is in no latency and no speed.",
+    );
+    page.table(
+        Table::of(&host.failed)
+            .text("Kind", |(kind, _)| kind.name().into())
+            .number("Requests", |(_, failed)| known(Some(failed.requests)))
+            .text("For example", |(_, failed)| Inline::text(&failed.example.message))
+            .number("HTTP status", |(_, failed)| known(failed.example.http_status))
+            .absent("the failure came before a response or after its head")
+            .text("Request id", |(_, failed)| Inline::text(&failed.request_id)),
+    );
 }

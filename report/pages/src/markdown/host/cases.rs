@@ -1,73 +1,66 @@
 //! One row per case: how fast, and what was generated.
 
+use regatta_figures::analysis::Endings;
+use regatta_figures::compare::{ClassReport, Judged};
+use regatta_figures::hosts::{CaseAnalysis, HostAnalysis};
 use regatta_types::metric::Metric;
 use regatta_types::suite::{Prompt, Slo};
 use regatta_types::units::grouped_real;
 
-use crate::markdown::format::{
-    NONE, count, fixed, good, interval_ms, level, millis, percentile_ms, told, tps,
+use crate::markdown::layout::{
+    Inline, Page, Table, count, fenced, fixed, good, interval_ms, known, known_count, level,
+    millis, percentile_ms, share, told, tps,
 };
 use crate::markdown::load::load;
-use crate::markdown::page::Page;
-use crate::markdown::table::{Align, Table};
-use crate::markdown::text::{Inline, fenced};
 use crate::report::Report;
 use crate::words::numbers::level_range;
 use crate::words::offered;
-use regatta_figures::analysis::Endings;
-use regatta_figures::compare::{ClassReport, Judged};
-use regatta_figures::hosts::{CaseAnalysis, HostAnalysis};
-use regatta_figures::metrics::{Requests, Tokens};
 
 /// Section 4.
-pub(super) fn cases(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section(&"4. Cases".into());
-    match analysis.class_of(host.host) {
+pub(super) fn cases(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section("4. Cases");
+    match report.class_of(host.host) {
         Some(class) => figures(page, class, host),
-        None => page.paragraph(&"Nothing usable was measured.".into()),
+        None => page.paragraph("Nothing usable was measured."),
     }
-    page.subsection(&"What was generated".into());
-    page.table(generated(analysis, host));
+    page.subsection("What was generated");
+    generated(page, report, host);
     if host.cases.iter().any(CaseAnalysis::is_cut) {
-        page.paragraph(&"**Bold** completion tokens: answers of natural length were cut (C7). The end-to-end times of such a case are compared only where its answers are equally long on all hosts.".into());
+        page.paragraph("**Bold** completion tokens: answers of natural length were cut (C7). The end-to-end times of such a case are compared only where its answers are equally long on all hosts.");
     }
-    page.paragraph(&"Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `chunks` counts events, is approximate and not compared.".into());
-    page.subsection(&"Prompts".into());
-    page.table(prompts(host));
+    page.paragraph("Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `chunks` counts events, is approximate and not compared.");
+    page.subsection("Prompts");
+    prompts(page, host);
     previews(page, host);
 }
 
 /// What follows from usable attempts.
 fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
-    page.subsection(&"Speed".into());
-    page.table(speeds(host, class));
-    page.paragraph(&"Of usable attempts. Decode speed and end to end: geometric mean over the repetitions (of each the ratio of sums, or the median), with Student's t over their logarithms. The last row is what is compared over the cases (section 1). End-to-end speed: all completion tokens of a case / all its end-to-end seconds.".into());
+    page.subsection("Speed");
+    speeds(page, host, class);
+    page.paragraph("Of usable attempts. Decode speed and end to end: geometric mean over the repetitions (of each the ratio of sums, or the median), with Student's t over their logarithms. The last row is what is compared over the cases (section 1). End-to-end speed: all completion tokens of a case / all its end-to-end seconds.");
     let limits = limits(host);
     if !limits.is_empty() {
-        page.paragraph(&Inline::own(format!(
+        page.paragraph(Inline::own(format!(
             "Good: requests that keep every limit of their case, of those offered; failed and unsent ones miss. Limits: {}.",
             limits.join("; ")
         )));
     }
     if !host.solo.is_empty() {
-        page.paragraph(&"Cases that end in (solo) were measured on this host while the others rested. They are in no figure over several cases and are not compared between hosts; section 6 of the combined report has what the hosts take from each other.".into());
+        page.paragraph("Cases that end in (solo) were measured on this host while the others rested. They are in no figure over several cases and are not compared between hosts; section 6 of the combined report has what the hosts take from each other.");
     }
-    page.subsection(&"Latency".into());
-    page.table(latencies(host));
+    page.subsection("Latency");
+    latencies(page, host);
     if !has_reasoning(host) {
-        page.paragraph(
-            &"No reasoning text came apart from the answer, so the first token is the first answer token."
-                .into(),
-        );
+        page.paragraph("No reasoning text came apart from the answer, so the first token is the first answer token.");
     }
     page.list(late_ends(host));
-    let heading = |page: &mut Page| page.subsection(&"Load".into());
-    load(page, std::slice::from_ref(host), heading);
+    load(page, std::slice::from_ref(host));
     let lengths = lengths(host);
     if !lengths.is_empty() {
-        page.subsection(&"Prompt lengths".into());
+        page.subsection("Prompt lengths");
         page.table(lengths);
-        page.paragraph(&"Counted by the engine, chat template and salt included. Prefill speed is uncached prompt tokens / TTFT; it contains whatever waiting there was.".into());
+        page.paragraph("Counted by the engine, chat template and salt included. Prefill speed is uncached prompt tokens / TTFT; it contains whatever waiting there was.");
     }
 }
 
@@ -96,74 +89,59 @@ fn title(case: &CaseAnalysis<'_>) -> Inline {
     Inline::text(&case.case.title)
 }
 
-fn speeds(host: &HostAnalysis<'_>, class: &ClassReport) -> Table {
-    let mut table = Table::new([
-        "Case",
-        "Requests>",
-        "Repetitions>",
-        "Decode (tok/s)>",
-        "95 % CI (tok/s)>",
-        "End to end (s)>",
-        "95 % CI (s)>",
-        "End-to-end speed (tok/s)>",
-    ]);
-    let has_limits = host.goodput().is_some();
-    if has_limits {
-        table.column("Good (%)".into(), Align::Right);
-    }
-    for case in host.all_cases() {
+fn speeds(page: &mut Page, host: &HostAnalysis<'_>, class: &ClassReport) {
+    let of_case = |case| {
         let of = |metric| class.of_case(metric, host.host, case);
-        let both = [of(Metric::DecodeTps), of(Metric::E2e)];
-        let name = [title(case), count(case.figures.requests.ok)];
-        let levels = levels(both.each_ref().map(Some));
-        let speed = tps(case.figures.e2e.per_second());
-        let within = has_limits.then(|| good(case.goodput));
-        table.row(name.into_iter().chain(levels).chain([speed]).chain(within));
-    }
-    let of = |metric| {
+        (Some(case), Some(of(Metric::DecodeTps)), Some(of(Metric::E2e)))
+    };
+    let of_all = |metric| {
         let report = class.metric(metric).filter(|m| !m.series.cases.is_empty())?;
-        report.judged(host.host)
+        report.judged(host.host).cloned()
     };
-    let name = [Inline::from("All compared cases, geometric mean").bold(), NONE.into()];
-    let levels = levels([of(Metric::DecodeTps), of(Metric::E2e)]);
-    let within = has_limits.then(|| good(host.goodput()));
-    table.row(name.into_iter().chain(levels).chain([NONE.into()]).chain(within));
-    table.dash(&["Good (%)"], "the case has no limits, or no usable attempt".into());
-    table.dash(
-        &["Decode (tok/s)"],
-        "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases"
-            .into(),
-    );
-    table.dash(
-        &["Repetitions", "End to end (s)"],
-        "no usable attempt, or no repetition with all cases".into(),
-    );
-    table.dash(&["95 % CI (tok/s)", "95 % CI (s)"], "fewer than two repetitions".into());
-    table.dash(
-        &["Requests", "End-to-end speed (tok/s)"],
-        "the last row is of whole repetitions, not of requests".into(),
-    );
-    table
-}
-
-/// Repetitions, decode speed and end-to-end time with their intervals.
-fn levels([decode, e2e]: [Option<&Judged>; 2]) -> [Inline; 5] {
-    let value = |metric, judged: Option<&Judged>| level(metric, judged.and_then(|j| j.mean));
-    let interval = |metric, judged: Option<&Judged>| {
-        let spread = judged.and_then(|j| j.level);
-        Inline::own(spread.map_or(NONE.to_owned(), |s| level_range(metric, s)))
+    let all = (None, of_all(Metric::DecodeTps), of_all(Metric::E2e));
+    let mean =
+        |metric, judged: &Option<Judged>| level(metric, judged.as_ref().and_then(|j| j.mean));
+    let interval = |metric, judged: &Option<Judged>| {
+        known(judged.as_ref().and_then(|j| j.level).map(|spread| level_range(metric, spread)))
     };
-    let mut repetitions: Vec<usize> =
-        [decode, e2e].into_iter().flatten().map(|j| j.repetitions).filter(|&n| n > 0).collect();
-    repetitions.dedup();
-    let repetitions: Vec<String> = repetitions.iter().map(usize::to_string).collect();
-    [
-        Inline::own(if repetitions.is_empty() { NONE.to_owned() } else { repetitions.join("; ") }),
-        value(Metric::DecodeTps, decode),
-        interval(Metric::DecodeTps, decode),
-        value(Metric::E2e, e2e),
-        interval(Metric::E2e, e2e),
-    ]
+    let of_requests = "the last row is of whole repetitions, not of requests";
+    let no_repetition = "no usable attempt, or no repetition with all cases";
+    let no_interval = "fewer than two repetitions";
+    page.table(
+        Table::of(host.all_cases().map(of_case).chain([all]))
+            .text("Case", |(case, ..)| match case {
+                Some(case) => title(case),
+                None => Inline::from("All compared cases, geometric mean").bold(),
+            })
+            .number("Requests", |(case, ..)| known_count(case.map(|c| c.figures.requests.ok)))
+            .absent(of_requests)
+            .number("Repetitions", |(_, decode, e2e)| {
+                let judged = [decode, e2e].into_iter().flatten();
+                let mut shown: Vec<usize> =
+                    judged.map(|j| j.repetitions).filter(|&n| n > 0).collect();
+                shown.dedup();
+                let shown: Vec<String> = shown.iter().map(usize::to_string).collect();
+                known((!shown.is_empty()).then(|| shown.join("; ")))
+            })
+            .absent(no_repetition)
+            .number("Decode (tok/s)", |(_, decode, _)| mean(Metric::DecodeTps, decode))
+            .absent("no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases")
+            .number("95 % CI (tok/s)", |(_, decode, _)| interval(Metric::DecodeTps, decode))
+            .absent(no_interval)
+            .number("End to end (s)", |(.., e2e)| mean(Metric::E2e, e2e))
+            .absent(no_repetition)
+            .number("95 % CI (s)", |(.., e2e)| interval(Metric::E2e, e2e))
+            .absent(no_interval)
+            .number("End-to-end speed (tok/s)", |(case, ..)| {
+                tps(case.and_then(|c| c.figures.e2e.per_second()))
+            })
+            .absent(of_requests)
+            .number("Good (%)", |(case, ..)| {
+                good(case.map_or_else(|| host.goodput(), |case| case.goodput))
+            })
+            .absent("the case has no limits, or no usable attempt")
+            .only_if(host.goodput().is_some()),
+    );
 }
 
 /// Whether any first answer token came after a reasoning token.
@@ -171,65 +149,48 @@ fn has_reasoning(host: &HostAnalysis<'_>) -> bool {
     host.figures.ttfa_s != host.figures.ttft_s
 }
 
-fn latencies(host: &HostAnalysis<'_>) -> Table {
-    let mut table = Table::new([
-        "Case",
-        "TTFT p50 (ms)>",
-        "95 % interval (ms)>",
-        "TTFT p90 (ms)>",
-        "TTFT p95 (ms)>",
-        "TTFT p99 (ms)>",
-        "TTFT min (ms)>",
-        "TTFT max (ms)>",
-    ]);
-    let reasoning = has_reasoning(host);
-    if reasoning {
-        table.column("First answer p50 (ms)".into(), Align::Right);
-    }
-    for name in ["ITL p50 (ms)", "ITL p99 (ms)", "Chunk gap p99 (ms)", "Longest gap (ms)"] {
-        table.column(name.into(), Align::Right);
-    }
-    let of_case = |c: &CaseAnalysis<'_>| c.figures.first_token(&c.case.load).n();
-    let most = host.cases.iter().map(of_case).max().unwrap_or(0);
-    for case in host.all_cases() {
-        let figures = &case.figures;
-        let ttft = figures.first_token(&case.case.load);
-        let first = [
-            title(case),
-            millis(ttft.median()),
-            interval_ms(ttft.percentile(0.50)),
-            percentile_ms(ttft.percentile(0.90)),
-            percentile_ms(ttft.percentile(0.95)),
-            percentile_ms(ttft.percentile(0.99)),
-            millis(ttft.min()),
-            millis(ttft.max()),
-        ];
-        // It would count from the send, and the other columns at a rate do not.
-        let closed = case.case.concurrency().is_some();
-        let answer = reasoning.then(|| millis(figures.ttfa_s.median().filter(|_| closed)));
-        let gaps = [
-            fixed(figures.inter_token_s.p50.map(|s| s * 1e3), 2),
-            fixed(figures.inter_token_s.p99.map(|s| s * 1e3), 2),
-            fixed(figures.chunk_gap_s.p99.map(|s| s * 1e3), 2),
-            fixed(figures.chunk_gap_s.max.map(|s| s * 1e3), 2),
-        ];
-        table.row(first.into_iter().chain(answer).chain(gaps));
-    }
+fn latencies(page: &mut Page, host: &HostAnalysis<'_>) {
+    let with_ttft = host.all_cases().map(|c| (c, c.figures.first_token(&c.case.load)));
+    let most = host.cases.iter().map(|c| c.figures.first_token(&c.case.load).n()).max();
+    let most = most.unwrap_or(0);
     let few = |needed: &str| Inline::own(format!("{needed}; the most a case has here is {most}"));
-    table.dash(&["95 % interval (ms)"], few("a p50 needs 6 requests for an interval"));
-    table.dash(
-        &["TTFT p90 (ms)", "TTFT p95 (ms)", "TTFT p99 (ms)"],
-        few("a p90 needs 36 requests, a p95 72, a p99 368"),
+    let few_for_tail = few("a p90 needs 36 requests, a p95 72, a p99 368");
+    let ms = |seconds: Option<f64>| fixed(seconds.map(|s| s * 1e3), 2);
+    let unusable = "no usable attempt";
+    let no_gap = "no usable attempt, or no second chunk";
+    page.table(
+        Table::of(with_ttft)
+            .text("Case", |(case, _)| title(case))
+            .number("TTFT p50 (ms)", |(_, ttft)| millis(ttft.median()))
+            .absent(unusable)
+            .number("95 % interval (ms)", |(_, ttft)| interval_ms(ttft.percentile(0.50)))
+            .absent(few("a p50 needs 6 requests for an interval"))
+            .number("TTFT p90 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.90)))
+            .absent(few_for_tail.clone())
+            .number("TTFT p95 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.95)))
+            .absent(few_for_tail.clone())
+            .number("TTFT p99 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.99)))
+            .absent(few_for_tail)
+            .number("TTFT min (ms)", |(_, ttft)| millis(ttft.min()))
+            .absent(unusable)
+            .number("TTFT max (ms)", |(_, ttft)| millis(ttft.max()))
+            .absent(unusable)
+            .number("First answer p50 (ms)", |(case, _)| {
+                // It would count from the send, and the other columns at a rate do not.
+                let closed = case.case.concurrency().is_some();
+                millis(case.figures.ttfa_s.median().filter(|_| closed))
+            })
+            .absent("no answer text came, or the case runs at a rate")
+            .only_if(has_reasoning(host))
+            .number("ITL p50 (ms)", |(case, _)| ms(case.figures.inter_token_s.p50))
+            .absent(no_gap)
+            .number("ITL p99 (ms)", |(case, _)| ms(case.figures.inter_token_s.p99))
+            .absent(no_gap)
+            .number("Chunk gap p99 (ms)", |(case, _)| ms(case.figures.chunk_gap_s.p99))
+            .absent(no_gap)
+            .number("Longest gap (ms)", |(case, _)| ms(case.figures.chunk_gap_s.max))
+            .absent(no_gap),
     );
-    table
-        .dash(&["First answer p50 (ms)"], "no answer text came, or the case runs at a rate".into());
-    let none = "no usable attempt, or no second chunk";
-    table.dash(
-        &["ITL p50 (ms)", "ITL p99 (ms)", "Chunk gap p99 (ms)", "Longest gap (ms)"],
-        none.into(),
-    );
-    table.dash(&["TTFT p50 (ms)", "TTFT min (ms)", "TTFT max (ms)"], "no usable attempt".into());
-    table
 }
 
 /// Cases whose responses ended late, and what open loops count from.
@@ -250,94 +211,73 @@ fn late_ends(host: &HostAnalysis<'_>) -> Vec<Inline> {
 }
 
 /// Asked against counted prompt tokens, for texts of an asked length.
-fn lengths(host: &HostAnalysis<'_>) -> Table {
-    let mut table = Table::new([
-        "Case",
-        "Asked (tokens)>",
-        "Counted (tokens)>",
-        "Difference (%)>",
-        "Shared (tokens)>",
-        "Cached (%)>",
-        "TTFT p50 (ms)>",
-        "Prefill (tok/s)>",
-        "Decode p50 (tok/s)>",
-    ]);
-    for case in &host.cases {
-        let Prompt::Text(text) = &case.case.prompt else { continue };
+fn lengths(host: &HostAnalysis<'_>) -> Table<impl Sized> {
+    let rows = host.cases.iter().filter_map(|case| {
+        let Prompt::Text(text) = &case.case.prompt else { return None };
         let prompt = case.tokens.prompt;
-        let ok = f64::from(prompt.of);
-        let counted = prompt.known().filter(|_| prompt.of > 0).map(|sum| sum as f64 / ok);
-        let asked = f64::from(text.tokens);
-        let prefill = case.prefill_tps.as_ref().ok().and_then(|speeds| speeds.median());
-        table.row([
-            title(case),
-            count(text.tokens),
-            fixed(counted, 1),
-            counted
-                .map_or(NONE.into(), |n| Inline::own(format!("{:+.2}", (n / asked - 1.0) * 100.0))),
-            count(text.shared),
-            fixed(case.tokens.cached_share().map(|share| share * 100.0), 1),
-            millis(case.figures.first_token(&case.case.load).median()),
-            fixed(prefill, 1),
-            tps(case.figures.decode_tps.median()),
-        ]);
-    }
-    table.dash(&["Counted (tokens)", "Difference (%)"], "the engine does not count".into());
-    table.dash(&["Cached (%)"], "the engine does not tell".into());
-    table.dash(
-        &["Prefill (tok/s)"],
-        "several requests at once, or fewer than 256 uncached prompt tokens".into(),
-    );
-    table.dash(
-        &["TTFT p50 (ms)", "Decode p50 (tok/s)"],
-        "no usable attempt, or a short answer".into(),
-    );
-    table
+        let counted = prompt.known().filter(|_| prompt.of > 0);
+        Some((case, text, counted.map(|sum| sum as f64 / f64::from(prompt.of))))
+    });
+    let uncounted = "the engine does not count";
+    let short = "no usable attempt, or a short answer";
+    Table::of(rows)
+        .text("Case", |(case, ..)| title(case))
+        .number("Asked (tokens)", |(_, text, _)| count(text.tokens))
+        .number("Counted (tokens)", |&(.., counted)| fixed(counted, 1))
+        .absent(uncounted)
+        .number("Difference (%)", |(_, text, counted)| {
+            let asked = f64::from(text.tokens);
+            known(counted.map(|n| format!("{:+.2}", (n / asked - 1.0) * 100.0)))
+        })
+        .absent(uncounted)
+        .number("Shared (tokens)", |(_, text, _)| count(text.shared))
+        .number("Cached (%)", |(case, ..)| share(case.tokens.cached_share(), 1))
+        .absent("the engine does not tell")
+        .number("TTFT p50 (ms)", |(case, ..)| {
+            millis(case.figures.first_token(&case.case.load).median())
+        })
+        .absent(short)
+        .number("Prefill (tok/s)", |(case, ..)| {
+            fixed(case.prefill_tps.as_ref().ok().and_then(|speeds| speeds.median()), 1)
+        })
+        .absent("several requests at once, or fewer than 256 uncached prompt tokens")
+        .number("Decode p50 (tok/s)", |(case, ..)| tps(case.figures.decode_tps.median()))
+        .absent(short)
 }
 
-fn generated(analysis: &Report<'_>, host: &HostAnalysis<'_>) -> Table {
-    let mut table = Table::new([
-        "Case",
-        "Prompt tokens>",
-        "Cached>",
-        "Completion tokens>",
-        "Reasoning>",
-        "Stopped>",
-        "Truncated>",
-        "Other finish>",
-        "Failed>",
-        "Token counts from",
-    ]);
-    let is_mixed = matches!(analysis.endings(), Endings::SomeCut { .. });
-    let mut row = |name: Inline, requests: &Requests, tokens: &Tokens, is_cut: bool| {
-        let truncated = count(requests.truncated);
-        let length = told(tokens.completion);
-        let sources: Vec<String> =
-            tokens.sources.keys().map(|s| format!("`{}`", s.name())).collect();
-        table.row([
-            name,
-            told(tokens.prompt),
-            told(tokens.cached),
-            if is_cut { length.bold() } else { length },
-            told(tokens.reasoning),
-            count(requests.stopped),
-            if is_mixed && requests.truncated > 0 { truncated.bold() } else { truncated },
-            count(requests.other_finish),
-            count(requests.failures()),
-            Inline::own(if sources.is_empty() { NONE.to_owned() } else { sources.join(", ") }),
-        ]);
-    };
-    for case in host.all_cases() {
-        row(title(case), &case.requests, &case.tokens, case.is_cut());
-    }
+fn generated(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
     let all = if host.solo.is_empty() { "All cases" } else { "All cases, those solo apart" };
-    row(Inline::from(all).bold(), &host.requests, &host.tokens, false);
-    table.dash(&["Cached", "Reasoning"], "the engine does not tell".into());
-    table.dash(
-        &["Prompt tokens", "Completion tokens", "Token counts from"],
-        "no request succeeded, or the engine does not tell".into(),
+    let all = (Inline::from(all).bold(), &host.requests, &host.tokens, false);
+    let cases = host.all_cases().map(|c| (title(c), &c.requests, &c.tokens, c.is_cut()));
+    let is_mixed = matches!(report.endings(), Endings::SomeCut { .. });
+    let untold = "the engine does not tell";
+    let none = "no request succeeded, or the engine does not tell";
+    page.table(
+        Table::of(cases.chain([all]))
+            .text("Case", |(name, ..)| name.clone())
+            .number("Prompt tokens", |(_, _, tokens, _)| told(tokens.prompt))
+            .absent(none)
+            .number("Cached", |(_, _, tokens, _)| told(tokens.cached))
+            .absent(untold)
+            .number("Completion tokens", |(_, _, tokens, cut)| {
+                told(tokens.completion).bold_if(*cut)
+            })
+            .absent(none)
+            .number("Reasoning", |(_, _, tokens, _)| told(tokens.reasoning))
+            .absent(untold)
+            .number("Stopped", |(_, requests, ..)| count(requests.stopped))
+            .number("Truncated", |(_, requests, ..)| {
+                count(requests.truncated).bold_if(is_mixed && requests.truncated > 0)
+            })
+            .number("Other finish", |(_, requests, ..)| count(requests.other_finish))
+            .number("Failed", |(_, requests, ..)| count(requests.failures()))
+            .text("Token counts from", |(_, _, tokens, _)| {
+                let sources = tokens.sources.keys().map(|s| format!("`{}`", s.name()));
+                let sources: Vec<String> = sources.collect();
+                known((!sources.is_empty()).then(|| sources.join(", ")))
+            })
+            .absent(none),
     );
-    table
 }
 
 /// Messages that are sent with the last request of a prompt, answers carried forward left out.
@@ -349,45 +289,32 @@ fn turns(prompt: &Prompt) -> usize {
     }
 }
 
-fn prompts(host: &HostAnalysis<'_>) -> Table {
-    let mut table = Table::new([
-        "Case",
-        "Id",
-        "Turns>",
-        "max_tokens>",
-        "Temperature>",
-        "Seed>",
-        "Load",
-        "Prompt hash (SHA-256, first 16)",
-    ]);
-    for case in host.all_cases().map(|c| c.case) {
-        table.row([
-            Inline::text(&case.title),
-            Inline::text(case.id.as_str()),
-            Inline::own(turns(&case.prompt).to_string()),
-            count(case.max_tokens),
-            fixed(Some(case.temperature), 2),
-            Inline::own(case.seed.map_or("not sent".to_owned(), |s| s.to_string())),
-            Inline::own(offered(case)),
-            Inline::own(case.prompt_hash().chars().take(16).collect::<String>()),
-        ]);
-    }
-    table
+fn prompts(page: &mut Page, host: &HostAnalysis<'_>) {
+    page.table(
+        Table::of(host.all_cases().map(|c| c.case))
+            .text("Case", |case| Inline::text(&case.title))
+            .text("Id", |case| Inline::text(&case.id))
+            .number("Turns", |case| known(Some(turns(&case.prompt))))
+            .number("max_tokens", |case| count(case.max_tokens))
+            .number("Temperature", |case| fixed(Some(case.temperature), 2))
+            .number("Seed", |case| {
+                Inline::own(case.seed.map_or("not sent".to_owned(), |seed| seed.to_string()))
+            })
+            .text("Load", |case| Inline::own(offered(case)))
+            .text("Prompt hash (SHA-256, first 16)", |case| {
+                Inline::own(case.prompt_hash().chars().take(16).collect::<String>())
+            }),
+    );
 }
 
 /// The first measured answer of each case, if its text was kept.
 fn previews(page: &mut Page, host: &HostAnalysis<'_>) {
-    let texts: Vec<(Inline, &str)> = host
-        .cases
-        .iter()
-        .filter_map(|case| Some((title(case), case.preview.as_deref()?)))
-        .collect();
-    if texts.is_empty() {
-        return;
-    }
-    page.subsection(&"Answers, previews".into());
-    for (title, text) in texts {
-        page.paragraph(&Inline::own(format!("{title}:")));
+    let texts = host.cases.iter().filter_map(|case| Some((case, case.preview.as_deref()?)));
+    for (index, (case, text)) in texts.enumerate() {
+        if index == 0 {
+            page.subsection("Answers, previews");
+        }
+        page.paragraph(Inline::own(format!("{}:", title(case))));
         page.block(&fenced(text));
     }
 }

@@ -1,24 +1,21 @@
 //! What was looked at before the run and is not well.
 
+use std::cmp::Reverse;
+
+use regatta_figures::hosts::HostAnalysis;
 use regatta_types::check::{CheckOutcome, Mark};
 
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use regatta_figures::hosts::HostAnalysis;
+use crate::markdown::layout::{Inline, Page, Table};
 
 /// The checks that did not end well, the worst first.
-pub(super) fn checks(host: &HostAnalysis<'_>) -> Table {
-    let mut table = Table::new(["Check before the run", "Result", "What was seen"]);
+pub(super) fn checks(page: &mut Page, host: &HostAnalysis<'_>) {
     let checks = host.record.iter().flat_map(|record| &record.checks);
-    let mut remarked: Vec<&CheckOutcome> =
-        checks.filter(|outcome| outcome.mark != Mark::Ok).collect();
-    remarked.sort_by_key(|outcome| std::cmp::Reverse(outcome.mark));
-    for outcome in remarked {
-        table.row([
-            outcome.check.name().into(),
-            outcome.mark.name().into(),
-            Inline::text(&outcome.text),
-        ]);
-    }
-    table
+    let mut remarked: Vec<&CheckOutcome> = checks.filter(|check| check.mark != Mark::Ok).collect();
+    remarked.sort_by_key(|check| Reverse(check.mark));
+    page.table(
+        Table::of(remarked)
+            .text("Check before the run", |check| check.check.name().into())
+            .text("Result", |check| check.mark.name().into())
+            .text("What was seen", |check| Inline::text(&check.text)),
+    );
 }

@@ -1,29 +1,25 @@
 //! What happened to a host while it measured, and its slowest requests.
 
-use crate::markdown::format::{NONE, count_of, fixed, millis, seconds};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
 use regatta_figures::hosts::{Happened, HostAnalysis};
 use regatta_figures::metrics::Held;
 use regatta_figures::utc::utc;
+
+use crate::markdown::layout::{Inline, Page, Table, fixed, known, millis, seconds};
+use crate::words::numbers::count_of;
 
 /// From so many requests on the slowest of them are told: of fewer the attempts tell all.
 const ENOUGH: u32 = 10;
 
 /// Under "Stability".
 pub(super) fn events(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut table = Table::new(["Time (UTC)", "Event"]);
-    for event in &host.events.events {
-        table.row([Inline::own(utc(event.at)), words(&event.what)]);
-    }
-    if table.is_empty() {
-        page.paragraph(
-            &"No answer stood still for over 1 s, and no lost connection, restart of the engine or lost GPU was seen."
-                .into(),
-        );
+    if host.events.events.is_empty() {
+        page.paragraph("No answer stood still for over 1 s, and no lost connection, restart of the engine or lost GPU was seen.");
     } else {
-        page.table(table);
+        page.table(
+            Table::of(&host.events.events)
+                .text("Time (UTC)", |event| Inline::own(utc(event.at)))
+                .text("Event", |event| words(&event.what)),
+        );
         let more = match host.events.more_stalls {
             0 => String::new(),
             n => {
@@ -31,7 +27,7 @@ pub(super) fn events(page: &mut Page, host: &HostAnalysis<'_>) {
                 format!(" {n} of over 1 s are left out.")
             }
         };
-        page.paragraph(&Inline::own(format!(
+        page.paragraph(Inline::own(format!(
             "Connections by the coordinator's clock, the rest by the host's.{more}"
         )));
     }
@@ -39,7 +35,7 @@ pub(super) fn events(page: &mut Page, host: &HostAnalysis<'_>) {
 }
 
 fn words(what: &Happened) -> Inline {
-    Inline::text(&match what {
+    Inline::text(match what {
         Happened::JoinedAgain => "the agent joined again".to_owned(),
         Happened::Disconnected(reason) => format!("the agent was disconnected ({reason})"),
         Happened::Lost(reason) => format!("the agent was lost ({reason})"),
@@ -63,35 +59,23 @@ fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
     if host.figures.requests.ok < ENOUGH {
         return;
     }
-    let mut table = Table::new([
-        "Slowest requests",
-        "Time (UTC)",
-        "End to end (s)>",
-        "Of its case's median (times)>",
-        "TTFT (ms)>",
-        "Longest gap (ms)>",
-        "GPU clocks held, nearest to it",
-    ]);
-    for slow in &host.slowest {
-        table.row([
-            Inline::text(short(&slow.request_id)),
-            Inline::own(utc(slow.at)),
-            seconds(Some(slow.e2e_s)),
-            fixed(Some(slow.of_median), 2),
-            millis(slow.ttft_s),
-            millis(slow.longest_gap_s),
-            slow.held.map_or(NONE.into(), held),
-        ]);
-    }
-    table.dash(&["TTFT (ms)", "Longest gap (ms)"], "its stream was buffered".into());
-    table.dash(
-        &["GPU clocks held, nearest to it"],
-        "not held in its attempt, or no such reading".into(),
+    let buffered = "its stream was buffered";
+    page.table(
+        Table::of(&host.slowest)
+            .text("Slowest requests", |slow| Inline::text(short(&slow.request_id)))
+            .text("Time (UTC)", |slow| Inline::own(utc(slow.at)))
+            .number("End to end (s)", |slow| seconds(Some(slow.e2e_s)))
+            .number("Of its case's median (times)", |slow| fixed(Some(slow.of_median), 2))
+            .number("TTFT (ms)", |slow| millis(slow.ttft_s))
+            .absent(buffered)
+            .number("Longest gap (ms)", |slow| millis(slow.longest_gap_s))
+            .absent(buffered)
+            .text("GPU clocks held, nearest to it", |slow| known(slow.held.map(held)))
+            .absent("not held in its attempt, or no such reading"),
     );
-    page.table(table);
 }
 
-fn held(held: Held) -> Inline {
+fn held(held: Held) -> String {
     let when = if held.away_s < 0.0 {
         format!("{:.1} s before", -held.away_s)
     } else if held.away_s > 0.0 {
@@ -99,5 +83,5 @@ fn held(held: Held) -> Inline {
     } else {
         "during it".to_owned()
     };
-    Inline::own(format!("{}, {when}", held.reason))
+    format!("{}, {when}", held.reason)
 }

@@ -2,150 +2,166 @@
 
 use std::fmt::Display;
 
-use regatta_types::reading::Reading;
-use regatta_types::units::grouped;
-
-use crate::markdown::format::count_of;
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use crate::report::Report;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::METRICS_SCHEMA;
 use regatta_figures::utc::utc;
+use regatta_types::gpu::GpuFacts;
+use regatta_types::reading::Reading;
+use regatta_types::units::{grouped, grouped_real};
 
-/// A reading in a cell: the value, or why there is none.
-fn reading<T: Display>(reading: Option<&Reading<T>>) -> Inline {
-    reading.map_or("not available: the host never joined".into(), |r| Inline::text(&r.to_string()))
+use crate::markdown::layout::{Inline, Page, Table};
+use crate::report::Report;
+use crate::words::numbers::count_of;
+
+/// A fact's name and its value.
+type Row = (&'static str, Inline);
+
+/// Why nothing is known of a host.
+const NEVER_JOINED: &str = "the host never joined";
+
+fn not_available(reason: Option<&str>) -> Inline {
+    Inline::text(format!("not available: {}", reason.unwrap_or(NEVER_JOINED)))
 }
 
-fn watts(value: &Reading<f64>) -> Inline {
-    reading(Some(&value.as_ref().map(|w| format!("{w:.0} W"))))
-}
-
-/// Section 2.
-pub(super) fn measured(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section(&"2. What was measured".into());
-    let mut table = Table::new(["Fact", "Value"]);
-    run(&mut table, analysis, host);
-    engine(&mut table, host);
-    machine(&mut table, host);
-    page.table(table);
-    gpus(page, host);
-}
-
-fn run(table: &mut Table, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
-    let header = &analysis.record.header;
-    let suite = &header.suite;
-    table.row(["Run".into(), Inline::text(header.run.as_str())]);
-    table.row([
-        "Suite".into(),
-        Inline::own(format!(
-            "{}, {}",
-            Inline::text(suite.name.as_str()),
-            count_of(suite.compared_cases().count(), "case")
-        )),
-    ]);
-    table.row(["Suite hash (SHA-256)".into(), Inline::own(suite.hash())]);
-    table.row(["Run created".into(), Inline::own(utc(header.created))]);
-    let first = host.attempts.iter().map(|a| a.began).min();
-    let last = host.attempts.iter().map(|a| a.finished).max();
-    for (name, at) in
-        [("First attempt, host's clock", first), ("Last attempt ended, host's clock", last)]
-    {
-        table.row([name.into(), at.map_or("no attempt".into(), |at| Inline::own(utc(at)))]);
-    }
-    let class = analysis.class_of(host.host).map_or("none".into(), |c| {
-        Inline::own(format!("{} ({})", c.class.label, c.class.fingerprint))
-    });
-    table.row(["Comparability class".into(), class]);
-}
-
-fn engine(table: &mut Table, host: &HostAnalysis<'_>) {
-    let engine = host.record.map(|r| &r.engine);
-    let Some(facts) = engine.and_then(|e| e.known()) else {
-        let reason = engine.and_then(|e| e.reason()).unwrap_or("the host never joined");
-        table.row(["Engine".into(), Inline::text(&format!("not available: {reason}"))]);
-        return;
-    };
-    table.row(["Model".into(), Inline::text(&facts.model)]);
-    table.row(["Engine".into(), reading(Some(&facts.engine))]);
-    table.row(["Engine version".into(), reading(Some(&facts.version))]);
-    table.row(["Quantisation".into(), reading(Some(&facts.quantization))]);
-    let context =
-        facts.context_length.as_ref().map(|&n| format!("{} tokens", grouped(u64::from(n))));
-    table.row(["Context length".into(), reading(Some(&context))]);
-    let settings = &facts.settings;
-    table.row(["KV cache type".into(), reading(Some(&settings.kv_dtype))]);
-    table.row(["Prefix cache".into(), switch(&settings.prefix_cache, ["on", "off"])]);
-    table.row(["Speculative decoding".into(), reading(Some(&settings.speculative))]);
-    let flags = settings.flags.as_ref().map(|flags| match flags.as_slice() {
-        [] => "none".to_owned(),
-        flags => flags.join(", "),
-    });
-    table.row(["Engine flags".into(), reading(Some(&flags))]);
-    table.row(["Endpoint".into(), Inline::text(&facts.location.to_string())]);
+/// A reading in a cell: the value as words, or why there is none.
+fn told<T, D: Display>(reading: &Reading<T>, say: impl Fn(&T) -> D) -> Inline {
+    Inline::text(reading.as_ref().map(say))
 }
 
 /// Something that is so or not.
-fn switch(value: &Reading<bool>, words: [&str; 2]) -> Inline {
-    reading(Some(&value.as_ref().map(|&on| if on { words[0] } else { words[1] })))
+fn switch(value: &Reading<bool>, [on, off]: [&'static str; 2]) -> Inline {
+    told(value, |&is_on| if is_on { on } else { off })
 }
 
-fn machine(table: &mut Table, host: &HostAnalysis<'_>) {
-    let Some(facts) = host.record.and_then(|r| r.facts.as_ref()) else {
-        table.row(["Machine".into(), "not available: the host never joined".into()]);
-        return;
+/// Section 2.
+pub(super) fn measured(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section("2. What was measured");
+    let facts = run(report, host).into_iter().chain(engine(host)).chain(machine(host));
+    page.table(Table::pairs(["Fact", "Value"], facts));
+    page.table(Table::pairs(["GPU fact", "Value"], gpus(host)));
+}
+
+fn run(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Row> {
+    let header = &report.record.header;
+    let cases = count_of(header.suite.compared_cases().count(), "case");
+    let at = |at| Inline::own(utc(at));
+    let first = host.attempts.iter().map(|a| a.began).min();
+    let last = host.attempts.iter().map(|a| a.finished).max();
+    let class = report.class_of(host.host).map_or("none".into(), |c| {
+        Inline::own(format!("{} ({})", c.class.label, c.class.fingerprint))
+    });
+    vec![
+        ("Run", Inline::text(&header.run)),
+        ("Suite", Inline::own(format!("{}, {cases}", Inline::text(&header.suite.name)))),
+        ("Suite hash (SHA-256)", Inline::own(header.suite.hash())),
+        ("Run created", at(header.created)),
+        ("First attempt, host's clock", first.map_or("no attempt".into(), at)),
+        ("Last attempt ended, host's clock", last.map_or("no attempt".into(), at)),
+        ("Comparability class", class),
+    ]
+}
+
+fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
+    let engine = host.record.map(|r| &r.engine);
+    let Some(facts) = engine.and_then(|e| e.known()) else {
+        return vec![("Engine", not_available(engine.and_then(|e| e.reason())))];
     };
-    table.row(["Hostname".into(), Inline::text(&facts.hostname)]);
-    table.row(["CPU".into(), reading(Some(&facts.cpu_model))]);
-    table.row(["Logical CPUs".into(), reading(Some(&facts.cpus))]);
-    let details = &facts.details;
-    table.row(["Cores".into(), reading(Some(&details.cores))]);
-    table.row(["CPU clock governor".into(), reading(Some(&details.governor))]);
-    table.row(["NUMA nodes".into(), reading(Some(&details.numa_nodes))]);
-    table.row(["Memory".into(), reading(Some(&facts.memory_total))]);
-    table.row(["Distribution".into(), reading(Some(&facts.distribution))]);
-    table.row(["Kernel".into(), reading(Some(&facts.kernel))]);
-    table.row(["Container".into(), reading(Some(&details.container))]);
-    table.row(["Clock source".into(), reading(Some(&details.clock_source))]);
-    table.row([
-        "Wall clock".into(),
-        switch(&details.clock_synchronised, ["synchronised", "not synchronised"]),
-    ]);
-    table.row(["Disk left for the agent".into(), reading(Some(&details.disk_free))]);
-    table.row(["Machine (hash of its id)".into(), reading(Some(&details.machine_id))]);
-    table.row([
-        "Client".into(),
-        Inline::own(format!(
-            "regatta-agent {}, metrics schema {METRICS_SCHEMA}",
-            Inline::text(&facts.agent_version)
-        )),
-    ]);
+    let settings = &facts.settings;
+    let flags = |flags: &Vec<String>| match flags.as_slice() {
+        [] => "none".to_owned(),
+        flags => flags.join(", "),
+    };
+    vec![
+        ("Model", Inline::text(&facts.model)),
+        ("Engine", Inline::text(&facts.engine)),
+        ("Engine version", Inline::text(&facts.version)),
+        ("Quantisation", Inline::text(&facts.quantization)),
+        (
+            "Context length",
+            told(&facts.context_length, |&n| format!("{} tokens", grouped(u64::from(n)))),
+        ),
+        ("KV cache type", Inline::text(&settings.kv_dtype)),
+        ("Prefix cache", switch(&settings.prefix_cache, ["on", "off"])),
+        ("Speculative decoding", Inline::text(&settings.speculative)),
+        ("Engine flags", told(&settings.flags, flags)),
+        ("Endpoint", Inline::text(&facts.location)),
+    ]
 }
 
-fn gpus(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut table = Table::new(["GPU fact", "Value"]);
+fn machine(host: &HostAnalysis<'_>) -> Vec<Row> {
+    let Some(facts) = host.record.and_then(|r| r.facts.as_ref()) else {
+        return vec![("Machine", not_available(None))];
+    };
+    let details = &facts.details;
+    let agent = Inline::text(&facts.agent_version);
+    let client = format!("regatta-agent {agent}, metrics schema {METRICS_SCHEMA}");
+    vec![
+        ("Hostname", Inline::text(&facts.hostname)),
+        ("CPU", Inline::text(&facts.cpu_model)),
+        ("Logical CPUs", Inline::text(&facts.cpus)),
+        ("Cores", Inline::text(&details.cores)),
+        ("CPU clock governor", Inline::text(&details.governor)),
+        ("NUMA nodes", Inline::text(&details.numa_nodes)),
+        ("Memory", Inline::text(&facts.memory_total)),
+        ("Distribution", Inline::text(&facts.distribution)),
+        ("Kernel", Inline::text(&facts.kernel)),
+        ("Container", Inline::text(&details.container)),
+        ("Clock source", Inline::text(&details.clock_source)),
+        ("Wall clock", switch(&details.clock_synchronised, ["synchronised", "not synchronised"])),
+        ("Disk left for the agent", Inline::text(&details.disk_free)),
+        ("Machine (hash of its id)", Inline::text(&details.machine_id)),
+        ("Client", Inline::own(client)),
+    ]
+}
+
+fn gpus(host: &HostAnalysis<'_>) -> Vec<(Inline, Inline)> {
     let inventory = host.record.map(|r| &r.gpus);
     let Some(known) = inventory.and_then(|i| i.known()) else {
-        let reason = inventory.and_then(|i| i.reason()).unwrap_or("the host never joined");
-        table.row(["GPUs".into(), Inline::text(&format!("not available: {reason}"))]);
-        page.table(table);
-        return;
+        return vec![("GPUs".into(), not_available(inventory.and_then(|i| i.reason())))];
     };
-    table.row(["Driver".into(), reading(Some(&known.driver))]);
-    table.row(["CUDA (highest the driver supports)".into(), reading(Some(&known.cuda_driver))]);
+    let mut rows = vec![
+        ("Driver".into(), Inline::text(&known.driver)),
+        ("CUDA (highest the driver supports)".into(), Inline::text(&known.cuda_driver)),
+    ];
     for gpu in &known.gpus {
-        let name = |what: &str| Inline::own(format!("GPU {}: {what}", gpu.index));
-        table.row([name("model"), reading(Some(&gpu.name))]);
-        table.row([name("UUID"), Inline::text(&gpu.uuid)]);
-        table.row([name("PCI address"), reading(Some(&gpu.pci_bus_id))]);
-        table.row([name("memory, total"), reading(Some(&gpu.memory_total))]);
-        table.row([name("power limit"), watts(&gpu.power_limit_w)]);
-        table.row([name("power limit, default"), watts(&gpu.power_limit_default_w)]);
-        if let Some(board) = &gpu.board {
-            super::gpu::board(&mut table, gpu.index, board);
-        }
+        let name = |what| Inline::own(format!("GPU {}: {what}", gpu.index));
+        rows.extend(constants(gpu).into_iter().map(|(what, value)| (name(what), value)));
     }
-    page.table(table);
+    rows
+}
+
+/// What of a GPU does not change during a run.
+fn constants(gpu: &GpuFacts) -> Vec<Row> {
+    let watts = |limit: &f64| format!("{limit:.0} W");
+    let mut rows = vec![
+        ("model", Inline::text(&gpu.name)),
+        ("UUID", Inline::text(&gpu.uuid)),
+        ("PCI address", Inline::text(&gpu.pci_bus_id)),
+        ("memory, total", Inline::text(&gpu.memory_total)),
+        ("power limit", told(&gpu.power_limit_w, watts)),
+        ("power limit, default", told(&gpu.power_limit_default_w, watts)),
+    ];
+    let Some(board) = &gpu.board else { return rows };
+    if board.unified {
+        rows.push(("memory", "the machine's main memory (unified)".into()));
+    }
+    let link = match (&board.pcie_gen_max, &board.pcie_width_max) {
+        (Reading::Known(generation), width) => {
+            told(width, |width| format!("generation {generation}, {width} lanes"))
+        }
+        (missing @ Reading::NotAvailable { .. }, _) => Inline::text(missing),
+    };
+    let bandwidth = board.memory_bandwidth_gb_s();
+    rows.extend([
+        ("memory, driver's reserve", Inline::text(&board.memory_reserved)),
+        (
+            "memory bandwidth, theoretical",
+            told(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0))),
+        ),
+        ("PCIe, at most", link),
+        ("ECC", switch(&board.ecc, ["on", "off"])),
+        ("persistence mode", switch(&board.persistence, ["on", "off"])),
+        ("compute mode", Inline::text(&board.compute_mode)),
+    ]);
+    rows
 }

@@ -3,151 +3,89 @@
 mod cost;
 mod energy;
 
-use regatta_types::gpu::{Attribution, GpuBoard, ProcessOwner};
-use regatta_types::reading::Reading;
-use regatta_types::units::grouped_real;
-
-use crate::markdown::format::{NONE, count, fixed, known_count, mib};
-use crate::markdown::page::Page;
-use crate::markdown::table::{Align, Table};
-use crate::markdown::text::Inline;
 use crate::words::absent::why;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::GpuFigures;
+use regatta_types::gpu::{Attribution, GpuFacts, ProcessOwner};
+
+use crate::markdown::layout::{Inline, Page, Table, count, fixed, known, known_count, mib, share};
+
+/// Why a reading of the samples is absent.
+const UNTOLD: &str = "the driver does not tell, or no sample was taken";
 
 /// Section 5.
 pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.section(&"5. GPU".into());
+    page.section("5. GPU");
     let gpus = match &host.gpus {
         Ok(gpus) => gpus,
         Err(absent) => {
-            let why = Inline::text(&why(absent));
-            page.paragraph(&Inline::own(format!("Not available: {why}.")));
+            page.paragraph(Inline::own(format!("Not available: {}.", Inline::text(why(absent)))));
             return;
         }
     };
-    page.table(per_gpu(host, gpus));
+    per_gpu(page, host, gpus);
     let rate = host
         .telemetry
         .period_ms
         .map_or("samples".to_owned(), |p| format!("{:.0} Hz samples", 1e3 / f64::from(p)));
-    page.paragraph(&Inline::own(format!(
+    page.paragraph(Inline::own(format!(
         "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. It is that of the moment where the driver tells it, else its mean of the last second."
     )));
     page.list(attribution(host, gpus));
-    page.table(clocks(host, gpus));
-    page.table(reasons(host, gpus));
-    page.table(processes(host, gpus));
-    page.table(per_case(host));
+    clocks(page, host, gpus);
+    reasons(page, host, gpus);
+    processes(page, host, gpus);
+    per_case(page, host);
     energy::energy(page, host);
     energy::efficiency(page, host);
     cost::cost(page, host, gpus);
-    let missing = gpus.iter().flat_map(|gpu| {
-        let ended = gpu.ended.iter().map(|end| {
-            Inline::own(format!(
-                "{}: telemetry ended: {}",
-                name(host, &gpu.uuid),
-                Inline::text(&end.reason)
-            ))
-        });
-        ended.chain(gpu.unavailable.iter().map(|(what, why)| {
-            Inline::own(format!(
-                "{}: {} not available: {}",
-                name(host, &gpu.uuid),
-                Inline::text(what),
-                Inline::text(why)
-            ))
-        }))
-    });
-    page.list(missing);
+    page.list(gpus.iter().flat_map(|gpu| {
+        let ended = gpu.ended.iter().map(|end| ("telemetry ended".into(), &end.reason));
+        let unavailable = gpu
+            .unavailable
+            .iter()
+            .map(|(what, why)| (Inline::own(format!("{} not available", Inline::text(what))), why));
+        let line = |(what, why): (Inline, &String)| {
+            Inline::own(format!("{}: {what}: {}", name(host, &gpu.uuid), Inline::text(why)))
+        };
+        ended.chain(unavailable).map(line).collect::<Vec<_>>()
+    }));
+}
+
+/// What was found of a GPU before the run.
+fn facts<'a>(host: &HostAnalysis<'a>, uuid: &str) -> Option<&'a GpuFacts> {
+    host.record?.gpus.known()?.gpus.iter().find(|gpu| gpu.uuid == uuid)
 }
 
 /// `GPU 0`, or its UUID where the inventory does not have it.
 fn name(host: &HostAnalysis<'_>, uuid: &str) -> Inline {
-    let inventory = host.record.and_then(|r| r.gpus.known());
-    let known = inventory.and_then(|i| i.gpus.iter().find(|g| g.uuid == uuid));
-    known.map_or(Inline::text(uuid), |gpu| Inline::own(format!("GPU {}", gpu.index)))
+    let index = facts(host, uuid).map(|gpu| Inline::own(format!("GPU {}", gpu.index)));
+    index.unwrap_or_else(|| Inline::text(uuid))
 }
 
-/// A value or its reason.
-fn told<T>(reading: &Reading<T>, say: impl Fn(&T) -> String) -> Inline {
-    match reading {
-        Reading::Known(value) => Inline::text(&say(value)),
-        Reading::NotAvailable { not_available } => {
-            Inline::text(&format!("not available: {not_available}"))
-        }
-    }
-}
-
-/// The rows of a GPU's further constants.
-pub(super) fn board(table: &mut Table, index: u32, board: &GpuBoard) {
-    let on = |on: &bool| if *on { "on" } else { "off" }.to_owned();
-    let name = |what: &str| Inline::own(format!("GPU {index}: {what}"));
-    if board.unified {
-        table.row([name("memory"), "the machine's main memory (unified)".into()]);
-    }
-    table
-        .row([name("memory, driver's reserve"), told(&board.memory_reserved, ToString::to_string)]);
-    let bandwidth = board.memory_bandwidth_gb_s();
-    table.row([
-        name("memory bandwidth, theoretical"),
-        told(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0))),
-    ]);
-    let link = match (&board.pcie_gen_max, &board.pcie_width_max) {
-        (Reading::Known(generation), width) => {
-            told(width, |width| format!("generation {generation}, {width} lanes"))
-        }
-        (missing @ Reading::NotAvailable { .. }, _) => told(missing, ToString::to_string),
-    };
-    table.row([name("PCIe, at most"), link]);
-    table.row([name("ECC"), told(&board.ecc, on)]);
-    table.row([name("persistence mode"), told(&board.persistence, on)]);
-    table.row([name("compute mode"), told(&board.compute_mode, Clone::clone)]);
-}
-
-fn per_gpu(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Table {
-    let mut table = Table::new([
-        "GPU",
-        "Memory in use before the run (MiB)>",
-        "Peak (MiB)>",
-        "Peak (GiB)>",
-        "Total (MiB)>",
-        "Total (GiB)>",
-        "Power, mean (W)>",
-        "Power, max (W)>",
-        "Temperature, max (°C)>",
-        "Utilisation, mean (%)>",
-        "Samples>",
-    ]);
-    let inventory = host.record.and_then(|r| r.gpus.known());
-    for gpu in gpus {
-        let facts = inventory.and_then(|i| i.gpus.iter().find(|g| g.uuid == gpu.uuid));
-        let total = facts.and_then(|f| f.memory_total.known().copied());
-        table.row([
-            name(host, &gpu.uuid),
-            mib(gpu.memory_baseline),
-            mib(gpu.memory_peak),
-            fixed(gpu.memory_peak.map(|b| b.gib()), 1),
-            mib(total),
-            fixed(total.map(|b| b.gib()), 1),
-            fixed(gpu.power_mean_w, 1),
-            fixed(gpu.power_max_w, 1),
-            gpu.temperature_max_c.map_or(NONE.into(), count),
-            fixed(gpu.utilization_mean_pct, 1),
-            count(gpu.samples),
-        ]);
-    }
-    table.dash(&[], "the driver does not tell, or no sample was taken".into());
-    table
+fn per_gpu(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
+    let total = |gpu: &GpuFigures| facts(host, &gpu.uuid)?.memory_total.known().copied();
+    page.table(
+        Table::of(gpus.iter().map(|gpu| (gpu, total(gpu))))
+            .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
+            .number("Memory in use before the run (MiB)", |(gpu, _)| mib(gpu.memory_baseline))
+            .number("Peak (MiB)", |(gpu, _)| mib(gpu.memory_peak))
+            .number("Peak (GiB)", |(gpu, _)| fixed(gpu.memory_peak.map(|b| b.gib()), 1))
+            .number("Total (MiB)", |(_, total)| mib(*total))
+            .number("Total (GiB)", |(_, total)| fixed(total.map(|b| b.gib()), 1))
+            .number("Power, mean (W)", |(gpu, _)| fixed(gpu.power_mean_w, 1))
+            .number("Power, max (W)", |(gpu, _)| fixed(gpu.power_max_w, 1))
+            .number("Temperature, max (°C)", |(gpu, _)| known_count(gpu.temperature_max_c))
+            .number("Utilisation, mean (%)", |(gpu, _)| fixed(gpu.utilization_mean_pct, 1))
+            .number("Samples", |(gpu, _)| count(gpu.samples))
+            .all_absent(UNTOLD),
+    );
 }
 
 /// Which GPUs are the endpoint's, each way of knowing once.
 fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
-    let others: Vec<String> = gpus
-        .iter()
-        .filter(|gpu| !gpu.serves)
-        .map(|gpu| name(host, &gpu.uuid).to_string())
-        .collect();
+    let others = gpus.iter().filter(|gpu| !gpu.serves).map(|gpu| name(host, &gpu.uuid));
+    let others = Inline::join(others, ", ");
     let mut lines: Vec<String> = Vec::new();
     for attribution in &host.telemetry.attributions {
         let line = match attribution {
@@ -171,131 +109,90 @@ fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
         };
         lines.push(line);
     }
-    if !others.is_empty() {
-        lines.push(format!("Not the endpoint's, and in no sum: {}.", others.join(", ")));
+    if !others.as_str().is_empty() {
+        lines.push(format!("Not the endpoint's, and in no sum: {others}."));
     }
     lines.into_iter().map(Inline::own).collect()
 }
 
-fn percent(share: Option<f64>) -> Inline {
-    fixed(share.map(|share| share * 100.0), 1)
-}
-
-fn clocks(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Table {
-    let mut table = Table::new([
-        "GPU",
-        "SM clock, mean (MHz)>",
-        "SM clock, min (MHz)>",
-        "Memory clock, mean (MHz)>",
-        "Slowest P-state",
-        "PCIe generation, highest>",
-        "PCIe lanes, most>",
-        "Time under the power limit (%)>",
-        "Time under a heat limit (%)>",
-        "ECC corrected>",
-        "ECC uncorrected>",
-    ]);
-    let is_unified = gpus.iter().any(|gpu| gpu.host_memory_available_min.is_some());
-    if is_unified {
-        table.column("Main memory available, least (MiB)".into(), Align::Right);
-    }
+fn clocks(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let has_any = |gpu: &&GpuFigures| {
         gpu.clock_sm_mean_mhz.or(gpu.clock_memory_mean_mhz).or(gpu.power_limited).is_some()
             || gpu.pcie_gen.or(gpu.pcie_width).or(gpu.performance_state_max).is_some()
             || gpu.ecc_corrected.or(gpu.ecc_uncorrected).is_some()
     };
-    for gpu in gpus.iter().filter(has_any) {
-        let row = [
-            name(host, &gpu.uuid),
-            fixed(gpu.clock_sm_mean_mhz, 0),
-            gpu.clock_sm_min_mhz.map_or(NONE.into(), count),
-            fixed(gpu.clock_memory_mean_mhz, 0),
-            gpu.performance_state_max.map_or(NONE.into(), |p| Inline::own(format!("P{p}"))),
-            gpu.pcie_gen.map_or(NONE.into(), count),
-            gpu.pcie_width.map_or(NONE.into(), count),
-            percent(gpu.power_limited),
-            percent(gpu.heat_limited),
-            known_count(gpu.ecc_corrected),
-            known_count(gpu.ecc_uncorrected),
-        ];
-        let available = is_unified.then(|| mib(gpu.host_memory_available_min));
-        table.row(row.into_iter().chain(available));
-    }
-    table.dash(&[], "the driver does not tell, or no attempt was long enough".into());
-    table
+    page.table(
+        Table::of(gpus.iter().filter(has_any))
+            .text("GPU", |gpu| name(host, &gpu.uuid))
+            .number("SM clock, mean (MHz)", |gpu| fixed(gpu.clock_sm_mean_mhz, 0))
+            .number("SM clock, min (MHz)", |gpu| known_count(gpu.clock_sm_min_mhz))
+            .number("Memory clock, mean (MHz)", |gpu| fixed(gpu.clock_memory_mean_mhz, 0))
+            .text("Slowest P-state", |gpu| {
+                known(gpu.performance_state_max.map(|state| format!("P{state}")))
+            })
+            .number("PCIe generation, highest", |gpu| known_count(gpu.pcie_gen))
+            .number("PCIe lanes, most", |gpu| known_count(gpu.pcie_width))
+            .number("Time under the power limit (%)", |gpu| share(gpu.power_limited, 1))
+            .number("Time under a heat limit (%)", |gpu| share(gpu.heat_limited, 1))
+            .number("ECC corrected", |gpu| known_count(gpu.ecc_corrected))
+            .number("ECC uncorrected", |gpu| known_count(gpu.ecc_uncorrected))
+            .number("Main memory available, least (MiB)", |gpu| mib(gpu.host_memory_available_min))
+            .only_if(gpus.iter().any(|gpu| gpu.host_memory_available_min.is_some()))
+            .all_absent("the driver does not tell, or no attempt was long enough"),
+    );
 }
 
 /// Why the clocks were what they were.
-fn reasons(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Table {
-    let mut table = Table::new(["GPU", "Clocks held by", "Share of the samples (%)>"]);
+fn reasons(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
+    let mut rows = Vec::new();
     for gpu in gpus {
         let Some(reasons) = &gpu.reasons else { continue };
-        for (reason, share) in reasons {
-            table.row([name(host, &gpu.uuid), (*reason).into(), percent(Some(*share))]);
-        }
+        rows.extend(reasons.iter().map(|(reason, share)| (gpu, *reason, *share)));
         if reasons.is_empty() {
-            table.row([name(host, &gpu.uuid), "nothing".into(), percent(Some(1.0))]);
+            rows.push((gpu, "nothing", 1.0));
         }
     }
-    table
+    page.table(
+        Table::of(rows)
+            .text("GPU", |(gpu, ..)| name(host, &gpu.uuid))
+            .text("Clocks held by", |(_, reason, _)| (*reason).into())
+            .number("Share of the samples (%)", |(.., held)| share(Some(*held), 1)),
+    );
 }
 
-fn processes(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Table {
-    let mut table = Table::new([
-        "GPU",
-        "Process",
-        "Name",
-        "Whose",
-        "Memory, first seen (MiB)>",
-        "Memory, most (MiB)>",
-    ]);
-    for gpu in gpus {
-        for process in &gpu.processes {
-            table.row([
-                name(host, &gpu.uuid),
-                Inline::own(process.pid.to_string()),
-                Inline::text(&process.name),
-                match process.owner {
-                    ProcessOwner::Engine => "the engine's".into(),
-                    ProcessOwner::Foreign => "**another's**".into(),
-                    ProcessOwner::Unknown => "not known".into(),
-                },
-                mib(process.memory_first),
-                mib(process.memory_peak),
-            ]);
-        }
-    }
-    table.dash(&[], "the driver does not tell".into());
-    table
+fn processes(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
+    let all = gpus.iter().flat_map(|gpu| gpu.processes.iter().map(move |process| (gpu, process)));
+    page.table(
+        Table::of(all)
+            .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
+            .text("Process", |(_, process)| known(Some(process.pid)))
+            .text("Name", |(_, process)| Inline::text(&process.name))
+            .text("Whose", |(_, process)| match process.owner {
+                ProcessOwner::Engine => "the engine's".into(),
+                ProcessOwner::Foreign => "**another's**".into(),
+                ProcessOwner::Unknown => "not known".into(),
+            })
+            .number("Memory, first seen (MiB)", |(_, process)| mib(process.memory_first))
+            .number("Memory, most (MiB)", |(_, process)| mib(process.memory_peak))
+            .all_absent("the driver does not tell"),
+    );
 }
 
-fn per_case(host: &HostAnalysis<'_>) -> Table {
-    let mut table = Table::new([
-        "Case",
-        "GPU",
-        "Memory in use before (MiB)>",
-        "Peak (MiB)>",
-        "Power, mean (W)>",
-        "Power, max (W)>",
-        "Temperature, max (°C)>",
-        "Utilisation, mean (%)>",
-        "SM clock, mean (MHz)>",
-    ]);
-    for case in &host.cases {
-        for gpu in case.gpus.iter().flatten() {
-            table.row([
-                Inline::text(&case.case.title),
-                name(host, &gpu.uuid),
-                mib(gpu.memory_baseline),
-                mib(gpu.memory_peak),
-                fixed(gpu.power_mean_w, 1),
-                fixed(gpu.power_max_w, 1),
-                gpu.temperature_max_c.map_or(NONE.into(), count),
-                fixed(gpu.utilization_mean_pct, 1),
-                fixed(gpu.clock_sm_mean_mhz, 0),
-            ]);
-        }
-    }
-    table.dash(&[], "the driver does not tell, or no sample was taken".into());
-    table
+fn per_case(page: &mut Page, host: &HostAnalysis<'_>) {
+    let gpus = host.cases.iter().flat_map(|case| {
+        case.gpus.as_ref().ok().into_iter().flatten().map(move |gpu| (case.case, gpu))
+    });
+    page.table(
+        Table::of(gpus)
+            .text("Case", |(case, _)| Inline::text(&case.title))
+            .text("GPU", |(_, gpu)| name(host, &gpu.uuid))
+            .number("Memory in use before (MiB)", |(_, gpu)| mib(gpu.memory_baseline))
+            .number("Peak (MiB)", |(_, gpu)| mib(gpu.memory_peak))
+            .number("Power, mean (W)", |(_, gpu)| fixed(gpu.power_mean_w, 1))
+            .number("Power, max (W)", |(_, gpu)| fixed(gpu.power_max_w, 1))
+            .number("Temperature, max (°C)", |(_, gpu)| known_count(gpu.temperature_max_c))
+            .number("Utilisation, mean (%)", |(_, gpu)| fixed(gpu.utilization_mean_pct, 1))
+            .number("SM clock, mean (MHz)", |(_, gpu)| fixed(gpu.clock_sm_mean_mhz, 0))
+            .all_absent(UNTOLD),
+    );
 }

@@ -1,21 +1,19 @@
 //! Warm-up: its own section, in no measured figure.
 
+use regatta_figures::hosts::{EngineWarmup, EngineWarmupRequest, HostAnalysis};
 use regatta_types::ids::AttemptNo;
 use regatta_types::trace::Outcome;
 use regatta_types::validity::Finding;
 
-use crate::markdown::format::{count_of, known_count, millis, seconds, tps};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use regatta_figures::hosts::{EngineWarmup, EngineWarmupRequest, HostAnalysis};
+use crate::markdown::layout::{Inline, Page, Table, known, known_count, millis, seconds, tps};
+use crate::words::numbers::count_of;
 
-/// Settling requests that are shown at the beginning and at the end.
+/// Requests of the engine warm-up that are shown at the beginning and at the end.
 const FIRST: usize = 5;
 const LAST: usize = 3;
 
-/// Every settling request with the number of its settling, in order.
-fn settling<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a EngineWarmupRequest)> {
+/// Every request of the engine warm-up with the number of its warm-up, in order.
+fn engine_warmup<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a EngineWarmupRequest)> {
     let with_number =
         |one: &'a EngineWarmup| one.requests.iter().map(|request| (one.attempt, request));
     host.warmups.iter().flat_map(with_number).collect()
@@ -41,8 +39,8 @@ pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
     )))
 }
 
-/// What the agent remarked while settling, in one line each.
-pub(super) fn unsettled(host: &HostAnalysis<'_>) -> Vec<Inline> {
+/// What the agent remarked during the engine warm-up, in one line each.
+pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let line = |finding: &Finding| {
         Inline::own(format!(
             "**{}** before the run: {}. The first repetitions may not have been warm.",
@@ -55,73 +53,46 @@ pub(super) fn unsettled(host: &HostAnalysis<'_>) -> Vec<Inline> {
 
 /// Section 3.
 pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.section(&"3. Warm-up".into());
-    let requests = settling(host);
+    page.section("3. Warm-up");
+    let requests = engine_warmup(host);
     if requests.is_empty() {
-        page.paragraph(&"No settling requests were recorded.".into());
+        page.paragraph("No settling requests were recorded.");
     } else {
         let hidden = requests.len().saturating_sub(FIRST + LAST);
         let shown = match hidden {
             0 => String::new(),
             n => format!("; {n} between the first {FIRST} and the last {LAST} are not shown"),
         };
-        page.paragraph(&Inline::own(format!(
+        page.paragraph(Inline::own(format!(
             "{} before the run (and after a return of the agent), in order{shown}. The first one is the cold start.",
             count_of(requests.len(), "settling request")
         )));
-        let mut table = Table::new([
-            "Settling>",
-            "Request>",
-            "Result",
-            "TTFT (ms)>",
-            "Decode (tok/s)>",
-            "End to end (s)>",
-            "Completion tokens>",
-        ]);
-        for (index, (settling, request)) in requests.iter().enumerate() {
-            if index < FIRST || index >= FIRST + hidden {
-                table.row(settling_row(*settling, request));
-            }
-        }
-        table.dash(&[], "the request failed, or its answer is too short for it".into());
-        page.table(table);
+        let is_shown = |index: usize| index < FIRST || index >= FIRST + hidden;
+        let shown = requests.into_iter().enumerate().filter(|(index, _)| is_shown(*index));
+        page.table(
+            Table::of(shown.map(|(_, request)| request))
+                .number("Settling", |(warmup, _)| known(Some(warmup)))
+                .number("Request", |(_, request)| known(Some(request.seq + 1)))
+                .text("Result", |(_, request)| match &request.outcome {
+                    Outcome::Failed(failure) => Inline::text(failure),
+                    Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
+                        Inline::own(request.outcome.status())
+                    }
+                })
+                .number("TTFT (ms)", |(_, request)| millis(request.ttft_s))
+                .number("Decode (tok/s)", |(_, request)| tps(request.decode_tps))
+                .number("End to end (s)", |(_, request)| seconds(request.e2e_s))
+                .number("Completion tokens", |(_, request)| known_count(request.completion_tokens))
+                .all_absent("the request failed, or its answer is too short for it"),
+        );
     }
-    page.list(unsettled(host));
-    case_warmup(page, host);
-}
-
-fn settling_row(settling: AttemptNo, request: &EngineWarmupRequest) -> [Inline; 7] {
-    let result = match &request.outcome {
-        Outcome::Failed(failure) => Inline::text(&failure.to_string()),
-        Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
-            Inline::own(request.outcome.status())
-        }
-    };
-    [
-        Inline::own(settling.to_string()),
-        Inline::own((request.seq + 1).to_string()),
-        result,
-        millis(request.ttft_s),
-        tps(request.decode_tps),
-        seconds(request.e2e_s),
-        known_count(request.completion_tokens),
-    ]
-}
-
-/// Warm-up requests of the cases themselves.
-fn case_warmup(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut table = Table::new(["Case", "Warm-up requests>", "Ok>", "TTFT, median (ms)>"]);
-    for case in &host.cases {
-        let warmup = &case.warmup;
-        if warmup.requests > 0 {
-            table.row([
-                Inline::text(&case.case.title),
-                Inline::own(warmup.requests.to_string()),
-                Inline::own(warmup.ok.to_string()),
-                millis(warmup.ttft_s),
-            ]);
-        }
-    }
-    table.dash(&[], "no warm-up request gave a token".into());
-    page.table(table);
+    page.list(remarks(host));
+    page.table(
+        Table::of(host.cases.iter().filter(|case| case.warmup.requests > 0))
+            .text("Case", |case| Inline::text(&case.case.title))
+            .number("Warm-up requests", |case| known(Some(case.warmup.requests)))
+            .number("Ok", |case| known(Some(case.warmup.ok)))
+            .number("TTFT, median (ms)", |case| millis(case.warmup.ttft_s))
+            .all_absent("no warm-up request gave a token"),
+    );
 }

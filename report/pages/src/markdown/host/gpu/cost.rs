@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use regatta_types::gpu::CallCost;
-
-use crate::markdown::format::{count, count_of, fixed};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::GpuFigures;
+use regatta_types::gpu::CallCost;
+
+use crate::markdown::layout::{Inline, Page, Table, count, fixed};
+use crate::words::numbers::count_of;
 
 pub(super) fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let mut calls: BTreeMap<&str, CallCost> = BTreeMap::new();
@@ -19,25 +17,18 @@ pub(super) fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]
         sum.total_ns = sum.total_ns.saturating_add(cost.total_ns);
         sum.max_ns = sum.max_ns.max(cost.max_ns);
     }
-    let mut table = Table::new([
-        "Reading of the GPUs",
-        "Calls>",
-        "Mean (us)>",
-        "Longest (us)>",
-        "In all (ms)>",
-    ]);
-    for (name, cost) in &calls {
-        // Times of calls are far below 2^53 ns.
-        let nanos = |ns: u64| ns as f64;
-        table.row([
-            Inline::text(name),
-            count(cost.calls),
-            fixed(Some(nanos(cost.total_ns) / nanos(cost.calls.max(1)) / 1e3), 1),
-            fixed(Some(nanos(cost.max_ns) / 1e3), 1),
-            fixed(Some(nanos(cost.total_ns) / 1e6), 1),
-        ]);
-    }
-    page.table(table);
+    // Times of calls are far below 2^53 ns.
+    let nanos = |ns: u64| ns as f64;
+    page.table(
+        Table::of(calls)
+            .text("Reading of the GPUs", |(name, _)| Inline::text(name))
+            .number("Calls", |(_, cost)| count(cost.calls))
+            .number("Mean (us)", |(_, cost)| {
+                fixed(Some(nanos(cost.total_ns) / nanos(cost.calls.max(1)) / 1e3), 1)
+            })
+            .number("Longest (us)", |(_, cost)| fixed(Some(nanos(cost.max_ns) / 1e3), 1))
+            .number("In all (ms)", |(_, cost)| fixed(Some(nanos(cost.total_ns) / 1e6), 1)),
+    );
     let telemetry = &host.telemetry;
     let mut lines = Vec::new();
     if telemetry.rounds_left_out > 0 {

@@ -1,31 +1,20 @@
 //! Energy of each case.
 
+use crate::words::absent::why;
 use std::collections::BTreeMap;
 
-use crate::markdown::format::{fixed, tps};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
-use crate::words::absent::why;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{GpuSum, RESIDUAL_FLAG};
 
+use crate::markdown::layout::{Inline, Page, Table, fixed, known, tps};
+
+/// Why there is no figure per token.
+const UNTOLD: &str = "some requests do not tell their tokens";
+
 /// Nothing at all without a reading of the counter: the list of what is missing says why.
 pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut table = Table::new([
-        "Case",
-        "Energy (J)>",
-        "Time (s)>",
-        "Energy per output token (J)>",
-        "Above idle (J)>",
-        "Prompt tokens per output token>",
-        "Check by power samples (%)>",
-        "Attempts>",
-    ]);
     let mut withheld: BTreeMap<String, usize> = BTreeMap::new();
-    let mut flagged = Vec::new();
     for case in &host.cases {
-        let title = Inline::text(&case.case.title);
         let absent = match &case.energy {
             Ok(energy) => energy.withheld.as_ref(),
             Err(absent) => Some(absent),
@@ -33,43 +22,47 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         if let Some(absent) = absent {
             *withheld.entry(why(absent)).or_insert(0) += 1;
         }
-        let Ok(energy) = &case.energy else { continue };
-        if energy.residual.is_some_and(|residual| residual.abs() > RESIDUAL_FLAG) {
-            flagged.push(title.to_string());
-        }
-        table.row([
-            title,
-            fixed(Some(energy.joules), 0),
-            fixed(Some(energy.seconds), 1),
-            fixed(energy.j_per_out_tok, 3),
-            fixed(energy.j_per_out_tok_above_idle, 3),
-            fixed(energy.prompt_per_out_tok, 2),
-            energy.residual.map_or("-".into(), |r| Inline::own(format!("{:+.1}", r * 100.0))),
-            Inline::own(format!("{} of {}", energy.attempts, energy.of)),
-        ]);
     }
-    table.dash(&["Energy per output token (J)"], "some requests do not tell their tokens".into());
-    table
-        .dash(&["Prompt tokens per output token"], "some requests do not tell their tokens".into());
-    table.dash(&["Above idle (J)"], "no idle power, or it is above the power of the case".into());
-    table.dash(&["Check by power samples (%)"], "the power samples have holes".into());
-    let has_energy = !table.is_empty();
-    page.table(table);
-    if has_energy {
-        page.paragraph(&said(host));
+    let known_energy =
+        host.cases.iter().filter_map(|case| Some((case, case.energy.as_ref().ok()?)));
+    let rows: Vec<_> = known_energy.collect();
+    let flagged = rows.iter().filter(|(_, energy)| {
+        energy.residual.is_some_and(|residual| residual.abs() > RESIDUAL_FLAG)
+    });
+    let flagged: Vec<Inline> = flagged.map(|(case, _)| Inline::text(&case.case.title)).collect();
+    let table = Table::of(rows)
+        .text("Case", |(case, _)| Inline::text(&case.case.title))
+        .number("Energy (J)", |(_, energy)| fixed(Some(energy.joules), 0))
+        .number("Time (s)", |(_, energy)| fixed(Some(energy.seconds), 1))
+        .number("Energy per output token (J)", |(_, energy)| fixed(energy.j_per_out_tok, 3))
+        .absent(UNTOLD)
+        .number("Above idle (J)", |(_, energy)| fixed(energy.j_per_out_tok_above_idle, 3))
+        .absent("no idle power, or it is above the power of the case")
+        .number("Prompt tokens per output token", |(_, energy)| fixed(energy.prompt_per_out_tok, 2))
+        .absent(UNTOLD)
+        .number("Check by power samples (%)", |(_, energy)| {
+            known(energy.residual.map(|residual| format!("{:+.1}", residual * 100.0)))
+        })
+        .absent("the power samples have holes")
+        .number("Attempts", |(_, energy)| {
+            Inline::own(format!("{} of {}", energy.attempts, energy.of))
+        });
+    if !table.is_empty() {
+        page.table(table);
+        page.paragraph(said(host));
     }
     let mut lines = Vec::new();
     if !flagged.is_empty() {
         lines.push(Inline::own(format!(
             "**Energy counter and power samples differ by over 5 %:** {}.",
-            flagged.join(", ")
+            Inline::join(flagged, ", ")
         )));
     }
     for (why, cases) in withheld {
         lines.push(Inline::own(format!(
             "Energy not available in {cases} of {} cases, or in some of their attempts: {}.",
             host.cases.len(),
-            Inline::text(&why)
+            Inline::text(why)
         )));
     }
     page.list(lines);
@@ -77,30 +70,21 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
 
 /// What each load gives for a watt.
 pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut table = Table::new([
-        "Load",
-        "Output (tok/s)>",
-        "GPU power, mean (W)>",
-        "Output per watt (tok/s/W)>",
-        "Prompt tokens per output token>",
-    ]);
-    for case in &host.cases {
-        let (Ok(steady), Ok(gpus)) = (&case.steady, &case.gpus) else { continue };
-        let Some(per_watt) = case.tps_per_watt() else { continue };
-        let prompt = case.figures.tokens.prompt_per_output();
-        table.row([
-            Inline::text(&case.case.title),
-            tps(steady.output.per_second()),
-            fixed(GpuSum::of(gpus).power_mean_w, 1),
-            fixed(Some(per_watt), 3),
-            fixed(prompt, 2),
-        ]);
-    }
-    table
-        .dash(&["Prompt tokens per output token"], "some requests do not tell their tokens".into());
+    let known = host.cases.iter().filter_map(|case| {
+        Some((case, case.steady.as_ref().ok()?, case.gpus.as_ref().ok()?, case.tps_per_watt()?))
+    });
+    let table = Table::of(known)
+        .text("Load", |(case, ..)| Inline::text(&case.case.title))
+        .number("Output (tok/s)", |(_, steady, ..)| tps(steady.output.per_second()))
+        .number("GPU power, mean (W)", |(_, _, gpus, _)| fixed(GpuSum::of(gpus).power_mean_w, 1))
+        .number("Output per watt (tok/s/W)", |&(.., per_watt)| fixed(Some(per_watt), 3))
+        .number("Prompt tokens per output token", |(case, ..)| {
+            fixed(case.figures.tokens.prompt_per_output(), 2)
+        })
+        .absent(UNTOLD);
     if !table.is_empty() {
         page.table(table);
-        page.paragraph(&"Output of all requests together in the steady windows; power is the mean of the samples over the whole attempts, of the endpoint's GPU boards together.".into());
+        page.paragraph("Output of all requests together in the steady windows; power is the mean of the samples over the whole attempts, of the endpoint's GPU boards together.");
     }
 }
 
@@ -110,7 +94,7 @@ fn said(host: &HostAnalysis<'_>) -> Inline {
             "Idle power, with the model resident and nothing asked: {:.1} W over {:.1} s.",
             idle.watts, idle.seconds
         ),
-        Err(absent) => format!("Idle power not available: {}.", Inline::text(&why(absent))),
+        Err(absent) => format!("Idle power not available: {}.", Inline::text(why(absent))),
     };
     let limits = host.record.and_then(|r| r.gpus.known()).map_or_else(Vec::new, |inventory| {
         let known = inventory.gpus.iter().filter_map(|gpu| {

@@ -1,53 +1,36 @@
 //! What the agent itself adds, and how busy it was.
 
-use crate::markdown::format::{NONE, count, fixed, percentile_ms};
-use crate::markdown::page::Page;
-use crate::markdown::table::Table;
-use crate::markdown::text::Inline;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{Distribution, Stamps};
 
-/// The client floor and the CPU share of the measured attempts.
-pub(super) fn floor(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.subsection(&"What the client adds".into());
-    match &host.client_overhead {
-        None => page.paragraph(&"The client floor was not measured.".into()),
-        Some(floor) => {
-            let mut table = Table::new([
-                "Streams>",
-                "Requests>",
-                "TTFT p50 (ms)>",
-                "TTFT p99 (ms)>",
-                "TTFT max (ms)>",
-                "Gap error p50 (ms)>",
-                "Gap error p99 (ms)>",
-                "CPU per 1,000 tokens (ms)>",
-            ]);
-            let ms = |seconds: Option<f64>| fixed(seconds.map(|s| s * 1e3), 3);
-            table.row([
-                count(floor.streams),
-                count(floor.requests),
-                ms(floor.ttft_s.median()),
-                percentile_ms(floor.ttft_s.percentile(0.99)),
-                ms(floor.ttft_s.max()),
-                ms(floor.gap_error_s.p50),
-                ms(floor.gap_error_s.p99),
-                ms(floor.cpu_s_per_1000_tokens),
-            ]);
-            table.dash(
-                &["CPU per 1,000 tokens (ms)"],
-                "the agent's CPU time was not measured".into(),
-            );
-            table.dash(&["TTFT p99 (ms)"], "a p99 needs 368 requests".into());
-            page.table(table);
-            page.paragraph(&"Before the run the agent measured an endpoint in its own process, which answers at once and then sends a token each 20 ms, with as many streams as the suite has at most. What it shows is the client (and that endpoint) on this machine; nothing of it is subtracted from any figure.".into());
-        }
+use crate::markdown::layout::{Inline, Page, Table, count, fixed, percentile_ms};
+
+/// The client overhead and the CPU share of the measured attempts.
+pub(super) fn client_overhead(page: &mut Page, host: &HostAnalysis<'_>) {
+    page.subsection("What the client adds");
+    if let Some(overhead) = &host.client_overhead {
+        page.table(
+            Table::of([overhead])
+                .number("Streams", |o| count(o.streams))
+                .number("Requests", |o| count(o.requests))
+                .number("TTFT p50 (ms)", |o| ms(o.ttft_s.median()))
+                .number("TTFT p99 (ms)", |o| percentile_ms(o.ttft_s.percentile(0.99)))
+                .absent("a p99 needs 368 requests")
+                .number("TTFT max (ms)", |o| ms(o.ttft_s.max()))
+                .number("Gap error p50 (ms)", |o| ms(o.gap_error_s.p50))
+                .number("Gap error p99 (ms)", |o| ms(o.gap_error_s.p99))
+                .number("CPU per 1,000 tokens (ms)", |o| ms(o.cpu_s_per_1000_tokens))
+                .absent("the agent's CPU time was not measured"),
+        );
+        page.paragraph("Before the run the agent measured an endpoint in its own process, which answers at once and then sends a token each 20 ms, with as many streams as the suite has at most. What it shows is the client (and that endpoint) on this machine; nothing of it is subtracted from any figure.");
+    } else {
+        page.paragraph("The client floor was not measured.");
     }
     page.list(remarks(host));
 }
 
-/// What of the floor weighs beside the host's own figures, and the CPU of the measured attempts.
-pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
+/// What of the overhead weighs beside the host's own figures, and the CPU of the measured attempts.
+fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let mut out: Vec<Inline> = Vec::new();
     out.extend(host.notable_overhead().map(|notable| {
         Inline::own(format!(
@@ -72,12 +55,13 @@ pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
     out
 }
 
+/// Seconds as milliseconds, to the microsecond.
+fn ms(seconds: Option<f64>) -> Inline {
+    fixed(seconds.map(|s| s * 1e3), 3)
+}
+
 /// How well the stamps are known.
 fn stamps(stamps: &Stamps) -> Vec<Inline> {
-    let ms = |seconds: Option<f64>| match seconds {
-        Some(seconds) => format!("{:.3}", seconds * 1e3),
-        None => NONE.to_owned(),
-    };
     let mut out = vec![match &stamps.read_late {
         Some(late) => Inline::own(format!(
             "Chunks have the kernel's stamps of their arrival. They were read {} ms later at the median, {} ms at p99, {} ms at most; stamped when read, TTFT would be {} ms longer at the median, {} ms at most.",

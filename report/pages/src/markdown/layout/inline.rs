@@ -16,8 +16,8 @@ pub(crate) struct Inline(String);
 
 impl Inline {
     /// Text from outside: one line, at most 160 grapheme clusters, inert.
-    pub(crate) fn text(untrusted: &str) -> Self {
-        Self::sentence(&clean::excerpt(untrusted, CELL_MAX))
+    pub(crate) fn text(untrusted: impl fmt::Display) -> Self {
+        Self::sentence(&clean::excerpt(&untrusted.to_string(), CELL_MAX))
     }
 
     /// Plain text of ours that holds names from outside: one line of any length, inert.
@@ -45,8 +45,18 @@ impl Inline {
         Self(markdown.into())
     }
 
+    /// Pieces one after the other.
+    pub(crate) fn join(pieces: impl IntoIterator<Item = Self>, separator: &str) -> Self {
+        let pieces: Vec<String> = pieces.into_iter().map(|piece| piece.0).collect();
+        Self(pieces.join(separator))
+    }
+
     pub(crate) fn bold(self) -> Self {
         Self(format!("**{}**", self.0))
+    }
+
+    pub(crate) fn bold_if(self, bold: bool) -> Self {
+        if bold { self.bold() } else { self }
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -1,17 +1,25 @@
-//! Numbers as cells of a table.
-
-use regatta_types::metric::Metric;
-use regatta_types::units::{Bytes, grouped, grouped_real};
-
-use super::text::Inline;
-use crate::words::numbers;
-pub(crate) use crate::words::numbers::{NONE, count_of, signed, signed_interval, signed_percent};
+//! Numbers in cells of a table.
 
 use regatta_figures::metrics::{Goodput, Percentile, Told};
+use regatta_types::metric::Metric;
+use regatta_types::units::{Bytes, grouped};
+
+use super::inline::Inline;
+use crate::words::numbers::{self, NONE};
+
+/// A number or words of ours, or `-`.
+pub(crate) fn known(value: Option<impl ToString>) -> Inline {
+    value.map_or(NONE.into(), |value| Inline::own(value.to_string()))
+}
 
 /// A number with fixed digits, or `-`.
 pub(crate) fn fixed(value: Option<f64>, digits: usize) -> Inline {
     Inline::own(numbers::digits(value, digits))
+}
+
+/// A share as per cent.
+pub(crate) fn share(value: Option<f64>, digits: usize) -> Inline {
+    fixed(value.map(|share| share * 100.0), digits)
 }
 
 /// Tokens per second.
@@ -35,8 +43,8 @@ pub(crate) fn count(value: impl TryInto<u64>) -> Inline {
 }
 
 /// A count that may be unknown.
-pub(crate) fn known_count(value: Option<u64>) -> Inline {
-    value.map_or(Inline::own(NONE), count)
+pub(crate) fn known_count(value: Option<impl TryInto<u64>>) -> Inline {
+    value.map_or(NONE.into(), count)
 }
 
 /// A sum of tokens; where only some requests told theirs, no more than what it is at least.
@@ -55,21 +63,20 @@ pub(crate) fn told(tokens: Told) -> Inline {
 
 /// The good requests as a share of those offered, in per cent.
 pub(crate) fn good(goodput: Option<Goodput>) -> Inline {
-    fixed(goodput.and_then(Goodput::share).map(|share| share * 100.0), 1)
+    share(goodput.and_then(Goodput::share), 1)
 }
 
 /// Mebibytes.
 pub(crate) fn mib(value: Option<Bytes>) -> Inline {
-    let whole = |b: Bytes| grouped((b.0 + Bytes::MIB / 2) / Bytes::MIB);
-    Inline::own(value.map_or_else(|| NONE.to_owned(), whole))
+    known_count(value.map(|b| (b.0 + Bytes::MIB / 2) / Bytes::MIB))
 }
 
 /// A percentile in milliseconds; none where there are too few values for its interval.
 pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
-    Inline::own(match percentile {
-        Percentile::Value { value, .. } => grouped_real(value * 1e3, 1),
-        Percentile::TooFew { .. } => NONE.to_owned(),
-    })
+    match percentile {
+        Percentile::Value { value, .. } => millis(Some(value)),
+        Percentile::TooFew { .. } => NONE.into(),
+    }
 }
 
 /// The 95 % interval of a percentile in milliseconds.
@@ -78,7 +85,7 @@ pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
         Percentile::Value { low, high, .. } => {
             Inline::own(format!("{}–{}", millis(Some(low)), millis(Some(high))))
         }
-        Percentile::TooFew { .. } => percentile_ms(percentile),
+        Percentile::TooFew { .. } => NONE.into(),
     }
 }
 
@@ -94,7 +101,7 @@ mod tests {
     #[test]
     fn a_missing_number_is_a_dash_and_never_zero() {
         assert_eq!(tps(None).as_str(), "-");
-        assert_eq!(known_count(None).as_str(), "-");
+        assert_eq!(known_count(None::<u64>).as_str(), "-");
         assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
         let some = Told { sum: 1_270, told: 3, of: 5 };
         assert_eq!(told(some).as_str(), "at least 1,270 (3 of 5 requests told)");
