@@ -8,37 +8,36 @@ mod whole;
 
 use std::time::Duration;
 
-use regatta_types::attempt::{AttemptOutcome, AttemptReport};
+use regatta_types::attempt::AttemptReport;
 use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::gpu::{GpuFacts, GpuInventory};
 use regatta_types::ids::{
-    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, InstanceId, Repetition, RunId,
-    SuiteName,
+    AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, Repetition, RunId,
 };
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, ExpectedHosts, HostRecord, RunHeader, RunRecord};
 use regatta_types::suite::{
-    self, Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule,
-    Suite, Sweep, Timeouts,
+    self, Arrivals, Case, Length, Load, Message, Prompt, Ramp, Role, StartMode, Suite, Sweep,
 };
+use regatta_types::testing::{case, header, report, suite};
 use regatta_types::time::{ClockAnchor, ClockOffset, MonoNs, UnixNs};
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::units::Bytes;
 use sha2::{Digest, Sha256};
 
-pub use trace::{Pace, trace};
+pub use trace::{Pace, request, trace};
 pub use whole::WholeRun;
 
 /// When the made-up runs begin: 2026-11-24 12:00:00 UTC.
 const BEGIN: UnixNs = UnixNs(1_795_521_600_000_000_000);
-const RUN: &str = "2026-11-24-quick-7f3a";
 
 /// A host and what it does.
 #[derive(Debug, Clone)]
 pub struct TestHost {
-    name: HostId,
+    /// Its name, from which other values follow.
+    pub name: HostId,
     /// Time to first token, milliseconds.
     pub ttft_ms: f64,
     /// Time per token, milliseconds.
@@ -87,39 +86,36 @@ impl TestHost {
 
     fn record(&self, index: u32) -> HostRecord {
         let slope = i64::from(index) * 1_837_000;
+        let machine_id = &hex::encode(Sha256::digest(self.name.as_str()))[..16];
         HostRecord {
             host: self.name.clone(),
             facts: Some(HostFacts {
                 hostname: self.name.to_string(),
-                kernel: Reading::Known("6.12.9-amd64".to_owned()),
-                distribution: Reading::Known("Debian GNU/Linux 13 (trixie)".to_owned()),
-                cpu_model: Reading::Known("AMD Ryzen Threadripper PRO 9975WX".to_owned()),
+                kernel: known("6.12.9-amd64"),
+                distribution: known("Debian GNU/Linux 13 (trixie)"),
+                cpu_model: known("AMD Ryzen Threadripper PRO 9975WX"),
                 cpus: Reading::Known(64),
                 memory_total: Reading::Known(Bytes(256 << 30)),
                 agent_version: "0.1.0".to_owned(),
                 details: HostDetails {
-                    machine_id: Reading::Known(
-                        hex::encode(Sha256::digest(self.name.as_str()))[..16].to_owned(),
-                    ),
+                    machine_id: known(machine_id),
                     cores: Reading::Known(32),
-                    governor: Reading::Known("performance".to_owned()),
+                    governor: known("performance"),
                     numa_nodes: Reading::Known(1),
-                    container: Reading::Known("none".to_owned()),
-                    clock_source: Reading::Known("tsc".to_owned()),
+                    container: known("none"),
+                    clock_source: known("tsc"),
                     clock_synchronised: Reading::Known(true),
                     disk_free: Reading::Known(Bytes((400 + u64::from(index)) << 30)),
                 },
             }),
             gpus: Reading::Known(GpuInventory {
-                driver: Reading::Known("580.126.09".to_owned()),
-                cuda_driver: Reading::Known("13.0".to_owned()),
+                driver: known("580.126.09"),
+                cuda_driver: known("13.0"),
                 gpus: vec![GpuFacts {
                     index: 0,
                     uuid: gpu_uuid(&self.name),
-                    name: Reading::Known(
-                        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition".to_owned(),
-                    ),
-                    pci_bus_id: Reading::Known("00000000:01:00.0".to_owned()),
+                    name: known("NVIDIA RTX PRO 6000 Blackwell Workstation Edition"),
+                    pci_bus_id: known("00000000:01:00.0"),
                     memory_total: Reading::Known(Bytes(97_887 << 20)),
                     power_limit_w: Reading::Known(600.0),
                     power_limit_default_w: Reading::missing("not supported by this board"),
@@ -127,17 +123,17 @@ impl TestHost {
                 }],
             }),
             engine: Reading::Known(EngineFacts {
-                engine: Reading::Known("vllm".to_owned()),
-                version: Reading::Known(self.version.clone()),
+                engine: known("vllm"),
+                version: known(&self.version),
                 model: "example/Coder-30B-A3B-FP8".to_owned(),
                 context_length: Reading::Known(32_768),
                 quantization: Reading::missing("the engine does not tell"),
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
                 settings: EngineSettings {
-                    kv_dtype: Reading::Known("auto".to_owned()),
+                    kv_dtype: known("auto"),
                     prefix_cache: Reading::Known(true),
-                    speculative: Reading::Known("none".to_owned()),
+                    speculative: known("none"),
                     flags: Reading::Known(vec!["--max-num-seqs 64".to_owned()]),
                 },
             }),
@@ -153,6 +149,10 @@ impl TestHost {
             checks: Vec::new(),
         }
     }
+}
+
+fn known(text: &str) -> Reading<String> {
+    Reading::Known(text.to_owned())
 }
 
 fn gpu_uuid(host: &HostId) -> String {
@@ -180,26 +180,19 @@ impl RunBuilder {
     /// When a title makes no case id.
     #[must_use]
     pub fn new(titles: &[&str], repetitions: u32) -> Self {
-        let cases = titles.iter().enumerate().map(|(index, title)| Case {
-            id: CaseId::new(title.to_lowercase().replace(' ', "-")).expect("a title makes an id"),
-            title: (*title).to_owned(),
-            prompt: Prompt::Messages(vec![Message {
-                role: Role::User,
-                content: format!("Write about {title}."),
-            }]),
-            max_tokens: [120, 160, 200][index % 3],
-            min_max_tokens: [120, 160, 200][index % 3],
-            length: Length::Fixed,
-            temperature: 0.0,
-            seed: Some(7),
-            stop: StopRule { requests: Some(1), duration: None },
-            repetitions,
-            warmup: 0,
-            load: Load::Closed { streams: 1, ramp: Ramp::None },
-            sweep: None,
-            slo: Slo::default(),
-            solo_of: None,
-            timeouts: Timeouts::default(),
+        let cases = titles.iter().zip(0..).map(|(title, index)| {
+            let content = format!("Write about {title}.");
+            let max_tokens = [120, 160, 200][index % 3];
+            Case {
+                title: (*title).to_owned(),
+                prompt: Prompt::Messages(vec![Message { role: Role::User, content }]),
+                max_tokens,
+                min_max_tokens: max_tokens,
+                length: Length::Fixed,
+                seed: Some(7),
+                repetitions,
+                ..case(&title.to_lowercase().replace(' ', "-"))
+            }
         });
         Self {
             hosts: Vec::new(),
@@ -216,6 +209,19 @@ impl RunBuilder {
     pub fn host(mut self, host: TestHost) -> Self {
         self.hosts.push(host);
         self
+    }
+
+    /// Adds so many hosts, `gpu-01` and so on.
+    #[must_use]
+    pub fn fleet(self, hosts: u32) -> Self {
+        self.fleet_of(hosts, |_, host| host)
+    }
+
+    /// Adds so many hosts, `gpu-01` and so on, each with what `change` makes of it by its number.
+    #[must_use]
+    pub fn fleet_of(self, hosts: u32, change: impl Fn(u32, TestHost) -> TestHost) -> Self {
+        let host = |n| change(n, TestHost::new(&format!("gpu-{n:02}")));
+        (1..=hosts).fold(self, |run, n| run.host(host(n)))
     }
 
     /// So many measured requests in every attempt.
@@ -276,10 +282,9 @@ impl RunBuilder {
 
     fn suite(&self) -> Suite {
         Suite {
-            name: SuiteName::new("quick").expect("a valid suite name"),
             description: "A short look at every host.".to_owned(),
-            cases: self.cases.clone(),
             active_weights: self.active_weights,
+            ..suite(self.cases.clone())
         }
     }
 
@@ -302,7 +307,7 @@ impl RunBuilder {
         let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let mut attempts = Vec::new();
         for (host, index) in self.hosts.iter().zip(0..) {
-            attempts.push(self.settling(host, index));
+            attempts.push(self.engine_warmup(host, index));
             let mut block = 0;
             for repetition in 1..=self.cases[0].repetitions {
                 for case in &self.cases {
@@ -314,20 +319,16 @@ impl RunBuilder {
         attempts.sort_by(|a, b| a.report.key.cmp(&b.report.key));
         let record = RunRecord {
             header: RunHeader {
-                run: RunId::new(RUN).expect("a valid run id"),
+                run: run_id(),
                 suite: self.suite(),
                 seed: 42,
                 created: BEGIN,
                 start: self.start,
                 stagger: (self.start == StartMode::Staggered).then_some(Duration::from_secs(1)),
                 expected: ExpectedHosts::Count(count),
-                coordinator_version: "0.1.0".to_owned(),
-                insecure: false,
                 keep_text: self.keep_text,
                 command: format!("regatta run quick --expect {count}"),
-                assume_equal: Vec::new(),
-                tariff: None,
-                margins: regatta_types::margin::Margins::default(),
+                ..header(Vec::new())
             },
             sealed: Some(UnixNs(BEGIN.0 + 240_000_000_000)),
             hosts: self.hosts.iter().zip(0..).map(|(h, i)| h.record(i)).collect(),
@@ -340,18 +341,14 @@ impl RunBuilder {
         WholeRun { record, attempts }
     }
 
-    fn settling(&self, host: &TestHost, index: u32) -> AttemptRecord {
+    fn engine_warmup(&self, host: &TestHost, index: u32) -> AttemptRecord {
         let slot = Slot { index, repetition: 0, block: 0 };
         let begin = slot.begin();
         let cold = host.ttft_ms + 2_400.0;
         let traces = [cold, host.ttft_ms, host.ttft_ms].into_iter().zip(0..).map(|(ttft, seq)| {
             let at = begin.after(Duration::from_secs(u64::from(seq) * 5));
-            trace(
-                seq,
-                Phase::Warmup,
-                at,
-                Pace { ttft_ms: ttft, token_ms: host.token_ms, tokens: 64 },
-            )
+            let pace = Pace { ttft_ms: ttft, token_ms: host.token_ms, tokens: 64 };
+            trace(seq, Phase::Warmup, at, pace)
         });
         let case = CaseId::engine_warmup();
         attempt(host, &case, slot, Disposition::EngineWarmup, traces.collect())
@@ -428,18 +425,11 @@ fn attempt(
     let began = slot.begin();
     let finished = traces.iter().filter_map(|t| t.done).max().unwrap_or(began);
     let late = Duration::from_micros(40 + 25 * u64::from(slot.index));
+    let cell = cell(&host.name, case, slot.repetition);
     AttemptRecord {
         disposition,
         report: AttemptReport {
-            key: AttemptKey {
-                run: RunId::new(RUN).expect("a valid run id"),
-                cell: cell(&host.name, case, slot.repetition),
-                attempt: AttemptNo(1),
-            },
-            epoch: Epoch(1),
-            instance: InstanceId::nil(),
             boot: BootId("8a4f".to_owned()),
-            outcome: AttemptOutcome::Completed,
             anchor: ClockAnchor { mono: MonoNs(0), unix: BEGIN },
             planned_start: (!case.is_engine_warmup()).then_some(began),
             began: began.after(late),
@@ -447,10 +437,13 @@ fn attempt(
             traces,
             gpu: gpu::gpu_window(host, began, finished),
             engine: engine_watch(began, finished),
-            findings: Vec::new(),
-            client_cpu: None,
+            ..report(AttemptKey { run: run_id(), cell, attempt: AttemptNo(1) }, Epoch(1))
         },
     }
+}
+
+fn run_id() -> RunId {
+    RunId::new("2026-11-24-quick-7f3a").expect("a valid run id")
 }
 
 /// An engine that tells its metrics and is the same throughout, as far as anyone asked.

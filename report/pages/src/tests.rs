@@ -15,34 +15,165 @@ mod reference;
 mod stored;
 mod words;
 
-use regatta_types::event::MissingReason;
-use regatta_types::record::AttemptRecord;
-
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness};
+use regatta_figures::analysis::Analysis;
+use regatta_figures::compare::MetricReport;
 use regatta_figures::completeness::Completeness;
+use regatta_types::event::{Disposition, MissingReason, SkipReason};
+use regatta_types::facts::EngineFacts;
+use regatta_types::gpu::{GpuInventory, GpuSeries};
+use regatta_types::ids::{CaseId, CellKey};
+use regatta_types::metric::Metric;
+use regatta_types::reading::Reading;
+use regatta_types::record::{AttemptRecord, HostRecord};
+use regatta_types::trace::RequestTrace;
+use regatta_types::validity::{Finding, Validity};
+
+use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, files, lose, summary};
+
+/// Two cases, each so many times, on no host yet.
+fn two_cases(repetitions: u32) -> RunBuilder {
+    RunBuilder::new(&["Backend system", "Debug task"], repetitions)
+}
 
 /// Three hosts, the last one 20 % slower.
 fn three_hosts() -> WholeRun {
-    RunBuilder::new(&["Backend system", "Debug task"], 5)
-        .host(TestHost::new("gpu-01"))
-        .host(TestHost::new("gpu-02"))
-        .host(TestHost::new("gpu-03").slower_by(0.25))
-        .build()
+    two_cases(5).fleet(2).host(TestHost::new("gpu-03").slower_by(0.25)).build()
 }
 
+/// All counted attempts.
+fn counted(record: &mut WholeRun) -> impl Iterator<Item = &mut AttemptRecord> {
+    record.attempts.iter_mut().filter(|a| a.disposition == Disposition::Counted)
+}
+
+/// The counted attempts of a host.
 fn attempts_of<'a>(
     record: &'a mut WholeRun,
     host: &'a str,
 ) -> impl Iterator<Item = &'a mut AttemptRecord> {
-    record.attempts.iter_mut().filter(move |a| {
-        let cell = &a.report.key.cell;
-        cell.host.as_str() == host && !cell.case.is_engine_warmup()
-    })
+    counted(record).filter(move |a| a.report.key.cell.host.as_str() == host)
+}
+
+/// The measured requests of a host.
+fn traces_of<'a>(
+    record: &'a mut WholeRun,
+    host: &'a str,
+) -> impl Iterator<Item = &'a mut RequestTrace> {
+    attempts_of(record, host).flat_map(|a| &mut a.report.traces)
+}
+
+/// What is known, to be changed.
+fn known<T>(reading: &mut Reading<T>) -> &mut T {
+    match reading {
+        Reading::Known(value) => value,
+        Reading::NotAvailable { not_available } => panic!("{not_available}"),
+    }
+}
+
+fn host<'a>(record: &'a mut WholeRun, host: &str) -> &'a mut HostRecord {
+    record.hosts.iter_mut().find(|h| h.host.as_str() == host).unwrap()
+}
+
+fn engine<'a>(record: &'a mut WholeRun, name: &str) -> &'a mut EngineFacts {
+    known(&mut host(record, name).engine)
+}
+
+fn gpus<'a>(record: &'a mut WholeRun, name: &str) -> &'a mut GpuInventory {
+    known(&mut host(record, name).gpus)
+}
+
+/// Limits the GPU of `gpu-03` to 450 W, all others having 600 W.
+fn cap_power(record: &mut WholeRun) {
+    gpus(record, "gpu-03").gpus[0].power_limit_w = Reading::Known(450.0);
+}
+
+/// The GPUs of an attempt while it ran.
+fn series(attempt: &mut AttemptRecord) -> &mut Vec<GpuSeries> {
+    known(&mut attempt.report.gpu.series)
+}
+
+/// Makes every token after the first of an attempt take this many times as long.
+fn stretch(attempt: &mut AttemptRecord, factor: f64) {
+    for trace in &mut attempt.report.traces {
+        let first = trace.chunks[0].at;
+        for chunk in &mut trace.chunks {
+            chunk.at = first.after(chunk.at.since(first).mul_f64(factor));
+        }
+        trace.done = trace.chunks.last().map(|chunk| chunk.at);
+    }
+}
+
+/// Takes away what a host measured after its first so many repetitions.
+fn keep(record: &mut WholeRun, host: &str, repetitions: u32) {
+    lose(record, &MissingReason::Cancelled, |cell| {
+        cell.host.as_str() == host && cell.repetition.0 > repetitions
+    });
+}
+
+/// Ends sweeps as a coordinator ends them, before the cells of these hosts and cases.
+fn skip(record: &mut WholeRun, at: &str, is_skipped: impl Fn(&CellKey) -> bool) {
+    let at = CaseId::new(at).unwrap();
+    let reason = SkipReason::Saturated { at, evidence: "82.1 tok/s at 4 streams".to_owned() };
+    let gone = record.attempts.extract_if(.., |a| is_skipped(&a.report.key.cell));
+    record.record.skipped = gone.map(|a| (a.report.key.cell, reason.clone())).collect();
+}
+
+/// A finding whose evidence and advice tell nothing.
+fn finding(code: &str, validity: Validity) -> Finding {
+    let (evidence, advice) = ("over a limit".to_owned(), "leave a core to the agent".to_owned());
+    Finding { code: code.into(), validity, evidence, advice }
+}
+
+/// What was found in the first class of hosts.
+fn found<T>(record: &WholeRun, metric: Metric, read: impl Fn(&MetricReport) -> T) -> Option<T> {
+    Analysis::new(record).unwrap().classes[0].metric(metric).map(read)
+}
+
+fn lines(record: &WholeRun) -> Vec<String> {
+    summary(record).verdict_lines
+}
+
+/// The lines of the summary, as one text.
+fn answer(record: &WholeRun) -> String {
+    lines(record).join("\n")
+}
+
+/// The one line of the summary that begins like this.
+fn line(record: &WholeRun, begin: &str) -> String {
+    let lines = lines(record);
+    let found = lines.iter().find(|line| line.starts_with(begin));
+    found.unwrap_or_else(|| panic!("{begin} is missing in {lines:#?}")).clone()
 }
 
 fn page(record: &WholeRun, path: &str) -> String {
-    let bytes = crate::testing::files(record).remove(path).expect("the report has this file");
+    let bytes = files(record).remove(path).expect("the report has this file");
     String::from_utf8(bytes).expect("reports are UTF-8")
+}
+
+fn run_json(record: &WholeRun) -> serde_json::Value {
+    serde_json::from_slice(&files(record)["run.json"]).unwrap()
+}
+
+#[track_caller]
+pub(crate) fn has(text: &str, wanted: &str) {
+    assert!(text.contains(wanted), "{wanted:?} is missing in\n{text}");
+}
+
+#[track_caller]
+fn lacks(text: &str, unwanted: &str) {
+    assert!(!text.contains(unwanted), "{unwanted:?} stands in\n{text}");
+}
+
+/// A page from a text on.
+#[track_caller]
+fn from<'a>(page: &'a str, begin: &str) -> &'a str {
+    &page[page.find(begin).unwrap_or_else(|| panic!("{begin:?} is missing in\n{page}"))..]
+}
+
+/// The cells of the first row that begins like this.
+#[track_caller]
+fn row<'a>(page: &'a str, begin: &str) -> Vec<&'a str> {
+    let line = page.lines().find(|line| line.starts_with(begin)).expect("the row is there");
+    line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
 #[test]
@@ -52,7 +183,7 @@ fn shuffled_rows_give_the_same_bytes() {
     shuffled.attempts.reverse();
     shuffled.attempts.swap(3, 17);
     shuffled.hosts.reverse();
-    let (one, other) = (crate::testing::files(&record), crate::testing::files(&shuffled));
+    let (one, other) = (files(&record), files(&shuffled));
     assert!(one.keys().eq(other.keys()));
     for (path, content) in &one {
         assert!(other[path] == *content, "{path} depends on the order of the rows");

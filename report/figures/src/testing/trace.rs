@@ -19,6 +19,12 @@ pub struct Pace {
     pub tokens: u32,
 }
 
+/// A successful measured request that began so many milliseconds after zero.
+#[must_use]
+pub fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
+    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })
+}
+
 /// A successful request that began at `at` and was cut by its limit.
 #[must_use]
 pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Pace) -> RequestTrace {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use regatta_types::event::{EventKind, RunEvent};
-use regatta_types::reading::Reading;
 use regatta_types::record::ExpectedHosts;
 
 use crate::testing::{WholeRun, files, summary};
+use crate::tests::has;
 use crate::tests::hostile::poisoned;
 
 fn redact(run: WholeRun) -> WholeRun {
@@ -25,15 +25,11 @@ fn telling() -> WholeRun {
             .to_owned();
     let hosts: Vec<_> = record.hosts.iter().map(|host| host.host.clone()).collect();
     for host in &mut record.hosts {
-        if let Some(facts) = &mut host.facts {
-            facts.hostname = format!("{}.ACME.example", host.host);
-        }
+        host.facts.as_mut().unwrap().hostname = format!("{}.ACME.example", host.host);
     }
-    record.record.events.push(RunEvent {
-        seq: 1,
-        kind: EventKind::AgentLost { host: hosts[1].clone(), reason: TELLING.to_owned() },
-        ..record.events[0].clone()
-    });
+    let kind = EventKind::AgentLost { host: hosts[1].clone(), reason: TELLING.to_owned() };
+    let event = RunEvent { seq: 1, kind, ..record.events[0].clone() };
+    record.events.push(event);
     record.header.expected = ExpectedHosts::Named(hosts);
     record
 }
@@ -53,12 +49,8 @@ fn originals(record: &WholeRun) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = texts.map(str::to_owned).into();
     for host in &record.hosts {
         all.insert(host.host.to_string());
-        if let Some(Reading::Known(id)) = host.facts.as_ref().map(|f| &f.details.machine_id) {
-            all.insert(id.clone());
-        }
-        if let Reading::Known(inventory) = &host.gpus {
-            all.extend(inventory.gpus.iter().map(|gpu| gpu.uuid.to_lowercase()));
-        }
+        all.insert(host.facts.as_ref().unwrap().details.machine_id.known().unwrap().clone());
+        all.extend(host.gpus.known().unwrap().gpus.iter().map(|gpu| gpu.uuid.to_lowercase()));
     }
     all.extend(record.attempts.iter().map(|attempt| attempt.report.boot.0.to_lowercase()));
     all
@@ -95,16 +87,13 @@ fn substitutes_keep_the_order_and_are_the_same_everywhere() {
     let said = "dial host-2:8000 (address-2, [address-4]:80) by url-1 as address-3 from path-1: \
         host-1 has gpu-1, uuid-1 and address-1; ";
     assert_eq!(record.header.suite.description, said);
-    let Reading::Known(series) = &record.attempts[0].report.gpu.series else { panic!("series") };
-    assert_eq!(series[0].uuid, "gpu-1");
-    assert_eq!(
-        record.header.command,
-        "regatta run VALUE --hosts host-1,host-3 --listen=VALUE --repetitions 5"
-    );
+    assert_eq!(record.attempts[0].report.gpu.series.known().unwrap()[0].uuid, "gpu-1");
+    let command = "regatta run VALUE --hosts host-1,host-3 --listen=VALUE --repetitions 5";
+    assert_eq!(record.header.command, command);
     assert_eq!(record.hosts[2].facts.as_ref().unwrap().hostname, "host-3");
     let files = files(&record);
-    let page = String::from_utf8_lossy(&files["report.md"]);
-    assert!(page.contains("**Redacted.**") && files.contains_key("hosts/host-2.md"));
+    has(&String::from_utf8_lossy(&files["report.md"]), "**Redacted.**");
+    assert!(files.contains_key("hosts/host-2.md"));
 }
 
 #[test]

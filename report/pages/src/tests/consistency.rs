@@ -1,5 +1,7 @@
 //! What the pages say is true of the run: one test for each statement that once was not.
 
+use regatta_figures::analysis::Analysis;
+use regatta_figures::metrics::GpuSum;
 use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::GpuSeries;
@@ -8,37 +10,19 @@ use regatta_types::reading::Reading;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, FindingCode, Validity};
+use regatta_types::validity::{Finding, Validity};
 
-use super::{page, three_hosts};
-use crate::testing::summary;
-use crate::testing::{RunBuilder, TestHost, WholeRun, lose};
-use regatta_figures::analysis::Analysis;
+use super::{
+    answer, counted, finding, found, has, lacks, page, run_json, stretch, three_hosts, traces_of,
+    two_cases,
+};
+use crate::testing::{TestHost, WholeRun, lose, summary};
 
-const CASES: [&str; 2] = ["Backend system", "Debug task"];
-
-fn hosts(n: usize, repetitions: u32, noise: f64) -> WholeRun {
-    let run = (1..=n).fold(RunBuilder::new(&CASES, repetitions), |run, n| {
-        let mut host = TestHost::new(&format!("gpu-{n:02}"));
-        host.noise = noise;
-        run.host(host)
-    });
-    run.build()
+fn hosts(n: u32, repetitions: u32, noise: f64) -> WholeRun {
+    two_cases(repetitions).fleet_of(n, |_, host| TestHost { noise, ..host }).build()
 }
 
-fn attempts(record: &mut WholeRun) -> impl Iterator<Item = &mut AttemptRecord> {
-    record.attempts.iter_mut().filter(|a| a.disposition == Disposition::Counted)
-}
-
-fn traces<'a>(
-    record: &'a mut WholeRun,
-    host: &'a str,
-) -> impl Iterator<Item = &'a mut RequestTrace> {
-    let own = attempts(record).filter(move |a| a.report.key.cell.host.as_str() == host);
-    own.flat_map(|a| &mut a.report.traces)
-}
-
-fn settling(record: &mut WholeRun) -> &mut AttemptRecord {
+fn engine_warmup(record: &mut WholeRun) -> &mut AttemptRecord {
     record.attempts.iter_mut().find(|a| a.disposition == Disposition::EngineWarmup).unwrap()
 }
 
@@ -46,16 +30,6 @@ fn lose_on(record: &mut WholeRun, host: &str, repetitions: &[u32]) {
     lose(record, &MissingReason::Cancelled, |cell| {
         cell.host.as_str() == host && repetitions.contains(&cell.repetition.0)
     });
-}
-
-#[track_caller]
-fn has(text: &str, wanted: &str) {
-    assert!(text.contains(wanted), "{wanted:?} is missing in\n{text}");
-}
-
-#[track_caller]
-fn lacks(text: &str, unwanted: &str) {
-    assert!(!text.contains(unwanted), "{unwanted:?} stands in\n{text}");
 }
 
 #[test]
@@ -86,21 +60,19 @@ fn two_hosts_that_share_too_little_are_told_so() {
     let mut record = hosts(2, 5, 0.005);
     lose_on(&mut record, "gpu-01", &[1, 2]);
     lose_on(&mut record, "gpu-02", &[3]);
-    let lines = summary(&record).verdict_lines.join("\n");
+    let lines = answer(&record);
     has(&lines, "Decode speed: no verdict, no two hosts share 3 complete repetitions.");
     lacks(&lines, "fewer than two hosts");
-    has(
-        &lines,
-        "No verdict on gpu-01, gpu-02 (C11: fewer than 3 complete repetitions that the others",
-    );
+    let why =
+        "No verdict on gpu-01, gpu-02 (C11: fewer than 3 complete repetitions that the others";
+    has(&lines, why);
 }
 
 #[test]
 fn the_only_host_that_is_left_is_not_said_to_lack_repetitions() {
     let mut record = hosts(2, 5, 0.005);
-    traces(&mut record, "gpu-02").for_each(|t| t.usage = None);
-    let lines = summary(&record).verdict_lines.join("\n");
-    has(&lines, "Decode speed: no verdict, the other hosts had to stay out.");
+    traces_of(&mut record, "gpu-02").for_each(|t| t.usage = None);
+    has(&answer(&record), "Decode speed: no verdict, the other hosts had to stay out.");
 }
 
 #[test]
@@ -128,67 +100,58 @@ fn the_distance_from_the_median_is_paired_and_shown_from_four_hosts_on() {
     lacks(&page(&hosts(3, 5, 0.005), "report.md"), "vs. median");
     // All hosts are ten per cent faster in the repetition that one of them lacks.
     let mut record = hosts(4, 4, 0.0);
-    for attempt in attempts(&mut record).filter(|a| a.report.key.cell.repetition.0 == 4) {
-        for trace in &mut attempt.report.traces {
-            let first = trace.chunks[0].at;
-            for chunk in &mut trace.chunks {
-                chunk.at = first.after(chunk.at.since(first) * 10 / 11);
-            }
-        }
+    for attempt in counted(&mut record).filter(|a| a.report.key.cell.repetition.0 == 4) {
+        stretch(attempt, 10.0 / 11.0);
     }
     lose_on(&mut record, "gpu-02", &[4]);
     has(&page(&record, "report.md"), "vs. median (%)");
-    let analysis = Analysis::new(&record).unwrap();
-    let report = analysis.classes[0].metric(Metric::DecodeTps).unwrap();
-    let [full, gap] = [0, 1].map(|i| &report.outcome.hosts[i]);
+    let hosts = found(&record, Metric::DecodeTps, |report| report.outcome.hosts.clone()).unwrap();
+    let [full, gap, ..] = hosts.as_slice() else { panic!("four hosts") };
     assert!(gap.mean.unwrap() < full.mean.unwrap() - 0.02, "the means alone would differ");
     assert!(gap.from_median.unwrap().abs() < 1e-6, "{gap:?}");
 }
 
 #[test]
 fn the_rule_that_was_used_is_the_one_that_is_told() {
-    let told = |n: usize| page(&hosts(n, 5, 0.005), "report.md");
     let starts = ["Two compared hosts:", "Three compared hosts:", "Four and more compared hosts:"];
     for (n, own) in [(2, 0), (3, 1), (4, 2)] {
-        let page = told(n);
+        let page = page(&hosts(n, 5, 0.005), "report.md");
         for (index, start) in starts.iter().enumerate() {
             let times = if index == own { 2 } else { 0 };
             assert_eq!(page.matches(start).count(), times, "{n} hosts, {start}");
         }
+        let columns =
+            "Decode speed (%, 95 % CI) | Time to first token (%, 95 % CI) | End-to-end time";
+        assert!(n != 3 || page.contains(columns), "{page}");
     }
-    let columns = "Decode speed (%, 95 % CI) | Time to first token (%, 95 % CI) | End-to-end time";
-    has(&told(3), columns);
 }
 
 #[test]
 fn a_case_without_a_usable_attempt_is_left_out_for_that() {
     let mut record = three_hosts();
-    for attempt in attempts(&mut record) {
-        if attempt.report.key.cell.case.as_str() == "debug-task" {
-            let failed = Failure::new(FailureKind::Reset, "gone");
-            attempt.report.traces[0].outcome = Outcome::Failed(failed);
-        }
+    let is_lost = |a: &&mut AttemptRecord| a.report.key.cell.case.as_str() == "debug-task";
+    for attempt in counted(&mut record).filter(is_lost) {
+        let failed = Failure::new(FailureKind::Reset, "gone");
+        attempt.report.traces[0].outcome = Outcome::Failed(failed);
     }
-    let lines = summary(&record).verdict_lines.join("\n");
+    let lines = answer(&record);
     has(&lines, "1 case (no usable attempt: no_ok_request): debug-task.");
     lacks(&lines, "too short");
     let mut short = three_hosts();
-    for attempt in attempts(&mut short) {
+    for attempt in counted(&mut short) {
         attempt.report.traces[0].chunks.truncate(10);
         attempt.report.traces[0].usage.as_mut().unwrap().completion = 10;
     }
-    let lines = summary(&short).verdict_lines.join("\n");
-    has(&lines, "decode speed, 2 cases (answers too short for a decode speed):");
+    has(&answer(&short), "decode speed, 2 cases (answers too short for a decode speed):");
 }
 
 #[test]
-fn a_host_that_had_not_settled_is_named_wherever_one_would_look() {
+fn a_host_whose_engine_kept_changing_speed_in_its_warm_up_is_named_wherever_one_would_look() {
     let mut record = three_hosts();
-    settling(&mut record).report.findings.push(Finding {
-        code: FindingCode::NotSettled,
-        validity: Validity::Degraded,
+    engine_warmup(&mut record).report.findings.push(Finding {
         evidence: "after 60 s the last 3 speeds differed by 8.1 %".to_owned(),
         advice: "see whether something else uses the machine".to_owned(),
+        ..finding("not_settled", Validity::Degraded)
     });
     let combined = page(&record, "report.md");
     has(&combined, "- gpu-01: not_settled before the run: after 60 s the last 3 speeds differed");
@@ -197,14 +160,13 @@ fn a_host_that_had_not_settled_is_named_wherever_one_would_look() {
     has(&own, "**Result: degraded.**");
     assert_eq!(own.matches("**not_settled** before the run").count(), 2, "verdict and warm-up");
     has(&own, "see whether something else uses the machine");
-    let json: serde_json::Value = serde_json::from_str(&page(&record, "run.json")).unwrap();
-    assert_eq!(json["hosts"][0]["settling"][0]["findings"][0]["code"], "not_settled");
+    assert_eq!(run_json(&record)["hosts"][0]["settling"][0]["findings"][0]["code"], "not_settled");
 }
 
 #[test]
 fn a_host_that_does_not_tell_cached_tokens_is_left_out_of_the_time_to_first_token() {
     let silence = |record: &mut WholeRun, host: &str| {
-        traces(record, host).for_each(|t| t.usage.as_mut().unwrap().cached = None);
+        traces_of(record, host).for_each(|t| t.usage.as_mut().unwrap().cached = None);
     };
     let left_out = |record: &WholeRun| {
         let lines = summary(record).verdict_lines;
@@ -218,7 +180,7 @@ fn a_host_that_does_not_tell_cached_tokens_is_left_out_of_the_time_to_first_toke
     silence(&mut record, "gpu-01");
     assert_eq!(left_out(&record), "", "nobody tells: nothing to hold against one of them");
     let mut partly = three_hosts();
-    let first = traces(&mut partly, "gpu-02").next().unwrap();
+    let first = traces_of(&mut partly, "gpu-02").next().unwrap();
     first.usage.as_mut().unwrap().cached = None;
     has(&left_out(&partly), "1 case (C8: cached prompt tokens are told for some requests");
 }
@@ -226,7 +188,7 @@ fn a_host_that_does_not_tell_cached_tokens_is_left_out_of_the_time_to_first_toke
 #[test]
 fn a_total_that_not_all_told_is_no_total() {
     let mut record = hosts(2, 5, 0.005);
-    traces(&mut record, "gpu-02").for_each(|t| t.usage = None);
+    traces_of(&mut record, "gpu-02").for_each(|t| t.usage = None);
     has(&page(&record, "report.md"), "| at least 960 (10 of 20 requests told) |");
     has(&page(&record, "hosts/gpu-02.md"), "Not shown: Cached, Reasoning, because the engine");
 }
@@ -235,12 +197,8 @@ fn a_total_that_not_all_told_is_no_total() {
 fn a_row_is_of_one_population() {
     let mut record = hosts(2, 5, 0.005);
     lacks(&page(&record, "report.md"), "Invalid cells");
-    attempts(&mut record).next().unwrap().report.findings.push(Finding {
-        code: FindingCode::ClientStall,
-        validity: Validity::Invalid,
-        evidence: "stall of 1,200 ms".to_owned(),
-        advice: "leave a core to the agent".to_owned(),
-    });
+    let stall = finding("client_stall", Validity::Invalid);
+    counted(&mut record).next().unwrap().report.findings.push(stall);
     let own = page(&record, "hosts/gpu-01.md");
     has(&own, "In 10 counted attempts (");
     has(&own, ": 10 measured requests ok, 0 failed, 10 answers truncated; 960 prompt and 1,400");
@@ -257,12 +215,12 @@ fn equal_lengths_are_said_once_and_a_mix_of_ends_is_marked() {
     let said = "Every answer ran to max_tokens, so the lengths are equal.";
     assert_eq!(page(&record, "report.md").matches(said).count(), 1);
     lacks(&page(&record, "hosts/gpu-01.md"), "**5**");
-    traces(&mut record, "gpu-02").for_each(|t| t.finish_reason = Some(FinishReason::Stop));
+    traces_of(&mut record, "gpu-02").for_each(|t| t.finish_reason = Some(FinishReason::Stop));
     let combined = page(&record, "report.md");
     has(&combined, "20 of 30 answers were cut by max_tokens or the context");
     has(&combined, "**10**");
     let mut cut = three_hosts();
-    traces(&mut cut, "gpu-02").next().unwrap().usage.as_mut().unwrap().completion -= 1;
+    traces_of(&mut cut, "gpu-02").next().unwrap().usage.as_mut().unwrap().completion -= 1;
     lacks(&page(&cut, "report.md"), said);
 }
 
@@ -270,8 +228,8 @@ fn equal_lengths_are_said_once_and_a_mix_of_ends_is_marked() {
 fn repetitions_that_differ_by_case_are_told_by_case() {
     let mut record = three_hosts();
     record.header.suite.cases[1].repetitions = 3;
-    let combined = page(&record, "report.md");
-    has(&combined, "on every host, 5 times: backend-system; 3 times: debug-task; the order");
+    let told = "on every host, 5 times: backend-system; 3 times: debug-task; the order";
+    has(&page(&record, "report.md"), told);
 }
 
 #[test]
@@ -291,21 +249,18 @@ fn sums_over_several_gpus_are_marked() {
     }
     let combined = page(&record, "report.md");
     has(&combined, "sums over all GPUs of the host, unattributed");
-    has(
-        &combined,
-        "sum of the mean GPU board powers in usable attempts, all GPUs of a host, unattributed (W)",
-    );
+    let label = "mean GPU board powers in usable attempts, all GPUs of a host, unattributed (W)";
+    has(&combined, &format!("sum of the {label}"));
     has(&combined, "| 2 GPUs |");
     has(&page(&record, "hosts/gpu-01.md"), "All GPUs of the host, unattributed");
     let gpus = Analysis::new(&record).unwrap().hosts[0].gpus.clone().unwrap();
-    let sum = regatta_figures::metrics::GpuSum::of(&gpus);
-    assert_eq!(sum.memory_peak, Some(Bytes((2 * 88_431) << 20)));
+    assert_eq!(GpuSum::of(&gpus).memory_peak, Some(Bytes((2 * 88_431) << 20)));
 }
 
 #[test]
-fn a_long_settling_shows_its_beginning_and_its_end() {
+fn a_long_engine_warm_up_shows_its_beginning_and_its_end() {
     let mut record = three_hosts();
-    let report = &mut settling(&mut record).report;
+    let report = &mut engine_warmup(&mut record).report;
     let one = report.traces[1].clone();
     report.traces = (0..71).map(|seq| RequestTrace { seq, ..one.clone() }).collect();
     let own = page(&record, "hosts/gpu-01.md");

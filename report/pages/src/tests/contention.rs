@@ -1,34 +1,25 @@
 //! What hosts take from each other, and how the start modes are told.
 
-use regatta_types::event::{MissingReason, SkipReason};
-use regatta_types::ids::{CellKey, RunId};
-use regatta_types::metric::Metric;
-use regatta_types::suite::StartMode;
-
-use super::page;
-use crate::change_lines;
-use crate::testing::{RunBuilder, TestHost, WholeRun, lose, summary};
 use regatta_figures::analysis::Analysis;
 use regatta_figures::capacity::Capacity;
 use regatta_figures::compare::{Contention, Verdict};
 use regatta_figures::history::{Baseline, Changes, Terms, changes};
+use regatta_types::metric::Metric;
+use regatta_types::suite::StartMode;
 
-const CASES: [&str; 2] = ["Backend system", "Debug task"];
+use super::{from, has, lacks, line, lines, page, skip, two_cases};
+use crate::change_lines;
+use crate::testing::{RunBuilder, TestHost, WholeRun};
 
 /// Three hosts; the second generates 5 % more slowly when all run at once.
 fn three(mode: StartMode) -> WholeRun {
-    RunBuilder::new(&CASES, 5)
-        .host(TestHost::new("gpu-01"))
-        .host(TestHost::new("gpu-02").contended_by(1.0 / 19.0))
-        .host(TestHost::new("gpu-03"))
-        .start(mode)
-        .build()
+    let contended = |n, host: TestHost| host.contended_by(if n == 2 { 1.0 / 19.0 } else { 0.0 });
+    two_cases(5).fleet_of(3, contended).start(mode).build()
 }
 
 /// The part of a page from a heading to the next section.
 fn section<'a>(page: &'a str, heading: &str) -> &'a str {
-    let from = page.find(heading).expect("the page has the section");
-    let rest = &page[from..];
+    let rest = from(page, heading);
     rest[3..].find("\n## ").map_or(rest, |to| &rest[..to + 3])
 }
 
@@ -48,35 +39,30 @@ fn five_per_cent_that_one_host_loses_together_are_found_and_nothing_else() {
     assert_eq!(verdicts(&analysis.contention[1]), [same; 3]);
     let lost = -decode.hosts[1].effect.unwrap().mean.exp_m1();
     assert!((lost - 0.05).abs() < 0.003, "{lost}");
-    let lines = summary(&run).verdict_lines;
-    let told: Vec<&String> = lines.iter().filter(|line| line.contains("at once")).collect();
-    assert_eq!(told.len(), 1, "{lines:?}");
-    assert!(told[0].starts_with("gpu-02 (4."), "{told:?}");
+    let told: Vec<String> = lines(&run).into_iter().filter(|l| l.contains("at once")).collect();
+    assert!(told.len() == 1 && told[0].starts_with("gpu-02 (4."), "{told:?}");
     insta::assert_snapshot!(section(&page(&run, "report.md"), "## 6. Start and clocks"));
 }
 
 #[test]
 fn hosts_that_share_nothing_short_are_told_so() {
-    let fleet = RunBuilder::new(&CASES, 5).host(TestHost::new("gpu-01"));
-    let run = fleet.host(TestHost::new("gpu-02")).start(StartMode::Both).build();
-    let lines = summary(&run).verdict_lines;
+    let run = two_cases(5).fleet(2).start(StartMode::Both).build();
     let told = "Contention: both hosts decode as fast together as alone, within 2 %.";
-    assert!(lines.iter().any(|line| line == told), "{lines:?}");
+    assert_eq!(line(&run, "Contention"), told);
 }
 
 #[test]
 fn a_host_that_is_by_itself_shares_nothing() {
-    let one = RunBuilder::new(&CASES, 5).host(TestHost::new("gpu-01").contended_by(0.05));
-    let run = one.start(StartMode::Both).build();
+    let one = TestHost::new("gpu-01").contended_by(0.05);
+    let run = two_cases(5).host(one).start(StartMode::Both).build();
     assert!(Analysis::new(&run).unwrap().contention.is_empty());
-    assert!(!page(&run, "report.md").contains("### Contention"));
+    lacks(&page(&run, "report.md"), "### Contention");
 }
 
 #[test]
 fn what_is_measured_solo_enters_no_comparison_of_hosts() {
-    let both = RunBuilder::new(&CASES, 5).levels(&[1, 2, 4]).requests(16);
-    let both = both.host(TestHost::new("gpu-01")).host(TestHost::new("gpu-02"));
-    let both = both.start(StartMode::Both).build();
+    let run = two_cases(5).levels(&[1, 2, 4]).requests(16).fleet(2);
+    let both = run.start(StartMode::Both).build();
     let mut together = both.clone();
     together.header.start = StartMode::Together;
     together.header.suite.cases.retain(|case| case.solo_of.is_none());
@@ -86,18 +72,15 @@ fn what_is_measured_solo_enters_no_comparison_of_hosts() {
     let json = |analysis: &Analysis<'_>| {
         let hosts = analysis.hosts.iter();
         let figures: Vec<_> = hosts.map(|h| (&h.figures, &h.requests, &h.sweeps)).collect();
+        let classes = format!("{:?}", analysis.classes);
         let figures = serde_json::to_string(&figures).unwrap();
-        (format!("{:?}", analysis.classes), figures, Capacity::of(analysis))
+        (classes, figures, Capacity::of(analysis))
     };
     assert_eq!(json(&all), json(&only));
-    assert_eq!(
-        all.cells.planned,
-        2 * only.cells.planned,
-        "but they are planned, and may be missing"
-    );
+    let planned = all.cells.planned;
+    assert_eq!(planned, 2 * only.cells.planned, "but they are planned, and may be missing");
     assert_eq!(all.contention.len(), 3, "decode speed, TTFT and the output of the loads");
-    let host = page(&both, "hosts/gpu-01.md");
-    assert!(host.contains("| Load, 2 streams (solo) |"), "{host}");
+    has(&page(&both, "hosts/gpu-01.md"), "| Load, 2 streams (solo) |");
 }
 
 #[test]
@@ -110,7 +93,7 @@ fn a_run_of_one_mode_says_what_was_planned_and_that_contention_was_not_measured(
         let report = page(&three(mode), "report.md");
         let start = section(&report, "## 6. Start and clocks");
         assert!(start.contains(planned) && start.contains(measured), "{mode}: {start}");
-        assert!(start.contains("`--start both`"), "{start}");
+        has(start, "`--start both`");
         assert_eq!(start.contains("synchronised"), mode == StartMode::Together, "{start}");
     }
 }
@@ -134,59 +117,41 @@ fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
     let expected = [format!("Decode speed: {all}"), format!("Decode speed (solo): {all}")];
     assert_eq!(speeds(&both), expected);
     for changes in [together, solo, both] {
-        assert!(
-            changes.is_all_judged() && !changes.is_regression(),
-            "{:?}",
-            change_lines(&changes)
-        );
+        assert!(changes.is_all_judged() && !changes.is_regression(), "{:?}", speeds(&changes));
     }
     let other = change_lines(&compared(StartMode::Solo, StartMode::Together)).join("\n");
-    assert!(other.contains("C12: start mode together, before solo"), "{other}");
+    has(&other, "C12: start mode together, before solo");
 }
 
 /// With two repetitions nothing is judged; the page said that no host had usable attempts.
 #[test]
 fn too_few_repetitions_both_ways_say_so_of_every_host() {
-    let fleet = RunBuilder::new(&CASES, 2).host(TestHost::new("gpu-01"));
-    let run = fleet.host(TestHost::new("gpu-02")).start(StartMode::Both).build();
+    let run = two_cases(2).fleet(2).start(StartMode::Both).build();
     let page = page(&run, "report.md");
     let told = section(&page, "### Contention");
     assert_eq!(told.matches("no verdict: too few repetitions both ways").count(), 4, "{told}");
     let why = "gpu-01, gpu-02: decode speed without backend-system, debug-task (fewer than 3 repetitions have it both ways).";
-    assert!(told.contains(why), "{told}");
+    has(told, why);
 }
 
 /// A check of two such runs returned 9 for the level that the sweep had skipped in its solo twin.
 #[test]
 fn a_skipped_level_of_a_solo_twin_is_no_gap() {
-    let sweep = |name: &str| {
-        let run = RunBuilder::new(&["Load"], 5).requests(24).levels(&[1, 2, 4]);
-        let mut run = run.host(TestHost::new("gpu-01")).start(StartMode::Both).build();
-        run.header.run = RunId::new(name).unwrap();
-        run
-    };
-    let (before, mut after) = (sweep("before"), sweep("after"));
-    let is_last = |cell: &CellKey| cell.case.as_str().starts_with("load.c4");
-    lose(&mut after, &MissingReason::Cancelled, is_last);
-    let at = after.header.suite.cases[1].id.clone();
-    let skipped = std::mem::take(&mut after.missing).into_iter().map(|(cell, _)| {
-        (cell, SkipReason::Saturated { at: at.clone(), evidence: "little more".to_owned() })
-    });
-    after.skipped = skipped.collect();
+    let sweep = RunBuilder::new(&["Load"], 5).requests(24).levels(&[1, 2, 4]);
+    let before = sweep.fleet(1).start(StartMode::Both).build();
+    let mut after = before.clone();
+    skip(&mut after, "load.c2", |cell| cell.case.as_str().starts_with("load.c4"));
     let baseline = |run: &WholeRun| Baseline::of(run).unwrap();
     let found = changes(&baseline(&before), &baseline(&after), &Terms::default());
     let lines = change_lines(&found).join("\n");
     assert!(found.is_all_judged(), "{lines}");
-    assert!(
-        lines.contains("(solo) not compared in case load.c4 (no value in the later run: skipped"),
-        "{lines}"
-    );
+    has(&lines, "(solo) not compared in case load.c4 (no value in the later run: skipped");
 }
 
 #[test]
 fn a_baseline_of_both_ways_is_read_as_it_is_written() {
     let baseline = Baseline::of(&three(StartMode::Both)).unwrap();
     let text = baseline.to_toml();
-    assert!(text.contains("\"backend-system.solo\" = \"backend-system\""), "{text}");
+    has(&text, "\"backend-system.solo\" = \"backend-system\"");
     assert_eq!(Baseline::parse(&text).unwrap().to_toml(), text);
 }

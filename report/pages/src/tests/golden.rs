@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use regatta_figures::completeness::Completeness;
 use regatta_types::event::{EventKind, MissingReason, RunEvent};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase, RequestTrace};
 
-use super::{page, three_hosts};
-use crate::testing::{RunBuilder, TestHost, lose};
-use crate::testing::{completeness, summary};
-use regatta_figures::completeness::Completeness;
+use super::{attempts_of, has, lacks, page, run_json, three_hosts};
+use crate::testing::{RunBuilder, completeness, lose, summary};
 
 #[test]
 fn a_slow_host_among_three_is_named_with_its_difference() {
@@ -18,8 +17,7 @@ fn a_slow_host_among_three_is_named_with_its_difference() {
     insta::assert_snapshot!(page(&record, "report.md"));
     assert_eq!(completeness(&record), Completeness::Complete);
     let summary = summary(&record);
-    let first = &summary.verdict_lines[0];
-    assert!(first.contains("gpu-03 is 20.2 % slower"), "{first}");
+    has(&summary.verdict_lines[0], "gpu-03 is 20.2 % slower");
     assert_eq!(summary.hosts[2].verdict, "slower");
 }
 
@@ -30,11 +28,8 @@ fn a_host_page_holds_what_was_measured_on_it() {
 
 #[test]
 fn one_host_of_several_streams_has_figures_and_no_verdict() {
-    let record = RunBuilder::new(&["Chat at eight streams"], 3)
-        .requests(80)
-        .concurrency(8)
-        .host(TestHost::new("gpu-01"))
-        .build();
+    let run = RunBuilder::new(&["Chat at eight streams"], 3).requests(80).concurrency(8);
+    let record = run.fleet(1).build();
     insta::assert_snapshot!("one_host_combined", page(&record, "report.md"));
     insta::assert_snapshot!("one_host", page(&record, "hosts/gpu-01.md"));
 }
@@ -45,23 +40,18 @@ fn a_partial_run_says_what_is_missing_and_why() {
     let lost = MissingReason::AgentLost { progress: "7 of 10 requests".to_owned() };
     lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-02" && cell.repetition.0 > 2);
     record.absent = 1;
-    record.record.events.push(RunEvent {
+    let (host, reason) = (record.hosts[1].host.clone(), "silent for 120 s".to_owned());
+    record.events.push(RunEvent {
         seq: 7,
         at: UnixNs(0),
         elapsed: Duration::from_millis(61_250),
-        kind: EventKind::AgentLost {
-            host: record.hosts[1].host.clone(),
-            reason: "silent for 120 s".to_owned(),
-        },
+        kind: EventKind::AgentLost { host, reason },
     });
-    let failed = record.attempts.iter_mut().filter(|a| a.report.key.cell.host.as_str() == "gpu-03");
-    for attempt in failed.skip(1).take(1) {
-        let failure = Failure::new(FailureKind::HttpStatus, "503 overloaded").with_status(503);
-        let trace = &mut attempt.report.traces[0];
-        trace.chunks.clear();
-        trace.usage = None;
-        trace.outcome = Outcome::Failed(failure);
-    }
+    let failure = Failure::new(FailureKind::HttpStatus, "503 overloaded").with_status(503);
+    let trace = &mut attempts_of(&mut record, "gpu-03").nth(1).unwrap().report.traces[0];
+    trace.chunks.clear();
+    trace.usage = None;
+    trace.outcome = Outcome::Failed(failure);
     insta::assert_snapshot!("partial_combined", page(&record, "report.md"));
     insta::assert_snapshot!("partial_host", page(&record, "hosts/gpu-02.md"));
     assert_eq!(completeness(&record), Completeness::Partial);
@@ -69,21 +59,21 @@ fn a_partial_run_says_what_is_missing_and_why() {
 
 #[test]
 fn a_request_line_has_every_field_in_order() {
-    let mut record = RunBuilder::new(&["Tiny"], 1).host(TestHost::new("gpu-01")).build();
-    let settling = &mut record.attempts[0].report;
-    settling.traces[0].chunks.truncate(3);
-    settling.traces[1] = RequestTrace::new(1, 0, Phase::Warmup);
+    let mut record = RunBuilder::new(&["Tiny"], 1).fleet(1).build();
+    let warmup = &mut record.attempts[0].report;
+    warmup.traces[0].chunks.truncate(3);
+    warmup.traces[1] = RequestTrace::new(1, 0, Phase::Warmup);
     let lines = page(&record, "requests.jsonl");
     let lines: Vec<&str> = lines.lines().collect();
-    assert_eq!(lines.len(), 4, "three settling requests and one measured");
+    assert_eq!(lines.len(), 4, "three engine warm-up requests and one measured");
     let first_two = lines[..2].join("\n");
     insta::assert_snapshot!(first_two.replace(",\"", ",\n\""));
-    assert!(lines[3].contains("\"counted\":true,\"concurrency\":1,"), "{}", lines[3]);
+    has(lines[3], "\"counted\":true,\"concurrency\":1,");
 }
 
 #[test]
 fn run_json_parses_and_names_its_versions() {
-    let json: serde_json::Value = serde_json::from_str(&page(&three_hosts(), "run.json")).unwrap();
+    let json = run_json(&three_hosts());
     assert_eq!(json["schema"], 1);
     assert_eq!(json["metrics_schema"], 1);
     assert_eq!(json["classes"][0]["metrics"][0]["outcome"]["hosts"][2]["verdict"], "slower");
@@ -92,9 +82,9 @@ fn run_json_parses_and_names_its_versions() {
 
 #[test]
 fn answers_appear_only_where_their_text_was_kept() {
-    let mut run = RunBuilder::new(&["Tiny"], 3).host(TestHost::new("gpu-01"));
-    assert!(!page(&run.build(), "hosts/gpu-01.md").contains("previews"));
+    let mut run = RunBuilder::new(&["Tiny"], 3).fleet(1);
+    lacks(&page(&run.build(), "hosts/gpu-01.md"), "previews");
     run.keep_text = true;
-    let page = page(&run.build(), "hosts/gpu-01.md");
-    assert!(page.contains("````text\n# Tiny\n\n```rust\nfn main() {}\n```\n````\n"), "{page}");
+    let preview = "````text\n# Tiny\n\n```rust\nfn main() {}\n```\n````\n";
+    has(&page(&run.build(), "hosts/gpu-01.md"), preview);
 }

@@ -1,6 +1,5 @@
 //! Text from engines, hosts and suite files stays text, whatever it holds.
 
-use crate::testing::WholeRun;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,12 +8,13 @@ use regatta_types::attempt::AttemptOutcome;
 use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::reading::Reading;
+use regatta_types::record::AttemptRecord;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{FinishReason, Outcome};
 use regatta_types::validity::{Finding, Validity};
 
-use super::three_hosts;
-use crate::testing::lose;
+use super::{known, run_json, series, three_hosts};
+use crate::testing::{WholeRun, files, lose};
 
 pub(crate) const CORPUS: [&str; 30] = [
     "<script>alert(1)</script>",
@@ -56,26 +56,21 @@ pub(crate) fn poisoned(text: &str) -> WholeRun {
     record.header.command = format!("regatta run '{text}'");
     record.header.coordinator_version = text.to_owned();
     record.header.keep_text = true;
-    for case in &mut record.header.suite.cases {
-        case.title = text.to_owned();
-    }
+    record.header.suite.cases.iter_mut().for_each(|case| case.title = text.to_owned());
     for host in &mut record.hosts {
-        if let Some(facts) = &mut host.facts {
-            facts.hostname = text.to_owned();
-            facts.kernel = Reading::Known(format!("{text}{}", host.host));
-            facts.distribution = Reading::missing(text);
-            facts.agent_version = text.to_owned();
-        }
+        let facts = host.facts.as_mut().unwrap();
+        facts.hostname = text.to_owned();
+        facts.kernel = Reading::Known(format!("{text}{}", host.host));
+        facts.distribution = Reading::missing(text);
+        facts.agent_version = text.to_owned();
         host.refused = Some(text.to_owned());
-        if let Reading::Known(engine) = &mut host.engine {
-            engine.model = text.to_owned();
-            engine.version = Reading::Known(text.to_owned());
-            engine.engine = Reading::missing(text);
-        }
-        if let Reading::Known(inventory) = &mut host.gpus {
-            inventory.driver = Reading::Known(text.to_owned());
-            inventory.gpus[0].name = Reading::Known(text.to_owned());
-        }
+        let engine = known(&mut host.engine);
+        engine.model = text.to_owned();
+        engine.version = Reading::Known(text.to_owned());
+        engine.engine = Reading::missing(text);
+        let inventory = known(&mut host.gpus);
+        inventory.driver = Reading::Known(text.to_owned());
+        inventory.gpus[0].name = Reading::Known(text.to_owned());
     }
     for (attempt, index) in record.attempts.iter_mut().zip(0_u32..) {
         poison_attempt(attempt, index, text);
@@ -91,7 +86,8 @@ pub(crate) fn poisoned(text: &str) -> WholeRun {
     record
 }
 
-fn poison_attempt(attempt: &mut regatta_types::record::AttemptRecord, index: u32, text: &str) {
+fn poison_attempt(attempt: &mut AttemptRecord, index: u32, text: &str) {
+    series(attempt)[0].unavailable.insert(text.to_owned(), text.to_owned());
     let report = &mut attempt.report;
     report.findings.push(Finding {
         code: text.into(),
@@ -99,9 +95,6 @@ fn poison_attempt(attempt: &mut regatta_types::record::AttemptRecord, index: u32
         evidence: text.to_owned(),
         advice: text.to_owned(),
     });
-    if let Reading::Known(series) = &mut report.gpu.series {
-        series[0].unavailable.insert(text.to_owned(), text.to_owned());
-    }
     for trace in &mut report.traces {
         trace.answer.text = Some(text.to_owned());
         trace.finish_reason = Some(FinishReason::Other(text.to_owned()));
@@ -178,7 +171,7 @@ fn structure(markdown: &str) -> Structure {
 
 /// Every page of a report, by its path.
 fn pages(record: &WholeRun) -> Vec<(String, String)> {
-    let pages = crate::testing::files(record).into_iter().filter(|(path, _)| path.ends_with(".md"));
+    let pages = files(record).into_iter().filter(|(path, _)| path.ends_with(".md"));
     pages.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap())).collect()
 }
 
@@ -201,10 +194,7 @@ fn hostile_text_changes_no_structure() {
 #[test]
 fn hostile_text_survives_in_json_byte_for_byte() {
     for text in CORPUS {
-        let record = poisoned(text);
-        let json: serde_json::Value =
-            serde_json::from_slice(&crate::testing::files(&record)["run.json"]).unwrap();
-        assert_eq!(json["hosts"][0]["facts"]["hostname"], text);
+        assert_eq!(run_json(&poisoned(text))["hosts"][0]["facts"]["hostname"], text);
     }
 }
 

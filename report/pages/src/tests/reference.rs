@@ -7,8 +7,7 @@ use regatta_types::event::Disposition;
 use regatta_types::suite::Length;
 use regatta_types::trace::Usage;
 
-use super::page;
-use crate::testing::summary;
+use super::{answer, counted, has, lacks, page};
 use crate::testing::{RunBuilder, TestHost, WholeRun};
 
 /// Title, seconds, prompt tokens, completion tokens (which are the limit of each).
@@ -56,46 +55,39 @@ fn replay() -> WholeRun {
 #[test]
 fn ten_answers_without_stamps_of_their_tokens_say_what_they_can_and_no_more() {
     let record = replay();
-    let lines = summary(&record).verdict_lines;
-    insta::assert_snapshot!("the_reference_report_in_a_few_lines", lines.join("\n"));
+    insta::assert_snapshot!("the_reference_report_in_a_few_lines", answer(&record));
     let host = page(&record, "hosts/localhost.md");
     insta::assert_snapshot!("the_reference_report_of_the_host", host);
     // A tenth of the time is no TTFT.
     for invented in ["12.056", "2.343", "12056", "2343"] {
-        assert!(!host.contains(invented), "{invented} stands in\n{host}");
+        lacks(&host, invented);
     }
 }
 
 #[test]
 fn a_first_attempt_like_the_others_is_no_warm_up() {
     let mut record = replay();
-    let first = &mut record.attempts[0].report;
-    let trace = &mut first.traces[0];
+    let trace = &mut record.attempts[0].report.traces[0];
     trace.done = trace.sent.map(|sent| sent.before.after(Duration::from_secs(31)));
-    let lines = summary(&record).verdict_lines.join("\n");
-    assert!(!lines.contains("warm-up"), "{lines}");
+    lacks(&answer(&record), "warm-up");
 }
 
 #[test]
 fn other_attempts_of_its_case_tell_best_whether_the_first_is_warm_up() {
     let mut record = RunBuilder::new(&["Long prompt", "Short"], 3).host(TestHost::new("a")).build();
     record.attempts.retain(|a| a.disposition == Disposition::Counted);
-    let slow = |record: &mut WholeRun, repetition: Option<u32>| {
-        for attempt in &mut record.attempts {
+    let slow = |repetitions: u32| {
+        let mut record = record.clone();
+        for attempt in counted(&mut record) {
             let cell = &attempt.report.key.cell;
-            if cell.case.as_str() == "long-prompt"
-                && repetition.is_none_or(|r| r == cell.repetition.0)
-            {
+            if cell.case.as_str() == "long-prompt" && cell.repetition.0 <= repetitions {
                 let chunks = &mut attempt.report.traces[0].chunks;
                 chunks.iter_mut().for_each(|c| c.at = c.at.after(Duration::from_secs(40)));
             }
         }
+        answer(&record)
     };
-    let mut always = record.clone();
-    slow(&mut always, None);
-    assert!(!summary(&always).verdict_lines.join("\n").contains("warm-up"), "it is just slow");
-    slow(&mut record, Some(1));
-    let lines = summary(&record).verdict_lines.join("\n");
-    assert!(lines.contains("a: first attempt is warm-up: its requests took 43"), "{lines}");
-    assert!(lines.contains("that the other attempts of its case take"), "{lines}");
+    lacks(&slow(3), "warm-up");
+    has(&slow(1), "a: first attempt is warm-up: its requests took 43");
+    has(&slow(1), "that the other attempts of its case take");
 }

@@ -1,13 +1,12 @@
 //! What a strange store does to a report.
 
-use regatta_types::event::Disposition;
+use regatta_figures::source::{Cause, Run};
 use regatta_types::ids::{AttemptNo, HostId};
 use regatta_types::record::{AttemptRecord, RunRecord};
 
-use super::{page, three_hosts};
+use super::{counted, page, three_hosts};
 use crate::redact;
 use crate::testing::{WholeRun, files};
-use regatta_figures::source::{Cause, Run};
 
 /// A run with rows of one more host, none of which can be read.
 struct Haunted {
@@ -46,8 +45,7 @@ fn a_host_of_damaged_rows_alone_is_no_host_whether_redacted_or_not() {
 #[test]
 fn a_second_counted_attempt_of_a_cell_has_its_own_figures_and_no_verdict() {
     let mut run = three_hosts();
-    let is_first = |a: &&AttemptRecord| a.disposition == Disposition::Counted;
-    let mut second = run.attempts.iter().find(is_first).unwrap().clone();
+    let mut second = counted(&mut run).next().unwrap().clone();
     second.report.key.attempt = AttemptNo(2);
     second.report.traces.clear();
     let host = second.report.key.cell.host.clone();
