@@ -112,7 +112,6 @@ fn loads(page: &mut Page, analysis: &Report<'_>, plots: &Plots) {
 
 fn by_case(page: &mut Page, analysis: &Report<'_>) {
     page.section("4. Host by case");
-    let several = analysis.classes.len() > 1;
     for class in &analysis.classes {
         for report in &class.metrics {
             let unit = match report.metric {
@@ -123,9 +122,7 @@ fn by_case(page: &mut Page, analysis: &Report<'_>) {
                 Metric::OutputTps => "System output of all streams, tok/s",
                 Metric::Energy => "Energy per output token, J",
             };
-            let class_name =
-                if several { format!(", class {}", class.class.label) } else { String::new() };
-            page.subsection(Inline::own(format!("{unit}{class_name}")));
+            page.subsection(Inline::own(format!("{unit}{}", facts::class_name(analysis, class))));
             page.paragraph(Inline::own(format!(
                 "Geometric mean over the repetitions. {}{}",
                 Reference::of(report).words(),

@@ -21,10 +21,10 @@ pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
         return;
     }
     page.subsection("Load");
-    page.table(table(levels, hosts.len() > 1));
+    table(levels, hosts.len() > 1).add_to(page);
     let of_hosts = hosts.iter().flat_map(|host| {
-        let name = (hosts.len() > 1).then(|| format!("{}, ", Inline::text(host.host)));
-        let name = name.unwrap_or_default();
+        let several = (hosts.len() > 1).then(|| format!("{}, ", Inline::text(host.host)));
+        let name = several.unwrap_or_default();
         saturation(host).into_iter().map(move |said| Inline::own(format!("{name}{said}")))
     });
     page.list(of_hosts);

@@ -22,7 +22,7 @@ const DEFINITIONS: [(&str, &str); 9] = [
 
 pub(super) fn definitions(page: &mut Page) {
     let rows = DEFINITIONS.map(|(name, definition)| (name, definition.into()));
-    page.table(Table::pairs(["Figure", "Definition"], rows));
+    Table::pairs(["Figure", "Definition"], rows).add_to(page);
 }
 
 /// The last section of a page.
@@ -36,5 +36,5 @@ pub(super) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
         ("Seed", Inline::own(header.seed.to_string())),
         ("Coordinator", Inline::text(&header.coordinator_version)),
     ];
-    page.table(Table::pairs(["What", "Value"], rows));
+    Table::pairs(["What", "Value"], rows).add_to(page);
 }

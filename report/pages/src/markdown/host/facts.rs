@@ -37,8 +37,8 @@ fn switch(value: &Reading<bool>, [on, off]: [&'static str; 2]) -> Inline {
 pub(super) fn measured(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
     page.section("2. What was measured");
     let facts = run(report, host).into_iter().chain(engine(host)).chain(machine(host));
-    page.table(Table::pairs(["Fact", "Value"], facts));
-    page.table(Table::pairs(["GPU fact", "Value"], gpus(host)));
+    Table::pairs(["Fact", "Value"], facts).add_to(page);
+    Table::pairs(["GPU fact", "Value"], gpus(host)).add_to(page);
 }
 
 fn run(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Row> {

@@ -47,7 +47,7 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
             Inline::own(format!("{} of {}", energy.attempts, energy.of))
         });
     if !table.is_empty() {
-        page.table(table);
+        table.add_to(page);
         page.paragraph(said(host));
     }
     let mut lines = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
         })
         .absent(UNTOLD);
     if !table.is_empty() {
-        page.table(table);
+        table.add_to(page);
         page.paragraph("Output of all requests together in the steady windows; power is the mean of the samples over the whole attempts, of the endpoint's GPU boards together.");
     }
 }
