@@ -42,10 +42,8 @@ pub fn page(calibration: &Calibration) -> String {
         .number("False slower", |row| Inline::own(share(row.false_slower)))
         .number("False faster", |row| known(row.false_faster.map(share)))
         .absent("a pair with a slow host")
-        .number("Found", |row| known(row.found.map(share)))
-        .absent(no_slow_host)
-        .number("False equivalent", |row| known(row.false_equivalent.map(share)))
-        .absent(no_slow_host)
+        .number_or("Found", no_slow_host, |row| known(row.found.map(share)))
+        .number_or("False equivalent", no_slow_host, |row| known(row.false_equivalent.map(share)))
         .number("Two groups", |row| Inline::own(share(row.two_groups)))
         .add_to(&mut page);
     page.section("What this does not show");

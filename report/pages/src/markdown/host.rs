@@ -19,7 +19,7 @@ use regatta_figures::metrics::Percentile;
 use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
-use super::layout::{Inline, Page, fixed, millis, percentile_ms, told, tps};
+use super::layout::{Inline, Page, fixed, millis, percentile_ms, token_sum, tps};
 use super::load::saturation;
 use super::sections::{definitions, reproduce};
 use crate::plot::{Plots, Which};
@@ -150,8 +150,8 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
         count_of(u64::from(requests.ok), "measured request"),
         grouped(u64::from(requests.failures())),
         grouped(u64::from(requests.truncated)),
-        told(host.tokens.prompt),
-        told(host.tokens.completion),
+        token_sum(host.tokens.prompt),
+        token_sum(host.tokens.completion),
     ))
 }
 

@@ -57,8 +57,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
             percentile_ms(l.figures.first_token(&l.case.load).percentile(0.95))
         })
         .absent("a p95 needs 72 requests")
-        .number("TPOT p50 (ms)", |(_, l)| millis(l.figures.tpot_s.median()))
-        .absent(few)
+        .number_or("TPOT p50 (ms)", few, |(_, l)| millis(l.figures.tpot_s.median()))
         .number("Steady windows (s)", |(_, l)| fixed(l.steady.known().map(|s| s.output.seconds), 1))
         .absent(no_window)
         .number("Sent/s", |(_, l)| fixed(l.steady.known().and_then(|s| s.send_rate()), 2))
@@ -77,8 +76,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
         .number("Good/s", |(_, l)| fixed(l.steady.known().and_then(|s| s.goodput()), 2))
         .absent(no_limits)
         .only_if(has_slo)
-        .number("Good (%)", |(_, l)| good(l.goodput))
-        .absent(no_limits)
+        .number_or("Good (%)", no_limits, |(_, l)| good(l.goodput))
         .only_if(has_slo)
 }
 

@@ -20,17 +20,15 @@ pub(super) fn answers(page: &mut Page, report: &Report<'_>) {
         page.subsection(Inline::own(format!("Same answers{}", class_name(report, class))));
         Table::of(compared)
             .text("Case", |(case, _)| Inline::text(&case.title))
-            .number("Hosts with the same answers", |(case, found)| match found {
+            .number_or("Hosts with the same answers", none, |(case, found)| match found {
                 Some(same) if same.hosts == 1 => Inline::own(format!("none of {}", same.of)),
                 Some(same) => Inline::own(format!("{} of {}", same.hosts, same.of)),
                 None if is_repeatable(case) => NONE.into(),
                 None => "not compared: text is drawn, and without a seed".into(),
             })
-            .absent(none)
-            .number("Requests compared", |(_, found)| {
+            .number_or("Requests compared", none, |(_, found)| {
                 known_count(found.as_ref().map(|same| same.requests))
             })
-            .absent(none)
             .add_to(page);
         page.paragraph("By the SHA-256 of each answer, reasoning included, in the first repetition. Answers that differ are information and no error: also at temperature 0 the arithmetic follows how requests are batched.");
     }

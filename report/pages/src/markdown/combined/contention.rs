@@ -54,19 +54,14 @@ fn table(page: &mut Page, contention: &[Contention]) {
             Inline::own(format!("{} ({})", metric.heading(), metric.unit()))
         })
         .text("Host", |(_, host)| Inline::text(&host.host))
-        .number("Solo", |(metric, host)| level(*metric, host.solo_log))
-        .absent(few)
-        .number("Together", |(metric, host)| level(*metric, host.together_log))
-        .absent(few)
-        .number("Together against solo (%)", |(_, host)| {
+        .number_or("Solo", few, |(metric, host)| level(*metric, host.solo_log))
+        .number_or("Together", few, |(metric, host)| level(*metric, host.together_log))
+        .number_or("Together against solo (%)", few, |(_, host)| {
             known(host.effect.map(|effect| signed_percent(effect.mean)))
         })
-        .absent(few)
-        .number("95 % CI (%)", |(_, host)| known(host.effect.map(signed_interval)))
-        .absent(few)
+        .number_or("95 % CI (%)", few, |(_, host)| known(host.effect.map(signed_interval)))
         .number("Cases", |(_, host)| known(Some(host.cases.len())))
-        .number("Repetitions", |(_, host)| known(host.effect.map(|effect| effect.n)))
-        .absent(few)
+        .number_or("Repetitions", few, |(_, host)| known(host.effect.map(|effect| effect.n)))
         .text("Verdict", |(_, host)| verdict(host))
         .add_to(page);
 }

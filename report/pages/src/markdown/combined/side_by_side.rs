@@ -89,26 +89,21 @@ fn figures(
     };
     Table::of(members.iter().map(|host| (host.host, report.judged(host.host))))
         .text("Host", |(host, _)| Inline::text(host))
-        .number("Repetitions", |(_, judged)| {
+        .number_or("Repetitions", LEFT_OUT, |(_, judged)| {
             known(judged.map(|j| of_planned(j.repetitions, report)))
         })
-        .absent(LEFT_OUT)
-        .number(value, |(_, judged)| level(metric, judged.and_then(|j| j.mean)))
-        .absent(LEFT_OUT)
-        .number(interval, |(_, judged)| {
+        .number_or(value, LEFT_OUT, |(_, judged)| level(metric, judged.and_then(|j| j.mean)))
+        .number_or(interval, NO_INTERVAL, |(_, judged)| {
             known(judged.and_then(|j| j.level).map(|spread| level_range(metric, spread)))
         })
-        .absent(NO_INTERVAL)
-        .number("vs. median (%)", |(_, judged)| {
+        .number_or("vs. median (%)", NO_VERDICT, |(_, judged)| {
             known(judged.and_then(|j| j.from_median).map(signed_percent))
         })
-        .absent(NO_VERDICT)
         .only_if(report.outcome.compared() >= MEDIAN_FROM)
         .number("vs. others (%, 95 % CI)", |(_, judged)| difference(judged.and_then(|j| j.effect)))
         .absent(NO_VERDICT)
         .text("Verdict", |(host, _)| verdict(analysis, metric, host))
-        .number("Place (rank)", |(host, _)| known(report.rank(host).map(rank)))
-        .absent(NO_VERDICT)
+        .number_or("Place (rank)", NO_VERDICT, |(host, _)| known(report.rank(host).map(rank)))
         .only_if(!report.ranks.is_empty())
         .add_to(page);
 }
@@ -163,17 +158,15 @@ fn latency(
         })
         .number("TTFT (ms)", |(_, [ttft, _])| level(Metric::Ttft, ttft.and_then(|j| j.mean)))
         .absent(LEFT_OUT)
-        .number("TTFT vs. others (%, 95 % CI)", |(_, [ttft, _])| {
+        .number_or("TTFT vs. others (%, 95 % CI)", NO_VERDICT, |(_, [ttft, _])| {
             difference(ttft.and_then(|j| j.effect))
         })
-        .absent(NO_VERDICT)
         .text("TTFT verdict", |(host, _)| verdict(analysis, Metric::Ttft, host))
         .number("End to end (s)", |(_, [_, e2e])| level(Metric::E2e, e2e.and_then(|j| j.mean)))
         .absent(LEFT_OUT)
-        .number("End to end vs. others (%, 95 % CI)", |(_, [_, e2e])| {
+        .number_or("End to end vs. others (%, 95 % CI)", NO_VERDICT, |(_, [_, e2e])| {
             difference(e2e.and_then(|j| j.effect))
         })
-        .absent(NO_VERDICT)
         .text("End to end verdict", |(host, _)| verdict(analysis, Metric::E2e, host))
         .add_to(page);
 }
@@ -204,18 +197,12 @@ fn distributions(
     let none = "no usable stream";
     Table::of(members)
         .text("Host", |h| Inline::text(h.host))
-        .number("TTFT p50 (ms)", |h| percentile_ms(h.first_token.percentile(0.5)))
-        .absent(few)
-        .number("TTFT p95 (ms)", |h| percentile_ms(h.first_token.percentile(0.95)))
-        .absent(few)
-        .number("TTFT max (ms)", |h| millis(h.first_token.max()))
-        .absent(none)
-        .number("Gap p50 (ms)", |h| millis(h.figures.chunk_gap_s.p50))
-        .absent(none)
-        .number("Gap p99 (ms)", |h| millis(h.figures.chunk_gap_s.p99))
-        .absent(none)
-        .number("Gap max (ms)", |h| millis(h.figures.chunk_gap_s.max))
-        .absent(none)
+        .number_or("TTFT p50 (ms)", few, |h| percentile_ms(h.first_token.percentile(0.5)))
+        .number_or("TTFT p95 (ms)", few, |h| percentile_ms(h.first_token.percentile(0.95)))
+        .number_or("TTFT max (ms)", none, |h| millis(h.first_token.max()))
+        .number_or("Gap p50 (ms)", none, |h| millis(h.figures.chunk_gap_s.p50))
+        .number_or("Gap p99 (ms)", none, |h| millis(h.figures.chunk_gap_s.p99))
+        .number_or("Gap max (ms)", none, |h| millis(h.figures.chunk_gap_s.max))
         .add_to(page);
     page.picture(plots.find(Which::FirstToken(&class.class)), "");
     page.picture(plots.find(Which::Gaps(&class.class)), "");

@@ -4,7 +4,7 @@ use regatta_figures::capacity::{Capacity, HostUsers, NoCapacity};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{Requests, Tokens, Told};
 
-use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, told};
+use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, token_sum};
 use crate::report::Report;
 use crate::words::capacity::{lacking, whose, why_none, without};
 
@@ -41,10 +41,8 @@ fn users(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
         })
         .number("Requests there", |users| count(users.level.offered))
         .number("Good there (%)", |users| good(Some(users.level)))
-        .number("Fails at (streams)", |users| known_count(users.fails_at.map(|at| at.0)))
-        .absent(none)
-        .number("Good there, worst case (%)", |users| good(users.fails_at.map(|at| at.1)))
-        .absent(none)
+        .number_or("Fails at (streams)", none, |users| known_count(users.fails_at.map(|at| at.0)))
+        .number_or("Good there, worst case (%)", none, |users| good(users.fails_at.map(|at| at.1)))
         .add_to(page);
 }
 
@@ -61,7 +59,7 @@ fn counts(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
     };
     let tokens = |f: fn(&Tokens) -> Told| {
         let sum = |of: fn(&HostAnalysis<'_>) -> Tokens| {
-            told(hosts.iter().map(|h| f(&of(h))).fold(Told::default(), Told::and))
+            token_sum(hosts.iter().map(|h| f(&of(h))).fold(Told::default(), Told::and))
         };
         (sum(|h| h.tokens.clone()), sum(|h| h.figures.tokens.clone()))
     };

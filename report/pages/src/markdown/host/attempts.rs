@@ -24,9 +24,9 @@ pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis
     let validity = |attempt: &Attempt| {
         let CellKey { case, repetition, .. } = &attempt.cell;
         let counted = cells.get(&(case, *repetition))?.counted()?;
-        let is_it =
+        let is_counted =
             attempt.disposition == Disposition::Counted && counted.attempt == attempt.attempt;
-        is_it.then(|| counted.validity())
+        is_counted.then(|| counted.validity())
     };
     let none = "no request succeeded, its stream was buffered, or its answer is too short for it";
     Table::of(attempts)
@@ -40,10 +40,8 @@ pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis
         .number("Ok", |a| count(a.ok))
         .number("Failed", |a| count(a.failures))
         .number("Truncated", |a| count(a.truncated))
-        .number("TTFT (ms)", |a| millis(a.ttft_s))
-        .absent(none)
-        .number("Decode (tok/s)", |a| tps(a.decode_tps))
-        .absent(none)
+        .number_or("TTFT (ms)", none, |a| millis(a.ttft_s))
+        .number_or("Decode (tok/s)", none, |a| tps(a.decode_tps))
         .add_to(page);
     stability(page, report, host);
     missing(page, host);

@@ -61,10 +61,8 @@ fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
         .text("Time (UTC)", |slow| Inline::own(utc(slow.at)))
         .number("End to end (s)", |slow| seconds(Some(slow.e2e_s)))
         .number("Of its case's median (times)", |slow| fixed(Some(slow.of_median), 2))
-        .number("TTFT (ms)", |slow| millis(slow.ttft_s))
-        .absent(buffered)
-        .number("Longest gap (ms)", |slow| millis(slow.longest_gap_s))
-        .absent(buffered)
+        .number_or("TTFT (ms)", buffered, |slow| millis(slow.ttft_s))
+        .number_or("Longest gap (ms)", buffered, |slow| millis(slow.longest_gap_s))
         .text("GPU clocks held, nearest to it", |slow| known(slow.held.map(held)))
         .absent("not held in its attempt, or no such reading")
         .add_to(page);

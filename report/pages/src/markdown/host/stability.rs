@@ -95,10 +95,9 @@ fn repetitions(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
         .number(speed, |(_, quarter)| Inline::own(signed_percent(quarter.mean_log)))
         .number("SM clock, mean (MHz)", |(_, quarter)| fixed(quarter.gpus.clock_sm_mhz(), 0))
         .absent(none)
-        .number("GPU temperature, mean (°C)", |(_, quarter)| {
+        .number_or("GPU temperature, mean (°C)", none, |(_, quarter)| {
             fixed(quarter.gpus.temperature_c(), 1)
         })
-        .absent(none)
         .add_to(page);
     let (low, high) = quarters.ci95_log;
     let fading = match (quarters.is_fading, quarters.against_others) {

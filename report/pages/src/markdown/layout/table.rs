@@ -61,6 +61,16 @@ impl<T> Table<T> {
         self.column(heading, Align::Right, cell)
     }
 
+    /// Adds a column of numbers, and says why a dash stands in it.
+    pub(crate) fn number_or(
+        self,
+        heading: impl Into<Inline>,
+        why: impl Into<Inline>,
+        cell: impl Fn(&T) -> Inline,
+    ) -> Self {
+        self.number(heading, cell).absent(why)
+    }
+
     pub(crate) fn column(
         mut self,
         heading: impl Into<Inline>,
@@ -172,8 +182,7 @@ mod tests {
             .text("Host", |row| row[0].into())
             .number("A", |row| row[1].into())
             .absent("nobody tells")
-            .number("B", |row| row[2].into())
-            .absent("nobody tells")
+            .number_or("B", "nobody tells", |row| row[2].into())
             .number("C", |row| row[3].into());
         let reasons = table.explain();
         assert_eq!(table.render().lines().next(), Some("| Host |   A |   C |"));
