@@ -30,25 +30,22 @@ pub fn page(calibration: &Calibration) -> String {
     page.section("Figures, per cent of fleets");
     let share = |share: f64| format!("{:.1}", share * 100.0);
     let no_slow_host = "no host is slow by the margin";
-    page.table(
-        Table::of(&calibration.rows)
-            .number("Hosts", |row| known(Some(row.scenario.hosts)))
-            .number("Repetitions", |row| known(Some(row.scenario.repetitions)))
-            .number("CV (%)", |row| Inline::own(percent(row.scenario.scatter)))
-            .number("Slow (%)", |row| Inline::own(format!("{:.2}", row.scenario.slow * 100.0)))
-            .text("Trouble", |row| known(Some(row.scenario.trouble)))
-            .number("Coverage", |row| {
-                Inline::own(format!("{}–{}", share(row.coverage.0), share(row.coverage.1)))
-            })
-            .number("False slower", |row| Inline::own(share(row.false_slower)))
-            .number("False faster", |row| known(row.false_faster.map(share)))
-            .absent("a pair with a slow host")
-            .number("Found", |row| known(row.found.map(share)))
-            .absent(no_slow_host)
-            .number("False equivalent", |row| known(row.false_equivalent.map(share)))
-            .absent(no_slow_host)
-            .number("Two groups", |row| Inline::own(share(row.two_groups))),
-    );
+    Table::of(&calibration.rows)
+        .number("Hosts", |row| known(Some(row.scenario.hosts)))
+        .number("Repetitions", |row| known(Some(row.scenario.repetitions)))
+        .number("CV (%)", |row| Inline::own(percent(row.scenario.scatter)))
+        .number("Slow (%)", |row| Inline::own(format!("{:.2}", row.scenario.slow * 100.0)))
+        .text("Trouble", |row| known(Some(row.scenario.trouble)))
+        .number("Coverage", |row| {
+            Inline::own(format!("{}–{}", share(row.coverage.0), share(row.coverage.1)))
+        })
+        .number("False slower", |row| Inline::own(share(row.false_slower)))
+        .number("False faster", |row| known(row.false_faster.map(share)))
+        .absent("a pair with a slow host")
+        .number_or("Found", no_slow_host, |row| known(row.found.map(share)))
+        .number_or("False equivalent", no_slow_host, |row| known(row.false_equivalent.map(share)))
+        .number("Two groups", |row| Inline::own(share(row.two_groups)))
+        .add_to(&mut page);
     page.section("What this does not show");
     page.paragraph("Repetitions of one run share one start of the engine. What a restart changes (placement, compiled kernels) is in no interval of one run, nor is what differs from day to day: a verdict holds for the engines as they ran. Between two runs it is the same, so that a small settled change may be the restart's.");
     page.finish()

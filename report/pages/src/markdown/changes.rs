@@ -59,7 +59,7 @@ fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Pa
         .all_absent("not compared, or fewer than two complete repetitions");
     if !table.is_empty() {
         heading(page, Inline::own(format!("{}, {}", figure.heading(), metric.unit())));
-        page.table(table);
+        table.add_to(page);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `report.md`: the hosts side by side.
 
 mod answers;
+mod baseline;
 mod completeness;
 mod contention;
 mod energy;
@@ -8,7 +9,6 @@ mod facts;
 mod machines;
 mod method;
 mod side_by_side;
-mod since;
 mod start;
 mod totals;
 mod verdict;
@@ -26,61 +26,61 @@ use crate::words;
 use crate::words::numbers::count_of;
 
 /// The combined report.
-pub(crate) fn combined(analysis: &Report<'_>, plots: &Plots) -> String {
+pub(crate) fn combined(report: &Report<'_>, plots: &Plots) -> String {
     let mut page = Page::default();
-    let header = &analysis.record.header;
+    let header = &report.record.header;
     page.title(Inline::own(format!("Regatta report: {}", Inline::text(&header.run))));
-    notices(&mut page, analysis);
-    page.paragraph(headline(analysis));
-    answer(&mut page, analysis);
-    facts::classes(&mut page, analysis);
-    side_by_side::side_by_side(&mut page, analysis, plots);
-    by_case(&mut page, analysis);
-    loads(&mut page, analysis, plots);
-    facts::differing(&mut page, analysis);
-    answers::answers(&mut page, analysis);
-    start::start(&mut page, analysis);
-    contention::contention(&mut page, analysis);
-    completeness::completeness(&mut page, analysis);
-    totals::totals(&mut page, analysis);
-    since::since(&mut page, analysis);
-    method::method(&mut page, analysis);
-    reproduce(&mut page, 11, analysis.record);
+    notices(&mut page, report);
+    page.paragraph(headline(report));
+    summary(&mut page, report);
+    facts::classes(&mut page, report);
+    side_by_side::side_by_side(&mut page, report, plots);
+    by_case(&mut page, report);
+    loads(&mut page, report, plots);
+    facts::differing(&mut page, report);
+    answers::answers(&mut page, report);
+    start::start(&mut page, report);
+    contention::contention(&mut page, report);
+    completeness::completeness(&mut page, report);
+    totals::totals(&mut page, report);
+    baseline::baseline(&mut page, report);
+    method::method(&mut page, report);
+    reproduce(&mut page, 11, report.record);
     page.finish()
 }
 
 /// What must not be overlooked.
-fn notices(page: &mut Page, analysis: &Report<'_>) {
-    let simulated = analysis.hosts.iter().filter(|h| h.record.is_some_and(|r| r.simulated));
+fn notices(page: &mut Page, report: &Report<'_>) {
+    let simulated = report.hosts.iter().filter(|h| h.record.is_some_and(|r| r.simulated));
     let simulated: Vec<Inline> = simulated.map(|h| Inline::text(h.host)).collect();
     if !simulated.is_empty() {
-        let (all, several) = (simulated.len() == analysis.hosts.len(), simulated.len() > 1);
+        let (all, several) = (simulated.len() == report.hosts.len(), simulated.len() > 1);
         let who = if all { "All hosts".into() } else { Inline::join(simulated, ", ") };
         page.notice(Inline::own(format!(
             "**Simulated.** {who} in this run {} simulated: no machine, no GPU and no model was measured. The figures show how a report looks, nothing else.",
             if all || several { "are" } else { "is" }
         )));
     }
-    if analysis.record.redacted {
+    if report.record.redacted {
         page.notice("**Redacted.** Hosts, GPUs, addresses, URLs and home folders have made-up names here, one name for one thing on all pages; of the command line flags and numbers are left.");
     }
-    if analysis.record.sealed.is_none() {
+    if report.record.sealed.is_none() {
         page.notice(
             "**Not finished.** The run was still open when this was written, or was abandoned.",
         );
     }
-    if analysis.record.header.insecure {
+    if report.record.header.insecure {
         page.notice(
             "**Plain text.** Agents were allowed to connect over the network without encryption.",
         );
     }
 }
 
-fn headline(analysis: &Report<'_>) -> Inline {
-    let header = &analysis.record.header;
-    let hosts = analysis.hosts.len() + usize::try_from(analysis.record.absent).unwrap_or(0);
+fn headline(report: &Report<'_>) -> Inline {
+    let header = &report.record.header;
+    let hosts = report.hosts.len() + usize::try_from(report.record.absent).unwrap_or(0);
     let cases = header.suite.compared_cases().count();
-    let end = analysis.record.sealed.map_or_else(String::new, |at| format!(" to {}", utc(at)));
+    let end = report.record.sealed.map_or_else(String::new, |at| format!(" to {}", utc(at)));
     Inline::own(format!(
         "Suite `{}` ({}), {}, start mode `{}`, {}{end}.",
         header.suite.name,
@@ -91,11 +91,11 @@ fn headline(analysis: &Report<'_>) -> Inline {
     ))
 }
 
-fn answer(page: &mut Page, analysis: &Report<'_>) {
+fn summary(page: &mut Page, report: &Report<'_>) {
     page.section("1. Answer first");
     let line = |text: String| Inline::sentence(&text);
-    page.list(words::answer(analysis).into_iter().map(line));
-    let limits = words::not_judged(analysis);
+    page.list(words::answer(report).into_iter().map(line));
+    let limits = words::not_judged(report);
     if !limits.is_empty() {
         page.paragraph("What could not be judged, and what to keep in mind:");
         page.list(limits.into_iter().map(line));
@@ -103,35 +103,32 @@ fn answer(page: &mut Page, analysis: &Report<'_>) {
 }
 
 /// The load levels of all hosts, under "Host by case".
-fn loads(page: &mut Page, analysis: &Report<'_>, plots: &Plots) {
-    load(page, &analysis.hosts);
-    for class in &analysis.classes {
+fn loads(page: &mut Page, report: &Report<'_>, plots: &Plots) {
+    load(page, &report.hosts);
+    for class in &report.classes {
         page.picture(plots.find(Which::Load(&class.class)), "");
     }
 }
 
-fn by_case(page: &mut Page, analysis: &Report<'_>) {
+fn by_case(page: &mut Page, report: &Report<'_>) {
     page.section("4. Host by case");
-    let several = analysis.classes.len() > 1;
-    for class in &analysis.classes {
-        for report in &class.metrics {
-            let unit = report.metric.info().title;
-            let class_name =
-                if several { format!(", class {}", class.class.label) } else { String::new() };
-            page.subsection(Inline::own(format!("{unit}{class_name}")));
+    for class in &report.classes {
+        for compared in &class.metrics {
+            let unit = compared.metric.info().title;
+            page.subsection(Inline::own(format!("{unit}{}", facts::class_name(report, class))));
             page.paragraph(Inline::own(format!(
                 "Geometric mean over the repetitions. {}{}",
-                Reference::of(report).words(),
-                if report.metric == Metric::Energy {
+                Reference::of(compared).words(),
+                if compared.metric == Metric::Energy {
                     " Power limits, idle power and prompt tokens per output token: section 3."
                 } else {
                     ""
                 }
             )));
-            metric_grid(page, analysis, class, report);
+            metric_grid(page, report, class, compared);
         }
     }
-    if analysis.classes.is_empty() {
+    if report.classes.is_empty() {
         page.paragraph("Nothing usable was measured.");
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn metric_grid(
     let cases: Vec<&Case> = analysis.record.header.suite.cases.iter().filter(concerns).collect();
     let reference = Reference::of(report);
     let cell = |host: &HostId, case: &Case| metric_cell(report, reference, host, case);
-    page.table(grid(&hosts, &cases, Align::Right, cell).all_absent("no usable figure"));
+    grid(&hosts, &cases, Align::Right, cell).all_absent("no usable figure").add_to(page);
 }
 
 fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case: &Case) -> Inline {

@@ -13,13 +13,13 @@ mod stability;
 mod warmup;
 
 use regatta_figures::capacity::HostUsers;
-use regatta_figures::hosts::{CaseAnalysis, Counted, HostAnalysis};
+use regatta_figures::hosts::{CaseAnalysis, Cell, Counted, HostAnalysis};
 use regatta_figures::metrics::Percentile;
 use regatta_types::metric::Metric;
 use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
-use super::layout::{Inline, Page, fixed, millis, percentile_ms, told, tps};
+use super::layout::{Inline, Page, fixed, millis, percentile_ms, token_sum, tps};
 use super::load::saturation;
 use super::sections::{definitions, reproduce};
 use crate::plot::{Plots, Which};
@@ -130,15 +130,14 @@ fn bandwidth(report: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
 
 /// What was done, over one population: the counted attempts.
 fn done(host: &HostAnalysis<'_>) -> Inline {
-    let cells = || host.cases.iter().flat_map(|case| &case.cells);
-    let attempts = || cells().filter_map(|cell| cell.counted());
+    let attempts = || host.cases.iter().flat_map(|case| &case.cells).filter_map(Cell::counted);
     let invalid = attempts().filter(|c| !c.is_usable()).count();
     let usable = match invalid {
         0 => String::new(),
         1 => " One of these attempts is invalid and in no figure.".to_owned(),
         n => format!(" {n} of these attempts are invalid and in no figure."),
     };
-    let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(|c| c.counted()).count();
+    let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(Cell::counted).count();
     let beside = match solo {
         0 => String::new(),
         n => format!(" Beside them, in no figure of the host: {}.", count_of(n, "solo attempt")),
@@ -151,8 +150,8 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
         count_of(u64::from(requests.ok), "measured request"),
         grouped(u64::from(requests.failures())),
         grouped(u64::from(requests.truncated)),
-        told(host.tokens.prompt),
-        told(host.tokens.completion),
+        token_sum(host.tokens.prompt),
+        token_sum(host.tokens.completion),
     ))
 }
 
@@ -224,9 +223,7 @@ fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
     let ttft = &host.first_token;
     let largest = ttft.max()?;
     let p95 = match ttft.percentile(0.95) {
-        Percentile::Value { .. } => {
-            format!("p95 {} ms", percentile_ms(ttft.percentile(0.95)))
-        }
+        p95 @ Percentile::Value { .. } => format!("p95 {} ms", percentile_ms(p95)),
         Percentile::TooFew { n, .. } => {
             format!("p95 not available ({n} of the 72 requests it needs)")
         }

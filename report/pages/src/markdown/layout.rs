@@ -8,7 +8,7 @@ mod table;
 pub(crate) use inline::{Inline, fenced};
 pub(crate) use numbers::{
     count, fixed, good, interval_ms, known, known_count, level, mib, millis, percentile_ms,
-    seconds, share, told, tps,
+    seconds, share, token_sum, tps,
 };
 pub(crate) use page::Page;
 pub(crate) use table::{Align, Table};

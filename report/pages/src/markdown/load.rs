@@ -22,10 +22,10 @@ pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
         return;
     }
     page.subsection("Load");
-    page.table(table(levels, hosts.len() > 1));
+    table(levels, hosts.len() > 1).add_to(page);
     let of_hosts = hosts.iter().flat_map(|host| {
-        let name = (hosts.len() > 1).then(|| format!("{}, ", Inline::text(host.host)));
-        let name = name.unwrap_or_default();
+        let several = (hosts.len() > 1).then(|| format!("{}, ", Inline::text(host.host)));
+        let name = several.unwrap_or_default();
         saturation(host).into_iter().map(move |said| Inline::own(format!("{name}{said}")))
     });
     page.list(of_hosts);
@@ -62,8 +62,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
             percentile_ms(l.figures.first_token(&l.case.load).percentile(0.95))
         })
         .absent("a p95 needs 72 requests")
-        .number("TPOT p50 (ms)", |(_, l)| millis(l.figures.tpot_s.median()))
-        .absent(few)
+        .number_or("TPOT p50 (ms)", few, |(_, l)| millis(l.figures.tpot_s.median()))
         .number("Steady windows (s)", |(_, l)| {
             fixed(l.steady.as_ref().ok().map(|s| s.output.seconds), 1)
         })
@@ -84,8 +83,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
         .number("Good/s", |(_, l)| fixed(l.steady.as_ref().ok().and_then(|s| s.goodput()), 2))
         .absent(no_limits)
         .only_if(has_slo)
-        .number("Good (%)", |(_, l)| good(l.goodput))
-        .absent(no_limits)
+        .number_or("Good (%)", no_limits, |(_, l)| good(l.goodput))
         .only_if(has_slo)
 }
 

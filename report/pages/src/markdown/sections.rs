@@ -21,7 +21,7 @@ pub(super) fn definitions(page: &mut Page) {
     let rows = first.into_iter().filter_map(of).chain(others);
     let rows = rows.chain(of(Metric::OutputTps)).chain([truncated]);
     let rows = rows.map(|(name, definition)| (name, definition.into()));
-    page.table(Table::pairs(["Figure", "Definition"], rows));
+    Table::pairs(["Figure", "Definition"], rows).add_to(page);
 }
 
 /// The last section of a page.
@@ -35,5 +35,5 @@ pub(super) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
         ("Seed", Inline::own(header.seed.to_string())),
         ("Coordinator", Inline::text(&header.coordinator_version)),
     ];
-    page.table(Table::pairs(["What", "Value"], rows));
+    Table::pairs(["What", "Value"], rows).add_to(page);
 }

@@ -36,11 +36,12 @@ pub(super) fn completeness(page: &mut Page, report: &Report<'_>) {
     page.paragraph(Inline::own(said));
     let hosts: Vec<&HostId> = report.hosts.iter().map(|h| h.host).collect();
     let cases: Vec<&Case> = report.record.header.suite.cases.iter().collect();
-    page.table(grid(&hosts, &cases, Align::Left, |host, case| {
+    let cell = |host: &HostId, case: &Case| {
         let host = report.hosts.iter().find(|h| h.host == host);
         let found = host.and_then(|h| h.all_cases().find(|c| c.case.id == case.id));
         found.map_or(NONE.into(), |c| matrix_cell(&c.cells))
-    }));
+    };
+    grid(&hosts, &cases, Align::Left, cell).add_to(page);
     page.list(report.absent_numbers().map(|number| {
         Inline::own(format!("host #{number}: never joined, all its cells are missing"))
     }));
@@ -77,11 +78,10 @@ fn events(page: &mut Page, report: &Report<'_>) {
         };
         Some((event.elapsed.as_secs_f64(), what))
     });
-    page.table(
-        Table::of(told)
-            .number("After (s)", |(elapsed, _)| fixed(Some(*elapsed), 1))
-            .text("Event", |(_, what)| Inline::text(what)),
-    );
+    Table::of(told)
+        .number("After (s)", |(elapsed, _)| fixed(Some(*elapsed), 1))
+        .text("Event", |(_, what)| Inline::text(what))
+        .add_to(page);
 }
 
 /// `5 of 5`, or which repetitions lack.
@@ -133,12 +133,11 @@ fn reasons(page: &mut Page, report: &Report<'_>) {
             }
         }
     }
-    page.table(
-        Table::of(groups)
-            .text("Host", |((host, _), _)| Inline::text(host))
-            .text("What", |((_, reason), _)| Inline::text(reason))
-            .text("Cells", |(_, cells)| Inline::text(some(cells))),
-    );
+    Table::of(groups)
+        .text("Host", |((host, _), _)| Inline::text(host))
+        .text("What", |((_, reason), _)| Inline::text(reason))
+        .text("Cells", |(_, cells)| Inline::text(some(cells)))
+        .add_to(page);
 }
 
 /// The first few names and how many more.

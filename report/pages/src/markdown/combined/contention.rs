@@ -50,27 +50,21 @@ fn table(page: &mut Page, contention: &[Contention]) {
     let few = "too few repetitions have every case both ways";
     let hosts =
         contention.iter().flat_map(|found| found.hosts.iter().map(|host| (found.metric, host)));
-    page.table(
-        Table::of(hosts)
-            .text("Metric", |(metric, _)| {
-                Inline::own(format!("{} ({})", metric.heading(), metric.unit()))
-            })
-            .text("Host", |(_, host)| Inline::text(&host.host))
-            .number("Solo", |(metric, host)| level(*metric, host.solo_log))
-            .absent(few)
-            .number("Together", |(metric, host)| level(*metric, host.together_log))
-            .absent(few)
-            .number("Together against solo (%)", |(_, host)| {
-                known(host.effect.map(|effect| signed_percent(effect.mean)))
-            })
-            .absent(few)
-            .number("95 % CI (%)", |(_, host)| known(host.effect.map(signed_interval)))
-            .absent(few)
-            .number("Cases", |(_, host)| known(Some(host.cases.len())))
-            .number("Repetitions", |(_, host)| known(host.effect.map(|effect| effect.n)))
-            .absent(few)
-            .text("Verdict", |(_, host)| verdict(host)),
-    );
+    Table::of(hosts)
+        .text("Metric", |(metric, _)| {
+            Inline::own(format!("{} ({})", metric.heading(), metric.unit()))
+        })
+        .text("Host", |(_, host)| Inline::text(&host.host))
+        .number_or("Solo", few, |(metric, host)| level(*metric, host.solo_log))
+        .number_or("Together", few, |(metric, host)| level(*metric, host.together_log))
+        .number_or("Together against solo (%)", few, |(_, host)| {
+            known(host.effect.map(|effect| signed_percent(effect.mean)))
+        })
+        .number_or("95 % CI (%)", few, |(_, host)| known(host.effect.map(signed_interval)))
+        .number("Cases", |(_, host)| known(Some(host.cases.len())))
+        .number_or("Repetitions", few, |(_, host)| known(host.effect.map(|effect| effect.n)))
+        .text("Verdict", |(_, host)| verdict(host))
+        .add_to(page);
 }
 
 fn verdict(host: &SoloAndTogether) -> Inline {

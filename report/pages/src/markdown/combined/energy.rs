@@ -25,38 +25,33 @@ pub(super) fn energy(
         let beside = cases.map(|cases| EnergyFigures::beside(&cases)).unwrap_or_default();
         (host, report.judged(host.host), beside)
     });
-    page.table(
-        Table::of(rows)
-            .text("Host", |(host, ..)| Inline::text(host.host))
-            .number("Repetitions", |(_, judged, _)| {
-                known(judged.map(|j| of_planned(j.repetitions, report)))
-            })
-            .absent(LEFT_OUT)
-            .number("GPU power limit", |(host, ..)| power_limit(host))
-            .number("Idle (W)", |(host, ..)| match &host.idle {
-                Ok(idle) => fixed(Some(idle.watts), 1),
-                Err(absent) => Inline::text(format!("not available: {}", why(absent))),
-            })
-            .number("Energy (J/token)", |(_, judged, _)| {
-                level(Metric::Energy, judged.and_then(|j| j.mean))
-            })
-            .absent(LEFT_OUT)
-            .number("95 % CI (J/token)", |(_, judged, _)| {
-                let spread = judged.and_then(|j| j.level);
-                known(spread.map(|spread| level_range(Metric::Energy, spread)))
-            })
-            .absent(NO_INTERVAL)
-            .number("Above idle (J/token)", |(.., beside)| fixed(beside.above_idle, 3))
-            .absent("no energy in some case, no idle power, or it is above the power of a case")
-            .number("Prompt tokens per output token", |(.., beside)| {
-                fixed(beside.prompt_per_out_tok, 2)
-            })
-            .absent("no energy in some case, or some requests do not tell their tokens")
-            .number("vs. others (%, 95 % CI)", |(_, judged, _)| {
-                difference(judged.and_then(|j| j.effect))
-            })
-            .absent(NO_VERDICT)
-            .text("Verdict", |(host, ..)| verdict(analysis, Metric::Energy, host.host)),
-    );
+    Table::of(rows)
+        .text("Host", |(host, ..)| Inline::text(host.host))
+        .number_or("Repetitions", LEFT_OUT, |(_, judged, _)| {
+            known(judged.map(|j| of_planned(j.repetitions, report)))
+        })
+        .number("GPU power limit", |(host, ..)| power_limit(host))
+        .number("Idle (W)", |(host, ..)| match &host.idle {
+            Ok(idle) => fixed(Some(idle.watts), 1),
+            Err(absent) => Inline::text(format!("not available: {}", why(absent))),
+        })
+        .number_or("Energy (J/token)", LEFT_OUT, |(_, judged, _)| {
+            level(Metric::Energy, judged.and_then(|j| j.mean))
+        })
+        .number_or("95 % CI (J/token)", NO_INTERVAL, |(_, judged, _)| {
+            let spread = judged.and_then(|j| j.level);
+            known(spread.map(|spread| level_range(Metric::Energy, spread)))
+        })
+        .number("Above idle (J/token)", |(.., beside)| fixed(beside.above_idle, 3))
+        .absent("no energy in some case, no idle power, or it is above the power of a case")
+        .number("Prompt tokens per output token", |(.., beside)| {
+            fixed(beside.prompt_per_out_tok, 2)
+        })
+        .absent("no energy in some case, or some requests do not tell their tokens")
+        .number_or("vs. others (%, 95 % CI)", NO_VERDICT, |(_, judged, _)| {
+            difference(judged.and_then(|j| j.effect))
+        })
+        .text("Verdict", |(host, ..)| verdict(analysis, Metric::Energy, host.host))
+        .add_to(page);
     page.paragraph("Energy of the GPU boards alone: host, fans and losses of the supply are not in it. It follows the power limit and the share of prompts in the work. Above idle: less the idle power over the same time, geometric mean over the compared cases, of all their attempts that have energy.");
 }

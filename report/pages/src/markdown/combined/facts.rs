@@ -1,6 +1,6 @@
 //! Which hosts may be compared, and in what they differ.
 
-use regatta_figures::compare::{Class, DriftRow, differing_facts, drift};
+use regatta_figures::compare::{Class, ClassReport, DriftRow, differing_facts, drift};
 use regatta_figures::facts::Fact;
 use regatta_types::ids::HostId;
 
@@ -29,6 +29,14 @@ fn names(hosts: &[&HostId]) -> Inline {
     Inline::join(named.chain(more), ", ")
 }
 
+/// `, class B` where there are several.
+pub(super) fn class_name(report: &Report<'_>, class: &ClassReport) -> String {
+    match report.classes.len() {
+        1 => String::new(),
+        _ => format!(", class {}", class.class.label),
+    }
+}
+
 /// Section 2.
 pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
     page.section("2. Comparability classes");
@@ -36,20 +44,19 @@ pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
         page.paragraph("No host measured anything usable, so there is no class.");
         return;
     };
-    page.table(
-        Table::of(report.classes.iter().map(|class| &class.class))
-            .text("Class", |class| Inline::own(&class.label))
-            .text("Fingerprint", |class| Inline::own(&class.fingerprint))
-            .text("Hosts", |class| names(&class.hosts.iter().collect::<Vec<_>>()))
-            .text("Badge", |class| Inline::own(badges(report, class).join("; "))),
-    );
+    Table::of(report.classes.iter().map(|class| &class.class))
+        .text("Class", |class| Inline::own(&class.label))
+        .text("Fingerprint", |class| Inline::own(&class.fingerprint))
+        .text("Hosts", |class| names(&class.hosts.iter().collect::<Vec<_>>()))
+        .text("Badge", |class| Inline::own(badges(report, class).join("; ")))
+        .add_to(page);
     page.list(report.later.iter().map(|later| {
         let changed = changed_engine(later);
         Inline::sentence(&format!("Class {} ({}): {changed}", later.label, later.fingerprint))
     }));
     if rest.is_empty() {
         let facts = first.class.facts.iter().map(|fact| (fact.name, value_of(fact)));
-        page.table(Table::pairs(["Fact", "On all compared hosts"], facts));
+        Table::pairs(["Fact", "On all compared hosts"], facts).add_to(page);
         return;
     }
     page.paragraph("Hosts of different classes are not compared, because they differ in:");
@@ -59,13 +66,12 @@ pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
     let of_classes = |index: usize| {
         report.classes.iter().map(move |class| (&class.class, &class.class.facts[index]))
     };
-    page.table(
-        Table::of((0..first.class.facts.len()).filter(differ).flat_map(of_classes))
-            .text("Code", |(_, fact)| Inline::own(fact.code.to_string()))
-            .text("Fact", |(_, fact)| fact.name.into())
-            .text("Class", |(class, _)| Inline::own(&class.label))
-            .text("Value", |(_, fact)| value_of(fact)),
-    );
+    Table::of((0..first.class.facts.len()).filter(differ).flat_map(of_classes))
+        .text("Code", |(_, fact)| Inline::own(fact.code.to_string()))
+        .text("Fact", |(_, fact)| fact.name.into())
+        .text("Class", |(class, _)| Inline::own(&class.label))
+        .text("Value", |(_, fact)| value_of(fact))
+        .add_to(page);
 }
 
 /// How sure it is that the hosts of a class are equal.
@@ -97,25 +103,24 @@ pub(super) fn differing(page: &mut Page, report: &Report<'_>) {
     if differ.is_empty() {
         page.paragraph("None of the recorded facts.");
     } else {
-        page.table(
-            Table::of(&differ)
-                .text("Code", |row| Inline::own(row.code.to_string()))
-                .text("Fact", |row| row.name.into())
-                .text("Most hosts", |row| match row.majority.as_deref() {
-                    Some(majority) => value(row.name, Some(majority), None),
-                    None => "no majority".into(),
-                })
-                .text("Other hosts", |row| {
-                    let others = row.others().into_iter().map(|(own, hosts)| {
-                        let why = hosts.first().and_then(|host| row.not_available.get(host));
-                        let own = value(row.name, own, why);
-                        // A reason has a colon of its own.
-                        let own = if why.is_some() { format!("({own})") } else { own.to_string() };
-                        Inline::own(format!("{own}: {}", names(&hosts)))
-                    });
-                    Inline::join(others, "; ")
-                }),
-        );
+        Table::of(&differ)
+            .text("Code", |row| Inline::own(row.code.to_string()))
+            .text("Fact", |row| row.name.into())
+            .text("Most hosts", |row| match row.majority.as_deref() {
+                Some(majority) => value(row.name, Some(majority), None),
+                None => "no majority".into(),
+            })
+            .text("Other hosts", |row| {
+                let others = row.others().into_iter().map(|(own, hosts)| {
+                    let why = hosts.first().and_then(|host| row.not_available.get(host));
+                    let own = value(row.name, own, why);
+                    // A reason has a colon of its own.
+                    let own = if why.is_some() { format!("({own})") } else { own.to_string() };
+                    Inline::own(format!("{own}: {}", names(&hosts)))
+                });
+                Inline::join(others, "; ")
+            })
+            .add_to(page);
         page.paragraph("C1 model, C2 quantisation and KV cache, C3 engine, version and settings, C4 GPU: separate classes. C5: same class, and the first causes to look at.");
     }
     if report.hosts.len() > 1 && !same.is_empty() {
@@ -124,6 +129,6 @@ pub(super) fn differing(page: &mut Page, report: &Report<'_>) {
             let same = row.values.values().next().and_then(Option::as_deref);
             (row.name, value(row.name, same, row.not_available.values().next()))
         });
-        page.table(Table::pairs(["Fact", "Value"], rows));
+        Table::pairs(["Fact", "Value"], rows).add_to(page);
     }
 }

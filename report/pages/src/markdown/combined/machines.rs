@@ -46,26 +46,19 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     };
     let rows: Vec<_> = members.iter().map(|host| (host, gpus(host))).collect();
     let several = rows.iter().any(|(_, gpus)| gpus.is_unattributed());
-    page.table(
-        Table::of(rows)
-            .text("Host", |(host, _)| Inline::text(host.host))
-            .number("GPU memory in use, peak (MiB)", |(_, gpus)| mib(gpus.memory_peak))
-            .absent(none)
-            .number("GPU power, mean (W)", |(_, gpus)| fixed(gpus.power_mean_w, 1))
-            .absent(none)
-            .number("GPU power limit", |(host, _)| power_limit(host))
-            .number("GPU temperature, max (°C)", |(_, gpus)| known_count(gpus.temperature_max_c))
-            .absent(none)
-            .number("SM clock, mean (MHz)", |(_, gpus)| fixed(gpus.clock_sm_mean_mhz, 0))
-            .absent(none)
-            .number("Held by the power limit (%)", |(_, gpus)| share(gpus.held_by_power, 0))
-            .absent(none)
-            .number("Held by heat (%)", |(_, gpus)| share(gpus.held_by_heat, 0))
-            .absent(none)
-            .number("PCIe lanes", |(_, gpus)| known_count(gpus.pcie_width))
-            .absent(none)
-            .text("Notes", |(host, gpus)| notes(host, gpus.gpus)),
-    );
+    Table::of(rows)
+        .text("Host", |(host, _)| Inline::text(host.host))
+        .number_or("GPU memory in use, peak (MiB)", none, |(_, gpus)| mib(gpus.memory_peak))
+        .number_or("GPU power, mean (W)", none, |(_, gpus)| fixed(gpus.power_mean_w, 1))
+        .number("GPU power limit", |(host, _)| power_limit(host))
+        .number("GPU temperature, max (°C)", |(_, gpus)| known_count(gpus.temperature_max_c))
+        .absent(none)
+        .number_or("SM clock, mean (MHz)", none, |(_, gpus)| fixed(gpus.clock_sm_mean_mhz, 0))
+        .number_or("Held by the power limit (%)", none, |(_, gpus)| share(gpus.held_by_power, 0))
+        .number_or("Held by heat (%)", none, |(_, gpus)| share(gpus.held_by_heat, 0))
+        .number_or("PCIe lanes", none, |(_, gpus)| known_count(gpus.pcie_width))
+        .text("Notes", |(host, gpus)| notes(host, gpus.gpus))
+        .add_to(page);
     if members.iter().any(|h| h.gpus.as_ref().ok().is_some()) {
         let whose = if several {
             " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
@@ -84,32 +77,29 @@ pub(super) fn requests(page: &mut Page, report: &Report<'_>, members: &[&HostAna
     let has_limits = members.iter().any(|host| host.goodput().is_some());
     let is_mixed = matches!(report.endings(), Endings::SomeCut { .. });
     let skipped = |cell: &&Cell<'_>| matches!(cell.state, CellState::Skipped(_));
-    page.table(
-        Table::of(members)
-            .text("Host", |host| Inline::text(host.host))
-            .number("Cells counted", |host| {
-                let due = host.compared().filter(|cell| !skipped(cell)).count();
-                let counted = host.compared().filter_map(Cell::counted).count();
-                Inline::own(format!("{counted} of {due}"))
-            })
-            .number("Requests ok", |host| count(host.requests.ok))
-            .number("Failed", |host| count(host.requests.failures()))
-            .number("Truncated", |host| {
-                let truncated = host.requests.truncated;
-                count(truncated).bold_if(is_mixed && truncated > 0)
-            })
-            .number("Invalid cells", |host| {
-                let counted = host.compared().filter_map(Cell::counted);
-                known(Some(counted.filter(|c| !c.is_usable()).count()))
-            })
-            .only_if(some_invalid)
-            .number("Requests ok in them", |host| {
-                count(host.requests.ok - host.figures.requests.ok)
-            })
-            .only_if(some_invalid)
-            .number("Good (%)", |host| good(host.goodput()))
-            .only_if(has_limits),
-    );
+    Table::of(members)
+        .text("Host", |host| Inline::text(host.host))
+        .number("Cells counted", |host| {
+            let due = host.compared().filter(|cell| !skipped(cell)).count();
+            let counted = host.compared().filter_map(Cell::counted).count();
+            Inline::own(format!("{counted} of {due}"))
+        })
+        .number("Requests ok", |host| count(host.requests.ok))
+        .number("Failed", |host| count(host.requests.failures()))
+        .number("Truncated", |host| {
+            let truncated = host.requests.truncated;
+            count(truncated).bold_if(is_mixed && truncated > 0)
+        })
+        .number("Invalid cells", |host| {
+            let counted = host.compared().filter_map(Cell::counted);
+            known(Some(counted.filter(|c| !c.is_usable()).count()))
+        })
+        .only_if(some_invalid)
+        .number("Requests ok in them", |host| count(host.requests.ok - host.figures.requests.ok))
+        .only_if(some_invalid)
+        .number("Good (%)", |host| good(host.goodput()))
+        .only_if(has_limits)
+        .add_to(page);
 }
 
 /// In a few words what a reader of the row has to know.

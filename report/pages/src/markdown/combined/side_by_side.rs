@@ -9,6 +9,7 @@ use regatta_figures::hosts::HostAnalysis;
 use regatta_types::metric::Metric;
 
 use super::energy::energy;
+use super::facts::class_name;
 use super::machines::{machines, requests};
 use super::method::rule;
 use super::verdict::{LEFT_OUT, NO_INTERVAL, NO_VERDICT, difference, of_planned, verdict};
@@ -87,33 +88,25 @@ fn figures(
         Metric::E2e => ("Time (s)", "95 % CI (s)"),
         Metric::Energy => ("Energy (J/token)", "95 % CI (J/token)"),
     };
-    page.table(
-        Table::of(members.iter().map(|host| (host.host, report.judged(host.host))))
-            .text("Host", |(host, _)| Inline::text(host))
-            .number("Repetitions", |(_, judged)| {
-                known(judged.map(|j| of_planned(j.repetitions, report)))
-            })
-            .absent(LEFT_OUT)
-            .number(value, |(_, judged)| level(metric, judged.and_then(|j| j.mean)))
-            .absent(LEFT_OUT)
-            .number(interval, |(_, judged)| {
-                known(judged.and_then(|j| j.level).map(|spread| level_range(metric, spread)))
-            })
-            .absent(NO_INTERVAL)
-            .number("vs. median (%)", |(_, judged)| {
-                known(judged.and_then(|j| j.from_median).map(signed_percent))
-            })
-            .absent(NO_VERDICT)
-            .only_if(report.outcome.compared() >= MEDIAN_FROM)
-            .number("vs. others (%, 95 % CI)", |(_, judged)| {
-                difference(judged.and_then(|j| j.effect))
-            })
-            .absent(NO_VERDICT)
-            .text("Verdict", |(host, _)| verdict(analysis, metric, host))
-            .number("Place (rank)", |(host, _)| known(report.rank(host).map(rank)))
-            .absent(NO_VERDICT)
-            .only_if(!report.ranks.is_empty()),
-    );
+    Table::of(members.iter().map(|host| (host.host, report.judged(host.host))))
+        .text("Host", |(host, _)| Inline::text(host))
+        .number_or("Repetitions", LEFT_OUT, |(_, judged)| {
+            known(judged.map(|j| of_planned(j.repetitions, report)))
+        })
+        .number_or(value, LEFT_OUT, |(_, judged)| level(metric, judged.and_then(|j| j.mean)))
+        .number_or(interval, NO_INTERVAL, |(_, judged)| {
+            known(judged.and_then(|j| j.level).map(|spread| level_range(metric, spread)))
+        })
+        .number_or("vs. median (%)", NO_VERDICT, |(_, judged)| {
+            known(judged.and_then(|j| j.from_median).map(signed_percent))
+        })
+        .only_if(report.outcome.compared() >= MEDIAN_FROM)
+        .number("vs. others (%, 95 % CI)", |(_, judged)| difference(judged.and_then(|j| j.effect)))
+        .absent(NO_VERDICT)
+        .text("Verdict", |(host, _)| verdict(analysis, metric, host))
+        .number_or("Place (rank)", NO_VERDICT, |(host, _)| known(report.rank(host).map(rank)))
+        .only_if(!report.ranks.is_empty())
+        .add_to(page);
 }
 
 /// `1= (1–2)`, `3`; without a place only what the rank lies between.
@@ -133,14 +126,6 @@ fn left_out(why: &Reason) -> Inline {
     let said = not_comparable(why);
     let (first, rest) = said.split_at(1);
     Inline::sentence(&format!("{}{rest}: no case is left.", first.to_uppercase()))
-}
-
-/// `, class B` where there are several.
-fn class_name(analysis: &Report<'_>, class: &ClassReport) -> String {
-    match analysis.classes.len() {
-        1 => String::new(),
-        _ => format!(", class {}", class.class.label),
-    }
 }
 
 /// Both latencies, for as far as they are compared.
@@ -164,30 +149,26 @@ fn latency(
     let rows = members.iter().map(|host| {
         (host.host, both.map(|report| report.and_then(|report| report.judged(host.host))))
     });
-    page.table(
-        Table::of(rows)
-            .text("Host", |(host, _)| Inline::text(host))
-            .number("Repetitions", |(_, judged)| {
-                let repetitions = both.iter().zip(judged).filter_map(|(report, judged)| {
-                    Some(of_planned(judged.as_ref()?.repetitions, report.as_ref()?))
-                });
-                either(repetitions)
-            })
-            .number("TTFT (ms)", |(_, [ttft, _])| level(Metric::Ttft, ttft.and_then(|j| j.mean)))
-            .absent(LEFT_OUT)
-            .number("TTFT vs. others (%, 95 % CI)", |(_, [ttft, _])| {
-                difference(ttft.and_then(|j| j.effect))
-            })
-            .absent(NO_VERDICT)
-            .text("TTFT verdict", |(host, _)| verdict(analysis, Metric::Ttft, host))
-            .number("End to end (s)", |(_, [_, e2e])| level(Metric::E2e, e2e.and_then(|j| j.mean)))
-            .absent(LEFT_OUT)
-            .number("End to end vs. others (%, 95 % CI)", |(_, [_, e2e])| {
-                difference(e2e.and_then(|j| j.effect))
-            })
-            .absent(NO_VERDICT)
-            .text("End to end verdict", |(host, _)| verdict(analysis, Metric::E2e, host)),
-    );
+    Table::of(rows)
+        .text("Host", |(host, _)| Inline::text(host))
+        .number("Repetitions", |(_, judged)| {
+            either(both.iter().zip(judged).filter_map(|(report, judged)| {
+                Some(of_planned(judged.as_ref()?.repetitions, report.as_ref()?))
+            }))
+        })
+        .number("TTFT (ms)", |(_, [ttft, _])| level(Metric::Ttft, ttft.and_then(|j| j.mean)))
+        .absent(LEFT_OUT)
+        .number_or("TTFT vs. others (%, 95 % CI)", NO_VERDICT, |(_, [ttft, _])| {
+            difference(ttft.and_then(|j| j.effect))
+        })
+        .text("TTFT verdict", |(host, _)| verdict(analysis, Metric::Ttft, host))
+        .number("End to end (s)", |(_, [_, e2e])| level(Metric::E2e, e2e.and_then(|j| j.mean)))
+        .absent(LEFT_OUT)
+        .number_or("End to end vs. others (%, 95 % CI)", NO_VERDICT, |(_, [_, e2e])| {
+            difference(e2e.and_then(|j| j.effect))
+        })
+        .text("End to end verdict", |(host, _)| verdict(analysis, Metric::E2e, host))
+        .add_to(page);
 }
 
 /// Numbers of repetitions of several figures: one number where they are equal.
@@ -204,9 +185,8 @@ fn distributions(
     members: &[&HostAnalysis<'_>],
     plots: &Plots,
 ) {
-    let is_open =
-        |host: &&HostAnalysis<'_>| host.cases.iter().any(|case| case.case.concurrency().is_none());
-    let from = match members.iter().any(is_open) {
+    let mut cases = members.iter().flat_map(|host| &host.cases);
+    let from = match cases.any(|case| case.case.concurrency().is_none()) {
         true => " (at a rate, times count from the instant a request was scheduled for)",
         false => "",
     };
@@ -215,22 +195,15 @@ fn distributions(
     )));
     let few = "too few requests for its interval";
     let none = "no usable stream";
-    page.table(
-        Table::of(members)
-            .text("Host", |h| Inline::text(h.host))
-            .number("TTFT p50 (ms)", |h| percentile_ms(h.first_token.percentile(0.5)))
-            .absent(few)
-            .number("TTFT p95 (ms)", |h| percentile_ms(h.first_token.percentile(0.95)))
-            .absent(few)
-            .number("TTFT max (ms)", |h| millis(h.first_token.max()))
-            .absent(none)
-            .number("Gap p50 (ms)", |h| millis(h.figures.chunk_gap_s.p50))
-            .absent(none)
-            .number("Gap p99 (ms)", |h| millis(h.figures.chunk_gap_s.p99))
-            .absent(none)
-            .number("Gap max (ms)", |h| millis(h.figures.chunk_gap_s.max))
-            .absent(none),
-    );
+    Table::of(members)
+        .text("Host", |h| Inline::text(h.host))
+        .number_or("TTFT p50 (ms)", few, |h| percentile_ms(h.first_token.percentile(0.5)))
+        .number_or("TTFT p95 (ms)", few, |h| percentile_ms(h.first_token.percentile(0.95)))
+        .number_or("TTFT max (ms)", none, |h| millis(h.first_token.max()))
+        .number_or("Gap p50 (ms)", none, |h| millis(h.figures.chunk_gap_s.p50))
+        .number_or("Gap p99 (ms)", none, |h| millis(h.figures.chunk_gap_s.p99))
+        .number_or("Gap max (ms)", none, |h| millis(h.figures.chunk_gap_s.max))
+        .add_to(page);
     page.picture(plots.find(Which::FirstToken(&class.class)), "");
     page.picture(plots.find(Which::Gaps(&class.class)), "");
 }
@@ -252,18 +225,15 @@ fn reading(page: &mut Page, class: &ClassReport) {
         }
     }
     outliers(page, class);
-    let shown: Vec<String> = class
-        .metrics
-        .iter()
-        .filter_map(|m| {
-            let percent = m.detectable_log?.exp_m1() * 100.0;
-            Some(format!("{} {percent:.1} %", m.metric.label()))
-        })
-        .collect();
-    if !shown.is_empty() {
+    let detectable = class.metrics.iter().filter_map(|m| {
+        let percent = m.detectable_log?.exp_m1() * 100.0;
+        Some(format!("{} {percent:.1} %", m.metric.label()))
+    });
+    let detectable: Vec<String> = detectable.collect();
+    if !detectable.is_empty() {
         page.paragraph(Inline::own(format!(
             "With the scatter seen, these repetitions would have found a difference of this size in 8 of 10 such runs: {}. (Never less than the margin.)",
-            shown.join(", ")
+            detectable.join(", ")
         )));
     }
 }
@@ -274,15 +244,14 @@ fn outliers(page: &mut Page, class: &ClassReport) {
         page.paragraph("*Place*: hosts that are equivalent share one (\"=\"); a host that is not settled has none. In brackets: where its rank lies by all pairs of hosts (Holm over the pairs).");
     }
     for report in class.metrics.iter().filter(|m| !m.outliers.is_empty()) {
-        let named: Vec<String> = report
-            .outliers
-            .iter()
-            .map(|o| format!("{} ({})", Inline::text(&o.host), signed(o.robust_z, 1)))
-            .collect();
+        let named = report.outliers.iter().map(|outlier| {
+            let (host, z) = (Inline::text(&outlier.host), signed(outlier.robust_z, 1));
+            Inline::own(format!("{host} ({z})"))
+        });
         page.paragraph(Inline::own(format!(
             "Outliers in {}, by robust z (0.6745 times the distance from the median / median absolute deviation, over {OUTLIER_Z}): {}.",
             report.metric.label(),
-            named.join(", ")
+            Inline::join(named, ", ")
         )));
     }
 }
@@ -313,5 +282,5 @@ fn pairs(page: &mut Page, class: &ClassReport) {
         let name = Inline::own(format!("{} (%, 95 % CI)", report.metric.heading()));
         table.number(name, |(.., effects)| difference(effects[index]))
     });
-    page.table(table.all_absent("the two share too few repetitions"));
+    table.all_absent("the two share too few repetitions").add_to(page);
 }

@@ -19,7 +19,7 @@ pub(super) fn start(page: &mut Page, report: &Report<'_>) {
     }
     let above = [planned(&report.record.header), spread(start)];
     above.into_iter().flatten().for_each(|said| page.paragraph(said));
-    page.table(table(start));
+    table(start).add_to(page);
     let wrong_clocks = start.hosts.iter().filter_map(|host| {
         let off = host.clocks.iter().map(|c| c.wall_offset_ns.unsigned_abs()).max()?;
         (off > 1_000_000_000).then(|| {

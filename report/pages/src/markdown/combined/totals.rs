@@ -4,7 +4,7 @@ use regatta_figures::capacity::{Capacity, HostUsers, NoCapacity};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{Requests, Tokens, Told};
 
-use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, told};
+use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, token_sum};
 use crate::report::Report;
 use crate::words::capacity::{lacking, whose, why_none, without};
 
@@ -33,20 +33,17 @@ pub(super) fn totals(page: &mut Page, report: &Report<'_>) {
 /// How many streams each host serves within the limits.
 fn users(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
     let none = "no level that was measured fails";
-    page.table(
-        Table::of(hosts.iter().filter_map(HostUsers::of))
-            .text("Host", |users| Inline::text(&users.host))
-            .number("Streams within the limits", |users| {
-                let least = if users.at_least { "at least " } else { "" };
-                Inline::own(format!("{least}{}", users.streams))
-            })
-            .number("Requests there", |users| count(users.level.offered))
-            .number("Good there (%)", |users| good(Some(users.level)))
-            .number("Fails at (streams)", |users| known_count(users.fails_at.map(|at| at.0)))
-            .absent(none)
-            .number("Good there, worst case (%)", |users| good(users.fails_at.map(|at| at.1)))
-            .absent(none),
-    );
+    Table::of(hosts.iter().filter_map(HostUsers::of))
+        .text("Host", |users| Inline::text(&users.host))
+        .number("Streams within the limits", |users| {
+            let least = if users.at_least { "at least " } else { "" };
+            Inline::own(format!("{least}{}", users.streams))
+        })
+        .number("Requests there", |users| count(users.level.offered))
+        .number("Good there (%)", |users| good(Some(users.level)))
+        .number_or("Fails at (streams)", none, |users| known_count(users.fails_at.map(|at| at.0)))
+        .number_or("Good there, worst case (%)", none, |users| good(users.fails_at.map(|at| at.1)))
+        .add_to(page);
 }
 
 /// What was done, over one population: the counted attempts.
@@ -62,7 +59,7 @@ fn counts(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
     };
     let tokens = |f: fn(&Tokens) -> Told| {
         let sum = |of: fn(&HostAnalysis<'_>) -> Tokens| {
-            told(hosts.iter().map(|h| f(&of(h))).fold(Told::default(), Told::and))
+            token_sum(hosts.iter().map(|h| f(&of(h))).fold(Told::default(), Told::and))
         };
         (sum(|h| h.tokens.clone()), sum(|h| h.figures.tokens.clone()))
     };
@@ -72,14 +69,13 @@ fn counts(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
         ("Prompt tokens of the successes", tokens(|t| t.prompt)),
         ("Completion tokens of the successes", tokens(|t| t.completion)),
     ];
-    page.table(
-        Table::of(rows)
-            .text(what, |(name, _)| (*name).into())
-            .number("Sum", |(_, (all, _))| all.clone())
-            .number("Of which in usable attempts", |(_, (_, usable))| usable.clone())
-            .only_if(hosts.iter().any(|h| h.requests != h.figures.requests))
-            .all_absent("the engines give no such count"),
-    );
+    Table::of(rows)
+        .text(what, |(name, _)| (*name).into())
+        .number("Sum", |(_, (all, _))| all.clone())
+        .number("Of which in usable attempts", |(_, (_, usable))| usable.clone())
+        .only_if(hosts.iter().any(|h| h.requests != h.figures.requests))
+        .all_absent("the engines give no such count")
+        .add_to(page);
 }
 
 /// What the hosts give or take together.
@@ -120,9 +116,8 @@ fn capacity(page: &mut Page, capacity: &Capacity) {
         0 => "All hosts together".to_owned(),
         _ => format!("{} together", whose(capacity)),
     };
-    page.table(
-        Table::of(rows.into_iter().filter(|(_, value, _)| value.is_some()))
-            .text(Inline::own(whose), |(name, ..)| Inline::own(name))
-            .number("Value", |&(_, value, digits)| fixed(value, digits)),
-    );
+    Table::of(rows.into_iter().filter(|(_, value, _)| value.is_some()))
+        .text(Inline::own(whose), |(name, ..)| Inline::own(name))
+        .number("Value", |&(_, value, digits)| fixed(value, digits))
+        .add_to(page);
 }

@@ -24,28 +24,25 @@ pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis
     let validity = |attempt: &Attempt| {
         let CellKey { case, repetition, .. } = &attempt.cell;
         let counted = cells.get(&(case, *repetition))?.counted()?;
-        let is_it =
+        let is_counted =
             attempt.disposition == Disposition::Counted && counted.attempt == attempt.attempt;
-        is_it.then(|| counted.validity())
+        is_counted.then(|| counted.validity())
     };
     let none = "no request succeeded, its stream was buffered, or its answer is too short for it";
-    page.table(
-        Table::of(attempts)
-            .text("Case", |a| Inline::text(&a.cell.case))
-            .number("Repetition", |a| known(Some(a.cell.repetition)))
-            .number("Attempt", |a| known(Some(a.attempt)))
-            .text("Disposition", |a| a.disposition.name().into())
-            .text("Outcome", |a| Inline::text(&a.outcome))
-            .text("Validity", |a| known(validity(a)))
-            .absent("only counted attempts are judged")
-            .number("Ok", |a| count(a.ok))
-            .number("Failed", |a| count(a.failures))
-            .number("Truncated", |a| count(a.truncated))
-            .number("TTFT (ms)", |a| millis(a.ttft_s))
-            .absent(none)
-            .number("Decode (tok/s)", |a| tps(a.decode_tps))
-            .absent(none),
-    );
+    Table::of(attempts)
+        .text("Case", |a| Inline::text(&a.cell.case))
+        .number("Repetition", |a| known(Some(a.cell.repetition)))
+        .number("Attempt", |a| known(Some(a.attempt)))
+        .text("Disposition", |a| a.disposition.name().into())
+        .text("Outcome", |a| Inline::text(&a.outcome))
+        .text("Validity", |a| known(validity(a)))
+        .absent("only counted attempts are judged")
+        .number("Ok", |a| count(a.ok))
+        .number("Failed", |a| count(a.failures))
+        .number("Truncated", |a| count(a.truncated))
+        .number_or("TTFT (ms)", none, |a| millis(a.ttft_s))
+        .number_or("Decode (tok/s)", none, |a| tps(a.decode_tps))
+        .add_to(page);
     stability(page, report, host);
     missing(page, host);
     failures(page, host);
@@ -63,7 +60,7 @@ fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
         .text("Why there is no counted attempt", |(.., why)| why.clone());
     if !table.is_empty() {
         page.subsection("Missing cells");
-        page.table(table);
+        table.add_to(page);
     }
 }
 
@@ -77,13 +74,12 @@ fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
     page.paragraph(
         "Over all attempts, warm-up included. A failed request is in no latency and no speed.",
     );
-    page.table(
-        Table::of(&host.failed)
-            .text("Kind", |(kind, _)| kind.name().into())
-            .number("Requests", |(_, failed)| known(Some(failed.requests)))
-            .text("For example", |(_, failed)| Inline::text(&failed.example.message))
-            .number("HTTP status", |(_, failed)| known(failed.example.http_status))
-            .absent("the failure came before a response or after its head")
-            .text("Request id", |(_, failed)| Inline::text(&failed.request_id)),
-    );
+    Table::of(&host.failed)
+        .text("Kind", |(kind, _)| kind.name().into())
+        .number("Requests", |(_, failed)| known(Some(failed.requests)))
+        .text("For example", |(_, failed)| Inline::text(&failed.example.message))
+        .number("HTTP status", |(_, failed)| known(failed.example.http_status))
+        .absent("the failure came before a response or after its head")
+        .text("Request id", |(_, failed)| Inline::text(&failed.request_id))
+        .add_to(page);
 }

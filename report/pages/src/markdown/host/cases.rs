@@ -9,7 +9,7 @@ use regatta_types::units::grouped_real;
 
 use crate::markdown::layout::{
     Inline, Page, Table, count, fenced, fixed, good, interval_ms, known, known_count, level,
-    millis, percentile_ms, share, told, tps,
+    millis, percentile_ms, share, token_sum, tps,
 };
 use crate::markdown::load::load;
 use crate::report::Report;
@@ -59,7 +59,7 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     let lengths = lengths(host);
     if !lengths.is_empty() {
         page.subsection("Prompt lengths");
-        page.table(lengths);
+        lengths.add_to(page);
         page.paragraph("Counted by the engine, chat template and salt included. Prefill speed is uncached prompt tokens / TTFT; it contains whatever waiting there was.");
     }
 }
@@ -107,41 +107,37 @@ fn speeds(page: &mut Page, host: &HostAnalysis<'_>, class: &ClassReport) {
     let of_requests = "the last row is of whole repetitions, not of requests";
     let no_repetition = "no usable attempt, or no repetition with all cases";
     let no_interval = "fewer than two repetitions";
-    page.table(
-        Table::of(host.all_cases().map(of_case).chain([all]))
-            .text("Case", |(case, ..)| match case {
-                Some(case) => title(case),
-                None => Inline::from("All compared cases, geometric mean").bold(),
-            })
-            .number("Requests", |(case, ..)| known_count(case.map(|c| c.figures.requests.ok)))
-            .absent(of_requests)
-            .number("Repetitions", |(_, decode, e2e)| {
-                let judged = [decode, e2e].into_iter().flatten();
-                let mut shown: Vec<usize> =
-                    judged.map(|j| j.repetitions).filter(|&n| n > 0).collect();
-                shown.dedup();
-                let shown: Vec<String> = shown.iter().map(usize::to_string).collect();
-                known((!shown.is_empty()).then(|| shown.join("; ")))
-            })
-            .absent(no_repetition)
-            .number("Decode (tok/s)", |(_, decode, _)| mean(Metric::DecodeTps, decode))
-            .absent("no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases")
-            .number("95 % CI (tok/s)", |(_, decode, _)| interval(Metric::DecodeTps, decode))
-            .absent(no_interval)
-            .number("End to end (s)", |(.., e2e)| mean(Metric::E2e, e2e))
-            .absent(no_repetition)
-            .number("95 % CI (s)", |(.., e2e)| interval(Metric::E2e, e2e))
-            .absent(no_interval)
-            .number("End-to-end speed (tok/s)", |(case, ..)| {
-                tps(case.and_then(|c| c.figures.e2e.per_second()))
-            })
-            .absent(of_requests)
-            .number("Good (%)", |(case, ..)| {
-                good(case.map_or_else(|| host.goodput(), |case| case.goodput))
-            })
-            .absent("the case has no limits, or no usable attempt")
-            .only_if(host.goodput().is_some()),
-    );
+    Table::of(host.all_cases().map(of_case).chain([all]))
+        .text("Case", |(case, ..)| match case {
+            Some(case) => title(case),
+            None => Inline::from("All compared cases, geometric mean").bold(),
+        })
+        .number("Requests", |(case, ..)| known_count(case.map(|c| c.figures.requests.ok)))
+        .absent(of_requests)
+        .number_or("Repetitions", no_repetition, |(_, decode, e2e)| {
+            let judged = [decode, e2e].into_iter().flatten();
+            let mut shown: Vec<usize> = judged.map(|j| j.repetitions).filter(|&n| n > 0).collect();
+            shown.dedup();
+            let shown: Vec<String> = shown.iter().map(usize::to_string).collect();
+            known((!shown.is_empty()).then(|| shown.join("; ")))
+        })
+        .number("Decode (tok/s)", |(_, decode, _)| mean(Metric::DecodeTps, decode))
+        .absent(
+            "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases",
+        )
+        .number("95 % CI (tok/s)", |(_, decode, _)| interval(Metric::DecodeTps, decode))
+        .absent(no_interval)
+        .number_or("End to end (s)", no_repetition, |(.., e2e)| mean(Metric::E2e, e2e))
+        .number_or("95 % CI (s)", no_interval, |(.., e2e)| interval(Metric::E2e, e2e))
+        .number_or("End-to-end speed (tok/s)", of_requests, |(case, ..)| {
+            tps(case.and_then(|c| c.figures.e2e.per_second()))
+        })
+        .number("Good (%)", |(case, ..)| {
+            good(case.map_or_else(|| host.goodput(), |case| case.goodput))
+        })
+        .absent("the case has no limits, or no usable attempt")
+        .only_if(host.goodput().is_some())
+        .add_to(page);
 }
 
 /// Whether any first answer token came after a reasoning token.
@@ -158,39 +154,30 @@ fn latencies(page: &mut Page, host: &HostAnalysis<'_>) {
     let ms = |seconds: Option<f64>| fixed(seconds.map(|s| s * 1e3), 2);
     let unusable = "no usable attempt";
     let no_gap = "no usable attempt, or no second chunk";
-    page.table(
-        Table::of(with_ttft)
-            .text("Case", |(case, _)| title(case))
-            .number("TTFT p50 (ms)", |(_, ttft)| millis(ttft.median()))
-            .absent(unusable)
-            .number("95 % interval (ms)", |(_, ttft)| interval_ms(ttft.percentile(0.50)))
-            .absent(few("a p50 needs 6 requests for an interval"))
-            .number("TTFT p90 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.90)))
-            .absent(few_for_tail.clone())
-            .number("TTFT p95 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.95)))
-            .absent(few_for_tail.clone())
-            .number("TTFT p99 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.99)))
-            .absent(few_for_tail)
-            .number("TTFT min (ms)", |(_, ttft)| millis(ttft.min()))
-            .absent(unusable)
-            .number("TTFT max (ms)", |(_, ttft)| millis(ttft.max()))
-            .absent(unusable)
-            .number("First answer p50 (ms)", |(case, _)| {
-                // It would count from the send, and the other columns at a rate do not.
-                let closed = case.case.concurrency().is_some();
-                millis(case.figures.ttfa_s.median().filter(|_| closed))
-            })
-            .absent("no answer text came, or the case runs at a rate")
-            .only_if(has_reasoning(host))
-            .number("ITL p50 (ms)", |(case, _)| ms(case.figures.inter_token_s.p50))
-            .absent(no_gap)
-            .number("ITL p99 (ms)", |(case, _)| ms(case.figures.inter_token_s.p99))
-            .absent(no_gap)
-            .number("Chunk gap p99 (ms)", |(case, _)| ms(case.figures.chunk_gap_s.p99))
-            .absent(no_gap)
-            .number("Longest gap (ms)", |(case, _)| ms(case.figures.chunk_gap_s.max))
-            .absent(no_gap),
-    );
+    Table::of(with_ttft)
+        .text("Case", |(case, _)| title(case))
+        .number_or("TTFT p50 (ms)", unusable, |(_, ttft)| millis(ttft.median()))
+        .number("95 % interval (ms)", |(_, ttft)| interval_ms(ttft.percentile(0.50)))
+        .absent(few("a p50 needs 6 requests for an interval"))
+        .number("TTFT p90 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.90)))
+        .absent(few_for_tail.clone())
+        .number("TTFT p95 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.95)))
+        .absent(few_for_tail.clone())
+        .number_or("TTFT p99 (ms)", few_for_tail, |(_, ttft)| percentile_ms(ttft.percentile(0.99)))
+        .number_or("TTFT min (ms)", unusable, |(_, ttft)| millis(ttft.min()))
+        .number_or("TTFT max (ms)", unusable, |(_, ttft)| millis(ttft.max()))
+        .number("First answer p50 (ms)", |(case, _)| {
+            // It would count from the send, and the other columns at a rate do not.
+            let closed = case.case.concurrency().is_some();
+            millis(case.figures.ttfa_s.median().filter(|_| closed))
+        })
+        .absent("no answer text came, or the case runs at a rate")
+        .only_if(has_reasoning(host))
+        .number_or("ITL p50 (ms)", no_gap, |(case, _)| ms(case.figures.inter_token_s.p50))
+        .number_or("ITL p99 (ms)", no_gap, |(case, _)| ms(case.figures.inter_token_s.p99))
+        .number_or("Chunk gap p99 (ms)", no_gap, |(case, _)| ms(case.figures.chunk_gap_s.p99))
+        .number_or("Longest gap (ms)", no_gap, |(case, _)| ms(case.figures.chunk_gap_s.max))
+        .add_to(page);
 }
 
 /// Cases whose responses ended late, and what open loops count from.
@@ -223,26 +210,22 @@ fn lengths(host: &HostAnalysis<'_>) -> Table<impl Sized> {
     Table::of(rows)
         .text("Case", |(case, ..)| title(case))
         .number("Asked (tokens)", |(_, text, _)| count(text.tokens))
-        .number("Counted (tokens)", |&(.., counted)| fixed(counted, 1))
-        .absent(uncounted)
-        .number("Difference (%)", |(_, text, counted)| {
+        .number_or("Counted (tokens)", uncounted, |&(.., counted)| fixed(counted, 1))
+        .number_or("Difference (%)", uncounted, |(_, text, counted)| {
             let asked = f64::from(text.tokens);
             known(counted.map(|n| format!("{:+.2}", (n / asked - 1.0) * 100.0)))
         })
-        .absent(uncounted)
         .number("Shared (tokens)", |(_, text, _)| count(text.shared))
         .number("Cached (%)", |(case, ..)| share(case.tokens.cached_share(), 1))
         .absent("the engine does not tell")
-        .number("TTFT p50 (ms)", |(case, ..)| {
+        .number_or("TTFT p50 (ms)", short, |(case, ..)| {
             millis(case.figures.first_token(&case.case.load).median())
         })
-        .absent(short)
         .number("Prefill (tok/s)", |(case, ..)| {
             fixed(case.prefill_tps.as_ref().ok().and_then(|speeds| speeds.median()), 1)
         })
         .absent("several requests at once, or fewer than 256 uncached prompt tokens")
-        .number("Decode p50 (tok/s)", |(case, ..)| tps(case.figures.decode_tps.median()))
-        .absent(short)
+        .number_or("Decode p50 (tok/s)", short, |(case, ..)| tps(case.figures.decode_tps.median()))
 }
 
 fn generated(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
@@ -252,32 +235,28 @@ fn generated(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
     let is_mixed = matches!(report.endings(), Endings::SomeCut { .. });
     let untold = "the engine does not tell";
     let none = "no request succeeded, or the engine does not tell";
-    page.table(
-        Table::of(cases.chain([all]))
-            .text("Case", |(name, ..)| name.clone())
-            .number("Prompt tokens", |(_, _, tokens, _)| told(tokens.prompt))
-            .absent(none)
-            .number("Cached", |(_, _, tokens, _)| told(tokens.cached))
-            .absent(untold)
-            .number("Completion tokens", |(_, _, tokens, cut)| {
-                told(tokens.completion).bold_if(*cut)
-            })
-            .absent(none)
-            .number("Reasoning", |(_, _, tokens, _)| told(tokens.reasoning))
-            .absent(untold)
-            .number("Stopped", |(_, requests, ..)| count(requests.stopped))
-            .number("Truncated", |(_, requests, ..)| {
-                count(requests.truncated).bold_if(is_mixed && requests.truncated > 0)
-            })
-            .number("Other finish", |(_, requests, ..)| count(requests.other_finish))
-            .number("Failed", |(_, requests, ..)| count(requests.failures()))
-            .text("Token counts from", |(_, _, tokens, _)| {
-                let sources = tokens.sources.keys().map(|s| format!("`{}`", s.name()));
-                let sources: Vec<String> = sources.collect();
-                known((!sources.is_empty()).then(|| sources.join(", ")))
-            })
-            .absent(none),
-    );
+    Table::of(cases.chain([all]))
+        .text("Case", |(name, ..)| name.clone())
+        .number_or("Prompt tokens", none, |(_, _, tokens, _)| token_sum(tokens.prompt))
+        .number_or("Cached", untold, |(_, _, tokens, _)| token_sum(tokens.cached))
+        .number("Completion tokens", |(_, _, tokens, cut)| {
+            token_sum(tokens.completion).bold_if(*cut)
+        })
+        .absent(none)
+        .number_or("Reasoning", untold, |(_, _, tokens, _)| token_sum(tokens.reasoning))
+        .number("Stopped", |(_, requests, ..)| count(requests.stopped))
+        .number("Truncated", |(_, requests, ..)| {
+            count(requests.truncated).bold_if(is_mixed && requests.truncated > 0)
+        })
+        .number("Other finish", |(_, requests, ..)| count(requests.other_finish))
+        .number("Failed", |(_, requests, ..)| count(requests.failures()))
+        .text("Token counts from", |(_, _, tokens, _)| {
+            let sources = tokens.sources.keys().map(|s| format!("`{}`", s.name()));
+            let sources: Vec<String> = sources.collect();
+            known((!sources.is_empty()).then(|| sources.join(", ")))
+        })
+        .absent(none)
+        .add_to(page);
 }
 
 /// Messages that are sent with the last request of a prompt, answers carried forward left out.
@@ -290,21 +269,20 @@ fn turns(prompt: &Prompt) -> usize {
 }
 
 fn prompts(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.table(
-        Table::of(host.all_cases().map(|c| c.case))
-            .text("Case", |case| Inline::text(&case.title))
-            .text("Id", |case| Inline::text(&case.id))
-            .number("Turns", |case| known(Some(turns(&case.prompt))))
-            .number("max_tokens", |case| count(case.max_tokens))
-            .number("Temperature", |case| fixed(Some(case.temperature), 2))
-            .number("Seed", |case| {
-                Inline::own(case.seed.map_or("not sent".to_owned(), |seed| seed.to_string()))
-            })
-            .text("Load", |case| Inline::own(offered(case)))
-            .text("Prompt hash (SHA-256, first 16)", |case| {
-                Inline::own(case.prompt_hash().chars().take(16).collect::<String>())
-            }),
-    );
+    Table::of(host.all_cases().map(|c| c.case))
+        .text("Case", |case| Inline::text(&case.title))
+        .text("Id", |case| Inline::text(&case.id))
+        .number("Turns", |case| known(Some(turns(&case.prompt))))
+        .number("max_tokens", |case| count(case.max_tokens))
+        .number("Temperature", |case| fixed(Some(case.temperature), 2))
+        .number("Seed", |case| {
+            Inline::own(case.seed.map_or("not sent".to_owned(), |seed| seed.to_string()))
+        })
+        .text("Load", |case| Inline::own(offered(case)))
+        .text("Prompt hash (SHA-256, first 16)", |case| {
+            Inline::own(case.prompt_hash().chars().take(16).collect::<String>())
+        })
+        .add_to(page);
 }
 
 /// The first measured answer of each case, if its text was kept.

@@ -12,10 +12,9 @@ pub(super) fn checks(page: &mut Page, host: &HostAnalysis<'_>) {
     let checks = host.record.iter().flat_map(|record| &record.checks);
     let mut remarked: Vec<&CheckOutcome> = checks.filter(|check| check.mark != Mark::Ok).collect();
     remarked.sort_by_key(|check| Reverse(check.mark));
-    page.table(
-        Table::of(remarked)
-            .text("Check before the run", |check| check.check.name().into())
-            .text("Result", |check| check.mark.name().into())
-            .text("What was seen", |check| Inline::text(&check.text)),
-    );
+    Table::of(remarked)
+        .text("Check before the run", |check| check.check.name().into())
+        .text("Result", |check| check.mark.name().into())
+        .text("What was seen", |check| Inline::text(&check.text))
+        .add_to(page);
 }

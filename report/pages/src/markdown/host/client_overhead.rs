@@ -9,19 +9,18 @@ use crate::markdown::layout::{Inline, Page, Table, count, fixed, percentile_ms};
 pub(super) fn client_overhead(page: &mut Page, host: &HostAnalysis<'_>) {
     page.subsection("What the client adds");
     if let Some(overhead) = &host.client_overhead {
-        page.table(
-            Table::of([overhead])
-                .number("Streams", |o| count(o.streams))
-                .number("Requests", |o| count(o.requests))
-                .number("TTFT p50 (ms)", |o| ms(o.ttft_s.median()))
-                .number("TTFT p99 (ms)", |o| percentile_ms(o.ttft_s.percentile(0.99)))
-                .absent("a p99 needs 368 requests")
-                .number("TTFT max (ms)", |o| ms(o.ttft_s.max()))
-                .number("Gap error p50 (ms)", |o| ms(o.gap_error_s.p50))
-                .number("Gap error p99 (ms)", |o| ms(o.gap_error_s.p99))
-                .number("CPU per 1,000 tokens (ms)", |o| ms(o.cpu_s_per_1000_tokens))
-                .absent("the agent's CPU time was not measured"),
-        );
+        Table::of([overhead])
+            .number("Streams", |o| count(o.streams))
+            .number("Requests", |o| count(o.requests))
+            .number("TTFT p50 (ms)", |o| ms(o.ttft_s.median()))
+            .number("TTFT p99 (ms)", |o| percentile_ms(o.ttft_s.percentile(0.99)))
+            .absent("a p99 needs 368 requests")
+            .number("TTFT max (ms)", |o| ms(o.ttft_s.max()))
+            .number("Gap error p50 (ms)", |o| ms(o.gap_error_s.p50))
+            .number("Gap error p99 (ms)", |o| ms(o.gap_error_s.p99))
+            .number("CPU per 1,000 tokens (ms)", |o| ms(o.cpu_s_per_1000_tokens))
+            .absent("the agent's CPU time was not measured")
+            .add_to(page);
         page.paragraph("Before the run the agent measured an endpoint in its own process, which answers at once and then sends a token each 20 ms, with as many streams as the suite has at most. What it shows is the client (and that endpoint) on this machine; nothing of it is subtracted from any figure.");
     } else {
         page.paragraph("The client floor was not measured.");

@@ -18,20 +18,19 @@ pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
         page.paragraph(Inline::own(format!("Not available: {why}.")));
         return;
     }
-    page.table(
-        Table::of(known())
-            .text("Case", |(case, _)| Inline::text(&case.case.title))
-            .number("Running, max", |(_, engine)| fixed(engine.running_max, 0))
-            .number("Waiting, max", |(_, engine)| fixed(engine.waiting_max, 0))
-            .number("Queue time, mean (ms)", |(_, engine)| millis(engine.queue_mean_s))
-            .number("KV cache in use, max (%)", |(_, engine)| share(engine.kv_peak, 1))
-            .number("Prefix cache hits (%)", |(_, engine)| share(engine.prefix_hit_share, 1))
-            .number("Preemptions", |(_, engine)| fixed(engine.preemptions, 0))
-            .number("Drafts accepted (%)", |(_, engine)| share(engine.acceptance, 1))
-            .number("Samples", |(_, engine)| count(engine.samples))
-            .number("No answer", |(_, engine)| count(engine.failed))
-            .all_absent("the engine does not tell, or nothing of it happened"),
-    );
+    Table::of(known())
+        .text("Case", |(case, _)| Inline::text(&case.case.title))
+        .number("Running, max", |(_, engine)| fixed(engine.running_max, 0))
+        .number("Waiting, max", |(_, engine)| fixed(engine.waiting_max, 0))
+        .number("Queue time, mean (ms)", |(_, engine)| millis(engine.queue_mean_s))
+        .number("KV cache in use, max (%)", |(_, engine)| share(engine.kv_peak, 1))
+        .number("Prefix cache hits (%)", |(_, engine)| share(engine.prefix_hit_share, 1))
+        .number("Preemptions", |(_, engine)| fixed(engine.preemptions, 0))
+        .number("Drafts accepted (%)", |(_, engine)| share(engine.acceptance, 1))
+        .number("Samples", |(_, engine)| count(engine.samples))
+        .number("No answer", |(_, engine)| count(engine.failed))
+        .all_absent("the engine does not tell, or nothing of it happened")
+        .add_to(page);
     let restarts: u32 = known().map(|(_, engine)| engine.restarts).sum();
     if restarts > 0 {
         page.paragraph(Inline::own(format!(

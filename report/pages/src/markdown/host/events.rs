@@ -15,17 +15,13 @@ pub(super) fn events(page: &mut Page, host: &HostAnalysis<'_>) {
     if host.events.events.is_empty() {
         page.paragraph("No answer stood still for over 1 s, and no lost connection, restart of the engine or lost GPU was seen.");
     } else {
-        page.table(
-            Table::of(&host.events.events)
-                .text("Time (UTC)", |event| Inline::own(utc(event.at)))
-                .text("Event", |event| words(&event.what)),
-        );
+        Table::of(&host.events.events)
+            .text("Time (UTC)", |event| Inline::own(utc(event.at)))
+            .text("Event", |event| words(&event.what))
+            .add_to(page);
         let more = match host.events.more_stalls {
             0 => String::new(),
-            n => {
-                let n = count_of(n, "shorter stall");
-                format!(" {n} of over 1 s are left out.")
-            }
+            n => format!(" {} of over 1 s are left out.", count_of(n, "shorter stall")),
         };
         page.paragraph(Inline::own(format!(
             "Connections by the coordinator's clock, the rest by the host's.{more}"
@@ -60,19 +56,16 @@ fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
         return;
     }
     let buffered = "its stream was buffered";
-    page.table(
-        Table::of(&host.slowest)
-            .text("Slowest requests", |slow| Inline::text(short(&slow.request_id)))
-            .text("Time (UTC)", |slow| Inline::own(utc(slow.at)))
-            .number("End to end (s)", |slow| seconds(Some(slow.e2e_s)))
-            .number("Of its case's median (times)", |slow| fixed(Some(slow.of_median), 2))
-            .number("TTFT (ms)", |slow| millis(slow.ttft_s))
-            .absent(buffered)
-            .number("Longest gap (ms)", |slow| millis(slow.longest_gap_s))
-            .absent(buffered)
-            .text("GPU clocks held, nearest to it", |slow| known(slow.held.map(held)))
-            .absent("not held in its attempt, or no such reading"),
-    );
+    Table::of(&host.slowest)
+        .text("Slowest requests", |slow| Inline::text(short(&slow.request_id)))
+        .text("Time (UTC)", |slow| Inline::own(utc(slow.at)))
+        .number("End to end (s)", |slow| seconds(Some(slow.e2e_s)))
+        .number("Of its case's median (times)", |slow| fixed(Some(slow.of_median), 2))
+        .number_or("TTFT (ms)", buffered, |slow| millis(slow.ttft_s))
+        .number_or("Longest gap (ms)", buffered, |slow| millis(slow.longest_gap_s))
+        .text("GPU clocks held, nearest to it", |slow| known(slow.held.map(held)))
+        .absent("not held in its attempt, or no such reading")
+        .add_to(page);
 }
 
 fn held(held: Held) -> String {

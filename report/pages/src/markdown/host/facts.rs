@@ -24,21 +24,21 @@ fn not_available(reason: Option<&str>) -> Inline {
 }
 
 /// A reading in a cell: the value as words, or why there is none.
-fn told<T, D: Display>(reading: &Reading<T>, say: impl Fn(&T) -> D) -> Inline {
-    Inline::text(reading.as_ref().map(say))
+fn reading<T, D: Display>(value: &Reading<T>, say: impl Fn(&T) -> D) -> Inline {
+    Inline::text(value.as_ref().map(say))
 }
 
 /// Something that is so or not.
 fn switch(value: &Reading<bool>, [on, off]: [&'static str; 2]) -> Inline {
-    told(value, |&is_on| if is_on { on } else { off })
+    reading(value, |&is_on| if is_on { on } else { off })
 }
 
 /// Section 2.
 pub(super) fn measured(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
     page.section("2. What was measured");
     let facts = run(report, host).into_iter().chain(engine(host)).chain(machine(host));
-    page.table(Table::pairs(["Fact", "Value"], facts));
-    page.table(Table::pairs(["GPU fact", "Value"], gpus(host)));
+    Table::pairs(["Fact", "Value"], facts).add_to(page);
+    Table::pairs(["GPU fact", "Value"], gpus(host)).add_to(page);
 }
 
 fn run(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Row> {
@@ -78,12 +78,12 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Quantisation", Inline::text(&facts.quantization)),
         (
             "Context length",
-            told(&facts.context_length, |&n| format!("{} tokens", grouped(u64::from(n)))),
+            reading(&facts.context_length, |&n| format!("{} tokens", grouped(u64::from(n)))),
         ),
         ("KV cache type", Inline::text(&settings.kv_dtype)),
         ("Prefix cache", switch(&settings.prefix_cache, ["on", "off"])),
         ("Speculative decoding", Inline::text(&settings.speculative)),
-        ("Engine flags", told(&settings.flags, flags)),
+        ("Engine flags", reading(&settings.flags, flags)),
         ("Endpoint", Inline::text(&facts.location)),
     ]
 }
@@ -138,8 +138,8 @@ fn constants(gpu: &GpuFacts) -> Vec<Row> {
         ("UUID", Inline::text(&gpu.uuid)),
         ("PCI address", Inline::text(&gpu.pci_bus_id)),
         ("memory, total", Inline::text(&gpu.memory_total)),
-        ("power limit", told(&gpu.power_limit_w, watts)),
-        ("power limit, default", told(&gpu.power_limit_default_w, watts)),
+        ("power limit", reading(&gpu.power_limit_w, watts)),
+        ("power limit, default", reading(&gpu.power_limit_default_w, watts)),
     ];
     let Some(board) = &gpu.board else { return rows };
     if board.unified {
@@ -147,7 +147,7 @@ fn constants(gpu: &GpuFacts) -> Vec<Row> {
     }
     let link = match (&board.pcie_gen_max, &board.pcie_width_max) {
         (Reading::Known(generation), width) => {
-            told(width, |width| format!("generation {generation}, {width} lanes"))
+            reading(width, |width| format!("generation {generation}, {width} lanes"))
         }
         (missing @ Reading::NotAvailable { .. }, _) => Inline::text(missing),
     };
@@ -156,7 +156,7 @@ fn constants(gpu: &GpuFacts) -> Vec<Row> {
         ("memory, driver's reserve", Inline::text(&board.memory_reserved)),
         (
             "memory bandwidth, theoretical",
-            told(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0))),
+            reading(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0))),
         ),
         ("PCIe, at most", link),
         ("ECC", switch(&board.ecc, ["on", "off"])),

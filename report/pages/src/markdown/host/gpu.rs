@@ -65,21 +65,20 @@ fn name(host: &HostAnalysis<'_>, uuid: &str) -> Inline {
 
 fn per_gpu(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let total = |gpu: &GpuFigures| facts(host, &gpu.uuid)?.memory_total.known().copied();
-    page.table(
-        Table::of(gpus.iter().map(|gpu| (gpu, total(gpu))))
-            .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
-            .number("Memory in use before the run (MiB)", |(gpu, _)| mib(gpu.memory_baseline))
-            .number("Peak (MiB)", |(gpu, _)| mib(gpu.memory_peak))
-            .number("Peak (GiB)", |(gpu, _)| fixed(gpu.memory_peak.map(|b| b.gib()), 1))
-            .number("Total (MiB)", |(_, total)| mib(*total))
-            .number("Total (GiB)", |(_, total)| fixed(total.map(|b| b.gib()), 1))
-            .number("Power, mean (W)", |(gpu, _)| fixed(gpu.power_mean_w, 1))
-            .number("Power, max (W)", |(gpu, _)| fixed(gpu.power_max_w, 1))
-            .number("Temperature, max (°C)", |(gpu, _)| known_count(gpu.temperature_max_c))
-            .number("Utilisation, mean (%)", |(gpu, _)| fixed(gpu.utilization_mean_pct, 1))
-            .number("Samples", |(gpu, _)| count(gpu.samples))
-            .all_absent(UNTOLD),
-    );
+    Table::of(gpus.iter().map(|gpu| (gpu, total(gpu))))
+        .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
+        .number("Memory in use before the run (MiB)", |(gpu, _)| mib(gpu.memory_baseline))
+        .number("Peak (MiB)", |(gpu, _)| mib(gpu.memory_peak))
+        .number("Peak (GiB)", |(gpu, _)| fixed(gpu.memory_peak.map(|b| b.gib()), 1))
+        .number("Total (MiB)", |(_, total)| mib(*total))
+        .number("Total (GiB)", |(_, total)| fixed(total.map(|b| b.gib()), 1))
+        .number("Power, mean (W)", |(gpu, _)| fixed(gpu.power_mean_w, 1))
+        .number("Power, max (W)", |(gpu, _)| fixed(gpu.power_max_w, 1))
+        .number("Temperature, max (°C)", |(gpu, _)| known_count(gpu.temperature_max_c))
+        .number("Utilisation, mean (%)", |(gpu, _)| fixed(gpu.utilization_mean_pct, 1))
+        .number("Samples", |(gpu, _)| count(gpu.samples))
+        .all_absent(UNTOLD)
+        .add_to(page);
 }
 
 /// Which GPUs are the endpoint's, each way of knowing once.
@@ -121,25 +120,24 @@ fn clocks(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
             || gpu.pcie_gen.or(gpu.pcie_width).or(gpu.performance_state_max).is_some()
             || gpu.ecc_corrected.or(gpu.ecc_uncorrected).is_some()
     };
-    page.table(
-        Table::of(gpus.iter().filter(has_any))
-            .text("GPU", |gpu| name(host, &gpu.uuid))
-            .number("SM clock, mean (MHz)", |gpu| fixed(gpu.clock_sm_mean_mhz, 0))
-            .number("SM clock, min (MHz)", |gpu| known_count(gpu.clock_sm_min_mhz))
-            .number("Memory clock, mean (MHz)", |gpu| fixed(gpu.clock_memory_mean_mhz, 0))
-            .text("Slowest P-state", |gpu| {
-                known(gpu.performance_state_max.map(|state| format!("P{state}")))
-            })
-            .number("PCIe generation, highest", |gpu| known_count(gpu.pcie_gen))
-            .number("PCIe lanes, most", |gpu| known_count(gpu.pcie_width))
-            .number("Time under the power limit (%)", |gpu| share(gpu.power_limited, 1))
-            .number("Time under a heat limit (%)", |gpu| share(gpu.heat_limited, 1))
-            .number("ECC corrected", |gpu| known_count(gpu.ecc_corrected))
-            .number("ECC uncorrected", |gpu| known_count(gpu.ecc_uncorrected))
-            .number("Main memory available, least (MiB)", |gpu| mib(gpu.host_memory_available_min))
-            .only_if(gpus.iter().any(|gpu| gpu.host_memory_available_min.is_some()))
-            .all_absent("the driver does not tell, or no attempt was long enough"),
-    );
+    Table::of(gpus.iter().filter(has_any))
+        .text("GPU", |gpu| name(host, &gpu.uuid))
+        .number("SM clock, mean (MHz)", |gpu| fixed(gpu.clock_sm_mean_mhz, 0))
+        .number("SM clock, min (MHz)", |gpu| known_count(gpu.clock_sm_min_mhz))
+        .number("Memory clock, mean (MHz)", |gpu| fixed(gpu.clock_memory_mean_mhz, 0))
+        .text("Slowest P-state", |gpu| {
+            known(gpu.performance_state_max.map(|state| format!("P{state}")))
+        })
+        .number("PCIe generation, highest", |gpu| known_count(gpu.pcie_gen))
+        .number("PCIe lanes, most", |gpu| known_count(gpu.pcie_width))
+        .number("Time under the power limit (%)", |gpu| share(gpu.power_limited, 1))
+        .number("Time under a heat limit (%)", |gpu| share(gpu.heat_limited, 1))
+        .number("ECC corrected", |gpu| known_count(gpu.ecc_corrected))
+        .number("ECC uncorrected", |gpu| known_count(gpu.ecc_uncorrected))
+        .number("Main memory available, least (MiB)", |gpu| mib(gpu.host_memory_available_min))
+        .only_if(gpus.iter().any(|gpu| gpu.host_memory_available_min.is_some()))
+        .all_absent("the driver does not tell, or no attempt was long enough")
+        .add_to(page);
 }
 
 /// Why the clocks were what they were.
@@ -152,47 +150,44 @@ fn reasons(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
             rows.push((gpu, "nothing", 1.0));
         }
     }
-    page.table(
-        Table::of(rows)
-            .text("GPU", |(gpu, ..)| name(host, &gpu.uuid))
-            .text("Clocks held by", |(_, reason, _)| (*reason).into())
-            .number("Share of the samples (%)", |(.., held)| share(Some(*held), 1)),
-    );
+    Table::of(rows)
+        .text("GPU", |(gpu, ..)| name(host, &gpu.uuid))
+        .text("Clocks held by", |(_, reason, _)| (*reason).into())
+        .number("Share of the samples (%)", |(.., held)| share(Some(*held), 1))
+        .add_to(page);
 }
 
 fn processes(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let all = gpus.iter().flat_map(|gpu| gpu.processes.iter().map(move |process| (gpu, process)));
-    page.table(
-        Table::of(all)
-            .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
-            .text("Process", |(_, process)| known(Some(process.pid)))
-            .text("Name", |(_, process)| Inline::text(&process.name))
-            .text("Whose", |(_, process)| match process.owner {
-                ProcessOwner::Engine => "the engine's".into(),
-                ProcessOwner::Foreign => "**another's**".into(),
-                ProcessOwner::Unknown => "not known".into(),
-            })
-            .number("Memory, first seen (MiB)", |(_, process)| mib(process.memory_first))
-            .number("Memory, most (MiB)", |(_, process)| mib(process.memory_peak))
-            .all_absent("the driver does not tell"),
-    );
+    Table::of(all)
+        .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
+        .text("Process", |(_, process)| known(Some(process.pid)))
+        .text("Name", |(_, process)| Inline::text(&process.name))
+        .text("Whose", |(_, process)| match process.owner {
+            ProcessOwner::Engine => "the engine's".into(),
+            ProcessOwner::Foreign => "**another's**".into(),
+            ProcessOwner::Unknown => "not known".into(),
+        })
+        .number("Memory, first seen (MiB)", |(_, process)| mib(process.memory_first))
+        .number("Memory, most (MiB)", |(_, process)| mib(process.memory_peak))
+        .all_absent("the driver does not tell")
+        .add_to(page);
 }
 
 fn per_case(page: &mut Page, host: &HostAnalysis<'_>) {
     let gpus = host.cases.iter().flat_map(|case| {
         case.gpus.as_ref().ok().into_iter().flatten().map(move |gpu| (case.case, gpu))
     });
-    page.table(
-        Table::of(gpus)
-            .text("Case", |(case, _)| Inline::text(&case.title))
-            .text("GPU", |(_, gpu)| name(host, &gpu.uuid))
-            .number("Memory in use before (MiB)", |(_, gpu)| mib(gpu.memory_baseline))
-            .number("Peak (MiB)", |(_, gpu)| mib(gpu.memory_peak))
-            .number("Power, mean (W)", |(_, gpu)| fixed(gpu.power_mean_w, 1))
-            .number("Power, max (W)", |(_, gpu)| fixed(gpu.power_max_w, 1))
-            .number("Temperature, max (°C)", |(_, gpu)| known_count(gpu.temperature_max_c))
-            .number("Utilisation, mean (%)", |(_, gpu)| fixed(gpu.utilization_mean_pct, 1))
-            .number("SM clock, mean (MHz)", |(_, gpu)| fixed(gpu.clock_sm_mean_mhz, 0))
-            .all_absent(UNTOLD),
-    );
+    Table::of(gpus)
+        .text("Case", |(case, _)| Inline::text(&case.title))
+        .text("GPU", |(_, gpu)| name(host, &gpu.uuid))
+        .number("Memory in use before (MiB)", |(_, gpu)| mib(gpu.memory_baseline))
+        .number("Peak (MiB)", |(_, gpu)| mib(gpu.memory_peak))
+        .number("Power, mean (W)", |(_, gpu)| fixed(gpu.power_mean_w, 1))
+        .number("Power, max (W)", |(_, gpu)| fixed(gpu.power_max_w, 1))
+        .number("Temperature, max (°C)", |(_, gpu)| known_count(gpu.temperature_max_c))
+        .number("Utilisation, mean (%)", |(_, gpu)| fixed(gpu.utilization_mean_pct, 1))
+        .number("SM clock, mean (MHz)", |(_, gpu)| fixed(gpu.clock_sm_mean_mhz, 0))
+        .all_absent(UNTOLD)
+        .add_to(page);
 }

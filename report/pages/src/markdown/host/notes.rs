@@ -18,14 +18,13 @@ pub(super) fn notes(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_
         let key = (finding.validity, &finding.code);
         groups.entry(key).or_insert((finding, 0_usize)).1 += 1;
     }
-    page.table(
-        Table::of(groups.into_values())
-            .text("Validity", |(finding, _)| known(Some(finding.validity)))
-            .text("Code", |(finding, _)| Inline::text(&finding.code))
-            .number("Attempts", |(_, attempts)| known(Some(attempts)))
-            .text("Evidence (first attempt)", |(finding, _)| Inline::text(&finding.evidence))
-            .text("Advice", |(finding, _)| Inline::text(&finding.advice)),
-    );
+    Table::of(groups.into_values())
+        .text("Validity", |(finding, _)| known(Some(finding.validity)))
+        .text("Code", |(finding, _)| Inline::text(&finding.code))
+        .number("Attempts", |(_, attempts)| known(Some(attempts)))
+        .text("Evidence (first attempt)", |(finding, _)| Inline::text(&finding.evidence))
+        .text("Advice", |(finding, _)| Inline::text(&finding.advice))
+        .add_to(page);
     checks(page, host);
     let absent = report.bandwidth(host).err().map(|absent| {
         let reason = Inline::text(why(&absent));

@@ -41,30 +41,29 @@ fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
         return;
     }
     let change = |case: &CaseAnalysis<'_>| distribution(case, |drift| drift.change);
-    page.table(
-        Table::of(&host.cases)
-            .text("Case", |case| Inline::text(&case.case.title))
-            .number("Attempts judged", |case| {
-                let attempts = case.cells.iter().filter_map(|cell| cell.counted()).count();
-                Inline::own(format!("{} of {attempts}", drifts(case).count()))
-            })
-            .number("Change, median (%)", |case| {
-                known(change(case).median().map(|share| signed(share, 1)))
-            })
-            .number("Change, smallest to largest (%)", |case| {
-                let ends = change(case).min().zip(change(case).max());
-                known(ends.map(|(min, max)| format!("{} to {}", signed(min, 1), signed(max, 1))))
-            })
-            .number("Slope, median (% a minute)", |case| {
-                let slope = distribution(case, |drift| drift.slope_per_minute);
-                known(slope.median().map(|share| signed(share, 2)))
-            })
-            .number("Drifting", |case| {
-                let drifting = drifts(case).filter(|drift| drift.is_drifting()).count();
-                known(drifts(case).next().map(|_| drifting))
-            })
-            .all_absent("no attempt has the requests for it"),
-    );
+    Table::of(&host.cases)
+        .text("Case", |case| Inline::text(&case.case.title))
+        .number("Attempts judged", |case| {
+            let attempts = case.cells.iter().filter_map(|cell| cell.counted()).count();
+            Inline::own(format!("{} of {attempts}", drifts(case).count()))
+        })
+        .number("Change, median (%)", |case| {
+            known(change(case).median().map(|share| signed(share, 1)))
+        })
+        .number("Change, smallest to largest (%)", |case| {
+            let ends = change(case).min().zip(change(case).max());
+            known(ends.map(|(min, max)| format!("{} to {}", signed(min, 1), signed(max, 1))))
+        })
+        .number("Slope, median (% a minute)", |case| {
+            let slope = distribution(case, |drift| drift.slope_per_minute);
+            known(slope.median().map(|share| signed(share, 2)))
+        })
+        .number("Drifting", |case| {
+            let drifting = drifts(case).filter(|drift| drift.is_drifting()).count();
+            known(drifts(case).next().map(|_| drifting))
+        })
+        .all_absent("no attempt has the requests for it")
+        .add_to(page);
     page.paragraph("Decode speed of the last quarter of an attempt against the first, and Theil and Sen's slope over all of it, in blocks of requests that were under way together; at least twelve blocks, start and drain left out. Drifting: a change of over 2 % whose 99 % interval excludes 0, as that of the slope does.");
 }
 
@@ -89,21 +88,19 @@ fn repetitions(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
     let reference = if quarters.against_others { "the other hosts" } else { "its own mean" };
     let speed = Inline::own(format!("Decode speed against {reference} (%)"));
     let none = "no such reading";
-    page.table(
-        Table::of([("first", quarters.first), ("last", quarters.last)])
-            .text("Quarter of the run", |(name, _)| (*name).into())
-            .number("Repetitions", |(_, quarter)| {
-                let (from, until) = quarter.repetitions;
-                Inline::own(format!("{from}–{until}"))
-            })
-            .number(speed, |(_, quarter)| Inline::own(signed_percent(quarter.mean_log)))
-            .number("SM clock, mean (MHz)", |(_, quarter)| fixed(quarter.gpus.clock_sm_mhz(), 0))
-            .absent(none)
-            .number("GPU temperature, mean (°C)", |(_, quarter)| {
-                fixed(quarter.gpus.temperature_c(), 1)
-            })
-            .absent(none),
-    );
+    Table::of([("first", quarters.first), ("last", quarters.last)])
+        .text("Quarter of the run", |(name, _)| (*name).into())
+        .number("Repetitions", |(_, quarter)| {
+            let (from, until) = quarter.repetitions;
+            Inline::own(format!("{from}–{until}"))
+        })
+        .number(speed, |(_, quarter)| Inline::own(signed_percent(quarter.mean_log)))
+        .number("SM clock, mean (MHz)", |(_, quarter)| fixed(quarter.gpus.clock_sm_mhz(), 0))
+        .absent(none)
+        .number_or("GPU temperature, mean (°C)", none, |(_, quarter)| {
+            fixed(quarter.gpus.temperature_c(), 1)
+        })
+        .add_to(page);
     let (low, high) = quarters.ci95_log;
     let fading = match (quarters.is_fading, quarters.against_others) {
         (true, true) => " **It is slower only in the last quarter: look at its cooling.**",

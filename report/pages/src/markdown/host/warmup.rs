@@ -1,9 +1,7 @@
 //! Warm-up: its own section, in no measured figure.
 
-use regatta_figures::hosts::{EngineWarmup, EngineWarmupRequest, HostAnalysis};
-use regatta_types::ids::AttemptNo;
+use regatta_figures::hosts::HostAnalysis;
 use regatta_types::trace::Outcome;
-use regatta_types::validity::Finding;
 
 use crate::markdown::layout::{Inline, Page, Table, known, known_count, millis, seconds, tps};
 use crate::words::numbers::count_of;
@@ -11,13 +9,6 @@ use crate::words::numbers::count_of;
 /// Requests of the engine warm-up that are shown at the beginning and at the end.
 const FIRST: usize = 5;
 const LAST: usize = 3;
-
-/// Every request of the engine warm-up with the number of its warm-up, in order.
-fn engine_warmup<'a>(host: &'a HostAnalysis<'_>) -> Vec<(AttemptNo, &'a EngineWarmupRequest)> {
-    let with_number =
-        |one: &'a EngineWarmup| one.requests.iter().map(|request| (one.attempt, request));
-    host.warmups.iter().flat_map(with_number).collect()
-}
 
 /// The cold first request against those after it, in one line.
 pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
@@ -41,20 +32,21 @@ pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
 
 /// What the agent remarked during the engine warm-up, in one line each.
 pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
-    let line = |finding: &Finding| {
+    let findings = host.warmup_findings().map(|finding| {
+        let (code, evidence) = (Inline::text(&finding.code), Inline::text(&finding.evidence));
         Inline::own(format!(
-            "**{}** before the run: {}. The first repetitions may not have been warm.",
-            Inline::text(finding.code.as_str()),
-            Inline::text(&finding.evidence)
+            "**{code}** before the run: {evidence}. The first repetitions may not have been warm."
         ))
-    };
-    host.warmup_findings().map(line).collect()
+    });
+    findings.collect()
 }
 
 /// Section 3.
 pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section("3. Warm-up");
-    let requests = engine_warmup(host);
+    let warmups = host.warmups.iter();
+    let requests: Vec<_> =
+        warmups.flat_map(|one| one.requests.iter().map(|request| (one.attempt, request))).collect();
     if requests.is_empty() {
         page.paragraph("No settling requests were recorded.");
     } else {
@@ -69,30 +61,28 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
         )));
         let is_shown = |index: usize| index < FIRST || index >= FIRST + hidden;
         let shown = requests.into_iter().enumerate().filter(|(index, _)| is_shown(*index));
-        page.table(
-            Table::of(shown.map(|(_, request)| request))
-                .number("Settling", |(warmup, _)| known(Some(warmup)))
-                .number("Request", |(_, request)| known(Some(request.seq + 1)))
-                .text("Result", |(_, request)| match &request.outcome {
-                    Outcome::Failed(failure) => Inline::text(failure),
-                    Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
-                        Inline::own(request.outcome.status())
-                    }
-                })
-                .number("TTFT (ms)", |(_, request)| millis(request.ttft_s))
-                .number("Decode (tok/s)", |(_, request)| tps(request.decode_tps))
-                .number("End to end (s)", |(_, request)| seconds(request.e2e_s))
-                .number("Completion tokens", |(_, request)| known_count(request.completion_tokens))
-                .all_absent("the request failed, or its answer is too short for it"),
-        );
+        Table::of(shown.map(|(_, request)| request))
+            .number("Settling", |(warmup, _)| known(Some(warmup)))
+            .number("Request", |(_, request)| known(Some(request.seq + 1)))
+            .text("Result", |(_, request)| match &request.outcome {
+                Outcome::Failed(failure) => Inline::text(failure),
+                Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => {
+                    Inline::own(request.outcome.status())
+                }
+            })
+            .number("TTFT (ms)", |(_, request)| millis(request.ttft_s))
+            .number("Decode (tok/s)", |(_, request)| tps(request.decode_tps))
+            .number("End to end (s)", |(_, request)| seconds(request.e2e_s))
+            .number("Completion tokens", |(_, request)| known_count(request.completion_tokens))
+            .all_absent("the request failed, or its answer is too short for it")
+            .add_to(page);
     }
     page.list(remarks(host));
-    page.table(
-        Table::of(host.cases.iter().filter(|case| case.warmup.requests > 0))
-            .text("Case", |case| Inline::text(&case.case.title))
-            .number("Warm-up requests", |case| known(Some(case.warmup.requests)))
-            .number("Ok", |case| known(Some(case.warmup.ok)))
-            .number("TTFT, median (ms)", |case| millis(case.warmup.ttft_s))
-            .all_absent("no warm-up request gave a token"),
-    );
+    Table::of(host.cases.iter().filter(|case| case.warmup.requests > 0))
+        .text("Case", |case| Inline::text(&case.case.title))
+        .number("Warm-up requests", |case| known(Some(case.warmup.requests)))
+        .number("Ok", |case| known(Some(case.warmup.ok)))
+        .number("TTFT, median (ms)", |case| millis(case.warmup.ttft_s))
+        .all_absent("no warm-up request gave a token")
+        .add_to(page);
 }

@@ -1,7 +1,6 @@
 //! A page that grows from top to bottom, with one blank line between its parts.
 
 use super::inline::Inline;
-use super::table::Table;
 
 /// A Markdown document.
 #[derive(Debug, Default)]
@@ -47,18 +46,6 @@ impl Page {
         let items: String = items.into_iter().map(|item| format!("- {item}\n")).collect();
         if !items.is_empty() {
             self.block(&items);
-        }
-    }
-
-    /// A table, with the reasons of its dashes below it; nothing for one without rows.
-    pub(crate) fn table<T>(&mut self, mut table: Table<T>) {
-        if table.is_empty() {
-            return;
-        }
-        let reasons = table.explain();
-        self.block(&table.render());
-        if !reasons.is_empty() {
-            self.paragraph(Inline::join(reasons, " "));
         }
     }
 

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::inline::Inline;
+use super::page::Page;
 use crate::words::numbers::NONE;
 
 /// Cells wider than this do not widen their column in the source.
@@ -60,6 +61,16 @@ impl<T> Table<T> {
         self.column(heading, Align::Right, cell)
     }
 
+    /// Adds a column of numbers, and says why a dash stands in it.
+    pub(crate) fn number_or(
+        self,
+        heading: impl Into<Inline>,
+        why: impl Into<Inline>,
+        cell: impl Fn(&T) -> Inline,
+    ) -> Self {
+        self.number(heading, cell).absent(why)
+    }
+
     pub(crate) fn column(
         mut self,
         heading: impl Into<Inline>,
@@ -98,9 +109,21 @@ impl<T> Table<T> {
         self.rows.is_empty()
     }
 
+    /// Adds it to a page, with the reasons of its dashes below it; nothing without rows.
+    pub(crate) fn add_to(mut self, page: &mut Page) {
+        if self.is_empty() {
+            return;
+        }
+        let reasons = self.explain();
+        page.block(&self.render());
+        if !reasons.is_empty() {
+            page.paragraph(Inline::join(reasons, " "));
+        }
+    }
+
     /// Drops the explained columns that hold only dashes; the sentences that say so, and why dashes
     /// stand in the others.
-    pub(super) fn explain(&mut self) -> Vec<Inline> {
+    fn explain(&mut self) -> Vec<Inline> {
         let mut reasons: Vec<(Inline, bool, Vec<Inline>)> = Vec::new();
         self.columns.retain(|column| {
             let dashes = column.cells.iter().filter(|cell| cell.as_str() == NONE).count();
@@ -125,7 +148,7 @@ impl<T> Table<T> {
     }
 
     /// The Markdown, ending in a newline.
-    pub(super) fn render(&self) -> String {
+    fn render(&self) -> String {
         let mut lines = vec![String::new(); self.rows.len() + 2];
         for Column { heading, align, cells, .. } in &self.columns {
             let widths = cells.iter().map(|cell| cell.as_str().width());
@@ -159,8 +182,7 @@ mod tests {
             .text("Host", |row| row[0].into())
             .number("A", |row| row[1].into())
             .absent("nobody tells")
-            .number("B", |row| row[2].into())
-            .absent("nobody tells")
+            .number_or("B", "nobody tells", |row| row[2].into())
             .number("C", |row| row[3].into());
         let reasons = table.explain();
         assert_eq!(table.render().lines().next(), Some("| Host |   A |   C |"));

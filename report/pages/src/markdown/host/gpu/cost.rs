@@ -19,16 +19,15 @@ pub(super) fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]
     }
     // Times of calls are far below 2^53 ns.
     let nanos = |ns: u64| ns as f64;
-    page.table(
-        Table::of(calls)
-            .text("Reading of the GPUs", |(name, _)| Inline::text(name))
-            .number("Calls", |(_, cost)| count(cost.calls))
-            .number("Mean (us)", |(_, cost)| {
-                fixed(Some(nanos(cost.total_ns) / nanos(cost.calls.max(1)) / 1e3), 1)
-            })
-            .number("Longest (us)", |(_, cost)| fixed(Some(nanos(cost.max_ns) / 1e3), 1))
-            .number("In all (ms)", |(_, cost)| fixed(Some(nanos(cost.total_ns) / 1e6), 1)),
-    );
+    Table::of(calls)
+        .text("Reading of the GPUs", |(name, _)| Inline::text(name))
+        .number("Calls", |(_, cost)| count(cost.calls))
+        .number("Mean (us)", |(_, cost)| {
+            fixed(Some(nanos(cost.total_ns) / nanos(cost.calls.max(1)) / 1e3), 1)
+        })
+        .number("Longest (us)", |(_, cost)| fixed(Some(nanos(cost.max_ns) / 1e3), 1))
+        .number("In all (ms)", |(_, cost)| fixed(Some(nanos(cost.total_ns) / 1e6), 1))
+        .add_to(page);
     let telemetry = &host.telemetry;
     let mut lines = Vec::new();
     if telemetry.rounds_left_out > 0 {

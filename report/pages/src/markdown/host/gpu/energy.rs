@@ -48,8 +48,8 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
             Inline::own(format!("{} of {}", energy.attempts, energy.of))
         });
     if !table.is_empty() {
-        page.table(table);
-        page.paragraph(said(host));
+        table.add_to(page);
+        page.paragraph(method(host));
     }
     let mut lines = Vec::new();
     if !flagged.is_empty() {
@@ -78,17 +78,17 @@ pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
         .number("Output (tok/s)", |(_, steady, ..)| tps(steady.output.per_second()))
         .number("GPU power, mean (W)", |(_, _, gpus, _)| fixed(GpuSum::of(gpus).power_mean_w, 1))
         .number("Output per watt (tok/s/W)", |&(.., per_watt)| fixed(Some(per_watt), 3))
-        .number("Prompt tokens per output token", |(case, ..)| {
+        .number_or("Prompt tokens per output token", UNTOLD, |(case, ..)| {
             fixed(case.figures.tokens.prompt_per_output(), 2)
-        })
-        .absent(UNTOLD);
+        });
     if !table.is_empty() {
-        page.table(table);
+        table.add_to(page);
         page.paragraph("Output of all requests together in the steady windows; power is the mean of the samples over the whole attempts, of the endpoint's GPU boards together.");
     }
 }
 
-fn said(host: &HostAnalysis<'_>) -> Inline {
+/// How energy was measured, and what it follows.
+fn method(host: &HostAnalysis<'_>) -> Inline {
     let idle = match &host.idle {
         Ok(idle) => format!(
             "Idle power, with the model resident and nothing asked: {:.1} W over {:.1} s.",

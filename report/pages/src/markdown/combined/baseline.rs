@@ -5,7 +5,7 @@ use crate::markdown::layout::{Inline, Page};
 use crate::report::Report;
 
 /// Section 9.
-pub(super) fn since(page: &mut Page, report: &Report<'_>) {
+pub(super) fn baseline(page: &mut Page, report: &Report<'_>) {
     page.section("9. Against a baseline");
     let Some(since) = &report.since else {
         page.paragraph("No baseline was given. `regatta report RUN --baseline RUN|FILE` compares each host with itself in an earlier run.");
