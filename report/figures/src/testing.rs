@@ -425,7 +425,8 @@ fn attempt(
     let began = slot.begin();
     let finished = traces.iter().filter_map(|t| t.done).max().unwrap_or(began);
     let late = Duration::from_micros(40 + 25 * u64::from(slot.index));
-    let cell = cell(&host.name, case, slot.repetition);
+    let (host_id, repetition) = (host.name.clone(), Repetition(slot.repetition));
+    let cell = CellKey { host: host_id, case: case.clone(), repetition };
     AttemptRecord {
         disposition,
         report: AttemptReport {
@@ -464,12 +465,6 @@ fn engine_watch(began: MonoNs, finished: MonoNs) -> EngineWatch {
     let samples = vec![sample(began, 0.0), sample(finished, 1.0)];
     let metrics = EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 0 };
     EngineWatch { metrics, ..EngineWatch::default() }
-}
-
-/// The key of a cell.
-#[must_use]
-pub fn cell(host: &HostId, case: &CaseId, repetition: u32) -> CellKey {
-    CellKey { host: host.clone(), case: case.clone(), repetition: Repetition(repetition) }
 }
 
 /// Takes the counted attempts of some cells away and notes them as missing.

@@ -49,17 +49,16 @@ fn holm_steps_down_and_never_decreases() {
 
 #[test]
 fn two_hosts_are_a_pair_with_mirrored_verdicts() {
-    let outcome = compare(&hosts(&[&[3.0, 3.01, 2.99], &[2.9, 2.91, 2.89]]), RULE);
-    assert_eq!(verdicts(&outcome), [Verdict::Faster, Verdict::Slower]);
+    let pair = hosts(&[&[3.0, 3.01, 2.99], &[2.9, 2.91, 2.89]]);
+    assert_eq!(verdicts(&compare(&pair, RULE)), [Verdict::Faster, Verdict::Slower]);
     let times = Rule { sign: -1.0, ..RULE };
-    let outcome = compare(&hosts(&[&[3.0, 3.01, 2.99], &[2.9, 2.91, 2.89]]), times);
-    assert_eq!(verdicts(&outcome), [Verdict::Slower, Verdict::Faster]);
+    assert_eq!(verdicts(&compare(&pair, times)), [Verdict::Slower, Verdict::Faster]);
 }
 
 #[test]
 fn of_three_hosts_the_slow_one_is_named_and_the_others_are_equivalent() {
-    let outcome =
-        compare(&hosts(&[&[3.0, 3.01, 2.99], &[3.001, 3.009, 2.991], &[2.8, 2.811, 2.789]]), RULE);
+    let fleet = hosts(&[&[3.0, 3.01, 2.99], &[3.001, 3.009, 2.991], &[2.8, 2.811, 2.789]]);
+    let outcome = compare(&fleet, RULE);
     assert_eq!(verdicts(&outcome), [Verdict::Equivalent, Verdict::Equivalent, Verdict::Slower]);
     assert_eq!(outcome.pairs.len(), 3);
     let slow = outcome.hosts[2].effect.unwrap();
@@ -70,12 +69,9 @@ fn of_three_hosts_the_slow_one_is_named_and_the_others_are_equivalent() {
 
 #[test]
 fn between_a_slow_and_a_fast_host_nothing_is_settled() {
-    let outcome =
-        compare(&hosts(&[&[2.0, 2.01, 1.99], &[3.0, 3.01, 2.99], &[4.0, 4.01, 3.99]]), RULE);
-    assert_eq!(
-        verdicts(&outcome),
-        [Verdict::Slower, Verdict::NotSettled { more: None }, Verdict::Faster]
-    );
+    let fleet = hosts(&[&[2.0, 2.01, 1.99], &[3.0, 3.01, 2.99], &[4.0, 4.01, 3.99]]);
+    let wanted = [Verdict::Slower, Verdict::NotSettled { more: None }, Verdict::Faster];
+    assert_eq!(verdicts(&compare(&fleet, RULE)), wanted);
 }
 
 #[test]
@@ -101,14 +97,8 @@ fn what_is_not_settled_names_the_repetitions_it_needs() {
 #[test]
 fn fewer_than_three_repetitions_give_no_verdict() {
     let outcome = compare(&hosts(&[&[3.0, 3.0], &[2.0, 2.0], &[3.0, 3.0, 3.0]]), RULE);
-    assert_eq!(
-        verdicts(&outcome),
-        [
-            Verdict::NotJudged(Unjudged::TooFewRepetitions),
-            Verdict::NotJudged(Unjudged::TooFewRepetitions),
-            Verdict::NotJudged(Unjudged::Alone),
-        ]
-    );
+    let few = Unjudged::TooFewRepetitions;
+    assert_eq!(verdicts(&outcome), [few, few, Unjudged::Alone].map(Verdict::NotJudged));
 }
 
 #[test]

@@ -7,23 +7,30 @@ use regatta_types::gpu::{GpuSample, GpuSeries, GpuWindow};
 use regatta_types::reading::Reading;
 use regatta_types::suite::{Arrivals, Load, Ramp, Slo};
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{
-    Chunk, ChunkCounts, FinishReason, Outcome, Phase, RequestTrace, TokenSource,
-};
+use regatta_types::trace::{ChunkCounts, FinishReason, Outcome, Phase, RequestTrace, TokenSource};
 use regatta_types::units::Bytes;
 
 use super::{Figures, Goodput, Steady, gpu_figures};
 use crate::absent::Absent;
-use crate::testing::{Pace, trace};
+use crate::testing::request;
 
-const SECOND: u64 = 1_000_000_000;
-
-fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
-    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })
+/// A request that came to such an end before it had 50 tokens.
+fn ended(outcome: Outcome) -> RequestTrace {
+    RequestTrace { outcome, ..request(0, 5.0, 1.0, 50) }
 }
 
-fn refs(traces: &[RequestTrace]) -> Vec<&RequestTrace> {
-    traces.iter().collect()
+fn failed() -> RequestTrace {
+    ended(Outcome::Failed(Failure::new(FailureKind::Reset, "gone")))
+}
+
+fn steady(traces: &[RequestTrace], slo: &Slo) -> Result<Steady, Absent> {
+    Steady::of(&traces.iter().collect::<Vec<_>>(), slo)
+}
+
+/// Two streams of four requests each; a request lasts 1 s: 0.1 s to the first of 91 tokens, then
+/// 10 ms each. Sends at 0, 1, 2 and 3 s, so the steady window is 1 s to 3 s.
+fn two_streams() -> Vec<RequestTrace> {
+    (0..8_u64).map(|i| request(i / 2 * 1_000, 100.0, 10.0, 91)).collect()
 }
 
 fn close(a: Option<f64>, b: f64) -> bool {
@@ -48,8 +55,8 @@ fn speeds_are_ratios_of_sums_and_latencies_medians() {
 
 #[test]
 fn a_sum_that_only_some_requests_told_is_no_total() {
-    let (told, mut silent) = (request(0, 100.0, 10.0, 40), request(0, 100.0, 10.0, 40));
-    silent.usage = None;
+    let told = request(0, 100.0, 10.0, 40);
+    let silent = RequestTrace { usage: None, ..told.clone() };
     let tokens = Figures::of(&[told, silent]).tokens;
     assert_eq!((tokens.prompt.known(), tokens.prompt.sum), (None, 96));
     assert_eq!((tokens.prompt.told, tokens.prompt.of), (1, 2));
@@ -60,27 +67,23 @@ fn a_sum_that_only_some_requests_told_is_no_total() {
 
 #[test]
 fn failures_are_counted_by_kind_and_enter_no_figure() {
-    let mut failed = request(0, 5.0, 1.0, 50);
-    failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
-    let mut stopped = request(0, 100.0, 10.0, 50);
-    stopped.finish_reason = Some(FinishReason::Stop);
-    let mut cancelled = request(0, 5.0, 1.0, 50);
-    cancelled.outcome = Outcome::Cancelled;
+    let ok = request(0, 100.0, 10.0, 50);
+    let stopped = RequestTrace { finish_reason: Some(FinishReason::Stop), ..ok.clone() };
     let never = RequestTrace::new(3, 0, Phase::Measured);
-    let traces = [failed, stopped, cancelled, never, request(0, 100.0, 10.0, 50)];
-    let figures = Figures::of(&traces);
+    let figures = Figures::of(&[failed(), stopped, ended(Outcome::Cancelled), never, ok]);
     let requests = &figures.requests;
     assert_eq!((requests.ok, requests.stopped, requests.truncated), (2, 1, 1));
     assert_eq!((requests.failures(), requests.cancelled, requests.not_sent), (1, 1, 1));
     assert_eq!(requests.failed.get(&FailureKind::Reset), Some(&1));
     assert_eq!(figures.ttft_s.n(), 2);
     assert!(close(figures.ttft_s.min(), 0.1));
+    assert_eq!(requests.error_rate(), Some(1.0 / 3.0), "of those that ran to an end");
+    assert_eq!(Figures::default().requests.error_rate(), None);
 }
 
 #[test]
 fn a_buffered_stream_has_no_streaming_figures() {
-    let traces = [request(0, 900.0, 0.01, 64)];
-    let figures = Figures::of(&traces);
+    let figures = Figures::of(&[request(0, 900.0, 0.01, 64)]);
     assert_eq!((figures.ttft_s.n(), figures.decode_tps.n()), (0, 0));
     assert_eq!(figures.e2e_s.n(), 1);
 }
@@ -94,25 +97,18 @@ fn short_answers_have_a_first_token_and_no_decode_speed() {
 
 #[test]
 fn counted_chunks_are_marked() {
-    let mut chunks_only = request(0, 100.0, 10.0, 40);
-    chunks_only.usage = None;
     let mut per_chunk = request(0, 100.0, 10.0, 40);
-    let tokens = |c: &Chunk| Chunk { tokens: Some(2), ..*c };
+    let chunks_only = RequestTrace { usage: None, ..per_chunk.clone() };
     per_chunk.chunk_counts = Some(ChunkCounts::TokenIds);
-    per_chunk.chunks = per_chunk.chunks.iter().map(tokens).collect();
-    let traces = [chunks_only, per_chunk];
-    let figures = Figures::of(&traces);
+    per_chunk.chunks.iter_mut().for_each(|chunk| chunk.tokens = Some(2));
+    let figures = Figures::of(&[chunks_only, per_chunk]);
     assert!(figures.tokens.is_approximate());
     assert_eq!(figures.tokens.sources.get(&TokenSource::TokenIds), Some(&1));
 }
 
 #[test]
 fn steady_output_counts_tokens_that_arrive_between_ramp_and_last_send() {
-    // Two streams of four requests each; a request lasts 1 s: 0.1 s to the first of 91 tokens,
-    // then 10 ms each. Sends at 0, 1, 2 and 3 s, so the window is 1 s to 3 s.
-    let traces: Vec<RequestTrace> =
-        (0..8_u64).map(|i| request(i / 2 * 1_000, 100.0, 10.0, 91)).collect();
-    let rate = Steady::of(&refs(&traces), &Slo::default()).unwrap().output;
+    let rate = steady(&two_streams(), &Slo::default()).unwrap().output;
     assert!(close(Some(rate.seconds), 2.0));
     // Each request's last token falls on the second: the first two end on the window's begin,
     // the last two inside end on its last instant.
@@ -122,17 +118,15 @@ fn steady_output_counts_tokens_that_arrive_between_ramp_and_last_send() {
 #[test]
 fn no_steady_window_says_why() {
     let two = [request(0, 100.0, 10.0, 50), request(600, 100.0, 10.0, 50)];
-    let steady = Steady::of(&refs(&two), &Slo::default());
-    assert_eq!(steady, Err(Absent::FewerThanThreeRequests));
+    assert_eq!(steady(&two, &Slo::default()), Err(Absent::FewerThanThreeRequests));
     let at_once = [0, 1, 2].map(|i| request(i, 100.0, 10.0, 50));
-    let steady = Steady::of(&refs(&at_once), &Slo::default());
-    assert_eq!(steady, Err(Absent::NoSteadyPart));
+    assert_eq!(steady(&at_once, &Slo::default()), Err(Absent::NoSteadyPart));
 }
 
 #[test]
 fn gpu_figures_take_the_first_baseline_and_the_highest_peak() {
     let sample = |mib: u64, watts: Option<f64>| GpuSample {
-        at: MonoNs(SECOND),
+        at: MonoNs(1_000_000_000),
         memory_used: Some(Bytes(mib << 20)),
         power_w: watts,
         utilization_pct: Some(50),
@@ -164,15 +158,11 @@ fn gpu_figures_take_the_first_baseline_and_the_highest_peak() {
 #[test]
 fn a_chunk_of_several_tokens_shares_its_gap() {
     let mut coarse = request(0, 100.0, 40.0, 20);
-    if let Some(usage) = &mut coarse.usage {
-        usage.completion = 80;
-    }
+    coarse.usage.as_mut().unwrap().completion = 80;
     let figures = Figures::of(&[coarse]);
     assert!(close(figures.inter_token_s.p50, 0.01));
-    assert!(
-        close(figures.chunk_gap_s.max, 0.04),
-        "the gap itself is what the reader of the text sees"
-    );
+    // The gap itself is what the reader of the text sees.
+    assert!(close(figures.chunk_gap_s.max, 0.04));
     assert!(close(figures.decode.per_second(), 76.0 / Duration::from_millis(760).as_secs_f64()));
 }
 
@@ -180,8 +170,7 @@ fn a_chunk_of_several_tokens_shares_its_gap() {
 fn open_loops_have_times_from_the_scheduled_instant() {
     let mut late = request(1_000, 100.0, 10.0, 40);
     late.scheduled = Some(MonoNs(990_000_000));
-    let mut failed = late.clone();
-    failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
+    let failed = RequestTrace { outcome: failed().outcome, ..late.clone() };
     let figures = Figures::of(&[late, failed]);
     assert!(close(figures.ttft_s.median(), 0.1));
     assert!(close(figures.ttft_sched_s.median(), 0.11));
@@ -204,26 +193,11 @@ fn the_end_of_a_response_is_told_where_it_comes_late() {
 }
 
 #[test]
-fn error_rates_leave_out_what_was_stopped_or_not_sent() {
-    let mut failed = request(0, 5.0, 1.0, 50);
-    failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
-    let mut cancelled = request(0, 5.0, 1.0, 50);
-    cancelled.outcome = Outcome::Cancelled;
-    let never = RequestTrace::new(3, 0, Phase::Measured);
-    let ok = || request(0, 100.0, 10.0, 50);
-    let figures = Figures::of(&[failed, cancelled, never, ok(), ok(), ok()]);
-    assert_eq!(figures.requests.error_rate(), Some(0.25));
-    assert_eq!(Figures::default().requests.error_rate(), None);
-}
-
-#[test]
 fn rates_of_requests_are_of_those_that_end_in_the_steady_window() {
-    // As above: 1 s each, sent at 0, 1, 2 and 3 s on two streams, and the window from 1 to 3 s.
-    let mut traces: Vec<RequestTrace> =
-        (0..8_u64).map(|i| request(i / 2 * 1_000, 100.0, 10.0, 91)).collect();
+    let mut traces = two_streams();
     traces[2] = request(1_000, 500.0, 5.0, 91);
     let slo = Slo { ttft: Some(Duration::from_millis(300)), ..Slo::default() };
-    let steady = Steady::of(&refs(&traces), &slo).unwrap();
+    let steady = steady(&traces, &slo).unwrap();
     assert_eq!((steady.ended, steady.good), (6, Some(5)));
     assert!(close(steady.request_rate(), 6.0 / steady.output.seconds));
     assert!(close(steady.goodput(), 5.0 / steady.output.seconds));

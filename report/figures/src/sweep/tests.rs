@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Phase, RequestTrace};
+use regatta_types::trace::{Phase, RequestTrace, SendStamp};
 
 use super::{Level, Saturation, overloaded};
 use crate::testing::{Pace, trace};
@@ -21,11 +21,9 @@ fn closed(streams: u32, rounds: u32, token_ms: f64) -> Vec<RequestTrace> {
         // Streams are apart by a little, as answers of different lengths would make them.
         let mut at = MonoNs(SECOND).after(Duration::from_millis(u64::from(stream) * 7));
         for _ in 0..rounds {
-            let mut one =
-                trace(0, Phase::Measured, at, Pace { ttft_ms: 100.0, token_ms, tokens: 50 });
-            one.stream = stream;
+            let one = trace(0, Phase::Measured, at, Pace { ttft_ms: 100.0, token_ms, tokens: 50 });
             at = one.done.unwrap();
-            out.push(one);
+            out.push(RequestTrace { stream, ..one });
         }
     }
     out
@@ -36,11 +34,8 @@ fn a_level_that_adds_less_than_a_twentieth_is_the_last_and_says_by_how_much() {
     let (four, eight) = (closed(4, 12, 20.0), closed(8, 12, 20.0));
     assert_eq!(saturated(&four, &eight), None, "twice the output");
     let slow = closed(8, 12, 40.0);
-    let said = saturated(&four, &slow).unwrap().to_string();
-    assert_eq!(
-        said,
-        "194.2 tok/s at 8 streams, 4.8 % above the 185.3 tok/s at 4 (in the steady windows)"
-    );
+    let said = "194.2 tok/s at 8 streams, 4.8 % above the 185.3 tok/s at 4 (in the steady windows)";
+    assert_eq!(saturated(&four, &slow).unwrap().to_string(), said);
 }
 
 #[test]
@@ -69,10 +64,8 @@ fn open(rate: f64, capacity: f64, seconds: f64) -> Vec<RequestTrace> {
         free = begin + (1.0 + 0.3 * f64::from(seq).sin()) / capacity;
         let due = MonoNs(SECOND).after(Duration::from_secs_f64(at));
         let ttft_ms = (free - at) * 1e3 + 50.0;
-        let mut one =
-            trace(seq, Phase::Measured, due, Pace { ttft_ms, token_ms: 20.0, tokens: 100 });
-        one.scheduled = Some(due);
-        out.push(one);
+        let one = trace(seq, Phase::Measured, due, Pace { ttft_ms, token_ms: 20.0, tokens: 100 });
+        out.push(RequestTrace { scheduled: Some(due), ..one });
         at += 1.0 / rate;
         seq += 1;
     }
@@ -91,14 +84,10 @@ fn requests_that_come_faster_than_they_are_answered_overload() {
 #[test]
 fn only_the_last_two_minutes_of_an_open_loop_count() {
     let mut recovered = open(12.0, 10.0, 30.0);
-    let shift = Duration::from_secs(40);
+    let later = |at: MonoNs| at.after(Duration::from_secs(40));
     for mut one in open(8.0, 10.0, 130.0) {
-        let later = |at: MonoNs| at.after(shift);
         one.scheduled = one.scheduled.map(later);
-        one.sent = one.sent.map(|s| regatta_types::trace::SendStamp {
-            before: later(s.before),
-            after: later(s.after),
-        });
+        one.sent = one.sent.map(|s| SendStamp { before: later(s.before), after: later(s.after) });
         one.chunks.iter_mut().for_each(|chunk| chunk.at = later(chunk.at));
         one.done = one.done.map(later);
         recovered.push(one);

@@ -6,15 +6,14 @@ use regatta_types::event::{Disposition, MissingReason};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::GpuSeries;
 use regatta_types::metric::Metric;
-use regatta_types::reading::Reading;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{
-    answer, counted, finding, found, has, lacks, page, run_json, stretch, three_hosts, traces_of,
-    two_cases,
+    answer, counted, finding, found, has, lacks, lines, page, run_json, series, stretch,
+    three_hosts, traces_of, two_cases,
 };
 use crate::testing::{TestHost, WholeRun, lose, summary};
 
@@ -169,8 +168,7 @@ fn a_host_that_does_not_tell_cached_tokens_is_left_out_of_the_time_to_first_toke
         traces_of(record, host).for_each(|t| t.usage.as_mut().unwrap().cached = None);
     };
     let left_out = |record: &WholeRun| {
-        let lines = summary(record).verdict_lines;
-        lines.into_iter().find(|l| l.contains("C8")).unwrap_or_default()
+        lines(record).into_iter().find(|l| l.contains("C8")).unwrap_or_default()
     };
     let mut record = three_hosts();
     silence(&mut record, "gpu-02");
@@ -243,7 +241,7 @@ fn few_repetitions_establish_no_order() {
 fn sums_over_several_gpus_are_marked() {
     let mut record = three_hosts();
     for attempt in &mut record.attempts {
-        let Reading::Known(series) = &mut attempt.report.gpu.series else { continue };
+        let series = series(attempt);
         series.push(GpuSeries { uuid: "GPU-second".to_owned(), ..series[0].clone() });
         attempt.report.gpu.attribution = None;
     }

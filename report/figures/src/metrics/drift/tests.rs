@@ -9,8 +9,7 @@ use super::{Absent, Drift, welch};
 use crate::testing::{Pace, trace};
 
 /// A closed loop: so many requests on each stream, with the time per token of each.
-fn requests(streams: u32, each: u32, token_ms: impl FnMut(u32) -> f64) -> Vec<RequestTrace> {
-    let mut token_ms = token_ms;
+fn requests(streams: u32, each: u32, mut token_ms: impl FnMut(u32) -> f64) -> Vec<RequestTrace> {
     let mut free = vec![MonoNs(1_000_000_000); streams as usize];
     let mut out = Vec::new();
     for round in 0..each {
@@ -58,8 +57,7 @@ fn steady_attempts_are_called_drifting_in_less_than_one_of_a_hundred() {
 #[test]
 fn the_drain_of_a_closed_loop_is_no_drift() {
     // The last round of each stream runs twice as fast, as fewer are under way.
-    let traces = requests(4, 16, |round| if round == 15 { 5.0 } else { 10.0 });
-    let mut uneven = traces;
+    let mut uneven = requests(4, 16, |round| if round == 15 { 5.0 } else { 10.0 });
     let ends = uneven.iter().position(|t| t.stream == 0 && t.seq == 14).unwrap();
     uneven.remove(ends + 4);
     assert!(!drift(&uneven).unwrap().is_drifting());
@@ -68,11 +66,9 @@ fn the_drain_of_a_closed_loop_is_no_drift() {
 #[test]
 fn later_turns_are_slower_by_their_prompts_and_not_by_drift() {
     let mut talk = requests(1, 36, |i| 10.0 + f64::from(i / 12));
-    for trace in &mut talk {
-        trace.turn = Some(trace.seq / 12);
-    }
+    assert!(drift(&talk).unwrap().is_drifting());
+    talk.iter_mut().for_each(|trace| trace.turn = Some(trace.seq / 12));
     assert!(!drift(&talk).unwrap().is_drifting());
-    assert!(drift(&requests(1, 36, |i| 10.0 + f64::from(i / 12))).unwrap().is_drifting());
 }
 
 #[test]
@@ -89,8 +85,6 @@ fn the_interval_of_a_change_is_welchs() {
     let (a, b) = ([3.72, 3.69, 3.75, 3.70], [3.61, 3.66, 3.58, 3.63, 3.64]);
     let (change, low, high) = welch(&a, &b).unwrap();
     assert!((change + 0.091).abs() < 1e-9, "{change}");
-    assert!(
-        (low - -0.157783258).abs() < 1e-7 && (high - -0.024216742).abs() < 1e-7,
-        "{low} {high}"
-    );
+    let is_welchs = (low - -0.157783258).abs() < 1e-7 && (high - -0.024216742).abs() < 1e-7;
+    assert!(is_welchs, "{low} {high}");
 }

@@ -9,28 +9,31 @@ use regatta_types::gpu::{GpuProcess, GpuSeries, ProcessMemory, ProcessOwner, Tel
 use regatta_types::reading::Reading;
 use regatta_types::suite::{Case, Length, Load, Prompt, Ramp, TextPrompt};
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Chunk, ChunkCounts, FinishReason, Outcome, Phase, RequestTrace};
+use regatta_types::trace::{ChunkCounts, FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
 use super::{Judged, derived_findings};
 use crate::metrics::{Drift, Figures};
-use crate::testing::{Pace, RunBuilder, TestHost, trace};
-
-fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
-    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })
-}
+use crate::testing::{RunBuilder, request};
 
 /// A case that asks for answers of 40 tokens, on one stream.
 fn case() -> Case {
-    let record = RunBuilder::new(&["Case"], 1).host(TestHost::new("gpu-01")).build();
-    let mut case = record.header.suite.cases[0].clone();
-    (case.max_tokens, case.min_max_tokens) = (40, 40);
-    case
+    RunBuilder::new(&["Case"], 1).tokens(40).build().record.header.suite.cases.remove(0)
+}
+
+/// A case of two streams that begin so.
+fn load(ramp: Ramp) -> Case {
+    Case { load: Load::Closed { streams: 2, ramp }, ..case() }
+}
+
+/// A request as it should be.
+fn good() -> RequestTrace {
+    request(0, 100.0, 10.0, 40)
 }
 
 fn report(traces: Vec<RequestTrace>) -> AttemptReport {
-    let record = RunBuilder::new(&["Case"], 1).host(TestHost::new("gpu-01")).build();
+    let record = RunBuilder::new(&["Case"], 1).fleet(1).build();
     let counted = record.attempts.into_iter().find(|a| a.disposition == Disposition::Counted);
     let mut report = counted.unwrap().report;
     report.began = traces.iter().filter_map(RequestTrace::t_send).min().unwrap_or_default();
@@ -54,60 +57,62 @@ fn codes(case: &Case, traces: Vec<RequestTrace>) -> Vec<(String, Validity)> {
     found.into_iter().map(|f| (f.code.to_string(), f.validity)).collect()
 }
 
-fn one(code: &str, validity: Validity) -> Vec<(String, Validity)> {
-    vec![(code.to_owned(), validity)]
+fn degraded(code: &str) -> Vec<(String, Validity)> {
+    vec![(code.to_owned(), Validity::Degraded)]
+}
+
+fn invalid(code: &str) -> Vec<(String, Validity)> {
+    vec![(code.to_owned(), Validity::Invalid)]
 }
 
 fn failed(kind: FailureKind) -> RequestTrace {
-    let mut out = request(0, 5.0, 1.0, 1);
-    out.outcome = Outcome::Failed(Failure::new(kind, "gone"));
-    out
+    let outcome = Outcome::Failed(Failure::new(kind, "gone"));
+    RequestTrace { outcome, ..request(0, 5.0, 1.0, 1) }
 }
 
 #[test]
 fn an_attempt_as_it_should_be_has_no_remark() {
-    assert_eq!(codes(&case(), vec![request(0, 100.0, 10.0, 40); 3]), []);
+    assert_eq!(codes(&case(), vec![good(); 3]), []);
 }
 
 #[test]
 fn an_attempt_without_a_success_is_invalid() {
-    let found = codes(&case(), vec![failed(FailureKind::Reset)]);
-    assert_eq!(found, one("no_ok_request", Validity::Invalid));
+    assert_eq!(codes(&case(), vec![failed(FailureKind::Reset)]), invalid("no_ok_request"));
 }
 
 #[test]
 fn an_attempt_most_of_whose_streams_were_buffered_is_invalid() {
-    let (held, streamed) = (request(0, 900.0, 0.01, 40), request(0, 100.0, 10.0, 40));
+    let (held, streamed) = (request(0, 900.0, 0.01, 40), good());
     let most = codes(&case(), vec![held.clone(), held.clone(), streamed.clone()]);
-    assert_eq!(most, one("buffered_stream", Validity::Invalid));
+    assert_eq!(most, invalid("buffered_stream"));
     let half = codes(&case(), vec![held, streamed]);
-    assert_eq!(half, one("buffered_stream", Validity::Degraded));
+    assert_eq!(half, degraded("buffered_stream"));
 }
 
 #[test]
 fn failures_over_one_per_cent_are_told_with_their_kinds() {
-    let ok = vec![request(0, 100.0, 10.0, 40); 99];
+    let ok = vec![good(); 99];
     let with = |n: usize| [ok.clone(), vec![failed(FailureKind::Reset); n]].concat();
     assert_eq!(codes(&case(), with(1)), []);
-    assert_eq!(codes(&case(), with(2)), one("error_rate", Validity::Degraded));
+    assert_eq!(codes(&case(), with(2)), degraded("error_rate"));
     let found = findings(&case(), &report(with(2)));
     assert_eq!(found[0].evidence, "2 of 101 requests failed (2.0 %, bound 1 %): 2 reset");
 }
 
 #[test]
 fn empty_answers_have_a_remark_of_their_own() {
-    let traces = [vec![request(0, 100.0, 10.0, 40); 120], vec![failed(FailureKind::EmptyAnswer)]];
-    assert_eq!(codes(&case(), traces.concat()), one("empty_answers", Validity::Degraded));
+    let traces = [vec![good(); 120], vec![failed(FailureKind::EmptyAnswer)]];
+    assert_eq!(codes(&case(), traces.concat()), degraded("empty_answers"));
 }
 
 #[test]
 fn answers_of_natural_length_should_not_be_cut_and_those_of_fixed_length_not_end() {
-    let (full, mut short) = (request(0, 100.0, 10.0, 40), request(0, 100.0, 10.0, 30));
+    let (full, mut short) = (good(), request(0, 100.0, 10.0, 30));
     short.finish_reason = Some(FinishReason::Stop);
     let natural = Case { length: Length::Natural, ..case() };
     let traces = vec![full, short];
-    assert_eq!(codes(&natural, traces.clone()), one("truncated", Validity::Degraded));
-    assert_eq!(codes(&case(), traces.clone()), one("length_not_fixed", Validity::Degraded));
+    assert_eq!(codes(&natural, traces.clone()), degraded("truncated"));
+    assert_eq!(codes(&case(), traces.clone()), degraded("length_not_fixed"));
     let mut varied = traces;
     varied[1].max_tokens = Some(30);
     assert_eq!(codes(&case(), varied), [], "as long as this request asked for");
@@ -115,27 +120,24 @@ fn answers_of_natural_length_should_not_be_cut_and_those_of_fixed_length_not_end
 
 #[test]
 fn counts_that_disagree_and_counts_of_chunks_are_found() {
-    let mut chunks_only = request(0, 100.0, 10.0, 40);
-    chunks_only.usage = None;
-    let found = codes(&case(), vec![chunks_only]);
-    assert_eq!(found, one("approximate_tokens", Validity::Degraded));
-    let mut doubled = request(0, 100.0, 10.0, 40);
+    let chunks_only = RequestTrace { usage: None, ..good() };
+    assert_eq!(codes(&case(), vec![chunks_only]), degraded("approximate_tokens"));
+    let mut doubled = good();
     doubled.chunk_counts = Some(ChunkCounts::TokenIds);
-    doubled.chunks.iter_mut().for_each(|chunk: &mut Chunk| chunk.tokens = Some(2));
-    assert_eq!(codes(&case(), vec![doubled]), one("token_mismatch", Validity::Degraded));
+    doubled.chunks.iter_mut().for_each(|chunk| chunk.tokens = Some(2));
+    assert_eq!(codes(&case(), vec![doubled]), degraded("token_mismatch"));
     let mut split = request(0, 100.0, 10.0, 60);
     split.usage.as_mut().unwrap().completion = 40;
-    let found = codes(&case(), vec![split]);
-    assert_eq!(found, one("more_chunks_than_tokens", Validity::Degraded));
+    assert_eq!(codes(&case(), vec![split]), degraded("more_chunks_than_tokens"));
 }
 
 #[test]
 fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
-    let mut cached = request(0, 100.0, 10.0, 40);
+    let mut cached = good();
     cached.usage.as_mut().unwrap().cached = Some(32);
     assert_eq!(codes(&case(), vec![cached.clone()]), [], "the chat template is always the same");
     cached.usage.as_mut().unwrap().cached = Some(48);
-    let hits = one("cache_hits", Validity::Degraded);
+    let hits = degraded("cache_hits");
     assert_eq!(codes(&case(), vec![cached.clone()]), hits);
     let text = |shared| Case { prompt: Prompt::Text(TextPrompt { tokens: 96, shared }), ..case() };
     assert_eq!(codes(&text(0), vec![cached.clone()]), hits);
@@ -150,15 +152,12 @@ fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
 
 #[test]
 fn a_load_level_needs_twenty_requests_or_thirty_seconds() {
-    let load = Case { load: Load::Closed { streams: 2, ramp: Ramp::None }, ..case() };
-    let requests = |n, apart: u64| {
-        let request = |i: u64| RequestTrace {
-            stream: u32::from(i % 2 == 1),
-            ..request(i / 2 * apart, 100.0, 10.0, 40)
-        };
-        (0..n).map(request).collect::<Vec<_>>()
+    let load = load(Ramp::None);
+    let requests = |n, apart: u64| -> Vec<RequestTrace> {
+        let begins = (0..n).map(|i| (u32::from(i % 2 == 1), i / 2 * apart));
+        begins.map(|(stream, at)| RequestTrace { stream, ..request(at, 100.0, 10.0, 40) }).collect()
     };
-    assert_eq!(codes(&load, requests(8, 500)), one("too_few_samples", Validity::Degraded));
+    assert_eq!(codes(&load, requests(8, 500)), degraded("too_few_samples"));
     assert_eq!(codes(&load, requests(20, 500)), []);
     assert_eq!(codes(&load, requests(8, 10_000)), [], "long enough");
     assert_eq!(codes(&case(), requests(1, 500)), [], "one stream is no load level");
@@ -167,25 +166,21 @@ fn a_load_level_needs_twenty_requests_or_thirty_seconds() {
 #[test]
 fn an_attempt_that_slows_down_is_invalid() {
     let requests = |slower: f64| {
-        let request = |i: u32| {
-            let token_ms = 10.0 * (1.0 + slower * f64::from(i) / 40.0);
-            request(u64::from(i) * 1_000, 100.0, token_ms, 40)
-        };
+        let token_ms = |i: u32| 10.0 * (1.0 + slower * f64::from(i) / 40.0);
+        let request = |i| request(u64::from(i) * 1_000, 100.0, token_ms(i), 40);
         (0..40).map(request).collect::<Vec<_>>()
     };
     assert_eq!(codes(&case(), requests(0.02)), [], "within the margin");
-    assert_eq!(codes(&case(), requests(0.06)), one("drifting", Validity::Invalid));
-    let ramped = Case { load: Load::Closed { streams: 2, ramp: Ramp::Service }, ..case() };
-    assert_eq!(codes(&ramped, requests(0.06)), one("drifting", Validity::Invalid));
-    let together = Case { load: Load::Closed { streams: 2, ramp: Ramp::None }, ..case() };
-    assert_eq!(codes(&together, requests(0.06)), one("drifting", Validity::Degraded));
-    let varied = Case { min_max_tokens: 30, ..together };
-    assert_eq!(codes(&varied, requests(0.06)), one("drifting", Validity::Invalid));
+    assert_eq!(codes(&case(), requests(0.06)), invalid("drifting"));
+    assert_eq!(codes(&load(Ramp::Service), requests(0.06)), invalid("drifting"));
+    assert_eq!(codes(&load(Ramp::None), requests(0.06)), degraded("drifting"));
+    let varied = Case { min_max_tokens: 30, ..load(Ramp::None) };
+    assert_eq!(codes(&varied, requests(0.06)), invalid("drifting"));
 }
 
 /// The remarks on an attempt of 20 s whose one GPU was changed so.
 fn gpu_codes(change: impl Fn(&mut GpuSeries)) -> Vec<(String, Validity)> {
-    let mut report = report(vec![request(0, 100.0, 10.0, 40); 3]);
+    let mut report = report(vec![good(); 3]);
     report.finished = report.began.after(Duration::from_secs(20));
     let Reading::Known(series) = &mut report.gpu.series else { panic!("it has GPUs") };
     change(&mut series[0]);
@@ -207,7 +202,7 @@ fn a_lost_gpu_degrades_its_attempt() {
         let reason = "GPU lost".to_owned();
         series.ended = Some(TelemetryEnd { at: MonoNs(5_000_000_000), reason });
     };
-    assert_eq!(gpu_codes(lost), one("gpu_lost", Validity::Degraded));
+    assert_eq!(gpu_codes(lost), degraded("gpu_lost"));
     let elsewhere = |series: &mut GpuSeries| {
         lost(series);
         series.serves = false;
@@ -220,10 +215,10 @@ fn a_foreign_process_that_takes_memory_spoils_the_attempt() {
     let with = |owner, steps: &[(u64, u64)]| {
         gpu_codes(|series| series.processes = vec![process(owner, steps)])
     };
-    let spoilt = one("gpu_shared", Validity::Invalid);
+    let spoilt = invalid("gpu_shared");
     assert_eq!(with(ProcessOwner::Foreign, &[(0, 100), (8, 200)]), spoilt);
     assert_eq!(with(ProcessOwner::Foreign, &[(8, 100)]), spoilt, "it came during the attempt");
-    assert_eq!(with(ProcessOwner::Foreign, &[(0, 300)]), one("gpu_shared", Validity::Degraded));
+    assert_eq!(with(ProcessOwner::Foreign, &[(0, 300)]), degraded("gpu_shared"));
     assert_eq!(with(ProcessOwner::Foreign, &[(0, 100)]), [], "a desktop");
     assert_eq!(with(ProcessOwner::Engine, &[(0, 100), (8, 900)]), []);
     assert_eq!(with(ProcessOwner::Unknown, &[(0, 100), (8, 900)]), []);

@@ -1,11 +1,10 @@
 use regatta_types::gpu::{Attribution, TelemetryEnd};
-use regatta_types::ids::Repetition;
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
 use super::*;
 use crate::metrics::Told;
-use crate::testing::{RunBuilder, TestHost};
+use crate::testing::RunBuilder;
 
 const BEGAN: u64 = 1_000;
 
@@ -33,17 +32,18 @@ fn series(uuid: &str, watts: f64, joules: u64) -> GpuSeries {
 }
 
 fn report(all: Vec<GpuSeries>) -> AttemptReport {
-    let mut run = RunBuilder::new(&["Case"], 1).host(TestHost::new("gpu-01")).build();
-    let one = |a: &regatta_types::record::AttemptRecord| {
-        a.report.key.cell.repetition == Repetition(1) && !a.report.traces.is_empty()
-    };
-    let at_hand = run.attempts.iter().position(one).unwrap();
-    let mut report = run.attempts.swap_remove(at_hand).report;
+    let mut run = RunBuilder::new(&["Case"], 1).fleet(1).build();
+    let mut report = run.attempts.remove(0).report;
     (report.began, report.finished) = (at(0), at(10_000));
     report.gpu.series = Reading::Known(all);
     report.gpu.period_ms = 100;
     report.gpu.attribution = Some(Attribution::PortOwner);
     report
+}
+
+/// One GPU of 300 W whose counter and samples agree.
+fn good() -> GpuSeries {
+    series("GPU-a", 300.0, 3_000)
 }
 
 fn withheld(report: &AttemptReport) -> Absent {
@@ -54,7 +54,7 @@ fn withheld(report: &AttemptReport) -> Absent {
 fn energy_is_the_counters_difference_over_the_endpoints_gpus() {
     let mut other = series("GPU-other", 500.0, 5_000);
     other.serves = false;
-    let report = report(vec![series("GPU-a", 300.0, 3_000), series("GPU-b", 204.0, 2_000), other]);
+    let report = report(vec![good(), series("GPU-b", 204.0, 2_000), other]);
     let energy = Energy::of(&report).unwrap();
     assert_eq!((energy.joules, energy.seconds), (5_000.0, 10.0));
     let residual = energy.residual.unwrap();
@@ -74,7 +74,7 @@ fn energy_is_withheld_where_counter_and_samples_differ_by_a_tenth() {
 
 #[test]
 fn a_counter_that_fell_leaves_no_energy() {
-    let mut fell = series("GPU-a", 300.0, 3_000);
+    let mut fell = good();
     fell.energy[1].millijoules = 1;
     assert_eq!(withheld(&report(vec![fell.clone()])), Absent::CounterRanBackwards);
     // It may be above its first reading again when the attempt ends.
@@ -85,16 +85,15 @@ fn a_counter_that_fell_leaves_no_energy() {
 
 #[test]
 fn energy_needs_five_seconds_both_edges_and_a_gpu_that_stays() {
-    let mut short = report(vec![series("GPU-a", 300.0, 3_000)]);
-    short.finished = at(4_999);
+    let short = AttemptReport { finished: at(4_999), ..report(vec![good()]) };
     assert_eq!(withheld(&short), Absent::ShortAttempt);
-    let mut late = series("GPU-a", 300.0, 3_000);
+    let mut late = good();
     late.energy[0].at = at(501);
     assert_eq!(withheld(&report(vec![late])), Absent::CounterNotReadAtBegin);
-    let mut lost = series("GPU-a", 300.0, 3_000);
+    let mut lost = good();
     lost.ended = Some(TelemetryEnd { at: at(9_000), reason: "GPU lost".to_owned() });
     assert_eq!(withheld(&report(vec![lost])), Absent::Told("GPU lost".to_owned()));
-    let mut without = series("GPU-a", 300.0, 3_000);
+    let mut without = good();
     without.energy.clear();
     without.unavailable.insert("energy".to_owned(), "not supported".to_owned());
     assert_eq!(withheld(&report(vec![without])), Absent::Told("not supported".to_owned()));
@@ -102,7 +101,7 @@ fn energy_needs_five_seconds_both_edges_and_a_gpu_that_stays() {
 
 #[test]
 fn a_hole_in_the_samples_leaves_energy_without_its_check() {
-    let mut hole = series("GPU-a", 300.0, 3_000);
+    let mut hole = good();
     hole.samples.retain(|s| s.at < at(4_000) || s.at > at(6_000));
     let energy = Energy::of(&report(vec![hole])).unwrap();
     assert_eq!((energy.joules, energy.residual), (3_000.0, None));
@@ -110,7 +109,7 @@ fn a_hole_in_the_samples_leaves_energy_without_its_check() {
 
 #[test]
 fn joules_per_token_stand_in_total_and_above_idle() {
-    let mut quiet = series("GPU-a", 300.0, 3_000);
+    let mut quiet = good();
     let sample = |watts, memory| GpuSample {
         power_w: Some(watts),
         memory_used: Some(Bytes(memory)),
