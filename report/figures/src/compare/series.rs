@@ -167,7 +167,7 @@ fn counted_otherwise(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
 /// C8: where some engines tell the cached part of a prompt and others never do, nobody can say
 /// whether the two had the same to do.
 fn cached_untold(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, String)> {
-    let told = |m: &HostAnalysis<'_>| m.figures.tokens.cached.told > 0;
+    let told = |m: &HostAnalysis<'_>| m.figures.tokens.cached.reported > 0;
     let with_any = || members.iter().filter(|m| told(m)).count();
     // Of two equal camps the one that tells stays.
     let usual = 2 * with_any() >= members.len();
@@ -312,9 +312,9 @@ fn cut_unequally(column: &[&CaseAnalysis<'_>]) -> bool {
 pub(super) fn cached_differ(column: &[&CaseAnalysis<'_>]) -> Option<&'static str> {
     let share = |f: &Figures| {
         let prompt = f.tokens.prompt.known().filter(|&p| p > 0)?;
-        (f.tokens.cached.told > 0).then(|| f.tokens.cached.sum as f64 / prompt as f64)
+        (f.tokens.cached.reported > 0).then(|| f.tokens.cached.sum as f64 / prompt as f64)
     };
-    if farthest(column, |f| f.tokens.cached.share_told()).0 > 0.0 {
+    if farthest(column, |f| f.tokens.cached.share_reported()).0 > 0.0 {
         Some("C8: cached prompt tokens are told for some requests and not for others")
     } else if farthest(column, share).0 > CACHE_BAND {
         Some("C8: cached prompt tokens differ by more than 1 % of the prompt")

@@ -41,7 +41,7 @@ pub struct Attempt {
 
 /// Requests that failed in one way.
 #[derive(Debug)]
-pub struct Failed {
+pub struct FailureGroup {
     pub requests: usize,
     /// The first of them, with its id.
     pub example: Failure,
@@ -81,12 +81,12 @@ impl Attempt {
 }
 
 /// The failed requests of all attempts, warm-up included, by kind.
-pub(super) fn failed(attempts: &[AttemptRecord]) -> BTreeMap<FailureKind, Failed> {
-    let mut kinds: BTreeMap<FailureKind, Failed> = BTreeMap::new();
+pub(super) fn failed(attempts: &[AttemptRecord]) -> BTreeMap<FailureKind, FailureGroup> {
+    let mut kinds: BTreeMap<FailureKind, FailureGroup> = BTreeMap::new();
     for AttemptRecord { report, .. } in attempts {
         for trace in &report.traces {
             let Outcome::Failed(failure) = &trace.outcome else { continue };
-            let of_kind = kinds.entry(failure.kind).or_insert_with(|| Failed {
+            let of_kind = kinds.entry(failure.kind).or_insert_with(|| FailureGroup {
                 requests: 0,
                 example: failure.clone(),
                 request_id: report.key.request_id(trace.seq),

@@ -8,11 +8,11 @@ const DECADES: usize = 9;
 
 /// Gaps counted in bins of which neighbours are 6 % apart: there are as many gaps as tokens.
 #[derive(Debug, Default)]
-pub struct Gaps {
+pub struct GapHistogram {
     bins: Vec<u64>,
 }
 
-impl Gaps {
+impl GapHistogram {
     /// Of gaps in seconds.
     pub fn of(gaps: impl IntoIterator<Item = f64>) -> Self {
         let mut bins = vec![0; DECADES * 40];
@@ -58,17 +58,17 @@ mod tests {
     #[test]
     fn shares_rise_to_one_at_the_longest_gap() {
         assert_eq!(bin_of(3.0), 120);
-        let points = Gaps::of([0.010_1, 0.010_1, 0.010_1, 0.5]).shares();
+        let points = GapHistogram::of([0.010_1, 0.010_1, 0.010_1, 0.5]).shares();
         let shares: Vec<f64> = points.iter().map(|(_, share)| *share).collect();
         assert_eq!(shares, [0.0, 0.75, 1.0]);
         let near = |at: f64, gap: f64| at >= gap && at < gap * 1.07;
         assert!(near(points[1].0, 0.010_1) && near(points[2].0, 0.5), "{points:?}");
-        assert_eq!(Gaps::of([]).shares(), []);
+        assert_eq!(GapHistogram::of([]).shares(), []);
     }
 
     #[test]
     fn the_outermost_bins_take_what_is_beyond() {
-        let points = Gaps::of([0.0, 1e9]).shares();
+        let points = GapHistogram::of([0.0, 1e9]).shares();
         assert!((points[0].0 - 1e-6).abs() < 1e-12 && points[2].0 < 1_001.0, "{points:?}");
     }
 }

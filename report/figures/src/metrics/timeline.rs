@@ -12,13 +12,13 @@ pub const BINS: usize = 300;
 /// Shortest piece, seconds.
 pub const SHORTEST: f64 = 0.25;
 /// Reasons for lowered clocks that are a limit or a fault: power, heat, hardware.
-pub(super) const HELD: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
+pub(super) const THROTTLED: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 /// A gap between two chunks from which on it is told, seconds.
 const STALL: f64 = 1.0;
 
 /// One reading over time: middles of the pieces (seconds) and means, cut where nothing was read.
 #[derive(Debug)]
-pub struct Course {
+pub struct Curve {
     /// With its unit.
     pub name: &'static str,
     pub pieces: Vec<Vec<(f64, f64)>>,
@@ -30,11 +30,11 @@ pub struct Timeline {
     /// End of the last attempt.
     pub seconds: f64,
     /// Output, clock, power and temperature, as far as there are any.
-    pub courses: Vec<Course>,
+    pub courses: Vec<Curve>,
     /// Begin and end of each attempt.
     pub attempts: Vec<(f64, f64)>,
-    /// When the clocks were held by a limit or a fault.
-    pub held: Vec<f64>,
+    /// When the clocks were throttled by a limit or a fault.
+    pub throttled: Vec<f64>,
     /// When a token came after over a second without one; the first few.
     pub stalls: Vec<f64>,
 }
@@ -120,8 +120,9 @@ impl Timeline {
                 // Of several GPUs the sum.
                 add(&mut power, sample.power_w.map(|watts| watts * gpus));
                 add(&mut heat, sample.temperature_c.map(f64::from));
-                let is_held = |reasons: ClockReasons| f64::from(u8::from(reasons.has(HELD)));
-                add(&mut reasons, sample.reasons.map(is_held));
+                let is_throttled =
+                    |reasons: ClockReasons| f64::from(u8::from(reasons.has(THROTTLED)));
+                add(&mut reasons, sample.reasons.map(is_throttled));
             }
         }
         let courses = [
@@ -130,14 +131,14 @@ impl Timeline {
             ("power, W", power),
             ("temperature, °C", heat),
         ];
-        let courses = courses.map(|(name, bins)| Course { name, pieces: bins.pieces() });
-        let has_any = |course: &Course| !course.pieces.is_empty();
-        let courses: Vec<Course> = courses.into_iter().filter(has_any).collect();
-        let held = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
-        let held = held.map(|(at, _)| at).collect();
+        let courses = courses.map(|(name, bins)| Curve { name, pieces: bins.pieces() });
+        let has_any = |course: &Curve| !course.pieces.is_empty();
+        let courses: Vec<Curve> = courses.into_iter().filter(has_any).collect();
+        let throttled = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
+        let throttled = throttled.map(|(at, _)| at).collect();
         stalls.sort_by(f64::total_cmp);
         stalls.truncate(BINS);
-        (!courses.is_empty()).then_some(Self { seconds, courses, attempts, held, stalls })
+        (!courses.is_empty()).then_some(Self { seconds, courses, attempts, throttled, stalls })
     }
 }
 

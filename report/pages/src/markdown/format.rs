@@ -6,7 +6,7 @@ use super::text::Inline;
 use crate::words::numbers;
 pub(crate) use crate::words::numbers::{NONE, count_of, signed, signed_interval, signed_percent};
 use regatta_figures::compare::Metric;
-use regatta_figures::metrics::{Goodput, Percentile, Told};
+use regatta_figures::metrics::{Goodput, Percentile, TokenSum};
 
 /// A number with fixed digits, or `-`.
 pub(crate) fn fixed(value: Option<f64>, digits: usize) -> Inline {
@@ -39,14 +39,14 @@ pub(crate) fn known_count(value: Option<u64>) -> Inline {
 }
 
 /// A sum of tokens; where only some requests told theirs, no more than what it is at least.
-pub(crate) fn told(tokens: Told) -> Inline {
+pub(crate) fn told(tokens: TokenSum) -> Inline {
     Inline::own(match tokens.known() {
         Some(sum) => grouped(sum),
-        None if tokens.told == 0 => NONE.to_owned(),
+        None if tokens.reported == 0 => NONE.to_owned(),
         None => format!(
             "at least {} ({} of {} requests told)",
             grouped(tokens.sum),
-            tokens.told,
+            tokens.reported,
             tokens.of
         ),
     })
@@ -95,9 +95,9 @@ mod tests {
         assert_eq!(tps(None).as_str(), "-");
         assert_eq!(known_count(None).as_str(), "-");
         assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
-        let some = Told { sum: 1_270, told: 3, of: 5 };
+        let some = TokenSum { sum: 1_270, reported: 3, of: 5 };
         assert_eq!(told(some).as_str(), "at least 1,270 (3 of 5 requests told)");
-        assert_eq!(told(Told { told: 0, ..some }).as_str(), "-");
+        assert_eq!(told(TokenSum { reported: 0, ..some }).as_str(), "-");
         let long = Percentile::Value { value: 2.58, low: 0.9, high: 12.0 };
         assert_eq!(percentile_ms(long).as_str(), "2,580.0");
         assert_eq!(interval_ms(long).as_str(), "900.0–12,000.0");

@@ -77,8 +77,8 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
             power_limit(host),
             gpus.temperature_max_c.map_or(NONE.into(), count),
             fixed(gpus.clock_sm_mean_mhz, 0),
-            percent(gpus.held_by_power),
-            percent(gpus.held_by_heat),
+            percent(gpus.power_capped),
+            percent(gpus.thermally_throttled),
             gpus.pcie_width.map_or(NONE.into(), count),
             notes(host, gpus.gpus),
         ]);

@@ -8,7 +8,7 @@ use crate::report::Report;
 use crate::words::capacity::{lacking, whose, why_none, without};
 use regatta_figures::capacity::{Capacity, HostUsers, NoCapacity};
 use regatta_figures::hosts::HostAnalysis;
-use regatta_figures::metrics::{Requests, Tokens, Told};
+use regatta_figures::metrics::{Requests, TokenSum, Tokens};
 
 /// Section 8.
 pub(super) fn totals(page: &mut Page, analysis: &Report<'_>) {
@@ -81,9 +81,9 @@ fn counts(hosts: &[HostAnalysis<'_>]) -> Table {
         };
         (sum(|h| h.requests.clone()), sum(|h| h.figures.requests.clone()))
     };
-    let tokens = |f: fn(&Tokens) -> Told| {
+    let tokens = |f: fn(&Tokens) -> TokenSum| {
         let sum = |of: fn(&HostAnalysis<'_>) -> Tokens| {
-            told(hosts.iter().map(|h| f(&of(h))).fold(Told::default(), Told::and))
+            told(hosts.iter().map(|h| f(&of(h))).fold(TokenSum::default(), TokenSum::and))
         };
         (sum(|h| h.tokens.clone()), sum(|h| h.figures.tokens.clone()))
     };

@@ -11,7 +11,7 @@ use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use crate::report::Report;
-use regatta_figures::hosts::{Attempt, CellState, Counted, Failed, HostAnalysis};
+use regatta_figures::hosts::{Attempt, CellState, Counted, FailureGroup, HostAnalysis};
 
 /// Section 6 and 7.
 pub(super) fn attempts(page: &mut Page, analysis: &Report<'_>, host: &HostAnalysis<'_>) {
@@ -92,7 +92,7 @@ fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
 fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
     page.section(&"7. Failures".into());
     let mut table = Table::new(["Kind", "Requests>", "For example", "HTTP status>", "Request id"]);
-    for (kind, Failed { requests, example, request_id }) in &host.failed {
+    for (kind, FailureGroup { requests, example, request_id }) in &host.failed {
         table.row([
             Inline::own(kind.name()),
             Inline::own(requests.to_string()),

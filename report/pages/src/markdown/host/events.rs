@@ -5,7 +5,7 @@ use crate::markdown::page::Page;
 use crate::markdown::table::Table;
 use crate::markdown::text::Inline;
 use regatta_figures::hosts::{Happened, HostAnalysis};
-use regatta_figures::metrics::Held;
+use regatta_figures::metrics::Throttle;
 use regatta_figures::utc::utc;
 
 /// From so many requests on the slowest of them are told: of fewer the attempts tell all.
@@ -80,7 +80,7 @@ fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
             fixed(Some(slow.of_median), 2),
             millis(slow.ttft_s),
             millis(slow.longest_gap_s),
-            slow.held.map_or(NONE.into(), held),
+            slow.throttle.map_or(NONE.into(), throttle),
         ]);
     }
     table.dash(&["TTFT (ms)", "Longest gap (ms)"], "its stream was buffered".into());
@@ -91,13 +91,13 @@ fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
     page.table(table);
 }
 
-fn held(held: Held) -> Inline {
-    let when = if held.away_s < 0.0 {
-        format!("{:.1} s before", -held.away_s)
-    } else if held.away_s > 0.0 {
-        format!("{:.1} s after", held.away_s)
+fn throttle(throttle: Throttle) -> Inline {
+    let when = if throttle.away_s < 0.0 {
+        format!("{:.1} s before", -throttle.away_s)
+    } else if throttle.away_s > 0.0 {
+        format!("{:.1} s after", throttle.away_s)
     } else {
         "during it".to_owned()
     };
-    Inline::own(format!("{}, {when}", held.reason))
+    Inline::own(format!("{}, {when}", throttle.reason))
 }
