@@ -62,6 +62,16 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// The whole part of a position in a list.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a position is between 0 and the length of a list in memory"
+)]
+fn index(position: f64) -> usize {
+    position as usize
+}
+
 /// A count as a number to calculate with.
 pub fn real(n: usize) -> f64 {
     // Counts of requests and samples stay far below 2^53.

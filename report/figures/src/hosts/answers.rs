@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::suite::Case;
+use regatta_types::trace::RequestTrace;
 
 use super::case::Reported;
 use crate::metrics::measured;
@@ -41,15 +41,12 @@ impl Answers {
         let Some(report) = report.filter(|report| report.key.attempt == AttemptNo(1)) else {
             return Self::default();
         };
-        Self(hashes(report).collect())
+        let hash = |trace: &RequestTrace| {
+            let digits = trace.answer.sha256.get(..DIGITS)?;
+            Some((trace.seq, u64::from_str_radix(digits, 16).ok()?))
+        };
+        Self(measured(&report.traces).filter(|trace| trace.is_ok()).filter_map(hash).collect())
     }
-}
-
-fn hashes(report: &AttemptReport) -> impl Iterator<Item = (u32, u64)> {
-    measured(&report.traces).filter(|trace| trace.is_ok()).filter_map(|trace| {
-        let digits = trace.answer.sha256.get(..DIGITS)?;
-        Some((trace.seq, u64::from_str_radix(digits, 16).ok()?))
-    })
 }
 
 /// In how many hosts the answers are the same, over the requests that all answered; `None` with

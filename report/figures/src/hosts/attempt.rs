@@ -29,7 +29,7 @@ pub struct Attempt {
     pub finished: UnixNs,
     /// All requests, warm-up included.
     pub traces: usize,
-    /// Of the measured requests, or of all while settling: successes, failures, cut answers.
+    /// Of the measured requests, or of all in an engine warm-up: successes, failures, cut answers.
     pub ok: u32,
     pub failures: u32,
     pub truncated: u32,
@@ -49,7 +49,7 @@ pub struct FailureGroup {
 }
 
 impl Attempt {
-    /// `case` is none while settling; `counted` is what was made of it, if it counts.
+    /// `case` is none in an engine warm-up; `counted` is what was made of it, if it counts.
     pub(super) fn of(
         record: &AttemptRecord,
         case: Option<&Case>,

@@ -81,6 +81,7 @@ pub enum CellState<'a> {
     Open,
 }
 
+/// A counted attempt.
 #[derive(Debug)]
 pub struct Counted {
     pub attempt: AttemptNo,
@@ -248,15 +249,13 @@ fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Figure<Stead
     if !is_load(case) {
         return Err(Absent::OneStream);
     }
-    let mut sum: Figure<Steady> = Err(Absent::NoUsableAttempt);
-    for (counted, _) in usable {
-        match (&mut sum, &counted.steady) {
-            (Ok(sum), Ok(steady)) => sum.add(steady),
-            (Err(Absent::NoUsableAttempt), _) | (Err(_), Ok(_)) => sum = counted.steady.clone(),
-            (_, Err(_)) => {}
-        }
-    }
-    sum
+    let add = |mut sum: Steady, steady: Steady| {
+        sum.add(&steady);
+        sum
+    };
+    let known = usable.iter().filter_map(|(c, _)| c.steady.clone().ok()).reduce(add);
+    let absent = || usable.iter().find_map(|(c, _)| c.steady.clone().err());
+    known.ok_or_else(|| absent().unwrap_or(Absent::NoUsableAttempt))
 }
 
 /// Prefill speeds: with several requests at once they would hold the time in the queue.

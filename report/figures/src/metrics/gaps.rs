@@ -1,5 +1,7 @@
 //! How long the gaps between chunks are, as shares of all gaps.
 
+use super::index;
+
 /// Bins of a factor of ten, and the shortest gap that is told apart, seconds.
 const BINS: f64 = 40.0;
 const SHORTEST: f64 = 1e-6;
@@ -18,7 +20,8 @@ impl GapHistogram {
         let mut bins = vec![0; DECADES * 40];
         let last = bins.len() - 1;
         for gap in gaps {
-            bins[bin_of((gap / SHORTEST).max(1.0).log10()).min(last)] += 1;
+            let decades = (gap / SHORTEST).max(1.0).log10();
+            bins[index(decades * BINS).min(last)] += 1;
         }
         Self { bins }
     }
@@ -42,22 +45,13 @@ impl GapHistogram {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a few hundred at most, and never negative"
-)]
-fn bin_of(decades: f64) -> usize {
-    (decades * BINS) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn shares_rise_to_one_at_the_longest_gap() {
-        assert_eq!(bin_of(3.0), 120);
+        assert_eq!(index(3.0 * BINS), 120);
         let points = GapHistogram::of([0.010_1, 0.010_1, 0.010_1, 0.5]).shares();
         let shares: Vec<f64> = points.iter().map(|(_, share)| *share).collect();
         assert_eq!(shares, [0.0, 0.75, 1.0]);

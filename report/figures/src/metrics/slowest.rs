@@ -81,26 +81,17 @@ pub fn slowest<'r>(
     slow.into_iter().filter_map(told).collect()
 }
 
-/// The sample nearest to a stretch of time in which clocks were held.
+/// The sample nearest to a stretch of time in which clocks were held by a limit or a fault.
 fn throttle(report: &AttemptReport, begin: MonoNs, end: MonoNs) -> Option<Throttle> {
     let samples = serving(&report.gpu).flat_map(|series| &series.samples);
+    // The worst reason has the highest bit.
+    let limits = || ClockReasons::NAMES.iter().rev().filter(|(bit, _)| THROTTLED & bit != 0);
     let found = samples.filter_map(|sample: &GpuSample| {
-        let reason = reason(sample.reasons?)?;
-        let away_s = if sample.at < begin {
-            -begin.since(sample.at).as_secs_f64()
-        } else if sample.at > end {
-            sample.at.since(end).as_secs_f64()
-        } else {
-            0.0
-        };
-        Some(Throttle { reason, away_s })
+        let reasons = sample.reasons?;
+        let reason = limits().find(|(bit, _)| reasons.has(*bit))?.1;
+        // Of the two at least one is zero.
+        let away = [sample.at.since(end), begin.since(sample.at)].map(|time| time.as_secs_f64());
+        Some(Throttle { reason, away_s: away[0] - away[1] })
     });
     found.min_by(|a, b| a.away_s.abs().total_cmp(&b.away_s.abs()))
-}
-
-/// The worst of the reasons that are a limit or a fault.
-fn reason(reasons: ClockReasons) -> Option<&'static str> {
-    let held =
-        ClockReasons::NAMES.iter().rev().find(|(bit, _)| THROTTLED & bit != 0 && reasons.has(*bit));
-    held.map(|(_, name)| *name)
 }

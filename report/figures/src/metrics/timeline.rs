@@ -5,7 +5,7 @@ use regatta_types::gpu::ClockReasons;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 
-use super::{real, serving};
+use super::{index, real, serving};
 
 /// Pieces of the time: of more no eye tells the means apart.
 pub const BINS: usize = 300;
@@ -51,19 +51,14 @@ impl Bins {
         Self { width, sums: vec![(0.0, 0.0); BINS] }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "seconds of a run over a quarter of a second, never negative"
-    )]
-    fn index(&self, seconds: f64) -> usize {
-        ((seconds / self.width) as usize).min(self.sums.len() - 1)
+    fn bin(&self, seconds: f64) -> usize {
+        index(seconds / self.width).min(self.sums.len() - 1)
     }
 
     fn add(&mut self, seconds: f64, value: f64, weight: f64) {
-        let index = self.index(seconds);
-        self.sums[index].0 += value;
-        self.sums[index].1 += weight;
+        let bin = self.bin(seconds);
+        self.sums[bin].0 += value;
+        self.sums[bin].1 += weight;
     }
 
     /// Middles and means of the bins that have any, in pieces without a hole.
@@ -98,7 +93,7 @@ impl Timeline {
             let since = |at| (report.anchor.to_unix(at).0 - begin) as f64 / 1e9;
             let (began, finished) = (since(report.began), since(report.finished));
             attempts.push((began, finished));
-            for bin in decode.index(began)..=decode.index(finished) {
+            for bin in decode.bin(began)..=decode.bin(finished) {
                 decode.sums[bin].1 = width;
             }
             for trace in &report.traces {
