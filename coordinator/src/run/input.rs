@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regatta_figures::sweep::Level;
+use regatta_figures::sweep::SweepLevel;
 use regatta_types::assignment::{Assignment, Lease, Preparation};
 use regatta_types::attempt::AttemptReport;
 use regatta_types::check::CheckOutcome;
@@ -194,7 +194,7 @@ pub struct StoredAttempt {
     /// What the store made of it; `New` until it has spoken.
     pub stored: Stored,
     /// What it says of its sweep, if it is a level of one.
-    pub level: Option<Level>,
+    pub level: Option<SweepLevel>,
 }
 
 /// One thing to do.

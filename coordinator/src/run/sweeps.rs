@@ -2,7 +2,7 @@
 //!
 //! Each host decides in the first repetition of a sweep that it measures, and keeps its decision.
 
-use regatta_figures::sweep::Level;
+use regatta_figures::sweep::SweepLevel;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::ids::{CellKey, HostId, Repetition};
@@ -18,7 +18,7 @@ pub(super) struct SweepState {
     /// The repetition that decides.
     repetition: Repetition,
     /// The last level that was measured in it, unless it says nothing.
-    before: Option<Level>,
+    before: Option<SweepLevel>,
     saturated: bool,
 }
 
@@ -32,7 +32,7 @@ impl SweepState {
 impl RunState {
     /// What a report of a level says; `None` if it is of no sweep, of one that has nothing more to
     /// learn from it, or invalid by what its agent remarks: such a level decides nothing.
-    pub(super) fn level(&self, report: &AttemptReport) -> Option<Level> {
+    pub(super) fn level(&self, report: &AttemptReport) -> Option<SweepLevel> {
         let cell = &report.key.cell;
         let sweep = self.header.suite.case(&cell.case)?.sweep.as_ref()?;
         let known = self.hosts.get(&cell.host)?.sweeps.get(&sweep.of);
@@ -40,14 +40,14 @@ impl RunState {
             return None;
         }
         let is_invalid = report.findings.iter().any(|f| f.validity == Validity::Invalid);
-        (!is_invalid).then(|| Level::of(&report.traces))
+        (!is_invalid).then(|| SweepLevel::of(&report.traces))
     }
 
     /// A level has its counted attempt; the higher ones may have become idle.
     pub(super) fn learn(
         &mut self,
         cell: &CellKey,
-        level: Option<Level>,
+        level: Option<SweepLevel>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(case) = self.header.suite.case(&cell.case) else { return };

@@ -11,11 +11,11 @@ mod host;
 mod sweeps;
 mod telemetry;
 
-pub use answers::{Answers, Same, is_repeatable, same_answers};
-pub use attempt::{Attempt, Failed};
+pub use answers::{Agreement, Answers, is_repeatable, same_answers};
+pub use attempt::{Attempt, FailureGroup};
 pub use case::{CaseAnalysis, Cell, CellState, Counted, Warmup, is_load};
 pub use engine_warmup::{EngineWarmup, EngineWarmupRequest};
 pub use events::{Happened, HostEvent, HostEvents};
 pub use host::HostAnalysis;
-pub use sweeps::{Saturated, SweepEnd};
+pub use sweeps::{SaturatedLevel, SweepEnd};
 pub use telemetry::Telemetry;

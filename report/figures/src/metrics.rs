@@ -24,24 +24,24 @@ mod warmup;
 mod weighted;
 mod window;
 
-pub use client_overhead::{ClientOverhead, Notable};
+pub use client_overhead::{ClientOverhead, NotableOverhead};
 pub use distribution::{Distribution, Percentile};
 pub use drift::Drift;
 pub use engine::{EngineFigures, engine_figures, restarts};
 pub use figures::{Figures, Rate, Requests, is_streamed};
-pub use findings::{Judged, cpu_share, derived_findings};
+pub use findings::{AttemptInput, cpu_share, derived_findings};
 pub use first::cold_first_attempt;
-pub use gaps::Gaps;
+pub use gaps::GapHistogram;
 pub use gpu::{
-    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Warmth, gpu_figures, serving,
+    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Thermals, gpu_figures, serving,
 };
 pub use slo::Goodput;
-pub use slowest::{Held, Slow, slowest};
+pub use slowest::{SlowRequest, Throttle, slowest};
 pub use stamps::Stamps;
 pub use timeline::{
-    BINS as TIMELINE_BINS, Course, SHORTEST as TIMELINE_SHORTEST, Timeline, stalls_of,
+    BINS as TIMELINE_BINS, Curve, SHORTEST as TIMELINE_SHORTEST, Timeline, stalls_of,
 };
-pub use tokens::{Tokens, Told, completion_tokens};
+pub use tokens::{TokenSum, Tokens, completion_tokens};
 pub use trend::{least_squares, t_quantile, theil_sen};
 pub use warmup::ColdStart;
 pub use weighted::Weighted;
@@ -60,6 +60,16 @@ pub fn measured(traces: &[RequestTrace]) -> impl Iterator<Item = &RequestTrace> 
 /// A count of requests, which are far fewer.
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// The whole part of a position in a list.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a position is between 0 and the length of a list in memory"
+)]
+fn index(position: f64) -> usize {
+    position as usize
 }
 
 /// A count as a number to calculate with.

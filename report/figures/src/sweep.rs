@@ -29,7 +29,7 @@ const PARTS: u32 = 10;
 
 /// What one level of a sweep says about saturation, without its traces.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Level {
+pub struct SweepLevel {
     /// Streams that sent anything.
     streams: usize,
     /// Output in the steady window, tokens per second.
@@ -39,7 +39,7 @@ pub struct Level {
     overloaded: Option<Saturation>,
 }
 
-impl Level {
+impl SweepLevel {
     /// Of the traces of one attempt.
     pub fn of(traces: &[RequestTrace]) -> Self {
         let overloaded = overloaded(traces);
@@ -101,7 +101,8 @@ fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
             ttft.push((middle, waits.iter().sum::<f64>() / real(waits.len())));
         }
     }
-    let rises = |points: &[(f64, f64)]| least_squares(points, 0.95).is_some_and(|s| s.rises());
+    let rises =
+        |points: &[(f64, f64)]| least_squares(points, 0.95).is_some_and(|slope| slope.low > 0.0);
     if !rises(&flying) || !rises(&ttft) {
         return None;
     }

@@ -74,8 +74,8 @@ pub(crate) enum Which<'a> {
     Difference(&'a Class, Metric),
     /// Times to first token of the hosts of a class.
     FirstToken(&'a Class),
-    /// Gaps between chunks of the hosts of a class.
-    Gaps(&'a Class),
+    /// GapHistogram between chunks of the hosts of a class.
+    GapHistogram(&'a Class),
     /// Throughput against time to first token of the hosts of a class.
     Load(&'a Class),
     /// The repetitions of a host's cases.
@@ -94,7 +94,7 @@ impl Which<'_> {
                 of(&format!("difference-{metric}"), class)
             }
             Self::FirstToken(class) => of("ttft", class),
-            Self::Gaps(class) => of("gaps", class),
+            Self::GapHistogram(class) => of("gaps", class),
             Self::Load(class) => of("load", class),
             Self::Cases(host) => format!("plots/host-{host}-cases.svg"),
             Self::Timeline(host) => format!("plots/host-{host}-timeline.svg"),
@@ -113,7 +113,7 @@ impl Plots {
             }
             let shown = difference::most_telling(class, &members(analysis, class));
             plots.add(Which::FirstToken(&class.class), distribution::first_token(&shown));
-            plots.add(Which::Gaps(&class.class), distribution::gaps(&shown));
+            plots.add(Which::GapHistogram(&class.class), distribution::gaps(&shown));
             plots.add(Which::Load(&class.class), load::load(&shown));
         }
         plots

@@ -47,7 +47,7 @@ pub enum Trouble {
     /// The last host scatters by four times as much.
     Noisy,
     /// 3 % of the cells are missing, anywhere.
-    Gaps,
+    GapHistogram,
 }
 
 impl fmt::Display for Trouble {
@@ -55,7 +55,7 @@ impl fmt::Display for Trouble {
         f.pad(match self {
             Self::None => "none",
             Self::Noisy => "one noisy host",
-            Self::Gaps => "3 % of cells missing",
+            Self::GapHistogram => "3 % of cells missing",
         })
     }
 }
@@ -99,7 +99,7 @@ impl Scenario {
         for (repetitions, scatter) in [(5, 0.005), (10, 0.01)] {
             all.extend(fleets.map(|hosts| plain(hosts, repetitions, scatter, at_margin)));
         }
-        for (trouble, slow) in [(Trouble::Noisy, 0.0), (Trouble::Gaps, 0.03)] {
+        for (trouble, slow) in [(Trouble::Noisy, 0.0), (Trouble::GapHistogram, 0.03)] {
             let of = |hosts| Self { trouble, ..plain(hosts, 10, 0.01, slow) };
             all.extend([3, 6, 20].map(of));
         }
@@ -175,7 +175,8 @@ impl Scenario {
                 .map(|case| {
                     let cell = |repetition: u32| {
                         let value = blocks[&(case, repetition)] + normal(rng) * scatter;
-                        let is_lost = self.trouble == Trouble::Gaps && rng.random_bool(LOST);
+                        let is_lost =
+                            self.trouble == Trouble::GapHistogram && rng.random_bool(LOST);
                         (!is_lost).then_some((repetition, self.level(host) + value))
                     };
                     (case.clone(), repetitions.clone().filter_map(cell).collect())

@@ -38,12 +38,12 @@ impl Work {
         let ok = figures.requests.ok;
         let prompt = figures.tokens.prompt.known().filter(|&p| p > 0);
         let cached = figures.tokens.cached;
-        let share = |prompt| (cached.told > 0).then(|| cached.sum as f64 / prompt as f64);
+        let share = |prompt| (cached.reported > 0).then(|| cached.sum as f64 / prompt as f64);
         Self {
             length: figures.tokens.completion.mean(),
             truncated: figures.requests.truncated_share(),
             cached: prompt.and_then(share),
-            cached_told: cached.share_told(),
+            cached_told: cached.share_reported(),
             is_answered: ok > 0,
             is_cut: case.is_cut(),
             is_approximate: figures.tokens.is_approximate(),

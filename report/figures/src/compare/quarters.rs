@@ -13,7 +13,7 @@ use super::series::Series;
 use super::stats::{Effect, Estimate, holm};
 use super::verdict::{Evidence, Verdict};
 use crate::hosts::HostAnalysis;
-use crate::metrics::{Warmth, real};
+use crate::metrics::{Thermals, real};
 
 /// Fewest complete repetitions: two in each quarter.
 pub const FEWEST: usize = 8;
@@ -42,7 +42,7 @@ pub struct Quarter {
     pub repetitions: (u32, u32),
     /// Mean difference from the reference.
     pub mean_log: f64,
-    pub gpus: Warmth,
+    pub gpus: Thermals,
 }
 
 /// A mean whose spread is known from all quarters of the host together: two values alone say
@@ -109,7 +109,7 @@ pub(super) fn quarters(
             let repetitions = (part.first()?.0, part.last()?.0);
             let all: Vec<u32> = part.iter().map(|(repetition, _)| *repetition).collect();
             let mean_log = rule.sign * estimate.mean;
-            Some(Quarter { repetitions, mean_log, gpus: member.warmth(&all) })
+            Some(Quarter { repetitions, mean_log, gpus: member.thermals(&all) })
         };
         let blocks = blocks(found.differences.len());
         let (low, high) = found.change.t_interval(0.95);

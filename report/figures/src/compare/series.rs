@@ -168,7 +168,7 @@ fn counted_otherwise(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
 /// C8: where some engines tell the cached part of a prompt and others never do, nobody can say
 /// whether the two had the same to do.
 fn cached_untold(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
-    let told = |m: &HostAnalysis<'_>| m.figures.tokens.cached.told > 0;
+    let told = |m: &HostAnalysis<'_>| m.figures.tokens.cached.reported > 0;
     let with_any = || members.iter().filter(|m| told(m)).count();
     // Of two equal camps the one that tells stays.
     let usual = 2 * with_any() >= members.len();

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_types::attempt::AttemptReport;
 use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::suite::Case;
+use regatta_types::trace::RequestTrace;
 
 use super::case::Reported;
 use crate::metrics::measured;
@@ -20,7 +20,7 @@ pub struct Answers(BTreeMap<u32, u64>);
 
 /// What hosts have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Same {
+pub struct Agreement {
     /// Hosts of the largest group with the same answers.
     pub hosts: usize,
     /// Hosts with answers.
@@ -41,20 +41,17 @@ impl Answers {
         let Some(report) = report.filter(|report| report.key.attempt == AttemptNo(1)) else {
             return Self::default();
         };
-        Self(hashes(report).collect())
+        let hash = |trace: &RequestTrace| {
+            let digits = trace.answer.sha256.get(..DIGITS)?;
+            Some((trace.seq, u64::from_str_radix(digits, 16).ok()?))
+        };
+        Self(measured(&report.traces).filter(|trace| trace.is_ok()).filter_map(hash).collect())
     }
-}
-
-fn hashes(report: &AttemptReport) -> impl Iterator<Item = (u32, u64)> {
-    measured(&report.traces).filter(|trace| trace.is_ok()).filter_map(|trace| {
-        let digits = trace.answer.sha256.get(..DIGITS)?;
-        Some((trace.seq, u64::from_str_radix(digits, 16).ok()?))
-    })
 }
 
 /// In how many hosts the answers are the same, over the requests that all answered; `None` with
 /// fewer than two hosts or without such a request.
-pub fn same_answers(hosts: &[&Answers]) -> Option<Same> {
+pub fn same_answers(hosts: &[&Answers]) -> Option<Agreement> {
     let told: Vec<&BTreeMap<u32, u64>> =
         hosts.iter().map(|answers| &answers.0).filter(|answers| !answers.is_empty()).collect();
     let (first, rest) = told.split_first().filter(|(_, rest)| !rest.is_empty())?;
@@ -69,7 +66,7 @@ pub fn same_answers(hosts: &[&Answers]) -> Option<Same> {
         *groups.entry(own).or_default() += 1;
     }
     let hosts = groups.into_values().max()?;
-    Some(Same { hosts, of: told.len(), requests: shared.len() })
+    Some(Agreement { hosts, of: told.len(), requests: shared.len() })
 }
 
 #[cfg(test)]
@@ -84,7 +81,7 @@ mod tests {
     fn the_largest_group_counts_over_the_requests_that_all_hosts_answered() {
         let (a, b) = (answers(&[(0, 7), (1, 8), (2, 9)]), answers(&[(0, 7), (1, 8)]));
         let other = answers(&[(0, 7), (1, 5)]);
-        let same = |hosts, of, requests| Some(Same { hosts, of, requests });
+        let same = |hosts, of, requests| Some(Agreement { hosts, of, requests });
         assert_eq!(same_answers(&[&a, &b, &other]), same(2, 3, 2));
         assert_eq!(same_answers(&[&a, &b, &Answers::default()]), same(2, 2, 2), "one told nothing");
         assert_eq!(same_answers(&[&a]), None);

@@ -29,7 +29,7 @@ pub struct Attempt {
     pub finished: UnixNs,
     /// All requests, warm-up included.
     pub traces: usize,
-    /// Of the measured requests, or of all while settling: successes, failures, cut answers.
+    /// Of the measured requests, or of all in an engine warm-up: successes, failures, cut answers.
     pub ok: u32,
     pub failures: u32,
     pub truncated: u32,
@@ -41,7 +41,7 @@ pub struct Attempt {
 
 /// Requests that failed in one way.
 #[derive(Debug)]
-pub struct Failed {
+pub struct FailureGroup {
     pub requests: usize,
     /// The first of them, with its id.
     pub example: Failure,
@@ -49,7 +49,7 @@ pub struct Failed {
 }
 
 impl Attempt {
-    /// `case` is none while settling; `counted` is what was made of it, if it counts.
+    /// `case` is none in an engine warm-up; `counted` is what was made of it, if it counts.
     pub(super) fn of(
         record: &AttemptRecord,
         case: Option<&Case>,
@@ -81,12 +81,12 @@ impl Attempt {
 }
 
 /// The failed requests of all attempts, warm-up included, by kind.
-pub(super) fn failed(attempts: &[AttemptRecord]) -> BTreeMap<FailureKind, Failed> {
-    let mut kinds: BTreeMap<FailureKind, Failed> = BTreeMap::new();
+pub(super) fn failed(attempts: &[AttemptRecord]) -> BTreeMap<FailureKind, FailureGroup> {
+    let mut kinds: BTreeMap<FailureKind, FailureGroup> = BTreeMap::new();
     for AttemptRecord { report, .. } in attempts {
         for trace in &report.traces {
             let Outcome::Failed(failure) = &trace.outcome else { continue };
-            let of_kind = kinds.entry(failure.kind).or_insert_with(|| Failed {
+            let of_kind = kinds.entry(failure.kind).or_insert_with(|| FailureGroup {
                 requests: 0,
                 example: failure.clone(),
                 request_id: report.key.request_id(trace.seq),

@@ -15,11 +15,11 @@ use super::host::Context;
 use crate::absent::{Absent, Figure};
 use crate::facts::{engine_changed, engine_seen};
 use crate::metrics::{
-    Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures, GpuSum, Idle,
-    Judged, Requests, Steady, Tokens, Warmth, cpu_share, derived_findings, engine_figures,
+    AttemptInput, Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures,
+    GpuSum, Idle, Requests, Steady, Thermals, Tokens, cpu_share, derived_findings, engine_figures,
     gpu_figures, is_streamed, measured,
 };
-use crate::sweep::Level;
+use crate::sweep::SweepLevel;
 
 /// Longest preview of an answer, in grapheme clusters.
 const PREVIEW_MAX: usize = 400;
@@ -81,6 +81,7 @@ pub enum CellState<'a> {
     Open,
 }
 
+/// A counted attempt.
 #[derive(Debug)]
 pub struct Counted {
     pub attempt: AttemptNo,
@@ -100,11 +101,11 @@ pub struct Counted {
     /// What the engine was, where that was not what it was at first, with the difference.
     pub other_engine: Option<Box<(EngineFacts, String)>>,
     /// What it says about saturation; only of the levels of a sweep.
-    pub level: Option<Box<Level>>,
+    pub level: Option<Box<SweepLevel>>,
     /// Energy of the endpoint's GPUs per output token, joules.
     pub j_per_out_tok: Option<f64>,
     /// How fast and how warm the endpoint's GPUs were.
-    pub warmth: Warmth,
+    pub thermals: Thermals,
     /// The agent's remarks and those that follow from the traces.
     pub findings: Vec<Finding>,
 }
@@ -115,7 +116,8 @@ impl Counted {
         let figures = Figures::of(traces.iter().copied());
         let drift = Drift::of(&traces);
         let mut findings = report.findings.clone();
-        let judged = Judged { case, report, traces: &traces, figures: &figures, drift: &drift };
+        let judged =
+            AttemptInput { case, report, traces: &traces, figures: &figures, drift: &drift };
         findings.extend(derived_findings(judged));
         let other_engine = engine_seen(host.engine, report);
         findings.extend(other_engine.as_ref().map(|(_, change)| engine_changed(change.clone())));
@@ -136,8 +138,8 @@ impl Counted {
             cpu_share: cpu_share(report),
             steady: Steady::of(&traces, &case.slo),
             other_engine: other_engine.map(|(engine, change)| Box::new((engine.clone(), change))),
-            level: case.sweep.is_some().then(|| Box::new(Level::of(&report.traces))),
-            warmth: Warmth::of(&report.gpu),
+            level: case.sweep.is_some().then(|| Box::new(SweepLevel::of(&report.traces))),
+            thermals: Thermals::of(&report.gpu),
             j_per_out_tok: energy.ok().and_then(|energy| energy.j_per_out_tok),
             figures,
             drift,
@@ -247,15 +249,13 @@ fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Figure<Stead
     if !is_load(case) {
         return Err(Absent::OneStream);
     }
-    let mut sum: Figure<Steady> = Err(Absent::NoUsableAttempt);
-    for (counted, _) in usable {
-        match (&mut sum, &counted.steady) {
-            (Ok(sum), Ok(steady)) => sum.add(steady),
-            (Err(Absent::NoUsableAttempt), _) | (Err(_), Ok(_)) => sum = counted.steady.clone(),
-            (_, Err(_)) => {}
-        }
-    }
-    sum
+    let add = |mut sum: Steady, steady: Steady| {
+        sum.add(&steady);
+        sum
+    };
+    let known = usable.iter().filter_map(|(c, _)| c.steady.clone().ok()).reduce(add);
+    let absent = || usable.iter().find_map(|(c, _)| c.steady.clone().err());
+    known.ok_or_else(|| absent().unwrap_or(Absent::NoUsableAttempt))
 }
 
 /// Prefill speeds: with several requests at once they would hold the time in the queue.

@@ -33,8 +33,8 @@ pub struct EngineWarmupRequest {
 
 /// The engine warm-ups of a host, in order of time, and what its first request cost.
 pub(super) fn engine_warmups(attempts: &[AttemptRecord]) -> (Vec<EngineWarmup>, Option<ColdStart>) {
-    let settling = attempts.iter().filter(|a| a.disposition == Disposition::EngineWarmup);
-    let mut reports: Vec<&AttemptReport> = settling.map(|a| &a.report).collect();
+    let warmups = attempts.iter().filter(|a| a.disposition == Disposition::EngineWarmup);
+    let mut reports: Vec<&AttemptReport> = warmups.map(|a| &a.report).collect();
     reports.sort_by_key(|report| report.began);
     let cold_start = reports.first().and_then(|report| ColdStart::of(&report.traces));
     (reports.into_iter().map(EngineWarmup::of).collect(), cold_start)

@@ -11,7 +11,7 @@ use regatta_types::record::{AttemptRecord, HostRecord, RunRecord};
 use regatta_types::suite::Case;
 use regatta_types::validity::Finding;
 
-use super::attempt::{Attempt, Failed, failed};
+use super::attempt::{Attempt, FailureGroup, failed};
 use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, gpus_over};
 use super::engine_warmup::{EngineWarmup, engine_warmups};
 use super::events::HostEvents;
@@ -20,9 +20,9 @@ use super::telemetry::Telemetry;
 use crate::absent::Figure;
 use crate::facts::first_engine;
 use crate::metrics::{
-    ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, Gaps, Goodput, GpuFigures,
-    Idle, Notable, Requests, Slow, Stamps, Timeline, Tokens, Warmth, cold_first_attempt,
-    engine_figures, measured, slowest,
+    ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, GapHistogram, Goodput,
+    GpuFigures, Idle, NotableOverhead, Requests, SlowRequest, Stamps, Thermals, Timeline, Tokens,
+    cold_first_attempt, engine_figures, measured, slowest,
 };
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct HostAnalysis<'a> {
     /// The warm-up before the run, in order of time.
     pub warmups: Vec<EngineWarmup>,
     /// The failed requests of all attempts, warm-up included.
-    pub failed: BTreeMap<FailureKind, Failed>,
+    pub failed: BTreeMap<FailureKind, FailureGroup>,
     /// One entry per compared case, in the order of the suite.
     pub cases: Vec<CaseAnalysis<'a>>,
     /// The twins of the cases that were measured on this host while the others rested; in no figure
@@ -53,7 +53,7 @@ pub struct HostAnalysis<'a> {
     /// from the scheduled instant.
     pub first_token: Distribution,
     /// The gaps between chunks over all usable cells.
-    pub gaps: Gaps,
+    pub gaps: GapHistogram,
     /// Over all usable cells; the baseline is from before the host's first attempt.
     pub gpus: Figure<Vec<GpuFigures>>,
     /// What the engine said over all usable cells.
@@ -65,7 +65,7 @@ pub struct HostAnalysis<'a> {
     pub timeline: Option<Timeline>,
     pub events: HostEvents,
     /// Its slowest requests beside the others of their cases, over all usable cells.
-    pub slowest: Vec<Slow>,
+    pub slowest: Vec<SlowRequest>,
     /// The first request of the run.
     pub cold_start: Option<ColdStart>,
     /// How well its stamps are known, over all usable cells.
@@ -139,7 +139,9 @@ impl<'a> HostAnalysis<'a> {
             first_token: Distribution::sum(
                 cases.iter().map(|c| c.figures.first_token(&c.case.load)),
             ),
-            gaps: Gaps::of(usable.iter().flat_map(|(_, c, _)| c.figures.chunk_gap_s.values())),
+            gaps: GapHistogram::of(
+                usable.iter().flat_map(|(_, c, _)| c.figures.chunk_gap_s.values()),
+            ),
             gpus: host_gpus(&all, reports()),
             engine_metrics: engine_figures(reports().map(|report| &report.engine.metrics)),
             telemetry: Telemetry::of(&attempts),
@@ -163,7 +165,7 @@ impl<'a> HostAnalysis<'a> {
     }
 
     /// What of its client overhead is large beside its own figures.
-    pub fn notable_overhead(&self) -> impl Iterator<Item = Notable> {
+    pub fn notable_overhead(&self) -> impl Iterator<Item = NotableOverhead> {
         let own = (self.figures.ttft_s.median(), self.figures.inter_token_s.p50);
         self.client_overhead.iter().flat_map(move |overhead| overhead.notable(own.0, own.1))
     }
@@ -203,14 +205,14 @@ impl<'a> HostAnalysis<'a> {
 
     /// Requests that kept every limit of their case; `None` where no case has limits.
     pub fn goodput(&self) -> Option<Goodput> {
-        Goodput::sum(self.cases.iter().filter_map(|case| case.goodput))
+        self.cases.iter().filter_map(|case| case.goodput).reduce(Goodput::and)
     }
 
     /// How fast and how warm the endpoint's GPUs were in the usable cells of these repetitions.
-    pub fn warmth(&self, repetitions: &[u32]) -> Warmth {
+    pub fn thermals(&self, repetitions: &[u32]) -> Thermals {
         let cells = self.compared().filter(|cell| repetitions.contains(&cell.repetition.0));
         let usable = cells.filter_map(Cell::usable);
-        usable.map(|counted| counted.warmth).fold(Warmth::default(), Warmth::and)
+        usable.map(|counted| counted.thermals).fold(Thermals::default(), Thermals::and)
     }
 
     /// Cells that were to be measured: all but those that a sweep skipped.

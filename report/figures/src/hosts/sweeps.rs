@@ -8,21 +8,21 @@ use regatta_types::suite::Case;
 use serde::Serialize;
 
 use super::{CaseAnalysis, Cell};
-use crate::sweep::Level;
+use crate::sweep::SweepLevel;
 
 #[derive(Debug, Serialize)]
 pub struct SweepEnd<'a> {
     /// The id that its levels share.
     pub of: &'a CaseId,
     /// Where it ended; `None`: no level that was measured brought so little.
-    pub saturated: Option<Saturated<'a>>,
+    pub saturated: Option<SaturatedLevel<'a>>,
     /// Levels above, which were not measured.
     pub skipped: usize,
 }
 
 /// The level that brought no more than the one before it.
 #[derive(Debug, Serialize)]
-pub struct Saturated<'a> {
+pub struct SaturatedLevel<'a> {
     #[serde(serialize_with = "id")]
     pub at: &'a Case,
     /// The figures it rests on.
@@ -51,17 +51,17 @@ pub(super) fn sweeps<'a>(cases: &[CaseAnalysis<'a>]) -> Vec<SweepEnd<'a>> {
 
 /// The level that the coordinator saw saturated; else the first one that its first usable
 /// repetition shows so.
-fn saturated<'a>(levels: &[&CaseAnalysis<'a>]) -> Option<Saturated<'a>> {
+fn saturated<'a>(levels: &[&CaseAnalysis<'a>]) -> Option<SaturatedLevel<'a>> {
     if let Some(SkipReason::Saturated { at, evidence }) = levels.iter().find_map(|l| l.skipped()) {
         let at = levels.iter().find(|level| level.case.id == *at)?;
-        return Some(Saturated { at: at.case, evidence: evidence.clone() });
+        return Some(SaturatedLevel { at: at.case, evidence: evidence.clone() });
     }
-    let mut before: Option<&Level> = None;
+    let mut before: Option<&SweepLevel> = None;
     for level in levels {
         let Some(counted) = level.cells.iter().find_map(Cell::usable) else { continue };
         let Some(now) = &counted.level else { continue };
         if let Some(saturation) = now.ends_sweep(&level.case.load, before) {
-            return Some(Saturated { at: level.case, evidence: saturation.to_string() });
+            return Some(SaturatedLevel { at: level.case, evidence: saturation.to_string() });
         }
         before = Some(now);
     }

@@ -23,21 +23,20 @@ pub struct Telemetry {
 
 impl Telemetry {
     pub(super) fn of(attempts: &[AttemptRecord]) -> Self {
-        let mut out = Self::default();
-        for window in attempts.iter().map(|attempt| &attempt.report.gpu) {
-            out.period_ms = out.period_ms.or(Some(window.period_ms).filter(|period| *period > 0));
-            if !out.attributions.contains(&window.attribution) {
-                out.attributions.push(window.attribution.clone());
-            }
-            out.rounds_left_out += window.rounds_left_out;
-            for gap in &window.gaps {
-                if out.gaps.len() < GAPS {
-                    out.gaps.push(gap.clone());
-                } else {
-                    out.more_gaps += 1;
-                }
+        let windows = || attempts.iter().map(|attempt| &attempt.report.gpu);
+        let gaps = || windows().flat_map(|window| &window.gaps);
+        let mut attributions = Vec::new();
+        for window in windows() {
+            if !attributions.contains(&window.attribution) {
+                attributions.push(window.attribution.clone());
             }
         }
-        out
+        Self {
+            period_ms: windows().map(|window| window.period_ms).find(|period| *period > 0),
+            attributions,
+            rounds_left_out: windows().map(|window| window.rounds_left_out).sum(),
+            gaps: gaps().take(GAPS).cloned().collect(),
+            more_gaps: gaps().count().saturating_sub(GAPS),
+        }
     }
 }

@@ -31,7 +31,7 @@ pub struct ClientOverhead {
 
 /// A figure of the overhead that is large beside the host's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Notable {
+pub struct NotableOverhead {
     pub what: &'static str,
     /// The overhead's median, seconds.
     pub overhead_s: f64,
@@ -64,14 +64,14 @@ impl ClientOverhead {
         &self,
         ttft_s: Option<f64>,
         inter_token_s: Option<f64>,
-    ) -> impl Iterator<Item = Notable> {
+    ) -> impl Iterator<Item = NotableOverhead> {
         let pairs = [
             ("time to first token", self.ttft_s.median(), ttft_s),
             ("time between tokens", self.gap_error_s.p50, inter_token_s),
         ];
         pairs.into_iter().filter_map(|(what, floor, own)| {
             let (overhead_s, own_s) = floor.zip(own)?;
-            (overhead_s > NOTABLE * own_s).then_some(Notable { what, overhead_s, own_s })
+            (overhead_s > NOTABLE * own_s).then_some(NotableOverhead { what, overhead_s, own_s })
         })
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-use super::real;
+use super::{index, real};
 
 /// Values of one metric, one per request, kept whole and sorted.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,7 +56,7 @@ impl Distribution {
 
     /// The value of this rank, from 0; `None` beyond either end.
     pub fn nth(&self, rank: f64) -> Option<f64> {
-        (0.0 <= rank && rank < real(self.n())).then(|| self.sorted[floor_index(rank)])
+        (0.0 <= rank && rank < real(self.n())).then(|| self.sorted[index(rank)])
     }
 
     pub fn median(&self) -> Option<f64> {
@@ -67,7 +67,7 @@ impl Distribution {
     pub fn quantile(&self, p: f64) -> Option<f64> {
         let last = self.sorted.len().checked_sub(1)?;
         let position = p * real(last);
-        let below = floor_index(position).min(last);
+        let below = index(position).min(last);
         let above = (below + 1).min(last);
         let share = position - real(below);
         Some(self.sorted[below] + share * (self.sorted[above] - self.sorted[below]))
@@ -123,18 +123,6 @@ fn order_interval(n: usize, p: f64) -> Option<(usize, usize)> {
     let low = usize::try_from(binomial.inverse_cdf(0.025)).ok()?;
     let high = usize::try_from(binomial.inverse_cdf(0.975)).ok()? + 1;
     (low >= 1 && high <= n).then_some((low, high))
-}
-
-/// The whole part of a position in a list.
-fn floor_index(position: f64) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a position is between 0 and the length of a list in memory"
-    )]
-    {
-        position as usize
-    }
 }
 
 #[cfg(test)]

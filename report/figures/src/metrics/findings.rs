@@ -25,7 +25,7 @@ const ERROR_RATE: f64 = 0.01;
 
 /// A counted attempt with what was made of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
+pub struct AttemptInput<'a> {
     pub case: &'a Case,
     pub report: &'a AttemptReport,
     /// Its measured requests.
@@ -34,7 +34,7 @@ pub struct Judged<'a> {
     pub drift: &'a Figure<Drift>,
 }
 
-impl Judged<'_> {
+impl AttemptInput<'_> {
     /// Successes among its requests of which something holds.
     fn successes(&self, holds: impl Fn(&RequestTrace) -> bool) -> usize {
         self.traces.iter().filter(|trace| trace.is_ok() && holds(trace)).count()
@@ -42,8 +42,8 @@ impl Judged<'_> {
 }
 
 /// What an attempt says against itself.
-pub fn derived_findings(judged: Judged<'_>) -> Vec<Finding> {
-    let checks: [fn(&Judged<'_>) -> Option<Finding>; 14] = [
+pub fn derived_findings(judged: AttemptInput<'_>) -> Vec<Finding> {
+    let checks: [fn(&AttemptInput<'_>) -> Option<Finding>; 14] = [
         no_ok_request,
         error_rate,
         too_few_samples,
@@ -72,7 +72,7 @@ fn remark(code: FindingCode, validity: Validity, evidence: String, advice: &str)
     Finding { code, validity, evidence, advice: advice.to_owned() }
 }
 
-fn no_ok_request(judged: &Judged<'_>) -> Option<Finding> {
+fn no_ok_request(judged: &AttemptInput<'_>) -> Option<Finding> {
     (judged.figures.requests.ok == 0).then(|| {
         let evidence = format!("0 of {} requests succeeded", judged.traces.len());
         remark(
@@ -85,7 +85,7 @@ fn no_ok_request(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 /// Failures leave the figures of the successes as they are, but those are then the lucky ones.
-fn error_rate(judged: &Judged<'_>) -> Option<Finding> {
+fn error_rate(judged: &AttemptInput<'_>) -> Option<Finding> {
     let requests = &judged.figures.requests;
     let rate = requests.error_rate().filter(|&rate| rate > ERROR_RATE && requests.ok > 0)?;
     let kinds: Vec<String> = requests
@@ -104,7 +104,7 @@ fn error_rate(judged: &Judged<'_>) -> Option<Finding> {
     Some(remark(FindingCode::ErrorRate, Validity::Degraded, evidence, advice))
 }
 
-fn too_few_samples(judged: &Judged<'_>) -> Option<Finding> {
+fn too_few_samples(judged: &AttemptInput<'_>) -> Option<Finding> {
     let is_level = match judged.case.load {
         Load::Closed { streams, .. } => streams > 1,
         Load::Open { .. } => true,
@@ -118,7 +118,7 @@ fn too_few_samples(judged: &Judged<'_>) -> Option<Finding> {
     })
 }
 
-fn drifting(judged: &Judged<'_>) -> Option<Finding> {
+fn drifting(judged: &AttemptInput<'_>) -> Option<Finding> {
     let drift = judged.drift.as_ref().ok().filter(|drift| drift.is_drifting())?;
     let percent = |share: f64| share * 100.0;
     let evidence = format!(

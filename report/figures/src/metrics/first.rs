@@ -1,4 +1,4 @@
-//! A first attempt that is warm-up, on an engine that nobody has settled before.
+//! A first attempt that is warm-up, on an engine that was not warmed up before.
 
 use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptKey;
@@ -22,9 +22,8 @@ struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// `None` where requests overlapped: then their times say how many there were.
     fn of(report: &'a AttemptRecord) -> Option<Self> {
-        if measured(&report.report.traces)
-            .any(|trace| trace.stream > 0 || trace.scheduled.is_some())
-        {
+        let measured = || measured(&report.report.traces);
+        if measured().any(|trace| trace.stream > 0 || trace.scheduled.is_some()) {
             return None;
         }
         let of = |trace: &RequestTrace| {
@@ -33,7 +32,7 @@ impl<'a> Taken<'a> {
             Some((trace.usage?.completion as f64, seconds))
         };
         let (tokens, seconds): (Vec<f64>, Vec<f64>) =
-            measured(&report.report.traces).filter(|t| t.is_ok()).filter_map(of).unzip();
+            measured().filter(|trace| trace.is_ok()).filter_map(of).unzip();
         let median = |values: Vec<f64>| Distribution::new(values).median();
         Some(Self { report, tokens: median(tokens)?, seconds: median(seconds)? })
     }
@@ -41,10 +40,10 @@ impl<'a> Taken<'a> {
 
 /// The first counted attempt of a host, if it is warm-up: over three times as long as other attempts
 /// of its case, or, where there are none, as a line through all others (seconds by tokens) gives for
-/// its tokens. Only without a settled engine: there the first request came before.
+/// its tokens. Only without an engine warm-up: in one, the first request came before.
 pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, Finding)> {
-    let is_settling = |a: &&AttemptRecord| a.disposition == Disposition::EngineWarmup;
-    if attempts.iter().filter(is_settling).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
+    let is_warmup = |a: &&AttemptRecord| a.disposition == Disposition::EngineWarmup;
+    if attempts.iter().filter(is_warmup).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
         return None;
     }
     let mut counted: Vec<&AttemptRecord> =

@@ -1,24 +1,27 @@
 //! How long the gaps between chunks are, as shares of all gaps.
 
+use super::index;
+
 /// Bins of a factor of ten, and the shortest gap that is told apart, seconds.
 const BINS: f64 = 40.0;
 const SHORTEST: f64 = 1e-6;
 /// Up to 1,000 s.
 const DECADES: usize = 9;
 
-/// Gaps counted in bins of which neighbours are 6 % apart: there are as many gaps as tokens.
+/// GapHistogram counted in bins of which neighbours are 6 % apart: there are as many gaps as tokens.
 #[derive(Debug, Default)]
-pub struct Gaps {
+pub struct GapHistogram {
     bins: Vec<u64>,
 }
 
-impl Gaps {
+impl GapHistogram {
     /// Of gaps in seconds.
     pub fn of(gaps: impl IntoIterator<Item = f64>) -> Self {
         let mut bins = vec![0; DECADES * 40];
         let last = bins.len() - 1;
         for gap in gaps {
-            bins[bin_of((gap / SHORTEST).max(1.0).log10()).min(last)] += 1;
+            let decades = (gap / SHORTEST).max(1.0).log10();
+            bins[index(decades * BINS).min(last)] += 1;
         }
         Self { bins }
     }
@@ -42,33 +45,24 @@ impl Gaps {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a few hundred at most, and never negative"
-)]
-fn bin_of(decades: f64) -> usize {
-    (decades * BINS) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn shares_rise_to_one_at_the_longest_gap() {
-        assert_eq!(bin_of(3.0), 120);
-        let points = Gaps::of([0.010_1, 0.010_1, 0.010_1, 0.5]).shares();
+        assert_eq!(index(3.0 * BINS), 120);
+        let points = GapHistogram::of([0.010_1, 0.010_1, 0.010_1, 0.5]).shares();
         let shares: Vec<f64> = points.iter().map(|(_, share)| *share).collect();
         assert_eq!(shares, [0.0, 0.75, 1.0]);
         let near = |at: f64, gap: f64| at >= gap && at < gap * 1.07;
         assert!(near(points[1].0, 0.010_1) && near(points[2].0, 0.5), "{points:?}");
-        assert_eq!(Gaps::of([]).shares(), []);
+        assert_eq!(GapHistogram::of([]).shares(), []);
     }
 
     #[test]
     fn the_outermost_bins_take_what_is_beyond() {
-        let points = Gaps::of([0.0, 1e9]).shares();
+        let points = GapHistogram::of([0.0, 1e9]).shares();
         assert!((points[0].0 - 1e-6).abs() < 1e-12 && points[2].0 < 1_001.0, "{points:?}");
     }
 }

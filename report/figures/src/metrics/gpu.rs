@@ -2,7 +2,7 @@
 
 mod energy;
 mod processes;
-mod warmth;
+mod thermals;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::absent::{Absent, Figure, told};
 
 pub use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
 pub(super) use processes::{Occupant, growth};
-pub use warmth::Warmth;
+pub use thermals::Thermals;
 
 /// One GPU over a set of attempts. `None`: no sample had that reading; the reason stands in
 /// `unavailable`.
@@ -90,9 +90,9 @@ pub struct GpuSum {
     /// Mean SM clock of the slowest, MHz.
     pub clock_sm_mean_mhz: Option<f64>,
     /// Share of the samples with clocks held by the power limit, of the one with most.
-    pub held_by_power: Option<f64>,
+    pub power_capped: Option<f64>,
     /// The same by the temperature target or a hardware thermal slowdown.
-    pub held_by_heat: Option<f64>,
+    pub thermally_throttled: Option<f64>,
     /// Fewest PCIe lanes.
     pub pcie_width: Option<u32>,
 }
@@ -120,8 +120,8 @@ impl GpuSum {
             power_mean_w: power.filter(|_| !gpus.is_empty()),
             temperature_max_c: gpus.iter().filter_map(|g| g.temperature_max_c).max(),
             clock_sm_mean_mhz: gpus.iter().filter_map(|g| g.clock_sm_mean_mhz).reduce(f64::min),
-            held_by_power: held(&["power limit"]),
-            held_by_heat: held(&HEAT),
+            power_capped: held(&["power limit"]),
+            thermally_throttled: held(&HEAT),
             pcie_width: gpus.iter().filter_map(|g| g.pcie_width).min(),
         }
     }

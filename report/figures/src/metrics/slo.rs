@@ -27,11 +27,6 @@ impl Goodput {
         slo.is_set().then_some(out)
     }
 
-    /// All of several; `None` where none of them has a limit.
-    pub fn sum(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
-        parts.into_iter().reduce(Self::and)
-    }
-
     pub fn and(self, other: Self) -> Self {
         Self { good: self.good + other.good, offered: self.offered + other.offered }
     }

@@ -6,14 +6,14 @@ use regatta_types::suite::{Case, Load};
 use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::trace::RequestTrace;
 
-use super::timeline::HELD;
+use super::timeline::THROTTLED;
 use super::{is_streamed, measured, serving};
 
 const KEPT: usize = 3;
 
 /// A request that took long beside the others of its case.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Slow {
+pub struct SlowRequest {
     pub request_id: String,
     /// When it was sent, or due.
     pub at: UnixNs,
@@ -27,12 +27,12 @@ pub struct Slow {
     pub longest_gap_s: Option<f64>,
     /// When clocks of the endpoint's GPUs were held by a limit or a fault nearest to it, in the
     /// same attempt.
-    pub held: Option<Held>,
+    pub throttle: Option<Throttle>,
 }
 
 /// Clocks that were held.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Held {
+pub struct Throttle {
     pub reason: &'static str,
     /// Seconds from the request: negative before it, 0 while it was under way.
     pub away_s: f64,
@@ -42,7 +42,7 @@ pub struct Held {
 /// its median end-to-end time.
 pub fn slowest<'r>(
     usable: impl Iterator<Item = (&'r Case, Option<f64>, &'r AttemptReport)>,
-) -> Vec<Slow> {
+) -> Vec<SlowRequest> {
     let mut slow: Vec<(f64, f64, &RequestTrace, &Case, &AttemptReport)> = Vec::new();
     for (case, median, report) in usable {
         let Some(median) = median.filter(|median| *median > 0.0) else { continue };
@@ -68,39 +68,30 @@ pub fn slowest<'r>(
             };
             let gaps =
                 trace.chunks.windows(2).map(|pair| pair[1].at.since(pair[0].at).as_secs_f64());
-            Some(Slow {
+            Some(SlowRequest {
                 request_id: report.key.request_id(trace.seq),
                 at: report.anchor.to_unix(begin),
                 e2e_s,
                 of_median,
                 ttft_s: ttft.filter(|_| is_streamed(trace)),
                 longest_gap_s: gaps.filter(|_| is_streamed(trace)).reduce(f64::max),
-                held: held(report, begin, end),
+                throttle: throttle(report, begin, end),
             })
         };
     slow.into_iter().filter_map(told).collect()
 }
 
-/// The sample nearest to a stretch of time in which clocks were held.
-fn held(report: &AttemptReport, begin: MonoNs, end: MonoNs) -> Option<Held> {
+/// The sample nearest to a stretch of time in which clocks were held by a limit or a fault.
+fn throttle(report: &AttemptReport, begin: MonoNs, end: MonoNs) -> Option<Throttle> {
     let samples = serving(&report.gpu).flat_map(|series| &series.samples);
+    // The worst reason has the highest bit.
+    let limits = || ClockReasons::NAMES.iter().rev().filter(|(bit, _)| THROTTLED & bit != 0);
     let found = samples.filter_map(|sample: &GpuSample| {
-        let reason = reason(sample.reasons?)?;
-        let away_s = if sample.at < begin {
-            -begin.since(sample.at).as_secs_f64()
-        } else if sample.at > end {
-            sample.at.since(end).as_secs_f64()
-        } else {
-            0.0
-        };
-        Some(Held { reason, away_s })
+        let reasons = sample.reasons?;
+        let reason = limits().find(|(bit, _)| reasons.has(*bit))?.1;
+        // Of the two at least one is zero.
+        let away = [sample.at.since(end), begin.since(sample.at)].map(|time| time.as_secs_f64());
+        Some(Throttle { reason, away_s: away[0] - away[1] })
     });
     found.min_by(|a, b| a.away_s.abs().total_cmp(&b.away_s.abs()))
-}
-
-/// The worst of the reasons that are a limit or a fault.
-fn reason(reasons: ClockReasons) -> Option<&'static str> {
-    let held =
-        ClockReasons::NAMES.iter().rev().find(|(bit, _)| HELD & bit != 0 && reasons.has(*bit));
-    held.map(|(_, name)| *name)
 }

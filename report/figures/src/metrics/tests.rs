@@ -59,7 +59,7 @@ fn a_sum_that_only_some_requests_told_is_no_total() {
     let silent = RequestTrace { usage: None, ..told.clone() };
     let tokens = Figures::of(&[told, silent]).tokens;
     assert_eq!((tokens.prompt.known(), tokens.prompt.sum), (None, 96));
-    assert_eq!((tokens.prompt.told, tokens.prompt.of), (1, 2));
+    assert_eq!((tokens.prompt.reported, tokens.prompt.of), (1, 2));
     let json = serde_json::to_value(&tokens).unwrap();
     assert_eq!(json["prompt"], serde_json::Value::Null);
     assert_eq!(json["partly_told"]["prompt"]["at_least"], 96);

@@ -5,20 +5,20 @@ use regatta_types::gpu::ClockReasons;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
 
-use super::{real, serving};
+use super::{index, real, serving};
 
 /// Pieces of the time: of more no eye tells the means apart.
 pub const BINS: usize = 300;
 /// Shortest piece, seconds.
 pub const SHORTEST: f64 = 0.25;
 /// Reasons for lowered clocks that are a limit or a fault: power, heat, hardware.
-pub(super) const HELD: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
+pub(super) const THROTTLED: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 /// A gap between two chunks from which on it is told, seconds.
 const STALL: f64 = 1.0;
 
 /// One reading over time: middles of the pieces (seconds) and means, cut where nothing was read.
 #[derive(Debug)]
-pub struct Course {
+pub struct Curve {
     /// With its unit.
     pub name: &'static str,
     pub pieces: Vec<Vec<(f64, f64)>>,
@@ -30,11 +30,11 @@ pub struct Timeline {
     /// End of the last attempt.
     pub seconds: f64,
     /// Output, clock, power and temperature, as far as there are any.
-    pub courses: Vec<Course>,
+    pub courses: Vec<Curve>,
     /// Begin and end of each attempt.
     pub attempts: Vec<(f64, f64)>,
-    /// When the clocks were held by a limit or a fault.
-    pub held: Vec<f64>,
+    /// When the clocks were throttled by a limit or a fault.
+    pub throttled: Vec<f64>,
     /// When a token came after over a second without one; the first few.
     pub stalls: Vec<f64>,
 }
@@ -51,19 +51,14 @@ impl Bins {
         Self { width, sums: vec![(0.0, 0.0); BINS] }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "seconds of a run over a quarter of a second, never negative"
-    )]
-    fn index(&self, seconds: f64) -> usize {
-        ((seconds / self.width) as usize).min(self.sums.len() - 1)
+    fn bin(&self, seconds: f64) -> usize {
+        index(seconds / self.width).min(self.sums.len() - 1)
     }
 
     fn add(&mut self, seconds: f64, value: f64, weight: f64) {
-        let index = self.index(seconds);
-        self.sums[index].0 += value;
-        self.sums[index].1 += weight;
+        let bin = self.bin(seconds);
+        self.sums[bin].0 += value;
+        self.sums[bin].1 += weight;
     }
 
     /// Middles and means of the bins that have any, in pieces without a hole.
@@ -98,7 +93,7 @@ impl Timeline {
             let since = |at| (report.anchor.to_unix(at).0 - begin) as f64 / 1e9;
             let (began, finished) = (since(report.began), since(report.finished));
             attempts.push((began, finished));
-            for bin in decode.index(began)..=decode.index(finished) {
+            for bin in decode.bin(began)..=decode.bin(finished) {
                 decode.sums[bin].1 = width;
             }
             for trace in &report.traces {
@@ -120,8 +115,9 @@ impl Timeline {
                 // Of several GPUs the sum.
                 add(&mut power, sample.power_w.map(|watts| watts * gpus));
                 add(&mut heat, sample.temperature_c.map(f64::from));
-                let is_held = |reasons: ClockReasons| f64::from(u8::from(reasons.has(HELD)));
-                add(&mut reasons, sample.reasons.map(is_held));
+                let is_throttled =
+                    |reasons: ClockReasons| f64::from(u8::from(reasons.has(THROTTLED)));
+                add(&mut reasons, sample.reasons.map(is_throttled));
             }
         }
         let courses = [
@@ -130,14 +126,14 @@ impl Timeline {
             ("power, W", power),
             ("temperature, °C", heat),
         ];
-        let courses = courses.map(|(name, bins)| Course { name, pieces: bins.pieces() });
-        let has_any = |course: &Course| !course.pieces.is_empty();
-        let courses: Vec<Course> = courses.into_iter().filter(has_any).collect();
-        let held = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
-        let held = held.map(|(at, _)| at).collect();
+        let courses = courses.map(|(name, bins)| Curve { name, pieces: bins.pieces() });
+        let has_any = |course: &Curve| !course.pieces.is_empty();
+        let courses: Vec<Curve> = courses.into_iter().filter(has_any).collect();
+        let throttled = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
+        let throttled = throttled.map(|(at, _)| at).collect();
         stalls.sort_by(f64::total_cmp);
         stalls.truncate(BINS);
-        (!courses.is_empty()).then_some(Self { seconds, courses, attempts, held, stalls })
+        (!courses.is_empty()).then_some(Self { seconds, courses, attempts, throttled, stalls })
     }
 }
 

@@ -9,56 +9,56 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
     /// Prompt tokens, cached ones included.
-    pub prompt: Told,
+    pub prompt: TokenSum,
     /// Of these, answered from a cache.
-    pub cached: Told,
+    pub cached: TokenSum,
     /// Completion tokens, reasoning included.
-    pub completion: Told,
+    pub completion: TokenSum,
     /// Of these, reasoning.
-    pub reasoning: Told,
+    pub reasoning: TokenSum,
     /// Requests by the source of their counts.
     pub sources: BTreeMap<TokenSource, u32>,
 }
 
 /// A sum over successes of which not every one may have told its part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct TokenSum {
     /// Over those that told.
     pub sum: u64,
     /// Successes that told.
-    pub told: u32,
+    pub reported: u32,
     /// Successes.
     pub of: u32,
 }
 
-impl Told {
+impl TokenSum {
     fn add(&mut self, value: Option<u64>) {
         self.sum = self.sum.saturating_add(value.unwrap_or(0));
-        self.told += u32::from(value.is_some());
+        self.reported += u32::from(value.is_some());
         self.of += 1;
     }
 
     pub fn and(self, other: Self) -> Self {
         Self {
             sum: self.sum.saturating_add(other.sum),
-            told: self.told + other.told,
+            reported: self.reported + other.reported,
             of: self.of + other.of,
         }
     }
 
     /// The sum, if every success told.
     pub fn known(self) -> Option<u64> {
-        (self.told > 0 && self.told == self.of).then_some(self.sum)
+        (self.reported > 0 && self.reported == self.of).then_some(self.sum)
     }
 
     /// Mean over those that told.
     pub fn mean(self) -> Option<f64> {
-        (self.told > 0).then(|| self.sum as f64 / f64::from(self.told))
+        (self.reported > 0).then(|| self.sum as f64 / f64::from(self.reported))
     }
 
     /// Share of the successes that told.
-    pub fn share_told(self) -> Option<f64> {
-        (self.of > 0).then(|| f64::from(self.told) / f64::from(self.of))
+    pub fn share_reported(self) -> Option<f64> {
+        (self.of > 0).then(|| f64::from(self.reported) / f64::from(self.of))
     }
 }
 
@@ -135,9 +135,12 @@ impl Serialize for Tokens {
             ("completion", self.completion),
             ("reasoning", self.reasoning),
         ];
-        let partly = named.into_iter().filter(|(_, t)| t.told > 0 && t.known().is_none());
-        let at_least =
-            |t: Told| AtLeast { at_least: t.sum, requests_that_told: t.told, requests: t.of };
+        let partly = named.into_iter().filter(|(_, t)| t.reported > 0 && t.known().is_none());
+        let at_least = |t: TokenSum| AtLeast {
+            at_least: t.sum,
+            requests_that_told: t.reported,
+            requests: t.of,
+        };
         Written {
             prompt: self.prompt.known(),
             cached: self.cached.known(),

@@ -12,13 +12,6 @@ pub struct Slope {
     pub high: f64,
 }
 
-impl Slope {
-    /// Whether the interval lies above zero.
-    pub fn rises(self) -> bool {
-        self.low > 0.0
-    }
-}
-
 /// Quantile of Student's t; the degrees of freedom may be broken ones.
 pub fn t_quantile(p: f64, freedom: f64) -> f64 {
     // A freedom over 0 is a valid distribution.

@@ -12,7 +12,7 @@ pub struct ColdStart {
     pub ttft_s: f64,
     /// Its end-to-end time, seconds.
     pub e2e_s: f64,
-    /// Median time to first token of the settling requests after it, seconds.
+    /// Median time to first token of the warm-up requests after it, seconds.
     pub later_ttft_s: Option<f64>,
     /// What it took longer than an answer of its length does later, seconds: the later requests'
     /// median time to first token, and for each further token their median time per token. `None`
@@ -21,7 +21,7 @@ pub struct ColdStart {
 }
 
 impl ColdStart {
-    /// From the settling requests before a run, in order; `None` if the first of them failed.
+    /// From the warm-up requests before a run, in order; `None` if the first of them failed.
     pub fn of(traces: &[RequestTrace]) -> Option<Self> {
         let (first, later) = traces.split_first()?;
         let median = |of: fn(&RequestTrace) -> Option<f64>| {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace, SendStamp};
 
-use super::{Level, Saturation, overloaded};
+use super::{Saturation, SweepLevel, overloaded};
 use crate::testing::{Pace, trace};
 
 const SECOND: u64 = 1_000_000_000;
 
 fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Saturation> {
-    Level::of(level).saturated_after(&Level::of(before))
+    SweepLevel::of(level).saturated_after(&SweepLevel::of(before))
 }
 
 /// A closed loop of `rounds` requests a stream, each of 50 tokens after 100 ms.

@@ -44,12 +44,12 @@ pub(super) fn first_token(hosts: &[Shown<'_, '_>]) -> Option<(String, String)> {
     )
 }
 
-/// Gaps between the chunks of a request; `None` without any.
+/// GapHistogram between the chunks of a request; `None` without any.
 pub(super) fn gaps(hosts: &[Shown<'_, '_>]) -> Option<(String, String)> {
     let line = |host: &HostAnalysis<'_>| {
         host.gaps.shares().into_iter().map(|(seconds, share)| (seconds * 1e3, share)).collect()
     };
-    draw("Gaps between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, line)
+    draw("GapHistogram between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, line)
 }
 
 fn draw(

@@ -9,7 +9,7 @@ use super::distribution::digits;
 use plotters::prelude::*;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{
-    Course, TIMELINE_BINS as BINS, TIMELINE_SHORTEST as SHORTEST, Timeline, real,
+    Curve, TIMELINE_BINS as BINS, TIMELINE_SHORTEST as SHORTEST, Timeline, real,
 };
 
 const PANEL: u32 = 110;
@@ -42,7 +42,7 @@ fn paint(root: &Area<'_>, times: &Timeline) -> Drawn {
     Ok(())
 }
 
-fn one(area: &Area<'_>, panel: &Course, times: &Timeline, x: Range<f64>, is_last: bool) -> Drawn {
+fn one(area: &Area<'_>, panel: &Curve, times: &Timeline, x: Range<f64>, is_last: bool) -> Drawn {
     let values = panel.pieces.iter().flatten().map(|(_, y)| *y);
     let y = range_of(values).ok_or("no range")?;
     let (low, high) = (y.start.max(0.0), y.end);
@@ -80,7 +80,7 @@ fn one(area: &Area<'_>, panel: &Course, times: &Timeline, x: Range<f64>, is_last
     }
     if panel.name.contains("clock") {
         let width = times.seconds / real(BINS);
-        let bars = times.held.iter().map(|&x| {
+        let bars = times.throttled.iter().map(|&x| {
             let half = width.max(SHORTEST) / 2.0;
             PathElement::new([(x - half, at(0.97)), (x + half, at(0.97))], ORANGE.stroke_width(4))
         });

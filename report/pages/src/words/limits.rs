@@ -20,7 +20,7 @@ use regatta_figures::compare::{
 };
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
-use regatta_figures::metrics::Notable;
+use regatta_figures::metrics::NotableOverhead;
 
 /// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
 fn whose_are_missing(analysis: &Report<'_>) -> String {
@@ -140,7 +140,7 @@ pub(crate) fn changed_engine(later: &Later) -> String {
 
 /// Where the client itself weighs beside what was measured.
 fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
-    let remark = |notable: Notable| {
+    let remark = |notable: NotableOverhead| {
         format!(
             "{}: the client itself may add {} ms to the {} of {} ms, over 1 %.",
             host.host,

@@ -6,7 +6,7 @@ use regatta_types::trace::{RequestTrace, TokenSource};
 use regatta_types::units::grouped;
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
-use super::{Judged, remark};
+use super::{AttemptInput, remark};
 use crate::metrics::completion_tokens;
 
 /// Most of a prompt that a cache may answer where nothing was meant to be shared; and tokens of each
@@ -14,7 +14,7 @@ use crate::metrics::completion_tokens;
 const CACHED: f64 = 0.01;
 const TEMPLATE: u64 = 32;
 
-pub(super) fn buffered_stream(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn buffered_stream(judged: &AttemptInput<'_>) -> Option<Finding> {
     let requests = &judged.figures.requests;
     (requests.buffered > 0).then(|| {
         // What most answers did is what the attempt measured.
@@ -29,7 +29,7 @@ pub(super) fn buffered_stream(judged: &Judged<'_>) -> Option<Finding> {
     })
 }
 
-pub(super) fn empty_answers(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn empty_answers(judged: &AttemptInput<'_>) -> Option<Finding> {
     let requests = &judged.figures.requests;
     let empty = requests.failed.get(&FailureKind::EmptyAnswer)?;
     let of = requests.ok + requests.failures();
@@ -38,7 +38,7 @@ pub(super) fn empty_answers(judged: &Judged<'_>) -> Option<Finding> {
     Some(remark(FindingCode::EmptyAnswers, Validity::Degraded, evidence, advice))
 }
 
-pub(super) fn truncated(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn truncated(judged: &AttemptInput<'_>) -> Option<Finding> {
     let requests = &judged.figures.requests;
     (judged.case.length == Length::Natural && requests.truncated > 0).then(|| {
         let evidence = format!(
@@ -51,7 +51,7 @@ pub(super) fn truncated(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 /// The reverse: answers that were to be as long as their limit and ended before it.
-pub(super) fn length_not_fixed(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn length_not_fixed(judged: &AttemptInput<'_>) -> Option<Finding> {
     if judged.case.length != Length::Fixed {
         return None;
     }
@@ -71,7 +71,7 @@ pub(super) fn length_not_fixed(judged: &Judged<'_>) -> Option<Finding> {
     })
 }
 
-pub(super) fn token_mismatch(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn token_mismatch(judged: &AttemptInput<'_>) -> Option<Finding> {
     let disagree = judged.successes(counts_disagree);
     (disagree > 0).then(|| {
         let evidence = format!(
@@ -83,7 +83,7 @@ pub(super) fn token_mismatch(judged: &Judged<'_>) -> Option<Finding> {
     })
 }
 
-pub(super) fn more_chunks_than_tokens(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn more_chunks_than_tokens(judged: &AttemptInput<'_>) -> Option<Finding> {
     let split = judged.successes(has_split_tokens);
     (split > 0).then(|| {
         let evidence = format!("in {split} of {} requests", judged.figures.requests.ok);
@@ -92,7 +92,7 @@ pub(super) fn more_chunks_than_tokens(judged: &Judged<'_>) -> Option<Finding> {
     })
 }
 
-pub(super) fn approximate_tokens(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn approximate_tokens(judged: &AttemptInput<'_>) -> Option<Finding> {
     let chunks = judged.figures.tokens.sources.get(&TokenSource::Chunks)?;
     let evidence = format!(
         "in {chunks} of {} requests chunks were counted, the engine gives no token counts",
@@ -103,7 +103,7 @@ pub(super) fn approximate_tokens(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 /// Cached prompt tokens where every prompt begins anew.
-pub(super) fn cache_hits(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn cache_hits(judged: &AttemptInput<'_>) -> Option<Finding> {
     let is_new = |trace: &&&RequestTrace| match &judged.case.prompt {
         Prompt::Messages(_) => true,
         Prompt::Text(text) => text.shared == 0,

@@ -4,14 +4,14 @@ use regatta_types::gpu::{FOREIGN_HELD, GpuProcess, ProcessOwner};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
-use super::{Judged, remark};
+use super::{AttemptInput, remark};
 use crate::metrics::gpu::{growth, serving};
 
 /// A foreign process that takes more than this during an attempt works beside the engine.
 const TAKEN: u64 = 64 << 20;
 
 /// A GPU fell off the bus: what it did afterwards is unknown.
-pub(super) fn gpu_lost(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn gpu_lost(judged: &AttemptInput<'_>) -> Option<Finding> {
     let report = judged.report;
     let series = serving(&report.gpu).find(|s| s.ended.is_some())?;
     let end = series.ended.as_ref()?;
@@ -26,7 +26,7 @@ pub(super) fn gpu_lost(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 /// Another process on the engine's GPUs.
-pub(super) fn gpu_shared(judged: &Judged<'_>) -> Option<Finding> {
+pub(super) fn gpu_shared(judged: &AttemptInput<'_>) -> Option<Finding> {
     let report = judged.report;
     let foreign: Vec<(&GpuProcess, Bytes)> = serving(&report.gpu)
         .flat_map(|series| &series.processes)

@@ -13,7 +13,7 @@ use regatta_types::trace::{ChunkCounts, FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
-use super::{Judged, derived_findings};
+use super::{AttemptInput, derived_findings};
 use crate::metrics::{Drift, Figures};
 use crate::testing::{RunBuilder, request};
 
@@ -46,7 +46,7 @@ fn findings(case: &Case, report: &AttemptReport) -> Vec<Finding> {
     let traces: Vec<&RequestTrace> = report.traces.iter().collect();
     let figures = Figures::of(&report.traces);
     let drift = Drift::of(&traces);
-    let judged = Judged { case, report, traces: &traces, figures: &figures, drift: &drift };
+    let judged = AttemptInput { case, report, traces: &traces, figures: &figures, drift: &drift };
     derived_findings(judged)
 }
 

@@ -54,8 +54,8 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
         .number("GPU temperature, max (°C)", |(_, gpus)| known_count(gpus.temperature_max_c))
         .absent(none)
         .number_or("SM clock, mean (MHz)", none, |(_, gpus)| fixed(gpus.clock_sm_mean_mhz, 0))
-        .number_or("Held by the power limit (%)", none, |(_, gpus)| share(gpus.held_by_power, 0))
-        .number_or("Held by heat (%)", none, |(_, gpus)| share(gpus.held_by_heat, 0))
+        .number_or("Held by the power limit (%)", none, |(_, gpus)| share(gpus.power_capped, 0))
+        .number_or("Held by heat (%)", none, |(_, gpus)| share(gpus.thermally_throttled, 0))
         .number_or("PCIe lanes", none, |(_, gpus)| known_count(gpus.pcie_width))
         .text("Notes", |(host, gpus)| notes(host, gpus.gpus))
         .add_to(page);

@@ -205,7 +205,7 @@ fn distributions(
         .number_or("Gap max (ms)", none, |h| millis(h.figures.chunk_gap_s.max))
         .add_to(page);
     page.picture(plots.find(Which::FirstToken(&class.class)), "");
-    page.picture(plots.find(Which::Gaps(&class.class)), "");
+    page.picture(plots.find(Which::GapHistogram(&class.class)), "");
 }
 
 /// How the tables above are to be read: the rule that was used, pairs, what could have been found.

@@ -2,7 +2,7 @@
 
 use regatta_figures::capacity::{Capacity, HostUsers, NoCapacity};
 use regatta_figures::hosts::HostAnalysis;
-use regatta_figures::metrics::{Requests, Tokens, Told};
+use regatta_figures::metrics::{Requests, TokenSum, Tokens};
 
 use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, token_sum};
 use crate::report::Report;
@@ -57,9 +57,9 @@ fn counts(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
         };
         (sum(|h| h.requests.clone()), sum(|h| h.figures.requests.clone()))
     };
-    let tokens = |f: fn(&Tokens) -> Told| {
+    let tokens = |f: fn(&Tokens) -> TokenSum| {
         let sum = |of: fn(&HostAnalysis<'_>) -> Tokens| {
-            token_sum(hosts.iter().map(|h| f(&of(h))).fold(Told::default(), Told::and))
+            token_sum(hosts.iter().map(|h| f(&of(h))).fold(TokenSum::default(), TokenSum::and))
         };
         (sum(|h| h.tokens.clone()), sum(|h| h.figures.tokens.clone()))
     };

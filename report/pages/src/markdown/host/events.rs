@@ -1,7 +1,7 @@
 //! What happened to a host while it measured, and its slowest requests.
 
 use regatta_figures::hosts::{Happened, HostAnalysis};
-use regatta_figures::metrics::Held;
+use regatta_figures::metrics::Throttle;
 use regatta_figures::utc::utc;
 
 use crate::markdown::layout::{Inline, Page, Table, fixed, known, millis, seconds};
@@ -63,18 +63,18 @@ fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
         .number("Of its case's median (times)", |slow| fixed(Some(slow.of_median), 2))
         .number_or("TTFT (ms)", buffered, |slow| millis(slow.ttft_s))
         .number_or("Longest gap (ms)", buffered, |slow| millis(slow.longest_gap_s))
-        .text("GPU clocks held, nearest to it", |slow| known(slow.held.map(held)))
+        .text("GPU clocks held, nearest to it", |slow| known(slow.throttle.map(throttle)))
         .absent("not held in its attempt, or no such reading")
         .add_to(page);
 }
 
-fn held(held: Held) -> String {
-    let when = if held.away_s < 0.0 {
-        format!("{:.1} s before", -held.away_s)
-    } else if held.away_s > 0.0 {
-        format!("{:.1} s after", held.away_s)
+fn throttle(throttle: Throttle) -> String {
+    let when = if throttle.away_s < 0.0 {
+        format!("{:.1} s before", -throttle.away_s)
+    } else if throttle.away_s > 0.0 {
+        format!("{:.1} s after", throttle.away_s)
     } else {
         "during it".to_owned()
     };
-    format!("{}, {when}", held.reason)
+    format!("{}, {when}", throttle.reason)
 }

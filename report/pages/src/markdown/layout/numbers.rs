@@ -1,6 +1,6 @@
 //! Numbers in cells of a table.
 
-use regatta_figures::metrics::{Goodput, Percentile, Told};
+use regatta_figures::metrics::{Goodput, Percentile, TokenSum};
 use regatta_types::metric::Metric;
 use regatta_types::units::{Bytes, grouped};
 
@@ -48,14 +48,14 @@ pub(crate) fn known_count(value: Option<impl TryInto<u64>>) -> Inline {
 }
 
 /// A sum of tokens; where only some requests told theirs, no more than what it is at least.
-pub(crate) fn token_sum(tokens: Told) -> Inline {
+pub(crate) fn token_sum(tokens: TokenSum) -> Inline {
     Inline::own(match tokens.known() {
         Some(sum) => grouped(sum),
-        None if tokens.told == 0 => NONE.to_owned(),
+        None if tokens.reported == 0 => NONE.to_owned(),
         None => format!(
             "at least {} ({} of {} requests told)",
             grouped(tokens.sum),
-            tokens.told,
+            tokens.reported,
             tokens.of
         ),
     })
@@ -103,9 +103,9 @@ mod tests {
         assert_eq!(tps(None).as_str(), "-");
         assert_eq!(known_count(None::<u64>).as_str(), "-");
         assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
-        let some = Told { sum: 1_270, told: 3, of: 5 };
+        let some = TokenSum { sum: 1_270, reported: 3, of: 5 };
         assert_eq!(token_sum(some).as_str(), "at least 1,270 (3 of 5 requests told)");
-        assert_eq!(token_sum(Told { told: 0, ..some }).as_str(), "-");
+        assert_eq!(token_sum(TokenSum { reported: 0, ..some }).as_str(), "-");
         let long = Percentile::Value { value: 2.58, low: 0.9, high: 12.0 };
         assert_eq!(percentile_ms(long).as_str(), "2,580.0");
         assert_eq!(interval_ms(long).as_str(), "900.0–12,000.0");

@@ -3,7 +3,7 @@ use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
 use super::*;
-use crate::metrics::Told;
+use crate::metrics::TokenSum;
 use crate::testing::RunBuilder;
 
 const BEGAN: u64 = 1_000;
@@ -121,7 +121,7 @@ fn joules_per_token_stand_in_total_and_above_idle() {
     let report = report(vec![quiet]);
     let idle = Idle::of(&[&report]);
     assert_eq!(idle, Ok(Idle { watts: 50.0, seconds: 1.0 }));
-    let told = |sum| Told { sum, told: 2, of: 2 };
+    let told = |sum| TokenSum { sum, reported: 2, of: 2 };
     let tokens = Tokens { completion: told(1_000), prompt: told(4_000), ..Tokens::default() };
     let figures = EnergyFigures::of(&[(&report, &tokens)], idle.as_ref().ok()).unwrap();
     assert_eq!(figures.j_per_out_tok, Some(3.0));

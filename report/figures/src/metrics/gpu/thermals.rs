@@ -8,7 +8,7 @@ use crate::metrics::real;
 
 /// Clock and temperature over the samples of one or several attempts.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Warmth {
+pub struct Thermals {
     clock_sm_mhz: Mean,
     temperature_c: Mean,
 }
@@ -36,7 +36,7 @@ impl Mean {
     }
 }
 
-impl Warmth {
+impl Thermals {
     pub fn of(window: &GpuWindow) -> Self {
         let mut out = Self::default();
         for sample in serving(window).flat_map(|series| &series.samples) {
@@ -64,7 +64,7 @@ impl Warmth {
     }
 }
 
-impl Serialize for Warmth {
+impl Serialize for Thermals {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (clock, temperature) = (self.clock_sm_mhz(), self.temperature_c());
         serializer.collect_map([("clock_sm_mean_mhz", clock), ("temperature_mean_c", temperature)])
