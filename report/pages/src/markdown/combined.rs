@@ -18,7 +18,7 @@ use super::format::count_of;
 use super::grid::{Reference, metric_grid};
 use super::page::Page;
 use super::text::Inline;
-use crate::plot::{Plots, Which};
+use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::{self, not_judged};
 use regatta_figures::compare::Metric;
@@ -120,7 +120,7 @@ fn loads(page: &mut Page, analysis: &Report<'_>, plots: &Plots) {
         page.subsection(&"Load".into());
     });
     for class in &analysis.classes {
-        page.picture(plots.find(Which::Load(&class.class)), "");
+        page.picture(plots.find(PlotKind::Load(&class.class)), "");
     }
 }
 

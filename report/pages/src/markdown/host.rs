@@ -20,7 +20,7 @@ use super::format::{count_of, fixed, millis, percentile_ms, signed_interval, sig
 use super::load;
 use super::page::Page;
 use super::text::Inline;
-use crate::plot::{Plots, Which};
+use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::numbers::with_unit;
 use crate::words::offered;
@@ -48,10 +48,10 @@ pub(crate) fn host(analysis: &Report<'_>, host: &HostAnalysis<'_>, plots: &Plots
     warmup::warmup(&mut page, host);
     floor::floor(&mut page, host);
     cases::cases(&mut page, analysis, host);
-    page.picture(plots.find(Which::Cases(host.host)), "../");
+    page.picture(plots.find(PlotKind::Cases(host.host)), "../");
     engine::engine(&mut page, host);
     gpu::gpu(&mut page, host);
-    page.picture(plots.find(Which::Timeline(host.host)), "../");
+    page.picture(plots.find(PlotKind::Timeline(host.host)), "../");
     attempts::attempts(&mut page, analysis, host);
     notes::notes(&mut page, analysis, host);
     page.section(&"9. Definitions".into());

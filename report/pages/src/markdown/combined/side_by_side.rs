@@ -13,7 +13,7 @@ use crate::markdown::format::{
 use crate::markdown::page::Page;
 use crate::markdown::table::{Align, Table};
 use crate::markdown::text::Inline;
-use crate::plot::{Plots, Which};
+use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::numbers::level_range;
 use crate::words::{not_comparable, verdict_on};
@@ -49,12 +49,12 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Report<'_>, plots: &Plots
             } else {
                 page.table(figures(analysis, report, &members));
             }
-            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+            page.picture(plots.find(PlotKind::Difference(&class.class, metric)), "");
         };
         [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
         latency(page, analysis, class, &members);
         for metric in [Metric::Ttft, Metric::E2e] {
-            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+            page.picture(plots.find(PlotKind::Difference(&class.class, metric)), "");
         }
         alone(page, Metric::FirstAnswer);
         alone(page, Metric::Energy);
@@ -280,8 +280,8 @@ fn distributions(
         "All requests of all cases together{from}, and the gaps between the chunks of each:"
     )));
     page.table(table);
-    page.picture(plots.find(Which::FirstToken(&class.class)), "");
-    page.picture(plots.find(Which::Gaps(&class.class)), "");
+    page.picture(plots.find(PlotKind::FirstToken(&class.class)), "");
+    page.picture(plots.find(PlotKind::Gaps(&class.class)), "");
 }
 
 /// How the tables above are to be read: the rule that was used, pairs, what could have been found.
