@@ -1,12 +1,13 @@
 //! docs/calibration.md.
 
+use regatta_figures::calibration::{
+    Bound, Broken, Calibration, FALSE_EQUIVALENT, FALSE_FASTER, FALSE_SLOWER, FOUND, QUIET, Row,
+    Trouble,
+};
 use regatta_types::margin::percent;
 use regatta_types::units::grouped;
 
 use crate::markdown::{Inline, Page, Table};
-use regatta_figures::calibration::{
-    Calibration, FALSE_EQUIVALENT, FALSE_FASTER, FALSE_SLOWER, FOUND, QUIET, Row,
-};
 
 /// The figures as a page, with what is simulated and the bounds.
 #[must_use]
@@ -61,7 +62,7 @@ fn cells(row: &Row) -> [Inline; 11] {
         Inline::own(scenario.repetitions.to_string()),
         Inline::own(percent(scenario.scatter)),
         Inline::own(format!("{:.2}", scenario.slow * 100.0)),
-        Inline::own(scenario.trouble.to_string()),
+        trouble(scenario.trouble).into(),
         Inline::own(format!("{}–{}", fixed(row.coverage.0), fixed(row.coverage.1))),
         share(Some(row.false_slower)),
         share(row.false_faster),
@@ -69,4 +70,36 @@ fn cells(row: &Row) -> [Inline; 11] {
         share(row.false_equivalent),
         share(Some(row.two_groups)),
     ]
+}
+
+fn trouble(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::None => "none",
+        Trouble::Noisy => "one noisy host",
+        Trouble::Gaps => "3 % of cells missing",
+    }
+}
+
+/// A bound that is broken, on one line.
+#[must_use]
+pub fn broken_line(broken: &Broken) -> String {
+    let Broken { scenario, bound, share, limit } = broken;
+    let bound = match bound {
+        Bound::FalseSlower => "false slower",
+        Bound::FalseFaster => "false faster",
+        Bound::FalseEquivalent => "false equivalent",
+        Bound::Covered => "coverage",
+        Bound::NotCovered => "not covered",
+        Bound::NotFound => "not found",
+    };
+    format!(
+        "{} hosts, {} repetitions, CV {} %, {:.2} % slow, trouble: {}: {bound} {:.1} %, over {} %",
+        scenario.hosts,
+        scenario.repetitions,
+        scenario.scatter * 100.0,
+        scenario.slow * 100.0,
+        trouble(scenario.trouble),
+        share * 100.0,
+        limit * 100.0,
+    )
 }
