@@ -6,10 +6,13 @@
 
 mod fleet;
 
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
 use crate::compare::{Outcome, Unjudged, Verdict};
 use crate::metrics::real;
 
-pub use fleet::{QUIET, Scenario};
+pub use fleet::{QUIET, Scenario, Trouble};
 
 /// Least and largest share of intervals that cover the truth, for every host.
 const COVERAGE: (f64, f64) = (0.93, 0.97);
@@ -62,84 +65,88 @@ pub fn calibrate(scenarios: &[Scenario], fleets: u32, seed: u64) -> Calibration 
 }
 
 fn row(scenario: Scenario, fleets: u32, seed: u64) -> Row {
-    let mut rng = scenario.random(seed);
-    let mut hosts = vec![Coverage::default(); scenario.hosts];
-    let (mut slower, mut faster, mut found, mut equivalent, mut groups) = (0, 0, 0, 0, 0);
-    for _ in 0..fleets {
-        let outcome = scenario.compare(&mut rng);
-        for (host, coverage) in hosts.iter_mut().enumerate() {
-            coverage.add(scenario, &outcome, host);
-        }
-        let says = |verdict: Verdict| {
-            let of = |host: usize| outcome.hosts[host].verdict == verdict;
-            (scenario.good().any(of), of(0))
-        };
-        slower += u32::from(says(Verdict::Slower).0);
-        faster += u32::from(says(Verdict::Faster).0);
-        found += u32::from(says(Verdict::Slower).1);
-        equivalent += u32::from(says(Verdict::Equivalent).1);
-        groups += u32::from(says(Verdict::NotJudged(Unjudged::TwoGroups)).1);
-    }
-    let share = |n: u32| f64::from(n) / f64::from(fleets);
-    let covered: Vec<f64> = hosts.iter().map(Coverage::share).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let outcomes: Vec<Outcome> = (0..fleets).map(|_| scenario.compare(&mut rng)).collect();
+    let share = |holds: &dyn Fn(&Outcome) -> bool| {
+        real(outcomes.iter().filter(|outcome| holds(outcome)).count()) / f64::from(fleets)
+    };
+    let of_good = |verdict: Verdict| {
+        share(&|outcome| scenario.good().any(|host| outcome.hosts[host].verdict == verdict))
+    };
+    let of_first = |verdict: Verdict| share(&|outcome| outcome.hosts[0].verdict == verdict);
+    let coverage = (0..scenario.hosts).map(|host| {
+        let covers = outcomes.iter().filter_map(|outcome| {
+            let (low, high) = outcome.hosts[host].effect?.interval(0.95);
+            Some((low..=high).contains(&scenario.truth(outcome, host)))
+        });
+        real(covers.clone().filter(|covers| *covers).count()) / real(covers.count())
+    });
     let is_pair = scenario.hosts == 2 && scenario.has_slow();
     Row {
         scenario,
         fleets,
-        coverage: covered
-            .iter()
-            .fold((1.0, 0.0), |(low, high): (f64, f64), &share| (low.min(share), high.max(share))),
-        false_slower: share(slower),
-        false_faster: (!is_pair).then(|| share(faster)),
-        found: scenario.has_slow().then(|| share(found)),
-        false_equivalent: scenario.is_beyond_margin().then(|| share(equivalent)),
-        two_groups: share(groups),
+        coverage: coverage
+            .fold((1.0, 0.0), |(low, high): (f64, f64), share| (low.min(share), high.max(share))),
+        false_slower: of_good(Verdict::Slower),
+        false_faster: (!is_pair).then(|| of_good(Verdict::Faster)),
+        found: scenario.has_slow().then(|| of_first(Verdict::Slower)),
+        false_equivalent: scenario.is_beyond_margin().then(|| of_first(Verdict::Equivalent)),
+        two_groups: of_first(Verdict::NotJudged(Unjudged::TwoGroups)),
     }
 }
 
-/// How often a host's interval covers the truth.
-#[derive(Debug, Clone, Default)]
-struct Coverage {
-    covered: usize,
-    all: usize,
+/// What must not happen in more than a share of the fleets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// A good host is called slower.
+    FalseSlower,
+    /// A good host is called faster.
+    FalseFaster,
+    /// A host at or beyond the margin is called equivalent.
+    FalseEquivalent,
+    /// A host's interval covers the truth.
+    Covered,
+    /// A host's interval does not cover the truth.
+    NotCovered,
+    /// A slow host is not found.
+    NotFound,
 }
 
-impl Coverage {
-    fn add(&mut self, scenario: Scenario, outcome: &Outcome, host: usize) {
-        let Some(effect) = outcome.hosts[host].effect else { return };
-        let truth = scenario.truth(outcome, host);
-        let (low, high) = effect.interval(0.95);
-        self.all += 1;
-        self.covered += usize::from(low <= truth && truth <= high);
-    }
-
-    fn share(&self) -> f64 {
-        real(self.covered) / real(self.all)
-    }
+/// A bound that is broken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Broken {
+    /// Where.
+    pub scenario: Scenario,
+    /// What happened too often.
+    pub bound: Bound,
+    /// Share of the fleets in which it did.
+    pub share: f64,
+    /// Largest share that is allowed.
+    pub limit: f64,
 }
 
 impl Row {
-    /// The bounds that are broken, in words. `slack` widens them by so many standard errors of a
-    /// share, for few fleets.
+    /// The bounds that are broken. `slack` widens them by so many standard errors of a share, for few
+    /// fleets.
     #[must_use]
-    pub fn broken(&self, slack: f64) -> Vec<String> {
-        let room = |bound: f64| slack * (bound * (1.0 - bound) / f64::from(self.fleets)).sqrt();
-        let mut broken = Vec::new();
-        let mut at_most = |what: &str, share: Option<f64>, bound: f64| {
-            if share.is_some_and(|share| share > bound + room(bound)) {
-                let (share, bound) = (share.unwrap_or_default() * 100.0, bound * 100.0);
-                broken.push(format!("{}: {what} {share:.1} %, over {bound} %", self.scenario));
-            }
+    pub fn broken(&self, slack: f64) -> Vec<Broken> {
+        let scenario = self.scenario;
+        let bounded = self.false_faster.filter(|_| scenario.is_quiet());
+        let wanted = self.found.filter(|_| scenario.is_to_be_found());
+        let shares = [
+            (Bound::FalseSlower, Some(self.false_slower), FALSE_SLOWER),
+            (Bound::FalseFaster, bounded, FALSE_FASTER),
+            (Bound::FalseEquivalent, self.false_equivalent, FALSE_EQUIVALENT),
+            (Bound::Covered, Some(self.coverage.1), COVERAGE.1),
+            (Bound::NotCovered, Some(1.0 - self.coverage.0), 1.0 - COVERAGE.0),
+            (Bound::NotFound, wanted.map(|found| 1.0 - found), 1.0 - FOUND),
+        ];
+        let broken = |(bound, share, limit): (Bound, Option<f64>, f64)| {
+            let room = slack * (limit * (1.0 - limit) / f64::from(self.fleets)).sqrt();
+            let share = share.filter(|share| *share > limit + room)?;
+            Some(Broken { scenario, bound, share, limit })
         };
-        at_most("false slower", Some(self.false_slower), FALSE_SLOWER);
-        let bounded = self.false_faster.filter(|_| self.scenario.is_quiet());
-        at_most("false faster", bounded, FALSE_FASTER);
-        at_most("false equivalent", self.false_equivalent, FALSE_EQUIVALENT);
-        at_most("coverage", Some(self.coverage.1), COVERAGE.1);
-        at_most("not covered", Some(1.0 - self.coverage.0), 1.0 - COVERAGE.0);
-        let wanted = self.found.filter(|_| self.scenario.is_to_be_found());
-        at_most("not found", wanted.map(|found| 1.0 - found), 1.0 - FOUND);
-        broken
+        shares.into_iter().filter_map(broken).collect()
     }
 }
 
@@ -150,8 +157,8 @@ mod tests {
     #[test]
     fn the_comparison_errs_no_more_often_than_it_says() {
         let calibration = calibrate(&Scenario::all(), 150, 7);
-        let broken: Vec<String> = calibration.rows.iter().flat_map(|row| row.broken(3.5)).collect();
-        assert_eq!(broken, Vec::<String>::new());
+        let broken: Vec<Broken> = calibration.rows.iter().flat_map(|row| row.broken(3.5)).collect();
+        assert_eq!(broken, []);
     }
 
     #[test]

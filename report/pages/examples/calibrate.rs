@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use regatta_figures::calibration::{Scenario, calibrate};
-use regatta_report::calibration::page;
+use regatta_report::calibration::{broken_line, page};
 
 const FLEETS: u32 = 2_000;
 const SEED: u64 = 20_261_124;
@@ -14,7 +14,7 @@ fn main() -> std::io::Result<ExitCode> {
     std::io::stdout().write_all(page(&calibration).as_bytes())?;
     let mut code = ExitCode::SUCCESS;
     for broken in calibration.rows.iter().flat_map(|row| row.broken(0.0)) {
-        writeln!(std::io::stderr(), "broken: {broken}")?;
+        writeln!(std::io::stderr(), "broken: {}", broken_line(&broken))?;
         code = ExitCode::FAILURE;
     }
     Ok(code)

@@ -1,7 +1,7 @@
 //! docs/calibration.md.
 
 use regatta_figures::calibration::{
-    Calibration, FALSE_EQUIVALENT, FALSE_FASTER, FALSE_SLOWER, FOUND, QUIET,
+    Bound, Broken, Calibration, FALSE_EQUIVALENT, FALSE_FASTER, FALSE_SLOWER, FOUND, QUIET, Trouble,
 };
 use regatta_types::margin::percent;
 use regatta_types::units::grouped;
@@ -35,7 +35,7 @@ pub fn page(calibration: &Calibration) -> String {
         .number("Repetitions", |row| known(Some(row.scenario.repetitions)))
         .number("CV (%)", |row| Inline::own(percent(row.scenario.scatter)))
         .number("Slow (%)", |row| Inline::own(format!("{:.2}", row.scenario.slow * 100.0)))
-        .text("Trouble", |row| known(Some(row.scenario.trouble)))
+        .text("Trouble", |row| trouble(row.scenario.trouble).into())
         .number("Coverage", |row| {
             Inline::own(format!("{}–{}", share(row.coverage.0), share(row.coverage.1)))
         })
@@ -49,4 +49,35 @@ pub fn page(calibration: &Calibration) -> String {
     page.section("What this does not show");
     page.paragraph("Repetitions of one run share one start of the engine. What a restart changes (placement, compiled kernels) is in no interval of one run, nor is what differs from day to day: a verdict holds for the engines as they ran. Between two runs it is the same, so that a small settled change may be the restart's.");
     page.finish()
+}
+fn trouble(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::None => "none",
+        Trouble::Noisy => "one noisy host",
+        Trouble::Gaps => "3 % of cells missing",
+    }
+}
+
+/// A bound that is broken, on one line.
+#[must_use]
+pub fn broken_line(broken: &Broken) -> String {
+    let Broken { scenario, bound, share, limit } = broken;
+    let bound = match bound {
+        Bound::FalseSlower => "false slower",
+        Bound::FalseFaster => "false faster",
+        Bound::FalseEquivalent => "false equivalent",
+        Bound::Covered => "coverage",
+        Bound::NotCovered => "not covered",
+        Bound::NotFound => "not found",
+    };
+    format!(
+        "{} hosts, {} repetitions, CV {} %, {:.2} % slow, trouble: {}: {bound} {:.1} %, over {} %",
+        scenario.hosts,
+        scenario.repetitions,
+        scenario.scatter * 100.0,
+        scenario.slow * 100.0,
+        trouble(scenario.trouble),
+        share * 100.0,
+        limit * 100.0,
+    )
 }

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use regatta_types::ids::HostId;
 use sha2::{Digest as _, Sha256};
 
-use self::page::{Heading, Site, write_text};
+use self::page::{Heading, Pages, anchor, write_text};
 use crate::plot;
 use crate::report::Report;
 use crate::words::numbers::count_of;
@@ -30,8 +30,8 @@ pub(crate) fn html(
     hosts: &[&HostId],
     files: &BTreeMap<String, Vec<u8>>,
 ) -> String {
-    let site = Site { files, hosts };
-    let (combined, headings) = site.page("report.md", "report");
+    let pages = Pages { files, hosts };
+    let (combined, headings) = pages.page("report.md", "report");
     let run = analysis.record.header.run.as_str();
     let mut out = head(run);
     out.push_str("<main id=\"report\">\n");
@@ -43,7 +43,7 @@ pub(crate) fn html(
     out.push_str(rest);
     out.push_str("</main>\n");
     for &host in hosts {
-        let (page, _) = site.page(&format!("hosts/{host}.md"), &anchor(host));
+        let (page, _) = pages.page(&format!("hosts/{host}.md"), &anchor(host));
         out.push_str(&format!("<section id=\"{}\">\n", anchor(host)));
         out.push_str("<p class=\"up\"><a href=\"#report\">All hosts</a></p>\n");
         out.push_str(&page);
@@ -53,24 +53,17 @@ pub(crate) fn html(
     out
 }
 
-/// Where a host's page begins. No name has a colon, so no two anchors are equal.
-fn anchor(host: &HostId) -> String {
-    format!("host:{host}")
-}
-
 /// The hosts whose pages are in the file.
 pub(crate) fn shown<'a>(analysis: &'a Report<'_>) -> Vec<&'a HostId> {
     let hosts = analysis.hosts.iter().map(|host| host.host);
     if analysis.hosts.len() <= PAGES_MAX {
         return hosts.collect();
     }
-    let judged = |host: &HostId| {
-        let metrics = analysis.classes.iter().flat_map(|class| &class.metrics);
-        metrics
-            .flat_map(|metric| &metric.outcome.hosts)
-            .any(|judged| judged.host == *host && judged.verdict.is_settled_difference())
+    let is_different = |host: &&HostId| {
+        let mut metrics = analysis.classes.iter().flat_map(|class| &class.metrics);
+        metrics.any(|m| m.judged(host).is_some_and(|j| j.verdict.is_settled_difference()))
     };
-    hosts.filter(|host| judged(host)).take(PAGES_MAX).collect()
+    hosts.filter(is_different).take(PAGES_MAX).collect()
 }
 
 fn head(run: &str) -> String {

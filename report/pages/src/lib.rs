@@ -58,17 +58,22 @@ pub fn render(
     folder: &mut impl Folder,
 ) -> Result<Rendered, Error> {
     let analysis = Report::new(run, baseline)?;
-    let mut site = Site::new(&analysis);
+    let shown = html::shown(&analysis);
+    let mut in_html = Files::new();
     let hosts: Vec<&HostAnalysis<'_>> = analysis.hosts.iter().collect();
     pages(&analysis, &hosts, |host, files| {
         for (path, content) in &files {
             put(folder, path, |out| Ok(out.write_all(content)?))?;
         }
-        site.take(host, files);
+        if host.is_none_or(|host| shown.contains(&host)) {
+            in_html.extend(files);
+        }
         Ok(())
     })?;
-    put(folder, "report.html", |out| Ok(out.write_all(site.html().as_bytes())?))?;
-    drop(site);
+    let html = html::html(&analysis, &shown, &in_html);
+    drop(in_html);
+    put(folder, "report.html", |out| Ok(out.write_all(html.as_bytes())?))?;
+    drop(html);
     put(folder, "run.json", |out| export::run_json(&analysis, out))?;
     let rendered =
         Rendered { summary: words::summarise(&analysis), completeness: analysis.completeness() };
@@ -100,31 +105,6 @@ fn pages(
         Ok((host.host.clone(), files))
     };
     each_host(hosts, of_host, |(host, files)| take(Some(&host), files))
-}
-
-/// What `report.html` is made of.
-struct Site<'a> {
-    analysis: &'a Report<'a>,
-    /// The hosts whose pages are in it.
-    hosts: Vec<&'a HostId>,
-    files: Files,
-}
-
-impl<'a> Site<'a> {
-    fn new(analysis: &'a Report<'a>) -> Self {
-        Self { analysis, hosts: html::shown(analysis), files: Files::new() }
-    }
-
-    /// Keeps what it shows.
-    fn take(&mut self, host: Option<&HostId>, files: Files) {
-        if host.is_none_or(|host| self.hosts.contains(&host)) {
-            self.files.extend(files);
-        }
-    }
-
-    fn html(&self) -> String {
-        html::html(self.analysis, &self.hosts, &self.files)
-    }
 }
 
 /// A file that is made alone.
@@ -174,14 +154,15 @@ pub fn export(run: &impl Run, format: Format, out: &mut Out<'_>) -> Result<(), C
         }
         Format::Html => {
             let analysis = Report::new(run, None)?;
-            let mut site = Site::new(&analysis);
-            let is_shown = |host: &&HostAnalysis<'_>| site.hosts.contains(&host.host);
+            let shown = html::shown(&analysis);
+            let is_shown = |host: &&HostAnalysis<'_>| shown.contains(&host.host);
             let hosts: Vec<&HostAnalysis<'_>> = analysis.hosts.iter().filter(is_shown).collect();
-            pages(&analysis, &hosts, |host, files| {
-                site.take(host, files);
+            let mut in_html = Files::new();
+            pages(&analysis, &hosts, |_, files| {
+                in_html.extend(files);
                 Ok(())
             })?;
-            Ok(out.write_all(site.html().as_bytes())?)
+            Ok(out.write_all(html::html(&analysis, &shown, &in_html).as_bytes())?)
         }
     }
 }

@@ -5,77 +5,6 @@ use std::fmt::Write as _;
 use regatta_figures::catalogue::{Definition, OF_REQUESTS, OF_SETS};
 use regatta_types::metric::Better;
 
-/// What other tools call it: name here, then vLLM bench serve, aiperf, guidellm, SGLang
-/// bench_serving, MLPerf.
-const ELSEWHERE: &[[&str; 6]] = &[
-    [
-        "start of ttft",
-        "before connecting; the wait for a slot apart",
-        "request send",
-        "wall clock before the request",
-        "a new connection each request, connecting inside",
-        "the scheduled time",
-    ],
-    [
-        "ttft",
-        "TTFT: first chunk with `choices`, even without text",
-        "TTFT: first content that is not empty",
-        "TTFT: first content, reasoning or tool call",
-        "TTFT: first content or reasoning",
-        "TTFT: first-token callback - scheduled time",
-    ],
-    ["ttfa", "-", "TTFO", "first output token", "-", "-"],
-    ["prefill_tps", "-", "input tokens / TTFT, queueing included", "-", "-", "-"],
-    [
-        "tpot",
-        "TPOT: (latency - TTFT) / (n - 1)",
-        "called ITL: (latency - TTFT) / (n - 1)",
-        "called ITL: (last - first) / (n - 1). Its TPOT is (last - start) / n and holds the first token",
-        "TPOT: (latency - TTFT) / (n - 1)",
-        "TPOT: (latency - TTFT) / (n - 1); n must exceed 1",
-    ],
-    [
-        "chunk_gap",
-        "called ITL, per chunk",
-        "ICL",
-        "-",
-        "called ITL, per chunk (divided by the mean accept length if known)",
-        "-",
-    ],
-    [
-        "end of e2e",
-        "last content; the usage event is no content",
-        "last content",
-        "end of the stream",
-        "end of the stream",
-        "completion callback",
-    ],
-    [
-        "output_tps",
-        "all output tokens / whole duration, drain included",
-        "all tokens / first send to last response",
-        "tokens spread between first and last event, in a window without warm-up and cool-down",
-        "all output tokens / whole duration, drain included",
-        "tokens/s, valid runs only",
-    ],
-    [
-        "goodput",
-        "good / s over completed requests; a missing TPOT counts as 0",
-        "good / s, errors in the denominator",
-        "errors miss, cancelled left out",
-        "-",
-        "pass or fail at a percentile",
-    ],
-    [
-        "token counts",
-        "usage, else re-tokenised text, else 1",
-        "client tokenizer; usage beside it",
-        "usage or tokenizer",
-        "usage and re-tokenised text",
-        "the system under test; lengths checked by TEST06",
-    ],
-];
-
 /// The page docs/metrics.md.
 #[must_use]
 pub fn document() -> String {
@@ -83,13 +12,7 @@ pub fn document() -> String {
     table(&mut out, "Of one request", OF_REQUESTS);
     table(&mut out, "Of several requests", OF_SETS);
     out.push_str(STATISTICS);
-    out.push_str("\n## What other tools call it\n\n");
-    out.push_str(MAPPING);
-    out.push_str("\n| here | vLLM bench serve | aiperf | guidellm | SGLang bench_serving | MLPerf LoadGen |\n");
-    out.push_str("| --- | --- | --- | --- | --- | --- |\n");
-    for row in ELSEWHERE {
-        row_of(&mut out, row);
-    }
+    out.push_str(ELSEWHERE);
     out
 }
 
@@ -98,12 +21,9 @@ fn table(out: &mut String, heading: &str, metrics: &[Definition]) {
     out.push_str("| --- | --- | --- | --- | --- |\n");
     for m in metrics {
         let (name, formula) = (format!("`{}`", m.name), format!("`{}`", m.formula));
-        row_of(out, &[&name, m.unit, word(m.better), &formula, m.edge_cases]);
+        let cells = [&name, m.unit, word(m.better), &formula, m.edge_cases];
+        writeln!(out, "| {} |", cells.join(" | ")).ok();
     }
-}
-
-fn row_of(out: &mut String, cells: &[&str]) {
-    writeln!(out, "| {} |", cells.join(" | ")).ok();
 }
 
 const HEAD: &str = "\
@@ -145,9 +65,24 @@ of order statistics. It exists from so many values on: p50 6, p90 36, p95 72, p9
 quantiles of all values of a set; the gaps of one answer depend on each other, so they have no interval.
 ";
 
-const MAPPING: &str = "\
+const ELSEWHERE: &str = "
+## What other tools call it
+
 The same word means different things. Example: 2 s to the first token, 200 tokens, 20 ms each; TPOT is 20.0 ms here, in
 vLLM, aiperf (as ITL) and MLPerf, and 29.9 ms in guidellm.
+
+| here | vLLM bench serve | aiperf | guidellm | SGLang bench_serving | MLPerf LoadGen |
+| --- | --- | --- | --- | --- | --- |
+| start of ttft | before connecting; the wait for a slot apart | request send | wall clock before the request | a new connection each request, connecting inside | the scheduled time |
+| ttft | TTFT: first chunk with `choices`, even without text | TTFT: first content that is not empty | TTFT: first content, reasoning or tool call | TTFT: first content or reasoning | TTFT: first-token callback - scheduled time |
+| ttfa | - | TTFO | first output token | - | - |
+| prefill_tps | - | input tokens / TTFT, queueing included | - | - | - |
+| tpot | TPOT: (latency - TTFT) / (n - 1) | called ITL: (latency - TTFT) / (n - 1) | called ITL: (last - first) / (n - 1). Its TPOT is (last - start) / n and holds the first token | TPOT: (latency - TTFT) / (n - 1) | TPOT: (latency - TTFT) / (n - 1); n must exceed 1 |
+| chunk_gap | called ITL, per chunk | ICL | - | called ITL, per chunk (divided by the mean accept length if known) | - |
+| end of e2e | last content; the usage event is no content | last content | end of the stream | end of the stream | completion callback |
+| output_tps | all output tokens / whole duration, drain included | all tokens / first send to last response | tokens spread between first and last event, in a window without warm-up and cool-down | all output tokens / whole duration, drain included | tokens/s, valid runs only |
+| goodput | good / s over completed requests; a missing TPOT counts as 0 | good / s, errors in the denominator | errors miss, cancelled left out | - | pass or fail at a percentile |
+| token counts | usage, else re-tokenised text, else 1 | client tokenizer; usage beside it | usage or tokenizer | usage and re-tokenised text | the system under test; lengths checked by TEST06 |
 ";
 
 fn word(better: Better) -> &'static str {

@@ -13,14 +13,15 @@ mod timeline;
 
 use std::collections::BTreeMap;
 
+use regatta_figures::compare::{Class, ClassReport};
+use regatta_figures::hosts::HostAnalysis;
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 
+use self::canvas::Plot;
 pub(crate) use self::canvas::{dark_rules, style_element};
 use self::cases::ClassSpeeds;
 use crate::report::Report;
-use regatta_figures::compare::{Class, ClassReport};
-use regatta_figures::hosts::HostAnalysis;
 
 /// Pictures of a report, by their path below its folder.
 #[derive(Debug, Default)]
@@ -48,9 +49,9 @@ impl<'a> HostPlots<'a> {
         let mut plots = Plots::default();
         let class = self.analysis.class_of(host.host);
         if let Some(speeds) = class.and_then(|c| self.speeds.get(c.class.label.as_str())) {
-            plots.add(Which::Cases(host.host), cases::cases(host, speeds));
+            plots.add(PlotKind::Cases(host.host), cases::cases(host, speeds));
         }
-        plots.add(Which::Timeline(host.host), timeline::timeline(host));
+        plots.add(PlotKind::Timeline(host.host), timeline::timeline(host));
         plots
     }
 }
@@ -59,23 +60,15 @@ fn members<'a>(analysis: &'a Report<'a>, class: &ClassReport) -> Vec<&'a HostAna
     analysis.hosts.iter().filter(|host| class.class.hosts.contains(host.host)).collect()
 }
 
-/// One picture.
-#[derive(Debug)]
-struct Plot {
-    /// What it shows, for those who do not see it.
-    alt: String,
-    svg: String,
-}
-
-/// Which picture.
+/// What a picture shows, and of what.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Which<'a> {
+pub(crate) enum PlotKind<'a> {
     /// The differences between the hosts of a class.
     Difference(&'a Class, Metric),
     /// Times to first token of the hosts of a class.
     FirstToken(&'a Class),
-    /// GapHistogram between chunks of the hosts of a class.
-    GapHistogram(&'a Class),
+    /// Gaps between chunks of the hosts of a class.
+    Gaps(&'a Class),
     /// Throughput against time to first token of the hosts of a class.
     Load(&'a Class),
     /// The repetitions of a host's cases.
@@ -84,7 +77,7 @@ pub(crate) enum Which<'a> {
     Timeline(&'a HostId),
 }
 
-impl Which<'_> {
+impl PlotKind<'_> {
     fn path(self) -> String {
         let of =
             |what: &str, class: &Class| format!("plots/{what}-{}.svg", class.label.to_lowercase());
@@ -94,7 +87,7 @@ impl Which<'_> {
                 of(&format!("difference-{metric}"), class)
             }
             Self::FirstToken(class) => of("ttft", class),
-            Self::GapHistogram(class) => of("gaps", class),
+            Self::Gaps(class) => of("gaps", class),
             Self::Load(class) => of("load", class),
             Self::Cases(host) => format!("plots/host-{host}-cases.svg"),
             Self::Timeline(host) => format!("plots/host-{host}-timeline.svg"),
@@ -108,26 +101,24 @@ impl Plots {
         let mut plots = Self::default();
         for class in &analysis.classes {
             for report in &class.metrics {
-                let which = Which::Difference(&class.class, report.metric);
-                plots.add(which, difference::difference(report));
+                let kind = PlotKind::Difference(&class.class, report.metric);
+                plots.add(kind, difference::difference(report));
             }
-            let shown = difference::most_telling(class, &members(analysis, class));
-            plots.add(Which::FirstToken(&class.class), distribution::first_token(&shown));
-            plots.add(Which::GapHistogram(&class.class), distribution::gaps(&shown));
-            plots.add(Which::Load(&class.class), load::load(&shown));
+            let shown = difference::different_first(class, &members(analysis, class));
+            plots.add(PlotKind::FirstToken(&class.class), distribution::first_token(&shown));
+            plots.add(PlotKind::Gaps(&class.class), distribution::gaps(&shown));
+            plots.add(PlotKind::Load(&class.class), load::load(&shown));
         }
         plots
     }
 
-    fn add(&mut self, which: Which<'_>, drawn: Option<(String, String)>) {
-        if let Some((alt, svg)) = drawn {
-            self.all.insert(which.path(), Plot { alt, svg });
-        }
+    fn add(&mut self, kind: PlotKind<'_>, drawn: Option<Plot>) {
+        self.all.extend(drawn.map(|plot| (kind.path(), plot)));
     }
 
     /// Path and description of a picture, if there is one.
-    pub(crate) fn find(&self, which: Which<'_>) -> Option<(String, &str)> {
-        let path = which.path();
+    pub(crate) fn find(&self, kind: PlotKind<'_>) -> Option<(String, &str)> {
+        let path = kind.path();
         let plot = self.all.get(&path)?;
         Some((path, &plot.alt))
     }

@@ -14,13 +14,16 @@ mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regatta_figures::source::{Cause, Error, Run, attempts_of, each_host};
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::{AttemptRecord, RunRecord};
 
 use self::known::Known;
 use self::scan::{Kind, Scan};
-use self::visit::{Visitor, visit, visit_attempt};
-use regatta_figures::source::{Cause, Error, Run, attempts_of, each_host};
+use self::visit::{Part, visit, visit_attempt};
+
+/// Originals by kind.
+type Names = BTreeMap<Kind, BTreeSet<String>>;
 
 /// A run with the names in it replaced.
 #[derive(Debug)]
@@ -40,27 +43,31 @@ pub fn redact<R: Run>(run: R) -> Result<Redacted<R>, Error> {
     let mut record = run.record().clone();
     let scan = Scan::new();
     let mut found = Found::new(scan.clone());
-    visit(&mut record, &mut found);
+    visit(&mut record, &mut |part| found.take(part));
     found.hosts.extend(run.hosts().into_iter().cloned());
     let each = |host: &&HostId| {
         let mut found = Found::new(scan.clone());
-        attempts_of(&run, host)?.iter_mut().for_each(|attempt| visit_attempt(attempt, &mut found));
+        for attempt in &mut attempts_of(&run, host)? {
+            visit_attempt(attempt, &mut |part| found.take(part));
+        }
         Ok(found)
     };
     each_host(&run.hosts(), each, |more| {
-        found.add(more);
+        found.hosts.extend(more.hosts);
+        for (kind, originals) in more.names {
+            found.names.entry(kind).or_default().extend(originals);
+        }
         Ok::<(), Error>(())
     })?;
-    let (hosts, known) = names(&record, found.hosts, found.of_kind);
-    let mut tokens = found.tokens;
-    for tokens in tokens.values_mut() {
-        tokens.retain(|token| known.get(token).is_none());
-    }
-    let mut replace =
-        Replace { hosts, cases: BTreeMap::new(), known, scan, tokens: numbered(tokens) };
+    let mut names = found.names;
+    let mut tokens = names.split_off(&Kind::Url);
+    let (hosts, known) = known_names(&record, found.hosts, names);
+    tokens.values_mut().for_each(|tokens| tokens.retain(|token| known.get(token).is_none()));
+    let tokens = numbered(tokens).collect();
+    let mut replace = Replace { hosts, cases: BTreeMap::new(), known, scan, tokens };
     replace.cases = replace.case_ids(&record);
     let command = command(&record, &replace);
-    visit(&mut record, &mut &replace);
+    visit(&mut record, &mut |part| replace.put(part));
     record.header.command = command;
     record.redacted = true;
     Ok(Redacted { run, record, replace })
@@ -79,16 +86,18 @@ impl<R: Run> Run for Redacted<R> {
         let original = self.replace.hosts.iter().find(|(_, substitute)| *substitute == host);
         let Some((original, _)) = original else { return Ok(Vec::new()) };
         let mut attempts = self.run.attempts(original)?;
-        attempts.iter_mut().for_each(|attempt| visit_attempt(attempt, &mut &self.replace));
+        for attempt in &mut attempts {
+            visit_attempt(attempt, &mut |part| self.replace.put(part));
+        }
         Ok(attempts)
     }
 }
 
 /// The substitutes of hosts, and of all names that the record itself calls names.
-fn names(
+fn known_names(
     record: &RunRecord,
     ids: BTreeSet<HostId>,
-    mut of_kind: BTreeMap<&'static str, BTreeSet<String>>,
+    mut names: Names,
 ) -> (BTreeMap<HostId, HostId>, Known) {
     let width = ids.len().to_string().len();
     let hosts: BTreeMap<HostId, HostId> = ids
@@ -115,13 +124,8 @@ fn names(
     }
     domains.extend(hosts.keys().filter_map(|id| Some(id.as_str().split_once('.')?.1.to_owned())));
     domains.retain(|domain| domain.parse::<f64>().is_err() && !GENERIC.contains(&&**domain));
-    of_kind.insert("domain", domains);
-    for (kind, originals) in of_kind {
-        let width = originals.len().to_string().len();
-        for (original, n) in originals.iter().zip(1_usize..) {
-            known.add(original, &format!("{kind}-{n:0width$}"));
-        }
-    }
+    names.insert(Kind::Domain, domains);
+    numbered(names).for_each(|(original, substitute)| known.add(&original, &substitute));
     known.finish();
     (hosts, known)
 }
@@ -129,61 +133,45 @@ fn names(
 /// Endings of names that name nobody, and words of other texts.
 const GENERIC: [&str; 6] = ["local", "lan", "home", "internal", "localdomain", "test"];
 
-/// Collects the names of their own kind, and what in the texts is an address.
+/// Collects the names, and what in the texts is an address.
 struct Found {
     hosts: BTreeSet<HostId>,
-    of_kind: BTreeMap<&'static str, BTreeSet<String>>,
+    names: Names,
     scan: Scan,
-    tokens: BTreeMap<Kind, BTreeSet<String>>,
 }
 
 impl Found {
     fn new(scan: Scan) -> Self {
-        Self { hosts: BTreeSet::new(), of_kind: BTreeMap::new(), scan, tokens: BTreeMap::new() }
+        Self { hosts: BTreeSet::new(), names: BTreeMap::new(), scan }
     }
 
-    fn add(&mut self, more: Self) {
-        self.hosts.extend(more.hosts);
-        for (kind, names) in more.of_kind {
-            self.of_kind.entry(kind).or_default().extend(names);
-        }
-        for (kind, tokens) in more.tokens {
-            self.tokens.entry(kind).or_default().extend(tokens);
-        }
-    }
-}
-
-impl Visitor for Found {
-    fn host(&mut self, host: &mut HostId) {
-        if !self.hosts.contains(host) {
-            self.hosts.insert(host.clone());
-        }
-    }
-
-    fn case(&mut self, _: &mut CaseId) {}
-
-    fn name(&mut self, kind: &'static str, name: &mut String) {
-        let names = self.of_kind.entry(kind).or_default();
-        if !name.is_empty() && !names.contains(name) {
-            names.insert(name.clone());
-        }
-    }
-
-    fn text(&mut self, text: &mut String) {
-        for (range, kind) in self.scan.find(text) {
-            self.tokens.entry(kind).or_default().insert(text[range].to_owned());
+    fn take(&mut self, part: Part<'_>) {
+        match part {
+            Part::Host(host) if !self.hosts.contains(host) => {
+                self.hosts.insert(host.clone());
+            }
+            Part::Host(_) | Part::Case(_) => {}
+            Part::Name(kind, name) => {
+                let names = self.names.entry(kind).or_default();
+                if !name.is_empty() && !names.contains(name) {
+                    names.insert(name.clone());
+                }
+            }
+            Part::Text(text) => {
+                for (range, kind) in self.scan.find(text) {
+                    self.names.entry(kind).or_default().insert(text[range].to_owned());
+                }
+            }
         }
     }
 }
 
-/// Substitutes by original.
-fn numbered(tokens: BTreeMap<Kind, BTreeSet<String>>) -> BTreeMap<String, String> {
-    let of_kind = |(kind, originals): (Kind, BTreeSet<String>)| {
-        let width = originals.len().to_string().len();
-        let name = kind.name();
+/// Each original with its substitute.
+fn numbered(names: Names) -> impl Iterator<Item = (String, String)> {
+    names.into_iter().flat_map(|(kind, originals)| {
+        let (name, width) = (kind.name(), originals.len().to_string().len());
         originals.into_iter().zip(1_usize..).map(move |(o, n)| (o, format!("{name}-{n:0width$}")))
-    };
-    tokens.into_iter().flat_map(of_kind).collect()
+    })
 }
 
 /// Puts the substitutes in.
@@ -230,27 +218,22 @@ impl Replace {
         }
         all
     }
-}
 
-impl Visitor for &Replace {
-    fn host(&mut self, host: &mut HostId) {
-        if let Some(substitute) = self.hosts.get(host) {
-            *host = substitute.clone();
+    fn put(&self, part: Part<'_>) {
+        match part {
+            Part::Host(host) => {
+                if let Some(substitute) = self.hosts.get(host) {
+                    host.clone_from(substitute);
+                }
+            }
+            Part::Case(case) => {
+                if let Some(substitute) = self.cases.get(case) {
+                    case.clone_from(substitute);
+                }
+            }
+            Part::Name(_, name) => *name = self.known.get(name).unwrap_or_default().to_owned(),
+            Part::Text(text) => *text = self.covered(text),
         }
-    }
-
-    fn case(&mut self, case: &mut CaseId) {
-        if let Some(substitute) = self.cases.get(case) {
-            *case = substitute.clone();
-        }
-    }
-
-    fn name(&mut self, _: &'static str, name: &mut String) {
-        *name = self.known.get(name).unwrap_or_default().to_owned();
-    }
-
-    fn text(&mut self, text: &mut String) {
-        *text = self.covered(text);
     }
 }
 
@@ -268,15 +251,11 @@ fn command(record: &RunRecord, replace: &Replace) -> String {
         let is_hosts = value.split(',').all(|name| replace.known.get(name).is_some());
         if is_first || is_plain || is_hosts { covered } else { "VALUE".to_owned() }
     };
-    let words =
-        record.header.command.split_whitespace().enumerate().map(|(index, word)| {
-            match word.split_once('=') {
-                Some((flag, rest)) if flag.starts_with("--") => {
-                    format!("{flag}={}", value(rest, false))
-                }
-                _ if word.starts_with('-') => replace.covered(word),
-                _ => value(word, index < 2),
-            }
-        });
+    let words = record.header.command.split_whitespace().enumerate();
+    let words = words.map(|(index, word)| match word.split_once('=') {
+        Some((flag, rest)) if flag.starts_with("--") => format!("{flag}={}", value(rest, false)),
+        _ if word.starts_with('-') => replace.covered(word),
+        _ => value(word, index < 2),
+    });
     words.collect::<Vec<_>>().join(" ")
 }

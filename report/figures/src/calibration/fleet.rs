@@ -1,9 +1,8 @@
 //! Simulated fleets with known differences.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use rand::{RngExt as _, SeedableRng as _};
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 use regatta_types::ids::{CaseId, HostId};
@@ -47,25 +46,7 @@ pub enum Trouble {
     /// The last host scatters by four times as much.
     Noisy,
     /// 3 % of the cells are missing, anywhere.
-    GapHistogram,
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::None => "none",
-            Self::Noisy => "one noisy host",
-            Self::GapHistogram => "3 % of cells missing",
-        })
-    }
-}
-
-impl fmt::Display for Scenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scatter, slow) = (self.scatter * 100.0, self.slow * 100.0);
-        write!(f, "{} hosts, {} repetitions, CV {scatter} %", self.hosts, self.repetitions)?;
-        write!(f, ", {slow:.2} % slow, trouble: {}", self.trouble)
-    }
+    Gaps,
 }
 
 impl Scenario {
@@ -81,6 +62,7 @@ impl Scenario {
             trouble: Trouble::None,
         };
         let mut all = Vec::new();
+        let at_margin = 1.0 - (-margin()).exp();
         // Where hosts scatter by much, the margin keeps nobody from a wrong verdict.
         for (repetitions, scatter, slow) in [
             (5, 0.04, 0.0),
@@ -92,14 +74,12 @@ impl Scenario {
             (10, 0.04, 0.03),
             (5, 0.01, 0.20),
             (10, 0.01, 0.20),
+            (5, 0.005, at_margin),
+            (10, 0.01, at_margin),
         ] {
             all.extend(fleets.map(|hosts| plain(hosts, repetitions, scatter, slow)));
         }
-        let at_margin = 1.0 - (-margin()).exp();
-        for (repetitions, scatter) in [(5, 0.005), (10, 0.01)] {
-            all.extend(fleets.map(|hosts| plain(hosts, repetitions, scatter, at_margin)));
-        }
-        for (trouble, slow) in [(Trouble::Noisy, 0.0), (Trouble::GapHistogram, 0.03)] {
+        for (trouble, slow) in [(Trouble::Noisy, 0.0), (Trouble::Gaps, 0.03)] {
             let of = |hosts| Self { trouble, ..plain(hosts, 10, 0.01, slow) };
             all.extend([3, 6, 20].map(of));
         }
@@ -133,10 +113,6 @@ impl Scenario {
         usize::from(self.has_slow())..self.hosts
     }
 
-    pub(super) fn random(self, seed: u64) -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(seed)
-    }
-
     /// The true mean of a host, as a logarithm; 0 for a good one.
     fn level(self, host: usize) -> f64 {
         if host == 0 { (1.0 - self.slow).ln() } else { 0.0 }
@@ -158,6 +134,7 @@ impl Scenario {
     }
 
     fn draw(self, rng: &mut ChaCha8Rng) -> MetricSeries {
+        let case = |index| CaseId::new(format!("case-{index}")).expect("a valid case id");
         let cases: Vec<CaseId> = (0..CASES).map(case).collect();
         let repetitions = 1..=self.repetitions;
         let blocks: BTreeMap<(&CaseId, u32), f64> = cases
@@ -175,14 +152,14 @@ impl Scenario {
                 .map(|case| {
                     let cell = |repetition: u32| {
                         let value = blocks[&(case, repetition)] + normal(rng) * scatter;
-                        let is_lost =
-                            self.trouble == Trouble::GapHistogram && rng.random_bool(LOST);
+                        let is_lost = self.trouble == Trouble::Gaps && rng.random_bool(LOST);
                         (!is_lost).then_some((repetition, self.level(host) + value))
                     };
                     (case.clone(), repetitions.clone().filter_map(cell).collect())
                 })
                 .collect();
-            values.insert(name(host), own);
+            // Names that sort as their numbers do.
+            values.insert(HostId::new(format!("h{host:03}")).expect("a valid host name"), own);
         }
         MetricSeries::of_logs(cases, self.repetitions, values)
     }
@@ -200,13 +177,4 @@ fn margin() -> f64 {
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
-}
-
-/// Names that sort as their numbers do.
-fn name(host: usize) -> HostId {
-    HostId::new(format!("h{host:03}")).expect("a valid host name")
-}
-
-fn case(index: usize) -> CaseId {
-    CaseId::new(format!("case-{index}")).expect("a valid case id")
 }

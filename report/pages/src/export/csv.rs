@@ -7,72 +7,34 @@ use regatta_types::clean;
 use regatta_types::ids::HostId;
 use serde_json::Value;
 
-use super::requests::{Line, each};
+use super::requests::{FIELDS, Field, Request, each};
 use regatta_figures::source::{Cause, Run, each_host};
 
 /// The columns; `failure` has one for each of its fields.
-const COLUMNS: [&str; 47] = [
-    "run",
-    "host",
-    "case",
-    "repetition",
-    "attempt",
-    "counted",
-    "concurrency",
-    "request",
-    "request_id",
-    "phase",
-    "status",
-    "failure.kind",
-    "failure.message",
-    "failure.http_status",
-    "scheduled_unix_ns",
-    "sent_unix_ns",
-    "first_byte_unix_ns",
-    "first_token_unix_ns",
-    "first_answer_unix_ns",
-    "last_token_unix_ns",
-    "done_unix_ns",
-    "connect_s",
-    "ttft_s",
-    "ttfa_s",
-    "e2e_s",
-    "tpot_s",
-    "decode_tps",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "token_source",
-    "chunks",
-    "chunk_gaps_us",
-    "chunk_tokens",
-    "finish_reason",
-    "connection",
-    "server_prompt_ms",
-    "server_predicted_ms",
-    "turn",
-    "max_tokens",
-    "ttft_sched_s",
-    "e2e_sched_s",
-    "send_lateness_s",
-    "chunk_read_late_us",
-    "send_uncertainty_s",
-    "answer_sha256",
-];
+fn columns() -> Vec<String> {
+    let parts = |(name, field): &(&str, Field)| {
+        if matches!(field, Field::Failure(_)) {
+            ["kind", "message", "http_status"].map(|part| format!("{name}.{part}")).to_vec()
+        } else {
+            vec![(*name).to_owned()]
+        }
+    };
+    FIELDS.iter().flat_map(parts).collect()
+}
 
 /// Writes the whole file, with a line of names at its beginning.
 pub(crate) fn requests_csv(run: &impl Run, out: &mut dyn Write) -> Result<(), Cause> {
+    let columns = columns();
     let of_host = |host: &&HostId| {
         let mut rows = Vec::new();
-        each(run, host, |line| rows.push(row(line)))?;
+        each(run, host, |request| rows.push(row(request, &columns)))?;
         Ok(table(rows))
     };
-    out.write_all(&table([COLUMNS.map(str::to_owned)]))?;
+    out.write_all(&table([columns.clone()]))?;
     each_host(&run.hosts(), of_host, |rows| Ok(out.write_all(&rows)?))
 }
 
-fn table(rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> Vec<u8> {
+fn table(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
     let mut file =
         csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
@@ -82,12 +44,10 @@ fn table(rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> Vec<u8> {
     file.into_inner().unwrap_or_default()
 }
 
-fn row(line: &Line<'_>) -> [String; COLUMNS.len()] {
-    let fields = serde_json::to_value(line).unwrap_or_default();
-    COLUMNS.map(|column| {
-        let path = column.split('.');
-        cell(path.fold(&fields, |value, name| &value[name]))
-    })
+fn row(request: &Request<'_>, columns: &[String]) -> Vec<String> {
+    let fields = serde_json::to_value(request).unwrap_or_default();
+    let value = |column: &String| column.split('.').fold(&fields, |value, name| &value[name]);
+    columns.iter().map(|column| cell(value(column))).collect()
 }
 
 /// What does not exist is empty, a list is JSON, a number the same as in JSON.

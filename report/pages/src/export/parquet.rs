@@ -10,7 +10,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use regatta_types::ids::HostId;
 
-use super::requests::each;
+use super::requests::{ALWAYS, FIELDS, Field as Kind, each};
 use crate::folder::Out;
 use regatta_figures::metrics::METRICS_SCHEMA;
 use regatta_figures::source::{Cause, Run, each_host};
@@ -56,63 +56,24 @@ pub(crate) fn requests_parquet(run: &impl Run, out: &mut Out<'_>) -> Result<(), 
 fn schema() -> Schema {
     use DataType::{Boolean, Float64, Int64, UInt32, UInt64, Utf8};
     let list = |of| DataType::List(Arc::new(Field::new("item", of, true)));
-    let failure = DataType::Struct(Fields::from(vec![
-        Field::new("kind", Utf8, true),
-        Field::new("message", Utf8, true),
-        Field::new("http_status", UInt32, true),
-    ]));
-    let always = [
-        ("run", Utf8),
-        ("host", Utf8),
-        ("case", Utf8),
-        ("repetition", UInt32),
-        ("attempt", UInt32),
-        ("counted", Boolean),
-    ];
-    let columns = [
-        ("concurrency", UInt32),
-        ("request", UInt32),
-        ("request_id", Utf8),
-        ("phase", Utf8),
-        ("status", Utf8),
-        ("failure", failure),
-        ("scheduled_unix_ns", Int64),
-        ("sent_unix_ns", Int64),
-        ("first_byte_unix_ns", Int64),
-        ("first_token_unix_ns", Int64),
-        ("first_answer_unix_ns", Int64),
-        ("last_token_unix_ns", Int64),
-        ("done_unix_ns", Int64),
-        ("connect_s", Float64),
-        ("ttft_s", Float64),
-        ("ttfa_s", Float64),
-        ("e2e_s", Float64),
-        ("tpot_s", Float64),
-        ("decode_tps", Float64),
-        ("prompt_tokens", UInt64),
-        ("cached_tokens", UInt64),
-        ("completion_tokens", UInt64),
-        ("reasoning_tokens", UInt64),
-        ("token_source", Utf8),
-        ("chunks", UInt64),
-        ("chunk_gaps_us", list(Float64)),
-        ("chunk_tokens", list(Float64)),
-        ("finish_reason", Utf8),
-        ("connection", Utf8),
-        ("server_prompt_ms", Float64),
-        ("server_predicted_ms", Float64),
-        ("turn", UInt32),
-        ("max_tokens", UInt32),
-        ("ttft_sched_s", Float64),
-        ("e2e_sched_s", Float64),
-        ("send_lateness_s", Float64),
-        ("chunk_read_late_us", list(UInt32)),
-        ("send_uncertainty_s", Float64),
-        ("answer_sha256", Utf8),
-    ];
-    let always = always.into_iter().map(|(name, of)| Field::new(name, of, false));
-    let columns = columns.into_iter().map(|(name, of)| Field::new(name, of, true));
-    Schema::new(always.chain(columns).collect::<Fields>())
+    let failure = [("kind", Utf8), ("message", Utf8), ("http_status", UInt32)];
+    let failure =
+        DataType::Struct(failure.map(|(name, of)| Field::new(name, of, true)).to_vec().into());
+    let column = |((name, kind), index): (&(&str, Kind), usize)| {
+        let of = match kind {
+            Kind::Text(_) => Utf8,
+            Kind::Flag(_) => Boolean,
+            Kind::Small(_) => UInt32,
+            Kind::Count(_) => UInt64,
+            Kind::Instant(_) => Int64,
+            Kind::Real(_) => Float64,
+            Kind::Reals(_) => list(Float64),
+            Kind::Smalls(_) => list(UInt32),
+            Kind::Failure(_) => failure.clone(),
+        };
+        Field::new(*name, of, index >= ALWAYS)
+    };
+    Schema::new(FIELDS.iter().zip(0..).map(column).collect::<Fields>())
 }
 
 #[cfg(test)]

@@ -2,167 +2,172 @@
 //!
 //! The names and their order are fixed: fields may be added, never renamed.
 
+use std::borrow::Cow;
 use std::io::Write;
-
-use regatta_types::attempt::AttemptReport;
-use regatta_types::event::Disposition;
-use regatta_types::failure::Failure;
-use regatta_types::ids::{AttemptKey, AttemptNo, CaseId, HostId, Repetition, RunId};
-use regatta_types::suite::Case;
-use regatta_types::time::{MonoNs, UnixNs};
-use regatta_types::trace::{Chunk, Connection, Outcome, Phase, RequestTrace, TokenSource};
-use serde::Serialize;
 
 use regatta_figures::metrics::completion_tokens;
 use regatta_figures::source::{Cause, Error, Run, attempts_of, each_host};
+use regatta_types::attempt::AttemptReport;
+use regatta_types::event::Disposition;
+use regatta_types::failure::Failure;
+use regatta_types::ids::HostId;
+use regatta_types::record::AttemptRecord;
+use regatta_types::suite::Case;
+use regatta_types::time::{MonoNs, UnixNs};
+use regatta_types::trace::{Chunk, Connection, Outcome, Phase, RequestTrace};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-/// What is told of a request.
-#[derive(Serialize)]
-pub(super) struct Line<'a> {
-    run: &'a RunId,
-    host: &'a HostId,
-    case: &'a CaseId,
-    repetition: Repetition,
-    attempt: AttemptNo,
+/// A request, and what its row says of its attempt.
+pub(super) struct Request<'a> {
+    report: &'a AttemptReport,
+    trace: &'a RequestTrace,
     counted: bool,
+    /// `None` for the engine warm-up, which is no case.
     concurrency: Option<u32>,
-    request: u32,
-    request_id: String,
-    phase: &'static str,
-    status: &'static str,
-    failure: Option<&'a Failure>,
-    scheduled_unix_ns: Option<UnixNs>,
-    sent_unix_ns: Option<UnixNs>,
-    first_byte_unix_ns: Option<UnixNs>,
-    first_token_unix_ns: Option<UnixNs>,
-    first_answer_unix_ns: Option<UnixNs>,
-    last_token_unix_ns: Option<UnixNs>,
-    done_unix_ns: Option<UnixNs>,
-    connect_s: Option<f64>,
-    ttft_s: Option<f64>,
-    ttfa_s: Option<f64>,
-    e2e_s: Option<f64>,
-    tpot_s: Option<f64>,
-    decode_tps: Option<f64>,
-    prompt_tokens: Option<u64>,
-    cached_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    reasoning_tokens: Option<u64>,
-    token_source: Option<TokenSource>,
-    chunks: usize,
-    chunk_gaps_us: Vec<Option<f64>>,
-    chunk_tokens: Vec<f64>,
-    finish_reason: Option<&'a str>,
-    connection: Option<Connection>,
-    server_prompt_ms: Option<f64>,
-    server_predicted_ms: Option<f64>,
-    turn: Option<u32>,
-    max_tokens: Option<u32>,
-    ttft_sched_s: Option<f64>,
-    e2e_sched_s: Option<f64>,
-    send_lateness_s: Option<f64>,
-    chunk_read_late_us: Vec<Option<u32>>,
-    send_uncertainty_s: Option<f64>,
-    answer_sha256: Option<&'a str>,
 }
 
-impl<'a> Line<'a> {
-    fn new(report: &'a AttemptReport, trace: &'a RequestTrace, of: Of) -> Self {
-        let key = &report.key;
-        let unix = |at: Option<MonoNs>| at.map(|at| report.anchor.to_unix(at));
-        Self {
-            run: &key.run,
-            host: &key.cell.host,
-            case: &key.cell.case,
-            repetition: key.cell.repetition,
-            attempt: key.attempt,
-            counted: of.counted,
-            concurrency: of.concurrency,
-            request: trace.seq,
-            request_id: key.request_id(trace.seq),
-            phase: phase(key, trace),
-            status: trace.outcome.status(),
-            failure: match &trace.outcome {
-                Outcome::Failed(failure) => Some(failure),
-                Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
-            },
-            scheduled_unix_ns: unix(trace.scheduled),
-            sent_unix_ns: unix(trace.t_send()),
-            first_byte_unix_ns: unix(trace.first_byte),
-            first_token_unix_ns: unix(trace.t_first()),
-            first_answer_unix_ns: unix(trace.t_answer()),
-            last_token_unix_ns: unix(trace.t_last()),
-            done_unix_ns: unix(trace.done),
-            connect_s: trace.connect.map(|d| d.as_secs_f64()),
-            ttft_s: trace.ttft(),
-            ttfa_s: trace.ttfa(),
-            e2e_s: trace.e2e(),
-            tpot_s: trace.tpot(),
-            decode_tps: trace.decode_tps(),
-            prompt_tokens: trace.usage.map(|u| u.prompt),
-            cached_tokens: trace.usage.and_then(|u| u.cached),
-            completion_tokens: completion_tokens(trace),
-            reasoning_tokens: trace.usage.and_then(|u| u.reasoning),
-            token_source: trace.token_source(),
-            chunks: trace.chunks.len(),
-            chunk_gaps_us: gaps_us(trace),
-            chunk_tokens: trace.chunk_tokens().collect(),
-            finish_reason: trace.finish_reason.as_ref().map(|f| f.name()),
-            connection: trace.connection,
-            server_prompt_ms: trace.server_timings.map(|t| t.prompt_ms),
-            server_predicted_ms: trace.server_timings.map(|t| t.predicted_ms),
-            turn: trace.turn,
-            max_tokens: trace.max_tokens,
-            ttft_sched_s: trace.ttft_sched(),
-            e2e_sched_s: trace.e2e_sched(),
-            send_lateness_s: trace.send_lateness(),
-            chunk_read_late_us: late_us(trace),
-            send_uncertainty_s: trace.send_uncertainty(),
-            answer_sha256: Some(trace.answer.sha256.as_str()).filter(|hash| !hash.is_empty()),
+/// The kind of a field, and where its value comes from.
+pub(super) enum Field {
+    Text(for<'a> fn(&'a Request<'a>) -> Option<Cow<'a, str>>),
+    Flag(fn(&Request<'_>) -> bool),
+    Small(fn(&Request<'_>) -> Option<u32>),
+    Count(fn(&Request<'_>) -> Option<u64>),
+    Instant(fn(&Request<'_>) -> Option<UnixNs>),
+    Real(fn(&Request<'_>) -> Option<f64>),
+    Reals(fn(&Request<'_>) -> Vec<Option<f64>>),
+    Smalls(fn(&Request<'_>) -> Vec<Option<u32>>),
+    Failure(for<'a> fn(&'a Request<'a>) -> Option<&'a Failure>),
+}
+
+use Field::{Count, Flag, Instant, Real, Reals, Small, Smalls, Text};
+
+/// How many of the first fields always have a value.
+#[cfg(feature = "parquet")]
+pub(super) const ALWAYS: usize = 6;
+
+/// The fields of every file of requests, in their order.
+pub(super) const FIELDS: [(&str, Field); 45] = [
+    ("run", Text(|r| Some(r.report.key.run.as_str().into()))),
+    ("host", Text(|r| Some(r.report.key.cell.host.as_str().into()))),
+    ("case", Text(|r| Some(r.report.key.cell.case.as_str().into()))),
+    ("repetition", Small(|r| Some(r.report.key.cell.repetition.0))),
+    ("attempt", Small(|r| Some(r.report.key.attempt.0))),
+    ("counted", Flag(|r| r.counted)),
+    ("concurrency", Small(|r| r.concurrency)),
+    ("request", Small(|r| Some(r.trace.seq))),
+    ("request_id", Text(|r| Some(r.report.key.request_id(r.trace.seq).into()))),
+    ("phase", Text(|r| Some(r.phase().into()))),
+    ("status", Text(|r| Some(r.trace.outcome.status().into()))),
+    ("failure", Field::Failure(|r| r.failure())),
+    ("scheduled_unix_ns", Instant(|r| r.unix(r.trace.scheduled))),
+    ("sent_unix_ns", Instant(|r| r.unix(r.trace.t_send()))),
+    ("first_byte_unix_ns", Instant(|r| r.unix(r.trace.first_byte))),
+    ("first_token_unix_ns", Instant(|r| r.unix(r.trace.t_first()))),
+    ("first_answer_unix_ns", Instant(|r| r.unix(r.trace.t_answer()))),
+    ("last_token_unix_ns", Instant(|r| r.unix(r.trace.t_last()))),
+    ("done_unix_ns", Instant(|r| r.unix(r.trace.done))),
+    ("connect_s", Real(|r| r.trace.connect.map(|d| d.as_secs_f64()))),
+    ("ttft_s", Real(|r| r.trace.ttft())),
+    ("ttfa_s", Real(|r| r.trace.ttfa())),
+    ("e2e_s", Real(|r| r.trace.e2e())),
+    ("tpot_s", Real(|r| r.trace.tpot())),
+    ("decode_tps", Real(|r| r.trace.decode_tps())),
+    ("prompt_tokens", Count(|r| r.trace.usage.map(|u| u.prompt))),
+    ("cached_tokens", Count(|r| r.trace.usage.and_then(|u| u.cached))),
+    ("completion_tokens", Count(|r| completion_tokens(r.trace))),
+    ("reasoning_tokens", Count(|r| r.trace.usage.and_then(|u| u.reasoning))),
+    ("token_source", Text(|r| r.trace.token_source().map(|source| source.name().into()))),
+    ("chunks", Count(|r| u64::try_from(r.trace.chunks.len()).ok())),
+    ("chunk_gaps_us", Reals(|r| r.gaps_us())),
+    ("chunk_tokens", Reals(|r| r.trace.chunk_tokens().map(Some).collect())),
+    ("finish_reason", Text(|r| r.trace.finish_reason.as_ref().map(|f| f.name().into()))),
+    ("connection", Text(|r| r.connection().map(Cow::from))),
+    ("server_prompt_ms", Real(|r| r.trace.server_timings.map(|t| t.prompt_ms))),
+    ("server_predicted_ms", Real(|r| r.trace.server_timings.map(|t| t.predicted_ms))),
+    ("turn", Small(|r| r.trace.turn)),
+    ("max_tokens", Small(|r| r.trace.max_tokens)),
+    ("ttft_sched_s", Real(|r| r.trace.ttft_sched())),
+    ("e2e_sched_s", Real(|r| r.trace.e2e_sched())),
+    ("send_lateness_s", Real(|r| r.trace.send_lateness())),
+    ("chunk_read_late_us", Smalls(|r| r.late_us())),
+    ("send_uncertainty_s", Real(|r| r.trace.send_uncertainty())),
+    ("answer_sha256", Text(|r| r.answer_hash().map(Cow::from))),
+];
+
+impl Request<'_> {
+    fn unix(&self, at: Option<MonoNs>) -> Option<UnixNs> {
+        at.map(|at| self.report.anchor.to_unix(at))
+    }
+
+    /// `measured` are the engine's measured requests and no others.
+    fn phase(&self) -> &'static str {
+        match self.trace.phase {
+            _ if self.report.key.cell.case.is_client_overhead() => "client_overhead",
+            Phase::Warmup => "warmup",
+            Phase::Measured => "measured",
         }
     }
-}
 
-/// `measured` are the engine's measured requests and no others.
-fn phase(key: &AttemptKey, trace: &RequestTrace) -> &'static str {
-    match trace.phase {
-        _ if key.cell.case.is_client_overhead() => "client_overhead",
-        Phase::Warmup => "warmup",
-        Phase::Measured => "measured",
+    fn failure(&self) -> Option<&Failure> {
+        match &self.trace.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Ok | Outcome::Cancelled | Outcome::NotSent => None,
+        }
+    }
+
+    fn connection(&self) -> Option<&'static str> {
+        self.trace.connection.map(|connection| match connection {
+            Connection::New => "new",
+            Connection::Reused => "reused",
+        })
+    }
+
+    fn answer_hash(&self) -> Option<&str> {
+        Some(self.trace.answer.sha256.as_str()).filter(|hash| !hash.is_empty())
+    }
+
+    /// Before each chunk but the first; `None` between chunks of one read.
+    fn gaps_us(&self) -> Vec<Option<f64>> {
+        let gap = |pair: &[Chunk]| {
+            (pair[0].at != pair[1].at).then(|| pair[1].at.since(pair[0].at).as_nanos() as f64 / 1e3)
+        };
+        self.trace.chunks.windows(2).map(gap).collect()
+    }
+
+    /// Of each chunk; empty if the kernel has stamped none.
+    fn late_us(&self) -> Vec<Option<u32>> {
+        let late = self.trace.chunks.iter().map(|chunk| chunk.late_us);
+        if late.clone().all(|late| late.is_none()) { Vec::new() } else { late.collect() }
     }
 }
 
-/// Before each chunk but the first; `None` between chunks of one read.
-fn gaps_us(trace: &RequestTrace) -> Vec<Option<f64>> {
-    let gap = |pair: &[Chunk]| {
-        (pair[0].at != pair[1].at).then(|| pair[1].at.since(pair[0].at).as_nanos() as f64 / 1e3)
-    };
-    trace.chunks.windows(2).map(gap).collect()
-}
-
-/// Of each chunk; empty if the kernel has stamped none.
-fn late_us(trace: &RequestTrace) -> Vec<Option<u32>> {
-    if trace.chunks.iter().all(|chunk| chunk.late_us.is_none()) {
-        return Vec::new();
+impl Serialize for Request<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(Some(FIELDS.len()))?;
+        for (name, field) in &FIELDS {
+            match field {
+                Text(of) => row.serialize_entry(name, &of(self)),
+                Flag(of) => row.serialize_entry(name, &of(self)),
+                Small(of) => row.serialize_entry(name, &of(self)),
+                Count(of) => row.serialize_entry(name, &of(self)),
+                Instant(of) => row.serialize_entry(name, &of(self)),
+                Real(of) => row.serialize_entry(name, &of(self)),
+                Reals(of) => row.serialize_entry(name, &of(self)),
+                Smalls(of) => row.serialize_entry(name, &of(self)),
+                Field::Failure(of) => row.serialize_entry(name, &of(self)),
+            }?;
+        }
+        row.end()
     }
-    trace.chunks.iter().map(|chunk| chunk.late_us).collect()
-}
-
-/// What a line says of its attempt.
-#[derive(Clone, Copy)]
-struct Of {
-    counted: bool,
-    /// `None` for settling, which is no case.
-    concurrency: Option<u32>,
 }
 
 /// Writes the whole file, by host, case, repetition, attempt and request.
 pub(crate) fn requests_jsonl(run: &impl Run, out: &mut dyn Write) -> Result<(), Cause> {
     let of_host = |host: &&HostId| {
         let mut lines = Vec::new();
-        each(run, host, |line| {
+        each(run, host, |request| {
             // String keys and plain numbers only: writing them to memory cannot fail.
-            let _ = serde_json::to_writer(&mut lines, line);
+            let _ = serde_json::to_writer(&mut lines, request);
             lines.push(b'\n');
         })?;
         Ok(lines)
@@ -170,20 +175,18 @@ pub(crate) fn requests_jsonl(run: &impl Run, out: &mut dyn Write) -> Result<(), 
     each_host(&run.hosts(), of_host, |lines| Ok(out.write_all(&lines)?))
 }
 
-/// Every line of a host, in the order of the file.
+/// Every request of a host, in the order of the file.
 pub(super) fn each(
     run: &impl Run,
     host: &HostId,
-    mut take: impl FnMut(&Line<'_>),
+    mut take: impl FnMut(&Request<'_>),
 ) -> Result<(), Error> {
-    for attempt in attempts_of(run, host)? {
-        let case = run.record().header.suite.case(&attempt.report.key.cell.case);
-        let of = Of {
-            counted: attempt.disposition == Disposition::Counted,
-            concurrency: case.and_then(Case::concurrency),
-        };
-        for trace in &attempt.report.traces {
-            take(&Line::new(&attempt.report, trace, of));
+    for AttemptRecord { disposition, report } in &attempts_of(run, host)? {
+        let case = run.record().header.suite.case(&report.key.cell.case);
+        let (counted, concurrency) =
+            (*disposition == Disposition::Counted, case.and_then(Case::concurrency));
+        for trace in &report.traces {
+            take(&Request { report, trace, counted, concurrency });
         }
     }
     Ok(())

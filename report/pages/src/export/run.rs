@@ -2,89 +2,95 @@
 
 use std::io::{self, Write};
 
-use regatta_types::check::CheckOutcome;
-use regatta_types::comparability::ClassFact;
-use regatta_types::event::{MissingReason, SkipReason};
-use regatta_types::facts::{EngineFacts, HostFacts};
-use regatta_types::gpu::GpuInventory;
-use regatta_types::ids::{CaseId, HostId, Repetition, RunId};
-use regatta_types::margin::Margins;
-use regatta_types::reading::Reading;
-use regatta_types::record::ExpectedHosts;
-use regatta_types::suite::{Case, StartMode};
-use regatta_types::time::{ClockOffset, UnixNs};
-use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, Validity};
+use regatta_figures::capacity::HostUsers;
+use regatta_figures::compare::drift;
+use regatta_figures::hosts::{self, CaseAnalysis, Cell, CellState, Counted, HostAnalysis};
+use regatta_figures::metrics::{EnergyFigures, Figures, METRICS_SCHEMA};
+use regatta_figures::source::Cause;
+use regatta_types::record::{ExpectedHosts, RunRecord};
+use regatta_types::suite::{Case, Suite};
+use regatta_types::validity::Finding;
 use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 
-use super::capacity;
-use super::compared::{self, WrittenChanges, WrittenClass, WrittenContention};
+use super::{capacity, compared};
 use crate::report::Report;
 use crate::words::absent::{reading, why};
 use crate::words::causes_of;
-use regatta_figures::bandwidth::Bandwidth;
-use regatta_figures::capacity::HostUsers;
-use regatta_figures::compare::{DriftRow, Later, drift};
-use regatta_figures::completeness::{Cells, Completeness};
-use regatta_figures::hosts::SweepEnd;
-use regatta_figures::hosts::{CaseAnalysis, Cell, CellState, HostAnalysis};
-use regatta_figures::metrics::{
-    ClientOverhead, ColdStart, Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput,
-    GpuFigures, METRICS_SCHEMA, Requests, Stamps, Steady, Tokens,
-};
-use regatta_figures::source::Cause;
-use regatta_figures::start::StartReport;
 
 /// Version of this file's layout. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
 
-#[derive(Serialize)]
-struct RunFile<'a> {
-    schema: u32,
-    metrics_schema: u32,
-    run: Run<'a>,
-    suite: SuiteFacts<'a>,
-    completeness: Completeness,
-    cells: Cells,
-    hosts: Vec<Host<'a>>,
-    absent_hosts: u32,
-    classes: Vec<WrittenClass<'a>>,
-    later_engines: &'a [Later],
-    drift: Vec<DriftRow>,
-    capacity: Reading<capacity::Written<'a>>,
-    start: &'a StartReport,
-    since: Option<WrittenChanges<'a>>,
-    contention: Vec<WrittenContention<'a>>,
+/// Writes the whole file: one object on one line.
+pub(crate) fn run_json(report: &Report<'_>, out: &mut dyn Write) -> Result<(), Cause> {
+    serde_json::to_writer(&mut *out, &RunFile(report)).map_err(io::Error::from)?;
+    Ok(out.write_all(b"\n")?)
 }
 
-#[derive(Serialize)]
-struct Run<'a> {
-    id: &'a RunId,
-    created_unix_ns: UnixNs,
-    sealed_unix_ns: Option<UnixNs>,
-    command: &'a str,
-    seed: u64,
-    start: StartMode,
-    stagger_s: Option<f64>,
-    expected_hosts: usize,
-    expected_names: &'a [HostId],
-    coordinator_version: &'a str,
-    insecure: bool,
-    keep_text: bool,
-    redacted: bool,
-    assume_equal: &'a [ClassFact],
-    tariff: Option<f64>,
-    margins: &'a Margins,
+struct RunFile<'a>(&'a Report<'a>);
+
+impl Serialize for RunFile<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("schema", &SCHEMA)?;
+        object.serialize_entry("metrics_schema", &METRICS_SCHEMA)?;
+        object.serialize_entry("run", &RunFacts(report.record))?;
+        object.serialize_entry("suite", &SuiteFacts(&report.record.header.suite))?;
+        object.serialize_entry("completeness", &report.completeness())?;
+        object.serialize_entry("cells", &report.cells)?;
+        let hosts = report.hosts.iter().map(|host| HostResult { report, host });
+        object.serialize_entry("hosts", &hosts.collect::<Vec<_>>())?;
+        object.serialize_entry("absent_hosts", &report.record.absent)?;
+        object.serialize_entry(
+            "classes",
+            &report.classes.iter().map(compared::class).collect::<Vec<_>>(),
+        )?;
+        object.serialize_entry("later_engines", &report.later)?;
+        object.serialize_entry("drift", &drift(&report.hosts))?;
+        object.serialize_entry("capacity", &capacity::written(&report.capacity))?;
+        object.serialize_entry("start", &report.start)?;
+        object.serialize_entry("since", &report.since.as_ref().map(compared::changes))?;
+        object.serialize_entry(
+            "contention",
+            &report.contention.iter().map(compared::contention).collect::<Vec<_>>(),
+        )?;
+        object.end()
+    }
 }
 
-#[derive(Serialize)]
-struct SuiteFacts<'a> {
-    name: &'a str,
-    description: &'a str,
-    hash: String,
-    active_weights_bytes: Option<Bytes>,
-    cases: Vec<CaseFacts<'a>>,
+struct RunFacts<'a>(&'a RunRecord);
+
+impl Serialize for RunFacts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let header = &self.0.header;
+        let (expected_hosts, expected_names) = match &header.expected {
+            ExpectedHosts::Count(n) => (usize::try_from(*n).unwrap_or(usize::MAX), &[][..]),
+            ExpectedHosts::Named(names) => (names.len(), &names[..]),
+        };
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("id", &header.run)?;
+        object.serialize_entry("created_unix_ns", &header.created)?;
+        object.serialize_entry("sealed_unix_ns", &self.0.sealed)?;
+        object.serialize_entry("command", &header.command)?;
+        object.serialize_entry("seed", &header.seed)?;
+        object.serialize_entry("start", &header.start)?;
+        object
+            .serialize_entry("stagger_s", &header.stagger.map(|stagger| stagger.as_secs_f64()))?;
+        object.serialize_entry("expected_hosts", &expected_hosts)?;
+        object.serialize_entry("expected_names", expected_names)?;
+        object.serialize_entry("coordinator_version", &header.coordinator_version)?;
+        object.serialize_entry("insecure", &header.insecure)?;
+        object.serialize_entry("keep_text", &header.keep_text)?;
+        object.serialize_entry("redacted", &self.0.redacted)?;
+        object.serialize_entry("assume_equal", &header.assume_equal)?;
+        object.serialize_entry("tariff", &header.tariff)?;
+        object.serialize_entry("margins", &header.margins)?;
+        object.end()
+    }
 }
+
+struct SuiteFacts<'a>(&'a Suite);
 
 #[derive(Serialize)]
 struct CaseFacts<'a> {
@@ -93,55 +99,68 @@ struct CaseFacts<'a> {
     case: &'a Case,
 }
 
-#[derive(Serialize)]
-struct Host<'a> {
-    host: &'a HostId,
-    simulated: bool,
-    refused: Option<&'a str>,
-    checks: &'a [CheckOutcome],
-    class: Option<&'a str>,
-    facts: Option<&'a HostFacts>,
-    engine: Option<&'a Reading<EngineFacts>>,
-    causes: Vec<String>,
-    gpu_inventory: Option<&'a Reading<GpuInventory>>,
-    clocks: &'a [ClockOffset],
-    settling: Vec<Settling<'a>>,
-    cold_start: Option<ColdStart>,
-    client_floor: Option<&'a ClientOverhead>,
-    stamps: &'a Stamps,
-    sweeps: &'a [SweepEnd<'a>],
-    requests: &'a Requests,
-    tokens: &'a Tokens,
-    figures: &'a Figures,
-    gpus: Reading<&'a Vec<GpuFigures>>,
-    bandwidth: Reading<Bandwidth>,
-    users: Option<HostUsers>,
-    cases: Vec<CaseResult<'a>>,
-    attempts: Vec<Attempt<'a>>,
+impl Serialize for SuiteFacts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Suite { name, description, cases, active_weights } = self.0;
+        let case = |case| CaseFacts { prompt_hash: Case::prompt_hash(case), case };
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("name", name.as_str())?;
+        object.serialize_entry("description", description)?;
+        object.serialize_entry("hash", &self.0.hash())?;
+        object.serialize_entry("active_weights_bytes", active_weights)?;
+        object.serialize_entry("cases", &cases.iter().map(case).collect::<Vec<_>>())?;
+        object.end()
+    }
+}
+
+struct HostResult<'a> {
+    report: &'a Report<'a>,
+    host: &'a HostAnalysis<'a>,
 }
 
 #[derive(Serialize)]
-struct Settling<'a> {
+struct Warmup<'a> {
     findings: &'a [Finding],
     #[serde(flatten)]
     figures: &'a Figures,
 }
 
-#[derive(Serialize)]
-struct CaseResult<'a> {
-    case: &'a CaseId,
-    requests: &'a Requests,
-    tokens: &'a Tokens,
-    figures: &'a Figures,
-    error_rate: Option<f64>,
-    output: Reading<&'a Steady>,
-    goodput: Option<Goodput>,
-    prefill_tps: Reading<&'a Distribution>,
-    gpus: Reading<&'a Vec<GpuFigures>>,
-    engine: Reading<&'a EngineFigures>,
-    energy: Reading<Energy<'a>>,
-    tok_per_s_per_w: Option<f64>,
-    cells: Vec<CellResult<'a>>,
+impl Serialize for HostResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { report, host } = *self;
+        let record = host.record;
+        let warmups = host
+            .warmups
+            .iter()
+            .map(|warmup| Warmup { findings: &warmup.findings, figures: &warmup.figures });
+        let class = report.class_of(host.host);
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("host", host.host)?;
+        object.serialize_entry("simulated", &record.is_some_and(|r| r.simulated))?;
+        object.serialize_entry("refused", &record.and_then(|r| r.refused.as_deref()))?;
+        object.serialize_entry("checks", record.map_or(&[][..], |r| &r.checks))?;
+        object.serialize_entry("class", &class.map(|c| c.class.label.as_str()))?;
+        object.serialize_entry("facts", &record.and_then(|r| r.facts.as_ref()))?;
+        object.serialize_entry("engine", &record.map(|r| &r.engine))?;
+        object.serialize_entry("causes", &causes_of(report, host.host))?;
+        object.serialize_entry("gpu_inventory", &record.map(|r| &r.gpus))?;
+        object.serialize_entry("clocks", record.map_or(&[][..], |r| &r.clocks))?;
+        object.serialize_entry("settling", &warmups.collect::<Vec<_>>())?;
+        object.serialize_entry("cold_start", &host.cold_start)?;
+        object.serialize_entry("client_floor", &host.client_overhead)?;
+        object.serialize_entry("stamps", &host.stamps)?;
+        object.serialize_entry("sweeps", &host.sweeps)?;
+        object.serialize_entry("requests", &host.requests)?;
+        object.serialize_entry("tokens", &host.tokens)?;
+        object.serialize_entry("figures", &host.figures)?;
+        object.serialize_entry("gpus", &reading(&host.gpus))?;
+        object.serialize_entry("bandwidth", &reading(&report.bandwidth(host)))?;
+        object.serialize_entry("users", &HostUsers::of(host))?;
+        object.serialize_entry("cases", &host.all_cases().map(CaseResult).collect::<Vec<_>>())?;
+        object
+            .serialize_entry("attempts", &host.attempts.iter().map(Attempt).collect::<Vec<_>>())?;
+        object.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -160,171 +179,72 @@ impl<'a> Energy<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct CellResult<'a> {
-    repetition: Repetition,
-    state: &'static str,
-    missing: Option<&'a MissingReason>,
-    skipped: Option<&'a SkipReason>,
-    validity: Option<Validity>,
-    findings: &'a [Finding],
-    figures: Option<&'a Figures>,
-    steady: Option<Reading<&'a Steady>>,
-    drift: Option<Reading<&'a Drift>>,
-    client_cpu_share: Option<f64>,
+struct CaseResult<'a>(&'a CaseAnalysis<'a>);
+
+impl Serialize for CaseResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let case = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("case", &case.case.id)?;
+        object.serialize_entry("requests", &case.requests)?;
+        object.serialize_entry("tokens", &case.tokens)?;
+        object.serialize_entry("figures", &case.figures)?;
+        object.serialize_entry("error_rate", &case.requests.error_rate())?;
+        object.serialize_entry("output", &reading(&case.steady))?;
+        object.serialize_entry("goodput", &case.goodput)?;
+        object.serialize_entry("prefill_tps", &reading(&case.prefill_tps))?;
+        object.serialize_entry("gpus", &reading(&case.gpus))?;
+        object.serialize_entry("engine", &reading(&case.engine))?;
+        object.serialize_entry("energy", &reading(&case.energy).map(Energy::of))?;
+        object.serialize_entry("tok_per_s_per_w", &case.tps_per_watt())?;
+        object.serialize_entry("cells", &case.cells.iter().map(CellResult).collect::<Vec<_>>())?;
+        object.end()
+    }
 }
 
-#[derive(Serialize)]
-struct Attempt<'a> {
-    case: &'a CaseId,
-    repetition: Repetition,
-    attempt: u32,
-    epoch: u64,
-    disposition: &'static str,
-    outcome: String,
-    began_unix_ns: UnixNs,
-    finished_unix_ns: UnixNs,
-    requests: usize,
-    agent_instance: String,
-    boot: &'a str,
-}
+struct CellResult<'a>(&'a Cell<'a>);
 
-impl<'a> CellResult<'a> {
-    fn of(cell: &'a Cell<'a>) -> Self {
-        let counted = cell.counted();
-        let (state, missing, skipped) = match &cell.state {
+impl Serialize for CellResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counted = self.0.counted();
+        let (state, missing, skipped) = match &self.0.state {
             CellState::Counted(_) => ("counted", None, None),
             CellState::Skipped(reason) => ("skipped", None, Some(*reason)),
             CellState::Missing(reason) => ("missing", Some(*reason), None),
             CellState::Open => ("open", None, None),
         };
-        Self {
-            repetition: cell.repetition,
-            state,
-            missing,
-            skipped,
-            validity: counted.map(regatta_figures::hosts::Counted::validity),
-            findings: counted.map_or(&[], |c| &c.findings),
-            figures: counted.map(|c| &c.figures),
-            steady: counted.map(|c| reading(&c.steady)),
-            drift: counted.map(|c| reading(&c.drift)),
-            client_cpu_share: counted.and_then(|c| c.cpu_share),
-        }
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("repetition", &self.0.repetition)?;
+        object.serialize_entry("state", state)?;
+        object.serialize_entry("missing", &missing)?;
+        object.serialize_entry("skipped", &skipped)?;
+        object.serialize_entry("validity", &counted.map(Counted::validity))?;
+        object.serialize_entry("findings", counted.map_or(&[][..], |c| &c.findings))?;
+        object.serialize_entry("figures", &counted.map(|c| &c.figures))?;
+        object.serialize_entry("steady", &counted.map(|c| reading(&c.steady)))?;
+        object.serialize_entry("drift", &counted.map(|c| reading(&c.drift)))?;
+        object.serialize_entry("client_cpu_share", &counted.and_then(|c| c.cpu_share))?;
+        object.end()
     }
 }
 
-impl<'a> Host<'a> {
-    fn of(analysis: &'a Report<'a>, host: &'a HostAnalysis<'a>) -> Self {
-        let record = host.record;
-        let case = |c: &'a CaseAnalysis<'a>| CaseResult {
-            case: &c.case.id,
-            requests: &c.requests,
-            tokens: &c.tokens,
-            figures: &c.figures,
-            error_rate: c.requests.error_rate(),
-            output: reading(&c.steady),
-            goodput: c.goodput,
-            prefill_tps: reading(&c.prefill_tps),
-            gpus: reading(&c.gpus),
-            engine: reading(&c.engine),
-            energy: reading(&c.energy).map(Energy::of),
-            tok_per_s_per_w: c.tps_per_watt(),
-            cells: c.cells.iter().map(CellResult::of).collect(),
-        };
-        let attempt = |attempt: &'a regatta_figures::hosts::Attempt| Attempt {
-            case: &attempt.cell.case,
-            repetition: attempt.cell.repetition,
-            attempt: attempt.attempt.0,
-            epoch: attempt.epoch.0,
-            disposition: attempt.disposition.name(),
-            outcome: attempt.outcome.to_string(),
-            began_unix_ns: attempt.began,
-            finished_unix_ns: attempt.finished,
-            requests: attempt.traces,
-            agent_instance: attempt.instance.to_string(),
-            boot: &attempt.boot.0,
-        };
-        Self {
-            host: host.host,
-            simulated: record.is_some_and(|r| r.simulated),
-            refused: record.and_then(|r| r.refused.as_deref()),
-            checks: record.map_or(&[], |r| &r.checks),
-            class: analysis.class_of(host.host).map(|c| c.class.label.as_str()),
-            facts: record.and_then(|r| r.facts.as_ref()),
-            engine: record.map(|r| &r.engine),
-            causes: causes_of(analysis, host.host),
-            gpu_inventory: record.map(|r| &r.gpus),
-            clocks: record.map_or(&[], |r| &r.clocks),
-            settling: host
-                .warmups
-                .iter()
-                .map(|report| Settling { findings: &report.findings, figures: &report.figures })
-                .collect(),
-            cold_start: host.cold_start,
-            client_floor: host.client_overhead.as_ref(),
-            stamps: &host.stamps,
-            sweeps: &host.sweeps,
-            requests: &host.requests,
-            tokens: &host.tokens,
-            figures: &host.figures,
-            gpus: reading(&host.gpus),
-            bandwidth: analysis.bandwidth(host).map_err(|absent| why(&absent)).into(),
-            users: HostUsers::of(host),
-            cases: host.all_cases().map(case).collect(),
-            attempts: host.attempts.iter().map(attempt).collect(),
-        }
-    }
-}
+struct Attempt<'a>(&'a hosts::Attempt);
 
-/// Writes the whole file: one object on one line.
-pub(crate) fn run_json(analysis: &Report<'_>, out: &mut dyn Write) -> Result<(), Cause> {
-    let record = analysis.record;
-    let header = &record.header;
-    let (expected_hosts, expected_names): (usize, &[HostId]) = match &header.expected {
-        ExpectedHosts::Count(n) => (usize::try_from(*n).unwrap_or(usize::MAX), &[]),
-        ExpectedHosts::Named(names) => (names.len(), names),
-    };
-    let case = |case| CaseFacts { prompt_hash: Case::prompt_hash(case), case };
-    let file = RunFile {
-        schema: SCHEMA,
-        metrics_schema: METRICS_SCHEMA,
-        run: Run {
-            id: &header.run,
-            created_unix_ns: header.created,
-            sealed_unix_ns: record.sealed,
-            command: &header.command,
-            seed: header.seed,
-            start: header.start,
-            stagger_s: header.stagger.map(|stagger| stagger.as_secs_f64()),
-            expected_hosts,
-            expected_names,
-            coordinator_version: &header.coordinator_version,
-            insecure: header.insecure,
-            keep_text: header.keep_text,
-            redacted: record.redacted,
-            assume_equal: &header.assume_equal,
-            tariff: header.tariff,
-            margins: &header.margins,
-        },
-        suite: SuiteFacts {
-            name: header.suite.name.as_str(),
-            description: &header.suite.description,
-            hash: header.suite.hash(),
-            active_weights_bytes: header.suite.active_weights,
-            cases: header.suite.cases.iter().map(case).collect(),
-        },
-        completeness: analysis.completeness(),
-        cells: analysis.cells,
-        hosts: analysis.hosts.iter().map(|host| Host::of(analysis, host)).collect(),
-        absent_hosts: record.absent,
-        classes: analysis.classes.iter().map(compared::class).collect(),
-        later_engines: &analysis.later,
-        drift: drift(&analysis.hosts),
-        capacity: capacity::written(&analysis.capacity),
-        start: &analysis.start,
-        since: analysis.since.as_ref().map(compared::changes),
-        contention: analysis.contention.iter().map(compared::contention).collect(),
-    };
-    serde_json::to_writer(&mut *out, &file).map_err(io::Error::from)?;
-    Ok(out.write_all(b"\n")?)
+impl Serialize for Attempt<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let attempt = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("case", &attempt.cell.case)?;
+        object.serialize_entry("repetition", &attempt.cell.repetition)?;
+        object.serialize_entry("attempt", &attempt.attempt.0)?;
+        object.serialize_entry("epoch", &attempt.epoch.0)?;
+        object.serialize_entry("disposition", attempt.disposition.name())?;
+        object.serialize_entry("outcome", &attempt.outcome.to_string())?;
+        object.serialize_entry("began_unix_ns", &attempt.began)?;
+        object.serialize_entry("finished_unix_ns", &attempt.finished)?;
+        object.serialize_entry("requests", &attempt.traces)?;
+        object.serialize_entry("agent_instance", &attempt.instance.to_string())?;
+        object.serialize_entry("boot", &attempt.boot.0)?;
+        object.end()
+    }
 }

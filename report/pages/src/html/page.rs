@@ -10,9 +10,14 @@ use regatta_types::ids::HostId;
 
 use crate::plot;
 
+/// Where a host's page begins. No name has a colon, so no two anchors are equal.
+pub(super) fn anchor(host: &HostId) -> String {
+    format!("host:{host}")
+}
+
 /// What pages may refer to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Site<'a> {
+pub(super) struct Pages<'a> {
     /// The files of the report.
     pub(super) files: &'a BTreeMap<String, Vec<u8>>,
     /// The hosts whose pages are in the file.
@@ -26,12 +31,12 @@ pub(super) struct Heading {
     pub(super) text: String,
 }
 
-impl Site<'_> {
+impl Pages<'_> {
     /// A page of the report as HTML, and its parts. Anchors in it begin with `id`.
     pub(super) fn page(&self, path: &str, id: &str) -> (String, Vec<Heading>) {
         let markdown = self.files.get(path).map(|bytes| String::from_utf8_lossy(bytes));
         let markdown = markdown.unwrap_or_default();
-        let mut writer = Writer { site: *self, id, ..Writer::default() };
+        let mut writer = Writer { pages: *self, id, ..Writer::default() };
         let events: Vec<Event<'_>> = Parser::new_ext(&markdown, Options::ENABLE_TABLES)
             .filter_map(|event| writer.event(event))
             .collect();
@@ -44,7 +49,7 @@ impl Site<'_> {
     fn target(&self, link: &str) -> Option<String> {
         let name = link.trim_start_matches("../").strip_prefix("hosts/")?.strip_suffix(".md")?;
         let host = self.hosts.iter().find(|host| host.as_str() == name)?;
-        Some(super::anchor(host))
+        Some(anchor(host))
     }
 
     /// A picture of ours, to stand inside a page.
@@ -62,7 +67,7 @@ impl Site<'_> {
     }
 }
 
-impl Default for Site<'_> {
+impl Default for Pages<'_> {
     fn default() -> Self {
         const NONE: &BTreeMap<String, Vec<u8>> = &BTreeMap::new();
         Self { files: NONE, hosts: &[] }
@@ -72,7 +77,7 @@ impl Default for Site<'_> {
 /// Turns the events of a page into those that may be written.
 #[derive(Debug, Default)]
 struct Writer<'a> {
-    site: Site<'a>,
+    pages: Pages<'a>,
     id: &'a str,
     headings: Vec<Heading>,
     in_heading: bool,
@@ -88,22 +93,10 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn event<'e>(&mut self, event: Event<'e>) -> Option<Event<'e>> {
         if let Some((_, description)) = &mut self.image {
-            match event {
-                Event::Text(text) | Event::Code(text) => description.push_str(&text),
-                Event::End(TagEnd::Image) => return Some(self.end_image()),
-                Event::Start(_)
-                | Event::End(_)
-                | Event::InlineMath(_)
-                | Event::DisplayMath(_)
-                | Event::Html(_)
-                | Event::InlineHtml(_)
-                | Event::FootnoteReference(_)
-                | Event::SoftBreak
-                | Event::HardBreak
-                | Event::Rule
-                | Event::TaskListMarker(_) => {}
+            if let Event::Text(text) | Event::Code(text) = &event {
+                description.push_str(text);
             }
-            return None;
+            return matches!(event, Event::End(TagEnd::Image)).then(|| self.end_image());
         }
         match event {
             Event::Start(tag) => self.start(tag),
@@ -132,7 +125,7 @@ impl Writer<'_> {
     fn start<'e>(&mut self, tag: Tag<'e>) -> Option<Event<'e>> {
         match tag {
             Tag::Link { dest_url, .. } => {
-                let target = self.site.target(&dest_url);
+                let target = self.pages.target(&dest_url);
                 self.links.push(target.is_some());
                 target.map(|target| raw(format!("<a href=\"#{target}\">")))
             }
@@ -227,7 +220,7 @@ impl Writer<'_> {
 
     fn end_image<'e>(&mut self) -> Event<'e> {
         let (link, description) = self.image.take().unwrap_or_default();
-        match self.site.picture(&link, &description) {
+        match self.pages.picture(&link, &description) {
             Some(svg) => raw(svg),
             None => Event::Text(description.into()),
         }
@@ -250,7 +243,7 @@ mod tests {
 
     fn html(markdown: &str) -> String {
         let files = BTreeMap::from([("report.md".to_owned(), markdown.as_bytes().to_vec())]);
-        Site { files: &files, hosts: &[&HostId::new("gpu-01").unwrap()] }.page("report.md", "r").0
+        Pages { files: &files, hosts: &[&HostId::new("gpu-01").unwrap()] }.page("report.md", "r").0
     }
 
     #[test]

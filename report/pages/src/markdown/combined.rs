@@ -20,7 +20,7 @@ use super::grid::{Reference, metric_grid};
 use super::layout::{Inline, Page};
 use super::load::load;
 use super::sections::reproduce;
-use crate::plot::{Plots, Which};
+use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words;
 use crate::words::numbers::count_of;
@@ -106,7 +106,7 @@ fn summary(page: &mut Page, report: &Report<'_>) {
 fn loads(page: &mut Page, report: &Report<'_>, plots: &Plots) {
     load(page, &report.hosts);
     for class in &report.classes {
-        page.picture(plots.find(Which::Load(&class.class)), "");
+        page.picture(plots.find(PlotKind::Load(&class.class)), "");
     }
 }
 

@@ -1,15 +1,29 @@
 //! What all pictures share: colours for light and dark, the frame, and how many hosts fit.
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use regatta_types::clean;
+use std::ops::Range;
 
+use plotters::chart::MeshStyle;
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
 use regatta_figures::metrics::real;
+use regatta_types::{clean, units};
 
 /// A part of a picture.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// A chart with numbers along both axes.
+pub(super) type Chart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 /// Drawing into a string fails only where numbers have no place in the picture.
-pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(super) type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// One picture.
+#[derive(Debug)]
+pub(super) struct Plot {
+    /// What it shows, for those who do not see it.
+    pub(super) alt: String,
+    pub(super) svg: String,
+}
 
 pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 pub(super) const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
@@ -65,12 +79,14 @@ fn label_room<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
     u32::try_from(longest).unwrap_or(0) * CHAR + 24
 }
 
-/// A picture as SVG; `None` if there is nothing that could be drawn.
+/// A picture, described by its title and what `alt` adds; `None` if there is nothing that could be
+/// drawn.
 pub(super) fn picture(
     title: &str,
+    alt: &str,
     height: u32,
     paint: impl FnOnce(&Area<'_>) -> Drawn,
-) -> Option<String> {
+) -> Option<Plot> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
@@ -81,7 +97,15 @@ pub(super) fn picture(
     }
     let head = svg.find('>')? + 1;
     let (before, after) = svg.split_at(head);
-    Some(format!("{before}\n<title>{}</title>\n{}{after}", escaped(title), style_element()))
+    let svg = format!("{before}\n<title>{}</title>\n{}{after}", escaped(title), style_element());
+    Some(Plot { alt: format!("{title}{alt}"), svg })
+}
+
+/// Keeps the first `max`; what the title says of the others, if there are any.
+pub(super) fn cut<T>(all: &mut Vec<T>, max: usize, note: impl Fn(usize) -> String) -> String {
+    let left_out = all.len().saturating_sub(max);
+    all.truncate(max);
+    if left_out > 0 { note(left_out) } else { String::new() }
 }
 
 /// The style sheet of a picture for dark pages. The library writes colours as attributes; these
@@ -115,29 +139,77 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// A range that holds all of `values` with some air around it.
-pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> Option<std::ops::Range<f64>> {
-    let finite = values.into_iter().filter(|v| v.is_finite());
-    let (low, high) = finite.fold(None, |range: Option<(f64, f64)>, v| {
-        Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
-    })?;
-    let air = if high > low { (high - low) * 0.06 } else { high.abs().max(1.0) * 0.05 };
-    Some(low - air..high + air)
+/// As many digits as tell neighbours apart.
+pub(super) fn digits(value: f64) -> String {
+    let decimals = match value {
+        0.0 | 100.0.. => 0,
+        1.0.. => 1,
+        _ => 3,
+    };
+    units::grouped_real(value, decimals)
 }
 
-/// A chart with numbers along both axes.
-pub(super) type Chart<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
->;
+/// A range that holds all of `values` with some air around it.
+pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> Drawn<Range<f64>> {
+    let finite = values.into_iter().filter(|v| v.is_finite());
+    let (low, high) = finite
+        .fold(None, |range: Option<(f64, f64)>, v| {
+            Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
+        })
+        .ok_or("no range")?;
+    let air = if high > low { (high - low) * 0.06 } else { high.abs().max(1.0) * 0.05 };
+    Ok(low - air..high + air)
+}
+
+/// The axes of a chart, as all pictures have them.
+pub(super) fn axes<'a, 'm, 'b>(
+    chart: &'m mut Chart<'a, 'b>,
+) -> MeshStyle<'a, 'm, RangedCoordf64, RangedCoordf64, SVGBackend<'b>> {
+    let mut mesh = chart.configure_mesh();
+    mesh.bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .axis_style(GRID)
+        .label_style(font(12, &MUTED));
+    mesh
+}
+
+/// A chart over a time in milliseconds, with room for a legend on the right. It is drawn by the
+/// logarithm of the time: the library names only powers of ten on a logarithmic axis of its own, and
+/// here lies all between two of them.
+pub(super) fn over_time<'a, 'b>(
+    root: &'a Area<'b>,
+    (low, high): (f64, f64),
+    (y, y_labels): (Range<f64>, u32),
+) -> Drawn<Chart<'a, 'b>> {
+    Ok(ChartBuilder::on(root)
+        .margin_top(ABOVE)
+        .margin_right(200)
+        .margin_bottom(8)
+        .x_label_area_size(46)
+        .y_label_area_size(y_labels)
+        .build_cartesian_2d(low.log10()..high.log10(), y)?)
+}
+
+/// A label of such a time.
+pub(super) fn time_label(log: &f64) -> String {
+    digits(10_f64.powf(*log))
+}
+
+/// Left edge of the legend beside such a chart.
+pub(super) const LEGEND: i32 = 670;
+
+/// What the marks of a picture are, at its foot.
+pub(super) fn foot(root: &Area<'_>, marks: &str) -> Drawn {
+    let (_, height) = root.dim_in_pixel();
+    Ok(root.draw_text(marks, &font(11, &MUTED), (12, i32::try_from(height)? - 16))?)
+}
 
 /// What a picture of labelled rows has around them.
 pub(super) struct Rows<'a> {
     /// From the top down.
     pub(super) labels: Vec<&'a str>,
     /// Per cent.
-    pub(super) range: std::ops::Range<f64>,
+    pub(super) range: Range<f64>,
     /// Shaded over all rows.
     pub(super) band: Option<(f64, f64)>,
     pub(super) axis: &'a str,
@@ -151,15 +223,12 @@ impl Rows<'_> {
     }
 
     /// Where the middle of a row is on the vertical axis.
-    pub(super) fn place(&self, row: usize) -> f64 {
+    pub(super) fn middle(&self, row: usize) -> f64 {
         real(self.labels.len()) - real(row) - 0.5
     }
 
     /// The frame, the labels and the legend; the rows themselves are drawn into it.
-    pub(super) fn draw<'a, 'b>(
-        &self,
-        root: &'a Area<'b>,
-    ) -> Result<Chart<'a, 'b>, Box<dyn std::error::Error>> {
+    pub(super) fn draw<'a, 'b>(&self, root: &'a Area<'b>) -> Drawn<Chart<'a, 'b>> {
         let n = real(self.labels.len());
         let mut chart = ChartBuilder::on(root)
             .margin_top(ABOVE)
@@ -171,16 +240,11 @@ impl Rows<'_> {
         if let Some((low, high)) = self.band {
             chart.draw_series([Rectangle::new([(low, 0.0), (high, n)], BAND.filled())])?;
         }
-        chart
-            .configure_mesh()
+        axes(&mut chart)
             .disable_y_mesh()
             .disable_y_axis()
             .y_labels(0)
             .x_labels(9)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .axis_style(GRID)
-            .label_style(font(12, &MUTED))
             .x_label_formatter(&|x| format!("{x:+.1}"))
             .x_desc(self.axis)
             .draw()?;
@@ -189,8 +253,17 @@ impl Rows<'_> {
             root.draw_text(&label(name), &font(13, &INK), (12, top))?;
             top += i32::try_from(ROW)?;
         }
-        let (_, height) = root.dim_in_pixel();
-        root.draw_text(self.legend, &font(11, &MUTED), (12, i32::try_from(height)? - 16))?;
+        foot(root, self.legend)?;
         Ok(chart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_labels_have_the_digits_they_need() {
+        assert_eq!([1_234.5, 12.34, 0.0123].map(digits), ["1,234", "12.3", "0.012"]);
     }
 }

@@ -4,12 +4,13 @@
 use plotters::prelude::*;
 use regatta_types::metric::Metric;
 
-use super::canvas::{
-    Area, BLUE, Chart, Drawn, GREEN, HOSTS_MAX, INK, MUTED, ORANGE, Rows, picture, range_of,
-};
 use regatta_figures::compare::{ClassReport, Judged, MetricReport, Verdict};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::real;
+
+use super::canvas::{
+    Area, BLUE, Drawn, GREEN, HOSTS_MAX, INK, MUTED, ORANGE, Plot, Rows, cut, picture, range_of,
+};
 
 /// A host's row: the middle and both ends, per cent.
 struct Row<'a> {
@@ -23,17 +24,8 @@ fn percent(log: f64) -> f64 {
     log.exp_m1() * 100.0
 }
 
-/// The settled ones first, then the farthest.
-fn order(a: &Row<'_>, b: &Row<'_>) -> std::cmp::Ordering {
-    let settled = |row: &Row<'_>| !row.judged.verdict.is_settled_difference();
-    settled(a)
-        .cmp(&settled(b))
-        .then_with(|| b.middle.abs().total_cmp(&a.middle.abs()))
-        .then_with(|| a.judged.host.cmp(&b.judged.host))
-}
-
-/// Description and picture; `None` where no host was compared.
-pub(super) fn difference(report: &MetricReport) -> Option<(String, String)> {
+/// `None` where no host was compared.
+pub(super) fn difference(report: &MetricReport) -> Option<Plot> {
     let compared = report.outcome.hosts.iter().filter_map(|judged| {
         let effect = judged.effect?;
         let (low, high) = effect.interval(0.95);
@@ -43,21 +35,18 @@ pub(super) fn difference(report: &MetricReport) -> Option<(String, String)> {
     if rows.is_empty() {
         return None;
     }
-    rows.sort_by(order);
-    let left_out = rows.len().saturating_sub(HOSTS_MAX);
-    rows.truncate(HOSTS_MAX);
+    rows.sort_by_key(|row| &row.judged.host);
+    // The settled ones first, then the farthest.
+    rows.sort_by(|a, b| b.middle.abs().total_cmp(&a.middle.abs()));
+    rows.sort_by_key(|row| !row.judged.verdict.is_settled_difference());
+    let note =
+        cut(&mut rows, HOSTS_MAX, |more| format!(" ({more} more hosts are nearer to the others)"));
     // Read from the largest to the smallest.
-    rows.sort_by(|a, b| {
-        b.middle.total_cmp(&a.middle).then_with(|| a.judged.host.cmp(&b.judged.host))
-    });
-    let mut title = format!("{}: difference from the other hosts", report.metric.heading());
-    if left_out > 0 {
-        title.push_str(&format!(" ({left_out} more hosts are nearer to the others)"));
-    }
-    let svg = picture(&title, Rows::height(rows.len())?, |root| paint(root, report, &rows))?;
-    let alt =
-        format!("{title}, with 95 % intervals and the margin; the table above has the figures");
-    Some((alt, svg))
+    rows.sort_by_key(|row| &row.judged.host);
+    rows.sort_by(|a, b| b.middle.total_cmp(&a.middle));
+    let title = format!("{}: difference from the other hosts{note}", report.metric.heading());
+    let alt = ", with 95 % intervals and the margin; the table above has the figures";
+    picture(&title, alt, Rows::height(rows.len())?, |root| paint(root, report, &rows))
 }
 
 fn paint(root: &Area<'_>, report: &MetricReport, rows: &[Row<'_>]) -> Drawn {
@@ -66,7 +55,7 @@ fn paint(root: &Area<'_>, report: &MetricReport, rows: &[Row<'_>]) -> Drawn {
     let ends = rows.iter().flat_map(|row| [row.low, row.high]);
     let frame = Rows {
         labels: rows.iter().map(|row| row.judged.host.as_str()).collect(),
-        range: range_of(ends.chain([margin * 1.5, opposite * 1.5])).ok_or("no range")?,
+        range: range_of(ends.chain([margin * 1.5, opposite * 1.5]))?,
         band: Some((opposite, margin)),
         axis: axis(report.metric),
         legend: "circle: equivalent · square: slower · triangle: faster · hollow: not settled · line: 95 % interval · band: margin",
@@ -74,10 +63,25 @@ fn paint(root: &Area<'_>, report: &MetricReport, rows: &[Row<'_>]) -> Drawn {
     let mut chart = frame.draw(root)?;
     chart.draw_series([PathElement::new([(0.0, 0.0), (0.0, real(rows.len()))], INK)])?;
     for (index, row) in rows.iter().enumerate() {
-        let y = frame.place(index);
-        let line = colour(row.judged.verdict).stroke_width(2);
+        let (y, colour) = (frame.middle(index), colour(row.judged.verdict));
+        let line = colour.stroke_width(2);
         chart.draw_series([PathElement::new([(row.low, y), (row.high, y)], line)])?;
-        mark(&mut chart, (row.middle, y), row.judged.verdict)?;
+        let at = (row.middle, y);
+        match row.judged.verdict {
+            Verdict::Slower => {
+                let square = Rectangle::new([(-5, -5), (5, 5)], colour.filled());
+                chart.draw_series([EmptyElement::at(at) + square])?;
+            }
+            Verdict::Faster => {
+                chart.draw_series([TriangleMarker::new(at, 7, colour.filled())])?;
+            }
+            Verdict::Equivalent => {
+                chart.draw_series([Circle::new(at, 5, colour.filled())])?;
+            }
+            Verdict::NotSettled { .. } | Verdict::NotJudged(_) => {
+                chart.draw_series([Circle::new(at, 5, line)])?;
+            }
+        }
     }
     Ok(())
 }
@@ -101,29 +105,9 @@ fn colour(verdict: Verdict) -> RGBColor {
     }
 }
 
-fn mark(chart: &mut Chart<'_, '_>, at: (f64, f64), verdict: Verdict) -> Drawn {
-    let colour = colour(verdict);
-    match verdict {
-        Verdict::Slower => {
-            let square = Rectangle::new([(-5, -5), (5, 5)], colour.filled());
-            chart.draw_series([EmptyElement::at(at) + square])?;
-        }
-        Verdict::Faster => {
-            chart.draw_series([TriangleMarker::new(at, 7, colour.filled())])?;
-        }
-        Verdict::Equivalent => {
-            chart.draw_series([Circle::new(at, 5, colour.filled())])?;
-        }
-        Verdict::NotSettled { .. } | Verdict::NotJudged(_) => {
-            chart.draw_series([Circle::new(at, 5, colour.stroke_width(2))])?;
-        }
-    }
-    Ok(())
-}
-
 /// The hosts that a picture with room for a few shows: those whose decode speed is settled as
 /// different first, then in order of their names.
-pub(super) fn most_telling<'a, 'r>(
+pub(super) fn different_first<'a, 'r>(
     class: &ClassReport,
     members: &[&'a HostAnalysis<'r>],
 ) -> Vec<(&'a HostAnalysis<'r>, bool)> {

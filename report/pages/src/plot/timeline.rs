@@ -2,26 +2,28 @@
 
 use std::ops::Range;
 
-use super::canvas::{
-    ABOVE, Area, BLUE, Drawn, GRID, INK, MUTED, ORANGE, WIDTH, font, picture, range_of,
-};
-use super::distribution::digits;
 use plotters::prelude::*;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{
     Curve, TIMELINE_BINS as BINS, TIMELINE_SHORTEST as SHORTEST, Timeline, real,
 };
 
+use super::canvas::{
+    ABOVE, Area, BLUE, Drawn, INK, MUTED, ORANGE, Plot, WIDTH, axes, digits, font, foot, picture,
+    range_of,
+};
+
 const PANEL: u32 = 110;
 const BELOW: u32 = 62;
-/// Description and picture; `None` for a host that measured nothing.
-pub(super) fn timeline(host: &HostAnalysis<'_>) -> Option<(String, String)> {
+
+/// `None` for a host that measured nothing.
+pub(super) fn timeline(host: &HostAnalysis<'_>) -> Option<Plot> {
     let times = host.timeline.as_ref()?;
     let title = format!("{}: over the time of the run", host.host);
     let panels = u32::try_from(times.courses.len()).ok()?;
-    let svg = picture(&title, ABOVE + PANEL * panels + BELOW, |root| paint(root, times))?;
     let names: Vec<&str> = times.courses.iter().map(|panel| panel.name).collect();
-    Some((format!("{title}: {}", names.join(", ")), svg))
+    let alt = format!(": {}", names.join(", "));
+    picture(&title, &alt, ABOVE + PANEL * panels + BELOW, |root| paint(root, times))
 }
 
 fn paint(root: &Area<'_>, times: &Timeline) -> Drawn {
@@ -29,22 +31,21 @@ fn paint(root: &Area<'_>, times: &Timeline) -> Drawn {
     let end = times.seconds.max(SHORTEST);
     let mut top = i32::try_from(ABOVE)?;
     for (index, panel) in times.courses.iter().enumerate() {
-        let below = if index == last { BELOW } else { 0 };
-        let height = PANEL + below;
+        let height = PANEL + if index == last { BELOW } else { 0 };
         let area = root.clone().shrink((0, top), (WIDTH, height));
         one(&area, panel, times, 0.0..end, index == last)?;
         area.draw_text(panel.name, &font(12, &INK), (70, 0))?;
         top += i32::try_from(PANEL)?;
     }
-    let (_, height) = root.dim_in_pixel();
-    let legend = "grey line: attempts · orange bar: clocks held by a limit or a fault · orange cross: no token for over 1 s";
-    root.draw_text(legend, &font(11, &MUTED), (12, i32::try_from(height)? - 16))?;
-    Ok(())
+    foot(
+        root,
+        "grey line: attempts · orange bar: clocks held by a limit or a fault · orange cross: no token for over 1 s",
+    )
 }
 
 fn one(area: &Area<'_>, panel: &Curve, times: &Timeline, x: Range<f64>, is_last: bool) -> Drawn {
     let values = panel.pieces.iter().flatten().map(|(_, y)| *y);
-    let y = range_of(values).ok_or("no range")?;
+    let y = range_of(values)?;
     let (low, high) = (y.start.max(0.0), y.end);
     let mut chart = ChartBuilder::on(area)
         .margin_top(16)
@@ -53,14 +54,10 @@ fn one(area: &Area<'_>, panel: &Curve, times: &Timeline, x: Range<f64>, is_last:
         .margin_bottom(if is_last { 24 } else { 4 })
         .y_label_area_size(64)
         .build_cartesian_2d(x, low..high)?;
-    let mut mesh = chart.configure_mesh();
+    let mut mesh = axes(&mut chart);
     mesh.disable_x_mesh()
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .axis_style(GRID)
         .x_labels(10)
         .y_labels(3)
-        .label_style(font(12, &MUTED))
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| digits(*y));
     if is_last {
@@ -72,12 +69,10 @@ fn one(area: &Area<'_>, panel: &Curve, times: &Timeline, x: Range<f64>, is_last:
         PathElement::new([(from, at(0.02)), (to, at(0.02))], MUTED.stroke_width(2))
     });
     chart.draw_series(attempts)?;
-    for piece in &panel.pieces {
-        match piece.as_slice() {
-            [only] => chart.draw_series([Circle::new(*only, 2, BLUE.filled())])?,
-            _ => chart.draw_series([PathElement::new(piece.clone(), BLUE.stroke_width(2))])?,
-        };
-    }
+    chart.draw_series(panel.pieces.iter().map(|piece| match piece.as_slice() {
+        [only] => Circle::new(*only, 2, BLUE.filled()).into_dyn(),
+        _ => PathElement::new(piece.clone(), BLUE.stroke_width(2)).into_dyn(),
+    }))?;
     if panel.name.contains("clock") {
         let width = times.seconds / real(BINS);
         let bars = times.throttled.iter().map(|&x| {

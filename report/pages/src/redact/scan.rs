@@ -5,9 +5,17 @@ use std::ops::Range;
 
 use regex::Regex;
 
-/// What a part of a text is.
+/// What a name is. The first four stand in fields of their own; [`Scan`] finds the others in texts, by their shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// The id of a machine's boot.
+    Boot,
+    /// What the names of hosts end with.
+    Domain,
+    /// The UUID of a GPU.
+    Gpu,
+    /// The id of a machine.
+    Machine,
     /// `http://...`, with all that belongs to it.
     Url,
     /// An address of the network, of its hardware, or of a person.
@@ -22,6 +30,10 @@ impl Kind {
     /// What substitutes begin with.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Boot => "boot",
+            Self::Domain => "domain",
+            Self::Gpu => "gpu",
+            Self::Machine => "machine",
             Self::Url => "url",
             Self::Address => "address",
             Self::Path => "path",
@@ -57,13 +69,9 @@ impl Scan {
     pub(super) fn find(&self, text: &str) -> Vec<(Range<usize>, Kind)> {
         let mut found = Vec::new();
         for shapes in self.shapes.captures_iter(text) {
-            let kinds = [
-                ("url", Kind::Url),
-                ("path", Kind::Path),
-                ("uuid", Kind::Uuid),
-                ("address", Kind::Address),
-            ];
-            let named = kinds.iter().find_map(|(name, kind)| Some((shapes.name(name)?, *kind)));
+            let named = [Kind::Url, Kind::Path, Kind::Uuid, Kind::Address]
+                .into_iter()
+                .find_map(|kind| Some((shapes.name(kind.name())?, kind)));
             if let Some((at, kind)) = named {
                 let end = at.as_str().trim_end_matches(['.', ',', ';', ':', '!', ')', ']', '}']);
                 found.push((at.start()..at.start() + end.len(), kind));

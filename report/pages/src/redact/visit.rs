@@ -1,7 +1,5 @@
 //! Where a record holds text. Every field is named, so that a new one can't be forgotten.
 
-use std::collections::BTreeMap;
-
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::engine::{EngineWatch, EngineWindow};
 use regatta_types::event::{EventKind, MissingReason, RunEvent, SkipReason};
@@ -17,28 +15,33 @@ use regatta_types::suite::{Case, Message, Prompt, Suite};
 use regatta_types::trace::{Answer, FinishReason, Outcome, RequestTrace};
 use regatta_types::validity::{Finding, FindingCode};
 
-/// What is done with each.
-pub(super) trait Visitor {
+use self::Part::{Host, Name, Text};
+use super::scan::Kind;
+
+/// A place that holds text.
+pub(super) enum Part<'a> {
     /// A host's name in its own place.
-    fn host(&mut self, host: &mut HostId);
+    Host(&'a mut HostId),
     /// A case's id.
-    fn case(&mut self, case: &mut CaseId);
-    /// A name of another kind, alone: `gpu`, `machine`, `boot`.
-    fn name(&mut self, kind: &'static str, name: &mut String);
+    Case(&'a mut CaseId),
+    /// A name of another kind, alone.
+    Name(Kind, &'a mut String),
     /// Any text.
-    fn text(&mut self, text: &mut String);
+    Text(&'a mut String),
 }
 
+/// What is done with each.
+type Visitor<'a> = &'a mut dyn FnMut(Part<'_>);
+
 /// Shows every text of a record to `v`.
-pub(super) fn visit(record: &mut RunRecord, v: &mut impl Visitor) {
+pub(super) fn visit(record: &mut RunRecord, v: Visitor<'_>) {
     let RunRecord { header, sealed: _, hosts, absent: _, skipped, missing, events, redacted: _ } =
         record;
     visit_header(header, v);
     hosts.iter_mut().for_each(|host| visit_host(host, v));
     for (cell, SkipReason::Saturated { at, evidence }) in skipped {
         visit_cell(cell, v);
-        v.case(at);
-        v.text(evidence);
+        all(v, [Part::Case(at), Text(evidence)]);
     }
     for (cell, reason) in missing {
         visit_cell(cell, v);
@@ -48,15 +51,47 @@ pub(super) fn visit(record: &mut RunRecord, v: &mut impl Visitor) {
 }
 
 /// Shows every text of an attempt to `v`.
-pub(super) fn visit_attempt(attempt: &mut AttemptRecord, v: &mut impl Visitor) {
+pub(super) fn visit_attempt(attempt: &mut AttemptRecord, v: Visitor<'_>) {
     let AttemptRecord { disposition: _, report } = attempt;
-    visit_report(report, v);
+    let AttemptReport {
+        key,
+        epoch: _,
+        instance: _,
+        boot,
+        outcome,
+        anchor: _,
+        planned_start: _,
+        began: _,
+        finished: _,
+        traces,
+        gpu,
+        engine: EngineWatch { before, after, metrics },
+        findings,
+        client_cpu: _,
+    } = report;
+    visit_cell(&mut key.cell, v);
+    v(Name(Kind::Boot, &mut boot.0));
+    if let AttemptOutcome::Failed(why) = outcome {
+        v(Text(why));
+    }
+    traces.iter_mut().for_each(|trace| visit_trace(trace, v));
+    visit_window(gpu, v);
+    visit_engine(before, v);
+    visit_engine(after, v);
+    let EngineWindow { samples, period_ms: _, failed: _ } = metrics;
+    known(samples, v);
+    for Finding { code, validity: _, evidence, advice } in findings {
+        if let FindingCode::Other(code) = code {
+            texts(v, [code]);
+        }
+        texts(v, [evidence, advice]);
+    }
 }
 
-fn visit_header(header: &mut RunHeader, v: &mut impl Visitor) {
+fn visit_header(header: &mut RunHeader, v: Visitor<'_>) {
     let RunHeader {
         run: _,
-        suite,
+        suite: Suite { name: _, description, cases, active_weights: _ },
         seed: _,
         created: _,
         start: _,
@@ -70,17 +105,14 @@ fn visit_header(header: &mut RunHeader, v: &mut impl Visitor) {
         margins: _,
         stagger: _,
     } = header;
-    let Suite { name: _, description, cases, active_weights: _ } = suite;
-    v.text(description);
-    v.text(coordinator_version);
-    v.text(command);
+    texts(v, [description, coordinator_version, command]);
     cases.iter_mut().for_each(|case| visit_case(case, v));
     if let ExpectedHosts::Named(hosts) = expected {
-        hosts.iter_mut().for_each(|host| v.host(host));
+        hosts.iter_mut().for_each(|host| v(Host(host)));
     }
 }
 
-fn visit_case(case: &mut Case, v: &mut impl Visitor) {
+fn visit_case(case: &mut Case, v: Visitor<'_>) {
     let Case {
         id,
         title,
@@ -99,54 +131,51 @@ fn visit_case(case: &mut Case, v: &mut impl Visitor) {
         slo: _,
         timeouts: _,
     } = case;
-    v.case(id);
-    solo_of.iter_mut().for_each(|of| v.case(of));
-    sweep.iter_mut().for_each(|sweep| v.case(&mut sweep.of));
-    v.text(title);
-    let messages = |messages: &mut Vec<Message>, v: &mut dyn FnMut(&mut String)| {
-        messages.iter_mut().for_each(|message| v(&mut message.content));
+    all(v, [Part::Case(id), Text(title)]);
+    solo_of.iter_mut().for_each(|of| v(Part::Case(of)));
+    sweep.iter_mut().for_each(|sweep| v(Part::Case(&mut sweep.of)));
+    let (messages, turns): (&mut [Message], &mut [String]) = match prompt {
+        Prompt::Messages(messages) => (messages, &mut []),
+        Prompt::Text(_) => (&mut [], &mut []),
+        Prompt::Conversation { opening, turns } => (opening, turns),
     };
-    match prompt {
-        Prompt::Messages(list) => messages(list, &mut |text| v.text(text)),
-        Prompt::Text(_) => {}
-        Prompt::Conversation { opening, turns } => {
-            messages(opening, &mut |text| v.text(text));
-            turns.iter_mut().for_each(|turn| v.text(turn));
-        }
-    }
+    texts(v, messages.iter_mut().map(|message| &mut message.content).chain(turns));
 }
 
-fn reading(reading: &mut Reading<String>, v: &mut impl Visitor) {
+fn all<'a, const N: usize>(v: Visitor<'_>, parts: [Part<'a>; N]) {
+    parts.into_iter().for_each(v);
+}
+
+fn texts<'a>(v: Visitor<'_>, texts: impl IntoIterator<Item = &'a mut String>) {
+    texts.into_iter().for_each(|text| v(Text(text)));
+}
+
+/// The text, or the reason why there is none.
+fn reading(reading: &mut Reading<String>) -> &mut String {
     match reading {
-        Reading::Known(text) | Reading::NotAvailable { not_available: text } => v.text(text),
+        Reading::Known(text) | Reading::NotAvailable { not_available: text } => text,
     }
 }
 
-/// The reason, if there is one.
-fn reason<T>(reading: &mut Reading<T>, v: &mut impl Visitor) {
-    if let Reading::NotAvailable { not_available } = reading {
-        v.text(not_available);
+/// Shows the reason where there is one.
+fn known<'a, T>(reading: &'a mut Reading<T>, v: Visitor<'_>) -> Option<&'a mut T> {
+    match reading {
+        Reading::Known(known) => return Some(known),
+        Reading::NotAvailable { not_available } => v(Text(not_available)),
     }
+    None
 }
 
-fn visit_host(host: &mut HostRecord, v: &mut impl Visitor) {
+fn visit_host(host: &mut HostRecord, v: Visitor<'_>) {
     let HostRecord { host, facts, gpus, engine, clocks: _, refused, simulated: _, checks } = host;
-    v.host(host);
-    if let Some(facts) = facts {
-        visit_facts(facts, v);
-    }
-    match gpus {
-        Reading::Known(inventory) => visit_inventory(inventory, v),
-        Reading::NotAvailable { not_available } => v.text(not_available),
-    }
+    v(Host(host));
+    facts.iter_mut().for_each(|facts| visit_facts(facts, v));
+    known(gpus, v).into_iter().for_each(|inventory| visit_inventory(inventory, v));
     visit_engine(engine, v);
-    if let Some(refused) = refused {
-        v.text(refused);
-    }
-    checks.iter_mut().for_each(|outcome| v.text(&mut outcome.text));
+    texts(v, refused.iter_mut().chain(checks.iter_mut().map(|outcome| &mut outcome.text)));
 }
 
-fn visit_facts(facts: &mut HostFacts, v: &mut impl Visitor) {
+fn visit_facts(facts: &mut HostFacts, v: Visitor<'_>) {
     let HostFacts {
         hostname,
         kernel,
@@ -157,11 +186,6 @@ fn visit_facts(facts: &mut HostFacts, v: &mut impl Visitor) {
         agent_version,
         details,
     } = facts;
-    v.text(hostname);
-    v.text(agent_version);
-    [kernel, distribution, cpu_model].into_iter().for_each(|one| reading(one, v));
-    reason(cpus, v);
-    reason(memory_total, v);
     let HostDetails {
         machine_id,
         cores,
@@ -172,21 +196,21 @@ fn visit_facts(facts: &mut HostFacts, v: &mut impl Visitor) {
         clock_synchronised,
         disk_free,
     } = details;
-    match machine_id {
-        Reading::Known(id) => v.name("machine", id),
-        Reading::NotAvailable { not_available } => v.text(not_available),
+    texts(v, [hostname, agent_version]);
+    texts(v, [kernel, distribution, cpu_model, governor, container, clock_source].map(reading));
+    known(machine_id, v).into_iter().for_each(|id| v(Name(Kind::Machine, id)));
+    for count in [cpus, cores, numa_nodes] {
+        known(count, v);
     }
-    [governor, container, clock_source].into_iter().for_each(|one| reading(one, v));
-    reason(cores, v);
-    reason(numa_nodes, v);
-    reason(clock_synchronised, v);
-    reason(disk_free, v);
+    for bytes in [memory_total, disk_free] {
+        known(bytes, v);
+    }
+    known(clock_synchronised, v);
 }
 
-fn visit_inventory(inventory: &mut GpuInventory, v: &mut impl Visitor) {
+fn visit_inventory(inventory: &mut GpuInventory, v: Visitor<'_>) {
     let GpuInventory { driver, cuda_driver, gpus } = inventory;
-    reading(driver, v);
-    reading(cuda_driver, v);
+    texts(v, [driver, cuda_driver].map(reading));
     for gpu in gpus {
         let GpuFacts {
             index: _,
@@ -198,19 +222,16 @@ fn visit_inventory(inventory: &mut GpuInventory, v: &mut impl Visitor) {
             power_limit_default_w,
             board,
         } = gpu;
-        v.name("gpu", uuid);
-        reading(name, v);
-        reading(pci_bus_id, v);
-        reason(memory_total, v);
-        reason(power_limit_w, v);
-        reason(power_limit_default_w, v);
-        if let Some(board) = board {
-            visit_board(board, v);
-        }
+        v(Name(Kind::Gpu, uuid));
+        texts(v, [name, pci_bus_id].map(reading));
+        known(memory_total, v);
+        known(power_limit_w, v);
+        known(power_limit_default_w, v);
+        board.iter_mut().for_each(|board| visit_board(board, v));
     }
 }
 
-fn visit_board(board: &mut GpuBoard, v: &mut impl Visitor) {
+fn visit_board(board: &mut GpuBoard, v: Visitor<'_>) {
     let GpuBoard {
         unified: _,
         memory_reserved,
@@ -222,19 +243,17 @@ fn visit_board(board: &mut GpuBoard, v: &mut impl Visitor) {
         memory_bus_bits,
         memory_clock_max_mhz,
     } = board;
-    reading(compute_mode, v);
-    reason(memory_reserved, v);
-    reason(persistence, v);
-    reason(ecc, v);
-    let counts = [pcie_gen_max, pcie_width_max, memory_bus_bits, memory_clock_max_mhz];
-    counts.into_iter().for_each(|one| reason(one, v));
+    v(Text(reading(compute_mode)));
+    known(memory_reserved, v);
+    known(persistence, v);
+    known(ecc, v);
+    for count in [pcie_gen_max, pcie_width_max, memory_bus_bits, memory_clock_max_mhz] {
+        known(count, v);
+    }
 }
 
-fn visit_engine(engine: &mut Reading<EngineFacts>, v: &mut impl Visitor) {
-    let facts = match engine {
-        Reading::Known(facts) => facts,
-        Reading::NotAvailable { not_available } => return v.text(not_available),
-    };
+fn visit_engine(engine: &mut Reading<EngineFacts>, v: Visitor<'_>) {
+    let Some(facts) = known(engine, v) else { return };
     let EngineFacts {
         engine,
         version,
@@ -243,92 +262,42 @@ fn visit_engine(engine: &mut Reading<EngineFacts>, v: &mut impl Visitor) {
         quantization,
         fixed_length: _,
         location: _,
-        settings,
+        settings: EngineSettings { kv_dtype, prefix_cache, speculative, flags },
     } = facts;
-    v.text(model);
-    reason(context_length, v);
-    let EngineSettings { kv_dtype, prefix_cache, speculative, flags } = settings;
-    let texts = [engine, version, quantization, kv_dtype, speculative];
-    texts.into_iter().for_each(|one| reading(one, v));
-    reason(prefix_cache, v);
-    match flags {
-        Reading::Known(flags) => flags.iter_mut().for_each(|flag| v.text(flag)),
-        Reading::NotAvailable { not_available } => v.text(not_available),
-    }
+    v(Text(model));
+    texts(v, [engine, version, quantization, kv_dtype, speculative].map(reading));
+    known(context_length, v);
+    known(prefix_cache, v);
+    known(flags, v).into_iter().for_each(|flags| texts(v, flags));
 }
 
-fn visit_cell(cell: &mut CellKey, v: &mut impl Visitor) {
+fn visit_cell(cell: &mut CellKey, v: Visitor<'_>) {
     let CellKey { host, case, repetition: _ } = cell;
-    v.host(host);
-    v.case(case);
-}
-
-fn visit_report(report: &mut AttemptReport, v: &mut impl Visitor) {
-    let AttemptReport {
-        key,
-        epoch: _,
-        instance: _,
-        boot,
-        outcome,
-        anchor: _,
-        planned_start: _,
-        began: _,
-        finished: _,
-        traces,
-        gpu,
-        engine,
-        findings,
-        client_cpu: _,
-    } = report;
-    visit_cell(&mut key.cell, v);
-    v.name("boot", &mut boot.0);
-    if let AttemptOutcome::Failed(why) = outcome {
-        v.text(why);
-    }
-    traces.iter_mut().for_each(|trace| visit_trace(trace, v));
-    visit_window(gpu, v);
-    let EngineWatch { before, after, metrics } = engine;
-    visit_engine(before, v);
-    visit_engine(after, v);
-    let EngineWindow { samples, period_ms: _, failed: _ } = metrics;
-    reason(samples, v);
-    for Finding { code, validity: _, evidence, advice } in findings {
-        if let FindingCode::Other(code) = code {
-            v.text(code);
-        }
-        [evidence, advice].into_iter().for_each(|text| v.text(text));
-    }
+    all(v, [Host(host), Part::Case(case)]);
 }
 
 /// Of a trace only these hold text from outside; the hash of an answer stays.
-fn visit_trace(trace: &mut RequestTrace, v: &mut impl Visitor) {
+fn visit_trace(trace: &mut RequestTrace, v: Visitor<'_>) {
     if let Outcome::Failed(Failure { kind: _, message, http_status: _ }) = &mut trace.outcome {
-        v.text(message);
+        v(Text(message));
     }
     if let Some(FinishReason::Other(word)) = &mut trace.finish_reason {
-        v.text(word);
+        v(Text(word));
     }
     let Answer { sha256: _, chars: _, text } = &mut trace.answer;
-    if let Some(text) = text {
-        v.text(text);
-    }
+    text.iter_mut().for_each(|text| v(Text(text)));
 }
 
-fn visit_window(window: &mut GpuWindow, v: &mut impl Visitor) {
+fn visit_window(window: &mut GpuWindow, v: Visitor<'_>) {
     let GpuWindow { series, period_ms: _, attribution, gaps, rounds_left_out: _ } = window;
-    match series {
-        Reading::Known(series) => series.iter_mut().for_each(|one| visit_series(one, v)),
-        Reading::NotAvailable { not_available } => v.text(not_available),
-    }
+    known(series, v).into_iter().flatten().for_each(|one| visit_series(one, v));
     if let Some(Attribution::Unattributed { reason }) = attribution {
-        v.text(reason);
+        v(Text(reason));
     }
-    for TelemetryGap { from: _, until: _, reason } in gaps {
-        v.text(reason);
-    }
+    texts(v, gaps.iter_mut().map(|TelemetryGap { from: _, until: _, reason }| reason));
 }
 
-fn visit_series(series: &mut GpuSeries, v: &mut impl Visitor) {
+fn visit_series(series: &mut GpuSeries, v: Visitor<'_>) {
     let GpuSeries {
         uuid,
         serves: _,
@@ -341,45 +310,36 @@ fn visit_series(series: &mut GpuSeries, v: &mut impl Visitor) {
         ended,
         unavailable,
     } = series;
-    v.name("gpu", uuid);
-    processes.iter_mut().for_each(|process| v.text(&mut process.name));
-    if let Some(ended) = ended {
-        v.text(&mut ended.reason);
+    v(Name(Kind::Gpu, uuid));
+    texts(v, processes.iter_mut().map(|process| &mut process.name));
+    texts(v, ended.iter_mut().map(|ended| &mut ended.reason));
+    for (mut reading, mut why) in std::mem::take(unavailable) {
+        texts(v, [&mut reading, &mut why]);
+        unavailable.insert(reading, why);
     }
-    *unavailable = std::mem::take(unavailable)
-        .into_iter()
-        .map(|(mut reading, mut why)| {
-            v.text(&mut reading);
-            v.text(&mut why);
-            (reading, why)
-        })
-        .collect::<BTreeMap<_, _>>();
 }
 
-fn visit_missing(reason: &mut MissingReason, v: &mut impl Visitor) {
+fn visit_missing(reason: &mut MissingReason, v: Visitor<'_>) {
     match reason {
         MissingReason::NeverJoined | MissingReason::Cancelled => {}
         MissingReason::Refused { why: text }
         | MissingReason::AgentLost { progress: text }
         | MissingReason::AgentLeft { why: text }
-        | MissingReason::AttemptFailed { why: text } => v.text(text),
+        | MissingReason::AttemptFailed { why: text } => v(Text(text)),
     }
 }
 
-fn visit_event(event: &mut RunEvent, v: &mut impl Visitor) {
+fn visit_event(event: &mut RunEvent, v: Visitor<'_>) {
     match &mut event.kind {
-        EventKind::AgentJoined { host, again: _ } => v.host(host),
+        EventKind::AgentJoined { host, again: _ } => v(Host(host)),
         EventKind::AgentDisconnected { host, reason }
         | EventKind::AgentLost { host, reason }
         | EventKind::HostLeftOut { host, why: reason } => {
-            v.host(host);
-            v.text(reason);
+            all(v, [Host(host), Text(reason)]);
         }
         EventKind::HostPrepared { host, refused } => {
-            v.host(host);
-            if let Some(refused) = refused {
-                v.text(refused);
-            }
+            v(Host(host));
+            refused.iter_mut().for_each(|why| v(Text(why)));
         }
         EventKind::AssignmentLeased { attempt, .. }
         | EventKind::AttemptStarted { attempt }
@@ -390,10 +350,9 @@ fn visit_event(event: &mut RunEvent, v: &mut impl Visitor) {
         }
         EventKind::CellSkipped { cell, reason: SkipReason::Saturated { at, evidence } } => {
             visit_cell(cell, v);
-            v.case(at);
-            v.text(evidence);
+            all(v, [Part::Case(at), Text(evidence)]);
         }
-        EventKind::Warning { text } => v.text(text),
+        EventKind::Warning { text } => v(Text(text)),
         EventKind::RunStarted { .. } | EventKind::RunCancelled | EventKind::RunFinished { .. } => {}
     }
 }

@@ -14,7 +14,7 @@ use super::machines::{machines, requests};
 use super::method::rule;
 use super::verdict::{LEFT_OUT, NO_INTERVAL, NO_VERDICT, difference, of_planned, verdict};
 use crate::markdown::layout::{Inline, Page, Table, known, level, millis, percentile_ms};
-use crate::plot::{Plots, Which};
+use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::not_comparable;
 use crate::words::numbers::{level_range, signed, signed_percent};
@@ -45,12 +45,12 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Report<'_>, plots: &Plots
             } else {
                 figures(page, analysis, report, &members);
             }
-            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+            page.picture(plots.find(PlotKind::Difference(&class.class, metric)), "");
         };
         [Metric::DecodeTps, Metric::OutputTps].into_iter().for_each(|m| alone(page, m));
         latency(page, analysis, class, &members);
         for metric in [Metric::Ttft, Metric::E2e] {
-            page.picture(plots.find(Which::Difference(&class.class, metric)), "");
+            page.picture(plots.find(PlotKind::Difference(&class.class, metric)), "");
         }
         alone(page, Metric::FirstAnswer);
         alone(page, Metric::Energy);
@@ -204,8 +204,8 @@ fn distributions(
         .number_or("Gap p99 (ms)", none, |h| millis(h.figures.chunk_gap_s.p99))
         .number_or("Gap max (ms)", none, |h| millis(h.figures.chunk_gap_s.max))
         .add_to(page);
-    page.picture(plots.find(Which::FirstToken(&class.class)), "");
-    page.picture(plots.find(Which::GapHistogram(&class.class)), "");
+    page.picture(plots.find(PlotKind::FirstToken(&class.class)), "");
+    page.picture(plots.find(PlotKind::Gaps(&class.class)), "");
 }
 
 /// How the tables above are to be read: the rule that was used, pairs, what could have been found.
