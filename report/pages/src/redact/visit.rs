@@ -37,7 +37,27 @@ type Visitor<'a> = &'a mut dyn FnMut(Part<'_>);
 pub(super) fn visit(record: &mut RunRecord, v: Visitor<'_>) {
     let RunRecord { header, sealed: _, hosts, absent: _, skipped, missing, events, redacted: _ } =
         record;
-    visit_header(header, v);
+    let RunHeader {
+        run: _,
+        suite: Suite { name: _, description, cases, active_weights: _ },
+        seed: _,
+        created: _,
+        start: _,
+        expected,
+        coordinator_version,
+        insecure: _,
+        keep_text: _,
+        command,
+        assume_equal: _,
+        tariff: _,
+        margins: _,
+        stagger: _,
+    } = header;
+    texts(v, [description, coordinator_version, command]);
+    cases.iter_mut().for_each(|case| visit_case(case, v));
+    if let ExpectedHosts::Named(hosts) = expected {
+        hosts.iter_mut().for_each(|host| v(Host(host)));
+    }
     hosts.iter_mut().for_each(|host| visit_host(host, v));
     for (cell, SkipReason::Saturated { at, evidence }) in skipped {
         visit_cell(cell, v);
@@ -85,30 +105,6 @@ pub(super) fn visit_attempt(attempt: &mut AttemptRecord, v: Visitor<'_>) {
             texts(v, [code]);
         }
         texts(v, [evidence, advice]);
-    }
-}
-
-fn visit_header(header: &mut RunHeader, v: Visitor<'_>) {
-    let RunHeader {
-        run: _,
-        suite: Suite { name: _, description, cases, active_weights: _ },
-        seed: _,
-        created: _,
-        start: _,
-        expected,
-        coordinator_version,
-        insecure: _,
-        keep_text: _,
-        command,
-        assume_equal: _,
-        tariff: _,
-        margins: _,
-        stagger: _,
-    } = header;
-    texts(v, [description, coordinator_version, command]);
-    cases.iter_mut().for_each(|case| visit_case(case, v));
-    if let ExpectedHosts::Named(hosts) = expected {
-        hosts.iter_mut().for_each(|host| v(Host(host)));
     }
 }
 
