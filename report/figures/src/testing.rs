@@ -233,20 +233,19 @@ impl RunBuilder {
 
     /// So many tokens in every answer.
     #[must_use]
-    pub fn tokens(mut self, tokens: u32) -> Self {
-        for case in &mut self.cases {
-            (case.max_tokens, case.min_max_tokens) = (tokens, tokens);
-        }
+    pub fn tokens(self, tokens: u32) -> Self {
+        self.each_case(|case| (case.max_tokens, case.min_max_tokens) = (tokens, tokens))
+    }
+
+    fn each_case(mut self, change: impl FnMut(&mut Case)) -> Self {
+        self.cases.iter_mut().for_each(change);
         self
     }
 
     /// So many streams at once in every case.
     #[must_use]
-    pub fn concurrency(mut self, streams: u32) -> Self {
-        for case in &mut self.cases {
-            case.load = Load::Closed { streams, ramp: Ramp::None };
-        }
-        self
+    pub fn concurrency(self, streams: u32) -> Self {
+        self.each_case(|case| case.load = Load::Closed { streams, ramp: Ramp::None })
     }
 
     /// One sweep over these numbers of streams, instead of the cases.
@@ -290,12 +289,11 @@ impl RunBuilder {
 
     /// So many requests a second in every case, each to have its first token within `ttft`.
     #[must_use]
-    pub fn rate(mut self, rate: f64, ttft: Duration) -> Self {
-        for case in &mut self.cases {
+    pub fn rate(self, rate: f64, ttft: Duration) -> Self {
+        self.each_case(|case| {
             case.load = Load::Open { rate, arrivals: Arrivals::Constant, max_in_flight: 64 };
             case.slo.ttft = Some(ttft);
-        }
-        self
+        })
     }
 
     /// The record of the run: every cell counted.

@@ -23,19 +23,13 @@ fn sweep() -> WholeRun {
     RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4, 8]).requests(80).host(host).build()
 }
 
+/// The cell of the first row that begins so, from the first table on that has the column.
 fn cell<'a>(page: &'a str, row: &str, column: &str) -> &'a str {
-    let lines: Vec<&str> = page.lines().collect();
-    let line = lines.iter().position(|line| line.starts_with(&format!("| {row} "))).unwrap();
-    let header = lines[..line].iter().rposition(|line| line.starts_with("| -")).unwrap() - 1;
     let cells = |line: &'a str| line.split('|').map(str::trim).collect::<Vec<_>>();
-    let index = cells(lines[header]).iter().position(|name| *name == column).unwrap();
-    cells(lines[line])[index]
-}
-
-/// A page from the first table on that has a column.
-fn with_column<'a>(page: &'a str, column: &str) -> &'a str {
-    let at = page.find(&format!("| {column} |")).expect("the page has the column");
-    &page[page[..at].rfind('\n').map_or(0, |end| end + 1)..]
+    let mut rows = page.lines().map(cells).skip_while(|cells| !cells.contains(&column));
+    let header = rows.next().expect("a table has the column");
+    let index = header.iter().position(|name| *name == column).unwrap();
+    rows.find(|cells| cells.get(1) == Some(&row)).expect("the table has the row")[index]
 }
 
 /// The part of a page that has its loads.
@@ -66,7 +60,7 @@ fn skipped_levels_are_not_missing() {
     let combined = page(&record, "report.md");
     has(&combined, "| skipped: saturated |");
     // Nine measured cells and three that were skipped read "3 missing" and "partial".
-    assert_eq!(cell(with_column(&combined, "Cells counted"), "gpu-01", "Cells counted"), "9 of 9");
+    assert_eq!(cell(&combined, "gpu-01", "Cells counted"), "9 of 9");
     let host = page(&record, "hosts/gpu-01.md");
     let result = host.lines().find(|line| line.contains("**Result: ")).unwrap();
     has(result, "9 of 9 cells counted");
@@ -127,7 +121,7 @@ fn a_freeze_at_a_rate_is_in_the_times_of_the_host_and_of_its_attempts() {
     let ms = |text: &str| text.replace(',', "").parse::<f64>().unwrap();
     let combined = page(&record, "report.md");
     for column in ["TTFT p50 (ms)", "TTFT p95 (ms)", "TTFT max (ms)"] {
-        let shown = ms(cell(with_column(&combined, column), "gpu-01", column));
+        let shown = ms(cell(&combined, "gpu-01", column));
         assert!(shown > 2_150.0, "{column}: {shown}");
     }
     let host = page(&record, "hosts/gpu-01.md");
@@ -149,7 +143,7 @@ fn limits_show_their_good_requests_beside_every_case() {
     assert_eq!(cell(speeds, "Code", "Good (%)"), "96.7", "29 of 30: the failed one misses");
     has(speeds, "Limits: Chat TTFT 100 ms; Code time per token 30 ms.");
     let combined = page(&record, "report.md");
-    assert_eq!(cell(with_column(&combined, "Good (%)"), "gpu-01", "Good (%)"), "48.3");
+    assert_eq!(cell(&combined, "gpu-01", "Good (%)"), "48.3");
     let mut plain = at_a_rate();
     plain.header.suite.cases[0].slo.ttft = None;
     lacks(&page(&plain, "hosts/gpu-01.md"), "Good (%)");
@@ -196,7 +190,7 @@ fn users_within_the_limits_need_every_case_of_their_streams_and_all_fewer_stream
 fn a_load_has_its_output_for_a_watt() {
     let record = RunBuilder::new(&["Load"], 3).levels(&[1, 2]).requests(40).fleet(1).build();
     let host = page(&record, "hosts/gpu-01.md");
-    let table = with_column(&host, "Output per watt (tok/s/W)");
+    let table = from(&host, "| Load  ");
     let number = |column| cell(table, "Load, 2 streams", column).parse::<f64>().unwrap();
     let (output, watts) = (number("Output (tok/s)"), number("GPU power, mean (W)"));
     assert!((number("Output per watt (tok/s/W)") - output / watts).abs() < 0.001, "{table}");
@@ -261,7 +255,7 @@ fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
     };
     let light = with_overhead(400);
     let text = page(&light, "hosts/gpu-01.md");
-    let adds = |column| cell(from(&text, "### What the client adds"), "      1", column);
+    let adds = |column| cell(from(&text, "### What the client adds"), "1", column);
     let columns = ["TTFT p50 (ms)", "Gap error p99 (ms)", "CPU per 1,000 tokens (ms)"];
     assert_eq!(columns.map(adds), ["0.400", "0.030", "62.500"]);
     lacks(&answer(&light), "the client itself");
