@@ -91,14 +91,16 @@ fn matrix_cell(cells: &[Cell<'_>]) -> Inline {
     }
     let counted = cells.iter().filter(|c| c.usable().is_some()).count();
     let mut out = format!("{counted} of {}", cells.len());
-    let groups: [(&str, fn(&Cell<'_>) -> bool); 4] = [
-        ("skipped", |c| matches!(c.state, CellState::Skipped(_))),
-        ("missing", |c| matches!(c.state, CellState::Missing(_))),
-        ("open", |c| matches!(c.state, CellState::Open)),
-        ("invalid", |c| c.counted().is_some_and(|c| c.validity() == Validity::Invalid)),
-    ];
-    for (name, wanted) in groups {
-        let found = cells.iter().filter(|c| wanted(c)).map(|c| format!("r{}", c.repetition));
+    let group = |cell: &&Cell<'_>| match &cell.state {
+        CellState::Skipped(_) => "skipped",
+        CellState::Missing(_) => "missing",
+        CellState::Open => "open",
+        CellState::Counted(counted) if counted.validity() == Validity::Invalid => "invalid",
+        CellState::Counted(_) => "",
+    };
+    for name in ["skipped", "missing", "open", "invalid"] {
+        let found = cells.iter().filter(|cell| group(cell) == name);
+        let found = found.map(|cell| format!("r{}", cell.repetition));
         let found: Vec<String> = found.collect();
         if !found.is_empty() {
             out.push_str(&format!("; {name}: {}", found.join(", ")));

@@ -84,7 +84,7 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Prefix cache", switch(&settings.prefix_cache, ["on", "off"])),
         ("Speculative decoding", Inline::text(&settings.speculative)),
         ("Engine flags", reading(&settings.flags, flags)),
-        ("Endpoint", Inline::text(&facts.location)),
+        ("Endpoint", Inline::text(facts.location)),
     ]
 }
 
