@@ -130,7 +130,7 @@ pub(crate) fn findings() -> impl Strategy<Value = Vec<Finding>> {
     let validity = proptest::sample::select(vec![Validity::Degraded, Validity::Invalid]);
     let finding =
         (text(), validity, text(), text()).prop_map(|(code, validity, evidence, advice)| Finding {
-            code,
+            code: code.as_str().into(),
             validity,
             evidence,
             advice,
