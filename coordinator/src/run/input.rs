@@ -194,7 +194,7 @@ pub struct StoredAttempt {
     /// What the store made of it; `New` until it has spoken.
     pub stored: Stored,
     /// What it says of its sweep, if it is a level of one.
-    pub level: Option<SweepLevel>,
+    pub level: Option<Box<SweepLevel>>,
 }
 
 /// One thing to do.

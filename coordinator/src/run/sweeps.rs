@@ -18,7 +18,7 @@ pub(super) struct SweepState {
     /// The repetition that decides.
     repetition: Repetition,
     /// The last level that was measured in it, unless it says nothing.
-    before: Option<SweepLevel>,
+    before: Option<Box<SweepLevel>>,
     saturated: bool,
 }
 
@@ -32,7 +32,7 @@ impl SweepState {
 impl RunState {
     /// What a report of a level says; `None` if it is of no sweep, of one that has nothing more to
     /// learn from it, or invalid by what its agent remarks: such a level decides nothing.
-    pub(super) fn level(&self, report: &AttemptReport) -> Option<SweepLevel> {
+    pub(super) fn level(&self, report: &AttemptReport) -> Option<Box<SweepLevel>> {
         let cell = &report.key.cell;
         let sweep = self.header.suite.case(&cell.case)?.sweep.as_ref()?;
         let known = self.hosts.get(&cell.host)?.sweeps.get(&sweep.of);
@@ -40,14 +40,14 @@ impl RunState {
             return None;
         }
         let is_invalid = report.findings.iter().any(|f| f.validity == Validity::Invalid);
-        (!is_invalid).then(|| SweepLevel::of(&report.traces))
+        (!is_invalid).then(|| Box::new(SweepLevel::of(&report.traces)))
     }
 
     /// A level has its counted attempt; the higher ones may have become idle.
     pub(super) fn learn(
         &mut self,
         cell: &CellKey,
-        level: Option<SweepLevel>,
+        level: Option<Box<SweepLevel>>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(case) = self.header.suite.case(&cell.case) else { return };
@@ -62,7 +62,7 @@ impl RunState {
             return;
         }
         let saturation =
-            level.as_ref().and_then(|level| level.ends_sweep(&load, state.before.as_ref()));
+            level.as_ref().and_then(|level| level.ends_sweep(&load, state.before.as_deref()));
         state.before = level;
         if let Some(saturation) = saturation {
             state.saturated = true;
