@@ -39,7 +39,7 @@ pub struct Figures {
     pub e2e: Rate,
     /// Inter-token latency, seconds, weighted by tokens.
     pub inter_token_s: Weighted,
-    /// GapHistogram between the chunks of a request as they came, seconds: what a reader sees as stutter.
+    /// Gaps between the chunks of a request as they came, seconds: what a reader sees as stutter.
     pub chunk_gap_s: Weighted,
 }
 
