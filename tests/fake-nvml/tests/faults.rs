@@ -279,6 +279,7 @@ async fn eight_gpus_are_sampled_and_none_are_a_reason() {
     assert!(eight.iter().all(|s| s.samples.len() >= 2 && s.energy.len() >= 2));
     handle.stop().await;
     let (_folder, handle) = start(&script(&[]));
+    assert!(handle.inventory().await.known().is_some_and(|inventory| inventory.gpus.is_empty()));
     let none = handle.end_window(handle.begin_window(WindowPlan::default())).await;
     assert_eq!(none.series.reason(), Some("the driver shows no GPU"));
     handle.stop().await;
