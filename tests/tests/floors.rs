@@ -45,8 +45,9 @@ const HOUSES: &[House] = &[
     (
         "report/figures/src/lib.rs",
         &[
-            &["catalogue", "metrics", "source", "utc"],
-            &["facts", "sweep"],
+            &["absent", "catalogue", "facts", "source", "utc"],
+            &["metrics"],
+            &["sweep"],
             &["hosts"],
             &["compare", "completeness", "start"],
             &["analysis", "calibration"],

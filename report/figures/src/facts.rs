@@ -7,7 +7,6 @@ use regatta_types::facts::{EndpointLocation, EngineFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
-use regatta_types::validity::{Finding, FindingCode, Validity};
 use serde::Serialize;
 
 /// One fact of a host; `None`: not known. Two are equal in what they say, whatever the reason why one
@@ -242,7 +241,7 @@ pub fn first_engine<'a>(
     let told = record.and_then(|r| r.engine.known());
     match (seen.first(), told) {
         // The same, and asked with more patience.
-        (Some((_, first)), Some(told)) if change(first, told).is_none() => Some(told),
+        (Some((_, first)), Some(told)) if changes(first, told).is_empty() => Some(told),
         (Some((_, first)), _) => Some(first),
         (None, told) => told,
     }
@@ -259,35 +258,24 @@ pub struct FactChange {
     pub was: Option<String>,
 }
 
-/// Facts that both know and that are not equal: `C3: engine version 0.2.0, at first 0.1.0`.
-fn change(first: &EngineFacts, now: &EngineFacts) -> Option<String> {
+/// Facts that both know and that are not equal.
+fn changes(first: &EngineFacts, now: &EngineFacts) -> Vec<FactChange> {
     let (first, now) = (engine_facts(Some(first)), engine_facts(Some(now)));
-    let differ = |(was, is): (&Fact, &Fact)| {
-        let (old, new) = (was.value.as_ref()?, is.value.as_ref()?);
-        (old != new).then(|| format!("{}: {} {new}, at first {old}", is.code, is.name))
+    let differ = |(was, is): (Fact, Fact)| {
+        let is_other = was.value.is_some() && is.value.is_some() && was.value != is.value;
+        let (code, name) = (Some(is.code), is.name.to_owned());
+        is_other.then_some(FactChange { code, name, is: is.value, was: was.value })
     };
-    let changes: Vec<String> = first.iter().zip(&now).filter_map(differ).collect();
-    (!changes.is_empty()).then(|| changes.join("; "))
+    first.into_iter().zip(now).filter_map(differ).collect()
 }
 
 /// What the engine was in an attempt, where it was not what it was at first, with the difference.
 pub fn engine_seen<'a>(
     first: Option<&EngineFacts>,
     report: &'a AttemptReport,
-) -> Option<(&'a EngineFacts, String)> {
+) -> Option<(&'a EngineFacts, Vec<FactChange>)> {
     let first = first?;
     let watch = &report.engine;
     let seen = [&watch.before, &watch.after].into_iter().filter_map(|seen| seen.known());
-    seen.filter_map(|now| Some((now, change(first, now)?))).next()
-}
-
-/// The remark on an attempt whose engine was not, or no longer, the one of the run's beginning.
-pub fn engine_changed(evidence: String) -> Finding {
-    Finding {
-        code: FindingCode::EngineChanged,
-        validity: Validity::Invalid,
-        evidence,
-        advice: "it belongs to another comparability class: run again with one engine throughout"
-            .to_owned(),
-    }
+    seen.map(|now| (now, changes(first, now))).find(|(_, changes)| !changes.is_empty())
 }

@@ -9,6 +9,7 @@ pub(crate) mod capacity;
 mod causes;
 pub(crate) mod changes;
 mod contention;
+pub(crate) mod finding;
 mod limits;
 mod metric;
 mod names;

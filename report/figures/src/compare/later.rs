@@ -2,14 +2,13 @@
 
 use regatta_types::ids::{CellKey, HostId};
 use regatta_types::suite::Case;
-use serde::Serialize;
 
 use super::class::{Class, fingerprint, label};
-use crate::facts::{Fact, facts_of};
+use crate::facts::{Fact, FactChange, facts_of};
 use crate::hosts::{Cell, HostAnalysis};
 
 /// Cells of a host that are of another class than the host.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Later {
     pub host: HostId,
     /// The class these cells would be compared in.
@@ -18,8 +17,8 @@ pub struct Later {
     /// The first of them.
     pub from: CellKey,
     pub cells: u32,
-    /// `C3: engine version 0.2.0, at first 0.1.0`.
-    pub change: String,
+    /// In which facts the engine is another one than at first.
+    pub change: Vec<FactChange>,
 }
 
 /// The later cells of all hosts, one entry for each host and engine. `classes` are those of the

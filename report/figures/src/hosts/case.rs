@@ -7,17 +7,17 @@ use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::suite::{Case, Length};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
-use regatta_types::validity::{Finding, Validity};
+use regatta_types::validity::{FindingCode, Validity};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::answers::Answers;
 use super::host::Context;
 use crate::absent::{Absent, Figure};
-use crate::facts::{engine_changed, engine_seen};
+use crate::facts::{FactChange, engine_seen};
 use crate::metrics::{
-    AttemptInput, Distribution, Drift, EnergyFigures, EngineFigures, Figures, Goodput, GpuFigures,
-    GpuSum, Idle, Requests, Steady, Thermals, Tokens, cpu_share, derived_findings, engine_figures,
-    gpu_figures, is_streamed, measured,
+    AttemptFinding, AttemptInput, Distribution, Drift, EnergyFigures, EngineFigures, Evidence,
+    Figures, Goodput, GpuFigures, GpuSum, Idle, Requests, Steady, Thermals, Tokens, cpu_share,
+    derived_findings, engine_figures, gpu_figures, is_streamed, measured,
 };
 use crate::sweep::SweepLevel;
 
@@ -99,7 +99,7 @@ pub struct Counted {
     /// How its decode speed changed.
     pub drift: Figure<Drift>,
     /// What the engine was, where that was not what it was at first, with the difference.
-    pub other_engine: Option<Box<(EngineFacts, String)>>,
+    pub other_engine: Option<Box<(EngineFacts, Vec<FactChange>)>>,
     /// What it says about saturation; only of the levels of a sweep.
     pub level: Option<Box<SweepLevel>>,
     /// Energy of the endpoint's GPUs per output token, joules.
@@ -107,7 +107,7 @@ pub struct Counted {
     /// How fast and how warm the endpoint's GPUs were.
     pub thermals: Thermals,
     /// The agent's remarks and those that follow from the traces.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<AttemptFinding>,
 }
 
 impl Counted {
@@ -115,18 +115,21 @@ impl Counted {
         let traces: Vec<&RequestTrace> = measured(&report.traces).collect();
         let figures = Figures::of(traces.iter().copied());
         let drift = Drift::of(&traces);
-        let mut findings = report.findings.clone();
+        let mut findings: Vec<AttemptFinding> =
+            report.findings.iter().map(AttemptFinding::from).collect();
         let judged =
             AttemptInput { case, report, traces: &traces, figures: &figures, drift: &drift };
         findings.extend(derived_findings(judged));
         let other_engine = engine_seen(host.engine, report);
-        findings.extend(other_engine.as_ref().map(|(_, change)| engine_changed(change.clone())));
+        findings.extend(other_engine.as_ref().map(|(_, changes)| {
+            let evidence = Evidence::EngineChanged(changes.clone());
+            AttemptFinding::new(FindingCode::EngineChanged, Validity::Invalid, evidence)
+        }));
         let cold = host.cold.as_ref().filter(|(key, _)| **key == report.key);
         findings.extend(cold.map(|(_, finding)| finding.clone()));
         // Of two remarks with one code, the agent's and ours, the worse stays.
-        findings.sort_by(|a, b| {
-            (&a.code, b.validity, &a.evidence).cmp(&(&b.code, a.validity, &b.evidence))
-        });
+        findings
+            .sort_by(|a, b| (&a.code, b.validity, a.told()).cmp(&(&b.code, a.validity, b.told())));
         findings.dedup_by(|a, b| a.code == b.code);
         // What an idle host takes is no part of it.
         let energy = EnergyFigures::of(&[(report, &figures.tokens)], None);

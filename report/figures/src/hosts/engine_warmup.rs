@@ -5,15 +5,14 @@ use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptNo;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::{Outcome, RequestTrace};
-use regatta_types::validity::Finding;
 
-use crate::metrics::{ColdStart, Figures, completion_tokens};
+use crate::metrics::{AttemptFinding, ColdStart, Figures, completion_tokens};
 
 /// One engine warm-up, without its traces and readings.
 #[derive(Debug)]
 pub struct EngineWarmup {
     pub attempt: AttemptNo,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<AttemptFinding>,
     /// Over its requests, all of which are warm-up.
     pub figures: Figures,
     /// In order.
@@ -46,7 +45,7 @@ impl EngineWarmup {
         figures.release();
         Self {
             attempt: report.key.attempt,
-            findings: report.findings.clone(),
+            findings: report.findings.iter().map(AttemptFinding::from).collect(),
             figures,
             requests: report.traces.iter().map(EngineWarmupRequest::of).collect(),
         }

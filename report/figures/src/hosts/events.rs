@@ -8,7 +8,7 @@ use regatta_types::ids::HostId;
 use regatta_types::record::RunRecord;
 use regatta_types::time::{MonoNs, UnixNs};
 
-use crate::facts::engine_seen;
+use crate::facts::{FactChange, engine_seen};
 use crate::metrics::{measured, restarts, serving, stalls_of};
 
 /// Most stalls that are listed: the longest.
@@ -38,7 +38,7 @@ pub enum Happened {
     /// It was given up.
     Lost(String),
     /// An attempt found another engine than the one of the beginning.
-    EngineChanged(String),
+    EngineChanged(Vec<FactChange>),
     /// A counter of the engine ran backwards.
     EngineRestarted,
     /// The telemetry of a GPU ended.
@@ -61,7 +61,7 @@ impl HostEvents {
     ) -> Self {
         counted.sort_by_key(|report| report.began);
         let mut events: Vec<HostEvent> = connections(run, host).collect();
-        let mut before: Option<String> = None;
+        let mut before: Option<Vec<FactChange>> = None;
         for report in &counted {
             let wall = |at: MonoNs| report.anchor.to_unix(at);
             let change = engine_seen(first, report).map(|(_, change)| change);

@@ -9,7 +9,6 @@ use regatta_types::failure::FailureKind;
 use regatta_types::ids::{AttemptKey, CaseId, CellKey, HostId, Repetition};
 use regatta_types::record::{AttemptRecord, HostRecord, RunRecord};
 use regatta_types::suite::Case;
-use regatta_types::validity::Finding;
 
 use super::attempt::{Attempt, FailureGroup, failed};
 use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, gpus_over};
@@ -20,9 +19,9 @@ use super::telemetry::Telemetry;
 use crate::absent::Figure;
 use crate::facts::first_engine;
 use crate::metrics::{
-    ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, GapHistogram, Goodput,
-    GpuFigures, Idle, NotableOverhead, Requests, SlowRequest, Stamps, Thermals, Timeline, Tokens,
-    cold_first_attempt, engine_figures, measured, slowest,
+    AttemptFinding, ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, GapHistogram,
+    Goodput, GpuFigures, Idle, NotableOverhead, Requests, SlowRequest, Stamps, Thermals, Timeline,
+    Tokens, cold_first_attempt, engine_figures, measured, slowest,
 };
 
 #[derive(Debug)]
@@ -80,7 +79,7 @@ pub(super) struct Context<'a, 'r> {
     /// What the engine was at first.
     pub(super) engine: Option<&'r EngineFacts>,
     /// The first attempt, with the remark that it is warm-up.
-    pub(super) cold: Option<(&'r AttemptKey, Finding)>,
+    pub(super) cold: Option<(&'r AttemptKey, AttemptFinding)>,
     /// The reports that count.
     counted: ByCell<'r, &'r AttemptReport>,
     /// Why cells have none.
@@ -171,7 +170,7 @@ impl<'a> HostAnalysis<'a> {
     }
 
     /// What its agent remarked in the engine warm-up.
-    pub fn warmup_findings(&self) -> impl Iterator<Item = &Finding> {
+    pub fn warmup_findings(&self) -> impl Iterator<Item = &AttemptFinding> {
         self.warmups.iter().flat_map(|report| &report.findings)
     }
 

@@ -3,6 +3,7 @@
 //! Every code is in docs/reports.md, with what it does to the attempt and what to do about it.
 
 mod answers;
+mod evidence;
 mod gpus;
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,9 @@ mod tests;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
-use regatta_types::units::grouped;
-use regatta_types::validity::{Finding, FindingCode, Validity};
+use regatta_types::validity::{FindingCode, Validity};
+
+pub use evidence::{AttemptFinding, Evidence, Fit};
 
 use super::{Drift, Figures};
 use crate::absent::Figure;
@@ -42,8 +44,8 @@ impl AttemptInput<'_> {
 }
 
 /// What an attempt says against itself.
-pub fn derived_findings(judged: AttemptInput<'_>) -> Vec<Finding> {
-    let checks: [fn(&AttemptInput<'_>) -> Option<Finding>; 14] = [
+pub fn derived_findings(judged: AttemptInput<'_>) -> Vec<AttemptFinding> {
+    let checks: [fn(&AttemptInput<'_>) -> Option<AttemptFinding>; 14] = [
         no_ok_request,
         error_rate,
         too_few_samples,
@@ -68,77 +70,42 @@ pub fn cpu_share(report: &AttemptReport) -> Option<f64> {
     report.client_cpu.filter(|_| seconds > 0.0).map(|cpu| cpu.as_secs_f64() / seconds)
 }
 
-fn remark(code: FindingCode, validity: Validity, evidence: String, advice: &str) -> Finding {
-    Finding { code, validity, evidence, advice: advice.to_owned() }
+fn degraded(code: FindingCode, evidence: Evidence) -> AttemptFinding {
+    AttemptFinding::new(code, Validity::Degraded, evidence)
 }
 
-fn no_ok_request(judged: &AttemptInput<'_>) -> Option<Finding> {
-    (judged.figures.requests.ok == 0).then(|| {
-        let evidence = format!("0 of {} requests succeeded", judged.traces.len());
-        remark(
-            FindingCode::NoOkRequest,
-            Validity::Invalid,
-            evidence,
-            "see the failures of this attempt",
-        )
-    })
+fn no_ok_request(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let evidence = Evidence::NoOkRequest { requests: judged.traces.len() };
+    let finding = AttemptFinding::new(FindingCode::NoOkRequest, Validity::Invalid, evidence);
+    (judged.figures.requests.ok == 0).then_some(finding)
 }
 
 /// Failures leave the figures of the successes as they are, but those are then the lucky ones.
-fn error_rate(judged: &AttemptInput<'_>) -> Option<Finding> {
+fn error_rate(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let requests = &judged.figures.requests;
-    let rate = requests.error_rate().filter(|&rate| rate > ERROR_RATE && requests.ok > 0)?;
-    let kinds: Vec<String> = requests
-        .failed
-        .iter()
-        .map(|(kind, n)| format!("{} {kind}", grouped(u64::from(*n))))
-        .collect();
-    let evidence = format!(
-        "{} of {} requests failed ({:.1} %, bound 1 %): {}",
-        grouped(u64::from(requests.failures())),
-        grouped(u64::from(requests.failures() + requests.ok)),
-        rate * 100.0,
-        kinds.join(", ")
-    );
-    let advice = "see the failures; with less load they may go away";
-    Some(remark(FindingCode::ErrorRate, Validity::Degraded, evidence, advice))
+    requests.error_rate().filter(|&rate| rate > ERROR_RATE && requests.ok > 0)?;
+    let evidence = Evidence::ErrorRate { failed: requests.failed.clone(), ok: requests.ok };
+    Some(degraded(FindingCode::ErrorRate, evidence))
 }
 
-fn too_few_samples(judged: &AttemptInput<'_>) -> Option<Finding> {
+fn too_few_samples(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let is_level = match judged.case.load {
         Load::Closed { streams, .. } => streams > 1,
         Load::Open { .. } => true,
     };
     let ok = judged.figures.requests.ok;
     let seconds = judged.report.finished.since(judged.report.began).as_secs_f64();
-    (is_level && ok > 0 && ok < ENOUGH_REQUESTS && seconds < ENOUGH_SECONDS).then(|| {
-        let evidence = format!("{ok} requests in {seconds:.1} s");
-        let advice = "give a load level at least 20 requests or 30 s (--requests, --duration)";
-        remark(FindingCode::TooFewSamples, Validity::Degraded, evidence, advice)
-    })
+    let few = is_level && ok > 0 && ok < ENOUGH_REQUESTS && seconds < ENOUGH_SECONDS;
+    let evidence = Evidence::TooFewSamples { ok, seconds };
+    few.then(|| degraded(FindingCode::TooFewSamples, evidence))
 }
 
-fn drifting(judged: &AttemptInput<'_>) -> Option<Finding> {
-    let drift = judged.drift.as_ref().ok().filter(|drift| drift.is_drifting())?;
-    let percent = |share: f64| share * 100.0;
-    let evidence = format!(
-        "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % a minute over {} requests",
-        percent(drift.change),
-        percent(drift.change_ci99.0),
-        percent(drift.change_ci99.1),
-        percent(drift.slope_per_minute),
-        drift.requests
-    );
-    let (validity, advice) = if in_step(judged.case) {
-        let advice = "streams that begin together and ask for equal lengths fall out of step: begin them one after another (--ramp), or let lengths vary";
-        (Validity::Degraded, advice)
-    } else {
-        (
-            Validity::Invalid,
-            "look for heat, a power limit or other work on the host; warm up longer",
-        )
-    };
-    Some(remark(FindingCode::Drifting, validity, evidence, advice))
+fn drifting(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let drift = *judged.drift.as_ref().ok().filter(|drift| drift.is_drifting())?;
+    let in_step = in_step(judged.case);
+    let validity = if in_step { Validity::Degraded } else { Validity::Invalid };
+    let evidence = Evidence::Drifting { drift, in_step };
+    Some(AttemptFinding::new(FindingCode::Drifting, validity, evidence))
 }
 
 /// Whether the load itself has no steady state: several streams begin at once and their answers are

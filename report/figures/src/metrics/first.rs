@@ -4,9 +4,9 @@ use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptKey;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::RequestTrace;
-use regatta_types::units::grouped_real;
-use regatta_types::validity::{Finding, FindingCode, Validity};
+use regatta_types::validity::{FindingCode, Validity};
 
+use super::findings::{AttemptFinding, Evidence, Fit};
 use super::{Distribution, least_squares, measured, real};
 
 /// By so many times a first attempt is longer than what is due.
@@ -41,7 +41,7 @@ impl<'a> Taken<'a> {
 /// The first counted attempt of a host, if it is warm-up: over three times as long as other attempts
 /// of its case, or, where there are none, as a line through all others (seconds by tokens) gives for
 /// its tokens. Only without an engine warm-up: in one, the first request came before.
-pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, Finding)> {
+pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, AttemptFinding)> {
     let is_warmup = |a: &&AttemptRecord| a.disposition == Disposition::EngineWarmup;
     if attempts.iter().filter(is_warmup).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
         return None;
@@ -54,34 +54,23 @@ pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, Fi
     let rest: Vec<Taken<'_>> = rest.iter().filter_map(|a| Taken::of(a)).collect();
     let key = &first.report.report.key;
     let same = rest.iter().filter(|t| t.report.report.key.cell.case == key.cell.case);
-    let (due, from) = match Distribution::new(same.map(|t| t.seconds)).median() {
-        Some(due) => (due, "that the other attempts of its case take".to_owned()),
-        None => line(&rest, first.tokens)?,
+    let (due, fit) = match Distribution::new(same.map(|t| t.seconds)).median() {
+        Some(due) => (due, None),
+        None => {
+            let fit = line(&rest)?;
+            (fit.at_zero_s + fit.s_per_token * first.tokens, Some(fit))
+        }
     };
-    (due > 0.0 && first.seconds > FACTOR * due).then(|| {
-        let evidence = format!(
-            "first attempt is warm-up: its requests took {} s, {:.1} times the {} s {from}",
-            grouped_real(first.seconds, 2),
-            first.seconds / due,
-            grouped_real(due, 2)
-        );
-        let advice =
-            "settle the engine before it is measured (leave out `--warmup 0`), and measure again";
-        let (code, advice) = (FindingCode::ColdFirstAttempt, advice.to_owned());
-        (key, Finding { code, validity: Validity::Invalid, evidence, advice })
-    })
+    let evidence = Evidence::ColdFirstAttempt { seconds: first.seconds, due, fit };
+    let finding = AttemptFinding::new(FindingCode::ColdFirstAttempt, Validity::Invalid, evidence);
+    (due > 0.0 && first.seconds > FACTOR * due).then_some((key, finding))
 }
 
-/// What a line through the attempts gives for so many tokens, with the line in words.
-fn line(others: &[Taken<'_>], tokens: f64) -> Option<(f64, String)> {
+/// The line through the attempts.
+fn line(others: &[Taken<'_>]) -> Option<Fit> {
     let points: Vec<(f64, f64)> = others.iter().map(|t| (t.tokens, t.seconds)).collect();
-    let slope = least_squares(&points, 0.95)?.value;
+    let s_per_token = least_squares(&points, 0.95)?.value;
     let mean = |of: fn(&Taken<'_>) -> f64| others.iter().map(of).sum::<f64>() / real(others.len());
-    let at_zero = mean(|t| t.seconds) - slope * mean(|t| t.tokens);
-    let words = format!(
-        "that a fit of the other {} attempts gives ({at_zero:.2} s and {:.1} ms for each token)",
-        others.len(),
-        slope * 1e3
-    );
-    Some((at_zero + slope * tokens, words))
+    let at_zero_s = mean(|t| t.seconds) - s_per_token * mean(|t| t.tokens);
+    Some(Fit { attempts: others.len(), at_zero_s, s_per_token })
 }

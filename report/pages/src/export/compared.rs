@@ -1,16 +1,16 @@
 //! Comparisons as `run.json` and `--json` have them: reasons in words.
 
 use regatta_figures::compare::{
-    CaseOutcome, Class, ClassReport, Contention, Effect, MetricReport, Outcome, Outlier, Quarters,
-    Rank, Reason, SoloAndTogether, Verdict,
+    CaseOutcome, Class, ClassReport, Contention, Effect, Later, MetricReport, Outcome, Outlier,
+    Quarters, Rank, Reason, SoloAndTogether, Verdict,
 };
 use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
-use regatta_types::ids::{CaseId, HostId, RunId};
+use regatta_types::ids::{CaseId, CellKey, HostId, RunId};
 use regatta_types::metric::Metric;
 use serde::Serialize;
 
-use crate::words::reason::{change, reason};
+use crate::words::reason::{at_first, change, reason};
 
 /// Version of the layout of [`changes_json`]. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
@@ -65,6 +65,27 @@ pub(super) fn class(report: &ClassReport) -> WrittenClass<'_> {
         class: &report.class,
         metrics: report.metrics.iter().map(metric).collect(),
         quarters: &report.quarters,
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct WrittenLater<'a> {
+    host: &'a HostId,
+    label: &'a str,
+    fingerprint: &'a str,
+    from: &'a CellKey,
+    cells: u32,
+    change: String,
+}
+
+pub(super) fn later(later: &Later) -> WrittenLater<'_> {
+    WrittenLater {
+        host: &later.host,
+        label: &later.label,
+        fingerprint: &later.fingerprint,
+        from: &later.from,
+        cells: later.cells,
+        change: at_first(&later.change),
     }
 }
 

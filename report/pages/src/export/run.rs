@@ -17,6 +17,7 @@ use super::{capacity, compared};
 use crate::report::Report;
 use crate::words::absent::{reading, why};
 use crate::words::causes_of;
+use crate::words::finding::finding;
 
 /// Version of this file's layout. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
@@ -46,7 +47,8 @@ impl Serialize for RunFile<'_> {
             "classes",
             &report.classes.iter().map(compared::class).collect::<Vec<_>>(),
         )?;
-        object.serialize_entry("later_engines", &report.later)?;
+        let later = report.later.iter().map(compared::later);
+        object.serialize_entry("later_engines", &later.collect::<Vec<_>>())?;
         object.serialize_entry("drift", &drift(&report.hosts))?;
         object.serialize_entry("capacity", &capacity::written(&report.capacity))?;
         object.serialize_entry("start", &report.start)?;
@@ -120,7 +122,7 @@ struct HostResult<'a> {
 
 #[derive(Serialize)]
 struct Warmup<'a> {
-    findings: &'a [Finding],
+    findings: Vec<Finding>,
     #[serde(flatten)]
     figures: &'a Figures,
 }
@@ -129,10 +131,10 @@ impl Serialize for HostResult<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { report, host } = *self;
         let record = host.record;
-        let warmups = host
-            .warmups
-            .iter()
-            .map(|warmup| Warmup { findings: &warmup.findings, figures: &warmup.figures });
+        let warmups = host.warmups.iter().map(|warmup| Warmup {
+            findings: warmup.findings.iter().map(finding).collect(),
+            figures: &warmup.figures,
+        });
         let class = report.class_of(host.host);
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("host", host.host)?;
@@ -219,7 +221,8 @@ impl Serialize for CellResult<'_> {
         object.serialize_entry("missing", &missing)?;
         object.serialize_entry("skipped", &skipped)?;
         object.serialize_entry("validity", &counted.map(Counted::validity))?;
-        object.serialize_entry("findings", counted.map_or(&[][..], |c| &c.findings))?;
+        let findings = counted.iter().flat_map(|counted| &counted.findings).map(finding);
+        object.serialize_entry("findings", &findings.collect::<Vec<_>>())?;
         object.serialize_entry("figures", &counted.map(|c| &c.figures))?;
         object.serialize_entry("steady", &counted.map(|c| reading(&c.steady)))?;
         object.serialize_entry("drift", &counted.map(|c| reading(&c.drift)))?;

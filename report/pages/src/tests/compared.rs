@@ -17,6 +17,7 @@ use super::{
     known, lacks, line, lines, page, row, three_hosts, traces_of,
 };
 use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, summary};
+use crate::words::reason::at_first;
 
 pub(super) fn verdict(record: &WholeRun, metric: Metric, host: &str) -> Option<Verdict> {
     let hosts = found(record, metric, |report| report.outcome.hosts.clone())?;
@@ -192,7 +193,7 @@ fn cells_of_a_restarted_engine_with_another_version_are_of_another_class() {
     let cases = u32::try_from(record.header.suite.cases.len()).unwrap();
     assert_eq!((later.host.as_str(), later.label.as_str()), ("gpu-02", "B"));
     assert_eq!((later.from.repetition.0, later.cells), (4, 2 * cases));
-    assert_eq!(later.change, "C3: engine version 0.16.0, at first 0.15.1");
+    assert_eq!(at_first(&later.change), "C3: engine version 0.16.0, at first 0.15.1");
     assert_eq!(repetitions(&record), [5, 3, 5]);
     let report = page(&record, "report.md");
     has(&report, "Class B (");

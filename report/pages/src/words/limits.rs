@@ -7,11 +7,12 @@ use regatta_types::ids::{CaseId, HostId};
 use regatta_types::metric::Metric;
 use regatta_types::suite::Length;
 use regatta_types::units::{grouped, grouped_real};
-use regatta_types::validity::{Finding, FindingCode};
+use regatta_types::validity::FindingCode;
 
+use super::finding::evidence;
 use super::names::{NAMED, some_names, together};
 use super::numbers::count_of;
-use super::reason::reason;
+use super::reason::{at_first, reason};
 use super::validity;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
@@ -20,7 +21,7 @@ use regatta_figures::compare::{
 };
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
-use regatta_figures::metrics::NotableOverhead;
+use regatta_figures::metrics::{AttemptFinding, NotableOverhead};
 
 /// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
 fn whose_are_missing(analysis: &Report<'_>) -> String {
@@ -130,7 +131,7 @@ pub(crate) fn changed_engine(later: &Later) -> String {
         later.host,
         later.from.case,
         later.from.repetition.0,
-        later.change,
+        at_first(&later.change),
         match later.cells {
             1 => "1 cell is".to_owned(),
             n => format!("{n} cells are"),
@@ -154,10 +155,12 @@ fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<
 
 /// Hosts that were not warm when the run began.
 fn unsettled(analysis: &Report<'_>) -> Vec<String> {
-    let remark = |host: &HostAnalysis<'_>, finding: &Finding| {
+    let remark = |host: &HostAnalysis<'_>, finding: &AttemptFinding| {
         clean::line(&format!(
             "{}: {} before the run: {}.",
-            host.host, finding.code, finding.evidence
+            host.host,
+            finding.code,
+            evidence(&finding.evidence)
         ))
     };
     let of_host = |host| HostAnalysis::warmup_findings(host).map(move |f| remark(host, f));
@@ -194,7 +197,7 @@ fn is_fixed(analysis: &Report<'_>) -> bool {
 pub(crate) fn unmeasured(host: &HostAnalysis<'_>) -> Vec<String> {
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
     let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FindingCode::ColdFirstAttempt);
-    let mut out: Vec<String> = cold.map(|f| f.evidence.clone()).into_iter().collect();
+    let mut out: Vec<String> = cold.map(|f| evidence(&f.evidence)).into_iter().collect();
     let figures = &host.figures;
     if figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0 {
         out.push(

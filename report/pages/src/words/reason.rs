@@ -112,6 +112,16 @@ pub(crate) fn change(fact: &FactChange) -> String {
     fact.code.map_or_else(|| text.clone(), |code| format!("{code}: {text}"))
 }
 
+/// `C3: engine version 0.2.0, at first 0.1.0`.
+pub(crate) fn at_first(facts: &[FactChange]) -> String {
+    let said = |fact: &FactChange| {
+        let code = fact.code.map_or_else(String::new, |code| format!("{code}: "));
+        let [is, was] = [&fact.is, &fact.was].map(|value| value.as_deref().unwrap_or("not known"));
+        format!("{code}{} {is}, at first {was}", fact.name)
+    };
+    facts.iter().map(said).collect::<Vec<_>>().join("; ")
+}
+
 /// `engine version 0.15.0 vs 0.15.1`.
 fn versus(fact: &FactChange) -> String {
     let value = |value: &Option<String>| {

@@ -1,5 +1,6 @@
 //! Which cells counted, and why the others did not.
 
+use crate::words::finding::evidence;
 use std::collections::BTreeMap;
 
 use regatta_figures::hosts::{Cell, CellState};
@@ -114,7 +115,8 @@ fn reasons(page: &mut Page, report: &Report<'_>) {
     let mut groups: BTreeMap<(&HostId, String), Vec<String>> = BTreeMap::new();
     for host in &report.hosts {
         for finding in host.warmup_findings() {
-            let what = format!("{}: {} ({})", finding.validity, finding.code, finding.evidence);
+            let said = evidence(&finding.evidence);
+            let what = format!("{}: {} ({said})", finding.validity, finding.code);
             groups.entry((host.host, what)).or_default().push("settling".to_owned());
         }
         for (case, cell) in host.cells() {
@@ -129,7 +131,7 @@ fn reasons(page: &mut Page, report: &Report<'_>) {
                 CellState::Counted(counted) => {
                     for finding in &counted.findings {
                         let (validity, code) = (finding.validity, &finding.code);
-                        add(format!("{validity}: {code} ({})", finding.evidence));
+                        add(format!("{validity}: {code} ({})", evidence(&finding.evidence)));
                     }
                 }
             }

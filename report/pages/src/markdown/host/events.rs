@@ -1,5 +1,6 @@
 //! What happened to a host while it measured, and its slowest requests.
 
+use crate::words::reason::at_first;
 use regatta_figures::hosts::{Happened, HostAnalysis};
 use regatta_figures::metrics::Throttle;
 use regatta_figures::utc::utc;
@@ -35,7 +36,7 @@ fn words(what: &Happened) -> Inline {
         Happened::JoinedAgain => "the agent joined again".to_owned(),
         Happened::Disconnected(reason) => format!("the agent was disconnected ({reason})"),
         Happened::Lost(reason) => format!("the agent was lost ({reason})"),
-        Happened::EngineChanged(change) => format!("another engine: {change}"),
+        Happened::EngineChanged(changes) => format!("another engine: {}", at_first(changes)),
         Happened::EngineRestarted => {
             "the engine was restarted: one of its counters ran backwards".to_owned()
         }

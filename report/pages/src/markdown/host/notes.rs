@@ -1,6 +1,7 @@
 //! What to keep in mind: every remark with its evidence and advice.
 
 use crate::words::absent::why;
+use crate::words::finding::finding;
 use std::collections::BTreeMap;
 
 use regatta_figures::hosts::HostAnalysis;
@@ -14,11 +15,12 @@ pub(super) fn notes(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_
     page.section("8. Notes and limits");
     let mut groups = BTreeMap::new();
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
-    for finding in host.warmup_findings().chain(counted.flat_map(|c| &c.findings)) {
-        let key = (finding.validity, &finding.code);
-        groups.entry(key).or_insert((finding, 0_usize)).1 += 1;
+    for found in host.warmup_findings().chain(counted.flat_map(|c| &c.findings)) {
+        let key = (found.validity, &found.code);
+        groups.entry(key).or_insert((found, 0_usize)).1 += 1;
     }
-    Table::of(groups.into_values())
+    let rows = groups.into_values().map(|(found, attempts)| (finding(found), attempts));
+    Table::of(rows)
         .text("Validity", |(finding, _)| known(Some(finding.validity)))
         .text("Code", |(finding, _)| Inline::text(&finding.code))
         .number("Attempts", |(_, attempts)| known(Some(attempts)))

@@ -1,5 +1,6 @@
 //! Warm-up: its own section, in no measured figure.
 
+use crate::words::finding::evidence;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_types::trace::Outcome;
 
@@ -33,9 +34,9 @@ pub(super) fn cold_start(host: &HostAnalysis<'_>) -> Option<Inline> {
 /// What the agent remarked during the engine warm-up, in one line each.
 pub(super) fn remarks(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let findings = host.warmup_findings().map(|finding| {
-        let (code, evidence) = (Inline::text(&finding.code), Inline::text(&finding.evidence));
+        let (code, said) = (Inline::text(&finding.code), Inline::text(evidence(&finding.evidence)));
         Inline::own(format!(
-            "**{code}** before the run: {evidence}. The first repetitions may not have been warm."
+            "**{code}** before the run: {said}. The first repetitions may not have been warm."
         ))
     });
     findings.collect()

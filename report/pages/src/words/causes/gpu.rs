@@ -3,6 +3,7 @@
 use regatta_types::units::grouped_real;
 use regatta_types::validity::FindingCode;
 
+use crate::words::finding::evidence;
 use regatta_figures::hosts::{Cell, HostAnalysis};
 use regatta_figures::metrics::{Distribution, GpuFigures};
 
@@ -31,17 +32,18 @@ fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
 }
 
 /// What is known of another process on a host's GPUs.
-fn shared<'a>(host: &'a HostAnalysis<'_>) -> Option<&'a str> {
+fn shared(host: &HostAnalysis<'_>) -> Option<String> {
     let counted = host.compared().filter_map(Cell::counted);
     let mut findings = counted.flat_map(|counted| &counted.findings);
-    Some(findings.find(|finding| finding.code == FindingCode::GpuShared)?.evidence.as_str())
+    let found = findings.find(|finding| finding.code == FindingCode::GpuShared)?;
+    Some(evidence(&found.evidence))
 }
 
 impl<'a> Gpus<'a> {
     pub(super) fn new(own: &'a HostAnalysis<'_>, others: &[&'a HostAnalysis<'_>]) -> Self {
         let shared = shared(own).filter(|_| others.iter().all(|host| shared(host).is_none()));
         let others = others.iter().map(|host| serving(host)).filter(|gpus| !gpus.is_empty());
-        Self { own: serving(own), others: others.collect(), shared: shared.map(str::to_owned) }
+        Self { own: serving(own), others: others.collect(), shared }
     }
 
     /// A figure of this host and the median of the others, each its own worst.

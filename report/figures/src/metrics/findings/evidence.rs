@@ -1,0 +1,127 @@
+//! What a finding rests on, as values: the words for them are not here.
+
+use std::collections::BTreeMap;
+
+use regatta_types::failure::FailureKind;
+use regatta_types::units::Bytes;
+use regatta_types::validity::{Finding, FindingCode, Validity};
+
+use crate::facts::FactChange;
+use crate::metrics::Drift;
+
+/// A coded observation on an attempt or an engine warm-up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptFinding {
+    pub code: FindingCode,
+    /// What it does to the attempt; never [`Validity::Valid`].
+    pub validity: Validity,
+    pub evidence: Evidence,
+}
+
+/// The values behind a finding. `ok` is the number of requests that succeeded.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evidence {
+    /// As its agent worded it.
+    Told {
+        evidence: String,
+        advice: String,
+    },
+    NoOkRequest {
+        requests: usize,
+    },
+    ErrorRate {
+        failed: BTreeMap<FailureKind, u32>,
+        ok: u32,
+    },
+    TooFewSamples {
+        ok: u32,
+        seconds: f64,
+    },
+    /// `in_step`: the load itself has no steady state.
+    Drifting {
+        drift: Drift,
+        in_step: bool,
+    },
+    BufferedStream {
+        buffered: u32,
+        ok: u32,
+    },
+    EmptyAnswers {
+        empty: u32,
+        of: u32,
+    },
+    Truncated {
+        truncated: u32,
+        ok: u32,
+        max_tokens: u32,
+    },
+    LengthNotFixed {
+        short: usize,
+        ok: u32,
+    },
+    TokenMismatch {
+        disagree: usize,
+        ok: u32,
+    },
+    MoreChunksThanTokens {
+        split: usize,
+        ok: u32,
+    },
+    CacheHits {
+        cached: u64,
+        prompt: u64,
+    },
+    ApproximateTokens {
+        approximate: u32,
+        ok: u32,
+    },
+    /// Seconds after the first request; `None`: before the attempt.
+    GpuLost {
+        uuid: String,
+        reason: String,
+        after_s: Option<f64>,
+    },
+    /// Memory that a process took during the attempt, or had all the time.
+    GpuShared {
+        pid: u32,
+        name: String,
+        memory: Bytes,
+        taken: bool,
+    },
+    EngineChanged(Vec<FactChange>),
+    /// Medians of the requests, seconds: its own, and what is due by the other attempts of its case,
+    /// or by a fit of all others.
+    ColdFirstAttempt {
+        seconds: f64,
+        due: f64,
+        fit: Option<Fit>,
+    },
+}
+
+/// A line of seconds by tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// Attempts that it goes through.
+    pub attempts: usize,
+    pub at_zero_s: f64,
+    pub s_per_token: f64,
+}
+
+impl From<&Finding> for AttemptFinding {
+    fn from(told: &Finding) -> Self {
+        let (evidence, advice) = (told.evidence.clone(), told.advice.clone());
+        let evidence = Evidence::Told { evidence, advice };
+        Self { code: told.code.clone(), validity: told.validity, evidence }
+    }
+}
+
+impl AttemptFinding {
+    pub(crate) fn new(code: FindingCode, validity: Validity, evidence: Evidence) -> Self {
+        Self { code, validity, evidence }
+    }
+
+    /// The agent's own words; empty where the finding is ours.
+    pub(crate) fn told(&self) -> &str {
+        if let Evidence::Told { evidence, .. } = &self.evidence { evidence } else { "" }
+    }
+}

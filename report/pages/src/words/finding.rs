@@ -1,0 +1,241 @@
+//! Findings in words: the evidence behind each, and what to do about it.
+
+use regatta_figures::metrics::{AttemptFinding, Drift, Evidence, Fit};
+use regatta_types::units::{grouped, grouped_real};
+use regatta_types::validity::Finding;
+
+use super::reason::at_first;
+
+/// With its evidence and advice.
+pub(crate) fn finding(found: &AttemptFinding) -> Finding {
+    Finding {
+        code: found.code.clone(),
+        validity: found.validity,
+        evidence: evidence(&found.evidence),
+        advice: advice(&found.evidence).to_owned(),
+    }
+}
+
+/// The figures behind it.
+pub(crate) fn evidence(found: &Evidence) -> String {
+    match found {
+        Evidence::Told { evidence, .. } => evidence.clone(),
+        Evidence::NoOkRequest { requests } => format!("0 of {requests} requests succeeded"),
+        Evidence::ErrorRate { failed, ok } => {
+            let kinds = failed.iter().map(|(kind, n)| format!("{} {kind}", grouped((*n).into())));
+            let kinds: Vec<String> = kinds.collect();
+            let failures: u32 = failed.values().sum();
+            let of = failures + ok;
+            format!(
+                "{} of {} requests failed ({:.1} %, bound 1 %): {}",
+                grouped(failures.into()),
+                grouped(of.into()),
+                f64::from(failures) / f64::from(of) * 100.0,
+                kinds.join(", ")
+            )
+        }
+        Evidence::TooFewSamples { ok, seconds } => format!("{ok} requests in {seconds:.1} s"),
+        Evidence::Drifting { drift, .. } => drifting(drift),
+        Evidence::BufferedStream { buffered, ok } => {
+            format!("{buffered} of {ok} answers came in one burst instead of a stream")
+        }
+        Evidence::EmptyAnswers { empty, of } => {
+            format!("{empty} of {of} answers had no text, which is a failure")
+        }
+        Evidence::Truncated { truncated, ok, max_tokens } => format!(
+            "{truncated} of {ok} answers were cut by max_tokens ({max_tokens}) or the context"
+        ),
+        Evidence::LengthNotFixed { short, ok } => {
+            format!("{short} of {ok} answers are shorter than asked")
+        }
+        Evidence::TokenMismatch { disagree, ok } => format!(
+            "in {disagree} of {ok} requests the tokens of the chunks and the final usage differ by more than 1 %"
+        ),
+        Evidence::MoreChunksThanTokens { split, ok } => format!("in {split} of {ok} requests"),
+        Evidence::CacheHits { cached, prompt } => format!(
+            "{} of {} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
+            grouped(*cached),
+            grouped(*prompt),
+            *cached as f64 / *prompt as f64 * 100.0
+        ),
+        Evidence::ApproximateTokens { approximate, ok } => format!(
+            "in {approximate} of {ok} requests chunks were counted, the engine gives no token counts"
+        ),
+        Evidence::GpuLost { uuid, reason, after_s } => {
+            let when = after_s.map_or_else(
+                || "before the attempt".to_owned(),
+                |seconds| format!("{seconds:.1} s after the first request"),
+            );
+            format!("{uuid}: {reason} {when}")
+        }
+        Evidence::GpuShared { pid, name, memory, taken } => {
+            let what = if *taken {
+                format!("took {memory} on its GPU during the attempt")
+            } else {
+                format!("has {memory} on its GPU")
+            };
+            format!("process {pid} ({name}), which is not the engine's, {what}")
+        }
+        Evidence::EngineChanged(changes) => at_first(changes),
+        Evidence::ColdFirstAttempt { seconds, due, fit } => format!(
+            "first attempt is warm-up: its requests took {} s, {:.1} times the {} s {}",
+            grouped_real(*seconds, 2),
+            seconds / due,
+            grouped_real(*due, 2),
+            due_by(*fit)
+        ),
+    }
+}
+
+fn drifting(drift: &Drift) -> String {
+    let percent = |share: f64| share * 100.0;
+    format!(
+        "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % a minute over {} requests",
+        percent(drift.change),
+        percent(drift.change_ci99.0),
+        percent(drift.change_ci99.1),
+        percent(drift.slope_per_minute),
+        drift.requests
+    )
+}
+
+/// What a first attempt is measured by.
+fn due_by(fit: Option<Fit>) -> String {
+    let Some(Fit { attempts, at_zero_s, s_per_token }) = fit else {
+        return "that the other attempts of its case take".to_owned();
+    };
+    format!(
+        "that a fit of the other {attempts} attempts gives ({at_zero_s:.2} s and {:.1} ms for each token)",
+        s_per_token * 1e3
+    )
+}
+
+/// What to do next.
+fn advice(found: &Evidence) -> &str {
+    match found {
+        Evidence::Told { advice, .. } => advice,
+        Evidence::NoOkRequest { .. } => "see the failures of this attempt",
+        Evidence::ErrorRate { .. } => "see the failures; with less load they may go away",
+        Evidence::TooFewSamples { .. } => {
+            "give a load level at least 20 requests or 30 s (--requests, --duration)"
+        }
+        Evidence::Drifting { in_step: true, .. } => {
+            "streams that begin together and ask for equal lengths fall out of step: begin them one after another (--ramp), or let lengths vary"
+        }
+        Evidence::Drifting { in_step: false, .. } => {
+            "look for heat, a power limit or other work on the host; warm up longer"
+        }
+        Evidence::BufferedStream { .. } => {
+            "turn off response buffering in the proxy before the engine"
+        }
+        Evidence::EmptyAnswers { .. } => {
+            "look at the engine's log and chat template; the prompt may exceed its context"
+        }
+        Evidence::Truncated { .. } => "raise max_tokens, or ask for answers of fixed length",
+        Evidence::LengthNotFixed { .. } => {
+            "the engine does not keep ignore_eos and min_tokens: compare decode speed only"
+        }
+        Evidence::TokenMismatch { .. } => "check the engine's parser for tool calls or reasoning",
+        Evidence::MoreChunksThanTokens { .. } => "tokens were shared out evenly over the chunks",
+        Evidence::CacheHits { .. } => {
+            "times to first token are too good: turn off prefix caching, or look at what the chat template puts first"
+        }
+        Evidence::ApproximateTokens { .. } => {
+            "have the engine send usage (stream_options.include_usage), or give the model's tokenizer.json with `--tokenizer`"
+        }
+        Evidence::GpuLost { .. } => {
+            "look for Xid messages in the kernel's log; only a reboot brings the GPU back"
+        }
+        Evidence::GpuShared { .. } => {
+            "end the other process, or name the endpoint's GPUs with --gpu"
+        }
+        Evidence::EngineChanged(_) => {
+            "it belongs to another comparability class: run again with one engine throughout"
+        }
+        Evidence::ColdFirstAttempt { .. } => {
+            "settle the engine before it is measured (leave out `--warmup 0`), and measure again"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regatta_types::failure::FailureKind;
+    use regatta_types::units::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn every_evidence_is_told_with_its_values_and_an_advice() {
+        let drift = Drift {
+            requests: 96,
+            blocks: 12,
+            change: -0.031,
+            change_ci99: (-0.04, -0.02),
+            slope_per_minute: -0.0052,
+            slope_ci99: (-0.007, -0.003),
+        };
+        let (pid, name, memory) = (412, "python3".to_owned(), Bytes(300 << 20));
+        let fit = Fit { attempts: 9, at_zero_s: 0.2, s_per_token: 0.024 };
+        let shared = |taken| Evidence::GpuShared { pid, name: name.clone(), memory, taken };
+        let lost = |after_s| {
+            let (uuid, reason) = ("GPU-a".to_owned(), "GPU is lost".to_owned());
+            Evidence::GpuLost { uuid, reason, after_s }
+        };
+        let first = |fit| Evidence::ColdFirstAttempt { seconds: 12.0, due: 3.0, fit };
+        for (evidence, said) in [
+            (Evidence::NoOkRequest { requests: 4 }, "0 of 4 requests succeeded"),
+            (
+                Evidence::ErrorRate { failed: [(FailureKind::Reset, 2)].into(), ok: 99 },
+                "2 of 101 requests failed (2.0 %, bound 1 %): 2 reset",
+            ),
+            (Evidence::TooFewSamples { ok: 3, seconds: 1.25 }, "3 requests in 1.2 s"),
+            (
+                Evidence::Drifting { drift, in_step: false },
+                "decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % a minute over 96 requests",
+            ),
+            (
+                Evidence::BufferedStream { buffered: 2, ok: 3 },
+                "2 of 3 answers came in one burst instead of a stream",
+            ),
+            (
+                Evidence::EmptyAnswers { empty: 1, of: 3 },
+                "1 of 3 answers had no text, which is a failure",
+            ),
+            (
+                Evidence::Truncated { truncated: 1, ok: 2, max_tokens: 40 },
+                "1 of 2 answers were cut by max_tokens (40) or the context",
+            ),
+            (Evidence::LengthNotFixed { short: 1, ok: 2 }, "1 of 2 answers are shorter than asked"),
+            (
+                Evidence::TokenMismatch { disagree: 1, ok: 2 },
+                "in 1 of 2 requests the tokens of the chunks and the final usage differ by more than 1 %",
+            ),
+            (Evidence::MoreChunksThanTokens { split: 1, ok: 2 }, "in 1 of 2 requests"),
+            (
+                Evidence::CacheHits { cached: 1_200, prompt: 4_800 },
+                "1,200 of 4,800 prompt tokens (25.0 %) came from a cache, though no prompt begins like another",
+            ),
+            (
+                Evidence::ApproximateTokens { approximate: 1, ok: 2 },
+                "in 1 of 2 requests chunks were counted, the engine gives no token counts",
+            ),
+            (lost(Some(2.25)), "GPU-a: GPU is lost 2.2 s after the first request"),
+            (lost(None), "GPU-a: GPU is lost before the attempt"),
+            (
+                first(None),
+                "first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that the other attempts of its case take",
+            ),
+            (
+                first(Some(fit)),
+                "first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that a fit of the other 9 attempts gives (0.20 s and 24.0 ms for each token)",
+            ),
+        ] {
+            assert_eq!(super::evidence(&evidence), said);
+            assert!(!advice(&evidence).is_empty(), "{evidence:?}");
+        }
+        assert!(super::evidence(&shared(true)).ends_with(" on its GPU during the attempt"));
+        let had = super::evidence(&shared(false));
+        assert!(had.starts_with("process 412 (python3), which is not the engine's, has "), "{had}");
+    }
+}
