@@ -22,7 +22,17 @@ const HOUSES: &[House] = &[
     (
         "proto/types/src/lib.rs",
         &[
-            &["check", "clean", "comparability", "exit", "metric", "reading", "time", "units"],
+            &[
+                "check",
+                "clean",
+                "comparability",
+                "exit",
+                "metric",
+                "reading",
+                "saturation",
+                "time",
+                "units",
+            ],
             &["failure", "facts", "gpu", "ids", "margin", "validity"],
             &["engine", "event", "suite", "trace"],
             &["assignment"],

@@ -29,7 +29,9 @@ pub use distribution::{Distribution, Percentile};
 pub use drift::Drift;
 pub use engine::{EngineFigures, engine_figures, restarts};
 pub use figures::{Figures, Rate, Requests, is_streamed};
-pub use findings::{AttemptFinding, AttemptInput, Evidence, Fit, cpu_share, derived_findings};
+pub use findings::{
+    AttemptFinding, AttemptInput, FindingEvidence, Fit, cpu_share, derived_findings,
+};
 pub use first::cold_first_attempt;
 pub use gaps::GapHistogram;
 pub use gpu::{

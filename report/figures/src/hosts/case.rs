@@ -15,9 +15,9 @@ use super::host::Context;
 use crate::absent::{Absent, Figure};
 use crate::facts::{FactChange, engine_seen};
 use crate::metrics::{
-    AttemptFinding, AttemptInput, Distribution, Drift, EnergyFigures, EngineFigures, Evidence,
-    Figures, Goodput, GpuFigures, GpuSum, Idle, Requests, Steady, Thermals, Tokens, cpu_share,
-    derived_findings, engine_figures, gpu_figures, is_streamed, measured,
+    AttemptFinding, AttemptInput, Distribution, Drift, EnergyFigures, EngineFigures, Figures,
+    FindingEvidence, Goodput, GpuFigures, GpuSum, Idle, Requests, Steady, Thermals, Tokens,
+    cpu_share, derived_findings, engine_figures, gpu_figures, is_streamed, measured,
 };
 use crate::sweep::SweepLevel;
 
@@ -122,7 +122,7 @@ impl Counted {
         findings.extend(derived_findings(judged));
         let other_engine = engine_seen(host.engine, report);
         findings.extend(other_engine.as_ref().map(|(_, changes)| {
-            let evidence = Evidence::EngineChanged(changes.clone());
+            let evidence = FindingEvidence::EngineChanged(changes.clone());
             AttemptFinding::new(FindingCode::EngineChanged, Validity::Invalid, evidence)
         }));
         let cold = host.cold.as_ref().filter(|(key, _)| **key == report.key);

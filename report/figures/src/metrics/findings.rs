@@ -13,7 +13,7 @@ use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{FindingCode, Validity};
 
-pub use evidence::{AttemptFinding, Evidence, Fit};
+pub use evidence::{AttemptFinding, FindingEvidence, Fit};
 
 use super::{Drift, Figures};
 use crate::absent::Figure;
@@ -70,12 +70,12 @@ pub fn cpu_share(report: &AttemptReport) -> Option<f64> {
     report.client_cpu.filter(|_| seconds > 0.0).map(|cpu| cpu.as_secs_f64() / seconds)
 }
 
-fn degraded(code: FindingCode, evidence: Evidence) -> AttemptFinding {
+fn degraded(code: FindingCode, evidence: FindingEvidence) -> AttemptFinding {
     AttemptFinding::new(code, Validity::Degraded, evidence)
 }
 
 fn no_ok_request(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let evidence = Evidence::NoOkRequest { requests: judged.traces.len() };
+    let evidence = FindingEvidence::NoOkRequest { requests: judged.traces.len() };
     let finding = AttemptFinding::new(FindingCode::NoOkRequest, Validity::Invalid, evidence);
     (judged.figures.requests.ok == 0).then_some(finding)
 }
@@ -84,7 +84,7 @@ fn no_ok_request(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
 fn error_rate(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let requests = &judged.figures.requests;
     requests.error_rate().filter(|&rate| rate > ERROR_RATE && requests.ok > 0)?;
-    let evidence = Evidence::ErrorRate { failed: requests.failed.clone(), ok: requests.ok };
+    let evidence = FindingEvidence::ErrorRate { failed: requests.failed.clone(), ok: requests.ok };
     Some(degraded(FindingCode::ErrorRate, evidence))
 }
 
@@ -96,7 +96,7 @@ fn too_few_samples(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let ok = judged.figures.requests.ok;
     let seconds = judged.report.finished.since(judged.report.began).as_secs_f64();
     let few = is_level && ok > 0 && ok < ENOUGH_REQUESTS && seconds < ENOUGH_SECONDS;
-    let evidence = Evidence::TooFewSamples { ok, seconds };
+    let evidence = FindingEvidence::TooFewSamples { ok, seconds };
     few.then(|| degraded(FindingCode::TooFewSamples, evidence))
 }
 
@@ -104,7 +104,7 @@ fn drifting(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let drift = *judged.drift.as_ref().ok().filter(|drift| drift.is_drifting())?;
     let in_step = in_step(judged.case);
     let validity = if in_step { Validity::Degraded } else { Validity::Invalid };
-    let evidence = Evidence::Drifting { drift, in_step };
+    let evidence = FindingEvidence::Drifting { drift, in_step };
     Some(AttemptFinding::new(FindingCode::Drifting, validity, evidence))
 }
 

@@ -6,7 +6,7 @@ use regatta_types::record::AttemptRecord;
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{FindingCode, Validity};
 
-use super::findings::{AttemptFinding, Evidence, Fit};
+use super::findings::{AttemptFinding, FindingEvidence, Fit};
 use super::{Distribution, least_squares, measured, real};
 
 /// By so many times a first attempt is longer than what is due.
@@ -61,7 +61,7 @@ pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, At
             (fit.at_zero_s + fit.s_per_token * first.tokens, Some(fit))
         }
     };
-    let evidence = Evidence::ColdFirstAttempt { seconds: first.seconds, due, fit };
+    let evidence = FindingEvidence::ColdFirstAttempt { seconds: first.seconds, due, fit };
     let finding = AttemptFinding::new(FindingCode::ColdFirstAttempt, Validity::Invalid, evidence);
     (due > 0.0 && first.seconds > FACTOR * due).then_some((key, finding))
 }

@@ -1,6 +1,6 @@
 //! Findings in words: the evidence behind each, and what to do about it.
 
-use regatta_figures::metrics::{AttemptFinding, Drift, Evidence, Fit};
+use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit};
 use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
@@ -17,11 +17,11 @@ pub(crate) fn finding(found: &AttemptFinding) -> Finding {
 }
 
 /// The figures behind it.
-pub(crate) fn evidence(found: &Evidence) -> String {
+pub(crate) fn evidence(found: &FindingEvidence) -> String {
     match found {
-        Evidence::Told { evidence, .. } => evidence.clone(),
-        Evidence::NoOkRequest { requests } => format!("0 of {requests} requests succeeded"),
-        Evidence::ErrorRate { failed, ok } => {
+        FindingEvidence::Told { evidence, .. } => evidence.clone(),
+        FindingEvidence::NoOkRequest { requests } => format!("0 of {requests} requests succeeded"),
+        FindingEvidence::ErrorRate { failed, ok } => {
             let kinds = failed.iter().map(|(kind, n)| format!("{} {kind}", grouped((*n).into())));
             let kinds: Vec<String> = kinds.collect();
             let failures: u32 = failed.values().sum();
@@ -34,41 +34,45 @@ pub(crate) fn evidence(found: &Evidence) -> String {
                 kinds.join(", ")
             )
         }
-        Evidence::TooFewSamples { ok, seconds } => format!("{ok} requests in {seconds:.1} s"),
-        Evidence::Drifting { drift, .. } => drifting(drift),
-        Evidence::BufferedStream { buffered, ok } => {
+        FindingEvidence::TooFewSamples { ok, seconds } => {
+            format!("{ok} requests in {seconds:.1} s")
+        }
+        FindingEvidence::Drifting { drift, .. } => drifting(drift),
+        FindingEvidence::BufferedStream { buffered, ok } => {
             format!("{buffered} of {ok} answers came in one burst instead of a stream")
         }
-        Evidence::EmptyAnswers { empty, of } => {
+        FindingEvidence::EmptyAnswers { empty, of } => {
             format!("{empty} of {of} answers had no text, which is a failure")
         }
-        Evidence::Truncated { truncated, ok, max_tokens } => format!(
+        FindingEvidence::Truncated { truncated, ok, max_tokens } => format!(
             "{truncated} of {ok} answers were cut by max_tokens ({max_tokens}) or the context"
         ),
-        Evidence::LengthNotFixed { short, ok } => {
+        FindingEvidence::LengthNotFixed { short, ok } => {
             format!("{short} of {ok} answers are shorter than asked")
         }
-        Evidence::TokenMismatch { disagree, ok } => format!(
+        FindingEvidence::TokenMismatch { disagree, ok } => format!(
             "in {disagree} of {ok} requests the tokens of the chunks and the final usage differ by more than 1 %"
         ),
-        Evidence::MoreChunksThanTokens { split, ok } => format!("in {split} of {ok} requests"),
-        Evidence::CacheHits { cached, prompt } => format!(
+        FindingEvidence::MoreChunksThanTokens { split, ok } => {
+            format!("in {split} of {ok} requests")
+        }
+        FindingEvidence::CacheHits { cached, prompt } => format!(
             "{} of {} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
             grouped(*cached),
             grouped(*prompt),
             *cached as f64 / *prompt as f64 * 100.0
         ),
-        Evidence::ApproximateTokens { approximate, ok } => format!(
+        FindingEvidence::ApproximateTokens { approximate, ok } => format!(
             "in {approximate} of {ok} requests chunks were counted, the engine gives no token counts"
         ),
-        Evidence::GpuLost { uuid, reason, after_s } => {
+        FindingEvidence::GpuLost { uuid, reason, after_s } => {
             let when = after_s.map_or_else(
                 || "before the attempt".to_owned(),
                 |seconds| format!("{seconds:.1} s after the first request"),
             );
             format!("{uuid}: {reason} {when}")
         }
-        Evidence::GpuShared { pid, name, memory, taken } => {
+        FindingEvidence::GpuShared { pid, name, memory, taken } => {
             let what = if *taken {
                 format!("took {memory} on its GPU during the attempt")
             } else {
@@ -76,8 +80,8 @@ pub(crate) fn evidence(found: &Evidence) -> String {
             };
             format!("process {pid} ({name}), which is not the engine's, {what}")
         }
-        Evidence::EngineChanged(changes) => at_first(changes),
-        Evidence::ColdFirstAttempt { seconds, due, fit } => format!(
+        FindingEvidence::EngineChanged(changes) => at_first(changes),
+        FindingEvidence::ColdFirstAttempt { seconds, due, fit } => format!(
             "first attempt is warm-up: its requests took {} s, {:.1} times the {} s {}",
             grouped_real(*seconds, 2),
             seconds / due,
@@ -111,48 +115,52 @@ fn due_by(fit: Option<Fit>) -> String {
 }
 
 /// What to do next.
-fn advice(found: &Evidence) -> &str {
+fn advice(found: &FindingEvidence) -> &str {
     match found {
-        Evidence::Told { advice, .. } => advice,
-        Evidence::NoOkRequest { .. } => "see the failures of this attempt",
-        Evidence::ErrorRate { .. } => "see the failures; with less load they may go away",
-        Evidence::TooFewSamples { .. } => {
+        FindingEvidence::Told { advice, .. } => advice,
+        FindingEvidence::NoOkRequest { .. } => "see the failures of this attempt",
+        FindingEvidence::ErrorRate { .. } => "see the failures; with less load they may go away",
+        FindingEvidence::TooFewSamples { .. } => {
             "give a load level at least 20 requests or 30 s (--requests, --duration)"
         }
-        Evidence::Drifting { in_step: true, .. } => {
+        FindingEvidence::Drifting { in_step: true, .. } => {
             "streams that begin together and ask for equal lengths fall out of step: begin them one after another (--ramp), or let lengths vary"
         }
-        Evidence::Drifting { in_step: false, .. } => {
+        FindingEvidence::Drifting { in_step: false, .. } => {
             "look for heat, a power limit or other work on the host; warm up longer"
         }
-        Evidence::BufferedStream { .. } => {
+        FindingEvidence::BufferedStream { .. } => {
             "turn off response buffering in the proxy before the engine"
         }
-        Evidence::EmptyAnswers { .. } => {
+        FindingEvidence::EmptyAnswers { .. } => {
             "look at the engine's log and chat template; the prompt may exceed its context"
         }
-        Evidence::Truncated { .. } => "raise max_tokens, or ask for answers of fixed length",
-        Evidence::LengthNotFixed { .. } => {
+        FindingEvidence::Truncated { .. } => "raise max_tokens, or ask for answers of fixed length",
+        FindingEvidence::LengthNotFixed { .. } => {
             "the engine does not keep ignore_eos and min_tokens: compare decode speed only"
         }
-        Evidence::TokenMismatch { .. } => "check the engine's parser for tool calls or reasoning",
-        Evidence::MoreChunksThanTokens { .. } => "tokens were shared out evenly over the chunks",
-        Evidence::CacheHits { .. } => {
+        FindingEvidence::TokenMismatch { .. } => {
+            "check the engine's parser for tool calls or reasoning"
+        }
+        FindingEvidence::MoreChunksThanTokens { .. } => {
+            "tokens were shared out evenly over the chunks"
+        }
+        FindingEvidence::CacheHits { .. } => {
             "times to first token are too good: turn off prefix caching, or look at what the chat template puts first"
         }
-        Evidence::ApproximateTokens { .. } => {
+        FindingEvidence::ApproximateTokens { .. } => {
             "have the engine send usage (stream_options.include_usage), or give the model's tokenizer.json with `--tokenizer`"
         }
-        Evidence::GpuLost { .. } => {
+        FindingEvidence::GpuLost { .. } => {
             "look for Xid messages in the kernel's log; only a reboot brings the GPU back"
         }
-        Evidence::GpuShared { .. } => {
+        FindingEvidence::GpuShared { .. } => {
             "end the other process, or name the endpoint's GPUs with --gpu"
         }
-        Evidence::EngineChanged(_) => {
+        FindingEvidence::EngineChanged(_) => {
             "it belongs to another comparability class: run again with one engine throughout"
         }
-        Evidence::ColdFirstAttempt { .. } => {
+        FindingEvidence::ColdFirstAttempt { .. } => {
             "settle the engine before it is measured (leave out `--warmup 0`), and measure again"
         }
     }
@@ -177,47 +185,50 @@ mod tests {
         };
         let (pid, name, memory) = (412, "python3".to_owned(), Bytes(300 << 20));
         let fit = Fit { attempts: 9, at_zero_s: 0.2, s_per_token: 0.024 };
-        let shared = |taken| Evidence::GpuShared { pid, name: name.clone(), memory, taken };
+        let shared = |taken| FindingEvidence::GpuShared { pid, name: name.clone(), memory, taken };
         let lost = |after_s| {
             let (uuid, reason) = ("GPU-a".to_owned(), "GPU is lost".to_owned());
-            Evidence::GpuLost { uuid, reason, after_s }
+            FindingEvidence::GpuLost { uuid, reason, after_s }
         };
-        let first = |fit| Evidence::ColdFirstAttempt { seconds: 12.0, due: 3.0, fit };
+        let first = |fit| FindingEvidence::ColdFirstAttempt { seconds: 12.0, due: 3.0, fit };
         for (evidence, said) in [
-            (Evidence::NoOkRequest { requests: 4 }, "0 of 4 requests succeeded"),
+            (FindingEvidence::NoOkRequest { requests: 4 }, "0 of 4 requests succeeded"),
             (
-                Evidence::ErrorRate { failed: [(FailureKind::Reset, 2)].into(), ok: 99 },
+                FindingEvidence::ErrorRate { failed: [(FailureKind::Reset, 2)].into(), ok: 99 },
                 "2 of 101 requests failed (2.0 %, bound 1 %): 2 reset",
             ),
-            (Evidence::TooFewSamples { ok: 3, seconds: 1.25 }, "3 requests in 1.2 s"),
+            (FindingEvidence::TooFewSamples { ok: 3, seconds: 1.25 }, "3 requests in 1.2 s"),
             (
-                Evidence::Drifting { drift, in_step: false },
+                FindingEvidence::Drifting { drift, in_step: false },
                 "decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % a minute over 96 requests",
             ),
             (
-                Evidence::BufferedStream { buffered: 2, ok: 3 },
+                FindingEvidence::BufferedStream { buffered: 2, ok: 3 },
                 "2 of 3 answers came in one burst instead of a stream",
             ),
             (
-                Evidence::EmptyAnswers { empty: 1, of: 3 },
+                FindingEvidence::EmptyAnswers { empty: 1, of: 3 },
                 "1 of 3 answers had no text, which is a failure",
             ),
             (
-                Evidence::Truncated { truncated: 1, ok: 2, max_tokens: 40 },
+                FindingEvidence::Truncated { truncated: 1, ok: 2, max_tokens: 40 },
                 "1 of 2 answers were cut by max_tokens (40) or the context",
             ),
-            (Evidence::LengthNotFixed { short: 1, ok: 2 }, "1 of 2 answers are shorter than asked"),
             (
-                Evidence::TokenMismatch { disagree: 1, ok: 2 },
+                FindingEvidence::LengthNotFixed { short: 1, ok: 2 },
+                "1 of 2 answers are shorter than asked",
+            ),
+            (
+                FindingEvidence::TokenMismatch { disagree: 1, ok: 2 },
                 "in 1 of 2 requests the tokens of the chunks and the final usage differ by more than 1 %",
             ),
-            (Evidence::MoreChunksThanTokens { split: 1, ok: 2 }, "in 1 of 2 requests"),
+            (FindingEvidence::MoreChunksThanTokens { split: 1, ok: 2 }, "in 1 of 2 requests"),
             (
-                Evidence::CacheHits { cached: 1_200, prompt: 4_800 },
+                FindingEvidence::CacheHits { cached: 1_200, prompt: 4_800 },
                 "1,200 of 4,800 prompt tokens (25.0 %) came from a cache, though no prompt begins like another",
             ),
             (
-                Evidence::ApproximateTokens { approximate: 1, ok: 2 },
+                FindingEvidence::ApproximateTokens { approximate: 1, ok: 2 },
                 "in 1 of 2 requests chunks were counted, the engine gives no token counts",
             ),
             (lost(Some(2.25)), "GPU-a: GPU is lost 2.2 s after the first request"),

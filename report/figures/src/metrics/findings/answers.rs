@@ -5,7 +5,7 @@ use regatta_types::suite::{Length, Prompt};
 use regatta_types::trace::{RequestTrace, TokenSource};
 use regatta_types::validity::{FindingCode, Validity};
 
-use super::{AttemptFinding, AttemptInput, Evidence, degraded};
+use super::{AttemptFinding, AttemptInput, FindingEvidence, degraded};
 use crate::metrics::{Requests, completion_tokens};
 
 /// Most of a prompt that a cache may answer where nothing was meant to be shared; and tokens of each
@@ -17,7 +17,7 @@ pub(super) fn buffered_stream(judged: &AttemptInput<'_>) -> Option<AttemptFindin
     let Requests { buffered, ok, .. } = judged.figures.requests;
     // What most answers did is what the attempt measured.
     let validity = if 2 * buffered > ok { Validity::Invalid } else { Validity::Degraded };
-    let evidence = Evidence::BufferedStream { buffered, ok };
+    let evidence = FindingEvidence::BufferedStream { buffered, ok };
     let finding = AttemptFinding::new(FindingCode::BufferedStream, validity, evidence);
     (buffered > 0).then_some(finding)
 }
@@ -25,13 +25,13 @@ pub(super) fn buffered_stream(judged: &AttemptInput<'_>) -> Option<AttemptFindin
 pub(super) fn empty_answers(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let requests = &judged.figures.requests;
     let empty = *requests.failed.get(&FailureKind::EmptyAnswer)?;
-    let evidence = Evidence::EmptyAnswers { empty, of: requests.ok + requests.failures() };
+    let evidence = FindingEvidence::EmptyAnswers { empty, of: requests.ok + requests.failures() };
     Some(degraded(FindingCode::EmptyAnswers, evidence))
 }
 
 pub(super) fn truncated(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let Requests { truncated, ok, .. } = judged.figures.requests;
-    let evidence = Evidence::Truncated { truncated, ok, max_tokens: judged.case.max_tokens };
+    let evidence = FindingEvidence::Truncated { truncated, ok, max_tokens: judged.case.max_tokens };
     let is_cut = judged.case.length == Length::Natural && truncated > 0;
     is_cut.then(|| degraded(FindingCode::Truncated, evidence))
 }
@@ -48,25 +48,26 @@ pub(super) fn length_not_fixed(judged: &AttemptInput<'_>) -> Option<AttemptFindi
         tokens.is_some_and(|n| (n as f64) < 0.99 * limit)
     };
     let short = judged.successes(is_short);
-    let evidence = Evidence::LengthNotFixed { short, ok: judged.figures.requests.ok };
+    let evidence = FindingEvidence::LengthNotFixed { short, ok: judged.figures.requests.ok };
     (short > 0).then(|| degraded(FindingCode::LengthNotFixed, evidence))
 }
 
 pub(super) fn token_mismatch(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let disagree = judged.successes(counts_disagree);
-    let evidence = Evidence::TokenMismatch { disagree, ok: judged.figures.requests.ok };
+    let evidence = FindingEvidence::TokenMismatch { disagree, ok: judged.figures.requests.ok };
     (disagree > 0).then(|| degraded(FindingCode::TokenMismatch, evidence))
 }
 
 pub(super) fn more_chunks_than_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let split = judged.successes(has_split_tokens);
-    let evidence = Evidence::MoreChunksThanTokens { split, ok: judged.figures.requests.ok };
+    let evidence = FindingEvidence::MoreChunksThanTokens { split, ok: judged.figures.requests.ok };
     (split > 0).then(|| degraded(FindingCode::MoreChunksThanTokens, evidence))
 }
 
 pub(super) fn approximate_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let approximate = *judged.figures.tokens.sources.get(&TokenSource::Chunks)?;
-    let evidence = Evidence::ApproximateTokens { approximate, ok: judged.figures.requests.ok };
+    let evidence =
+        FindingEvidence::ApproximateTokens { approximate, ok: judged.figures.requests.ok };
     Some(degraded(FindingCode::ApproximateTokens, evidence))
 }
 
@@ -86,7 +87,7 @@ pub(super) fn cache_hits(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     }
     let share = (prompt > 0).then(|| cached as f64 / prompt as f64)?;
     let is_warm = share > CACHED && cached > template;
-    is_warm.then(|| degraded(FindingCode::CacheHits, Evidence::CacheHits { cached, prompt }))
+    is_warm.then(|| degraded(FindingCode::CacheHits, FindingEvidence::CacheHits { cached, prompt }))
 }
 
 /// Whether the counts of the chunks and the final usage differ by more than 1 %.

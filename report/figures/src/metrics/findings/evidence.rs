@@ -15,12 +15,12 @@ pub struct AttemptFinding {
     pub code: FindingCode,
     /// What it does to the attempt; never [`Validity::Valid`].
     pub validity: Validity,
-    pub evidence: Evidence,
+    pub evidence: FindingEvidence,
 }
 
 /// The values behind a finding. `ok` is the number of requests that succeeded.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Evidence {
+pub enum FindingEvidence {
     /// As its agent worded it.
     Told {
         evidence: String,
@@ -110,18 +110,18 @@ pub struct Fit {
 impl From<&Finding> for AttemptFinding {
     fn from(told: &Finding) -> Self {
         let (evidence, advice) = (told.evidence.clone(), told.advice.clone());
-        let evidence = Evidence::Told { evidence, advice };
+        let evidence = FindingEvidence::Told { evidence, advice };
         Self { code: told.code.clone(), validity: told.validity, evidence }
     }
 }
 
 impl AttemptFinding {
-    pub(crate) fn new(code: FindingCode, validity: Validity, evidence: Evidence) -> Self {
+    pub(crate) fn new(code: FindingCode, validity: Validity, evidence: FindingEvidence) -> Self {
         Self { code, validity, evidence }
     }
 
     /// The agent's own words; empty where the finding is ours.
     pub(crate) fn told(&self) -> &str {
-        if let Evidence::Told { evidence, .. } = &self.evidence { evidence } else { "" }
+        if let FindingEvidence::Told { evidence, .. } = &self.evidence { evidence } else { "" }
     }
 }

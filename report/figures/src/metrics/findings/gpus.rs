@@ -3,7 +3,7 @@
 use regatta_types::gpu::{FOREIGN_HELD, GpuProcess, ProcessOwner};
 use regatta_types::validity::{FindingCode, Validity};
 
-use super::{AttemptFinding, AttemptInput, Evidence, degraded};
+use super::{AttemptFinding, AttemptInput, FindingEvidence, degraded};
 use crate::metrics::gpu::{growth, serving};
 
 /// A foreign process that takes more than this during an attempt works beside the engine.
@@ -15,7 +15,7 @@ pub(super) fn gpu_lost(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let series = serving(&report.gpu).find(|s| s.ended.is_some())?;
     let end = series.ended.as_ref()?;
     let after = || end.at.since(report.began).as_secs_f64();
-    let evidence = Evidence::GpuLost {
+    let evidence = FindingEvidence::GpuLost {
         uuid: series.uuid.clone(),
         reason: end.reason.clone(),
         after_s: (end.at > report.began).then(after),
@@ -33,7 +33,7 @@ pub(super) fn gpu_shared(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let shared = |process: &GpuProcess, memory, taken| {
         let (pid, name) = (process.pid, process.name.clone());
         let validity = if taken { Validity::Invalid } else { Validity::Degraded };
-        let evidence = Evidence::GpuShared { pid, name, memory, taken };
+        let evidence = FindingEvidence::GpuShared { pid, name, memory, taken };
         AttemptFinding::new(FindingCode::GpuShared, validity, evidence)
     };
     let took = |process| Some((process, growth(process, began))).filter(|(_, n)| n.0 >= TAKEN);

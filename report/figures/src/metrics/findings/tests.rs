@@ -13,7 +13,7 @@ use regatta_types::trace::{ChunkCounts, FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::Validity;
 
-use super::{AttemptFinding, AttemptInput, Evidence, derived_findings};
+use super::{AttemptFinding, AttemptInput, FindingEvidence, derived_findings};
 use crate::metrics::{Drift, Figures};
 use crate::testing::{RunBuilder, request};
 
@@ -96,7 +96,7 @@ fn failures_over_one_per_cent_are_told_with_their_kinds() {
     assert_eq!(codes(&case(), with(2)), degraded("error_rate"));
     let found = findings(&case(), &report(with(2)));
     let failed = [(FailureKind::Reset, 2)].into();
-    assert_eq!(found[0].evidence, Evidence::ErrorRate { failed, ok: 99 });
+    assert_eq!(found[0].evidence, FindingEvidence::ErrorRate { failed, ok: 99 });
 }
 
 #[test]
