@@ -33,7 +33,7 @@ const HOUSES: &[House] = &[
                 "time",
                 "units",
             ],
-            &["failure", "facts", "gpu", "ids", "margin", "validity"],
+            &["failure", "facts", "gpu", "ids", "margin", "saturation", "validity"],
             &["engine", "event", "suite", "trace"],
             &["assignment"],
             &["attempt"],
