@@ -261,7 +261,7 @@ fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
             let level = around(metric, [&first, &second].into_iter());
             format!("{a} and {b} are equivalent within {}{level}", margin(report))
         }
-        Verdict::NotSettled { .. } | Verdict::NotJudged(_) => format!(
+        Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => format!(
             "whether {a} and {b} differ is not settled ({} against {}: {estimate}{})",
             told.host,
             other.host,
@@ -288,8 +288,7 @@ fn fleet(report: &MetricReport, able: &[&Judged], of: usize) -> String {
 
 /// The hosts that are settled as different, the largest differences first where not all are named.
 fn settled(metric: Metric, able: &[&Judged]) -> Vec<String> {
-    let mut settled: Vec<&&Judged> =
-        able.iter().filter(|j| j.verdict.is_settled_difference()).collect();
+    let mut settled: Vec<&&Judged> = able.iter().filter(|j| j.verdict.is_difference()).collect();
     let more = settled.len().saturating_sub(NAMED);
     if more > 0 {
         let size = |j: &Judged| j.effect.map_or(0.0, |e| e.mean.abs());
@@ -306,7 +305,7 @@ fn settled(metric: Metric, able: &[&Judged]) -> Vec<String> {
 /// The hosts of which nothing is settled: the estimates of one or two, of more only their names.
 fn open(able: &[&Judged]) -> Vec<String> {
     let open: Vec<&&Judged> =
-        able.iter().filter(|j| matches!(j.verdict, Verdict::NotSettled { .. })).collect();
+        able.iter().filter(|j| matches!(j.verdict, Verdict::Inconclusive { .. })).collect();
     if open.len() > 2 {
         let names = some_names(open.iter().map(|j| j.host.as_str()));
         return vec![format!("not settled: {names} (section 3)")];
@@ -385,10 +384,10 @@ fn estimate(effect: Effect) -> String {
 
 fn more(verdict: Verdict) -> String {
     match verdict {
-        Verdict::NotSettled { more: Some(n) } => {
+        Verdict::Inconclusive { more: Some(n) } => {
             format!("; about {n} more {} needed", if n == 1 { "repetition" } else { "repetitions" })
         }
-        Verdict::NotSettled { more: None } => "; more repetitions would not settle it".to_owned(),
+        Verdict::Inconclusive { more: None } => "; more repetitions would not settle it".to_owned(),
         Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::NotJudged(_) => {
             String::new()
         }

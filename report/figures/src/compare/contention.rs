@@ -29,7 +29,7 @@ const METRICS: [Metric; 3] = [Metric::DecodeTps, Metric::Ttft, Metric::OutputTps
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contention {
     pub metric: Metric,
-    /// Differences up to this are of no account, as a share.
+    /// Differences smaller than this are treated as equivalent, as a share.
     pub margin: f64,
     pub hosts: Vec<SoloAndTogether>,
 }
@@ -86,13 +86,13 @@ impl Contention {
 }
 
 /// A case both ways, where its logarithms exist.
-struct Pair<'a> {
+struct CaseBothWays<'a> {
     case: &'a CaseId,
     solo: Series,
     together: Series,
 }
 
-impl Pair<'_> {
+impl CaseBothWays<'_> {
     fn shared(&self) -> BTreeSet<u32> {
         let has = |repetition: &u32| self.together.values.contains_key(repetition);
         self.solo.values.keys().copied().filter(has).collect()
@@ -101,12 +101,13 @@ impl Pair<'_> {
 
 /// `None` where nothing was measured both ways.
 fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndTogether> {
-    let (mut pairs, mut cases_left_out): (Vec<Pair<'_>>, Vec<(CaseId, Reason)>) = <_>::default();
+    let (mut pairs, mut cases_left_out): (Vec<CaseBothWays<'_>>, Vec<(CaseId, Reason)>) =
+        <_>::default();
     for solo in &host.solo {
         let own = |case: &&CaseAnalysis<'_>| solo.case.solo_of.as_ref() == Some(&case.case.id);
         let Some(together) = host.cases.iter().find(own) else { continue };
         let of = |case| series::of_case(metric, host.host, case);
-        let pair = Pair { case: &together.case.id, solo: of(solo), together: of(together) };
+        let pair = CaseBothWays { case: &together.case.id, solo: of(solo), together: of(together) };
         if pair.solo.values.is_empty() && pair.together.values.is_empty() {
             continue;
         }
@@ -121,11 +122,12 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
         return None;
     }
     // Without a case that has it both ways the host has no figure, and its reasons.
-    let complete = pairs.iter().map(Pair::shared).reduce(|a, b| &a & &b).unwrap_or_default();
-    let mean = |of: &dyn Fn(&Pair<'_>, u32) -> f64, repetition: u32| {
+    let complete =
+        pairs.iter().map(CaseBothWays::shared).reduce(|a, b| &a & &b).unwrap_or_default();
+    let mean = |of: &dyn Fn(&CaseBothWays<'_>, u32) -> f64, repetition: u32| {
         pairs.iter().map(|pair| of(pair, repetition)).sum::<f64>() / real(pairs.len())
     };
-    let each = |of: &dyn Fn(&Pair<'_>, u32) -> f64| -> Vec<f64> {
+    let each = |of: &dyn Fn(&CaseBothWays<'_>, u32) -> f64| -> Vec<f64> {
         complete.iter().map(|&repetition| mean(of, repetition)).collect()
     };
     let solo = each(&|pair, repetition| pair.solo.values[&repetition]);

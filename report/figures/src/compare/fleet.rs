@@ -15,7 +15,7 @@ use crate::metrics::real;
 /// What decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// Half-width of "of no account", on the log scale.
+    /// Half-width of the margin, on the log scale: smaller differences are equivalent.
     pub margin: f64,
     /// Family-wise error rate over the hosts.
     pub alpha: f64,
@@ -35,12 +35,12 @@ impl Rule {
 pub struct Outcome {
     /// Every host that was given, in that order.
     pub hosts: Vec<Judged>,
-    /// Hosts that were no part of the others' reference, because they are settled.
+    /// Hosts that were no part of the others' reference, because they differ significantly.
     pub set_aside: Vec<HostId>,
     /// No majority agrees: nobody is judged.
     pub two_groups: bool,
     /// With three hosts, every pair: the first minus the second.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<PairedDifference>,
 }
 
 /// What was found for one host. Effects are differences of logarithms of the metric itself.
@@ -89,7 +89,7 @@ impl Judged {
 
 /// Two hosts, paired repetition by repetition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Pair {
+pub struct PairedDifference {
     pub first: HostId,
     pub second: HostId,
     pub effect: Effect,
@@ -234,7 +234,7 @@ impl<'a> Field<'a> {
     fn judge_three(&self, outcome: &mut Outcome) {
         let pair = |a: usize, b: usize| self.against(a, &[b]);
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-            outcome.pairs.extend(pair(a, b).map(|effect| Pair {
+            outcome.pairs.extend(pair(a, b).map(|effect| PairedDifference {
                 first: self.series[a].host.clone(),
                 second: self.series[b].host.clone(),
                 effect,
@@ -252,15 +252,15 @@ impl<'a> Field<'a> {
             })
             .collect();
         let adjusted = adjust(&differences);
-        let settled: Vec<bool> = differences
+        let decided: Vec<bool> = differences
             .iter()
             .zip(&adjusted)
-            .map(|(e, p)| e.as_ref().zip(*p).and_then(|(e, p)| e.settle(p, self.rule)).is_some())
+            .map(|(e, p)| e.as_ref().zip(*p).and_then(|(e, p)| e.decide(p, self.rule)).is_some())
             .collect();
-        outcome.set_aside = self.hosts_where(&settled);
+        outcome.set_aside = self.hosts_where(&decided);
         for (host, evidence) in differences.into_iter().enumerate() {
             let calm: Vec<usize> =
-                self.others(host).into_iter().filter(|&other| !settled[other]).collect();
+                self.others(host).into_iter().filter(|&other| !decided[other]).collect();
             let pool = if calm.is_empty() { self.others(host) } else { calm.clone() };
             let sameness = calm.iter().filter_map(|&c| pair(host, c)).map(|e| self.turned(e));
             let evidence = evidence.map(|e| Evidence { sameness: sameness.collect(), ..e });
@@ -279,8 +279,8 @@ impl<'a> Field<'a> {
             .iter()
             .zip(adjust(&first))
             .map(|(e, p)| {
-                let verdict = e.as_ref().zip(p).and_then(|(e, p)| e.settle(p, self.rule));
-                verdict.is_some_and(Verdict::is_settled_difference)
+                let verdict = e.as_ref().zip(p).and_then(|(e, p)| e.decide(p, self.rule));
+                verdict.is_some_and(Verdict::is_difference)
             })
             .collect();
         let calm: Vec<usize> = self.all().filter(|&host| !aside[host]).collect();

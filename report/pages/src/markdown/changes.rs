@@ -53,8 +53,8 @@ fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Pa
         .number("After", |(_, change)| mean(change.after))
         .number("Change (%, 95 % CI)", |(_, change)| known(change.change.map(signed)))
         .text("Verdict", |(_, change)| {
-            let settled = change.verdict.is_some_and(Verdict::is_settled_difference);
-            Inline::own(verdict_words(change)).bold_if(settled)
+            let differs = change.verdict.is_some_and(Verdict::is_difference);
+            Inline::own(verdict_words(change)).bold_if(differs)
         })
         .all_absent("not compared, or fewer than two complete repetitions");
     if !table.is_empty() {

@@ -1,6 +1,6 @@
 //! What the hosts give together, in words.
 
-use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyLeftOut};
+use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyExcluded};
 use regatta_figures::metrics::Goodput;
 use regatta_types::ids::HostId;
 use regatta_types::units::{grouped, grouped_real};
@@ -32,13 +32,13 @@ pub(crate) fn member(host: &Member) -> String {
     }
 }
 
-pub(crate) fn why_left_out(why: &WhyLeftOut) -> String {
+pub(crate) fn why_left_out(why: &WhyExcluded) -> String {
     match why {
-        WhyLeftOut::NothingUsable => "nothing usable".to_owned(),
-        WhyLeftOut::AnotherClass => "another class".to_owned(),
-        WhyLeftOut::NotCompared(why) => reason(why),
-        WhyLeftOut::NoCompleteRepetition => "no complete repetition".to_owned(),
-        WhyLeftOut::NeverJoined => "never joined".to_owned(),
+        WhyExcluded::NothingUsable => "nothing usable".to_owned(),
+        WhyExcluded::AnotherClass => "another class".to_owned(),
+        WhyExcluded::NotCompared(why) => reason(why),
+        WhyExcluded::NoCompleteRepetition => "no complete repetition".to_owned(),
+        WhyExcluded::NeverJoined => "never joined".to_owned(),
     }
 }
 

@@ -32,7 +32,7 @@ const KV_FULL: f64 = 0.95;
 const LOOK_AT: &str =
     "look at the CPU, at engine flags that no process shows, and at other processes.";
 
-/// A sentence for each host that is settled as different: of a slower one also that nothing was found.
+/// A sentence for each host that differs significantly: of a slower one also that nothing was found.
 /// Of two hosts only the slower one has one: what differs on the other is the same thing again.
 pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
@@ -61,13 +61,13 @@ pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
 /// The sentence of one host, if it has one.
 pub(crate) fn cause(analysis: &Report<'_>, host: &HostId) -> Option<String> {
     let class = analysis.class_of(host)?;
-    let settled = |wanted: Verdict| -> Vec<&'static str> {
+    let metrics_with = |wanted: Verdict| -> Vec<&'static str> {
         let compared = |m: &&MetricReport| wanted == Verdict::Slower || m.outcome.compared() > 2;
         let reports = class.metrics.iter().filter(compared);
         let with = reports.filter(|m| m.judged(host).is_some_and(|j| j.verdict == wanted));
         with.map(|m| m.metric.label()).collect()
     };
-    let (slower, faster) = (settled(Verdict::Slower), settled(Verdict::Faster));
+    let (slower, faster) = (metrics_with(Verdict::Slower), metrics_with(Verdict::Faster));
     let causes = causes_in(analysis, class, host);
     let (metrics, word) = match (slower.as_slice(), faster.as_slice(), causes.as_slice()) {
         ([], [], [_, ..]) if fades(class, host) => {

@@ -64,7 +64,7 @@ pub fn change_lines(changes: &Changes) -> Vec<String> {
 pub(crate) fn headlines(changes: &Changes) -> Vec<String> {
     let is_settled = |figure: Figure| {
         let mut changes = of_figure(changes, figure).filter_map(|(_, change)| change.verdict);
-        changes.any(Verdict::is_settled_difference)
+        changes.any(Verdict::is_difference)
     };
     let told = |figure: &Figure| figure.metric == Metric::DecodeTps || is_settled(*figure);
     let line = |figure: Figure| {
@@ -126,7 +126,7 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
         found.copied().collect::<Vec<_>>()
     };
     let mut parts: Vec<String> = Vec::new();
-    let changed = with(Verdict::is_settled_difference);
+    let changed = with(Verdict::is_difference);
     for (host, change) in changed.iter().take(NAMED) {
         parts.push(difference(host, change)?);
     }
@@ -155,7 +155,7 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
             parts.push(format!("{} hosts are equivalent within {margin} %{indicative}", some.len()))
         }
     }
-    let unsettled = with(|verdict| matches!(verdict, Verdict::NotSettled { .. }));
+    let unsettled = with(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
     for (host, change) in unsettled.iter().take(NAMED) {
         parts.push(format!("{} is not settled ({})", host.host, open(change)?));
     }
@@ -248,11 +248,11 @@ fn open(change: &MetricChange) -> Option<String> {
     let estimated = change.change?;
     let (low, high) = estimated.ci95_log;
     let more = match change.verdict? {
-        Verdict::NotSettled { more: Some(n) } => {
+        Verdict::Inconclusive { more: Some(n) } => {
             let more = count_of(n, "more repetition");
             format!("; about {more} in each run needed")
         }
-        Verdict::NotSettled { more: None } => "; more repetitions would not settle it".to_owned(),
+        Verdict::Inconclusive { more: None } => "; more repetitions would not settle it".to_owned(),
         Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::NotJudged(_) => {
             String::new()
         }

@@ -86,7 +86,7 @@ pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
     out.extend(first_few(floors, "what the client itself may add"));
     out.extend(validity::of_run(analysis));
     out.extend(cells(analysis));
-    out.extend(first_few(unsettled(analysis), "hosts that were not warm"));
+    out.extend(first_few(not_warm(analysis), "hosts that were not warm"));
     out.extend(endings(analysis));
     out
 }
@@ -153,7 +153,7 @@ fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<
 }
 
 /// Hosts that were not warm when the run began.
-fn unsettled(analysis: &Report<'_>) -> Vec<String> {
+fn not_warm(analysis: &Report<'_>) -> Vec<String> {
     let remark = |host: &HostAnalysis<'_>, finding: &Finding| {
         clean::line(&format!(
             "{}: {} before the run: {}.",

@@ -3,7 +3,7 @@
 use regatta_figures::compare::Verdict;
 use regatta_types::metric::Metric;
 
-/// Verb and what follows the per cent of a settled difference.
+/// Verb and what follows the per cent of a significant difference.
 pub(crate) fn verb(metric: Metric, is_slower: bool) -> (&'static str, &'static str) {
     match (metric, is_slower) {
         (Metric::DecodeTps | Metric::OutputTps, true) => ("is", "slower"),
@@ -23,7 +23,7 @@ pub(crate) fn verdict_word(metric: Metric, verdict: Verdict) -> &'static str {
         (Verdict::Slower, _) => "slower",
         (Verdict::Faster, _) => "faster",
         (Verdict::Equivalent, _) => "equivalent",
-        (Verdict::NotSettled { .. }, _) => "not settled",
+        (Verdict::Inconclusive { .. }, _) => "not settled",
         (Verdict::NotJudged(_), _) => "no verdict",
     }
 }

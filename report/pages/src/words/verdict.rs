@@ -28,7 +28,7 @@ fn words(metric: Metric, judged: &Judged, planned: usize) -> String {
         Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
             verdict_word(metric, judged.verdict).to_owned()
         }
-        Verdict::NotSettled { .. } => format!("not settled{}", more(judged.verdict)),
+        Verdict::Inconclusive { .. } => format!("not settled{}", more(judged.verdict)),
         Verdict::NotJudged(Unjudged::TooFewRepetitions) => {
             return format!(
                 "no verdict (C11: {} of {MIN_REPETITIONS} complete repetitions)",

@@ -72,11 +72,11 @@ fn verdict(host: &SoloAndTogether) -> Inline {
         Verdict::Slower => "slower together".to_owned(),
         Verdict::Faster => "faster together".to_owned(),
         Verdict::Equivalent => "equivalent".to_owned(),
-        Verdict::NotSettled { more: Some(n) } => {
+        Verdict::Inconclusive { more: Some(n) } => {
             let more = count_of(n, "more repetition");
             format!("not settled (about {more} needed)")
         }
-        Verdict::NotSettled { more: None } => "not settled".to_owned(),
+        Verdict::Inconclusive { more: None } => "not settled".to_owned(),
         Verdict::NotJudged(
             Unjudged::TooFewRepetitions
             | Unjudged::TooFewShared
@@ -87,7 +87,7 @@ fn verdict(host: &SoloAndTogether) -> Inline {
     let few = host.effect.is_some_and(|effect| effect.n < FULL_REPETITIONS);
     let is_verdict = !matches!(host.verdict, Verdict::NotJudged(_));
     let words = if few && is_verdict { format!("{words} (indicative)") } else { words };
-    Inline::own(words).bold_if(host.verdict.is_settled_difference())
+    Inline::own(words).bold_if(host.verdict.is_difference())
 }
 
 /// Cases that stayed out, a sentence for each reason and not for each host and case.
