@@ -45,7 +45,7 @@ pub(super) fn gaps(hosts: &[Shown<'_, '_>]) -> Option<Plot> {
     let line = |host: &HostAnalysis<'_>| {
         host.gaps.shares().into_iter().map(|(seconds, share)| (seconds * 1e3, share)).collect()
     };
-    draw("GapHistogram between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, line)
+    draw("Gaps between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, line)
 }
 
 fn draw(
