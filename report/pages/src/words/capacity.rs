@@ -106,12 +106,11 @@ pub(crate) fn users(host: &HostUsers) -> String {
         let share = goodput.share().unwrap_or(0.0) * 100.0;
         format!("{share:.1} % of {} requests good", grouped(u64::from(goodput.offered)))
     };
-    let kept = match (host.streams, host.at_least) {
-        (0, _) => "none".to_owned(),
-        (1, false) => format!("1 stream ({})", of(host.level)),
-        (1, true) => format!("at least 1 stream ({})", of(host.level)),
-        (n, false) => format!("{n} streams ({})", of(host.level)),
-        (n, true) => format!("at least {n} streams ({})", of(host.level)),
+    let least = if host.at_least { "at least " } else { "" };
+    let kept = match host.streams {
+        0 => "none".to_owned(),
+        1 => format!("{least}1 stream ({})", of(host.level)),
+        n => format!("{least}{n} streams ({})", of(host.level)),
     };
     match host.fails_at {
         Some((streams, worst)) => format!("{kept}; not at {streams} ({})", of(worst)),

@@ -204,42 +204,38 @@ fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<
     let Some(own) = own.engine_metrics.as_ref().ok().copied() else { return Vec::new() };
     let others: Vec<EngineFigures> =
         others.iter().filter_map(|h| h.engine_metrics.as_ref().ok().copied()).collect();
-    let median = |value: fn(&EngineFigures) -> Option<f64>| {
-        Distribution::new(others.iter().filter_map(value)).median()
+    let both = |value: fn(&EngineFigures) -> Option<f64>| {
+        value(&own).zip(Distribution::new(others.iter().filter_map(value)).median())
     };
     let mut out = Vec::new();
-    if let (Some(n), Some(usual)) = (own.preemptions, median(|f| f.preemptions))
-        && n > usual
+    if let Some((own, usual)) = both(|f| f.preemptions)
+        && own > usual
     {
-        out.push(format!(
-            "preemptions {} (median of the others {})",
-            grouped_real(n, 0),
-            grouped_real(usual, 0)
-        ));
+        let (own, usual) = (grouped_real(own, 0), grouped_real(usual, 0));
+        out.push(format!("preemptions {own} (median of the others {usual})"));
     }
-    if let (Some(s), Some(usual)) = (own.queue_mean_s, median(|f| f.queue_mean_s))
-        && s > QUEUE_S
-        && s > usual * QUEUE_FACTOR
+    if let Some((own, usual)) = both(|f| f.queue_mean_s)
+        && own > QUEUE_S
+        && own > usual * QUEUE_FACTOR
     {
-        let (ms, usual) = (s * 1e3, usual * 1e3);
-        let (ms, usual) = (grouped_real(ms, 1), grouped_real(usual, 1));
-        out.push(format!("mean queue time {ms} ms (median of the others {usual} ms)"));
+        let (own, usual) = (grouped_real(own * 1e3, 1), grouped_real(usual * 1e3, 1));
+        out.push(format!("mean queue time {own} ms (median of the others {usual} ms)"));
     }
-    if let (Some(share), Some(usual)) = (own.kv_peak, median(|f| f.kv_peak))
-        && share >= KV_FULL
+    if let Some((own, usual)) = both(|f| f.kv_peak)
+        && own >= KV_FULL
         && usual < KV_FULL
     {
-        let (own, usual) = (share * 100.0, usual * 100.0);
+        let (own, usual) = (own * 100.0, usual * 100.0);
         out.push(format!("KV cache {own:.0} % full (median of the others {usual:.0} %)"));
     }
-    for (what, value) in [
-        ("accepted drafts", (|f| f.acceptance) as fn(&EngineFigures) -> Option<f64>),
-        ("prefix cache hits", |f| f.prefix_hit_share),
+    for (what, figures) in [
+        ("accepted drafts", both(|f| f.acceptance)),
+        ("prefix cache hits", both(|f| f.prefix_hit_share)),
     ] {
-        if let (Some(share), Some(usual)) = (value(&own), median(value))
-            && (share - usual).abs() > SHARE
+        if let Some((own, usual)) = figures
+            && (own - usual).abs() > SHARE
         {
-            let (own, usual) = (share * 100.0, usual * 100.0);
+            let (own, usual) = (own * 100.0, usual * 100.0);
             out.push(format!("{what} {own:.0} % (median of the others {usual:.0} %)"));
         }
     }

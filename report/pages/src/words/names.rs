@@ -1,5 +1,11 @@
 //! Names in a sentence, as many as one can read.
 
+use std::collections::BTreeMap;
+
+use regatta_figures::compare::Reason;
+
+use super::reason::reason;
+
 /// Most hosts or cases that a sentence names.
 pub(crate) const NAMED: usize = 5;
 
@@ -21,6 +27,24 @@ pub(crate) fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<
     }
     let names = |hosts: Vec<String>| some_names(hosts.iter().map(String::as_str));
     groups.into_iter().map(|(what, hosts)| (names(hosts), what)).collect()
+}
+
+/// What was excluded, by reason and names: with who excludes the same for the same reason.
+pub(crate) fn excluded<'a, T: 'a, W: Clone>(
+    by: impl IntoIterator<Item = (W, &'a Vec<(T, Reason)>)>,
+    as_str: fn(&T) -> &str,
+) -> BTreeMap<(String, Vec<&'a str>), Vec<W>> {
+    let mut out: BTreeMap<(String, Vec<&str>), Vec<W>> = BTreeMap::new();
+    for (who, left_out) in by {
+        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, why) in left_out {
+            reasons.entry(reason(why)).or_default().push(as_str(name));
+        }
+        for key in reasons {
+            out.entry(key).or_default().push(who.clone());
+        }
+    }
+    out
 }
 
 #[cfg(test)]
