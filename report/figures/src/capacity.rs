@@ -117,15 +117,16 @@ impl Capacity {
             hosts.iter().map(|h| h.gpus.as_ref().ok().map(|gpus| GpuSum::of(gpus))).collect();
         let powers = gpus.iter().map(|gpu| gpu.and_then(|g| g.power_mean_w)).collect();
         let peaks = hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
-        let energies = hosts.iter().map(|h| joules_and_tokens(h)).collect();
+        let energies: Vec<Option<(f64, f64)>> =
+            hosts.iter().map(|h| joules_and_tokens(h)).collect();
         let mut whole = |figure, values| sum(&hosts, figure, values, &mut lacking);
         let peak_output_tps = whole(Sum::PeakOutput, peaks);
         let power_w = whole(Sum::Power, powers);
         let tariff = analysis.record.header.tariff;
         let price = tariff.and_then(|tariff| {
-            let known: Vec<Option<(f64, f64)>> = energies;
-            let joules = whole(Sum::Electricity, known.iter().map(|e| e.map(|e| e.0)).collect())?;
-            let tokens: f64 = known.iter().flatten().map(|e| e.1).sum();
+            let joules = energies.iter().map(|energy| energy.map(|(joules, _)| joules)).collect();
+            let joules = whole(Sum::Electricity, joules)?;
+            let tokens: f64 = energies.iter().flatten().map(|(_, tokens)| tokens).sum();
             Some(joules / tokens * 1e6 / KWH * tariff)
         });
         Ok(Self {

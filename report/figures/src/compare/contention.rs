@@ -5,20 +5,17 @@
 //! the logarithm together minus the one solo, of two attempts that stand next to each other in the
 //! run. Hosts that share nothing that is short have none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::Margins;
 use regatta_types::metric::Metric;
 
-use super::MIN_REPETITIONS;
-use super::eligible::{Work, eligible};
-use super::fleet::Rule;
-
-use super::reason::Reason;
 use super::series::{self, Series};
-use super::stats::{Effect, Estimate as _, holm};
-use super::verdict::{Evidence, Unjudged, Verdict};
+use super::{
+    Effect, Estimate as _, Evidence, MIN_REPETITIONS, Reason, Rule, Unjudged, Verdict, Work,
+    eligible, holm,
+};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 use crate::metrics::real;
 
@@ -124,14 +121,11 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
     // Without a case that has it both ways the host has no figure, and its reasons.
     let complete =
         pairs.iter().map(CaseBothWays::shared).reduce(|a, b| &a & &b).unwrap_or_default();
-    let mean = |of: &dyn Fn(&CaseBothWays<'_>, u32) -> f64, repetition: u32| {
-        pairs.iter().map(|pair| of(pair, repetition)).sum::<f64>() / real(pairs.len())
+    let means = |of: for<'a> fn(&'a CaseBothWays<'_>) -> &'a BTreeMap<u32, f64>| -> Vec<f64> {
+        let logs = |r: &u32| pairs.iter().map(|pair| of(pair)[r]).sum::<f64>();
+        complete.iter().map(|repetition| logs(repetition) / real(pairs.len())).collect()
     };
-    let each = |of: &dyn Fn(&CaseBothWays<'_>, u32) -> f64| -> Vec<f64> {
-        complete.iter().map(|&repetition| mean(of, repetition)).collect()
-    };
-    let solo = each(&|pair, repetition| pair.solo.values[&repetition]);
-    let together = each(&|pair, repetition| pair.together.values[&repetition]);
+    let (solo, together) = (means(|pair| &pair.solo.values), means(|pair| &pair.together.values));
     let difference: Vec<f64> = together.iter().zip(&solo).map(|(t, s)| t - s).collect();
     let level =
         |logs: &[f64]| (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / real(logs.len()));

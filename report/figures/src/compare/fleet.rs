@@ -7,9 +7,7 @@ use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use super::series::Series;
-use super::stats::{Effect, holm};
-use super::verdict::{Evidence, Unjudged, Verdict};
-use super::{ALPHA, MIN_REPETITIONS};
+use super::{ALPHA, Effect, Evidence, MIN_REPETITIONS, Unjudged, Verdict, holm};
 use crate::metrics::real;
 
 /// What decides.

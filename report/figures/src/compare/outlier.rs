@@ -6,8 +6,7 @@
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::fleet::Outcome;
-use super::verdict::{Unjudged, Verdict};
+use super::{Outcome, Unjudged, Verdict};
 use crate::metrics::Distribution;
 
 /// Fewest hosts among which one can be called an outlier.

@@ -2,8 +2,7 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
-use super::fleet::{Outcome, Rule};
-use super::stats::Effect;
+use super::{Effect, Outcome, Rule};
 use crate::metrics::{Distribution, real, t_quantile};
 
 /// How often a difference of that size would have been found.

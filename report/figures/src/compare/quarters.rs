@@ -7,11 +7,9 @@ use std::ops::Range;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::MIN_REPETITIONS;
-use super::fleet::{Field, Outcome, Rule};
+use super::fleet::Field;
 use super::series::Series;
-use super::stats::{Effect, Estimate, holm};
-use super::verdict::{Evidence, Verdict};
+use super::{Effect, Estimate, Evidence, MIN_REPETITIONS, Outcome, Rule, Verdict, holm};
 use crate::hosts::HostAnalysis;
 use crate::metrics::{Thermals, real};
 
@@ -113,10 +111,7 @@ pub(super) fn quarters(
         };
         let blocks = blocks(found.differences.len());
         let (low, high) = found.change.t_interval(0.95);
-        let mut ci95_log = (rule.sign * low, rule.sign * high);
-        if ci95_log.0 > ci95_log.1 {
-            ci95_log = (ci95_log.1, ci95_log.0);
-        }
+        let ci95_log = if rule.sign < 0.0 { (-high, -low) } else { (low, high) };
         Some(Quarters {
             host: host.clone(),
             repetitions: found.differences.len(),

@@ -3,11 +3,9 @@
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::fleet::{Field, Outcome, Rule};
+use super::fleet::Field;
 use super::series::Series;
-use super::stats::holm;
-use super::verdict::{Evidence, Verdict};
-use super::{FULL_REPETITIONS, MIN_REPETITIONS};
+use super::{Evidence, FULL_REPETITIONS, MIN_REPETITIONS, Outcome, Rule, Verdict, holm};
 
 /// Where a host stands among those that have a verdict; 1 is the fastest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::fleet::Rule;
-use super::stats::{Effect, Estimate};
+use super::{Effect, Estimate, Rule};
 
 /// Most further repetitions that are worth naming.
 const MOST_FURTHER: usize = 200;

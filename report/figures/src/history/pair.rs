@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use regatta_types::ids::CaseId;
 use regatta_types::metric::Metric;
 
+use super::baseline::means;
 use super::changes::MetricChange;
 use super::{Baseline, HostBaseline};
 use crate::compare::{Effect, MIN_REPETITIONS, Reason, eligible};
-use crate::metrics::real;
 
 /// Where a baseline's token counts are no counts.
 const CHUNKS: &str = "chunks";
@@ -138,13 +138,4 @@ impl HostPair<'_> {
         let reasons = works.filter_map(|before| eligible(metric, &own, &before).err());
         reasons.min().map(ExcludedCase::Barred)
     }
-}
-
-/// The mean of several hosts, repetition by repetition, for as many as all of them have.
-fn means(hosts: &[Vec<f64>]) -> Vec<f64> {
-    let repetitions = hosts.iter().map(Vec::len).min().unwrap_or(0);
-    let mean = |repetition: usize| {
-        hosts.iter().map(|host| host[repetition]).sum::<f64>() / real(hosts.len())
-    };
-    (0..repetitions).map(mean).collect()
 }
