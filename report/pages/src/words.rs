@@ -298,8 +298,8 @@ fn inconclusive(able: &[&Judged]) -> Vec<String> {
     let open: Vec<&&Judged> =
         able.iter().filter(|j| matches!(j.verdict, Verdict::Inconclusive { .. })).collect();
     if open.len() > 2 {
-        let names = some_names(open.iter().map(|j| j.host.as_str()));
-        return vec![format!("not settled: {names} (section 3)")];
+        let hosts: Vec<&HostId> = open.iter().map(|j| &j.host).collect();
+        return vec![format!("not settled: {} (section 3)", some_names(&hosts))];
     }
     open.iter().map(|j| format!("{} is not settled ({})", j.host, estimate(j))).collect()
 }

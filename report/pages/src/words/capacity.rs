@@ -59,7 +59,7 @@ pub(crate) fn lacking((figure, hosts): &(Sum, Vec<HostId>)) -> String {
         Sum::Power => "power of the GPU boards",
         Sum::Electricity => "electricity",
     };
-    format!("{figure} (none of {})", some_names(hosts.iter().map(HostId::as_str)))
+    format!("{figure} (none of {})", some_names(hosts))
 }
 
 /// One sentence; `None` where there is no decode speed at one stream and no system output.

@@ -45,15 +45,13 @@ pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
         let hosts = count_of(more, "more host");
         out.push(format!("What differs on {hosts} stands on their pages."));
     }
-    let bare: Vec<(&HostId, String)> =
-        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).collect();
-    match bare.as_slice() {
-        [] => {}
-        [(_, only)] => out.push(only.clone()),
-        several => out.push(format!(
-            "Nothing that was recorded differs on {}: {LOOK_AT}",
-            some_names(several.iter().map(|(host, _)| host.as_str()))
-        )),
+    let (bare, said): (Vec<&HostId>, Vec<String>) =
+        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).unzip();
+    if bare.len() > 1 {
+        let hosts = some_names(&bare);
+        out.push(format!("Nothing that was recorded differs on {hosts}: {LOOK_AT}"));
+    } else {
+        out.extend(said);
     }
     out
 }

@@ -6,7 +6,7 @@ use regatta_figures::compare::Verdict;
 use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
 use regatta_types::clean;
-use regatta_types::ids::{CaseId, HostId};
+use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
@@ -159,7 +159,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
             say(format!(": not comparable ({}).", reason(why)));
         }
         if host.with.iter().any(|with| *with != host.host) {
-            let with = some_names(host.with.iter().map(|h| h.as_str()));
+            let with = some_names(&host.with);
             say(format!(": compared with {with}, of equal GPU, model and engine."));
         }
         let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
@@ -180,7 +180,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
     let mut out: Vec<String> = together(said).into_iter().map(line).collect();
     out.extend(cases_left_out(changes));
     if !changes.absent.is_empty() {
-        let names = some_names(changes.absent.iter().map(|h| h.as_str()));
+        let names = some_names(&changes.absent);
         out.push(format!("Only in the earlier run, so not judged: {names}."));
     }
     out
@@ -192,16 +192,16 @@ fn cases_left_out(changes: &Changes) -> Vec<String> {
     let mut metrics: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for figure in figures() {
         let compared = of_figure(changes, figure).filter(|(_, change)| change.why_not.is_none());
-        let by = compared.map(|(host, change)| (host.host.as_str(), &change.cases_left_out));
-        for ((why, cases), hosts) in excluded(by, CaseId::as_str) {
+        let by = compared.map(|(host, change)| (&host.host, &change.cases_left_out));
+        for ((why, cases), hosts) in excluded(by) {
             metrics.entry((why, hosts, cases)).or_default().insert(figure.label());
         }
     }
     let mut out = Vec::new();
     for ((why, hosts, cases), metrics) in metrics {
         let noun = if cases.len() == 1 { "case" } else { "cases" };
-        let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
         let metrics = metrics.into_iter().collect::<Vec<_>>().join(", ");
+        let (hosts, cases) = (some_names(&hosts), some_names(&cases));
         out.push(format!("{hosts}: {metrics} not compared in {noun} {cases} ({why})."));
     }
     out

@@ -46,7 +46,7 @@ fn slower(found: &Contention) -> Option<String> {
     let s = if one { "s" } else { "" };
     Some(format!(
         "{} {verb}{s} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage.",
-        some_names(who.iter().map(String::as_str))
+        some_names(&who)
     ))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use regatta_types::clean;
-use regatta_types::ids::{CaseId, HostId};
+use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 use regatta_types::suite::Length;
 use regatta_types::units::{grouped, grouped_real};
@@ -230,7 +230,7 @@ fn why_nothing(host: &HostAnalysis<'_>) -> String {
 fn absent(analysis: &Report<'_>) -> Option<String> {
     let names: Vec<String> = analysis.absent_numbers().map(|n| format!("#{n}")).collect();
     let hosts = if names.len() == 1 { "Host" } else { "Hosts" };
-    let named = some_names(names.iter().map(String::as_str));
+    let named = some_names(&names);
     (!names.is_empty()).then(|| format!("{hosts} {named} never joined."))
 }
 
@@ -252,14 +252,14 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
         return out;
     }
     let hosts = class.metrics.iter().map(|m| (m.metric.label(), &m.series.hosts_left_out));
-    for ((reason, names), metrics) in excluded(hosts, HostId::as_str) {
-        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
+    for ((reason, names), metrics) in excluded(hosts) {
+        let (names, metrics) = (some_names(&names), metrics.join(", "));
         out.push(format!("Left out of the comparison of {metrics}: {names} ({reason})."));
     }
     let cases = class.metrics.iter().map(|m| (m.metric.label(), &m.series.cases_left_out));
-    for ((reason, names), metrics) in excluded(cases, CaseId::as_str) {
+    for ((reason, names), metrics) in excluded(cases) {
         let n = count_of(names.len(), "case");
-        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
+        let (names, metrics) = (some_names(&names), metrics.join(", "));
         out.push(format!("Left out of the comparison of {metrics}, {n} ({reason}): {names}."));
     }
     out.extend(class.metric(Metric::DecodeTps).map(too_few).unwrap_or_default());
@@ -271,9 +271,9 @@ fn too_few(report: &MetricReport) -> Vec<String> {
     let few = format!("fewer than {MIN_REPETITIONS} complete repetitions");
     let said = |(why, that): (Unjudged, &str)| {
         let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == Verdict::NotJudged(why));
-        let names: Vec<&str> = hosts.map(|j| j.host.as_str()).collect();
-        let hosts = some_names(names.iter().copied());
-        (!names.is_empty()).then(|| format!("No verdict on {hosts} (C11: {few}{that})."))
+        let hosts: Vec<&HostId> = hosts.map(|j| &j.host).collect();
+        let names = some_names(&hosts);
+        (!hosts.is_empty()).then(|| format!("No verdict on {names} (C11: {few}{that})."))
     };
     [(Unjudged::TooFewRepetitions, ""), (Unjudged::TooFewShared, " that the others have, too")]
         .into_iter()

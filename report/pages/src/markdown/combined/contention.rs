@@ -1,7 +1,6 @@
 //! Each host solo against together.
 
 use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
-use regatta_types::ids::CaseId;
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
@@ -83,11 +82,11 @@ fn verdict(metric: Metric, host: &SoloAndTogether) -> Inline {
 
 /// Cases that stayed out, a sentence for each reason and not for each host and case.
 fn left_out(found: &Contention) -> Vec<Inline> {
-    let by = found.hosts.iter().map(|host| (host.host.as_str(), &host.cases_left_out));
-    let line = |((why, cases), hosts): ((String, Vec<&str>), Vec<&str>)| {
-        let metric = found.metric.label();
-        let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
-        Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why})."))
-    };
-    excluded(by, CaseId::as_str).into_iter().map(line).collect()
+    let by = found.hosts.iter().map(|host| (&host.host, &host.cases_left_out));
+    let mut out = Vec::new();
+    for ((why, cases), hosts) in excluded(by) {
+        let (metric, hosts, cases) = (found.metric.label(), some_names(&hosts), some_names(&cases));
+        out.push(Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why}).")));
+    }
+    out
 }
