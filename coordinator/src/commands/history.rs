@@ -33,7 +33,7 @@ pub(super) fn check(args: CheckArgs) -> Result<Exit, CommandError> {
     let (before, after) = (kept.run_or_file(&args.baseline)?, kept.run(&args.run)?);
     let found = changes(&before, &after, &args.terms.terms(args.max_regress));
     show(&found, &args.terms)?;
-    let open = args.strict && found.is_unsettled();
+    let open = args.strict && found.is_inconclusive();
     let gone = !args.allow_absent && found.is_any_absent();
     Ok(if found.is_regression() {
         Exit::Regression

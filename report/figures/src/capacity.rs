@@ -24,7 +24,7 @@ pub struct Capacity {
     /// How many these are.
     pub hosts: usize,
     /// The other hosts of the run, each with why.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedHost>,
     /// Figures that some of the hosts have and some lack, each with who lacks it.
     pub not_available: Vec<(Sum, Vec<HostId>)>,
     /// Decode speeds as they are compared, one stream on each host.
@@ -54,9 +54,9 @@ pub enum Sum {
 
 /// A host that is no part of the sums.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct ExcludedHost {
     pub host: Member,
-    pub why: WhyLeftOut,
+    pub why: WhyExcluded,
 }
 
 /// Who a host of a run is.
@@ -70,7 +70,7 @@ pub enum Member {
 
 /// Why a host is no part of the sums.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhyLeftOut {
+pub enum WhyExcluded {
     NothingUsable,
     AnotherClass,
     /// Its decode speed is not compared.
@@ -117,15 +117,16 @@ impl Capacity {
             hosts.iter().map(|h| h.gpus.as_ref().ok().map(|gpus| GpuSum::of(gpus))).collect();
         let powers = gpus.iter().map(|gpu| gpu.and_then(|g| g.power_mean_w)).collect();
         let peaks = hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
-        let energies = hosts.iter().map(|h| joules_and_tokens(h)).collect();
+        let energies: Vec<Option<(f64, f64)>> =
+            hosts.iter().map(|h| joules_and_tokens(h)).collect();
         let mut whole = |figure, values| sum(&hosts, figure, values, &mut lacking);
         let peak_output_tps = whole(Sum::PeakOutput, peaks);
         let power_w = whole(Sum::Power, powers);
         let tariff = analysis.record.header.tariff;
         let price = tariff.and_then(|tariff| {
-            let known: Vec<Option<(f64, f64)>> = energies;
-            let joules = whole(Sum::Electricity, known.iter().map(|e| e.map(|e| e.0)).collect())?;
-            let tokens: f64 = known.iter().flatten().map(|e| e.1).sum();
+            let joules = energies.iter().map(|energy| energy.map(|(joules, _)| joules)).collect();
+            let joules = whole(Sum::Electricity, joules)?;
+            let tokens: f64 = energies.iter().flatten().map(|(_, tokens)| tokens).sum();
             Some(joules / tokens * 1e6 / KWH * tariff)
         });
         Ok(Self {
@@ -146,25 +147,26 @@ impl Capacity {
 fn members<'h, 'a>(
     analysis: &'h Analysis<'a>,
     class: &ClassReport,
-) -> (Vec<&'h HostAnalysis<'a>>, Vec<LeftOut>) {
+) -> (Vec<&'h HostAnalysis<'a>>, Vec<ExcludedHost>) {
     let (mut hosts, mut left_out) = (Vec::new(), Vec::new());
     for host in &analysis.hosts {
         let mean = |m: &MetricReport| m.judged(host.host).is_some_and(|j| j.mean.is_some());
         let decode = class.metric(Metric::DecodeTps);
         let why = if !host.has_usable() {
-            WhyLeftOut::NothingUsable
+            WhyExcluded::NothingUsable
         } else if !class.class.hosts.contains(host.host) {
-            WhyLeftOut::AnotherClass
+            WhyExcluded::AnotherClass
         } else if host.peak_output().is_none() && !decode.is_some_and(mean) {
             let left_out = decode.and_then(|m| m.why_left_out(host.host));
-            left_out.map_or(WhyLeftOut::NoCompleteRepetition, WhyLeftOut::NotCompared)
+            left_out.map_or(WhyExcluded::NoCompleteRepetition, WhyExcluded::NotCompared)
         } else {
             hosts.push(host);
             continue;
         };
-        left_out.push(LeftOut { host: Member::Named(host.host.clone()), why });
+        left_out.push(ExcludedHost { host: Member::Named(host.host.clone()), why });
     }
-    let never = |number| LeftOut { host: Member::Absent(number), why: WhyLeftOut::NeverJoined };
+    let never =
+        |number| ExcludedHost { host: Member::Absent(number), why: WhyExcluded::NeverJoined };
     left_out.extend(analysis.absent_numbers().map(never));
     (hosts, left_out)
 }

@@ -18,20 +18,24 @@ pub struct Definition {
     pub edge_cases: &'static str,
 }
 
-const fn metric(
-    name: &'static str,
-    unit: &'static str,
-    better: Better,
-    formula: &'static str,
-    edge_cases: &'static str,
-) -> Definition {
-    Definition { name, unit, better, formula, edge_cases }
+type Text = &'static str;
+
+const fn lower(name: Text, unit: Text, formula: Text, edge_cases: Text) -> Definition {
+    Definition { name, unit, better: Better::Lower, formula, edge_cases }
+}
+
+const fn higher(name: Text, unit: Text, formula: Text, edge_cases: Text) -> Definition {
+    Definition { name, unit, better: Better::Higher, formula, edge_cases }
+}
+
+const fn neither(name: Text, unit: Text, formula: Text, edge_cases: Text) -> Definition {
+    Definition { name, unit, better: Better::Neither, formula, edge_cases }
 }
 
 /// One that hosts are compared in, in its base unit.
 const fn compared(of: Metric, unit: &'static str, edge_cases: &'static str) -> Definition {
     let info = of.info();
-    metric(info.name, unit, info.better, info.formula, edge_cases)
+    Definition { name: info.name, unit, better: info.better, formula: info.formula, edge_cases }
 }
 
 /// Metrics of one request.
@@ -41,10 +45,9 @@ pub const OF_REQUESTS: &[Definition] = &[
         "s",
         "Role, empty and usage events are no token; reasoning is. None without a token",
     ),
-    metric(
+    lower(
         "ttft_sched",
         "s",
-        Better::Lower,
         "t_1 - t_sched",
         "Open loops only; what their percentiles and limits count from",
     ),
@@ -53,38 +56,28 @@ pub const OF_REQUESTS: &[Definition] = &[
         "s",
         "None if only reasoning came. Equal to ttft without reasoning",
     ),
-    metric(
+    higher(
         "prefill_tps",
         "tok/s",
-        Better::Higher,
         "(p - c) / ttft",
         "Contains queueing, so only with one stream. None with fewer than 256 uncached prompt tokens",
     ),
-    metric(
+    higher(
         "decode_tps",
         "tok/s",
-        Better::Higher,
         "(n - k_1) / (t_last - t_1)",
         "None with fewer than two chunks, or fewer than 16 tokens after the first chunk. Not (n - 1): the first chunk may hold several tokens",
     ),
-    metric(
-        "tpot",
-        "s",
-        Better::Lower,
-        "1 / decode_tps",
-        "As decode_tps. Its median is shown, not its mean",
-    ),
-    metric(
+    lower("tpot", "s", "1 / decode_tps", "As decode_tps. Its median is shown, not its mean"),
+    lower(
         "itl",
         "s",
-        Better::Lower,
         "(t_i - t_(i-1)) / k_i, weighted by k_i",
         "Chunks of one read count as one. One without tokens hands its gap to the next. Never 0 because several tokens came together",
     ),
-    metric(
+    lower(
         "chunk_gap",
         "s",
-        Better::Lower,
         "t_i - t_(i-1)",
         "The raw gaps between chunks with text: the stutter that a reader sees. None between chunks of one read. `chunk_gap_s` in run.json",
     ),
@@ -93,18 +86,16 @@ pub const OF_REQUESTS: &[Definition] = &[
         "s",
         "The end of the response (t_done) is told apart where it comes over 50 ms later",
     ),
-    metric("e2e_sched", "s", Better::Lower, "t_last - t_sched", "Open loops only"),
-    metric(
+    lower("e2e_sched", "s", "t_last - t_sched", "Open loops only"),
+    higher(
         "e2e_tps",
         "tok/s",
-        Better::Higher,
         "n / e2e",
         "Contains prefill and queueing; never called generation speed",
     ),
-    metric(
+    lower(
         "send_lateness",
         "s",
-        Better::Lower,
         "t_send - t_sched",
         "Open loops only. Of the client, not of the engine",
     ),
@@ -122,116 +113,100 @@ pub const OF_SETS: &[Definition] = &[
         "tok/s",
         "The window is from the first send plus one mean service time to the last send (open loop: the last scheduled send). None with fewer than 3 requests, or if that part is shorter than half a mean service time",
     ),
-    metric(
+    higher(
         "request_rate",
         "1/s",
-        Better::Higher,
         "successes that end in the steady window / its length",
         "As output_tps",
     ),
-    metric(
+    lower(
         "error_rate",
         "share",
-        Better::Lower,
         "failed / (ok + failed)",
         "Cancelled and unsent requests apart. Failed requests enter no latency and no speed",
     ),
-    metric(
+    higher(
         "goodput",
         "1/s and share",
-        Better::Higher,
         "requests that keep every limit of the case / s; and of those offered",
         "Failed and unsent requests miss. A limit on a metric that a request cannot have is no limit to it. None without limits",
     ),
-    metric("cached_share", "share", Better::Neither, "c / p", "None if the engine does not tell c"),
-    metric(
+    neither("cached_share", "share", "c / p", "None if the engine does not tell c"),
+    lower(
         "cold_start",
         "s",
-        Better::Lower,
         "e2e of the first settling request - what an answer of its length takes later",
         "In no other figure",
     ),
-    metric(
+    neither(
         "drift",
         "share; per minute",
-        Better::Neither,
         "last against first quarter of decode_tps; Theil-Sen slope over time",
         "99 % intervals. `drifting` if the change is over 2 % and both intervals exclude 0",
     ),
-    metric(
+    neither(
         "mem_peak",
         "bytes",
-        Better::Neither,
         "largest NVML sample of memory in use in an attempt",
         "Sampled at 10 Hz. An engine's reserve dominates it",
     ),
-    metric(
+    lower(
         "cpu_share",
         "share of a core",
-        Better::Lower,
         "CPU time of the measuring thread / duration of the attempt",
         "Of the client. Over 80 % is `client_cpu`",
     ),
-    metric(
+    lower(
         "read_late",
         "s",
-        Better::Lower,
         "read of a chunk - its arrival by the kernel",
         "Of the client, one for each read. In no other figure, because the stamps are the kernel's",
     ),
-    metric(
+    lower(
         "client_floor",
         "s; s per 1,000 tokens",
-        Better::Lower,
         "ttft, gap error and CPU at an endpoint in the agent's own process",
         "Subtracted from nothing",
     ),
-    metric(
+    neither(
         "kv_peak",
         "share",
-        Better::Neither,
         "largest sample of the engine's KV cache gauge",
         "From /metrics, one sample a second: peaks between two are not seen. Of several engines the highest",
     ),
-    metric(
+    neither(
         "running_max, waiting_max",
         "requests",
-        Better::Neither,
         "largest sample of the engine's gauge",
         "From /metrics. Requests of others are in it",
     ),
-    metric(
+    lower(
         "queue_mean_s",
         "s",
-        Better::Lower,
         "growth of the engine's queue time / growth of its count",
         "From /metrics. Explains ttft and never replaces it",
     ),
-    metric(
+    neither(
         "prefix_hit_share",
         "share",
-        Better::Neither,
         "growth of prompt tokens found in the prefix cache / of those looked up",
         "From /metrics. None if none was looked up, or the counters ran backwards (restart)",
     ),
-    metric(
+    lower(
         "preemptions",
         "requests",
-        Better::Lower,
         "growth of the engine's counter",
         "From /metrics. Requests that were put back to make room in the KV cache",
     ),
-    metric(
+    higher(
         "acceptance",
         "share",
-        Better::Higher,
         "growth of drafted tokens that were accepted / of those drafted",
         "From /metrics. None without speculative decoding",
     ),
-    metric(
+    lower(
         "energy",
         "J",
-        Better::Lower,
         "NVML's energy counter at the end - at the begin of an attempt",
         "The endpoint's GPU boards, attempts of at least 5 s. Withheld where the power samples make over 10 % more or less of it, or the counter ran backwards. `joules` in run.json",
     ),
@@ -240,17 +215,15 @@ pub const OF_SETS: &[Definition] = &[
         "J/tok",
         "None where energy is withheld or some requests do not tell their tokens. Above idle beside it, never instead of it",
     ),
-    metric(
+    higher(
         "tok_per_s_per_w",
         "tok/s/W",
-        Better::Higher,
         "output_tps / mean power of the endpoint's GPUs",
         "Loads only. Power is the mean of the samples over the whole attempts, output that of the steady window. None without either",
     ),
-    metric(
+    higher(
         "mbu",
         "share",
-        Better::Higher,
         "decode_tps at one stream x active_weights / theoretical memory bandwidth",
         "decode_tps: all decode tokens / all decode seconds of cases at one stream; bandwidth: bus width x highest memory clock x 2, of the endpoint's GPUs together. A sanity light: the KV cache is not in it, and accepted drafts raise it. Below 20 % the report says what that usually means. `bandwidth` in run.json",
     ),

@@ -1,9 +1,9 @@
-//! Which hosts differ, by how much, and whether that is settled.
+//! Which hosts differ, by how much, and whether that is significant.
 //!
 //! Hosts are compared only inside a comparability class ([`class`]). The unit is one logarithm per
 //! (host, case, repetition) ([`series`]); [`fleet`] holds the rules for two, three and more hosts,
 //! [`contention`] each host against itself
-//! on its own, [`stats`] the interval and the correction, [`verdict`] the four verdicts, [`rank`] the places.
+//! on its own, [`stats`] the interval and the correction, [`verdict`] the four verdicts, [`rank`] the ranks.
 //! Nothing here formats a number.
 
 mod class;
@@ -71,12 +71,12 @@ pub struct ClassReport {
 #[derive(Debug)]
 pub struct MetricReport {
     pub metric: Metric,
-    /// Differences up to this are of no account, as a share.
+    /// Differences smaller than this are treated as equivalent, as a share.
     pub margin: f64,
     pub series: MetricSeries,
     /// Over the mean of all compared cases.
     pub outcome: Outcome,
-    /// The smallest difference that its repetitions would have settled in 8 of 10 such runs.
+    /// The smallest difference that its repetitions would have found in 8 of 10 such runs.
     pub detectable_log: Option<f64>,
     /// Where each host stands; empty for a pair, and where no order is established.
     pub ranks: Vec<Rank>,

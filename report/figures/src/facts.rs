@@ -61,17 +61,10 @@ pub fn facts_of(record: Option<&HostRecord>, engine: Option<&EngineFacts>) -> Ve
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
     let gpus = match record.filter(|_| is_here) {
         None => Reading::missing("not told of this host"),
-        Some(record) => {
-            each_gpu(Some(record), |gpu| match (gpu.name.as_ref(), gpu.memory_total.as_ref()) {
-                (Reading::Known(name), Reading::Known(memory)) => {
-                    Reading::Known(format!("{name}, {memory}"))
-                }
-                (Reading::NotAvailable { not_available }, _)
-                | (Reading::Known(_), Reading::NotAvailable { not_available }) => {
-                    Reading::NotAvailable { not_available }
-                }
-            })
-        }
+        Some(record) => each_gpu(Some(record), |gpu| match &gpu.name {
+            Reading::Known(name) => gpu.memory_total.as_ref().map(|of| format!("{name}, {of}")),
+            Reading::NotAvailable { not_available } => Reading::missing(not_available.as_str()),
+        }),
     };
     let mut facts = engine_facts(engine);
     facts.push(Fact::new(Code::C4, ClassFact::Gpu.name(), gpus));
@@ -90,40 +83,27 @@ fn told<T>(reading: Option<&Reading<T>>, words: impl Fn(&T) -> String) -> Readin
 fn engine_facts(engine: Option<&EngineFacts>) -> Vec<Fact> {
     let settings = engine.map(|e| &e.settings);
     let fact = |code, name: ClassFact, value| Fact::new(code, name.name(), value);
+    let text = |code, name, value| fact(code, name, told(value, String::clone));
     let model = engine.map_or_else(
         || Reading::missing("the engine did not answer"),
         |engine| Reading::Known(engine.model.clone()),
     );
-    let flags = |flags: &Vec<String>| match flags.as_slice() {
+    let context = told(engine.map(|e| &e.context_length), ToString::to_string);
+    let prefix_cache = told(settings.map(|s| &s.prefix_cache), |&on| on_off(on));
+    let flags = told(settings.map(|s| &s.flags), |flags| match flags.as_slice() {
         [] => "none".to_owned(),
         flags => flags.join(", "),
-    };
+    });
     vec![
         fact(Code::C1, ClassFact::Model, model),
-        fact(
-            Code::C2,
-            ClassFact::Quantisation,
-            told(engine.map(|e| &e.quantization), String::clone),
-        ),
-        fact(Code::C2, ClassFact::KvCacheType, told(settings.map(|s| &s.kv_dtype), String::clone)),
-        fact(Code::C3, ClassFact::Engine, told(engine.map(|e| &e.engine), String::clone)),
-        fact(Code::C3, ClassFact::EngineVersion, told(engine.map(|e| &e.version), String::clone)),
-        fact(
-            Code::C3,
-            ClassFact::ContextLength,
-            told(engine.map(|e| &e.context_length), ToString::to_string),
-        ),
-        fact(
-            Code::C3,
-            ClassFact::PrefixCache,
-            told(settings.map(|s| &s.prefix_cache), |&on| on_off(on)),
-        ),
-        fact(
-            Code::C3,
-            ClassFact::SpeculativeDecoding,
-            told(settings.map(|s| &s.speculative), String::clone),
-        ),
-        fact(Code::C3, ClassFact::EngineFlags, told(settings.map(|s| &s.flags), flags)),
+        text(Code::C2, ClassFact::Quantisation, engine.map(|e| &e.quantization)),
+        text(Code::C2, ClassFact::KvCacheType, settings.map(|s| &s.kv_dtype)),
+        text(Code::C3, ClassFact::Engine, engine.map(|e| &e.engine)),
+        text(Code::C3, ClassFact::EngineVersion, engine.map(|e| &e.version)),
+        fact(Code::C3, ClassFact::ContextLength, context),
+        fact(Code::C3, ClassFact::PrefixCache, prefix_cache),
+        text(Code::C3, ClassFact::SpeculativeDecoding, settings.map(|s| &s.speculative)),
+        fact(Code::C3, ClassFact::EngineFlags, flags),
     ]
 }
 

@@ -18,7 +18,7 @@ use crate::plot;
 use crate::report::Report;
 use crate::words::numbers::count_of;
 
-/// Most pages of hosts in the file; in a run of more hosts only of those settled as different.
+/// Most pages of hosts in the file; in a run of more hosts only of those that differ significantly.
 pub(crate) const PAGES_MAX: usize = 40;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -61,7 +61,7 @@ pub(crate) fn shown<'a>(analysis: &'a Report<'_>) -> Vec<&'a HostId> {
     }
     let is_different = |host: &&HostId| {
         let mut metrics = analysis.classes.iter().flat_map(|class| &class.metrics);
-        metrics.any(|m| m.judged(host).is_some_and(|j| j.verdict.is_settled_difference()))
+        metrics.any(|m| m.judged(host).is_some_and(|j| j.verdict.is_difference()))
     };
     hosts.filter(is_different).take(PAGES_MAX).collect()
 }

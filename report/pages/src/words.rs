@@ -11,19 +11,16 @@ pub(crate) mod changes;
 mod contention;
 pub(crate) mod finding;
 mod limits;
-mod metric;
 mod names;
 pub(crate) mod numbers;
 pub(crate) mod reason;
 mod saturated;
 mod trend;
 mod validity;
-mod verdict;
+pub(crate) mod verdict;
 
 use regatta_figures::capacity::NoCapacity;
-use regatta_figures::compare::{
-    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, MetricReport, Unjudged, Verdict,
-};
+use regatta_figures::compare::{Judged, MIN_REPETITIONS, MetricReport, Unjudged, Verdict};
 use regatta_figures::completeness::{Cells, Completeness};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::Distribution;
@@ -35,15 +32,15 @@ use serde::Serialize;
 pub(crate) use causes::{cause, causes_of, is_mirrored};
 pub(crate) use contention::contended;
 pub(crate) use limits::{changed_engine, not_judged, unmeasured};
-use metric::verb;
 use names::NAMED;
-pub(crate) use names::some_names;
-use numbers::{count_of, digits, level_range, signed_percent, with_unit};
+pub(crate) use names::{excluded, some_names};
+use numbers::{count_of, digits, level_range, with_unit};
 pub(crate) use reason::{not_comparable, shown};
 pub(crate) use saturated::{offered, skipped};
 pub use trend::{trend_json, trend_line};
 pub(crate) use validity::remarked;
 pub(crate) use verdict::verdict_on;
+use verdict::{Difference, basis, more};
 
 use crate::report::Report;
 
@@ -205,18 +202,10 @@ pub(crate) fn headline(analysis: &Report<'_>, metric: Metric, host: &HostId) -> 
         (n, all) if n == all => format!(", geometric mean of {what}{n} cases"),
         (n, all) => format!(", geometric mean of {what}{n} of {all} cases"),
     };
-    Some(format!("{value}{streams} ({interval}{}{cases})", repetitions(judged.repetitions)))
-}
-
-/// `5 repetitions`.
-fn repetitions(n: usize) -> String {
-    count_of(n, "repetition")
-}
-
-/// What a verdict rests on: `4 repetitions, indicative`.
-fn basis(n: usize) -> String {
-    let indicative = if n < FULL_REPETITIONS { ", indicative" } else { "" };
-    format!("{}{indicative}", repetitions(n))
+    Some(format!(
+        "{value}{streams} ({interval}{}{cases})",
+        count_of(judged.repetitions, "repetition")
+    ))
 }
 
 /// One metric over the hosts of one class, of so many: `Decode speed: ...`.
@@ -255,18 +244,19 @@ fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
     let (told, other) =
         if first.verdict == Verdict::Slower { (first, second) } else { (second, first) };
     let (a, b) = (&first.host, &second.host);
-    let estimate = told.effect.map_or_else(String::new, estimate);
     match told.verdict {
-        Verdict::Slower | Verdict::Faster => difference(metric, told, Some(&other.host)),
+        Verdict::Slower | Verdict::Faster => {
+            difference(metric, told, &format!(" than {}", other.host))
+        }
         Verdict::Equivalent => {
             let level = around(metric, [&first, &second].into_iter());
             format!("{a} and {b} are equivalent within {}{level}", margin(report))
         }
-        Verdict::NotSettled { .. } | Verdict::NotJudged(_) => format!(
-            "whether {a} and {b} differ is not settled ({} against {}: {estimate}{})",
+        Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => format!(
+            "whether {a} and {b} differ is not settled ({} against {}: {})",
             told.host,
             other.host,
-            more(told.verdict)
+            estimate(told)
         ),
     }
 }
@@ -283,20 +273,20 @@ fn fleet(report: &MetricReport, able: &[&Judged], of: usize) -> String {
         n if n == all => format!("all {n} {hosts} are equivalent within {within}{level}"),
         n => format!("{n} of {all} {hosts} are equivalent within {within}{level}"),
     };
-    let parts = std::iter::once(head).chain(settled(report.metric, able)).chain(open(able));
+    let parts =
+        std::iter::once(head).chain(different(report.metric, able)).chain(inconclusive(able));
     parts.collect::<Vec<_>>().join("; ")
 }
 
-/// The hosts that are settled as different, the largest differences first where not all are named.
-fn settled(metric: Metric, able: &[&Judged]) -> Vec<String> {
-    let mut settled: Vec<&&Judged> =
-        able.iter().filter(|j| j.verdict.is_settled_difference()).collect();
-    let more = settled.len().saturating_sub(NAMED);
+/// The hosts that differ significantly, the largest differences first where not all are named.
+fn different(metric: Metric, able: &[&Judged]) -> Vec<String> {
+    let mut different: Vec<&&Judged> = able.iter().filter(|j| j.verdict.is_difference()).collect();
+    let more = different.len().saturating_sub(NAMED);
     if more > 0 {
         let size = |j: &Judged| j.effect.map_or(0.0, |e| e.mean.abs());
-        settled.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
+        different.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
     }
-    let named = settled.iter().take(NAMED).map(|j| difference(metric, j, None));
+    let named = different.iter().take(NAMED).map(|j| difference(metric, j, ""));
     let rest = (more > 0).then(|| match more {
         1 => "1 more host differs (section 3)".to_owned(),
         n => format!("{n} more hosts differ (section 3)"),
@@ -304,19 +294,15 @@ fn settled(metric: Metric, able: &[&Judged]) -> Vec<String> {
     named.chain(rest).collect()
 }
 
-/// The hosts of which nothing is settled: the estimates of one or two, of more only their names.
-fn open(able: &[&Judged]) -> Vec<String> {
+/// The hosts with an inconclusive verdict: the estimates of one or two, of more only their names.
+fn inconclusive(able: &[&Judged]) -> Vec<String> {
     let open: Vec<&&Judged> =
-        able.iter().filter(|j| matches!(j.verdict, Verdict::NotSettled { .. })).collect();
+        able.iter().filter(|j| matches!(j.verdict, Verdict::Inconclusive { .. })).collect();
     if open.len() > 2 {
-        let names = some_names(open.iter().map(|j| j.host.as_str()));
-        return vec![format!("not settled: {names} (section 3)")];
+        let hosts: Vec<&HostId> = open.iter().map(|j| &j.host).collect();
+        return vec![format!("not settled: {} (section 3)", some_names(&hosts))];
     }
-    let said = |j: &&&Judged| {
-        let estimate = j.effect.map_or_else(String::new, estimate);
-        format!("{} is not settled ({estimate}{})", j.host, more(j.verdict))
-    };
-    open.iter().map(said).collect()
+    open.iter().map(|j| format!("{} is not settled ({})", j.host, estimate(j))).collect()
 }
 
 /// ` (median 41.68 tok/s, 5 repetitions)`, over these hosts; the fewest repetitions.
@@ -330,21 +316,15 @@ fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> St
 }
 
 /// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4, 5 repetitions)`.
-fn difference(metric: Metric, judged: &Judged, than: Option<&HostId>) -> String {
-    let Some(effect) = judged.effect else { return String::new() };
-    let (low, high) = effect.interval(0.95);
-    let mut ends = [low, high].map(|end| end.exp_m1().abs() * 100.0);
-    ends.sort_by(f64::total_cmp);
-    let (verb, word) = verb(metric, judged.verdict == Verdict::Slower);
-    let than = than.map_or_else(String::new, |host| format!(" than {host}"));
-    format!(
-        "{} {verb} {:.1} % {word}{than} (95 % CI {:.1}–{:.1}, {})",
-        judged.host,
-        effect.mean.exp_m1().abs() * 100.0,
-        ends[0],
-        ends[1],
-        basis(effect.n)
-    )
+fn difference(metric: Metric, judged: &Judged, than: &str) -> String {
+    let told = |e| Difference::of(e).told(&judged.host, metric, judged.verdict, than);
+    judged.effect.map_or_else(String::new, told)
+}
+
+/// `-1.4 %, 95 % CI -4.0 to +1.3, 5 repetitions; about 3 more repetitions needed`.
+fn estimate(judged: &Judged) -> String {
+    let estimate = judged.effect.map_or_else(String::new, |e| Difference::of(e).signed());
+    format!("{estimate}{}", more(judged.verdict, ""))
 }
 
 fn two_groups(report: &MetricReport) -> String {
@@ -371,27 +351,4 @@ fn two_groups(report: &MetricReport) -> String {
 
 fn margin(report: &MetricReport) -> String {
     format!("{} %", percent(report.margin))
-}
-
-fn estimate(effect: Effect) -> String {
-    let (low, high) = effect.interval(0.95);
-    format!(
-        "{} %, 95 % CI {} to {}, {}",
-        signed_percent(effect.mean),
-        signed_percent(low),
-        signed_percent(high),
-        basis(effect.n)
-    )
-}
-
-fn more(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::NotSettled { more: Some(n) } => {
-            format!("; about {n} more {} needed", if n == 1 { "repetition" } else { "repetitions" })
-        }
-        Verdict::NotSettled { more: None } => "; more repetitions would not settle it".to_owned(),
-        Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::NotJudged(_) => {
-            String::new()
-        }
-    }
 }

@@ -5,20 +5,17 @@
 //! the logarithm together minus the one solo, of two attempts that stand next to each other in the
 //! run. Hosts that share nothing that is short have none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::Margins;
 use regatta_types::metric::Metric;
 
-use super::MIN_REPETITIONS;
-use super::eligible::{Work, eligible};
-use super::fleet::Rule;
-
-use super::reason::Reason;
 use super::series::{self, Series};
-use super::stats::{Effect, Estimate as _, holm};
-use super::verdict::{Evidence, Unjudged, Verdict};
+use super::{
+    Effect, Estimate as _, Evidence, MIN_REPETITIONS, Reason, Rule, Unjudged, Verdict, Work,
+    eligible, holm,
+};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 use crate::metrics::real;
 
@@ -29,7 +26,7 @@ const METRICS: [Metric; 3] = [Metric::DecodeTps, Metric::Ttft, Metric::OutputTps
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contention {
     pub metric: Metric,
-    /// Differences up to this are of no account, as a share.
+    /// Differences smaller than this are treated as equivalent, as a share.
     pub margin: f64,
     pub hosts: Vec<SoloAndTogether>,
 }
@@ -86,13 +83,13 @@ impl Contention {
 }
 
 /// A case both ways, where its logarithms exist.
-struct Pair<'a> {
+struct CaseBothWays<'a> {
     case: &'a CaseId,
     solo: Series,
     together: Series,
 }
 
-impl Pair<'_> {
+impl CaseBothWays<'_> {
     fn shared(&self) -> BTreeSet<u32> {
         let has = |repetition: &u32| self.together.values.contains_key(repetition);
         self.solo.values.keys().copied().filter(has).collect()
@@ -101,12 +98,13 @@ impl Pair<'_> {
 
 /// `None` where nothing was measured both ways.
 fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndTogether> {
-    let (mut pairs, mut cases_left_out): (Vec<Pair<'_>>, Vec<(CaseId, Reason)>) = <_>::default();
+    let (mut pairs, mut cases_left_out): (Vec<CaseBothWays<'_>>, Vec<(CaseId, Reason)>) =
+        <_>::default();
     for solo in &host.solo {
         let own = |case: &&CaseAnalysis<'_>| solo.case.solo_of.as_ref() == Some(&case.case.id);
         let Some(together) = host.cases.iter().find(own) else { continue };
         let of = |case| series::of_case(metric, host.host, case);
-        let pair = Pair { case: &together.case.id, solo: of(solo), together: of(together) };
+        let pair = CaseBothWays { case: &together.case.id, solo: of(solo), together: of(together) };
         if pair.solo.values.is_empty() && pair.together.values.is_empty() {
             continue;
         }
@@ -121,15 +119,13 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
         return None;
     }
     // Without a case that has it both ways the host has no figure, and its reasons.
-    let complete = pairs.iter().map(Pair::shared).reduce(|a, b| &a & &b).unwrap_or_default();
-    let mean = |of: &dyn Fn(&Pair<'_>, u32) -> f64, repetition: u32| {
-        pairs.iter().map(|pair| of(pair, repetition)).sum::<f64>() / real(pairs.len())
+    let complete =
+        pairs.iter().map(CaseBothWays::shared).reduce(|a, b| &a & &b).unwrap_or_default();
+    let means = |of: for<'a> fn(&'a CaseBothWays<'_>) -> &'a BTreeMap<u32, f64>| -> Vec<f64> {
+        let logs = |r: &u32| pairs.iter().map(|pair| of(pair)[r]).sum::<f64>();
+        complete.iter().map(|repetition| logs(repetition) / real(pairs.len())).collect()
     };
-    let each = |of: &dyn Fn(&Pair<'_>, u32) -> f64| -> Vec<f64> {
-        complete.iter().map(|&repetition| mean(of, repetition)).collect()
-    };
-    let solo = each(&|pair, repetition| pair.solo.values[&repetition]);
-    let together = each(&|pair, repetition| pair.together.values[&repetition]);
+    let (solo, together) = (means(|pair| &pair.solo.values), means(|pair| &pair.together.values));
     let difference: Vec<f64> = together.iter().zip(&solo).map(|(t, s)| t - s).collect();
     let level =
         |logs: &[f64]| (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / real(logs.len()));

@@ -42,9 +42,9 @@ impl DriftRow {
 }
 
 /// Every fact: those that differ first, the rest after them, each in the order of the codes.
-pub fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
+pub fn drift<'a>(hosts: impl IntoIterator<Item = &'a HostAnalysis<'a>>) -> Vec<DriftRow> {
     let mut rows: Vec<DriftRow> = Vec::new();
-    for host in hosts.iter().filter(|h| h.record.is_some()) {
+    for host in hosts.into_iter().filter(|h| h.record.is_some()) {
         let facts = facts_of(host.record, host.engine.as_ref()).into_iter();
         for (index, fact) in facts.chain(other_facts_of(host.record)).enumerate() {
             if rows.len() == index {
@@ -66,16 +66,10 @@ pub fn drift(hosts: &[HostAnalysis<'_>]) -> Vec<DriftRow> {
 
 /// The names of the facts of C5 in which the hosts of a class that know them differ.
 pub fn differing_facts(hosts: &[HostAnalysis<'_>], class: &Class) -> Vec<&'static str> {
-    let mut values: Vec<(&'static str, BTreeSet<String>)> = Vec::new();
-    for host in hosts.iter().filter(|h| class.hosts.contains(h.host)) {
-        for (index, fact) in other_facts_of(host.record).into_iter().enumerate() {
-            if values.len() == index {
-                values.push((fact.name, BTreeSet::new()));
-            }
-            values[index].1.extend(fact.value);
-        }
-    }
-    values.into_iter().filter(|(_, values)| values.len() > 1).map(|(name, _)| name).collect()
+    let members = hosts.iter().filter(|h| class.hosts.contains(h.host));
+    let known = |row: &DriftRow| row.values.values().flatten().collect::<BTreeSet<_>>().len();
+    let rows = drift(members).into_iter().filter(|row| row.code == Code::C5 && known(row) > 1);
+    rows.map(|row| row.name).collect()
 }
 
 fn majority<'a>(values: impl Iterator<Item = &'a Option<String>> + Clone) -> Option<&'a String> {

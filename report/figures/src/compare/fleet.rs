@@ -7,15 +7,13 @@ use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use super::series::Series;
-use super::stats::{Effect, holm};
-use super::verdict::{Evidence, Unjudged, Verdict};
-use super::{ALPHA, MIN_REPETITIONS};
+use super::{ALPHA, Effect, Evidence, MIN_REPETITIONS, Unjudged, Verdict, holm};
 use crate::metrics::real;
 
 /// What decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// Half-width of "of no account", on the log scale.
+    /// Half-width of the margin, on the log scale: smaller differences are equivalent.
     pub margin: f64,
     /// Family-wise error rate over the hosts.
     pub alpha: f64,
@@ -35,12 +33,12 @@ impl Rule {
 pub struct Outcome {
     /// Every host that was given, in that order.
     pub hosts: Vec<Judged>,
-    /// Hosts that were no part of the others' reference, because they are settled.
+    /// Hosts that were no part of the others' reference, because they differ significantly.
     pub set_aside: Vec<HostId>,
     /// No majority agrees: nobody is judged.
     pub two_groups: bool,
     /// With three hosts, every pair: the first minus the second.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<PairedDifference>,
 }
 
 /// What was found for one host. Effects are differences of logarithms of the metric itself.
@@ -89,7 +87,7 @@ impl Judged {
 
 /// Two hosts, paired repetition by repetition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Pair {
+pub struct PairedDifference {
     pub first: HostId,
     pub second: HostId,
     pub effect: Effect,
@@ -138,7 +136,7 @@ fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome
     let field = Field::new(&pair, rule);
     for host in field.all() {
         let effect = field.against(host, &field.others(host));
-        let evidence = effect.map(|e| Evidence::of(field.turned(e)));
+        let evidence = field.evidence(effect);
         let adjusted = evidence.as_ref().map(Evidence::p);
         outcome.hosts.push(field.judged(host, effect, adjusted, evidence));
     }
@@ -224,6 +222,19 @@ impl<'a> Field<'a> {
         Effect { mean: self.rule.sign * effect.mean, ..effect }
     }
 
+    fn evidence(&self, effect: Option<Effect>) -> Option<Evidence> {
+        effect.map(|e| Evidence::of(self.turned(e)))
+    }
+
+    /// Which hosts differ significantly at these adjusted p.
+    fn different(&self, evidence: &[Option<Evidence>], adjusted: &[Option<f64>]) -> Vec<bool> {
+        let differs = |(e, p): (&Option<Evidence>, &Option<f64>)| {
+            let verdict = e.as_ref().zip(*p).and_then(|(e, p)| e.decide(p, self.rule));
+            verdict.is_some_and(Verdict::is_difference)
+        };
+        evidence.iter().zip(adjusted).map(differs).collect()
+    }
+
     /// The one or two of these hosts whose mean is the median.
     fn middle(&self, mut hosts: Vec<usize>) -> Vec<usize> {
         hosts.sort_by(|&a, &b| self.means[a].total_cmp(&self.means[b]));
@@ -234,7 +245,7 @@ impl<'a> Field<'a> {
     fn judge_three(&self, outcome: &mut Outcome) {
         let pair = |a: usize, b: usize| self.against(a, &[b]);
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-            outcome.pairs.extend(pair(a, b).map(|effect| Pair {
+            outcome.pairs.extend(pair(a, b).map(|effect| PairedDifference {
                 first: self.series[a].host.clone(),
                 second: self.series[b].host.clone(),
                 effect,
@@ -252,15 +263,11 @@ impl<'a> Field<'a> {
             })
             .collect();
         let adjusted = adjust(&differences);
-        let settled: Vec<bool> = differences
-            .iter()
-            .zip(&adjusted)
-            .map(|(e, p)| e.as_ref().zip(*p).and_then(|(e, p)| e.settle(p, self.rule)).is_some())
-            .collect();
-        outcome.set_aside = self.hosts_where(&settled);
+        let different = self.different(&differences, &adjusted);
+        outcome.set_aside = self.hosts_where(&different);
         for (host, evidence) in differences.into_iter().enumerate() {
             let calm: Vec<usize> =
-                self.others(host).into_iter().filter(|&other| !settled[other]).collect();
+                self.others(host).into_iter().filter(|&other| !different[other]).collect();
             let pool = if calm.is_empty() { self.others(host) } else { calm.clone() };
             let sameness = calm.iter().filter_map(|&c| pair(host, c)).map(|e| self.turned(e));
             let evidence = evidence.map(|e| Evidence { sameness: sameness.collect(), ..e });
@@ -272,17 +279,9 @@ impl<'a> Field<'a> {
     fn judge_many(&self, outcome: &mut Outcome) {
         let first: Vec<Option<Evidence>> = self
             .all()
-            .map(|host| self.against(host, &self.middle(self.others(host))))
-            .map(|effect| effect.map(|e| Evidence::of(self.turned(e))))
+            .map(|host| self.evidence(self.against(host, &self.middle(self.others(host)))))
             .collect();
-        let aside: Vec<bool> = first
-            .iter()
-            .zip(adjust(&first))
-            .map(|(e, p)| {
-                let verdict = e.as_ref().zip(p).and_then(|(e, p)| e.settle(p, self.rule));
-                verdict.is_some_and(Verdict::is_settled_difference)
-            })
-            .collect();
+        let aside = self.different(&first, &adjust(&first));
         let calm: Vec<usize> = self.all().filter(|&host| !aside[host]).collect();
         if calm.len() < self.series.len() / 2 + 1 {
             outcome.two_groups = true;
@@ -298,7 +297,7 @@ impl<'a> Field<'a> {
             })
             .collect();
         let evidence: Vec<Option<Evidence>> =
-            effects.iter().map(|e| e.map(|e| Evidence::of(self.turned(e)))).collect();
+            effects.iter().map(|effect| self.evidence(*effect)).collect();
         let adjusted = adjust(&evidence);
         for (host, evidence) in evidence.into_iter().enumerate() {
             outcome.hosts.push(self.judged(host, effects[host], adjusted[host], evidence));

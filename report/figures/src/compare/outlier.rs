@@ -1,13 +1,12 @@
 //! Hosts far from the middle of the others, on a robust scale.
 //!
 //! Source: B. Iglewicz and D. Hoaglin, *How to Detect and Handle Outliers*, 1993: a modified z of
-//! over 3.5 is an outlier. It says how unusual a host is, and nothing of whether that is settled.
+//! over 3.5 is an outlier. It says how unusual a host is, and nothing of whether that is significant.
 
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::fleet::Outcome;
-use super::verdict::{Unjudged, Verdict};
+use super::{Outcome, Unjudged, Verdict};
 use crate::metrics::Distribution;
 
 /// Fewest hosts among which one can be called an outlier.

@@ -2,14 +2,13 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
-use super::fleet::{Outcome, Rule};
-use super::stats::Effect;
+use super::{Effect, Outcome, Rule};
 use crate::metrics::{Distribution, real, t_quantile};
 
 /// How often a difference of that size would have been found.
 const POWER: f64 = 0.8;
 
-/// The smallest difference that would have been settled in 8 of 10 such runs, on the scale of
+/// The smallest difference that would have been found in 8 of 10 such runs, on the scale of
 /// logarithms: from the scatter of a middling host, at the first step of Holm, never below the
 /// margin. `None` where nobody was judged.
 pub(super) fn detectable(outcome: &Outcome, rule: Rule) -> Option<f64> {

@@ -7,11 +7,9 @@ use std::ops::Range;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::MIN_REPETITIONS;
-use super::fleet::{Field, Outcome, Rule};
+use super::fleet::Field;
 use super::series::Series;
-use super::stats::{Effect, Estimate, holm};
-use super::verdict::{Evidence, Verdict};
+use super::{Effect, Estimate, Evidence, MIN_REPETITIONS, Outcome, Rule, Verdict, holm};
 use crate::hosts::HostAnalysis;
 use crate::metrics::{Thermals, real};
 
@@ -31,7 +29,7 @@ pub struct Quarters {
     /// The last less the first.
     pub change_log: f64,
     pub ci95_log: (f64, f64),
-    /// Settled slower in the last quarter and not in the first, with a settled change between them.
+    /// Significantly slower in the last quarter and not in the first, with a significant change between them.
     pub is_fading: bool,
 }
 
@@ -95,11 +93,11 @@ pub(super) fn quarters(
     let field = Field::new(&able, rule);
     let found: Vec<Found> =
         (0..able.len()).filter_map(|host| of_host(&field, &able, outcome, host)).collect();
-    // What has to be settled of a host without others is its change.
+    // What has to be significant of a host without others is its change.
     let deciding = |f: &Found| if f.against_others { f.last } else { f.change };
     let ps: Vec<f64> = found.iter().map(|f| deciding(f).p()).collect();
     let quarters = found.into_iter().zip(holm(&ps)).filter_map(|(found, p)| {
-        let is_slower = |e: Pooled, p| Evidence::of(e).settle(p, rule) == Some(Verdict::Slower);
+        let is_slower = |e: Pooled, p| Evidence::of(e).decide(p, rule) == Some(Verdict::Slower);
         let is_fading = is_slower(deciding(&found), p)
             && is_slower(found.change, found.change.p())
             && !(found.against_others && is_slower(found.first, found.first.p()));
@@ -113,10 +111,7 @@ pub(super) fn quarters(
         };
         let blocks = blocks(found.differences.len());
         let (low, high) = found.change.t_interval(0.95);
-        let mut ci95_log = (rule.sign * low, rule.sign * high);
-        if ci95_log.0 > ci95_log.1 {
-            ci95_log = (ci95_log.1, ci95_log.0);
-        }
+        let ci95_log = if rule.sign < 0.0 { (-high, -low) } else { (low, high) };
         Some(Quarters {
             host: host.clone(),
             repetitions: found.differences.len(),

@@ -1,25 +1,24 @@
-//! Places with ties, and how far each host's rank is known, from all pairs.
+//! Ranks with ties, and how far each is known, from all pairs.
 
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::fleet::{Field, Outcome, Rule};
+use super::fleet::Field;
 use super::series::Series;
-use super::stats::holm;
-use super::verdict::{Evidence, Verdict};
-use super::{FULL_REPETITIONS, MIN_REPETITIONS};
+use super::{Evidence, FULL_REPETITIONS, MIN_REPETITIONS, Outcome, Rule, Verdict, holm};
 
 /// Where a host stands among those that have a verdict; 1 is the fastest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rank {
     pub host: HostId,
-    /// `None`: its verdict is not settled, or hosts of its own kind stand in the same places.
-    pub place: Option<usize>,
-    /// Several hosts have this place, as all of them are equivalent to the rest.
+    /// `None`: its verdict is inconclusive, or hosts of its own kind have the same ranks.
+    #[serde(rename = "place")]
+    pub rank: Option<usize>,
+    /// Several hosts have this rank, as all of them are equivalent to the rest.
     pub is_shared: bool,
-    /// 1 and the hosts that are settled faster in a pair.
+    /// 1 and the hosts that are significantly faster in a pair.
     pub low: usize,
-    /// All hosts but those that are settled slower in a pair.
+    /// All hosts but those that are significantly slower in a pair.
     pub high: usize,
 }
 
@@ -38,29 +37,29 @@ pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Ran
     let rank = |judged: &super::Judged| {
         let host = able.iter().position(|s| s.host == judged.host)?;
         let (low, high) = between[host];
-        let place = match judged.verdict {
+        let rank = match judged.verdict {
             Verdict::Equivalent => Some(1 + faster),
             Verdict::Faster | Verdict::Slower => (low == high).then_some(low),
-            Verdict::NotSettled { .. } | Verdict::NotJudged(_) => None,
+            Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => None,
         };
         let is_shared = judged.verdict == Verdict::Equivalent && equivalent > 1;
-        Some(Rank { host: judged.host.clone(), place, is_shared, low, high })
+        Some(Rank { host: judged.host.clone(), rank, is_shared, low, high })
     };
     outcome.hosts.iter().filter_map(rank).collect()
 }
 
 /// What the rank of each host lies between.
 pub(super) fn between(field: &Field<'_>) -> Vec<(usize, usize)> {
-    let (hosts, settled) = (field.hosts(), settled(field));
+    let (hosts, decided) = (field.hosts(), decided_pairs(field));
     let rank = |host: usize| {
-        let low = 1 + settled.iter().filter(|(_, slower)| *slower == host).count();
-        (low, hosts - settled.iter().filter(|(faster, _)| *faster == host).count())
+        let low = 1 + decided.iter().filter(|(_, slower)| *slower == host).count();
+        (low, hosts - decided.iter().filter(|(faster, _)| *faster == host).count())
     };
     (0..hosts).map(rank).collect()
 }
 
-/// The pairs that are settled, the faster host first: Holm over all of them.
-fn settled(field: &Field<'_>) -> Vec<(usize, usize)> {
+/// The pairs with a significant difference, the faster host first: Holm over all of them.
+fn decided_pairs(field: &Field<'_>) -> Vec<(usize, usize)> {
     let hosts = field.hosts();
     let pairs: Vec<(usize, usize, Evidence)> = (0..hosts)
         .flat_map(|first| (first + 1..hosts).map(move |second| (first, second)))
@@ -72,12 +71,12 @@ fn settled(field: &Field<'_>) -> Vec<(usize, usize)> {
     let adjusted = holm(&pairs.iter().map(|(_, _, evidence)| evidence.p()).collect::<Vec<_>>());
     // The other verdicts cost an interval for each of many pairs, and are not asked for.
     let likely = pairs.iter().zip(adjusted).filter(|(_, p)| *p < field.rule.alpha);
-    let settled = likely.filter_map(|((first, second, evidence), p)| {
-        match evidence.settle(p, field.rule)? {
+    let decided = likely.filter_map(|((first, second, evidence), p)| {
+        match evidence.decide(p, field.rule)? {
             Verdict::Faster => Some((*first, *second)),
             Verdict::Slower => Some((*second, *first)),
-            Verdict::Equivalent | Verdict::NotSettled { .. } | Verdict::NotJudged(_) => None,
+            Verdict::Equivalent | Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => None,
         }
     });
-    settled.collect()
+    decided.collect()
 }

@@ -8,10 +8,7 @@ use regatta_types::trace::TokenSource;
 use regatta_types::validity::{FindingCode, Validity};
 
 use super::eligible::all_eligible;
-
-use super::metric::cell_value;
-use super::reason::Reason;
-use super::stats::Effect;
+use super::{Effect, Reason, cell_value};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 use crate::metrics::real;
 

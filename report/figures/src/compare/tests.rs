@@ -68,9 +68,9 @@ fn of_three_hosts_the_slow_one_is_named_and_the_others_are_equivalent() {
 }
 
 #[test]
-fn between_a_slow_and_a_fast_host_nothing_is_settled() {
+fn between_a_slow_and_a_fast_host_nothing_is_decided() {
     let fleet = hosts(&[&[2.0, 2.01, 1.99], &[3.0, 3.01, 2.99], &[4.0, 4.01, 3.99]]);
-    let wanted = [Verdict::Slower, Verdict::NotSettled { more: None }, Verdict::Faster];
+    let wanted = [Verdict::Slower, Verdict::Inconclusive { more: None }, Verdict::Faster];
     assert_eq!(verdicts(&compare(&fleet, RULE)), wanted);
 }
 
@@ -84,14 +84,14 @@ fn two_camps_of_equal_size_are_called_two_groups() {
 }
 
 #[test]
-fn what_is_not_settled_names_the_repetitions_it_needs() {
+fn what_is_inconclusive_names_the_repetitions_it_needs() {
     // Differences of mean -0.03 and standard deviation 0.02. scipy: 2 * stats.t.sf(0.03 / (0.02 /
     // n ** 0.5), n - 1) is 0.12 for n = 3, 0.058 for 4, 0.028 for 5.
     let outcome = compare(&hosts(&[&[0.0; 3], &[-0.05, -0.03, -0.01]]), RULE);
-    let more = Verdict::NotSettled { more: Some(2) };
+    let more = Verdict::Inconclusive { more: Some(2) };
     assert_eq!(verdicts(&outcome), [more, more]);
     let beside_the_margin = compare(&hosts(&[&[0.0; 3], &[-0.036, -0.021, -0.002]]), RULE);
-    assert_eq!(verdicts(&beside_the_margin)[1], Verdict::NotSettled { more: None });
+    assert_eq!(verdicts(&beside_the_margin)[1], Verdict::Inconclusive { more: None });
 }
 
 #[test]

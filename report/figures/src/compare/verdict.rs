@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::fleet::Rule;
-use super::stats::{Effect, Estimate};
+use super::{Effect, Estimate, Rule};
 
 /// Most further repetitions that are worth naming.
 const MOST_FURTHER: usize = 200;
@@ -12,14 +11,15 @@ const MOST_FURTHER: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Settled, at or beyond the margin.
+    /// A significant difference, at or beyond the margin.
     Faster,
-    /// Settled, at or beyond the margin.
+    /// A significant difference, at or beyond the margin.
     Slower,
     /// The 90 % interval lies inside the margin.
     Equivalent,
-    /// Neither, with the repetitions that would settle it; `None`: more would not.
-    NotSettled {
+    /// Neither, with the repetitions that would decide it; `None`: more would not.
+    #[serde(rename = "not_settled")]
+    Inconclusive {
         /// About so many more repetitions.
         more: Option<usize>,
     },
@@ -42,10 +42,10 @@ pub enum Unjudged {
 }
 
 impl Verdict {
-    pub fn is_settled_difference(self) -> bool {
+    pub fn is_difference(self) -> bool {
         match self {
             Self::Faster | Self::Slower => true,
-            Self::Equivalent | Self::NotSettled { .. } | Self::NotJudged(_) => false,
+            Self::Equivalent | Self::Inconclusive { .. } | Self::NotJudged(_) => false,
         }
     }
 }
@@ -76,7 +76,7 @@ impl<E: Estimate> Evidence<E> {
     }
 
     /// A verdict, if there is one at this adjusted p.
-    pub fn settle(&self, adjusted_p: f64, rule: Rule) -> Option<Verdict> {
+    pub fn decide(&self, adjusted_p: f64, rule: Rule) -> Option<Verdict> {
         if adjusted_p < rule.alpha {
             if self.difference.iter().all(|e| e.mean() >= rule.margin) {
                 return Some(Verdict::Faster);
@@ -95,11 +95,11 @@ impl<E: Estimate> Evidence<E> {
 
     /// The verdict at this adjusted p of one of `family` hosts.
     pub fn verdict(&self, adjusted_p: f64, family: f64, rule: Rule) -> Verdict {
-        self.settle(adjusted_p, rule)
-            .unwrap_or_else(|| Verdict::NotSettled { more: self.further(family, rule) })
+        self.decide(adjusted_p, rule)
+            .unwrap_or_else(|| Verdict::Inconclusive { more: self.further(family, rule) })
     }
 
-    /// How many more repetitions of the same mean and spread would settle it, at the first step
+    /// How many more repetitions of the same mean and spread would decide it, at the first step
     /// of Holm over `family` hosts.
     pub fn further(&self, family: f64, rule: Rule) -> Option<usize> {
         (1..=MOST_FURTHER).find(|&further| {
@@ -107,7 +107,7 @@ impl<E: Estimate> Evidence<E> {
                 |estimates: &[E]| estimates.iter().map(|e| e.longer(further)).collect::<Vec<_>>();
             let then =
                 Self { difference: longer(&self.difference), sameness: longer(&self.sameness) };
-            then.settle(then.p() * family, rule).is_some()
+            then.decide(then.p() * family, rule).is_some()
         })
     }
 }

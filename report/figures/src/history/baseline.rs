@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
 use regatta_types::metric::Metric;
-use regatta_types::suite::StartMode;
+use regatta_types::suite::{Case, StartMode};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Analysis;
@@ -94,10 +94,12 @@ impl Baseline {
     pub fn kept(analysis: &Analysis<'_>) -> Self {
         let header = &analysis.record.header;
         let cases = header.suite.cases.iter();
-        let twin =
-            |case: &regatta_types::suite::Case| Some((case.id.clone(), case.solo_of.clone()?));
+        let solo = |case: &Case| Some((case.id.clone(), case.solo_of.clone()?));
         // Half of the hash: nobody forges one, and a reader has to compare them by eye.
-        let hash = |case: &regatta_types::suite::Case| case.work_hash()[..32].to_owned();
+        let hash = |case: &Case| (case.id.clone(), case.work_hash()[..32].to_owned());
+        let (usable, unusable): (Vec<&HostAnalysis<'_>>, Vec<&HostAnalysis<'_>>) =
+            analysis.hosts.iter().partition(|host| host.has_usable());
+        let why = |host: &HostAnalysis<'_>| (host.host.clone(), why_unusable(host));
         Self {
             baseline: Self::VERSION,
             metrics_schema: METRICS_SCHEMA,
@@ -105,15 +107,10 @@ impl Baseline {
             created: utc(header.created),
             suite: header.suite.name.clone(),
             start: header.start,
-            solo: cases.clone().filter_map(twin).collect(),
-            cases: cases.map(|case| (case.id.clone(), hash(case))).collect(),
-            hosts: analysis.hosts.iter().filter(|h| h.has_usable()).map(HostBaseline::of).collect(),
-            unusable: analysis
-                .hosts
-                .iter()
-                .filter(|h| !h.has_usable())
-                .map(|h| (h.host.clone(), why_unusable(h)))
-                .collect(),
+            solo: cases.clone().filter_map(solo).collect(),
+            cases: cases.map(hash).collect(),
+            hosts: usable.into_iter().map(HostBaseline::of).collect(),
+            unusable: unusable.into_iter().map(why).collect(),
         }
     }
 
@@ -132,12 +129,11 @@ impl HostBaseline {
         let each = |value: fn(&CaseAnalysis<'_>) -> Option<f64>| {
             host.all_cases().filter_map(|c| Some((c.case.id.clone(), value(c)?))).collect()
         };
-        let complete = |metric| {
+        let values = Metric::ALL.into_iter().map(|metric| {
             let mut values = complete(metric, host, &host.cases);
             values.extend(complete(metric, host, &host.solo));
-            values
-        };
-        let values = Metric::ALL.into_iter().map(|metric| (metric, complete(metric)));
+            (metric, values)
+        });
         let mut values: BTreeMap<_, _> = values.filter(|(_, cases)| !cases.is_empty()).collect();
         let without = Metric::ALL.into_iter().map(|metric| (metric, without(metric, host)));
         let mut without: BTreeMap<_, _> = without.collect();
@@ -179,16 +175,9 @@ impl HostBaseline {
     /// The logarithm of the mean over these cases, for each complete repetition.
     pub fn logs(&self, metric: Metric, cases: &[&CaseId]) -> Vec<f64> {
         let own = self.values.get(&metric);
-        let columns: Option<Vec<&Vec<f64>>> =
-            cases.iter().map(|case| own.and_then(|own| own.get(*case))).collect();
-        let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
-            return Vec::new();
-        };
-        let repetitions = columns.iter().map(|column| column.len()).min().unwrap_or(0);
-        let mean = |repetition: usize| {
-            columns.iter().map(|column| column[repetition].ln()).sum::<f64>() / real(columns.len())
-        };
-        (0..repetitions).map(mean).collect()
+        let logs = |case: &&CaseId| Some(own?.get(*case)?.iter().map(|v| v.ln()).collect());
+        let columns: Option<Vec<Vec<f64>>> = cases.iter().map(logs).collect();
+        means(&columns.unwrap_or_default())
     }
 
     /// A metric over all cases that are here, on the scale of logarithms.
@@ -196,6 +185,13 @@ impl HostBaseline {
         let cases: Vec<&CaseId> = self.values.get(&metric)?.keys().collect();
         Effect::of(&self.logs(metric, &cases))
     }
+}
+
+/// The mean of several columns, repetition by repetition, for as many as all of them have.
+pub(super) fn means(columns: &[Vec<f64>]) -> Vec<f64> {
+    let repetitions = columns.iter().map(Vec::len).min().unwrap_or(0);
+    let sum = |repetition: usize| columns.iter().map(|column| column[repetition]).sum::<f64>();
+    (0..repetitions).map(|repetition| sum(repetition) / real(columns.len())).collect()
 }
 
 /// The values of the repetitions that have every case; a case that a verdict could not use is left

@@ -132,16 +132,16 @@ impl HostChanges {
 }
 
 impl Changes {
-    /// Whether any host is settled slower in any metric.
+    /// Whether any host is significantly slower in any metric.
     #[must_use]
     pub fn is_regression(&self) -> bool {
         self.verdicts().any(|verdict| verdict == Verdict::Slower)
     }
 
-    /// Whether a difference of any host is neither settled nor shown to be none.
+    /// Whether a difference of any host is inconclusive.
     #[must_use]
-    pub fn is_unsettled(&self) -> bool {
-        self.verdicts().any(|verdict| matches!(verdict, Verdict::NotSettled { .. }))
+    pub fn is_inconclusive(&self) -> bool {
+        self.verdicts().any(|verdict| matches!(verdict, Verdict::Inconclusive { .. }))
     }
 
     /// Whether anything could be judged.

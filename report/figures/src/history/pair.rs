@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use regatta_types::ids::CaseId;
 use regatta_types::metric::Metric;
 
+use super::baseline::means;
 use super::changes::MetricChange;
 use super::{Baseline, HostBaseline};
 use crate::compare::{Effect, MIN_REPETITIONS, Reason, eligible};
-use crate::metrics::real;
 
 /// Where a baseline's token counts are no counts.
 const CHUNKS: &str = "chunks";
@@ -22,7 +22,7 @@ pub(super) struct HostPair<'a> {
 }
 
 /// Why a case stays out.
-enum LeftOut {
+enum ExcludedCase {
     /// As the suite or its sweep wants it.
     Meant(Reason),
     /// The earlier run has it, and the later one was to measure it and has no value.
@@ -57,14 +57,14 @@ impl HostPair<'_> {
         };
         for case in cases {
             let left_out = self.why_left_out(metric, &case);
-            let is_meant = matches!(left_out, Some(LeftOut::Meant(_)));
+            let is_meant = matches!(left_out, Some(ExcludedCase::Meant(_)));
             out.is_due |= !is_meant && earlier.contains(&case);
             match left_out {
                 None => out.cases.push(case),
-                Some(LeftOut::Meant(why) | LeftOut::Barred(why)) => {
+                Some(ExcludedCase::Meant(why) | ExcludedCase::Barred(why)) => {
                     out.cases_left_out.push((case, why))
                 }
-                Some(LeftOut::Lost(why)) => {
+                Some(ExcludedCase::Lost(why)) => {
                     out.cases_lost.push(case.clone());
                     out.cases_left_out.push((case, why));
                 }
@@ -111,8 +111,8 @@ impl HostPair<'_> {
         })
     }
 
-    fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<LeftOut> {
-        let meant = |why| Some(LeftOut::Meant(why));
+    fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<ExcludedCase> {
+        let meant = |why| Some(ExcludedCase::Meant(why));
         match (self.before.cases.get(case), self.after.cases.get(case)) {
             (_, None) => return meant(Reason::NotInLaterSuite),
             (None, _) => return meant(Reason::NotInEarlierSuite),
@@ -124,23 +124,18 @@ impl HostPair<'_> {
             let why = self.host.without.get(&metric).and_then(|cases| cases.get(case));
             let why = Reason::NoValue(why.cloned().map(Box::new));
             let is_skipped = self.host.skipped.contains(case);
-            return Some(if is_skipped { LeftOut::Meant(why) } else { LeftOut::Lost(why) });
+            return Some(if is_skipped {
+                ExcludedCase::Meant(why)
+            } else {
+                ExcludedCase::Lost(why)
+            });
         }
         if !self.references.iter().all(|reference| has(reference)) {
-            return Some(LeftOut::Barred(Reason::NoValueBefore));
+            return Some(ExcludedCase::Barred(Reason::NoValueBefore));
         }
         let own = self.host.work(case);
         let works = self.references.iter().map(|reference| reference.work(case));
         let reasons = works.filter_map(|before| eligible(metric, &own, &before).err());
-        reasons.min().map(LeftOut::Barred)
+        reasons.min().map(ExcludedCase::Barred)
     }
-}
-
-/// The mean of several hosts, repetition by repetition, for as many as all of them have.
-fn means(hosts: &[Vec<f64>]) -> Vec<f64> {
-    let repetitions = hosts.iter().map(Vec::len).min().unwrap_or(0);
-    let mean = |repetition: usize| {
-        hosts.iter().map(|host| host[repetition]).sum::<f64>() / real(hosts.len())
-    };
-    (0..repetitions).map(mean).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regatta_figures::capacity::{Capacity, LeftOut, NoCapacity};
+use regatta_figures::capacity::{Capacity, ExcludedHost, NoCapacity};
 use regatta_types::reading::Reading;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -20,7 +20,7 @@ pub(super) fn written(capacity: &Result<Capacity, NoCapacity>) -> Reading<Writte
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let capacity = self.0;
-        let left_out = capacity.left_out.iter().map(|LeftOut { host, why }| {
+        let left_out = capacity.left_out.iter().map(|ExcludedHost { host, why }| {
             BTreeMap::from([("host", member(host)), ("why", why_left_out(why))])
         });
         let lacking = capacity.not_available.iter().map(lacking);

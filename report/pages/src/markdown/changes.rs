@@ -6,8 +6,8 @@ use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
 use super::layout::{Inline, Page, Table, known, level};
-use crate::words::changes::{Figure, figures, limits, of_figure, sentence, verdict_words};
-use crate::words::numbers::signed_percent;
+use crate::words::changes::{Figure, figures, limits, of_figure, sentence, verdict};
+use crate::words::numbers::{signed_percent, signed_range};
 
 /// The whole page.
 #[must_use]
@@ -53,8 +53,8 @@ fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Pa
         .number("After", |(_, change)| mean(change.after))
         .number("Change (%, 95 % CI)", |(_, change)| known(change.change.map(signed)))
         .text("Verdict", |(_, change)| {
-            let settled = change.verdict.is_some_and(Verdict::is_settled_difference);
-            Inline::own(verdict_words(change)).bold_if(settled)
+            let differs = change.verdict.is_some_and(Verdict::is_difference);
+            Inline::own(verdict(change)).bold_if(differs)
         })
         .all_absent("not compared, or fewer than two complete repetitions");
     if !table.is_empty() {
@@ -78,7 +78,5 @@ pub(crate) fn method(changes: &Changes, page: &mut Page) {
 
 /// `-5.1 (-5.4 to -4.8)`.
 fn signed(change: Estimated) -> String {
-    let (low, high) = change.ci95_log;
-    let mean = signed_percent(change.mean_log);
-    format!("{mean} ({} to {})", signed_percent(low), signed_percent(high))
+    format!("{} ({})", signed_percent(change.mean_log), signed_range(change.ci95_log))
 }

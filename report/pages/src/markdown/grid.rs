@@ -83,7 +83,7 @@ impl Reference {
     }
 }
 
-/// One metric by host and case: the value and its distance, bold where it is settled.
+/// One metric by host and case: the value and its distance, bold where it is significant.
 pub(crate) fn metric_grid(
     page: &mut Page,
     analysis: &Report<'_>,
@@ -116,6 +116,6 @@ fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case:
     let value = level(report.metric, Some(own));
     let Some(difference) = reference.difference(judged) else { return value };
     let difference = Inline::own(format!("{} %", signed_percent(difference)));
-    let difference = difference.bold_if(judged.verdict.is_settled_difference());
+    let difference = difference.bold_if(judged.verdict.is_difference());
     Inline::own(format!("{value} ({difference})"))
 }

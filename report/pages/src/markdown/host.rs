@@ -25,7 +25,7 @@ use super::sections::{definitions, reproduce};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::bandwidth::{DIM_MEANS, evidence, share};
-use crate::words::numbers::{count_of, signed_interval, signed_percent, with_unit};
+use crate::words::numbers::{count_of, signed_estimate, with_unit};
 use crate::words::{
     capacity, cause, causes_of, changes, headline, is_mirrored, not_comparable, offered, remarked,
     unmeasured, verdict_on,
@@ -252,7 +252,7 @@ fn against_others(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         let judged = class.metric(metric).and_then(|m| m.judged(host.host));
         let estimate = judged.and_then(|j| j.effect).map_or_else(String::new, |e| {
             let n = count_of(e.n, "repetition");
-            format!(" ({} %, 95 % CI {}, {n})", signed_percent(e.mean), signed_interval(e))
+            format!(" ({}, {n})", signed_estimate(e.mean, e.interval(0.95)))
         });
         let others = if class.class.hosts.len() == 2 { "other host" } else { "other hosts" };
         out.push(Inline::own(format!(

@@ -36,9 +36,9 @@ pub(super) fn difference(report: &MetricReport) -> Option<Plot> {
         return None;
     }
     rows.sort_by_key(|row| &row.judged.host);
-    // The settled ones first, then the farthest.
+    // Significant differences first, then the farthest.
     rows.sort_by(|a, b| b.middle.abs().total_cmp(&a.middle.abs()));
-    rows.sort_by_key(|row| !row.judged.verdict.is_settled_difference());
+    rows.sort_by_key(|row| !row.judged.verdict.is_difference());
     let note =
         cut(&mut rows, HOSTS_MAX, |more| format!(" ({more} more hosts are nearer to the others)"));
     // Read from the largest to the smallest.
@@ -78,7 +78,7 @@ fn paint(root: &Area<'_>, report: &MetricReport, rows: &[Row<'_>]) -> Drawn {
             Verdict::Equivalent => {
                 chart.draw_series([Circle::new(at, 5, colour.filled())])?;
             }
-            Verdict::NotSettled { .. } | Verdict::NotJudged(_) => {
+            Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => {
                 chart.draw_series([Circle::new(at, 5, line)])?;
             }
         }
@@ -101,23 +101,23 @@ fn colour(verdict: Verdict) -> RGBColor {
         Verdict::Slower => ORANGE,
         Verdict::Faster => BLUE,
         Verdict::Equivalent => GREEN,
-        Verdict::NotSettled { .. } | Verdict::NotJudged(_) => MUTED,
+        Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => MUTED,
     }
 }
 
-/// The hosts that a picture with room for a few shows: those whose decode speed is settled as
-/// different first, then in order of their names.
+/// The hosts that a picture with room for a few shows: those whose decode speed differs
+/// significantly first, then in order of their names.
 pub(super) fn different_first<'a, 'r>(
     class: &ClassReport,
     members: &[&'a HostAnalysis<'r>],
 ) -> Vec<(&'a HostAnalysis<'r>, bool)> {
-    let settled = |host: &HostAnalysis<'_>| {
+    let differs = |host: &HostAnalysis<'_>| {
         let judged = class.metric(Metric::DecodeTps).and_then(|m| m.judged(host.host));
-        judged.is_some_and(|j| j.verdict.is_settled_difference())
+        judged.is_some_and(|j| j.verdict.is_difference())
     };
     let mut shown: Vec<(&HostAnalysis<'_>, bool)> =
-        members.iter().map(|host| (*host, settled(host))).collect();
-    shown.sort_by_key(|(host, settled)| (!settled, host.host));
+        members.iter().map(|host| (*host, differs(host))).collect();
+    shown.sort_by_key(|(host, differs)| (!differs, host.host));
     shown.truncate(HOSTS_MAX);
     shown
 }

@@ -10,7 +10,7 @@ use super::canvas::{
     over_time, picture, time_label,
 };
 
-/// A host, and whether it is settled as different from the others.
+/// A host, and whether it differs significantly from the others.
 type Shown<'a, 'r> = (&'a HostAnalysis<'r>, bool);
 
 const HEIGHT: u32 = 360;
@@ -57,8 +57,8 @@ fn draw(
     let few = hosts.len() <= 4;
     let lines: Vec<Line> = hosts
         .iter()
-        .map(|(host, settled)| Line {
-            name: (*settled || few).then(|| host.host.to_string()),
+        .map(|(host, differs)| Line {
+            name: (*differs || few).then(|| host.host.to_string()),
             points: points(host).into_iter().filter(|(x, _)| *x > 0.0).collect(),
         })
         .filter(|line| line.points.len() > 1)

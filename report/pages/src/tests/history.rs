@@ -57,7 +57,7 @@ fn told(changes: &Changes) -> String {
 fn an_unchanged_run_is_equivalent_and_a_slower_host_a_regression() {
     let before = before();
     let same = compared(&before, &before);
-    assert!(!same.is_regression() && same.is_all_judged() && !same.is_unsettled());
+    assert!(!same.is_regression() && same.is_all_judged() && !same.is_inconclusive());
     assert!(told(&same).starts_with("Decode speed: both hosts are equivalent within 3 %."));
     let slower = compared(&before, &after(0.0526));
     assert!(slower.is_regression());
@@ -94,7 +94,7 @@ fn a_report_with_a_baseline_says_on_every_page_what_changed() {
 }
 
 #[test]
-fn a_settled_change_below_the_margin_is_no_regression() {
+fn a_significant_change_below_the_margin_is_no_regression() {
     let (before, after) = (before(), after(0.02));
     assert!(!compared(&before, &after).is_regression());
     let strict = Terms { margins: "1%".parse().unwrap(), ..Terms::default() };
@@ -105,7 +105,7 @@ fn a_settled_change_below_the_margin_is_no_regression() {
 fn noise_is_no_regression_and_says_how_much_more_is_needed() {
     let noisy = |host: TestHost| TestHost { noise: 0.2, ..host.slower_by(0.03) };
     let found = compared(&before(), &run("after", 0.0, noisy));
-    assert!(!found.is_regression() && found.is_unsettled(), "{}", told(&found));
+    assert!(!found.is_regression() && found.is_inconclusive(), "{}", told(&found));
     let lines = told(&found);
     has(&lines, "not settled (");
     assert!(lines.contains("needed") || lines.contains("would not settle it"), "{lines}");

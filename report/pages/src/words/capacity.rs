@@ -1,6 +1,6 @@
 //! What the hosts give together, in words.
 
-use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyLeftOut};
+use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyExcluded};
 use regatta_figures::metrics::Goodput;
 use regatta_types::ids::HostId;
 use regatta_types::units::{grouped, grouped_real};
@@ -32,13 +32,13 @@ pub(crate) fn member(host: &Member) -> String {
     }
 }
 
-pub(crate) fn why_left_out(why: &WhyLeftOut) -> String {
+pub(crate) fn why_left_out(why: &WhyExcluded) -> String {
     match why {
-        WhyLeftOut::NothingUsable => "nothing usable".to_owned(),
-        WhyLeftOut::AnotherClass => "another class".to_owned(),
-        WhyLeftOut::NotCompared(why) => reason(why),
-        WhyLeftOut::NoCompleteRepetition => "no complete repetition".to_owned(),
-        WhyLeftOut::NeverJoined => "never joined".to_owned(),
+        WhyExcluded::NothingUsable => "nothing usable".to_owned(),
+        WhyExcluded::AnotherClass => "another class".to_owned(),
+        WhyExcluded::NotCompared(why) => reason(why),
+        WhyExcluded::NoCompleteRepetition => "no complete repetition".to_owned(),
+        WhyExcluded::NeverJoined => "never joined".to_owned(),
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn lacking((figure, hosts): &(Sum, Vec<HostId>)) -> String {
         Sum::Power => "power of the GPU boards",
         Sum::Electricity => "electricity",
     };
-    format!("{figure} (none of {})", some_names(hosts.iter().map(HostId::as_str)))
+    format!("{figure} (none of {})", some_names(hosts))
 }
 
 /// One sentence; `None` where there is no decode speed at one stream and no system output.
@@ -106,12 +106,11 @@ pub(crate) fn users(host: &HostUsers) -> String {
         let share = goodput.share().unwrap_or(0.0) * 100.0;
         format!("{share:.1} % of {} requests good", grouped(u64::from(goodput.offered)))
     };
-    let kept = match (host.streams, host.at_least) {
-        (0, _) => "none".to_owned(),
-        (1, false) => format!("1 stream ({})", of(host.level)),
-        (1, true) => format!("at least 1 stream ({})", of(host.level)),
-        (n, false) => format!("{n} streams ({})", of(host.level)),
-        (n, true) => format!("at least {n} streams ({})", of(host.level)),
+    let least = if host.at_least { "at least " } else { "" };
+    let kept = match host.streams {
+        0 => "none".to_owned(),
+        1 => format!("{least}1 stream ({})", of(host.level)),
+        n => format!("{least}{n} streams ({})", of(host.level)),
     };
     match host.fails_at {
         Some((streams, worst)) => format!("{kept}; not at {streams} ({})", of(worst)),

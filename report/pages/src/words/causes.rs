@@ -32,7 +32,7 @@ const KV_FULL: f64 = 0.95;
 const LOOK_AT: &str =
     "look at the CPU, at engine flags that no process shows, and at other processes.";
 
-/// A sentence for each host that is settled as different: of a slower one also that nothing was found.
+/// A sentence for each host that differs significantly: of a slower one also that nothing was found.
 /// Of two hosts only the slower one has one: what differs on the other is the same thing again.
 pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
@@ -45,15 +45,13 @@ pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
         let hosts = count_of(more, "more host");
         out.push(format!("What differs on {hosts} stands on their pages."));
     }
-    let bare: Vec<(&HostId, String)> =
-        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).collect();
-    match bare.as_slice() {
-        [] => {}
-        [(_, only)] => out.push(only.clone()),
-        several => out.push(format!(
-            "Nothing that was recorded differs on {}: {LOOK_AT}",
-            some_names(several.iter().map(|(host, _)| host.as_str()))
-        )),
+    let (bare, said): (Vec<&HostId>, Vec<String>) =
+        bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).unzip();
+    if bare.len() > 1 {
+        let hosts = some_names(&bare);
+        out.push(format!("Nothing that was recorded differs on {hosts}: {LOOK_AT}"));
+    } else {
+        out.extend(said);
     }
     out
 }
@@ -61,13 +59,13 @@ pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
 /// The sentence of one host, if it has one.
 pub(crate) fn cause(analysis: &Report<'_>, host: &HostId) -> Option<String> {
     let class = analysis.class_of(host)?;
-    let settled = |wanted: Verdict| -> Vec<&'static str> {
+    let metrics_with = |wanted: Verdict| -> Vec<&'static str> {
         let compared = |m: &&MetricReport| wanted == Verdict::Slower || m.outcome.compared() > 2;
         let reports = class.metrics.iter().filter(compared);
         let with = reports.filter(|m| m.judged(host).is_some_and(|j| j.verdict == wanted));
         with.map(|m| m.metric.label()).collect()
     };
-    let (slower, faster) = (settled(Verdict::Slower), settled(Verdict::Faster));
+    let (slower, faster) = (metrics_with(Verdict::Slower), metrics_with(Verdict::Faster));
     let causes = causes_in(analysis, class, host);
     let (metrics, word) = match (slower.as_slice(), faster.as_slice(), causes.as_slice()) {
         ([], [], [_, ..]) if fades(class, host) => {
@@ -204,42 +202,38 @@ fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<
     let Some(own) = own.engine_metrics.as_ref().ok().copied() else { return Vec::new() };
     let others: Vec<EngineFigures> =
         others.iter().filter_map(|h| h.engine_metrics.as_ref().ok().copied()).collect();
-    let median = |value: fn(&EngineFigures) -> Option<f64>| {
-        Distribution::new(others.iter().filter_map(value)).median()
+    let both = |value: fn(&EngineFigures) -> Option<f64>| {
+        value(&own).zip(Distribution::new(others.iter().filter_map(value)).median())
     };
     let mut out = Vec::new();
-    if let (Some(n), Some(usual)) = (own.preemptions, median(|f| f.preemptions))
-        && n > usual
+    if let Some((own, usual)) = both(|f| f.preemptions)
+        && own > usual
     {
-        out.push(format!(
-            "preemptions {} (median of the others {})",
-            grouped_real(n, 0),
-            grouped_real(usual, 0)
-        ));
+        let (own, usual) = (grouped_real(own, 0), grouped_real(usual, 0));
+        out.push(format!("preemptions {own} (median of the others {usual})"));
     }
-    if let (Some(s), Some(usual)) = (own.queue_mean_s, median(|f| f.queue_mean_s))
-        && s > QUEUE_S
-        && s > usual * QUEUE_FACTOR
+    if let Some((own, usual)) = both(|f| f.queue_mean_s)
+        && own > QUEUE_S
+        && own > usual * QUEUE_FACTOR
     {
-        let (ms, usual) = (s * 1e3, usual * 1e3);
-        let (ms, usual) = (grouped_real(ms, 1), grouped_real(usual, 1));
-        out.push(format!("mean queue time {ms} ms (median of the others {usual} ms)"));
+        let (own, usual) = (grouped_real(own * 1e3, 1), grouped_real(usual * 1e3, 1));
+        out.push(format!("mean queue time {own} ms (median of the others {usual} ms)"));
     }
-    if let (Some(share), Some(usual)) = (own.kv_peak, median(|f| f.kv_peak))
-        && share >= KV_FULL
+    if let Some((own, usual)) = both(|f| f.kv_peak)
+        && own >= KV_FULL
         && usual < KV_FULL
     {
-        let (own, usual) = (share * 100.0, usual * 100.0);
+        let (own, usual) = (own * 100.0, usual * 100.0);
         out.push(format!("KV cache {own:.0} % full (median of the others {usual:.0} %)"));
     }
-    for (what, value) in [
-        ("accepted drafts", (|f| f.acceptance) as fn(&EngineFigures) -> Option<f64>),
-        ("prefix cache hits", |f| f.prefix_hit_share),
+    for (what, figures) in [
+        ("accepted drafts", both(|f| f.acceptance)),
+        ("prefix cache hits", both(|f| f.prefix_hit_share)),
     ] {
-        if let (Some(share), Some(usual)) = (value(&own), median(value))
-            && (share - usual).abs() > SHARE
+        if let Some((own, usual)) = figures
+            && (own - usual).abs() > SHARE
         {
-            let (own, usual) = (share * 100.0, usual * 100.0);
+            let (own, usual) = (own * 100.0, usual * 100.0);
             out.push(format!("{what} {own:.0} % (median of the others {usual:.0} %)"));
         }
     }

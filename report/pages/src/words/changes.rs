@@ -1,22 +1,18 @@
 //! What changed since an earlier run, in sentences: the answer first, then what could not be judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_figures::compare::{FULL_REPETITIONS, Verdict};
+use regatta_figures::compare::Verdict;
 use regatta_figures::facts::FactChange;
-use regatta_figures::history::{Changes, HostChanges, MetricChange};
+use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
 use regatta_types::clean;
 use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
-use super::metric::{verb, verdict_word};
-use super::names::{NAMED, some_names, together};
-use super::numbers::{count_of, signed_percent};
+use super::names::{NAMED, excluded, some_names, together};
 use super::reason::{changes as fact_changes, reason};
-
-/// Why, on which hosts, and which cases.
-type LeftOut<'a> = (String, Vec<&'a str>, Vec<&'a str>);
+use super::verdict::{Difference, if_indicative, more, verdict_words};
 
 /// A metric, of what was measured solo beside the rest, or of the rest.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +56,13 @@ pub fn change_lines(changes: &Changes) -> Vec<String> {
     lines
 }
 
-/// For the answer of a report: decode speed, and whatever else is settled.
+/// For the answer of a report: decode speed, and whatever else differs significantly.
 pub(crate) fn headlines(changes: &Changes) -> Vec<String> {
-    let is_settled = |figure: Figure| {
-        let mut changes = of_figure(changes, figure).filter_map(|(_, change)| change.verdict);
-        changes.any(Verdict::is_settled_difference)
+    let differs =
+        |(_, change): (_, &MetricChange)| change.verdict.is_some_and(Verdict::is_difference);
+    let told = |figure: &Figure| {
+        figure.metric == Metric::DecodeTps || of_figure(changes, *figure).any(differs)
     };
-    let told = |figure: &Figure| figure.metric == Metric::DecodeTps || is_settled(*figure);
     let line = |figure: Figure| {
         let finding = finding(changes, figure)?;
         Some(format!("Against run {}, {}: {finding}", changes.before, figure.label()))
@@ -92,14 +88,8 @@ pub(crate) fn of_host(changes: &Changes, host: &HostId) -> Vec<String> {
         if let Some(why) = &metric.why_not {
             return Some(format!("Not compared with run {before} in {label} ({}).", reason(why)));
         }
-        let change = metric.change?;
-        let verdict = verdict_words(metric);
-        let [mean, low, high] =
-            [change.mean_log, change.ci95_log.0, change.ci95_log.1].map(signed_percent);
-        let n = repetitions(metric)?;
-        Some(format!(
-            "Against run {before} in {label}: {verdict} ({mean} %, 95 % CI {low} to {high}, {n})."
-        ))
+        let (verdict, estimate) = (verdict(metric), difference(metric)?.signed());
+        Some(format!("Against run {before} in {label}: {verdict} ({estimate})."))
     };
     own.metrics.iter().filter_map(line).collect()
 }
@@ -126,41 +116,37 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
         found.copied().collect::<Vec<_>>()
     };
     let mut parts: Vec<String> = Vec::new();
-    let changed = with(Verdict::is_settled_difference);
+    let changed = with(Verdict::is_difference);
     for (host, change) in changed.iter().take(NAMED) {
-        parts.push(difference(host, change)?);
+        parts.push(difference(change)?.told(&host.host, metric, change.verdict?, " than before"));
     }
     if changed.len() > NAMED {
         parts.push(format!("{} more hosts have changed", changed.len() - NAMED));
     }
     let equivalent = with(|verdict| verdict == Verdict::Equivalent);
-    let few = |(_, change): &(_, &MetricChange)| is_indicative(change);
-    let indicative = if equivalent.iter().any(few) { " (indicative)" } else { "" };
+    let all = changes.hosts.len();
+    let who = match equivalent.as_slice() {
+        [] => None,
+        [(only, _)] => Some(format!("{} is", only.host)),
+        both @ [_, _] if both.len() == all => Some("both hosts are".to_owned()),
+        some if some.len() == all => Some(format!("all {all} hosts are")),
+        some => Some(format!("{} hosts are", some.len())),
+    };
+    let fewest = equivalent.iter().filter_map(|(_, change)| change.fewest()).min();
+    let indicative = if_indicative(fewest, " (indicative)");
     let margin = percent(metric.margin(&changes.margins));
-    match equivalent.as_slice() {
-        [] => {}
-        [(only, _)] => {
-            parts.push(format!("{} is equivalent within {margin} %{indicative}", only.host))
-        }
-        both @ [_, _] if both.len() == changes.hosts.len() => {
-            parts.push(format!("both hosts are equivalent within {margin} %{indicative}"));
-        }
-        all if all.len() == changes.hosts.len() => {
-            parts.push(format!(
-                "all {} hosts are equivalent within {margin} %{indicative}",
-                all.len()
-            ));
-        }
-        some => {
-            parts.push(format!("{} hosts are equivalent within {margin} %{indicative}", some.len()))
-        }
+    parts.extend(who.map(|who| format!("{who} equivalent within {margin} %{indicative}")));
+    let inconclusive = with(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
+    for (host, change) in inconclusive.iter().take(NAMED) {
+        let more = more(change.verdict?, " in each run");
+        parts.push(format!(
+            "{} is not settled ({}{more})",
+            host.host,
+            difference(change)?.signed()
+        ));
     }
-    let unsettled = with(|verdict| matches!(verdict, Verdict::NotSettled { .. }));
-    for (host, change) in unsettled.iter().take(NAMED) {
-        parts.push(format!("{} is not settled ({})", host.host, open(change)?));
-    }
-    if unsettled.len() > NAMED {
-        parts.push(format!("{} more are not settled", unsettled.len() - NAMED));
+    if inconclusive.len() > NAMED {
+        parts.push(format!("{} more are not settled", inconclusive.len() - NAMED));
     }
     (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
 }
@@ -173,7 +159,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
             say(format!(": not comparable ({}).", reason(why)));
         }
         if host.with.iter().any(|with| *with != host.host) {
-            let with = some_names(host.with.iter().map(|h| h.as_str()));
+            let with = some_names(&host.with);
             say(format!(": compared with {with}, of equal GPU, model and engine."));
         }
         let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
@@ -194,7 +180,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
     let mut out: Vec<String> = together(said).into_iter().map(line).collect();
     out.extend(cases_left_out(changes));
     if !changes.absent.is_empty() {
-        let names = some_names(changes.absent.iter().map(|h| h.as_str()));
+        let names = some_names(&changes.absent);
         out.push(format!("Only in the earlier run, so not judged: {names}."));
     }
     out
@@ -202,83 +188,38 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
 
 /// Cases that stay out, a sentence for each reason and not for each host, metric and case.
 fn cases_left_out(changes: &Changes) -> Vec<String> {
-    let mut hosts: BTreeMap<(String, String, Vec<&str>), Vec<&str>> = BTreeMap::new();
-    for (host, change) in changes.hosts.iter().flat_map(|h| h.metrics.iter().map(move |m| (h, m))) {
-        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (case, why) in change.cases_left_out.iter().filter(|_| change.why_not.is_none()) {
-            reasons.entry(reason(why)).or_default().push(case.as_str());
-        }
-        for (why, cases) in reasons {
-            let key = (why, Figure::of(change).label(), cases);
-            hosts.entry(key).or_default().push(host.host.as_str());
+    // Of the same reason, hosts and cases: the metrics.
+    let mut metrics: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for figure in figures() {
+        let compared = of_figure(changes, figure).filter(|(_, change)| change.why_not.is_none());
+        let by = compared.map(|(host, change)| (&host.host, &change.cases_left_out));
+        for ((why, cases), hosts) in excluded(by) {
+            metrics.entry((why, hosts, cases)).or_default().insert(figure.label());
         }
     }
-    let mut metrics: BTreeMap<LeftOut<'_>, Vec<String>> = BTreeMap::new();
-    for ((why, label, cases), hosts) in hosts {
-        metrics.entry((why, hosts, cases)).or_default().push(label);
-    }
-    let said = |((why, hosts, cases), metrics): (LeftOut<'_>, Vec<String>)| {
+    let mut out = Vec::new();
+    for ((why, hosts, cases), metrics) in metrics {
         let noun = if cases.len() == 1 { "case" } else { "cases" };
-        let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
-        format!("{hosts}: {} not compared in {noun} {cases} ({why}).", metrics.join(", "))
-    };
-    metrics.into_iter().map(said).collect()
+        let metrics = metrics.into_iter().collect::<Vec<_>>().join(", ");
+        let (hosts, cases) = (some_names(&hosts), some_names(&cases));
+        out.push(format!("{hosts}: {metrics} not compared in {noun} {cases} ({why})."));
+    }
+    out
 }
 
-/// `gpu-03 is 5.1 % slower than before (95 % CI 4.8–5.4, 5 and 5 repetitions)`.
-fn difference(host: &HostChanges, change: &MetricChange) -> Option<String> {
-    let estimated = change.change?;
-    let percent = |log: f64| log.exp_m1().abs() * 100.0;
-    let mut ends = [estimated.ci95_log.0, estimated.ci95_log.1].map(percent);
-    ends.sort_by(f64::total_cmp);
-    let is_slower = change.verdict == Some(Verdict::Slower);
-    let (verb, word) = verb(change.metric, is_slower);
-    Some(format!(
-        "{} {verb} {:.1} % {word} than before (95 % CI {:.1}–{:.1}, {})",
-        host.host,
-        percent(estimated.mean_log),
-        ends[0],
-        ends[1],
-        repetitions(change)?
-    ))
+/// The change, on `4 and 5 repetitions, indicative`.
+fn difference(change: &MetricChange) -> Option<Difference> {
+    let Estimated { mean_log, ci95_log, .. } = change.change?;
+    let indicative = if_indicative(change.fewest(), ", indicative");
+    let basis = format!("{} and {} repetitions{indicative}", change.before?.n, change.after?.n);
+    Some(Difference { mean_log, ci95_log, basis })
 }
 
-/// `-1.4 %, 95 % CI -4.0 to +1.3, 5 and 5 repetitions; about 3 more in each run needed`.
-fn open(change: &MetricChange) -> Option<String> {
-    let estimated = change.change?;
-    let (low, high) = estimated.ci95_log;
-    let more = match change.verdict? {
-        Verdict::NotSettled { more: Some(n) } => {
-            let more = count_of(n, "more repetition");
-            format!("; about {more} in each run needed")
-        }
-        Verdict::NotSettled { more: None } => "; more repetitions would not settle it".to_owned(),
-        Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::NotJudged(_) => {
-            String::new()
-        }
-    };
-    Some(format!(
-        "{} %, 95 % CI {} to {}, {}{more}",
-        signed_percent(estimated.mean_log),
-        signed_percent(low),
-        signed_percent(high),
-        repetitions(change)?
-    ))
-}
-
-/// Whether few repetitions stand behind the verdict.
-fn is_indicative(change: &MetricChange) -> bool {
-    change.fewest().is_some_and(|n| n < FULL_REPETITIONS)
-}
-
-/// `5 and 5 repetitions`, `4 and 5 repetitions, indicative`.
-fn repetitions(change: &MetricChange) -> Option<String> {
-    let indicative = if is_indicative(change) { ", indicative" } else { "" };
-    Some(format!("{} and {} repetitions{indicative}", change.before?.n, change.after?.n))
-}
-
-pub(crate) fn verdict_words(change: &MetricChange) -> String {
-    let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
-    let words = verdict_word(change.metric, verdict);
-    if is_indicative(change) { format!("{words} (indicative)") } else { words.to_owned() }
+pub(crate) fn verdict(change: &MetricChange) -> String {
+    change.verdict.map_or_else(
+        || "no verdict".to_owned(),
+        |verdict| {
+            verdict_words(change.metric, verdict, "", change.fewest().unwrap_or(usize::MAX), 0)
+        },
+    )
 }

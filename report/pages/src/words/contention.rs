@@ -5,10 +5,11 @@ use regatta_types::metric::Metric;
 
 use super::names::some_names;
 use super::numbers::count_of;
+use super::verdict::{Difference, if_indicative};
 use crate::report::Report;
-use regatta_figures::compare::{Contention, Effect, FULL_REPETITIONS, SoloAndTogether, Verdict};
+use regatta_figures::compare::{Contention, Effect, SoloAndTogether, Verdict};
 
-/// A sentence for each metric in which hosts are settled slower together, and one where nobody is in
+/// A sentence for each metric in which hosts are significantly slower together, and one where nobody is in
 /// decode speed.
 pub(crate) fn contended(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.hosts.len();
@@ -25,35 +26,27 @@ fn slower(found: &Contention) -> Option<String> {
         .filter_map(|host| Some((host, host.effect?)))
         .collect();
     hosts.sort_by(|(_, a), (_, b)| b.mean.abs().total_cmp(&a.mean.abs()));
-    let (_, first) = *hosts.first()?;
-    let indicative = if hosts.iter().any(|(_, effect)| effect.n < FULL_REPETITIONS) {
-        ", indicative"
-    } else {
-        ""
-    };
+    let fewest = hosts.iter().map(|(_, effect)| effect.n).min()?;
+    let indicative = if_indicative(Some(fewest), ", indicative");
     let one = hosts.len() == 1;
-    let who: Vec<String> = hosts
-        .iter()
-        .map(|(host, effect)| match one {
-            true => format!("{} ({}, {}{indicative})", host.host, size(first), basis(first)),
-            false => format!("{} ({}{indicative})", host.host, size(*effect)),
-        })
-        .collect();
-    let what = match (found.metric, one) {
-        (Metric::DecodeTps, true) => "loses decode speed",
-        (Metric::DecodeTps, false) => "lose decode speed",
-        (Metric::OutputTps, true) => "loses system output",
-        (Metric::OutputTps, false) => "lose system output",
-        (Metric::Ttft | Metric::FirstAnswer | Metric::E2e | Metric::Energy, true) => {
-            "takes longer to the first token"
-        }
-        (Metric::Ttft | Metric::FirstAnswer | Metric::E2e | Metric::Energy, false) => {
-            "take longer to the first token"
+    let who = hosts.iter().map(|(host, effect)| {
+        let difference = Difference::of(*effect);
+        let basis = if one { difference.unsigned() } else { String::new() };
+        let (size, mark) = (difference.size(), if one { ", " } else { indicative });
+        format!("{} ({size}{mark}{basis})", host.host)
+    });
+    let who: Vec<String> = who.collect();
+    let (verb, what) = match found.metric {
+        Metric::DecodeTps => ("lose", "decode speed"),
+        Metric::OutputTps => ("lose", "system output"),
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e | Metric::Energy => {
+            ("take", "longer to the first token")
         }
     };
+    let s = if one { "s" } else { "" };
     Some(format!(
-        "{} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage.",
-        some_names(who.iter().map(String::as_str))
+        "{} {verb}{s} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage.",
+        some_names(&who)
     ))
 }
 
@@ -67,31 +60,12 @@ fn nobody(found: &Contention, of: usize) -> Option<String> {
         2 => "both hosts".to_owned(),
         n => format!("all {}", count_of(n, "host")),
     };
-    let indicative = indicative(found.hosts.iter().filter_map(|host| host.effect));
+    let fewest = found.hosts.iter().filter_map(|host| host.effect).map(|effect| effect.n).min();
+    let indicative = if_indicative(fewest, " (indicative)");
     is_told.then(|| {
         format!(
             "Contention: {hosts} decode as fast together as alone, within {} %{indicative}.",
             percent(found.margin)
         )
     })
-}
-
-fn indicative(mut effects: impl Iterator<Item = Effect>) -> &'static str {
-    if effects.any(|effect| effect.n < FULL_REPETITIONS) { " (indicative)" } else { "" }
-}
-
-/// A difference without its sign.
-fn size(effect: Effect) -> String {
-    format!("{:.1} %", effect.mean.exp_m1().abs() * 100.0)
-}
-
-/// `95 % CI 4.5–5.1, 5 repetitions`.
-fn basis(effect: Effect) -> String {
-    let (low, high) = effect.interval(0.95);
-    let mut ends = [low, high].map(|log| log.exp_m1() * 100.0);
-    if effect.mean < 0.0 {
-        ends = [-ends[1], -ends[0]];
-    }
-    let n = count_of(effect.n, "repetition");
-    format!("95 % CI {:.1}–{:.1}, {n}", ends[0], ends[1])
 }

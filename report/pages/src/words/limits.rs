@@ -1,23 +1,23 @@
 //! What stands beside the answer: what could not be judged, what to keep in mind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regatta_types::clean;
-use regatta_types::ids::{CaseId, HostId};
+use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 use regatta_types::suite::Length;
 use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::FindingCode;
 
 use super::finding::evidence;
-use super::names::{NAMED, some_names, together};
+use super::names::{NAMED, excluded, some_names, together};
 use super::numbers::count_of;
-use super::reason::{at_first, reason};
+use super::reason::at_first;
 use super::validity;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
 use regatta_figures::compare::{
-    ClassReport, Later, MIN_REPETITIONS, MetricReport, Reason, Unjudged, Verdict,
+    ClassReport, Later, MIN_REPETITIONS, MetricReport, Unjudged, Verdict,
 };
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
@@ -61,23 +61,21 @@ fn first_few(mut remarks: Vec<String>, what: &str) -> Vec<String> {
 pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let nothing = analysis.hosts.iter().filter(|h| !h.has_usable());
-    let nothing = together(nothing.map(|h| (h.host.to_string(), why_nothing(h))));
-    out.extend(
-        nothing.into_iter().map(|(hosts, why)| format!("{hosts} could not be judged: {why}.")),
-    );
+    for (hosts, why) in together(nothing.map(|h| (h.host.to_string(), why_nothing(h)))) {
+        out.push(format!("{hosts} could not be judged: {why}."));
+    }
     out.extend(absent(analysis));
     let left = left_out(analysis.record).map(|(host, why)| (host.to_string(), why.to_string()));
-    out.extend(together(left).into_iter().map(|(hosts, why)| {
-        clean::line(&format!("Left out of the run (--allow-missing): {hosts} ({why})."))
-    }));
+    for (hosts, why) in together(left) {
+        out.push(clean::line(&format!("Left out of the run (--allow-missing): {hosts} ({why}).")));
+    }
     let each = |host: &HostAnalysis<'_>| {
         let name = host.host.to_string();
         unmeasured(host).into_iter().map(move |said| (name.clone(), said))
     };
-    let unmeasured = together(analysis.hosts.iter().flat_map(each));
-    out.extend(
-        unmeasured.into_iter().map(|(hosts, said)| clean::line(&format!("{hosts}: {said}."))),
-    );
+    for (hosts, said) in together(analysis.hosts.iter().flat_map(each)) {
+        out.push(clean::line(&format!("{hosts}: {said}.")));
+    }
     out.extend(unrepeated(analysis));
     out.extend(first_few(analysis.later.iter().map(changed_engine).collect(), "changed engines"));
     for class in &analysis.classes {
@@ -87,7 +85,7 @@ pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
     out.extend(first_few(floors, "what the client itself may add"));
     out.extend(validity::of_run(analysis));
     out.extend(cells(analysis));
-    out.extend(first_few(unsettled(analysis), "hosts that were not warm"));
+    out.extend(first_few(not_warm(analysis), "hosts that were not warm"));
     out.extend(endings(analysis));
     out
 }
@@ -97,24 +95,21 @@ fn cells(analysis: &Report<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let cells = analysis.cells;
     let n = |cells: u32| grouped(u64::from(cells));
+    let planned = n(cells.planned);
     if cells.skipped > 0 {
-        let (skipped, planned) = (n(cells.skipped), n(cells.planned));
+        let skipped = n(cells.skipped);
         out.push(format!(
             "{skipped} of {planned} cells are skipped, as their sweep was saturated."
         ));
     }
     let lost = cells.missing + cells.open;
     if lost > 0 {
-        let of = whose_are_missing(analysis);
-        let (lost, planned) = (n(lost), n(cells.planned));
+        let (lost, of) = (n(lost), whose_are_missing(analysis));
         out.push(format!("{lost} of {planned} cells are missing{of} (section Completeness)."));
     }
     if cells.invalid > 0 {
-        out.push(format!(
-            "Invalid, kept and not compared: {} of {} counted cells.",
-            n(cells.invalid),
-            n(cells.counted)
-        ));
+        let (invalid, counted) = (n(cells.invalid), n(cells.counted));
+        out.push(format!("Invalid, kept and not compared: {invalid} of {counted} counted cells."));
     }
     let cases = analysis.hosts.iter().flat_map(HostAnalysis::all_cases);
     let failed: u64 = cases.map(|case| u64::from(case.requests.failures())).sum();
@@ -154,7 +149,7 @@ fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<
 }
 
 /// Hosts that were not warm when the run began.
-fn unsettled(analysis: &Report<'_>) -> Vec<String> {
+fn not_warm(analysis: &Report<'_>) -> Vec<String> {
     let remark = |host: &HostAnalysis<'_>, finding: &AttemptFinding| {
         clean::line(&format!(
             "{}: {} before the run: {}.",
@@ -239,84 +234,53 @@ fn why_nothing(host: &HostAnalysis<'_>) -> String {
 fn absent(analysis: &Report<'_>) -> Option<String> {
     let names: Vec<String> = analysis.absent_numbers().map(|n| format!("#{n}")).collect();
     let hosts = if names.len() == 1 { "Host" } else { "Hosts" };
-    let named = some_names(names.iter().map(String::as_str));
+    let named = some_names(&names);
     (!names.is_empty()).then(|| format!("{hosts} {named} never joined."))
 }
 
 /// What stays out of the comparison of a class.
 fn class_limits(class: &ClassReport) -> Vec<String> {
     let mut out = Vec::new();
-    let unverified = class.class.unverified();
+    let (label, unverified) = (&class.class.label, class.class.unverified());
     if !unverified.is_empty() && class.class.hosts.len() > 1 {
-        out.push(format!(
-            "Class {} is unverified: {} unknown on all its hosts.",
-            class.class.label,
-            unverified.join(", ")
-        ));
+        let facts = unverified.join(", ");
+        out.push(format!("Class {label} is unverified: {facts} unknown on all its hosts."));
     }
     if !class.class.assumed.is_empty() {
         out.push(format!(
-            "Class {}: {} not known on some of its hosts and taken as equal (--assume-equal).",
-            class.class.label,
+            "Class {label}: {} not known on some of its hosts and taken as equal (--assume-equal).",
             class.class.assumed.join(", ")
         ));
     }
     if class.class.hosts.len() < 2 {
         return out;
     }
-    let mut hosts: BTreeMap<(String, Vec<&str>), Vec<&str>> = BTreeMap::new();
-    let mut cases = hosts.clone();
-    for report in &class.metrics {
-        let label = report.metric.label();
-        for (reason, names) in by_reason(&report.series.hosts_left_out, HostId::as_str) {
-            hosts.entry((reason, names)).or_default().push(label);
-        }
-        for (reason, names) in by_reason(&report.series.cases_left_out, CaseId::as_str) {
-            cases.entry((reason, names)).or_default().push(label);
-        }
-    }
-    for ((reason, names), metrics) in hosts {
-        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
+    let hosts = class.metrics.iter().map(|m| (m.metric.label(), &m.series.hosts_left_out));
+    for ((reason, names), metrics) in excluded(hosts) {
+        let (names, metrics) = (some_names(&names), metrics.join(", "));
         out.push(format!("Left out of the comparison of {metrics}: {names} ({reason})."));
     }
-    for ((reason, names), metrics) in cases {
+    let cases = class.metrics.iter().map(|m| (m.metric.label(), &m.series.cases_left_out));
+    for ((reason, names), metrics) in excluded(cases) {
         let n = count_of(names.len(), "case");
-        let (names, metrics) = (some_names(names.into_iter()), metrics.join(", "));
+        let (names, metrics) = (some_names(&names), metrics.join(", "));
         out.push(format!("Left out of the comparison of {metrics}, {n} ({reason}): {names}."));
     }
     out.extend(class.metric(Metric::DecodeTps).map(too_few).unwrap_or_default());
     out
 }
 
-/// Names with the same reason, together.
-fn by_reason<T>(left_out: &[(T, Reason)], as_str: fn(&T) -> &str) -> BTreeMap<String, Vec<&str>> {
-    let mut out: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (name, why) in left_out {
-        out.entry(reason(why)).or_default().push(as_str(name));
-    }
-    out
-}
-
 /// Hosts with too few repetitions for a verdict, by what is lacking.
 fn too_few(report: &MetricReport) -> Vec<String> {
-    let with = |why: Unjudged| -> String {
+    let few = format!("fewer than {MIN_REPETITIONS} complete repetitions");
+    let said = |(why, that): (Unjudged, &str)| {
         let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == Verdict::NotJudged(why));
-        let names: Vec<&str> = hosts.map(|j| j.host.as_str()).collect();
-        some_names(names.into_iter())
+        let hosts: Vec<&HostId> = hosts.map(|j| &j.host).collect();
+        let names = some_names(&hosts);
+        (!hosts.is_empty()).then(|| format!("No verdict on {names} (C11: {few}{that})."))
     };
-    let said = [
-        (
-            Unjudged::TooFewRepetitions,
-            format!("C11: fewer than {MIN_REPETITIONS} complete repetitions"),
-        ),
-        (
-            Unjudged::TooFewShared,
-            format!(
-                "C11: fewer than {MIN_REPETITIONS} complete repetitions that the others have, too"
-            ),
-        ),
-    ];
-    let named = said.into_iter().map(|(why, said)| (with(why), said));
-    let some = named.filter(|(hosts, _)| !hosts.is_empty());
-    some.map(|(hosts, said)| format!("No verdict on {hosts} ({said}).")).collect()
+    [(Unjudged::TooFewRepetitions, ""), (Unjudged::TooFewShared, " that the others have, too")]
+        .into_iter()
+        .filter_map(said)
+        .collect()
 }

@@ -1,12 +1,20 @@
 //! Names in a sentence, as many as one can read.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use regatta_figures::compare::Reason;
+
+use super::reason::reason;
+
 /// Most hosts or cases that a sentence names.
 pub(crate) const NAMED: usize = 5;
 
 /// `a, b, c, d, e and 3 more`.
-pub(crate) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+pub(crate) fn some_names<T: Display>(names: &[T]) -> String {
+    let named: Vec<String> = names.iter().take(NAMED).map(T::to_string).collect();
+    let named = named.join(", ");
     let more = names.len().saturating_sub(NAMED);
-    let named = names.take(NAMED).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
@@ -19,8 +27,24 @@ pub(crate) fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<
             None => groups.push((what, vec![host])),
         }
     }
-    let names = |hosts: Vec<String>| some_names(hosts.iter().map(String::as_str));
-    groups.into_iter().map(|(what, hosts)| (names(hosts), what)).collect()
+    groups.into_iter().map(|(what, hosts)| (some_names(&hosts), what)).collect()
+}
+
+/// What was excluded, by reason and names: with who excludes the same for the same reason.
+pub(crate) fn excluded<'a, T: Ord, W: Clone>(
+    by: impl IntoIterator<Item = (W, &'a Vec<(T, Reason)>)>,
+) -> BTreeMap<(String, Vec<&'a T>), Vec<W>> {
+    let mut out: BTreeMap<(String, Vec<&T>), Vec<W>> = BTreeMap::new();
+    for (who, left_out) in by {
+        let mut reasons: BTreeMap<String, Vec<&T>> = BTreeMap::new();
+        for (name, why) in left_out {
+            reasons.entry(reason(why)).or_default().push(name);
+        }
+        for key in reasons {
+            out.entry(key).or_default().push(who.clone());
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -30,7 +54,7 @@ mod tests {
     #[test]
     fn five_names_are_read_and_more_are_counted() {
         let names = ["a", "b", "c", "d", "e", "f", "g"];
-        assert_eq!(some_names(names[..5].iter().copied()), "a, b, c, d, e");
-        assert_eq!(some_names(names.into_iter()), "a, b, c, d, e and 2 more");
+        assert_eq!(some_names(&names[..5]), "a, b, c, d, e");
+        assert_eq!(some_names(&names), "a, b, c, d, e and 2 more");
     }
 }

@@ -26,8 +26,17 @@ pub(crate) fn signed(value: f64, digits: usize) -> String {
 
 /// The 95 % interval of an effect as signed changes in per cent: `-20.4 to -19.8`.
 pub(crate) fn signed_interval(effect: Effect) -> String {
-    let (low, high) = effect.interval(0.95);
+    signed_range(effect.interval(0.95))
+}
+
+/// Ends on the scale of logarithms as signed changes in per cent.
+pub(crate) fn signed_range((low, high): (f64, f64)) -> String {
     format!("{} to {}", signed_percent(low), signed_percent(high))
+}
+
+/// A difference of logarithms with its interval: `-20.1 %, 95 % CI -20.4 to -19.8`.
+pub(crate) fn signed_estimate(log_difference: f64, ci95_log: (f64, f64)) -> String {
+    format!("{} %, 95 % CI {}", signed_percent(log_difference), signed_range(ci95_log))
 }
 
 /// A host's own mean on the scale of the metric.

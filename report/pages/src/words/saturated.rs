@@ -32,16 +32,15 @@ fn sentence(of: &CaseId, ends: &[(&HostId, &SweepEnd<'_>)]) -> Option<String> {
             skipped(sweep)
         ));
     }
-    let mut levels: BTreeMap<u32, (String, Vec<&str>)> = BTreeMap::new();
+    let mut levels: BTreeMap<u32, (String, Vec<&HostId>)> = BTreeMap::new();
     for (host, sweep) in ends {
         let at = sweep.saturated.as_ref()?.at;
         let level = at.sweep.as_ref().map_or(0, |sweep| sweep.level);
         let hosts = &mut levels.entry(level).or_insert_with(|| (offered(at), Vec::new())).1;
-        hosts.push(host.as_str());
+        hosts.push(host);
     }
-    let levels = levels
-        .into_values()
-        .map(|(at, hosts)| format!("at {at} on {}", some_names(hosts.into_iter())));
+    let levels =
+        levels.into_values().map(|(at, hosts)| format!("at {at} on {}", some_names(&hosts)));
     Some(format!("{of} saturated {} (section 4).", levels.collect::<Vec<_>>().join("; ")))
 }
 

@@ -1,14 +1,14 @@
 //! What one host did run by run, as lines of a terminal and for programs.
 
-use regatta_figures::history::{TrendChange, TrendRow};
+use regatta_figures::history::TrendRow;
 use regatta_types::clean;
 use regatta_types::ids::RunId;
 use regatta_types::metric::Metric;
 use serde::Serialize;
 
-use super::metric::verdict_word;
 use super::numbers::{level, range, signed_percent};
 use super::reason::reason;
+use super::verdict::verdict_word;
 
 /// A run of a host as `--json` prints it.
 #[derive(Serialize)]
@@ -36,7 +36,6 @@ fn ci95(row: &TrendRow) -> Option<String> {
 /// One object on one line.
 #[must_use]
 pub fn trend_json(row: &TrendRow) -> String {
-    let change = |change: &'_ TrendChange| verdict_word(Metric::DecodeTps, change.verdict);
     let written = Written {
         run: &row.run,
         created: &row.created,
@@ -46,7 +45,7 @@ pub fn trend_json(row: &TrendRow) -> String {
         change: row.change.as_ref().map(|c| WrittenChange {
             from: &c.from,
             percent: c.percent,
-            verdict: change(c),
+            verdict: verdict_word(Metric::DecodeTps, c.verdict),
         }),
         not_comparable: row.not_comparable.as_ref().map(reason),
     };

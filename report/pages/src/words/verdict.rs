@@ -1,13 +1,14 @@
-//! A verdict in the words of a table's cell, or the reason why there is none.
+//! Verdicts and differences in words, or the reason why there is no verdict.
 
+use regatta_figures::compare::{
+    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Unjudged, Verdict,
+};
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 
-use super::metric::verdict_word;
-use super::more;
+use super::numbers::{count_of, signed_estimate};
 use super::reason::not_comparable;
 use crate::report::Report;
-use regatta_figures::compare::{FULL_REPETITIONS, Judged, MIN_REPETITIONS, Unjudged, Verdict};
 
 /// The verdict on a host in a metric; `None` where the metric does not exist for it.
 pub(crate) fn verdict_on(analysis: &Report<'_>, metric: Metric, host: &HostId) -> Option<String> {
@@ -19,33 +20,131 @@ pub(crate) fn verdict_on(analysis: &Report<'_>, metric: Metric, host: &HostId) -
     let alone = judged.verdict == Verdict::NotJudged(Unjudged::Alone);
     let why = analysis.why_alone(host).filter(|_| alone);
     let planned = usize::try_from(report.series.planned_repetitions).unwrap_or(usize::MAX);
-    Some(why.map_or_else(|| words(metric, judged, planned), |why| not_comparable(&why)))
+    Some(why.map_or_else(|| on_host(metric, judged, planned), |why| not_comparable(&why)))
 }
 
-/// The verdict with its badges: `slower (indicative; C11: 4 of 5 repetitions)`.
-fn words(metric: Metric, judged: &Judged, planned: usize) -> String {
-    let words = match judged.verdict {
-        Verdict::Faster | Verdict::Slower | Verdict::Equivalent => {
-            verdict_word(metric, judged.verdict).to_owned()
-        }
-        Verdict::NotSettled { .. } => format!("not settled{}", more(judged.verdict)),
-        Verdict::NotJudged(Unjudged::TooFewRepetitions) => {
-            return format!(
-                "no verdict (C11: {} of {MIN_REPETITIONS} complete repetitions)",
-                judged.repetitions.min(MIN_REPETITIONS)
-            );
-        }
+fn on_host(metric: Metric, judged: &Judged, planned: usize) -> String {
+    match judged.verdict {
+        Verdict::NotJudged(Unjudged::TooFewRepetitions) => format!(
+            "no verdict (C11: {} of {MIN_REPETITIONS} complete repetitions)",
+            judged.repetitions.min(MIN_REPETITIONS)
+        ),
         Verdict::NotJudged(Unjudged::TooFewShared) => {
-            return format!(
-                "no verdict (C11: fewer than {MIN_REPETITIONS} repetitions shared with others)"
-            );
+            format!("no verdict (C11: fewer than {MIN_REPETITIONS} repetitions shared with others)")
         }
-        Verdict::NotJudged(Unjudged::Alone) => return "no other host to judge by".to_owned(),
-        Verdict::NotJudged(Unjudged::TwoGroups) => return "two groups".to_owned(),
-    };
-    let n = judged.basis();
+        Verdict::NotJudged(Unjudged::Alone) => "no other host to judge by".to_owned(),
+        Verdict::NotJudged(Unjudged::TwoGroups) => "two groups".to_owned(),
+        Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::Inconclusive { .. } => {
+            let verdict = judged.verdict;
+            verdict_words(metric, verdict, &more(verdict, ""), judged.basis(), planned)
+        }
+    }
+}
+
+/// A verdict of so many repetitions with its badges: `slower (indicative; C11: 4 of 5 repetitions)`.
+pub(crate) fn verdict_words(
+    metric: Metric,
+    verdict: Verdict,
+    addition: &str,
+    n: usize,
+    planned: usize,
+) -> String {
     let indicative = (n < FULL_REPETITIONS).then(|| "indicative".to_owned());
     let some_missing = (n < planned).then(|| format!("C11: {n} of {planned} repetitions"));
     let badges: Vec<String> = indicative.into_iter().chain(some_missing).collect();
+    let words = format!("{}{addition}", verdict_word(metric, verdict));
     if badges.is_empty() { words } else { format!("{words} ({})", badges.join("; ")) }
+}
+
+/// A verdict in a word, but for those that need a reason.
+pub(super) fn verdict_word(metric: Metric, verdict: Verdict) -> &'static str {
+    match (verdict, metric) {
+        (Verdict::Slower, Metric::Energy) => "more",
+        (Verdict::Faster, Metric::Energy) => "less",
+        (Verdict::Slower, _) => "slower",
+        (Verdict::Faster, _) => "faster",
+        (Verdict::Equivalent, _) => "equivalent",
+        (Verdict::Inconclusive { .. }, _) => "not settled",
+        (Verdict::NotJudged(_), _) => "no verdict",
+    }
+}
+
+/// `about 3 more repetitions in each run needed`; `None` where more would decide nothing.
+pub(crate) fn needed(verdict: Verdict, each: &str) -> Option<String> {
+    let Verdict::Inconclusive { more } = verdict else { return None };
+    more.map(|n| format!("about {}{each} needed", count_of(n, "more repetition")))
+}
+
+/// What it takes to decide an inconclusive verdict, after a semicolon.
+pub(super) fn more(verdict: Verdict, each: &str) -> String {
+    if !matches!(verdict, Verdict::Inconclusive { .. }) {
+        return String::new();
+    }
+    let never = || "more repetitions would not settle it".to_owned();
+    format!("; {}", needed(verdict, each).unwrap_or_else(never))
+}
+
+/// This mark, where so few repetitions at the least give an indicative verdict only.
+pub(super) fn if_indicative(fewest: Option<usize>, mark: &'static str) -> &'static str {
+    if fewest.is_some_and(|n| n < FULL_REPETITIONS) { mark } else { "" }
+}
+
+/// An estimated difference of logarithms in words.
+pub(super) struct Difference {
+    pub(super) mean_log: f64,
+    pub(super) ci95_log: (f64, f64),
+    /// `5 repetitions`.
+    pub(super) basis: String,
+}
+
+impl Difference {
+    pub(super) fn of(effect: Effect) -> Self {
+        let basis = basis(effect.n);
+        Self { mean_log: effect.mean, ci95_log: effect.interval(0.95), basis }
+    }
+
+    /// Its size without a sign: `5.1 %`.
+    pub(super) fn size(&self) -> String {
+        format!("{:.1} %", unsigned_percent(self.mean_log))
+    }
+
+    /// What it rests on where it is significant: `95 % CI 4.8–5.4, 5 repetitions`.
+    pub(super) fn unsigned(&self) -> String {
+        let mut ends = [self.ci95_log.0, self.ci95_log.1].map(unsigned_percent);
+        ends.sort_by(f64::total_cmp);
+        format!("95 % CI {:.1}–{:.1}, {}", ends[0], ends[1], self.basis)
+    }
+
+    /// `-1.4 %, 95 % CI -4.0 to +1.3, 5 repetitions`.
+    pub(super) fn signed(&self) -> String {
+        format!("{}, {}", signed_estimate(self.mean_log, self.ci95_log), self.basis)
+    }
+
+    /// `sim-3 is 20.1 % slower than before (95 % CI 19.8–20.4, 5 repetitions)`.
+    pub(super) fn told(
+        &self,
+        host: &HostId,
+        metric: Metric,
+        verdict: Verdict,
+        than: &str,
+    ) -> String {
+        let (verb, word) = match (metric, verdict == Verdict::Slower) {
+            (Metric::DecodeTps | Metric::OutputTps, true) => ("is", "slower"),
+            (Metric::DecodeTps | Metric::OutputTps, false) => ("is", "faster"),
+            (Metric::Ttft | Metric::FirstAnswer | Metric::E2e, true) => ("takes", "longer"),
+            (Metric::Ttft | Metric::FirstAnswer | Metric::E2e, false) => ("takes", "less time"),
+            (Metric::Energy, true) => ("uses", "more"),
+            (Metric::Energy, false) => ("uses", "less"),
+        };
+        format!("{host} {verb} {} {word}{than} ({})", self.size(), self.unsigned())
+    }
+}
+
+fn unsigned_percent(log: f64) -> f64 {
+    log.exp_m1().abs() * 100.0
+}
+
+/// What a verdict rests on: `4 repetitions, indicative`.
+pub(super) fn basis(n: usize) -> String {
+    format!("{}{}", count_of(n, "repetition"), if_indicative(Some(n), ", indicative"))
 }

@@ -124,8 +124,8 @@ fn words(verdict: Verdict) -> String {
         Verdict::Faster => "faster".to_owned(),
         Verdict::Slower => "slower".to_owned(),
         Verdict::Equivalent => "equivalent".to_owned(),
-        Verdict::NotSettled { more: Some(more) } => format!("not settled, {more} more"),
-        Verdict::NotSettled { more: None } => "not settled, never".to_owned(),
+        Verdict::Inconclusive { more: Some(more) } => format!("not settled, {more} more"),
+        Verdict::Inconclusive { more: None } => "not settled, never".to_owned(),
         Verdict::NotJudged(Unjudged::TwoGroups) => "two groups".to_owned(),
         Verdict::NotJudged(other) => format!("{other:?}"),
     }

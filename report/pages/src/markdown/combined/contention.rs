@@ -1,16 +1,15 @@
 //! Each host solo against together.
 
-use crate::words::reason::reason;
-use std::collections::BTreeMap;
-
-use regatta_figures::compare::{Contention, FULL_REPETITIONS, SoloAndTogether, Unjudged, Verdict};
+use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
 use regatta_types::margin::percent;
+use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
 
 use crate::markdown::layout::{Inline, Page, Table, known, level};
 use crate::report::Report;
-use crate::words::numbers::{count_of, signed_interval, signed_percent};
-use crate::words::some_names;
+use crate::words::numbers::{signed_interval, signed_percent};
+use crate::words::verdict::{needed, verdict_words};
+use crate::words::{excluded, some_names};
 
 /// The end of section 6.
 pub(super) fn contention(page: &mut Page, report: &Report<'_>) {
@@ -63,49 +62,31 @@ fn table(page: &mut Page, contention: &[Contention]) {
         .number_or("95 % CI (%)", few, |(_, host)| known(host.effect.map(signed_interval)))
         .number("Cases", |(_, host)| known(Some(host.cases.len())))
         .number_or("Repetitions", few, |(_, host)| known(host.effect.map(|effect| effect.n)))
-        .text("Verdict", |(_, host)| verdict(host))
+        .text("Verdict", |(metric, host)| verdict(*metric, host))
         .add_to(page);
 }
 
-fn verdict(host: &SoloAndTogether) -> Inline {
-    let words = match host.verdict {
-        Verdict::Slower => "slower together".to_owned(),
-        Verdict::Faster => "faster together".to_owned(),
-        Verdict::Equivalent => "equivalent".to_owned(),
-        Verdict::NotSettled { more: Some(n) } => {
-            let more = count_of(n, "more repetition");
-            format!("not settled (about {more} needed)")
+fn verdict(metric: Metric, host: &SoloAndTogether) -> Inline {
+    let addition = match host.verdict {
+        Verdict::Slower | Verdict::Faster => " together".to_owned(),
+        Verdict::Equivalent => String::new(),
+        Verdict::Inconclusive { .. } => {
+            needed(host.verdict, "").map_or_else(String::new, |needed| format!(" ({needed})"))
         }
-        Verdict::NotSettled { more: None } => "not settled".to_owned(),
-        Verdict::NotJudged(
-            Unjudged::TooFewRepetitions
-            | Unjudged::TooFewShared
-            | Unjudged::Alone
-            | Unjudged::TwoGroups,
-        ) => "no verdict: too few repetitions both ways".to_owned(),
+        Verdict::NotJudged(_) => return "no verdict: too few repetitions both ways".into(),
     };
-    let few = host.effect.is_some_and(|effect| effect.n < FULL_REPETITIONS);
-    let is_verdict = !matches!(host.verdict, Verdict::NotJudged(_));
-    let words = if few && is_verdict { format!("{words} (indicative)") } else { words };
-    Inline::own(words).bold_if(host.verdict.is_settled_difference())
+    let n = host.effect.map_or(usize::MAX, |effect| effect.n);
+    let words = verdict_words(metric, host.verdict, &addition, n, 0);
+    Inline::own(words).bold_if(host.verdict.is_difference())
 }
 
 /// Cases that stayed out, a sentence for each reason and not for each host and case.
 fn left_out(found: &Contention) -> Vec<Inline> {
-    let mut hosts: BTreeMap<(String, Vec<&str>), Vec<&str>> = BTreeMap::new();
-    for host in &found.hosts {
-        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (case, why) in &host.cases_left_out {
-            reasons.entry(reason(why)).or_default().push(case.as_str());
-        }
-        for (why, cases) in reasons {
-            hosts.entry((why, cases)).or_default().push(host.host.as_str());
-        }
+    let by = found.hosts.iter().map(|host| (&host.host, &host.cases_left_out));
+    let mut out = Vec::new();
+    for ((why, cases), hosts) in excluded(by) {
+        let (metric, hosts, cases) = (found.metric.label(), some_names(&hosts), some_names(&cases));
+        out.push(Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why}).")));
     }
-    let line = |((why, cases), hosts): ((String, Vec<&str>), Vec<&str>)| {
-        let metric = found.metric.label();
-        let (hosts, cases) = (some_names(hosts.into_iter()), some_names(cases.into_iter()));
-        Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why})."))
-    };
-    hosts.into_iter().map(line).collect()
+    out
 }

@@ -109,14 +109,14 @@ fn figures(
         .add_to(page);
 }
 
-/// `1= (1–2)`, `3`; without a place only what the rank lies between.
+/// `1= (1–2)`, `3`; without a rank of its own only what the rank lies between.
 fn rank(rank: &Rank) -> String {
     let (low, high) = (rank.low, rank.high);
     let between = if low == high { format!("({low})") } else { format!("({low}–{high})") };
-    match (rank.place, rank.is_shared) {
-        (Some(place), false) if low == place && high == place => place.to_string(),
-        (Some(place), false) => format!("{place} {between}"),
-        (Some(place), true) => format!("{place}= {between}"),
+    match (rank.rank, rank.is_shared) {
+        (Some(rank), false) if low == rank && high == rank => rank.to_string(),
+        (Some(rank), false) => format!("{rank} {between}"),
+        (Some(rank), true) => format!("{rank}= {between}"),
         (None, _) => between,
     }
 }
@@ -238,7 +238,7 @@ fn reading(page: &mut Page, class: &ClassReport) {
     }
 }
 
-/// How the places are to be read, and who stands far from the rest.
+/// How the ranks are to be read, and who stands far from the rest.
 fn outliers(page: &mut Page, class: &ClassReport) {
     if class.metrics.iter().any(|m| !m.ranks.is_empty()) {
         page.paragraph("*Place*: hosts that are equivalent share one (\"=\"); a host that is not settled has none. In brackets: where its rank lies by all pairs of hosts (Holm over the pairs).");

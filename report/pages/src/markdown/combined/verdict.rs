@@ -26,7 +26,7 @@ pub(super) fn verdict(analysis: &Report<'_>, metric: Metric, host: &HostId) -> I
     let judged = report.and_then(|report| report.judged(host));
     let words = verdict_on(analysis, metric, host);
     let words = words.map_or(NONE.into(), |words| Inline::sentence(&words));
-    words.bold_if(judged.is_some_and(|j| j.verdict.is_settled_difference()))
+    words.bold_if(judged.is_some_and(|j| j.verdict.is_difference()))
 }
 
 /// `5`; where some are missing `4 of 5`.

@@ -46,10 +46,15 @@ impl<'a> Gpus<'a> {
         Self { own: serving(own), others: others.collect(), shared }
     }
 
-    /// A figure of this host and the median of the others, each its own worst.
-    fn compare(&self, figure: impl Fn(&[&GpuFigures]) -> Option<f64>) -> Option<(f64, f64)> {
-        let usual = Distribution::new(self.others.iter().filter_map(|gpus| figure(gpus)));
-        figure(&self.own).zip(usual.median())
+    /// The worst GPU of this host, and the median of the others' worst.
+    fn worst(
+        &self,
+        value: impl Fn(&GpuFigures) -> Option<f64>,
+        worse: fn(f64, f64) -> f64,
+    ) -> Option<(f64, f64)> {
+        let figure =
+            |gpus: &Vec<&GpuFigures>| gpus.iter().filter_map(|gpu| value(gpu)).reduce(worse);
+        figure(&self.own).zip(Distribution::new(self.others.iter().filter_map(figure)).median())
     }
 
     /// What can hardly be without consequence.
@@ -57,9 +62,9 @@ impl<'a> Gpus<'a> {
         let lost = self.own.iter().filter_map(|gpu| gpu.ended.as_ref());
         let mut out: Vec<String> =
             lost.map(|end| format!("a GPU was lost ({})", end.reason)).take(1).collect();
-        if let Some((errors, usual)) = self.compare(|gpus| {
-            gpus.iter().filter_map(|gpu| gpu.ecc_uncorrected).max().map(|n| n as f64)
-        }) && errors > usual
+        let errors = |gpu: &GpuFigures| gpu.ecc_uncorrected.map(|n| n as f64);
+        if let Some((errors, usual)) = self.worst(errors, f64::max)
+            && errors > usual
         {
             let (errors, usual) = (grouped_real(errors, 0), grouped_real(usual, 0));
             out.push(format!("{errors} uncorrected memory errors (the others {usual})"));
@@ -84,18 +89,12 @@ impl<'a> Gpus<'a> {
     /// What goes with a cause more than it is one.
     pub(super) fn signs(&self) -> Vec<String> {
         let mut out = Vec::new();
-        let hottest = |gpus: &[&GpuFigures]| {
-            gpus.iter().filter_map(|gpu| gpu.temperature_max_c).max().map(f64::from)
-        };
-        if let Some((own, usual)) = self.compare(hottest)
+        if let Some((own, usual)) = self.worst(|gpu| gpu.temperature_max_c.map(f64::from), f64::max)
             && own >= usual + DEGREES
         {
             out.push(format!("GPU at {own:.0} °C (median of the others {usual:.0} °C)"));
         }
-        let least_busy = |gpus: &[&GpuFigures]| {
-            gpus.iter().filter_map(|gpu| gpu.utilization_mean_pct).reduce(f64::min)
-        };
-        if let Some((own, usual)) = self.compare(least_busy)
+        if let Some((own, usual)) = self.worst(|gpu| gpu.utilization_mean_pct, f64::min)
             && own <= usual - BUSY
         {
             out.push(format!(
@@ -106,13 +105,9 @@ impl<'a> Gpus<'a> {
     }
 
     fn held_by(&self, reason: &str) -> Option<String> {
-        let share = |gpus: &[&GpuFigures]| {
-            let shares = gpus
-                .iter()
-                .filter_map(|gpu| Some(gpu.reasons.as_ref()?.get(reason).copied().unwrap_or(0.0)));
-            shares.reduce(f64::max)
-        };
-        let (own, usual) = self.compare(share)?;
+        let share =
+            |gpu: &GpuFigures| Some(gpu.reasons.as_ref()?.get(reason).copied().unwrap_or(0.0));
+        let (own, usual) = self.worst(share, f64::max)?;
         (own > usual + SHARE).then(|| {
             let (own, usual) = (own * 100.0, usual * 100.0);
             format!(
@@ -122,10 +117,7 @@ impl<'a> Gpus<'a> {
     }
 
     fn clock(&self) -> Option<String> {
-        let slowest = |gpus: &[&GpuFigures]| {
-            gpus.iter().filter_map(|gpu| gpu.clock_sm_mean_mhz).reduce(f64::min)
-        };
-        let (own, usual) = self.compare(slowest)?;
+        let (own, usual) = self.worst(|gpu| gpu.clock_sm_mean_mhz, f64::min)?;
         let below = 1.0 - own / usual;
         (below > CLOCK).then(|| {
             format!(
@@ -139,16 +131,14 @@ impl<'a> Gpus<'a> {
 
     /// Fewer lanes than on the others, or an older generation.
     fn link(&self) -> Option<String> {
-        let lanes = |gpus: &[&GpuFigures]| gpus.iter().filter_map(|gpu| gpu.pcie_width).min();
-        if let Some((own, usual)) = self.compare(|gpus| lanes(gpus).map(f64::from))
+        if let Some((own, usual)) = self.worst(|gpu| gpu.pcie_width.map(f64::from), f64::min)
             && own < usual
         {
             return Some(format!(
                 "PCIe link with {own:.0} lanes (median of the others {usual:.0})"
             ));
         }
-        let generation = |gpus: &[&GpuFigures]| gpus.iter().filter_map(|gpu| gpu.pcie_gen).min();
-        let (own, usual) = self.compare(|gpus| generation(gpus).map(f64::from))?;
+        let (own, usual) = self.worst(|gpu| gpu.pcie_gen.map(f64::from), f64::min)?;
         (own < usual)
             .then(|| format!("PCIe link of generation {own:.0} (median of the others {usual:.0})"))
     }
