@@ -2,8 +2,8 @@
 //!
 //! Hosts are compared only inside a comparability class ([`class`]). The unit is one logarithm per
 //! (host, case, repetition) ([`series`]); [`fleet`] holds the rules for two, three and more hosts,
-//! [`contention`] each host against itself
-//! on its own, [`stats`] the interval and the correction, [`verdict`] the four verdicts, [`rank`] the ranks.
+//! [`contention`] compares each host with itself, solo and together; [`stats`] holds the interval
+//! and the correction, [`verdict`] the four verdicts, [`rank`] the ranks.
 //! Nothing here formats a number.
 
 mod class;

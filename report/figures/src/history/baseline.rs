@@ -207,8 +207,8 @@ fn complete(
         .filter(|(_, values)| values.len() >= MIN_REPETITIONS)
         .collect();
     let is_complete = |repetition: &u32| cases.iter().all(|(_, v)| v.contains_key(repetition));
-    let Some((_, first)) = cases.first() else { return BTreeMap::new() };
-    let repetitions: Vec<u32> = first.keys().copied().filter(is_complete).collect();
+    let first = cases.first().into_iter().flat_map(|(_, first)| first.keys().copied());
+    let repetitions: Vec<u32> = first.filter(is_complete).collect();
     if repetitions.is_empty() {
         return BTreeMap::new();
     }

@@ -1,5 +1,7 @@
 //! A baseline as a file: small, stable and readable, so that it can be kept in git.
 
+use std::collections::BTreeSet;
+
 use regatta_types::ids::CaseId;
 
 use super::Baseline;
@@ -75,22 +77,21 @@ impl Baseline {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let is_twin = |case: &CaseId| self.solo.contains_key(case);
+        let is_solo = |case: &CaseId| self.solo.contains_key(case);
         for (index, host) in self.hosts.iter().enumerate() {
             if self.hosts[..index].iter().any(|other| other.name == host.name) {
                 problems.push(format!("host {} stands there twice", host.name));
             }
             for (metric, cases) in &host.values {
                 let place = format!("host {}, {}", host.name, metric.label());
-                let lengths = cases.values().map(Vec::len);
-                let of_kind = |solo: bool| -> std::collections::BTreeSet<usize> {
-                    let own = cases.iter().filter(|(case, _)| is_twin(case) == solo);
+                let of_kind = |solo: bool| -> BTreeSet<usize> {
+                    let own = cases.iter().filter(|(case, _)| is_solo(case) == solo);
                     own.map(|(_, values)| values.len()).collect()
                 };
                 if [true, false].map(of_kind).iter().any(|lengths| lengths.len() > 1) {
                     problems.push(format!("{place}: the cases have different numbers of values"));
                 }
-                if lengths.max().unwrap_or(0) > REPETITIONS {
+                if cases.values().any(|values| values.len() > REPETITIONS) {
                     problems.push(format!("{place}: over {REPETITIONS} values of a case"));
                 }
                 let mut values = cases.values().flatten();

@@ -15,7 +15,7 @@ use super::reason::{changes as fact_changes, reason};
 use super::verdict::{Difference, if_indicative, more, verdict_words};
 
 /// A metric, of what was measured solo beside the rest, or of the rest.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) metric: Metric,
     pub(crate) solo: bool,
@@ -30,10 +30,6 @@ pub(crate) fn figures() -> impl Iterator<Item = Figure> {
 impl Figure {
     fn of(change: &MetricChange) -> Self {
         Self { metric: change.metric, solo: change.solo }
-    }
-
-    fn is_of(self, change: &MetricChange) -> bool {
-        (self.metric, self.solo) == (change.metric, change.solo)
     }
 
     pub(crate) fn heading(self) -> String {
@@ -98,8 +94,9 @@ pub(crate) fn of_figure(
     changes: &Changes,
     figure: Figure,
 ) -> impl Iterator<Item = (&HostChanges, &MetricChange)> {
-    let in_host = move |host: &'_ HostChanges| host.metrics.iter().position(|m| figure.is_of(m));
-    changes.hosts.iter().filter_map(move |host| Some((host, &host.metrics[in_host(host)?])))
+    changes.hosts.iter().filter_map(move |host| {
+        Some((host, host.metrics.iter().find(|change| Figure::of(change) == figure)?))
+    })
 }
 
 /// `Decode speed: gpu-03 is 5.1 % slower than before (...); 2 hosts are equivalent within 2 %.`

@@ -9,8 +9,8 @@ use super::verdict::{Difference, if_indicative};
 use crate::report::Report;
 use regatta_figures::compare::{Contention, Effect, SoloAndTogether, Verdict};
 
-/// A sentence for each metric in which hosts are significantly slower together, and one where nobody is in
-/// decode speed.
+/// A sentence for each metric in which hosts are significantly slower together, and one where
+/// nobody is in decode speed.
 pub(crate) fn contended(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.hosts.len();
     let said = |found| slower(found).or_else(|| nobody(found, hosts));

@@ -164,9 +164,11 @@ fn not_warm(analysis: &Report<'_>) -> Vec<String> {
 
 /// Whether answers were cut.
 fn endings(analysis: &Report<'_>) -> Option<String> {
+    let mut cases = analysis.record.header.suite.cases.iter();
+    let is_fixed = cases.all(|case| case.length == Length::Fixed);
     Some(match analysis.endings() {
         Endings::NoneCut => return None,
-        Endings::AllAtLimit if is_fixed(analysis) => {
+        Endings::AllAtLimit if is_fixed => {
             "Every answer ran to max_tokens, so the lengths are equal.".to_owned()
         }
         Endings::AllAtLimit => {
@@ -181,11 +183,6 @@ fn endings(analysis: &Report<'_>) -> Option<String> {
             grouped(ok)
         ),
     })
-}
-
-/// Whether every case asks for answers as long as its limit.
-fn is_fixed(analysis: &Report<'_>) -> bool {
-    analysis.record.header.suite.cases.iter().all(|case| case.length == Length::Fixed)
 }
 
 /// What a host could not show: its first attempt is warm-up, or no chunk of its answers was stamped.
@@ -207,8 +204,7 @@ fn unrepeated(analysis: &Report<'_>) -> Option<String> {
     let most = analysis.record.header.suite.cases.iter().map(|case| case.repetitions).max()?;
     let is_few = usize::try_from(most).is_ok_and(|most| most < MIN_REPETITIONS);
     (is_few && !analysis.classes.is_empty()).then(|| {
-        let needed = format!("a verdict needs {MIN_REPETITIONS}");
-        format!("No ranking: n = {most}, the repetitions of each case; {needed}.")
+        format!("No ranking: n = {most}, the repetitions of each case; a verdict needs {MIN_REPETITIONS}.")
     })
 }
 

@@ -41,7 +41,8 @@ fn on_host(metric: Metric, judged: &Judged, planned: usize) -> String {
     }
 }
 
-/// A verdict of so many repetitions with its badges: `slower (indicative; C11: 4 of 5 repetitions)`.
+/// A verdict of `n` of so many planned repetitions (0: no matter how many) with its badges:
+/// `slower (indicative; C11: 4 of 5 repetitions)`. The addition follows the word.
 pub(crate) fn verdict_words(
     metric: Metric,
     verdict: Verdict,
