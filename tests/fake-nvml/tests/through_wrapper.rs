@@ -291,6 +291,7 @@ fn the_environment_names_script_and_second_zero() {
     assert!(output.contains("in use: 2 MiB\n"), "{output}");
 }
 
+#[expect(clippy::print_stdout, reason = "for the test that started this process")]
 fn print_memory_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let library = regatta_fake_nvml::install(folder.path(), &script("")).unwrap();
