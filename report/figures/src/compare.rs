@@ -1,9 +1,9 @@
 //! Which hosts differ, by how much, and whether that is significant.
 //!
-//! Hosts are compared only inside a comparability class ([`class`]). The unit is one logarithm per
-//! (host, case, repetition) ([`series`]); [`fleet`] holds the rules for two, three and more hosts,
-//! [`contention`] compares each host with itself, solo and together; [`stats`] holds the interval
-//! and the correction, [`verdict`] the four verdicts, [`rank`] the ranks.
+//! Hosts are compared only inside a comparability class (`class`). The unit is one logarithm per
+//! (host, case, repetition) (`series`); `fleet` holds the rules for two, three and more hosts,
+//! `contention` compares each host with itself, solo and together; `stats` holds the interval
+//! and the correction, `verdict` the four verdicts, `rank` the ranks.
 //! Nothing here formats a number.
 
 mod class;

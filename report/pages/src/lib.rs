@@ -1,6 +1,6 @@
 //! The pages of a report, made of the figures of a run.
 //!
-//! [`render`] makes every file of a report, [`export`] one alone, [`redact()`] replaces names in a run first. [`words`] says everything in
+//! [`render`] makes every file of a report, [`export`] one alone, [`redact()`] replaces names in a run first. `words` says everything in
 //! sentences, `markdown` and `plot` lay it out, `html` puts all pages in one file. The crate sees only `regatta-figures` and
 //! `regatta-types`: no clock, no environment, no network, so that the same run gives the same bytes anywhere and in any order of its rows.
 
