@@ -92,7 +92,15 @@ pub(crate) fn reason(why: &Reason) -> String {
         Reason::NeverAll => "no repetition has all cases".to_owned(),
         Reason::SameAsFirstToken => "answers begin with their first token".to_owned(),
     };
-    why.code().map_or_else(|| text.clone(), |code| format!("{code}: {text}"))
+    coded(why.code(), text)
+}
+
+/// `C3: text`, or only the text.
+fn coded(code: Option<Code>, text: String) -> String {
+    match code {
+        Some(code) => format!("{code}: {text}"),
+        None => text,
+    }
 }
 
 /// Each once.
@@ -107,19 +115,18 @@ pub(crate) fn changes(facts: &[FactChange]) -> String {
 }
 
 pub(crate) fn change(fact: &FactChange) -> String {
-    let value = |value: &Option<String>| value.as_deref().unwrap_or("not known").to_owned();
-    let text = format!("{} {}, before {}", fact.name, value(&fact.is), value(&fact.was));
-    fact.code.map_or_else(|| text.clone(), |code| format!("{code}: {text}"))
+    since(fact, "before")
 }
 
 /// `C3: engine version 0.2.0, at first 0.1.0`.
 pub(crate) fn at_first(facts: &[FactChange]) -> String {
-    let said = |fact: &FactChange| {
-        let code = fact.code.map_or_else(String::new, |code| format!("{code}: "));
-        let [is, was] = [&fact.is, &fact.was].map(|value| value.as_deref().unwrap_or("not known"));
-        format!("{code}{} {is}, at first {was}", fact.name)
-    };
-    facts.iter().map(said).collect::<Vec<_>>().join("; ")
+    facts.iter().map(|fact| since(fact, "at first")).collect::<Vec<_>>().join("; ")
+}
+
+/// What a fact is, and what it was at that time.
+fn since(fact: &FactChange, when: &str) -> String {
+    let [is, was] = [&fact.is, &fact.was].map(|value| value.as_deref().unwrap_or("not known"));
+    coded(fact.code, format!("{} {is}, {when} {was}", fact.name))
 }
 
 /// `engine version 0.15.0 vs 0.15.1`.
@@ -140,8 +147,7 @@ fn by_code(facts: &[FactChange], words: fn(&FactChange) -> String) -> String {
             _ => codes.push((fact.code, vec![words(fact)])),
         }
     }
-    let code = |code: &Option<Code>| code.map_or_else(String::new, |code| format!("{code}: "));
-    let codes = codes.iter().map(|(of, facts)| format!("{}{}", code(of), facts.join(", ")));
+    let codes = codes.into_iter().map(|(code, facts)| coded(code, facts.join(", ")));
     codes.collect::<Vec<_>>().join("; ")
 }
 
