@@ -3,6 +3,7 @@
 //! Everything here blocks and has a deadline; a helper that misses its deadline panics with all the
 //! processes said. Nothing outlives the test that started it.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ pub mod difference;
 pub mod engine;
 pub mod fleet;
 pub mod http;
+pub mod modules;
 pub mod outcome;
 pub mod process;
 pub mod sshd;
@@ -29,6 +31,31 @@ pub fn free_port() -> u16 {
 pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// All Rust files of the repository, by path from its top, sorted; nothing that was built.
+///
+/// # Panics
+/// When a folder cannot be read.
+#[must_use]
+pub fn rust_files() -> Vec<String> {
+    let top = repository();
+    let mut open = vec![top.clone()];
+    let mut files = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                open.push(path);
+            } else if name.ends_with(".rs") {
+                let below = path.strip_prefix(&top).expect("below the top");
+                files.push(below.to_string_lossy().into_owned());
+            }
+        }
+    }
+    files.sort();
+    files
 }
 
 /// Where cargo puts what it builds for this profile, e.g. `target/debug`.

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
-use regatta_tests::repository;
+use regatta_tests::{repository, rust_files};
 
 /// Workspace crates and the workspace crates each may name, outside its tests.
 const ARROWS: [(&str, &[&str]); 11] = [
@@ -137,30 +136,12 @@ fn what_must_not_be_reached_is_not_reached() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// All Rust files of the repository, by path from its top.
+/// All Rust files of the repository with their text, by path from its top.
 fn sources() -> Vec<(String, String)> {
-    fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_dir() && !name.starts_with('.') && name != "target" {
-                walk(&path, out);
-            } else if name.ends_with(".rs") {
-                out.push(path);
-            }
-        }
-    }
-    let top = repository();
-    let mut paths = Vec::new();
-    walk(&top, &mut paths);
-    assert!(paths.len() > 30, "found the sources");
-    paths
-        .into_iter()
-        .map(|path| {
-            let name = path.strip_prefix(&top).expect("below the top").to_string_lossy();
-            (name.into_owned(), fs::read_to_string(&path).expect("UTF-8"))
-        })
-        .collect()
+    let files = rust_files();
+    assert!(files.len() > 30, "found the sources");
+    let text = |name: &String| fs::read_to_string(repository().join(name)).expect("UTF-8");
+    files.into_iter().map(|name| (name.clone(), text(&name))).collect()
 }
 
 #[test]
