@@ -23,11 +23,11 @@ use crate::gpu::GpuSelector;
 
 /// What was seen of a host.
 #[derive(Debug)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct PreflightInput<'a> {
     /// What the run wants of the engine.
     pub(crate) wants: &'a Wants,
     /// The engine, or why there is none.
-    pub(crate) engine: Result<SeenEngine<'a>, &'a DiscoverError>,
+    pub(crate) engine: Result<PreflightEngine<'a>, &'a DiscoverError>,
     /// The GPUs.
     pub(crate) gpus: &'a Reading<GpuInventory>,
     /// Those of them that the user named.
@@ -40,7 +40,7 @@ pub(crate) struct Seen<'a> {
 
 /// What was seen of an engine that answers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SeenEngine<'a> {
+pub(crate) struct PreflightEngine<'a> {
     pub(crate) facts: &'a EngineFacts,
     pub(crate) abilities: &'a Abilities,
     /// Everything that was asked of it.
@@ -50,7 +50,7 @@ pub(crate) struct SeenEngine<'a> {
 }
 
 /// All checks that the host itself can make, in the order of tables.
-pub(crate) fn list(seen: &Seen<'_>) -> Vec<CheckOutcome> {
+pub(crate) fn list(seen: &PreflightInput<'_>) -> Vec<CheckOutcome> {
     let mut checks = engine::checks(seen);
     checks.extend(gpus::checks(seen));
     checks.push(machine::governor(seen.governor));

@@ -1,6 +1,6 @@
 //! The engine's OpenAI-compatible endpoint: finding it, and measuring single requests to it.
 //!
-//! [`Endpoint`] is found once ([`Endpoint::discover`], with reqwest, not measured). A [`Lane`] is
+//! [`Endpoint`] is found once ([`Endpoint::discover`], with reqwest, not measured). A [`StreamConnection`] is
 //! one stream's connection; measured requests go over it with stamps taken at the socket (ADR
 //! 0003). Nothing here decides how many requests are made or when.
 
@@ -17,7 +17,6 @@ mod exposition;
 mod handle;
 mod identity;
 pub mod key;
-mod lane;
 mod probe;
 mod recorder;
 mod request;
@@ -25,6 +24,7 @@ mod salt;
 mod socket;
 pub mod sse;
 mod stop;
+mod stream_connection;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -37,10 +37,10 @@ pub use discover::EndpointOptions;
 pub use error::DiscoverError;
 pub use exchange::{Sending, failed};
 pub use handle::Endpoint;
-pub use lane::Lane;
 pub use probe::{Abilities, Fields, counted};
 pub use recorder::{Ending, Expected, Limits, Recorder, Wanted};
-pub use request::{Ask, Built, PrepareError, Prepared, Which, carried};
+pub use request::{Ask, Built, ConversationTurn, PrepareError, Prepared, carried};
 pub use salt::Salt;
 pub use stop::{Stop, Stopper};
+pub use stream_connection::StreamConnection;
 pub use tls::TlsError;

@@ -20,7 +20,7 @@ use crate::endpoint::{EndpointOptions, check_url};
 use crate::facts;
 use crate::gpu::{GpuHandle, GpuSource, Sampler, SamplerOptions};
 use crate::outbox::{self, Outbox, OutboxError};
-use crate::session::{Agent, AgentError, Connector, Setup, Stay};
+use crate::session::{Agent, AgentError, AgentLifetime, Connector, Setup};
 use crate::signals::Interrupts;
 use crate::work::{Tokenizer, WorkerOptions};
 
@@ -82,10 +82,10 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
         }
     }
     let mut setup = local.setup(connector, endpoint, outbox, wall);
-    setup.stay = match attached {
-        Some(alone) => Stay::OneRun { alone },
-        None if args.once => Stay::ONE_RUN,
-        None => Stay::Always,
+    setup.lifetime = match attached {
+        Some(alone) => AgentLifetime::OneRun { alone },
+        None if args.once => AgentLifetime::ONE_RUN,
+        None => AgentLifetime::Always,
     };
     let stop = CancellationToken::new();
     let interrupts = Interrupts::listen()
@@ -289,7 +289,7 @@ impl Local {
             gpu: self.gpu,
             outbox,
             work: self.work,
-            stay: Stay::ONE_RUN,
+            lifetime: AgentLifetime::ONE_RUN,
             wall,
         }
     }

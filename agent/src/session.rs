@@ -41,7 +41,7 @@ pub use connect::{Connector, SessionError};
 
 /// How long an agent stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stay {
+pub enum AgentLifetime {
     /// Until it is stopped: after a run it waits for the next one.
     Always,
     /// For one run; without its coordinator it ends what it does and goes on looking for this long.
@@ -51,7 +51,7 @@ pub enum Stay {
     },
 }
 
-impl Stay {
+impl AgentLifetime {
     /// For one run, a day if need be: what was measured is worth waiting for.
     pub const ONE_RUN: Self = Self::OneRun { alone: Duration::from_secs(24 * 3_600) };
 }
@@ -80,7 +80,7 @@ pub struct Setup {
     /// How attempts are carried out.
     pub work: WorkerOptions,
     /// When it leaves.
-    pub stay: Stay,
+    pub lifetime: AgentLifetime,
     /// Wall time, for display.
     pub wall: Arc<dyn WallClock>,
 }
@@ -133,7 +133,7 @@ impl Agent {
         let mut backoff = Backoff::default();
         let mut told: Option<String> = None;
         let mut contact = Instant::now();
-        let once = self.setup.stay != Stay::Always;
+        let once = self.setup.lifetime != AgentLifetime::Always;
         loop {
             let dialled = Instant::now();
             let ended = self.session(&stop, &mut contact).await?;
@@ -203,9 +203,9 @@ impl Agent {
 
     /// When an agent that was last connected at `contact` stops looking.
     fn give_up(&self, contact: Instant) -> Option<Instant> {
-        match self.setup.stay {
-            Stay::Always => None,
-            Stay::OneRun { alone } => Some(contact + alone),
+        match self.setup.lifetime {
+            AgentLifetime::Always => None,
+            AgentLifetime::OneRun { alone } => Some(contact + alone),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Starting agents on hosts over the user's own `ssh`, and ending them.
 //!
-//! [`Launch`] is what to start, `Launched` what runs. Each host has a course of its own: look at it,
-//! copy the agent unless it is there, start it with a forwarded Unix socket as its only way to us, and
-//! keep its standard input open: when that closes, whatever the reason, the agent ends. What becomes of
+//! [`Launch`] is what to start, `Launched` what runs. Each host has a `HostLaunch` of its own: it looks at the host,
+//! copies the agent unless it is there, starts it with a forwarded Unix socket as its only way to us, and
+//! keeps its standard input open: when that closes, whatever the reason, the agent ends. What becomes of
 //! a host is told to the run; nothing here decides about it, and nothing waits for a host for ever.
 
 mod binary;
@@ -29,7 +29,7 @@ use tracing::warn;
 use crate::run::Message;
 use crate::session::{Hub, serve};
 use binary::Binary;
-use host::Course;
+use host::HostLaunch;
 use socket_dir::SocketDir;
 
 pub use binary::BinaryFlag;
@@ -37,8 +37,8 @@ pub use target::{Target, of_file, of_list};
 
 /// Hosts that are connected to, copied to and started at once: an sshd, also one that the others are
 /// reached through, drops further ones from ten on that have not yet logged in.
-const LANES: usize = 8;
-/// Longest time for all courses to end after the run.
+const PARALLEL: usize = 8;
+/// Longest time for all launches to end after the run.
 const ENDING: Duration = Duration::from_secs(45);
 
 /// What to start.
@@ -82,25 +82,25 @@ impl Launch {
     /// # Errors
     /// When there is no place for the sockets.
     pub(crate) fn start(self, hub: &Hub, messages: &mpsc::Sender<Message>) -> io::Result<Launched> {
-        let room = SocketDir::new()?;
+        let sockets = SocketDir::new()?;
         let leave = CancellationToken::new();
-        let lanes = Arc::new(Semaphore::new(LANES));
-        let (mut courses, mut servers) = (JoinSet::new(), JoinSet::new());
+        let permits = Arc::new(Semaphore::new(PARALLEL));
+        let (mut launches, mut servers) = (JoinSet::new(), JoinSet::new());
         let launch = Arc::new(self);
         for (n, target) in launch.targets.iter().enumerate() {
-            let socket = room.socket(n);
+            let socket = sockets.socket(n);
             servers.spawn(listen(hub.for_host(target.host.clone()), &socket, &leave)?);
-            let course = Course {
+            let host = HostLaunch {
                 launch: Arc::clone(&launch),
                 target: target.clone(),
                 socket,
-                lanes: Arc::clone(&lanes),
+                permits: Arc::clone(&permits),
                 messages: messages.clone(),
                 leave: leave.clone(),
             };
-            courses.spawn(course.run());
+            launches.spawn(host.run());
         }
-        Ok(Launched { courses, servers, leave, _room: room })
+        Ok(Launched { launches, servers, leave, _sockets: sockets })
     }
 }
 
@@ -122,10 +122,10 @@ fn listen(
 /// Hosts on their way, and agents that run. Dropping it ends the ssh processes, and the agents notice.
 #[derive(Debug)]
 pub(crate) struct Launched {
-    courses: JoinSet<()>,
+    launches: JoinSet<()>,
     servers: JoinSet<()>,
     leave: CancellationToken,
-    _room: SocketDir,
+    _sockets: SocketDir,
 }
 
 impl Launched {
@@ -133,7 +133,7 @@ impl Launched {
     pub(crate) async fn end(mut self) {
         self.leave.cancel();
         let ended = tokio::time::timeout(ENDING, async {
-            while let Some(ended) = self.courses.join_next().await {
+            while let Some(ended) = self.launches.join_next().await {
                 if let Err(error) = ended {
                     warn!(%error, "starting a host failed");
                 }
@@ -142,7 +142,7 @@ impl Launched {
         if ended.await.is_err() {
             warn!("not every ssh has ended; the rest is cut off");
         }
-        self.courses.shutdown().await;
+        self.launches.shutdown().await;
         self.servers.shutdown().await;
     }
 }

@@ -21,7 +21,7 @@ mod wants;
 
 pub use actor::{Actor, Parts};
 pub use input::{
-    Effect, Input, Joining, LatePolicy, LaunchStep, Now, Parting, Progress, Refusal, RunPolicy,
+    Disconnect, Effect, Input, Joining, LatePolicy, LaunchStep, Now, Progress, Refusal, RunPolicy,
     SessionId, StoredAttempt,
 };
 pub use mailbox::{Message, SessionCommand};

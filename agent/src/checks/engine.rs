@@ -10,7 +10,7 @@ use regatta_types::trace::{ChunkKind, Outcome, RequestTrace};
 use regatta_types::units::grouped;
 use regatta_types::validity::FindingCode;
 
-use super::{Seen, SeenEngine};
+use super::{PreflightEngine, PreflightInput};
 use crate::endpoint::DiscoverError;
 
 /// Shorter answers may come in one piece without any buffer on their way.
@@ -18,7 +18,7 @@ const LONG: f64 = 32.0;
 /// Text that comes over a longer time than this comes as a stream.
 const SPREAD: Duration = Duration::from_millis(5);
 
-pub(super) fn checks(seen: &Seen<'_>) -> Vec<CheckOutcome> {
+pub(super) fn checks(seen: &PreflightInput<'_>) -> Vec<CheckOutcome> {
     match &seen.engine {
         Ok(engine) => vec![
             endpoint(engine),
@@ -49,7 +49,7 @@ fn absent(error: &DiscoverError) -> Vec<CheckOutcome> {
     checks
 }
 
-impl SeenEngine<'_> {
+impl PreflightEngine<'_> {
     fn successes(&self) -> impl Iterator<Item = &RequestTrace> {
         self.warmup.traces.iter().filter(|trace| trace.is_ok())
     }
@@ -77,7 +77,7 @@ impl SeenEngine<'_> {
     }
 }
 
-fn endpoint(engine: &SeenEngine<'_>) -> CheckOutcome {
+fn endpoint(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let name = match &engine.facts.engine {
         Reading::Known(name) => name.as_str(),
         Reading::NotAvailable { .. } => "an engine that does not name itself",
@@ -85,7 +85,7 @@ fn endpoint(engine: &SeenEngine<'_>) -> CheckOutcome {
     Check::Endpoint.ok(format!("{name} answers ({})", engine.facts.location))
 }
 
-fn model(engine: &SeenEngine<'_>) -> CheckOutcome {
+fn model(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let asked = &engine.facts.model;
     match engine.other_model() {
         Some(failure) => Check::Model.failed(format!(
@@ -97,7 +97,7 @@ fn model(engine: &SeenEngine<'_>) -> CheckOutcome {
     }
 }
 
-fn streaming(engine: &SeenEngine<'_>) -> CheckOutcome {
+fn streaming(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let check = Check::Streaming;
     if engine.other_model().is_some() {
         return check.unknown("the answers are another model's");
@@ -149,7 +149,7 @@ fn is_spread(trace: &RequestTrace) -> bool {
     }
 }
 
-fn usage(engine: &SeenEngine<'_>, seen: &Seen<'_>) -> CheckOutcome {
+fn usage(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutcome {
     let check = Check::Usage;
     let all = engine.successes().count();
     let counted = engine.successes().filter(|trace| trace.usage.is_some()).count();
@@ -177,7 +177,7 @@ fn usage(engine: &SeenEngine<'_>, seen: &Seen<'_>) -> CheckOutcome {
     ))
 }
 
-fn reasoning(engine: &SeenEngine<'_>) -> CheckOutcome {
+fn reasoning(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let check = Check::Reasoning;
     let is_reasoning =
         |trace: &RequestTrace| trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
@@ -195,7 +195,7 @@ fn reasoning(engine: &SeenEngine<'_>) -> CheckOutcome {
     }
 }
 
-fn fixed_length(engine: &SeenEngine<'_>) -> CheckOutcome {
+fn fixed_length(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let check = Check::FixedLength;
     let remark = engine
         .abilities
@@ -212,7 +212,7 @@ fn fixed_length(engine: &SeenEngine<'_>) -> CheckOutcome {
     }
 }
 
-fn context(engine: &SeenEngine<'_>, seen: &Seen<'_>) -> CheckOutcome {
+fn context(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutcome {
     let check = Check::Context;
     let counts = engine.successes().any(|trace| trace.usage.is_some());
     let unfitted = engine.abilities.texts.values().filter_map(|text| text.as_ref().err());

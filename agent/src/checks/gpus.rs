@@ -8,7 +8,7 @@ use regatta_types::gpu::{
 };
 use regatta_types::reading::Reading;
 
-use super::Seen;
+use super::PreflightInput;
 use crate::gpu::GpuSelector;
 
 /// Where the first check of the GPUs says why.
@@ -16,7 +16,7 @@ const UNREADABLE: &str = "no GPU can be read";
 /// Processes that are named in a sentence.
 const NAMED: usize = 3;
 
-pub(super) fn checks(seen: &Seen<'_>) -> [CheckOutcome; 4] {
+pub(super) fn checks(seen: &PreflightInput<'_>) -> [CheckOutcome; 4] {
     let window = match &seen.engine {
         Ok(engine) if engine.facts.location == EndpointLocation::Remote => {
             let why = "the endpoint is on another machine, whose GPUs can't be read from here";

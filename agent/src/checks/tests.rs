@@ -141,13 +141,13 @@ impl Host {
     }
 
     fn list(&self) -> Vec<CheckOutcome> {
-        let engine = SeenEngine {
+        let engine = PreflightEngine {
             facts: &self.facts,
             abilities: &self.abilities,
             warmup: &self.warmup,
             has_tokenizer: self.has_tokenizer,
         };
-        list(&Seen {
+        list(&PreflightInput {
             wants: &self.wants,
             engine: self.missing.as_ref().map_or(Ok(engine), Err),
             gpus: &self.gpus,

@@ -16,7 +16,7 @@ use super::engine_client::{EngineClient, LIMIT, Listing};
 use super::error::DiscoverError;
 use super::handle::Endpoint;
 use super::identity::authorization;
-use super::lane::Target;
+use super::stream_connection::Target;
 use super::tls;
 
 /// Where engines listen by default: vLLM, SGLang, llama.cpp, Ollama.

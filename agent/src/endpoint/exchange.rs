@@ -25,10 +25,10 @@ use regatta_types::trace::{Connection, Outcome, RequestTrace};
 use tokio::time::{Instant, Sleep, timeout};
 
 use super::event::{body_text, error_text};
-use super::lane::{Lane, Live};
 use super::recorder::{Ending, Recorder, Wanted};
 use super::request::Built;
 use super::stop::Stop;
+use super::stream_connection::{Live, StreamConnection};
 use super::timers::sleep_until;
 
 /// Longest error body that is read.
@@ -53,8 +53,8 @@ pub struct Sending<'a> {
     pub chunks: &'a AtomicU64,
 }
 
-impl Lane {
-    /// Sends one request over the connection that [`Lane::ensure_connected`] has made sure of, and
+impl StreamConnection {
+    /// Sends one request over the connection that [`StreamConnection::ensure_connected`] has made sure of, and
     /// reads its response to the end. Whatever happens is in the trace.
     pub async fn send(&mut self, sending: Sending<'_>) -> RequestTrace {
         let Sending { built, mut trace, stop, chunks } = sending;

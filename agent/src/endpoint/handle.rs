@@ -10,7 +10,7 @@ use regatta_types::time::MonoNs;
 use super::engine::Engine;
 use super::engine_client::EngineClient;
 use super::error::DiscoverError;
-use super::lane::{Lane, Target};
+use super::stream_connection::{StreamConnection, Target};
 
 /// Why nothing is known of an engine that is not asked.
 const NOT_ASKED: &str = "the engine was not asked";
@@ -112,8 +112,8 @@ impl Endpoint {
 
     /// A stream's connection, not opened yet.
     #[must_use]
-    pub fn lane(&self) -> Lane {
-        Lane::new(Arc::clone(&self.target))
+    pub fn connection(&self) -> StreamConnection {
+        StreamConnection::new(Arc::clone(&self.target))
     }
 
     /// Notes whether the engine ends answers at a fixed length when told so.

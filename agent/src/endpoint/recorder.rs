@@ -2,7 +2,7 @@
 //!
 //! [`Recorder`] is synchronous and pure: it reads no clock and no socket, so that recorded streams
 //! can be played to it. It decides what made a request succeed or fail as far as the body tells;
-//! timeouts and connections are [`super::lane`]'s.
+//! timeouts and connections are [`super::stream_connection`]'s.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

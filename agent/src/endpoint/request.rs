@@ -47,7 +47,7 @@ pub struct Ask<'a> {
 
 /// Which request of an attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct Which<'a> {
+pub struct ConversationTurn<'a> {
     /// Its number, from 0, warm-up included.
     pub seq: u32,
     /// The number of its conversation in the attempt. Of no meaning where a conversation is one
@@ -59,7 +59,7 @@ pub struct Which<'a> {
     pub answers: &'a [String],
 }
 
-impl Which<'_> {
+impl ConversationTurn<'_> {
     /// Request `seq`, which is the first turn of its conversation.
     #[must_use]
     pub fn first(seq: u32) -> Self {
@@ -217,8 +217,8 @@ impl Prepared {
 
     /// One request. A body of 100 kB takes some 20 us, so it is made ahead of its send instant.
     #[must_use]
-    pub fn build(&self, which: Which<'_>) -> Built {
-        let Which { seq, conversation, turn, answers } = which;
+    pub fn build(&self, which: ConversationTurn<'_>) -> Built {
+        let ConversationTurn { seq, conversation, turn, answers } = which;
         let own = if self.body.is_conversation() { conversation } else { seq };
         let salt = |scope| match scope {
             Scope::Own => Salt::of(&self.key, own),

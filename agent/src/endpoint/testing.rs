@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::Endpoint;
 use super::address::Address;
 use super::engine::{Engine, ModelList};
-use super::lane::Target;
+use super::stream_connection::Target;
 
 /// One thing the server does in answer to a request.
 #[derive(Debug, Clone)]

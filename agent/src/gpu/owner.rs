@@ -22,11 +22,11 @@ const GENERATIONS: usize = 32;
 pub(crate) struct Owners {
     port: Option<u16>,
     listeners: Option<Result<Vec<Incarnation>, String>>,
-    seen: BTreeMap<u32, Seen>,
+    seen: BTreeMap<u32, OwnerEntry>,
 }
 
 #[derive(Debug, Clone)]
-struct Seen {
+struct OwnerEntry {
     /// `None`: it had ended, or its number is of another container.
     process: Option<Incarnation>,
     owner: ProcessOwner,
@@ -66,7 +66,7 @@ impl Owners {
             Some(_) | None => {
                 let owner = self.judge(number);
                 let name = name_of(number);
-                self.seen.insert(pid, Seen { process, owner, name: name.clone() });
+                self.seen.insert(pid, OwnerEntry { process, owner, name: name.clone() });
                 (owner, name)
             }
         }

@@ -14,7 +14,7 @@ use regatta_types::time::{MonoNs, WallClock};
 use regatta_types::units::Bytes;
 
 use super::Setup;
-use crate::checks::{self, Seen, SeenEngine};
+use crate::checks::{self, PreflightEngine, PreflightInput};
 use crate::endpoint::{DiscoverError, Endpoint, EndpointOptions};
 use crate::facts;
 use crate::gpu::{GpuHandle, Spans, WindowHandle, WindowPlan, cut};
@@ -66,7 +66,7 @@ pub(super) async fn prepare(
         }
     }
     let warmup = worker.warm_up(preparation, &bench.host, halt).await;
-    let engine = SeenEngine {
+    let engine = PreflightEngine {
         facts: worker.endpoint().facts(),
         abilities: &worker.abilities(),
         warmup: &warmup,
@@ -114,9 +114,9 @@ impl Bench {
     async fn checks(
         &self,
         preparation: &Preparation,
-        engine: Result<SeenEngine<'_>, &DiscoverError>,
+        engine: Result<PreflightEngine<'_>, &DiscoverError>,
     ) -> Vec<CheckOutcome> {
-        checks::list(&Seen {
+        checks::list(&PreflightInput {
             wants: &preparation.wants,
             engine,
             gpus: &self.gpu.inventory().await,

@@ -19,7 +19,7 @@ use super::progress::Activity;
 use super::start::{CONNECT_AHEAD, before, sleep_until_near, start_at};
 use super::stream::{Request, Stream, StreamContext};
 use super::window::Window;
-use crate::endpoint::{Which, carried};
+use crate::endpoint::{ConversationTurn, carried};
 
 /// Runs the loop: warm-up, connections, start instant, measured requests.
 pub(super) async fn run(
@@ -30,7 +30,7 @@ pub(super) async fn run(
 ) -> LoopResult {
     let case = &job.assignment.case;
     let count = streams.min(case.stop.requests.unwrap_or(u32::MAX)).max(1);
-    let course = Rc::new(Course {
+    let closed_loop = Rc::new(ClosedLoop {
         stop: case.stop,
         turns: case.prompt.turns(),
         keep_text: job.assignment.keep_text,
@@ -45,7 +45,7 @@ pub(super) async fn run(
     if case.warmup > 0 {
         job.progress.enter(Activity::WarmingUp);
         let last = shared.begun().saturating_add(case.warmup);
-        all = each(all, |_, stream| warm_up(stream, Rc::clone(&course), last)).await;
+        all = each(all, |_, stream| warm_up(stream, Rc::clone(&closed_loop), last)).await;
     }
     job.progress.enter(Activity::Waiting);
     sleep_until_near(before(job.assignment.start, CONNECT_AHEAD), &shared.halt).await;
@@ -54,7 +54,7 @@ pub(super) async fn run(
         Ramp::None => (Phase::Measured, Duration::ZERO),
         Ramp::Service => (Phase::Warmup, job.pace.map_or(Duration::ZERO, |pace| pace.answer(case))),
     };
-    let mut firsts: Vec<_> = all.iter().map(|_| Some(course.begin(shared, phase))).collect();
+    let mut firsts: Vec<_> = all.iter().map(|_| Some(closed_loop.begin(shared, phase))).collect();
     start_at(job.assignment.start, job.spin, &shared.halt).await;
 
     job.progress.enter(Activity::Measuring);
@@ -62,12 +62,12 @@ pub(super) async fn run(
     all = each(all, |number, stream| {
         let first = firsts[number].take().expect("one for each stream");
         let delay = spread * u32::try_from(number).unwrap_or(u32::MAX) / count;
-        measure(stream, Rc::clone(&course), first, delay)
+        measure(stream, Rc::clone(&closed_loop), first, delay)
     })
     .await;
     let window = window.close();
     let traces = all.into_iter().flat_map(|stream| stream.traces).collect();
-    LoopResult { traces, window, is_full: course.is_full.get() }
+    LoopResult { traces, window, is_full: closed_loop.is_full.get() }
 }
 
 /// Does one thing on every stream at once, each in a task of its own so that none uses up another's
@@ -89,18 +89,18 @@ async fn connect(mut stream: Stream) -> Stream {
     stream
 }
 
-async fn warm_up(mut stream: Stream, course: Rc<Course>, last: u32) -> Stream {
+async fn warm_up(mut stream: Stream, closed_loop: Rc<ClosedLoop>, last: u32) -> Stream {
     while stream.shared.begun() < last && stream.shared.may_begin() {
-        let (_, request) = course.begin(&stream.shared, Phase::Warmup);
+        let (_, request) = closed_loop.begin(&stream.shared, Phase::Warmup);
         let trace = stream.request(request).await;
-        course.forget_text(&mut trace.answer.text);
+        closed_loop.forget_text(&mut trace.answer.text);
     }
     stream
 }
 
 async fn measure(
     mut stream: Stream,
-    course: Rc<Course>,
+    closed_loop: Rc<ClosedLoop>,
     first: (u32, Request),
     delay: Duration,
 ) -> Stream {
@@ -115,16 +115,16 @@ async fn measure(
     while let Some((conversation, request)) = next
         && stream.shared.may_begin()
     {
-        course.converse(&mut stream, conversation, request).await;
-        let another = || course.begin(&stream.shared, Phase::Measured);
-        next = course.allows_another(&stream.shared).then(another);
+        closed_loop.converse(&mut stream, conversation, request).await;
+        let another = || closed_loop.begin(&stream.shared, Phase::Measured);
+        next = closed_loop.allows_another(&stream.shared).then(another);
     }
     stream
 }
 
 /// What all streams go by.
 #[derive(Debug)]
-struct Course {
+struct ClosedLoop {
     stop: StopRule,
     /// Requests of a conversation.
     turns: u32,
@@ -141,7 +141,7 @@ struct Course {
     is_full: Cell<bool>,
 }
 
-impl Course {
+impl ClosedLoop {
     /// Whether another conversation may be begun.
     fn allows_another(&self, shared: &StreamContext) -> bool {
         let StopRule { requests, duration } = self.stop;
@@ -170,7 +170,7 @@ impl Course {
         answers: &[String],
         phase: Phase,
     ) -> Request {
-        let which = Which { seq: shared.take_seq(), conversation, turn, answers };
+        let which = ConversationTurn { seq: shared.take_seq(), conversation, turn, answers };
         let mut request = shared.request(which, phase);
         request.trace.turn = (self.turns > 1).then_some(turn);
         request

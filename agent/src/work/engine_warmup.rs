@@ -19,7 +19,7 @@ use super::halt::Halt;
 use super::progress::{Activity, Progress};
 use super::stream::StreamContext;
 use super::window::Window;
-use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which};
+use crate::endpoint::{Abilities, Ask, ConversationTurn, Endpoint, Fields, PrepareError, Prepared};
 
 /// Speeds that must agree.
 const STEADY_REQUESTS: usize = 3;
@@ -78,7 +78,7 @@ pub(super) async fn run(
         if !shared.may_begin() {
             break;
         }
-        let which = Which::first(shared.take_seq());
+        let which = ConversationTurn::first(shared.take_seq());
         stream.request(shared.request(which, Phase::Warmup)).await;
         warm.get_or_insert_with(MonoNs::now);
     }

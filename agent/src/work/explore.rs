@@ -10,7 +10,9 @@ use regatta_types::trace::{ChunkKind, FinishReason, Outcome, Phase, RequestTrace
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::stream::{Request, Stream};
-use crate::endpoint::{Abilities, Ask, Endpoint, Fields, PrepareError, Prepared, Which, counted};
+use crate::endpoint::{
+    Abilities, Ask, ConversationTurn, Endpoint, Fields, PrepareError, Prepared, counted,
+};
 use crate::prompt::{Fitted, Uncounted, fit};
 
 /// Tokens of an answer that would naturally have one or two.
@@ -120,7 +122,7 @@ async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s mut
     if !stream.shared.may_begin() {
         return None;
     }
-    let which = Which::first(stream.shared.take_seq());
+    let which = ConversationTurn::first(stream.shared.take_seq());
     Some(stream.request(Request::new(which.seq, Phase::Warmup, prepared.build(which))).await)
 }
 

@@ -26,7 +26,7 @@ use super::schedule::Schedule;
 use super::start::{before, sleep_until_near};
 use super::stream::{Request, Stream, StreamContext};
 use super::window::Window;
-use crate::endpoint::Which;
+use crate::endpoint::ConversationTurn;
 
 /// How long before its instant a request is given its slot.
 const AHEAD: Duration = Duration::from_millis(50);
@@ -50,7 +50,7 @@ pub(super) async fn run(
             if !shared.may_begin() {
                 break;
             }
-            let request = shared.request(Which::first(shared.take_seq()), Phase::Warmup);
+            let request = shared.request(ConversationTurn::first(shared.take_seq()), Phase::Warmup);
             first.request(request).await;
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn run(
     let is_full = schedule.requests > room;
     let schedule = Schedule { requests: schedule.requests.min(room), ..schedule };
     let (case, repetition) = (&job.assignment.case, job.assignment.key.cell.repetition);
-    let desk = Rc::new(Desk {
+    let open_loop = Rc::new(OpenLoop {
         shared: Rc::clone(shared),
         start: job.assignment.start,
         offsets: schedule.offsets(job.assignment.seed, case.drawn_as(), repetition),
@@ -70,43 +70,44 @@ pub(super) async fn run(
     sleep_until_near(before(job.assignment.start, 2 * AHEAD), &shared.halt).await;
 
     let mut slots = Slots { tasks: JoinSet::new(), most: max_in_flight.max(1), spare: Some(first) };
-    let dispatched = dispatch(&desk, &mut slots).await;
-    desk.close();
+    let dispatched = dispatch(&open_loop, &mut slots).await;
+    open_loop.close();
     let streams = slots.tasks.join_all().await;
     let window = dispatched?.close();
-    let mut traces = std::mem::take(&mut desk.state.borrow_mut().not_sent);
+    let mut traces = std::mem::take(&mut open_loop.state.borrow_mut().not_sent);
     traces.extend(streams.into_iter().flat_map(|stream| stream.traces));
     Ok(LoopResult { traces, window, is_full })
 }
 
 /// Follows the schedule until its end or a halt; the window that was opened with the first request.
-async fn dispatch(desk: &Rc<Desk>, slots: &mut Slots) -> Result<Window, AttemptError> {
+async fn dispatch(open_loop: &Rc<OpenLoop>, slots: &mut Slots) -> Result<Window, AttemptError> {
     let mut alarm = Alarm::new().map_err(AttemptError::Timer)?;
-    let mut halted = pin!(desk.shared.halt.either());
+    let mut halted = pin!(open_loop.shared.halt.either());
     let mut window = None;
     let (mut offered, mut released) = (0, 0);
-    while released < desk.offsets.len() {
-        let due = desk.due(released);
-        let offer = offered < desk.offsets.len() && before(desk.due(offered), AHEAD) <= due;
-        let at = if offer { before(desk.due(offered), AHEAD) } else { due };
+    while released < open_loop.offsets.len() {
+        let due = open_loop.due(released);
+        let offer =
+            offered < open_loop.offsets.len() && before(open_loop.due(offered), AHEAD) <= due;
+        let at = if offer { before(open_loop.due(offered), AHEAD) } else { due };
         tokio::select! {
             biased;
             () = &mut halted => {
-                desk.shared.note_halt();
+                open_loop.shared.note_halt();
                 break;
             }
             reached = alarm.until(at) => reached.map_err(AttemptError::Timer)?,
         }
         if offer {
-            desk.offer(offered, slots);
+            open_loop.offer(offered, slots);
             offered += 1;
             continue;
         }
         window.get_or_insert_with(|| {
-            desk.shared.progress.enter(Activity::Measuring);
+            open_loop.shared.progress.enter(Activity::Measuring);
             Window::open()
         });
-        desk.release(released);
+        open_loop.release(released);
         released += 1;
     }
     Ok(window.unwrap_or_else(Window::open))
@@ -122,21 +123,21 @@ struct Slots {
 
 impl Slots {
     /// Another slot, if there may be one.
-    fn open(&mut self, desk: &Rc<Desk>) -> Option<Rc<Slot>> {
+    fn open(&mut self, open_loop: &Rc<OpenLoop>) -> Option<Rc<Slot>> {
         let number = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
         if number >= self.most {
             return None;
         }
-        let stream = self.spare.take().unwrap_or_else(|| desk.shared.stream(number));
-        let slot = Rc::new(Slot { errand: Cell::new(Errand::None), changed: Notify::new() });
-        self.tasks.spawn_local(serve(Rc::clone(&slot), Rc::clone(desk), stream));
+        let stream = self.spare.take().unwrap_or_else(|| open_loop.shared.stream(number));
+        let slot = Rc::new(Slot { task: Cell::new(SlotTask::None), changed: Notify::new() });
+        self.tasks.spawn_local(serve(Rc::clone(&slot), Rc::clone(open_loop), stream));
         Some(slot)
     }
 }
 
 /// What a slot is to do; numbers are those of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Errand {
+enum SlotTask {
     /// Wait.
     None,
     /// Build a request and open the connection for it.
@@ -149,48 +150,48 @@ enum Errand {
 
 #[derive(Debug)]
 struct Slot {
-    errand: Cell<Errand>,
+    task: Cell<SlotTask>,
     changed: Notify,
 }
 
 impl Slot {
-    fn set(&self, errand: Errand) {
-        self.errand.set(errand);
+    fn set(&self, task: SlotTask) {
+        self.task.set(task);
         self.changed.notify_one();
     }
 
-    /// Waits until there is another errand than this.
-    async fn other_than(&self, errand: Errand) -> Errand {
-        while self.errand.get() == errand {
+    /// Waits until there is another task.
+    async fn other_than(&self, task: SlotTask) -> SlotTask {
+        while self.task.get() == task {
             self.changed.notified().await;
         }
-        self.errand.get()
+        self.task.get()
     }
 }
 
 /// Carries out the errands of a slot, one after another.
-async fn serve(slot: Rc<Slot>, desk: Rc<Desk>, mut stream: Stream) -> Stream {
+async fn serve(slot: Rc<Slot>, open_loop: Rc<OpenLoop>, mut stream: Stream) -> Stream {
     loop {
-        let index = match slot.other_than(Errand::None).await {
-            Errand::None | Errand::End => return stream,
-            Errand::Prepare(index) | Errand::Send(index) => index,
+        let index = match slot.other_than(SlotTask::None).await {
+            SlotTask::None | SlotTask::End => return stream,
+            SlotTask::Prepare(index) | SlotTask::Send(index) => index,
         };
-        let request = desk.request(index);
+        let request = open_loop.request(index);
         let connected = tokio::select! {
             biased;
             connected = stream.connect() => Some(connected),
-            Errand::End = slot.other_than(Errand::Prepare(index)) => None,
+            SlotTask::End = slot.other_than(SlotTask::Prepare(index)) => None,
         };
-        let errand = slot.other_than(Errand::Prepare(index)).await;
-        let (Errand::Send(_), Some(connected)) = (errand, connected) else { return stream };
+        let task = slot.other_than(SlotTask::Prepare(index)).await;
+        let (SlotTask::Send(_), Some(connected)) = (task, connected) else { return stream };
         stream.send(request, connected).await;
-        desk.free(&slot);
+        open_loop.free(&slot);
     }
 }
 
 /// Where requests and slots meet.
 #[derive(Debug)]
-struct Desk {
+struct OpenLoop {
     shared: Rc<StreamContext>,
     start: MonoNs,
     /// Send instants after the start, nanoseconds.
@@ -208,7 +209,7 @@ struct State {
     taken: usize,
     /// The slots of the requests that have one and are not due yet, in order.
     ready: VecDeque<Rc<Slot>>,
-    /// Slots without an errand; the last one was busy last.
+    /// Slots without a task; the last one was busy last.
     idle: Vec<Rc<Slot>>,
     /// Requests that were due without a slot.
     not_sent: Vec<RequestTrace>,
@@ -218,13 +219,13 @@ struct State {
 impl State {
     /// Gives a slot the next request that wants one.
     fn assign(&mut self, slot: Rc<Slot>) {
-        slot.set(Errand::Prepare(self.taken));
+        slot.set(SlotTask::Prepare(self.taken));
         self.taken += 1;
         self.ready.push_back(slot);
     }
 }
 
-impl Desk {
+impl OpenLoop {
     fn due(&self, index: usize) -> MonoNs {
         self.start.after(Duration::from_nanos(self.offsets[index]))
     }
@@ -234,7 +235,8 @@ impl Desk {
     }
 
     fn request(&self, index: usize) -> Request {
-        let mut request = self.shared.request(Which::first(self.seq(index)), Phase::Measured);
+        let mut request =
+            self.shared.request(ConversationTurn::first(self.seq(index)), Phase::Measured);
         request.trace.scheduled = Some(self.due(index));
         request
     }
@@ -254,7 +256,7 @@ impl Desk {
     fn release(&self, index: usize) {
         let mut state = self.state.borrow_mut();
         if let Some(slot) = state.ready.pop_front() {
-            slot.set(Errand::Send(index));
+            slot.set(SlotTask::Send(index));
             return;
         }
         state.taken = index + 1;
@@ -263,15 +265,15 @@ impl Desk {
         state.not_sent.push(trace);
     }
 
-    /// A slot has done its errand.
+    /// A slot has done its task.
     fn free(&self, slot: &Rc<Slot>) {
         let mut state = self.state.borrow_mut();
         if state.is_closed {
-            slot.set(Errand::End);
+            slot.set(SlotTask::End);
         } else if state.taken < state.offered {
             state.assign(Rc::clone(slot));
         } else {
-            slot.set(Errand::None);
+            slot.set(SlotTask::None);
             state.idle.push(Rc::clone(slot));
         }
     }
@@ -281,7 +283,7 @@ impl Desk {
         let State { ready, idle, is_closed, .. } = &mut *self.state.borrow_mut();
         *is_closed = true;
         for slot in ready.drain(..).chain(idle.drain(..)) {
-            slot.set(Errand::End);
+            slot.set(SlotTask::End);
         }
     }
 }

@@ -13,7 +13,9 @@ use tokio::time::sleep;
 
 use super::halt::Halt;
 use super::progress::{Activity, Progress};
-use crate::endpoint::{Built, Endpoint, Lane, Prepared, Sending, Stop, Stopper, Which, failed};
+use crate::endpoint::{
+    Built, ConversationTurn, Endpoint, Prepared, Sending, Stop, Stopper, StreamConnection, failed,
+};
 
 /// After a request that failed at once a stream of a closed loop waits, so that a dead endpoint does
 /// not turn the loop into a busy one.
@@ -64,8 +66,8 @@ impl StreamContext {
     pub(super) fn stream(self: &Rc<Self>, number: u32) -> Stream {
         let (stopper, stop) = Stop::new();
         self.stoppers.borrow_mut().push(stopper);
-        let lane = self.endpoint.lane();
-        Stream { number, lane, stop, shared: Rc::clone(self), traces: Vec::new() }
+        let connection = self.endpoint.connection();
+        Stream { number, connection, stop, shared: Rc::clone(self), traces: Vec::new() }
     }
 
     /// Waits for the order to cut requests off, and does.
@@ -104,7 +106,7 @@ impl StreamContext {
     }
 
     /// Builds a request of the attempt.
-    pub(super) fn request(&self, which: Which<'_>, phase: Phase) -> Request {
+    pub(super) fn request(&self, which: ConversationTurn<'_>, phase: Phase) -> Request {
         Request::new(which.seq, phase, self.prepared.build(which))
     }
 
@@ -118,7 +120,7 @@ impl StreamContext {
 #[derive(Debug)]
 pub(super) struct Stream {
     number: u32,
-    lane: Lane,
+    connection: StreamConnection,
     stop: Stop,
     pub(super) shared: Rc<StreamContext>,
     pub(super) traces: Vec<RequestTrace>,
@@ -143,7 +145,7 @@ impl Stream {
         tokio::select! {
             biased;
             () = self.stop.stopped() => None,
-            connected = self.lane.ensure_connected(self.shared.prepared.connect_limit()) => {
+            connected = self.connection.ensure_connected(self.shared.prepared.connect_limit()) => {
                 Some(connected)
             }
         }
@@ -162,7 +164,7 @@ impl Stream {
             Some(Err(failure)) => failed(trace, failure),
             Some(Ok(())) => {
                 let (stop, chunks) = (&mut self.stop, &self.shared.progress.chunks);
-                self.lane.send(Sending { built, trace, stop, chunks }).await
+                self.connection.send(Sending { built, trace, stop, chunks }).await
             }
         };
         self.shared.progress.ended(&trace);

@@ -36,29 +36,31 @@ enum Leftover {
 }
 
 /// One host on its way.
-pub(super) struct Course {
+pub(super) struct HostLaunch {
     pub(super) launch: Arc<Launch>,
     pub(super) target: Target,
     /// Where its agent's connection arrives.
     pub(super) socket: PathBuf,
     /// Bounds how many are on their way at once.
-    pub(super) lanes: Arc<Semaphore>,
+    pub(super) permits: Arc<Semaphore>,
     /// To the run.
     pub(super) messages: mpsc::Sender<Message>,
     /// Cancelled when the run is over.
     pub(super) leave: CancellationToken,
 }
 
-impl Course {
+impl HostLaunch {
     pub(super) async fn run(self) {
-        let Some(Ok(lane)) =
-            self.leave.run_until_cancelled(Arc::clone(&self.lanes).acquire_owned()).await
+        let Some(Ok(permit)) =
+            self.leave.run_until_cancelled(Arc::clone(&self.permits).acquire_owned()).await
         else {
             return;
         };
         let room = remote::room();
         let ended = match self.leave.run_until_cancelled(self.prepare(&room)).await {
-            Some(Ok((program, subcommand))) => self.attend(lane, &room, &program, subcommand).await,
+            Some(Ok((program, subcommand))) => {
+                self.attend(permit, &room, &program, subcommand).await
+            }
             Some(Err(failed)) => Err(failed),
             None => Err(("the run is over".to_owned(), Leftover::Maybe)),
         };
@@ -152,7 +154,7 @@ impl Course {
     /// Runs the agent until it ends, or the run does. An error: the host takes no further part.
     async fn attend(
         &self,
-        lane: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         room: &str,
         program: &str,
         subcommand: bool,
@@ -171,7 +173,7 @@ impl Course {
         let mut call =
             self.call(&["-R", &forward], &command, None).map_err(|why| (why, Leftover::Maybe))?;
         let started = self.started(&mut call).await;
-        drop(lane);
+        drop(permit);
         let ended = match started {
             Ok(()) => self.watch(&mut call).await.map_err(|why| (why, Leftover::Gone)),
             Err(why) => Err((why, Leftover::Maybe)),

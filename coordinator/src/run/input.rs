@@ -81,7 +81,7 @@ pub enum Input {
         /// The connection.
         session: SessionId,
         /// How.
-        parting: Parting,
+        disconnect: Disconnect,
     },
     /// A heartbeat.
     Beat {
@@ -171,7 +171,7 @@ pub enum LaunchStep {
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parting {
+pub enum Disconnect {
     /// The agent said goodbye, and why.
     Goodbye(String),
     /// It just ended; what was seen.

@@ -8,7 +8,7 @@ use regatta_types::ids::{AttemptNo, Epoch, HostId};
 use regatta_types::record::{ExpectedHosts, HostRecord};
 
 use super::host::{Host, Link, Readiness, Work};
-use super::input::{Effect, Joining, Now, Parting, Progress, Refusal, SessionId};
+use super::input::{Disconnect, Effect, Joining, Now, Progress, Refusal, SessionId};
 use super::state::{DISCONNECT_BEATS, Phase, RunState, SUSPECT_BEATS, usize_of};
 
 impl RunState {
@@ -204,7 +204,7 @@ impl RunState {
         &mut self,
         now: Now,
         session: SessionId,
-        parting: Parting,
+        disconnect: Disconnect,
         effects: &mut Vec<Effect>,
     ) {
         let gathering = self.is_gathering();
@@ -217,9 +217,9 @@ impl RunState {
         }
         let name = host.record.host.clone();
         host.last_contact = now.instant;
-        let (reason, goodbye) = match parting {
-            Parting::Goodbye(why) => (format!("it left: {why}"), Some(why)),
-            Parting::Lost(reason) => (reason, None),
+        let (reason, goodbye) = match disconnect {
+            Disconnect::Goodbye(why) => (format!("it left: {why}"), Some(why)),
+            Disconnect::Lost(reason) => (reason, None),
         };
         effects.push(Effect::Event(EventKind::AgentDisconnected { host: name.clone(), reason }));
         match goodbye {

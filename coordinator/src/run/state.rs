@@ -116,7 +116,9 @@ impl RunState {
         self.forgive_own_pause(now);
         match input {
             Input::Joined { session, joining } => self.joined(now, session, *joining, &mut effects),
-            Input::Left { session, parting } => self.left(now, session, parting, &mut effects),
+            Input::Left { session, disconnect } => {
+                self.left(now, session, disconnect, &mut effects)
+            }
             Input::Contact { session } => self.contact(now, session, &mut effects),
             Input::Beat { session, progress } => {
                 self.contact(now, session, &mut effects);

@@ -311,7 +311,7 @@ fn a_host_that_dies_is_lost_after_its_time_and_the_other_goes_on() {
     bench.input(Input::Started { session: SessionId(2), attempt });
     bench.input(Input::Left {
         session: SessionId(2),
-        parting: Parting::Lost("connection closed".to_owned()),
+        disconnect: Disconnect::Lost("connection closed".to_owned()),
     });
     for _ in 0..CELLS {
         bench.finish(1, "good");
@@ -336,7 +336,7 @@ fn a_host_that_dies_while_preparing_holds_the_others_up_until_it_is_lost() {
     bench.join(2, "dead");
     bench.input(Input::Left {
         session: SessionId(2),
-        parting: Parting::Lost("connection closed".to_owned()),
+        disconnect: Disconnect::Lost("connection closed".to_owned()),
     });
     bench.pass(Duration::from_secs(115), &[1]);
     assert_eq!(bench.leases("good"), 0, "it may come back");
@@ -354,7 +354,10 @@ fn a_result_that_survived_a_lost_connection_counts() {
     bench.ready(1, "one");
     let (key, epoch, _) = bench.lease("one").unwrap();
     bench.input(Input::Started { session: SessionId(1), attempt: key.clone() });
-    bench.input(Input::Left { session: SessionId(1), parting: Parting::Lost("reset".to_owned()) });
+    bench.input(Input::Left {
+        session: SessionId(1),
+        disconnect: Disconnect::Lost("reset".to_owned()),
+    });
     bench.pass(Duration::from_secs(60), &[]);
     let mut joining = Bench::joining("one", 1);
     joining.held = vec![Lease { key: key.clone(), epoch }];
@@ -373,7 +376,10 @@ fn a_restarted_agent_gets_a_new_attempt_and_the_old_one_is_shown() {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
     bench.ready(1, "one");
     let (key, epoch, _) = bench.lease("one").unwrap();
-    bench.input(Input::Left { session: SessionId(1), parting: Parting::Lost("reset".to_owned()) });
+    bench.input(Input::Left {
+        session: SessionId(1),
+        disconnect: Disconnect::Lost("reset".to_owned()),
+    });
     let mut joining = Bench::joining("one", 2);
     joining.pending = vec![Lease { key: key.clone(), epoch }];
     bench.input(Input::Joined { session: SessionId(2), joining: Box::new(joining) });

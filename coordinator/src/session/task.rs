@@ -20,7 +20,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 
 use super::pings::{Burst, Pong};
 use super::{Context, QUEUE, handshake};
-use crate::run::{Input, Message, Parting, Progress, Refusal, SessionCommand, SessionId};
+use crate::run::{Disconnect, Input, Message, Progress, Refusal, SessionCommand, SessionId};
 use crate::timer::sleep_until;
 
 /// Longest time for a burst of pings.
@@ -115,12 +115,12 @@ impl Session {
             let agent = Agent { host: &host, held: &held, protocol };
             let ends = Ends { frames: &mut frames, orders: &mut orders, stop: &stop };
             let end = self.admitted(agent, ends).await;
-            let parting = match &end {
-                End::Goodbye(reason) => Parting::Goodbye(reason.clone()),
-                End::Gone(reason) => Parting::Lost(reason.clone()),
-                End::Status(status) => Parting::Lost(status.message().to_owned()),
+            let disconnect = match &end {
+                End::Goodbye(reason) => Disconnect::Goodbye(reason.clone()),
+                End::Gone(reason) => Disconnect::Lost(reason.clone()),
+                End::Status(status) => Disconnect::Lost(status.message().to_owned()),
             };
-            self.tell(Input::Left { session: self.id, parting }).await;
+            self.tell(Input::Left { session: self.id, disconnect }).await;
             end
         }
         .instrument(span.clone())

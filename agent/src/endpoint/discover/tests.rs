@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::testing::{Server, Step, answer, attempt_key, plain, within};
-use super::super::{Ask, Fields, Prepared, Sending, Stop, Which, failed};
+use super::super::{Ask, ConversationTurn, Fields, Prepared, Sending, Stop, failed};
 use super::*;
 
 /// A recorded answer of a real engine.
@@ -258,16 +258,20 @@ async fn request(endpoint: &Endpoint) -> RequestTrace {
         keep_text: false,
     };
     let prepared = Prepared::of_ask(endpoint, &attempt_key(), &ask, Fields::default()).unwrap();
-    let mut lane = endpoint.lane();
+    let mut connection = endpoint.connection();
     let (_stopper, mut stop) = Stop::new();
     let trace = RequestTrace::new(0, 0, Phase::Measured);
-    if let Err(failure) = lane.ensure_connected(prepared.connect_limit()).await {
+    if let Err(failure) = connection.ensure_connected(prepared.connect_limit()).await {
         return failed(trace, failure);
     }
     let chunks = AtomicU64::new(0);
-    let sending =
-        Sending { built: prepared.build(Which::first(0)), trace, stop: &mut stop, chunks: &chunks };
-    lane.send(sending).await
+    let sending = Sending {
+        built: prepared.build(ConversationTurn::first(0)),
+        trace,
+        stop: &mut stop,
+        chunks: &chunks,
+    };
+    connection.send(sending).await
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::super::testing::{
     FINISH, STREAM_HEAD, Server, Step, USAGE, answer, attempt_key, chunk, content, endpoint_at,
     event, plain, within,
 };
-use super::super::{Ask, Endpoint, Fields, Prepared, Which};
+use super::super::{Ask, ConversationTurn, Endpoint, Fields, Prepared};
 use super::*;
 
 mod stamps;
@@ -31,17 +31,17 @@ fn prepared(endpoint: &Endpoint, timeouts: Timeouts) -> Prepared {
     Prepared::of_ask(endpoint, &attempt_key(), &ask, Fields::default()).unwrap()
 }
 
-async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {
+async fn request(connection: &mut StreamConnection, prepared: &Prepared) -> RequestTrace {
     let trace = RequestTrace::new(0, 0, Phase::Measured);
     let (_stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     within("the request", async {
-        match lane.ensure_connected(prepared.connect_limit()).await {
+        match connection.ensure_connected(prepared.connect_limit()).await {
             Err(failure) => failed(trace, failure),
             Ok(()) => {
-                let built = prepared.build(Which::first(0));
+                let built = prepared.build(ConversationTurn::first(0));
                 let sending = Sending { built, trace, stop: &mut stop, chunks: &chunks };
-                lane.send(sending).await
+                connection.send(sending).await
             }
         }
     })
@@ -51,7 +51,7 @@ async fn request(lane: &mut Lane, prepared: &Prepared) -> RequestTrace {
 async fn once(steps: Vec<Step>, timeouts: Timeouts) -> RequestTrace {
     let server = Server::always(steps).await;
     let endpoint = server.endpoint();
-    request(&mut endpoint.lane(), &prepared(&endpoint, timeouts)).await
+    request(&mut endpoint.connection(), &prepared(&endpoint, timeouts)).await
 }
 
 fn stream(parts: &[&str]) -> Step {
@@ -286,7 +286,7 @@ async fn bytes_that_never_let_up_do_not_hold_off_the_limits() {
 async fn a_port_where_nobody_listens_is_unreachable() {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let endpoint = endpoint_at(address);
-    let trace = request(&mut endpoint.lane(), &prepared(&endpoint, patient())).await;
+    let trace = request(&mut endpoint.connection(), &prepared(&endpoint, patient())).await;
     let Outcome::Failed(failure) = &trace.outcome else { panic!("{:?}", trace.outcome) };
     assert_eq!(failure.kind, FailureKind::Unreachable);
     assert_eq!((trace.sent, trace.connection, trace.http_status), (None, None, None));
@@ -301,11 +301,11 @@ async fn a_connection_that_is_never_accepted_times_out() {
     let endpoint = endpoint_at(listener.local_addr().unwrap());
     let prepared =
         prepared(&endpoint, Timeouts { connect: Duration::from_millis(200), ..patient() });
-    let mut lanes = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..64 {
-        let mut lane = endpoint.lane();
-        match lane.ensure_connected(prepared.connect_limit()).await {
-            Ok(()) => lanes.push(lane),
+        let mut connection = endpoint.connection();
+        match connection.ensure_connected(prepared.connect_limit()).await {
+            Ok(()) => connections.push(connection),
             Err(failure) => return assert_eq!(failure.kind, FailureKind::ConnectTimeout),
         }
     }
@@ -327,7 +327,7 @@ async fn a_whole_answer_fills_the_whole_trace() {
     )])
     .await;
     let endpoint = server.endpoint();
-    let trace = request(&mut endpoint.lane(), &prepared(&endpoint, patient())).await;
+    let trace = request(&mut endpoint.connection(), &prepared(&endpoint, patient())).await;
     assert_eq!(trace.outcome, Outcome::Ok);
     assert_eq!(trace.http_status, Some(200));
     assert_eq!(trace.events, 6);
@@ -369,10 +369,10 @@ async fn an_answer_with_all_its_parts_needs_no_done_and_no_clean_end() {
 async fn a_connection_is_reused_while_the_server_keeps_it() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let endpoint = server.endpoint();
-    let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, patient()));
+    let (mut connection, prepared) = (endpoint.connection(), prepared(&endpoint, patient()));
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let trace = request(&mut lane, &prepared).await;
+        let trace = request(&mut connection, &prepared).await;
         assert_eq!(trace.outcome, Outcome::Ok);
         seen.push((trace.connection, trace.connect.is_some()));
     }
@@ -385,9 +385,9 @@ async fn a_connection_is_reused_while_the_server_keeps_it() {
 async fn a_server_that_closes_after_each_stream_is_connected_to_again_before_the_send() {
     let server = Server::always(vec![Step::Write(answer(3)), Step::Close]).await;
     let endpoint = server.endpoint();
-    let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, patient()));
+    let (mut connection, prepared) = (endpoint.connection(), prepared(&endpoint, patient()));
     for n in 0..20 {
-        let trace = request(&mut lane, &prepared).await;
+        let trace = request(&mut connection, &prepared).await;
         assert_eq!(trace.outcome, Outcome::Ok, "request {n}");
         assert_eq!(trace.connection, Some(Connection::New), "request {n}");
         assert!(trace.connect.is_some(), "request {n}");
@@ -401,10 +401,10 @@ async fn a_request_is_never_sent_twice() {
         Server::start(|n, _| if n == 1 { vec![Step::Reset] } else { vec![Step::Write(answer(3))] })
             .await;
     let endpoint = server.endpoint();
-    let (mut lane, prepared) = (endpoint.lane(), prepared(&endpoint, patient()));
+    let (mut connection, prepared) = (endpoint.connection(), prepared(&endpoint, patient()));
     let mut outcomes = Vec::new();
     for _ in 0..3 {
-        outcomes.push(request(&mut lane, &prepared).await.outcome.status());
+        outcomes.push(request(&mut connection, &prepared).await.outcome.status());
     }
     assert_eq!(outcomes, ["ok", "failed", "ok"]);
     assert_eq!(server.seen().len(), 3);
@@ -415,13 +415,17 @@ async fn a_stopped_request_keeps_what_has_arrived() {
     let server = Server::always(vec![stream(&[&content("a")]), Step::Hang]).await;
     let endpoint = server.endpoint();
     let prepared = prepared(&endpoint, patient());
-    let mut lane = endpoint.lane();
-    lane.ensure_connected(prepared.connect_limit()).await.unwrap();
+    let mut connection = endpoint.connection();
+    connection.ensure_connected(prepared.connect_limit()).await.unwrap();
     let (stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     let trace = RequestTrace::new(0, 0, Phase::Measured);
-    let sending =
-        Sending { built: prepared.build(Which::first(0)), trace, stop: &mut stop, chunks: &chunks };
+    let sending = Sending {
+        built: prepared.build(ConversationTurn::first(0)),
+        trace,
+        stop: &mut stop,
+        chunks: &chunks,
+    };
     let stopping = async {
         while chunks.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
@@ -429,7 +433,7 @@ async fn a_stopped_request_keeps_what_has_arrived() {
         drop(stopper);
     };
     let (trace, ()) =
-        within("stopping", async { tokio::join!(lane.send(sending), stopping) }).await;
+        within("stopping", async { tokio::join!(connection.send(sending), stopping) }).await;
     assert_eq!(trace.outcome, Outcome::Cancelled);
     assert_eq!(trace.chunks.len(), 1);
     assert_eq!(trace.done, None);
@@ -440,12 +444,12 @@ async fn a_stopped_request_keeps_what_has_arrived() {
 async fn a_stop_that_comes_together_with_bytes_is_seen() {
     let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
     let (ours, mut theirs) = tokio::io::duplex(1 << 20);
-    let mut lane = Lane::over(Arc::clone(endpoint.target()), ours).await;
+    let mut connection = StreamConnection::over(Arc::clone(endpoint.target()), ours).await;
     let (stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     let prepared = prepared(&endpoint, patient());
     let trace = RequestTrace::new(0, 0, Phase::Measured);
-    let built = prepared.build(Which::first(0));
+    let built = prepared.build(ConversationTurn::first(0));
     let sending = Sending { built, trace, stop: &mut stop, chunks: &chunks };
     let serving = async move {
         theirs.write_all(STREAM_HEAD.as_bytes()).await.unwrap();
@@ -461,7 +465,7 @@ async fn a_stop_that_comes_together_with_bytes_is_seen() {
         drop(stopper);
     };
     let (trace, ()) =
-        within("a stop", async { tokio::join!(biased; lane.send(sending), serving) }).await;
+        within("a stop", async { tokio::join!(biased; connection.send(sending), serving) }).await;
     assert_eq!(trace.outcome, Outcome::Cancelled);
     assert!(trace.chunks.len() < 20, "{} chunks", trace.chunks.len());
 }

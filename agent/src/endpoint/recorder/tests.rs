@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::testing::{attempt_key, endpoint_at, within};
-use super::super::{Ask, Fields, Lane, Prepared, Sending, Stop, Which};
+use super::super::{Ask, ConversationTurn, Fields, Prepared, Sending, Stop, StreamConnection};
 use super::*;
 
 /// What the other decoder says of a recording.
@@ -150,15 +150,16 @@ async fn recordings_played_over_http_decode_as_the_other_decoder_says() {
             theirs.write_all(&raw).await.unwrap();
             theirs.shutdown().await.unwrap();
         };
-        let mut lane = Lane::over(Arc::clone(endpoint.target()), ours).await;
+        let mut connection = StreamConnection::over(Arc::clone(endpoint.target()), ours).await;
         let (_stopper, mut stop) = Stop::new();
         let sending = Sending {
-            built: prepared.build(Which::first(0)),
+            built: prepared.build(ConversationTurn::first(0)),
             trace: RequestTrace::new(0, 0, Phase::Measured),
             stop: &mut stop,
             chunks: &std::sync::atomic::AtomicU64::new(0),
         };
-        let (trace, ()) = within(&name, async { tokio::join!(lane.send(sending), server) }).await;
+        let (trace, ()) =
+            within(&name, async { tokio::join!(connection.send(sending), server) }).await;
         assert_eq!(trace.http_status, Some(expected.status), "{name}");
         match (expected.stream, trace.outcome.clone()) {
             (Some(stream), outcome) => {

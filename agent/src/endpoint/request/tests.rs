@@ -68,7 +68,7 @@ fn a_body_differs_in_its_salt_and_its_limit_only() {
     let ranged = Case { min_max_tokens: 1, max_tokens: 2_000_000_000, ..case(hello()) };
     let prepared = prepared(&ranged, &attempt_key(), 7);
     let rest = |seq| {
-        let built = prepared.build(Which::first(seq));
+        let built = prepared.build(ConversationTurn::first(seq));
         let salt = Salt::of(&attempt_key(), seq).to_string();
         let limit = built.max_tokens.to_string();
         let body = body(built);
@@ -87,7 +87,7 @@ fn limits_are_those_of_the_documented_draw_on_every_host() {
     let ranged = Case { min_max_tokens: 16, ..case(hello()) };
     let draws = |key: &AttemptKey, seed| {
         let prepared = prepared(&ranged, key, seed);
-        [5, 0, 1, 2, 3].map(|seq| prepared.build(Which::first(seq)).max_tokens)
+        [5, 0, 1, 2, 3].map(|seq| prepared.build(ConversationTurn::first(seq)).max_tokens)
     };
     let key = attempt_key();
     // Computed by an independent implementation of the documented rule.
@@ -119,7 +119,7 @@ fn a_conversation_carries_its_turns_and_the_answers_under_one_salt() {
     };
     let prepared = prepared(&case(conversation), &attempt_key(), 7);
     let answers = ["1".to_owned(), "\"2\"".to_owned()];
-    let which = |seq, turn| Which { seq, conversation: 9, turn, answers: &answers };
+    let which = |seq, turn| ConversationTurn { seq, conversation: 9, turn, answers: &answers };
     let sent = |which| json(prepared.build(which))["messages"].clone();
     let salted = format!("[{}]\nBe brief.", Salt::of(&attempt_key(), 9));
     let first = serde_json::json!([
@@ -134,7 +134,7 @@ fn a_conversation_carries_its_turns_and_the_answers_under_one_salt() {
     all.push(serde_json::json!({"role": "assistant", "content": "\"2\""}));
     all.push(serde_json::json!({"role": "user", "content": "Three?"}));
     assert_eq!(sent(which(5, 2)), serde_json::Value::from(all));
-    let other = Which { conversation: 10, ..which(6, 0) };
+    let other = ConversationTurn { conversation: 10, ..which(6, 0) };
     assert_ne!(sent(other), first);
 }
 
@@ -160,7 +160,7 @@ fn a_shared_beginning_has_the_salt_of_the_attempt_and_is_primed() {
     let beginning = format!("[{}]\nSame words.", Salt::of_attempt(&key));
     for seq in [0, 1] {
         let own = Salt::of(&key, seq);
-        let text = sent(of(&key).build(Which::first(seq)));
+        let text = sent(of(&key).build(ConversationTurn::first(seq)));
         assert_eq!(text, format!("{beginning}\n[{own}]\nOwn words."));
     }
     let prime = of(&key).prime().unwrap();

@@ -156,7 +156,7 @@ impl World {
                 if let Some(session) = self.sessions.remove(&host) {
                     bench.input(Input::Left {
                         session: SessionId(session),
-                        parting: Parting::Lost("test".to_owned()),
+                        disconnect: Disconnect::Lost("test".to_owned()),
                     });
                 }
             }

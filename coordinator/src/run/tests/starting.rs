@@ -92,8 +92,8 @@ fn staggered_hosts_begin_one_after_another_and_nobody_is_always_last() {
 #[test]
 fn a_solo_host_that_is_cut_off_holds_the_others_up_until_it_is_given_up() {
     let mut bench = bench(StartMode::Solo);
-    let left = Parting::Lost("cable".to_owned());
-    bench.input(Input::Left { session: SessionId(1), parting: left });
+    let left = Disconnect::Lost("cable".to_owned());
+    bench.input(Input::Left { session: SessionId(1), disconnect: left });
     bench.pass(Duration::from_secs(110), &[2, 3]);
     assert_eq!((bench.leases("b"), bench.leases("c")), (0, 0), "it may be measuring still");
     bench.pass(Duration::from_secs(20), &[2, 3]);

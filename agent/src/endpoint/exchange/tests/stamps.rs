@@ -21,13 +21,17 @@ async fn chunks_written_apart_have_stamps_apart() {
     let endpoint = server.endpoint();
     let prepared = prepared(&endpoint, patient());
     let released = Mutex::new(None);
-    let mut lane = endpoint.lane();
-    lane.ensure_connected(prepared.connect_limit()).await.unwrap();
+    let mut connection = endpoint.connection();
+    connection.ensure_connected(prepared.connect_limit()).await.unwrap();
     let (_stopper, mut stop) = Stop::new();
     let chunks = AtomicU64::new(0);
     let trace = RequestTrace::new(0, 0, Phase::Measured);
-    let sending =
-        Sending { built: prepared.build(Which::first(0)), trace, stop: &mut stop, chunks: &chunks };
+    let sending = Sending {
+        built: prepared.build(ConversationTurn::first(0)),
+        trace,
+        stop: &mut stop,
+        chunks: &chunks,
+    };
     let releasing = async {
         while chunks.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
@@ -36,7 +40,7 @@ async fn chunks_written_apart_have_stamps_apart() {
         go.notify_one();
     };
     let (trace, ()) =
-        within("the request", async { tokio::join!(lane.send(sending), releasing) }).await;
+        within("the request", async { tokio::join!(connection.send(sending), releasing) }).await;
     let released = released.lock().unwrap().unwrap();
     let at: Vec<MonoNs> = trace.chunks.iter().map(|chunk| chunk.at).collect();
     assert!(at[0] <= released && released <= at[1] && at[1] <= at[2], "{at:?} {released:?}");
@@ -114,8 +118,8 @@ async fn each_chunk_has_the_stamp_of_the_read_that_completed_it() {
     };
     let endpoint = endpoint_at((Ipv4Addr::LOCALHOST, 1).into());
     let prepared = prepared(&endpoint, patient());
-    let mut lane = Lane::over(Arc::clone(endpoint.target()), io).await;
-    let trace = request(&mut lane, &prepared).await;
+    let mut connection = StreamConnection::over(Arc::clone(endpoint.target()), io).await;
+    let trace = request(&mut connection, &prepared).await;
     assert_eq!(trace.outcome, Outcome::Ok);
     let reads = reads.lock().unwrap();
     assert_eq!(trace.chunks.len(), reads_of_chunks.len());

@@ -1,7 +1,7 @@
 //! One stream's connection to the endpoint, alive before each send instant.
 //!
-//! [`Lane::ensure_connected`] opens it, or opens it again when the server has closed it or it has
-//! been idle too long; [`Lane::send`](super::exchange) then uses it once. A request that has failed
+//! [`StreamConnection::ensure_connected`] opens it, or opens it again when the server has closed it or it has
+//! been idle too long; [`StreamConnection::send`](super::exchange) then uses it once. A request that has failed
 //! is never sent again, and never over another connection.
 
 use std::io;
@@ -109,12 +109,12 @@ type Io = TokioIo<Box<dyn ByteStream>>;
 
 /// One stream's connection.
 #[derive(Debug)]
-pub struct Lane {
+pub struct StreamConnection {
     target: Arc<Target>,
     pub(super) live: Option<Live>,
 }
 
-impl Lane {
+impl StreamConnection {
     pub(super) fn new(target: Arc<Target>) -> Self {
         Self { target, live: None }
     }
@@ -139,7 +139,7 @@ impl Lane {
         Ok(())
     }
 
-    /// A lane over a stream that is already there.
+    /// A connection over a stream that is already there.
     #[cfg(test)]
     pub(super) async fn over(
         target: Arc<Target>,
