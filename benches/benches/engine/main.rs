@@ -55,6 +55,9 @@ struct Args {
     /// A binary of regatta that is built already.
     #[arg(long)]
     regatta: Option<PathBuf>,
+    /// Another version's binary, which renders reports in turn with the first.
+    #[arg(long, value_name = "BINARY")]
+    against: Option<PathBuf>,
     /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -91,7 +94,7 @@ fn main() -> anyhow::Result<()> {
         say(&telemetry::measure(&mut bench)?);
     }
     if wanted(Part::Report) {
-        say(&report::measure(&bench, args.hosts)?);
+        say(&report::measure(&bench, args.against.as_deref(), args.hosts)?);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::iter;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -27,53 +28,66 @@ const REQUESTS: u32 = 5;
 const TOKENS: u32 = 64;
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// A table; medians over the rounds.
-pub(crate) fn measure(bench: &Bench, hosts: u32) -> anyhow::Result<String> {
+/// A table of medians over the rounds; with another binary, also of its ratios to the first.
+pub(crate) fn measure(bench: &Bench, other: Option<&Path>, hosts: u32) -> anyhow::Result<String> {
     let state = bench.scratch.path().join("large");
     fs::create_dir_all(&state)?;
     fill(&state, hosts)?;
     let store = fs::metadata(state.join(FILE_NAME))?.len() as f64 / MIB;
     let requests = hosts * CASES * REPETITIONS * REQUESTS;
-    let mut table = String::from(
-        "| hosts | requests | store, MiB | names | files, MiB | pages and run.json, s | all files, s | CPU, s | peak RSS, MiB |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    let mut table = format!(
+        "A store of {hosts} hosts and {requests} requests, {store:.0} MiB.\n\n\
+         | names | files, MiB | pages and run.json, s | all files, s | CPU, s | peak RSS, MiB |\n\
+         | --- | --- | --- | --- | --- | --- |\n"
     );
-    for (names, flags) in [("as they are", None), ("`--redact`", Some("--redact"))] {
-        let Costs { files, pages, wall, cpu, rss } = costs(bench, &state, flags)?;
-        writeln!(
-            table,
-            "| {hosts} | {requests} | {store:.0} | {names} | {files:.0} | {pages:.1} | {wall:.1} | {cpu:.1} | {rss:.0} |"
-        )?;
+    let binaries: Vec<&Path> = iter::once(bench.regatta.as_path()).chain(other).collect();
+    for (names, flag) in [("as they are", None), ("`--redact`", Some("--redact"))] {
+        let mut rounds = vec![Vec::new(); binaries.len()];
+        for _ in 0..bench.rounds {
+            for (binary, rounds) in binaries.iter().zip(&mut rounds) {
+                rounds.push(cost_of(bench, binary, &state, flag)?);
+            }
+        }
+        let mut row = |what: &str, costs: &[Costs]| {
+            let [files, pages, wall, cpu, rss] = medians(costs);
+            writeln!(
+                table,
+                "| {what} | {files:.3} | {pages:.3} | {wall:.3} | {cpu:.3} | {rss:.3} |"
+            )
+        };
+        row(names, &rounds[0])?;
+        for other in &rounds[1..] {
+            row(&format!("{names}, the other binary"), other)?;
+            let ratio = |(own, other): (&Costs, &Costs)| std::array::from_fn(|i| own[i] / other[i]);
+            let ratios: Vec<Costs> = rounds[0].iter().zip(other).map(ratio).collect();
+            row(&format!("{names}, ratio"), &ratios)?;
+        }
     }
     Ok(table)
 }
 
-/// Seconds and MiB, medians.
-struct Costs {
-    files: f64,
-    pages: f64,
-    wall: f64,
-    cpu: f64,
-    rss: f64,
+/// MiB of files, seconds to `run.json`, seconds in all, seconds of CPU, MiB of the resident set.
+type Costs = [f64; 5];
+
+fn medians(rounds: &[Costs]) -> Costs {
+    std::array::from_fn(|i| median(&rounds.iter().map(|costs| costs[i]).collect::<Vec<_>>()))
 }
 
-fn costs(bench: &Bench, state: &Path, flags: Option<&str>) -> anyhow::Result<Costs> {
+fn cost_of(
+    bench: &Bench,
+    binary: &Path,
+    state: &Path,
+    flag: Option<&str>,
+) -> anyhow::Result<Costs> {
     let out = bench.scratch.path().join("large-report");
-    let (mut pages, mut wall, mut cpu, mut rss) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..bench.rounds {
-        let mut command = Command::new(&bench.regatta);
-        command.arg("report").arg("latest").arg("--state").arg(state).arg("--out").arg(&out);
-        command.args(flags);
-        let begin = now();
-        let cost = cost(&command, &[0])?;
-        wall.push(now() - begin);
-        pages.push(modified(&out.join("run.json"))? - begin);
-        cpu.push(cost.cpu.as_secs_f64());
-        rss.push(cost.rss as f64 / MIB);
-        note(&format!("report {}: {:.1} s", flags.unwrap_or_default(), now() - begin));
-    }
-    let [pages, wall, cpu, rss] = [&pages, &wall, &cpu, &rss].map(|values| median(values));
-    Ok(Costs { files: size(&out)? as f64 / MIB, pages, wall, cpu, rss })
+    let mut command = Command::new(binary);
+    command.arg("report").arg("latest").arg("--state").arg(state).arg("--out").arg(&out).args(flag);
+    let begin = now();
+    let cost = cost(&command, &[0])?;
+    let wall = now() - begin;
+    note(&format!("report {}: {wall:.1} s", flag.unwrap_or_default()));
+    let pages = modified(&out.join("run.json"))? - begin;
+    Ok([size(&out)? as f64 / MIB, pages, wall, cost.cpu.as_secs_f64(), cost.rss as f64 / MIB])
 }
 
 /// Stores a run, host by host.
