@@ -11,6 +11,7 @@ use regatta_types::comparability::Code;
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::exit::Exit;
 use regatta_types::failure::FailureKind;
+use regatta_types::metric::{Better, Metric};
 use regatta_types::validity::FindingCode;
 
 /// Every page, by path from the top of the repository.
@@ -60,6 +61,19 @@ fn every_finding_and_comparability_code_is_explained() {
     let codes = Code::ALL.map(|code| format!("| {code} | "));
     for row in findings.iter().chain(&codes) {
         assert!(doc.contains(row.as_str()), "docs/reports.md has no row {row}");
+    }
+}
+
+#[test]
+fn every_compared_metric_is_defined_by_its_formula() {
+    let doc = doc("docs/metrics.md");
+    for metric in Metric::ALL {
+        let info = metric.info();
+        let better = if info.better == Better::Higher { "higher" } else { "lower" };
+        let (name, formula) = (info.name, info.formula);
+        let row = doc.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+        let defines = row.is_some_and(|row| row.contains(&format!("| {better} | `{formula}` | ")));
+        assert!(defines, "docs/metrics.md: {name} is `{formula}`, {better} is better: {row:?}");
     }
 }
 

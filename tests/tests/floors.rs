@@ -38,7 +38,7 @@ const HOUSES: &[House] = &[
     (
         "report/figures/src/lib.rs",
         &[
-            &["absent", "catalogue", "facts", "source", "utc"],
+            &["absent", "facts", "source", "utc"],
             &["metrics"],
             &["sweep"],
             &["hosts"],
@@ -51,7 +51,7 @@ const HOUSES: &[House] = &[
     (
         "report/pages/src/lib.rs",
         &[
-            &["folder", "metrics_page", "report"],
+            &["folder", "report"],
             &["redact", "words"],
             &["plot"],
             &["markdown"],

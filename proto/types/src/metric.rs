@@ -28,8 +28,6 @@ pub enum Better {
     Lower,
     /// Large is good.
     Higher,
-    /// Neither: it explains.
-    Neither,
 }
 
 /// One row of the table.
@@ -200,7 +198,6 @@ mod tests {
             assert_eq!(info.metric, metric);
             assert_eq!(info.label.to_lowercase(), info.heading.to_lowercase());
             assert!(info.title.starts_with(info.heading) && info.title.ends_with(info.unit));
-            assert_ne!(info.better, Better::Neither);
         }
     }
 }

@@ -9,7 +9,6 @@ pub mod bandwidth;
 #[cfg(any(test, feature = "calibration"))]
 pub mod calibration;
 pub mod capacity;
-pub mod catalogue;
 pub mod compare;
 pub mod completeness;
 pub mod facts;

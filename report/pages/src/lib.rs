@@ -10,7 +10,6 @@ mod export;
 mod folder;
 mod html;
 mod markdown;
-pub mod metrics_page;
 mod plot;
 mod redact;
 mod report;
