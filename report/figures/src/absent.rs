@@ -12,6 +12,16 @@ pub enum Absent {
     Told(String),
     /// The host never joined.
     NeverJoined,
+    /// Nothing is known of the host.
+    UnknownHost,
+    /// Nothing is known of the thing whose fact it is.
+    NothingKnown,
+    /// The engine did not answer.
+    NoEngineAnswer,
+    /// The endpoint is not on this host, so that its GPUs say nothing.
+    NotOfThisHost,
+    /// The host's agent does not send it.
+    OldAgent,
     /// No attempt can be used.
     NoUsableAttempt,
     /// The load has one stream.

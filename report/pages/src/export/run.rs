@@ -49,7 +49,9 @@ impl Serialize for RunFile<'_> {
         )?;
         let later = report.later.iter().map(compared::later);
         object.serialize_entry("later_engines", &later.collect::<Vec<_>>())?;
-        object.serialize_entry("drift", &drift(&report.hosts))?;
+        let rows = drift(&report.hosts);
+        let rows = rows.iter().map(compared::drift).collect::<Vec<_>>();
+        object.serialize_entry("drift", &rows)?;
         object.serialize_entry("capacity", &capacity::written(&report.capacity))?;
         object.serialize_entry("start", &report.start)?;
         object.serialize_entry("since", &report.since.as_ref().map(compared::changes))?;

@@ -8,6 +8,11 @@ pub(crate) fn why(absent: &Absent) -> String {
     let words = match absent {
         Absent::Told(reason) => reason,
         Absent::NeverJoined => "the host never joined",
+        Absent::UnknownHost => "nothing is known of the host",
+        Absent::NothingKnown => "nothing is known of it",
+        Absent::NoEngineAnswer => "the engine did not answer",
+        Absent::NotOfThisHost => "not told of this host",
+        Absent::OldAgent => "its agent does not tell",
         Absent::NoUsableAttempt => "no usable attempt",
         Absent::OneStream => "one stream",
         Absent::SeveralRequestsAtOnce => "several requests at once",
@@ -69,6 +74,11 @@ mod tests {
         let all = [
             Absent::Told("no driver".to_owned()),
             Absent::NeverJoined,
+            Absent::UnknownHost,
+            Absent::NothingKnown,
+            Absent::NoEngineAnswer,
+            Absent::NotOfThisHost,
+            Absent::OldAgent,
             Absent::NoUsableAttempt,
             Absent::OneStream,
             Absent::SeveralRequestsAtOnce,
@@ -97,8 +107,8 @@ mod tests {
         let words: BTreeSet<String> = all.iter().map(why).collect();
         assert_eq!(words.len(), all.len());
         assert_eq!(why(&all[0]), "no driver");
-        assert_eq!(why(&all[8]), "requests between start and drain: 12, needed: 48");
-        assert_eq!(why(&all[20]), "counter and power samples differ by +20.0 % (limit 10 %)");
-        assert_eq!(why(&all[25]), "the GPU's bus and clock are not known: no driver");
+        assert_eq!(why(&all[13]), "requests between start and drain: 12, needed: 48");
+        assert_eq!(why(&all[25]), "counter and power samples differ by +20.0 % (limit 10 %)");
+        assert_eq!(why(&all[30]), "the GPU's bus and clock are not known: no driver");
     }
 }
