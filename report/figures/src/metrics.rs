@@ -34,7 +34,7 @@ pub use findings::{
 };
 pub use gaps::GapHistogram;
 pub use gpu::{
-    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Thermals, gpu_figures, serving,
+    EnergyFigures, GpuFigures, GpuSum, Idle, Mean, RESIDUAL_FLAG, Thermals, gpu_figures, serving,
 };
 pub use slo::Goodput;
 pub use slowest::{SlowRequest, Throttle, slowest};

@@ -18,7 +18,7 @@ use super::{Rate, real};
 use crate::absent::{Absent, Figure, told};
 
 pub use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
-pub use thermals::Thermals;
+pub use thermals::{Mean, Thermals};
 
 /// One GPU over a set of attempts. `None`: no sample had that reading; the reason stands in
 /// `unavailable`.
