@@ -252,11 +252,7 @@ fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Figure<Stead
     if !is_load(case) {
         return Err(Absent::OneStream);
     }
-    let add = |mut sum: Steady, steady: Steady| {
-        sum.add(&steady);
-        sum
-    };
-    let known = usable.iter().filter_map(|(c, _)| c.steady.clone().ok()).reduce(add);
+    let known = usable.iter().filter_map(|(c, _)| c.steady.clone().ok()).reduce(Steady::and);
     let absent = || usable.iter().find_map(|(c, _)| c.steady.clone().err());
     known.ok_or_else(|| absent().unwrap_or(Absent::NoUsableAttempt))
 }
