@@ -41,26 +41,21 @@ pub(super) fn engine_warmups(attempts: &[AttemptRecord]) -> (Vec<EngineWarmup>, 
 
 impl EngineWarmup {
     fn of(report: &AttemptReport) -> Self {
-        let mut figures = Figures::of(&report.traces);
-        figures.release();
-        Self {
-            attempt: report.key.attempt,
-            findings: report.findings.iter().map(AttemptFinding::from).collect(),
-            figures,
-            requests: report.traces.iter().map(EngineWarmupRequest::of).collect(),
-        }
-    }
-}
-
-impl EngineWarmupRequest {
-    fn of(trace: &RequestTrace) -> Self {
-        Self {
+        let request = |trace: &RequestTrace| EngineWarmupRequest {
             seq: trace.seq,
             outcome: trace.outcome.clone(),
             ttft_s: trace.ttft(),
             decode_tps: trace.decode_tps(),
             e2e_s: trace.e2e(),
             completion_tokens: completion_tokens(trace),
+        };
+        let mut figures = Figures::of(&report.traces);
+        figures.release();
+        Self {
+            attempt: report.key.attempt,
+            findings: report.findings.iter().map(AttemptFinding::from).collect(),
+            figures,
+            requests: report.traces.iter().map(request).collect(),
         }
     }
 }

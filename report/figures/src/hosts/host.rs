@@ -165,8 +165,7 @@ impl<'a> HostAnalysis<'a> {
 
     /// What of its client overhead is large beside its own figures.
     pub fn notable_overhead(&self) -> impl Iterator<Item = NotableOverhead> {
-        let own = (self.figures.ttft_s.median(), self.figures.inter_token_s.p50);
-        self.client_overhead.iter().flat_map(move |overhead| overhead.notable(own.0, own.1))
+        self.client_overhead.iter().flat_map(|overhead| overhead.notable(&self.figures))
     }
 
     /// What its agent remarked in the engine warm-up.

@@ -73,19 +73,14 @@ fn seconds(us: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use regatta_types::time::MonoNs;
-    use regatta_types::trace::{Phase, SendStamp};
+    use regatta_types::trace::SendStamp;
 
     use super::*;
-    use crate::testing::{Pace, trace};
-
-    fn one() -> RequestTrace {
-        let pace = Pace { ttft_ms: 100.0, token_ms: 10.0, tokens: 100 };
-        trace(0, Phase::Measured, MonoNs(0), pace)
-    }
+    use crate::testing::request;
 
     #[test]
     fn lateness_is_of_all_reads() {
-        let mut one = one();
+        let mut one = request(0, 100.0, 10.0, 100);
         for (late, chunk) in (1..).zip(&mut one.chunks) {
             chunk.late_us = Some(late);
         }
@@ -105,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_send_is_unsure_from_a_hundredth_of_its_ttft_on() {
-        let mut one = one();
+        let mut one = request(0, 100.0, 10.0, 100);
         let before = one.sent.unwrap().before;
         for (width, unsure) in [(999_999, 0), (1_000_001, 1)] {
             one.sent = Some(SendStamp { before, after: MonoNs(before.0 + width) });
