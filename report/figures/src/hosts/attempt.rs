@@ -6,21 +6,20 @@ use std::collections::BTreeMap;
 use regatta_types::attempt::AttemptOutcome;
 use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::ids::{AttemptNo, BootId, CellKey, Epoch, InstanceId};
+use regatta_types::ids::{AttemptKey, BootId, Epoch, InstanceId};
 use regatta_types::record::AttemptRecord;
 use regatta_types::suite::Case;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase};
 
 use super::case::Counted;
-use crate::metrics::Figures;
+use crate::metrics::{Figures, Requests};
 
 /// An attempt without its traces and readings.
 #[derive(Debug)]
 pub struct Attempt {
     pub disposition: Disposition,
-    pub cell: CellKey,
-    pub attempt: AttemptNo,
+    pub key: AttemptKey,
     pub epoch: Epoch,
     pub instance: InstanceId,
     pub boot: BootId,
@@ -29,10 +28,8 @@ pub struct Attempt {
     pub finished: UnixNs,
     /// All requests, warm-up included.
     pub traces: usize,
-    /// Of the measured requests, or of all in an engine warm-up: successes, failures, cut answers.
-    pub ok: u32,
-    pub failures: u32,
-    pub truncated: u32,
+    /// How the measured requests ended, or all in an engine warm-up.
+    pub requests: Requests,
     /// Median, seconds; of an open loop from the scheduled instant.
     pub ttft_s: Option<f64>,
     /// Tokens per second.
@@ -62,8 +59,7 @@ impl Attempt {
         let figures = counted.unwrap_or_else(|| Cow::Owned(Figures::of(own())));
         Self {
             disposition: record.disposition,
-            cell: report.key.cell.clone(),
-            attempt: report.key.attempt,
+            key: report.key.clone(),
             epoch: report.epoch,
             instance: report.instance,
             boot: report.boot.clone(),
@@ -71,9 +67,7 @@ impl Attempt {
             began: report.anchor.to_unix(report.began),
             finished: report.anchor.to_unix(report.finished),
             traces: report.traces.len(),
-            ok: figures.requests.ok,
-            failures: figures.requests.failures(),
-            truncated: figures.requests.truncated,
+            requests: figures.requests.clone(),
             ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.load)).median(),
             decode_tps: figures.decode.per_second(),
         }

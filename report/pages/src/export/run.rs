@@ -239,9 +239,9 @@ impl Serialize for Attempt<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let attempt = self.0;
         let mut object = serializer.serialize_map(None)?;
-        object.serialize_entry("case", &attempt.cell.case)?;
-        object.serialize_entry("repetition", &attempt.cell.repetition)?;
-        object.serialize_entry("attempt", &attempt.attempt.0)?;
+        object.serialize_entry("case", &attempt.key.cell.case)?;
+        object.serialize_entry("repetition", &attempt.key.cell.repetition)?;
+        object.serialize_entry("attempt", &attempt.key.attempt.0)?;
         object.serialize_entry("epoch", &attempt.epoch.0)?;
         object.serialize_entry("disposition", attempt.disposition.name())?;
         object.serialize_entry("outcome", &attempt.outcome.to_string())?;
