@@ -1,12 +1,13 @@
 //! Why a figure is absent: a closed vocabulary, which only the pages put into words.
 
 use regatta_types::reading::Reading;
+use strum::EnumIter;
 
 /// A figure, or why it is absent.
 pub type Figure<T> = Result<T, Absent>;
 
 /// Why a figure is absent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, EnumIter)]
 pub enum Absent {
     /// As an agent, an engine or a driver said it.
     Told(String),

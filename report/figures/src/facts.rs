@@ -1,6 +1,7 @@
 //! What a host, its GPUs and its engine are: the facts that decide which hosts may be compared, those that may explain a difference, and
 //! whether an engine was another one later in a run.
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::comparability::{ClassFact, Code};
 use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
@@ -146,13 +147,9 @@ pub fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
 }
 
 /// `4 x this; that`, sorted.
-fn counted(mut items: Vec<String>) -> String {
-    items.sort();
-    let named = items.chunk_by(|a, b| a == b).map(|same| match same.len() {
-        1 => same[0].clone(),
-        n => format!("{n} x {}", same[0]),
-    });
-    named.collect::<Vec<_>>().join("; ")
+fn counted(items: Vec<String>) -> String {
+    let groups = items.into_iter().sorted().dedup_with_count();
+    groups.map(|(n, item)| if n == 1 { item } else { format!("{n} x {item}") }).join("; ")
 }
 
 /// What the engine of a host was at the beginning of the run: as its first attempt saw it, else as
@@ -161,13 +158,12 @@ pub fn first_engine<'a>(
     record: Option<&'a HostRecord>,
     attempts: &'a [AttemptRecord],
 ) -> Option<&'a EngineFacts> {
-    let mut seen: Vec<(_, &EngineFacts)> = attempts
+    let seen = attempts
         .iter()
         .filter_map(|a| Some((a.report.began, a.report.engine.before.known()?)))
-        .collect();
-    seen.sort_by_key(|(began, _)| *began);
+        .min_by_key(|(began, _)| *began);
     let told = record.and_then(|r| r.engine.known());
-    match (seen.first(), told) {
+    match (seen, told) {
         // The same, and asked with more patience.
         (Some((_, first)), Some(told)) if changes(first, told).is_empty() => Some(told),
         (Some((_, first)), _) => Some(first),

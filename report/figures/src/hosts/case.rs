@@ -1,5 +1,6 @@
 //! One case on one host, and its cells.
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
@@ -274,7 +275,6 @@ fn prefill_of<'r>(
 pub(super) fn gpus_over<'r>(
     reports: impl Iterator<Item = &'r AttemptReport>,
 ) -> Figure<Vec<GpuFigures>> {
-    let mut reports: Vec<&AttemptReport> = reports.collect();
-    reports.sort_by_key(|report| report.began);
-    gpu_figures(&reports.into_iter().map(|report| &report.gpu).collect::<Vec<_>>())
+    let reports = reports.sorted_by_key(|report| report.began);
+    gpu_figures(&reports.map(|report| &report.gpu).collect::<Vec<_>>())
 }

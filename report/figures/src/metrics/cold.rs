@@ -1,6 +1,7 @@
 //! A cold engine: what the first request of a run cost more than the ones after it, and a first attempt
 //! that is warm-up, on an engine that was not warmed up before.
 
+use itertools::Itertools as _;
 use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptKey;
 use regatta_types::record::AttemptRecord;
@@ -81,12 +82,10 @@ pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, At
     if attempts.iter().filter(is_warmup).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
         return None;
     }
-    let mut counted: Vec<&AttemptRecord> =
-        attempts.iter().filter(|a| a.disposition == Disposition::Counted).collect();
-    counted.sort_by_key(|a| a.report.began);
-    let (first, rest) = counted.split_first()?;
-    let first = Taken::of(first)?;
-    let rest: Vec<Taken<'_>> = rest.iter().filter_map(|a| Taken::of(a)).collect();
+    let counted = attempts.iter().filter(|a| a.disposition == Disposition::Counted);
+    let mut counted = counted.sorted_by_key(|a| a.report.began);
+    let first = Taken::of(counted.next()?)?;
+    let rest: Vec<Taken<'_>> = counted.filter_map(Taken::of).collect();
     let key = &first.report.report.key;
     let same = rest.iter().filter(|t| t.report.report.key.cell.case == key.cell.case);
     let (due, fit) = match Distribution::new(same.map(|t| t.seconds)).median() {

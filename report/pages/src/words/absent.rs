@@ -67,48 +67,30 @@ pub(crate) fn reading<T>(figure: &Figure<T>) -> Reading<&T> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use strum::IntoEnumIterator as _;
+
     use super::*;
 
     #[test]
     fn every_reason_has_words_of_its_own() {
-        let all = [
-            Absent::Told("no driver".to_owned()),
-            Absent::NeverJoined,
-            Absent::UnknownHost,
-            Absent::NothingKnown,
-            Absent::NoEngineAnswer,
-            Absent::NotOfThisHost,
-            Absent::OldAgent,
-            Absent::NoUsableAttempt,
-            Absent::OneStream,
-            Absent::SeveralRequestsAtOnce,
-            Absent::FewerThanThreeRequests,
-            Absent::NothingSent,
-            Absent::NoSteadyPart,
-            Absent::TooFewRequests { got: 12, needed: 48 },
-            Absent::NoOrderInTime,
-            Absent::ShortPrompts,
-            Absent::NoSingleStreamDecode,
-            Absent::NoGpuSamples,
-            Absent::NoEngineSamples,
-            Absent::NoServingGpu,
-            Absent::NoKnownServingGpu,
-            Absent::ShortAttempt,
-            Absent::CounterRanBackwards,
-            Absent::CounterNotReadAtBegin,
-            Absent::CounterNotReadAtEnd,
-            Absent::CounterDisagrees { residual: 0.2 },
-            Absent::NeverAtRest,
-            Absent::ActiveWeightsNotGiven,
-            Absent::NoBoardFacts,
-            Absent::NoMemoryBus,
-            Absent::BoardFactsUnknown("no driver".to_owned()),
-        ];
-        let words: BTreeSet<String> = all.iter().map(why).collect();
-        assert_eq!(words.len(), all.len());
-        assert_eq!(why(&all[0]), "no driver");
-        assert_eq!(why(&all[13]), "requests between start and drain: 12, needed: 48");
-        assert_eq!(why(&all[25]), "counter and power samples differ by +20.0 % (limit 10 %)");
-        assert_eq!(why(&all[30]), "the GPU's bus and clock are not known: no driver");
+        let words: BTreeSet<String> = Absent::iter().map(|absent| why(&absent)).collect();
+        assert_eq!(words.len(), Absent::iter().count());
+        for (absent, words) in [
+            (Absent::Told("no driver".to_owned()), "no driver"),
+            (
+                Absent::TooFewRequests { got: 12, needed: 48 },
+                "requests between start and drain: 12, needed: 48",
+            ),
+            (
+                Absent::CounterDisagrees { residual: 0.2 },
+                "counter and power samples differ by +20.0 % (limit 10 %)",
+            ),
+            (
+                Absent::BoardFactsUnknown("no driver".to_owned()),
+                "the GPU's bus and clock are not known: no driver",
+            ),
+        ] {
+            assert_eq!(why(&absent), words);
+        }
     }
 }
