@@ -13,10 +13,10 @@ use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{FindingCode, Validity};
 
-pub use evidence::{AttemptFinding, FindingEvidence, Fit};
+pub use evidence::{AttemptFinding, FindingEvidence, Fit, Share};
 
 use super::gpu::growth;
-use super::{Drift, Figures, serving};
+use super::{Drift, Figures, count, serving};
 use crate::absent::Figure;
 
 /// A load level needs so many requests, or so much time.
@@ -41,9 +41,15 @@ pub struct AttemptInput<'a> {
 }
 
 impl AttemptInput<'_> {
-    /// Successes among its requests of which something holds.
-    fn successes(&self, holds: impl Fn(&RequestTrace) -> bool) -> usize {
-        self.traces.iter().filter(|trace| trace.is_ok() && holds(trace)).count()
+    /// So many of its successes, if any.
+    fn of_successes(&self, n: u32) -> Option<Share> {
+        (n > 0).then_some(Share { n, of: self.figures.requests.ok })
+    }
+
+    /// The successes of which something holds, if any.
+    fn successes(&self, holds: impl Fn(&RequestTrace) -> bool) -> Option<Share> {
+        let holding = self.traces.iter().filter(|trace| trace.is_ok() && holds(trace));
+        self.of_successes(count(holding.count()))
     }
 }
 
