@@ -40,11 +40,9 @@ pub fn values(facts: &[Fact]) -> Vec<Option<String>> {
 pub fn facts_of(record: Option<&HostRecord>, engine: Option<&EngineFacts>) -> Vec<Fact> {
     // The GPUs of this machine say nothing of an endpoint on another.
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
-    let gpus = record.filter(|_| is_here).ok_or(Absent::NotOfThisHost).and_then(|record| {
-        each_gpu(Some(record), |gpu| {
-            Ok(format!("{}, {}", told(&gpu.name)?, told(&gpu.memory_total)?))
-        })
-    });
+    let here = record.filter(|_| is_here).ok_or(Absent::NotOfThisHost);
+    let gpus =
+        each_gpu(here, |gpu| Ok(format!("{}, {}", told(&gpu.name)?, told(&gpu.memory_total)?)));
     let mut facts = engine_facts(engine);
     facts.push(Fact::new(Code::C4, ClassFact::Gpu.name(), gpus));
     facts
@@ -89,11 +87,10 @@ fn engine_facts(engine: Option<&EngineFacts>) -> Vec<Fact> {
 
 /// A value of every GPU, counted; the reason of the first that does not have it.
 fn each_gpu(
-    record: Option<&HostRecord>,
+    record: Figure<&HostRecord>,
     value: impl Fn(&GpuFacts) -> Figure<String>,
 ) -> Figure<String> {
-    let inventory = told(&record.ok_or(Absent::UnknownHost)?.gpus)?;
-    inventory.gpus.iter().map(value).collect::<Figure<_>>().map(counted)
+    told(&record?.gpus)?.gpus.iter().map(value).collect::<Figure<_>>().map(counted)
 }
 
 /// The name of the fact that holds a clock.
@@ -105,14 +102,14 @@ pub const TELLING_FACTS: usize = 5;
 /// Facts that leave the class as it is but explain differences, the most telling first.
 pub fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
     let fact = |name, value| Fact::new(Code::C5, name, value);
-    let gpu = |name, value: fn(&GpuFacts) -> Figure<String>| fact(name, each_gpu(record, value));
+    let host = || record.ok_or(Absent::UnknownHost);
+    let gpu = |name, value: fn(&GpuFacts) -> Figure<String>| fact(name, each_gpu(host(), value));
     let board = |name, value: fn(&GpuBoard) -> Figure<String>| {
         let of = |gpu: &GpuFacts| gpu.board.as_ref().ok_or(Absent::OldAgent).and_then(value);
-        fact(name, each_gpu(record, of))
+        fact(name, each_gpu(host(), of))
     };
     let driver = |name, value: fn(&GpuInventory) -> &Reading<String>| {
-        let inventory = record.ok_or(Absent::UnknownHost).and_then(|record| told(&record.gpus));
-        fact(name, inventory.and_then(|inventory| text(value(inventory))))
+        fact(name, host().and_then(|record| text(value(told(&record.gpus)?))))
     };
     let machine = record.and_then(|record| record.facts.as_ref());
     let of_machine = |name, value: fn(&HostFacts) -> Figure<String>| {
