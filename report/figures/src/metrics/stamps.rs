@@ -35,22 +35,17 @@ pub struct ReadLateness {
 impl Stamps {
     pub fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
         let traces: Vec<&RequestTrace> = traces.into_iter().collect();
-        let chunks = traces.iter().map(|trace| trace.chunks.len()).sum();
-        let mut out = Self { chunks, ..Self::default() };
-        let mut late = Vec::with_capacity(out.chunks);
-        for chunks in traces.iter().flat_map(|trace| trace.reads()) {
-            late.extend(chunks[0].late_us);
-            if chunks.len() > 1 {
-                out.coalesced += chunks.len();
-            }
-        }
-        out.read_late = ReadLateness::of(late);
+        let reads = || traces.iter().flat_map(|trace| trace.reads());
         let first = traces.iter().filter_map(|trace| trace.chunks.first()?.late_us);
-        out.ttft_by_read_s = Distribution::new(first.map(seconds));
         let widths = traces.iter().filter_map(|trace| trace.send_uncertainty());
-        out.send_uncertainty_s = Distribution::new(widths);
-        out.unsure_sends = traces.iter().filter(|trace| trace.is_send_unsure()).count();
-        out
+        Self {
+            chunks: traces.iter().map(|trace| trace.chunks.len()).sum(),
+            coalesced: reads().map(<[_]>::len).filter(|&chunks| chunks > 1).sum(),
+            read_late: ReadLateness::of(reads().filter_map(|chunks| chunks[0].late_us).collect()),
+            ttft_by_read_s: Distribution::new(first.map(seconds)),
+            send_uncertainty_s: Distribution::new(widths),
+            unsure_sends: traces.iter().filter(|trace| trace.is_send_unsure()).count(),
+        }
     }
 }
 
