@@ -8,11 +8,10 @@ use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::ids::{AttemptKey, BootId, Epoch, InstanceId};
 use regatta_types::record::AttemptRecord;
-use regatta_types::suite::Case;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase};
 
-use super::case::Counted;
+use super::case::{CaseAnalysis, Cell};
 use crate::metrics::{Figures, Requests};
 
 /// An attempt without its traces and readings.
@@ -46,20 +45,21 @@ pub struct FailureGroup {
 }
 
 impl Attempt {
-    /// `case` is none in an engine warm-up; `counted` is what was made of it, if it counts.
-    pub(super) fn of(
-        record: &AttemptRecord,
-        case: Option<&Case>,
-        counted: Option<&Counted>,
-    ) -> Self {
+    /// `case` is none in an engine warm-up, and else has what was made of the attempt, if it counts.
+    pub(super) fn of(record: &AttemptRecord, case: Option<&CaseAnalysis<'_>>) -> Self {
         let report = &record.report;
-        let all = report.key.cell.case.is_engine_warmup();
+        let key = &report.key;
+        let all = key.cell.case.is_engine_warmup();
         let own = || report.traces.iter().filter(|t| all || t.phase == Phase::Measured);
+        let of_case = case.filter(|_| record.disposition == Disposition::Counted);
+        let cell =
+            of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == key.cell.repetition));
+        let counted = cell.and_then(Cell::counted).filter(|c| c.attempt == key.attempt);
         let counted = counted.map(|counted| Cow::Borrowed(&counted.figures));
         let figures = counted.unwrap_or_else(|| Cow::Owned(Figures::of(own())));
         Self {
             disposition: record.disposition,
-            key: report.key.clone(),
+            key: key.clone(),
             epoch: report.epoch,
             instance: report.instance,
             boot: report.boot.clone(),
@@ -68,7 +68,7 @@ impl Attempt {
             finished: report.anchor.to_unix(report.finished),
             traces: report.traces.len(),
             requests: figures.requests.clone(),
-            ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.load)).median(),
+            ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.case.load)).median(),
             decode_tps: figures.decode.per_second(),
         }
     }
