@@ -1,17 +1,28 @@
 //! Why a figure is absent: a closed vocabulary, which only the pages put into words.
 
 use regatta_types::reading::Reading;
+use strum::EnumIter;
 
 /// A figure, or why it is absent.
 pub type Figure<T> = Result<T, Absent>;
 
 /// Why a figure is absent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, EnumIter)]
 pub enum Absent {
     /// As an agent, an engine or a driver said it.
     Told(String),
     /// The host never joined.
     NeverJoined,
+    /// Nothing is known of the host.
+    UnknownHost,
+    /// Nothing is known of the thing whose fact it is.
+    NothingKnown,
+    /// The engine did not answer.
+    NoEngineAnswer,
+    /// The endpoint is not on this host, so that its GPUs say nothing.
+    NotOfThisHost,
+    /// The host's agent does not send it.
+    OldAgent,
     /// No attempt can be used.
     NoUsableAttempt,
     /// The load has one stream.

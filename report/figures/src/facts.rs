@@ -1,131 +1,96 @@
 //! What a host, its GPUs and its engine are: the facts that decide which hosts may be compared, those that may explain a difference, and
 //! whether an engine was another one later in a run.
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::comparability::{ClassFact, Code};
-use regatta_types::facts::{EndpointLocation, EngineFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
 use serde::Serialize;
 
-/// One fact of a host; `None`: not known. Two are equal in what they say, whatever the reason why one
-/// is not known.
-#[derive(Debug, Clone, Serialize)]
+use crate::absent::{Absent, Figure, told};
+
+/// One fact of a host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fact {
     pub code: Code,
     pub name: &'static str,
+    /// As baselines keep it; `None`: not known.
     pub value: Option<String>,
-    /// Why it is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_available: Option<String>,
+    /// Why it is not known; written by who has the words for a reason.
+    #[serde(skip)]
+    pub not_available: Option<Absent>,
 }
 
 impl Fact {
-    fn new(code: Code, name: &'static str, value: Reading<String>) -> Self {
-        let (value, not_available) = match value {
-            Reading::Known(value) => (Some(value), None),
-            Reading::NotAvailable { not_available } => (None, Some(not_available)),
-        };
-        Self { code, name, value, not_available }
-    }
-
-    fn said(&self) -> (Code, &'static str, Option<&str>) {
-        (self.code, self.name, self.value.as_deref())
+    fn new(code: Code, name: &'static str, value: Figure<String>) -> Self {
+        let not_available = value.as_ref().err().cloned();
+        Self { code, name, value: value.ok(), not_available }
     }
 }
 
-impl PartialEq for Fact {
-    fn eq(&self, other: &Self) -> bool {
-        self.said() == other.said()
-    }
-}
-
-impl Eq for Fact {}
-
-impl PartialOrd for Fact {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Fact {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.said().cmp(&other.said())
-    }
+/// What facts say: hosts are equal in these, whatever the reason why one is not known.
+pub fn values(facts: &[Fact]) -> Vec<Option<String>> {
+    facts.iter().map(|fact| fact.value.clone()).collect()
 }
 
 /// The facts that make a class, in the order of [`ClassFact::ALL`].
 pub fn facts_of(record: Option<&HostRecord>, engine: Option<&EngineFacts>) -> Vec<Fact> {
     // The GPUs of this machine say nothing of an endpoint on another.
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
-    let gpus = match record.filter(|_| is_here) {
-        None => Reading::missing("not told of this host"),
-        Some(record) => each_gpu(Some(record), |gpu| match &gpu.name {
-            Reading::Known(name) => gpu.memory_total.as_ref().map(|of| format!("{name}, {of}")),
-            Reading::NotAvailable { not_available } => Reading::missing(not_available.as_str()),
-        }),
-    };
+    let here = record.filter(|_| is_here).ok_or(Absent::NotOfThisHost);
+    let gpus =
+        each_gpu(here, |gpu| Ok(format!("{}, {}", told(&gpu.name)?, told(&gpu.memory_total)?)));
     let mut facts = engine_facts(engine);
     facts.push(Fact::new(Code::C4, ClassFact::Gpu.name(), gpus));
     facts
 }
 
-/// A reading in words; without the thing it is of, that.
-fn told<T>(reading: Option<&Reading<T>>, words: impl Fn(&T) -> String) -> Reading<String> {
-    reading.map_or_else(
-        || Reading::missing("nothing is known of it"),
-        |reading| reading.as_ref().map(words),
-    )
+/// A reading as text.
+fn text(reading: &Reading<impl ToString>) -> Figure<String> {
+    told(reading).map(ToString::to_string)
 }
+
+/// A reading of something that is so or not.
+fn either(reading: &Reading<bool>, [so, not]: [&str; 2]) -> Figure<String> {
+    told(reading).map(|&is| if is { so } else { not }.to_owned())
+}
+
+const ON_OFF: [&str; 2] = ["on", "off"];
 
 /// Those of C1 to C3.
 fn engine_facts(engine: Option<&EngineFacts>) -> Vec<Fact> {
-    let settings = engine.map(|e| &e.settings);
-    let fact = |code, name: ClassFact, value| Fact::new(code, name.name(), value);
-    let text = |code, name, value| fact(code, name, told(value, String::clone));
-    let model = engine.map_or_else(
-        || Reading::missing("the engine did not answer"),
-        |engine| Reading::Known(engine.model.clone()),
-    );
-    let context = told(engine.map(|e| &e.context_length), ToString::to_string);
-    let prefix_cache = told(settings.map(|s| &s.prefix_cache), |&on| on_off(on));
-    let flags = told(settings.map(|s| &s.flags), |flags| match flags.as_slice() {
-        [] => "none".to_owned(),
-        flags => flags.join(", "),
-    });
+    let fact = |code, name: ClassFact, value: fn(&EngineFacts) -> Figure<String>| {
+        let value = engine.ok_or(Absent::NothingKnown).and_then(value);
+        Fact::new(code, name.name(), value)
+    };
+    let model = engine.map(|engine| engine.model.clone()).ok_or(Absent::NoEngineAnswer);
     vec![
-        fact(Code::C1, ClassFact::Model, model),
-        text(Code::C2, ClassFact::Quantisation, engine.map(|e| &e.quantization)),
-        text(Code::C2, ClassFact::KvCacheType, settings.map(|s| &s.kv_dtype)),
-        text(Code::C3, ClassFact::Engine, engine.map(|e| &e.engine)),
-        text(Code::C3, ClassFact::EngineVersion, engine.map(|e| &e.version)),
-        fact(Code::C3, ClassFact::ContextLength, context),
-        fact(Code::C3, ClassFact::PrefixCache, prefix_cache),
-        text(Code::C3, ClassFact::SpeculativeDecoding, settings.map(|s| &s.speculative)),
-        fact(Code::C3, ClassFact::EngineFlags, flags),
+        Fact::new(Code::C1, ClassFact::Model.name(), model),
+        fact(Code::C2, ClassFact::Quantisation, |e| text(&e.quantization)),
+        fact(Code::C2, ClassFact::KvCacheType, |e| text(&e.settings.kv_dtype)),
+        fact(Code::C3, ClassFact::Engine, |e| text(&e.engine)),
+        fact(Code::C3, ClassFact::EngineVersion, |e| text(&e.version)),
+        fact(Code::C3, ClassFact::ContextLength, |e| text(&e.context_length)),
+        fact(Code::C3, ClassFact::PrefixCache, |e| either(&e.settings.prefix_cache, ON_OFF)),
+        fact(Code::C3, ClassFact::SpeculativeDecoding, |e| text(&e.settings.speculative)),
+        fact(Code::C3, ClassFact::EngineFlags, |e| {
+            told(&e.settings.flags).map(|flags| match flags.as_slice() {
+                [] => "none".to_owned(),
+                flags => flags.join(", "),
+            })
+        }),
     ]
 }
 
 /// A value of every GPU, counted; the reason of the first that does not have it.
 fn each_gpu(
-    record: Option<&HostRecord>,
-    value: impl Fn(&GpuFacts) -> Reading<String>,
-) -> Reading<String> {
-    let Some(record) = record else { return Reading::missing("nothing is known of the host") };
-    let mut values = Vec::new();
-    for gpu in record.gpus.known().map_or(&[][..], |inventory| &inventory.gpus) {
-        match value(gpu) {
-            Reading::Known(value) => values.push(value),
-            Reading::NotAvailable { not_available } => {
-                return Reading::NotAvailable { not_available };
-            }
-        }
-    }
-    match record.gpus.reason() {
-        Some(reason) => Reading::missing(reason),
-        None => Reading::Known(counted(values)),
-    }
+    record: Figure<&HostRecord>,
+    value: impl Fn(&GpuFacts) -> Figure<String>,
+) -> Figure<String> {
+    told(&record?.gpus)?.gpus.iter().map(value).collect::<Figure<_>>().map(counted)
 }
 
 /// The name of the fact that holds a clock.
@@ -136,75 +101,52 @@ pub const TELLING_FACTS: usize = 5;
 
 /// Facts that leave the class as it is but explain differences, the most telling first.
 pub fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
-    let machine = record.and_then(|r| r.facts.as_ref());
-    let details = machine.map(|m| &m.details);
     let fact = |name, value| Fact::new(Code::C5, name, value);
-    let driver = |value: fn(&GpuInventory) -> &Reading<String>| match record.map(|r| &r.gpus) {
-        Some(Reading::Known(inventory)) => told(Some(value(inventory)), String::clone),
-        Some(Reading::NotAvailable { not_available }) => Reading::missing(not_available.as_str()),
-        None => Reading::missing("nothing is known of the host"),
+    let host = || record.ok_or(Absent::UnknownHost);
+    let gpu = |name, value: fn(&GpuFacts) -> Figure<String>| fact(name, each_gpu(host(), value));
+    let board = |name, value: fn(&GpuBoard) -> Figure<String>| {
+        let of = |gpu: &GpuFacts| gpu.board.as_ref().ok_or(Absent::OldAgent).and_then(value);
+        fact(name, each_gpu(host(), of))
     };
-    let watts = |gpu: &GpuFacts| told(Some(&gpu.power_limit_w), |w| format!("{w:.0} W"));
-    let board = |value: fn(&GpuBoard) -> Reading<String>| {
-        each_gpu(record, |gpu| {
-            gpu.board.as_ref().map_or_else(|| Reading::missing("its agent does not tell"), value)
-        })
+    let driver = |name, value: fn(&GpuInventory) -> &Reading<String>| {
+        fact(name, host().and_then(|record| text(value(told(&record.gpus)?))))
     };
-    let agent = machine.map_or_else(
-        || Reading::missing("nothing is known of the host"),
-        |machine| Reading::Known(machine.agent_version.clone()),
-    );
+    let machine = record.and_then(|record| record.facts.as_ref());
+    let of_machine = |name, value: fn(&HostFacts) -> Figure<String>| {
+        fact(name, machine.ok_or(Absent::NothingKnown).and_then(value))
+    };
+    let agent = machine.map(|machine| machine.agent_version.clone()).ok_or(Absent::UnknownHost);
     vec![
-        fact("GPU power limit", each_gpu(record, watts)),
-        fact("PCIe lanes", board(|b| told(Some(&b.pcie_width_max), ToString::to_string))),
-        fact("PCIe generation", board(|b| told(Some(&b.pcie_gen_max), ToString::to_string))),
-        fact(MEMORY_CLOCK, board(|b| told(Some(&b.memory_clock_max_mhz), |m| format!("{m} MHz")))),
-        fact("GPU memory ECC", board(|b| told(Some(&b.ecc), |&on| on_off(on)))),
-        fact("GPU driver", driver(|i| &i.driver)),
-        fact("CUDA (driver)", driver(|i| &i.cuda_driver)),
-        fact("GPU persistence mode", board(|b| told(Some(&b.persistence), |&on| on_off(on)))),
-        fact("GPU compute mode", board(|b| told(Some(&b.compute_mode), String::clone))),
-        fact("CPU clock governor", told(details.map(|d| &d.governor), String::clone)),
-        fact("CPU", told(machine.map(|m| &m.cpu_model), String::clone)),
-        fact("CPU cores", told(details.map(|d| &d.cores), ToString::to_string)),
-        fact("logical CPUs", told(machine.map(|m| &m.cpus), ToString::to_string)),
-        fact("memory", told(machine.map(|m| &m.memory_total), |b| format!("{:.0} GiB", b.gib()))),
-        fact("NUMA nodes", told(details.map(|d| &d.numa_nodes), ToString::to_string)),
-        fact("container", told(details.map(|d| &d.container), String::clone)),
-        fact("kernel", told(machine.map(|m| &m.kernel), String::clone)),
-        fact("distribution", told(machine.map(|m| &m.distribution), String::clone)),
-        fact("clock source", told(details.map(|d| &d.clock_source), String::clone)),
-        fact(
-            "wall clock synchronised",
-            told(details.map(|d| &d.clock_synchronised), |&is| yes_no(is)),
-        ),
+        gpu("GPU power limit", |g| told(&g.power_limit_w).map(|w| format!("{w:.0} W"))),
+        board("PCIe lanes", |b| text(&b.pcie_width_max)),
+        board("PCIe generation", |b| text(&b.pcie_gen_max)),
+        board(MEMORY_CLOCK, |b| told(&b.memory_clock_max_mhz).map(|m| format!("{m} MHz"))),
+        board("GPU memory ECC", |b| either(&b.ecc, ON_OFF)),
+        driver("GPU driver", |i| &i.driver),
+        driver("CUDA (driver)", |i| &i.cuda_driver),
+        board("GPU persistence mode", |b| either(&b.persistence, ON_OFF)),
+        board("GPU compute mode", |b| text(&b.compute_mode)),
+        of_machine("CPU clock governor", |m| text(&m.details.governor)),
+        of_machine("CPU", |m| text(&m.cpu_model)),
+        of_machine("CPU cores", |m| text(&m.details.cores)),
+        of_machine("logical CPUs", |m| text(&m.cpus)),
+        of_machine("memory", |m| told(&m.memory_total).map(|b| format!("{:.0} GiB", b.gib()))),
+        of_machine("NUMA nodes", |m| text(&m.details.numa_nodes)),
+        of_machine("container", |m| text(&m.details.container)),
+        of_machine("kernel", |m| text(&m.kernel)),
+        of_machine("distribution", |m| text(&m.distribution)),
+        of_machine("clock source", |m| text(&m.details.clock_source)),
+        of_machine("wall clock synchronised", |m| {
+            either(&m.details.clock_synchronised, ["yes", "no"])
+        }),
         fact("agent version", agent),
     ]
 }
 
-fn yes_no(is: bool) -> String {
-    if is { "yes" } else { "no" }.to_owned()
-}
-
-fn on_off(on: bool) -> String {
-    if on { "on" } else { "off" }.to_owned()
-}
-
 /// `4 x this; that`, sorted.
-fn counted(mut items: Vec<String>) -> String {
-    items.sort();
-    let mut groups: Vec<(String, u32)> = Vec::new();
-    for item in items {
-        match groups.last_mut() {
-            Some((same, n)) if *same == item => *n += 1,
-            _ => groups.push((item, 1)),
-        }
-    }
-    let named = groups.into_iter().map(|(item, n)| match n {
-        1 => item,
-        _ => format!("{n} x {item}"),
-    });
-    named.collect::<Vec<_>>().join("; ")
+fn counted(items: Vec<String>) -> String {
+    let groups = items.into_iter().sorted().dedup_with_count();
+    groups.map(|(n, item)| if n == 1 { item } else { format!("{n} x {item}") }).join("; ")
 }
 
 /// What the engine of a host was at the beginning of the run: as its first attempt saw it, else as
@@ -213,13 +155,12 @@ pub fn first_engine<'a>(
     record: Option<&'a HostRecord>,
     attempts: &'a [AttemptRecord],
 ) -> Option<&'a EngineFacts> {
-    let mut seen: Vec<(_, &EngineFacts)> = attempts
+    let seen = attempts
         .iter()
         .filter_map(|a| Some((a.report.began, a.report.engine.before.known()?)))
-        .collect();
-    seen.sort_by_key(|(began, _)| *began);
+        .min_by_key(|(began, _)| *began);
     let told = record.and_then(|r| r.engine.known());
-    match (seen.first(), told) {
+    match (seen, told) {
         // The same, and asked with more patience.
         (Some((_, first)), Some(told)) if changes(first, told).is_empty() => Some(told),
         (Some((_, first)), _) => Some(first),

@@ -4,12 +4,12 @@
 //! derived outside this module and `compare`. The main type is [`Figures`].
 
 mod client_overhead;
+mod cold;
 mod distribution;
 mod drift;
 mod engine;
 mod figures;
 mod findings;
-mod first;
 mod gaps;
 mod gpu;
 mod slo;
@@ -20,22 +20,21 @@ mod tests;
 mod timeline;
 mod tokens;
 mod trend;
-mod warmup;
 mod weighted;
 mod window;
 
 pub use client_overhead::{ClientOverhead, NotableOverhead};
+pub use cold::{ColdStart, cold_first_attempt};
 pub use distribution::{Distribution, Percentile};
 pub use drift::Drift;
 pub use engine::{EngineFigures, engine_figures, restarts};
 pub use figures::{Figures, Rate, Requests, is_streamed};
 pub use findings::{
-    AttemptFinding, AttemptInput, FindingEvidence, Fit, cpu_share, derived_findings,
+    AttemptFinding, AttemptInput, FindingEvidence, Fit, Share, cpu_share, derived_findings,
 };
-pub use first::cold_first_attempt;
 pub use gaps::GapHistogram;
 pub use gpu::{
-    EnergyFigures, GpuFigures, GpuSum, Idle, RESIDUAL_FLAG, Thermals, gpu_figures, serving,
+    EnergyFigures, GpuFigures, GpuSum, Idle, Mean, RESIDUAL_FLAG, Thermals, gpu_figures, serving,
 };
 pub use slo::Goodput;
 pub use slowest::{SlowRequest, Throttle, slowest};
@@ -45,7 +44,6 @@ pub use timeline::{
 };
 pub use tokens::{TokenSum, Tokens, completion_tokens};
 pub use trend::{least_squares, t_quantile, theil_sen};
-pub use warmup::ColdStart;
 pub use weighted::Weighted;
 pub use window::{Span, Steady, all_busy, arrived, in_flight, steady_span};
 

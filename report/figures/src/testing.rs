@@ -34,6 +34,7 @@ pub use whole::WholeRun;
 const BEGIN: UnixNs = UnixNs(1_795_521_600_000_000_000);
 
 /// A host and what it does.
+#[must_use]
 #[derive(Debug, Clone)]
 pub struct TestHost {
     /// Its name, from which other values follow.
@@ -57,7 +58,6 @@ impl TestHost {
     ///
     /// # Panics
     /// When `name` is not a host name.
-    #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
             name: HostId::new(name).expect("a valid host name"),
@@ -71,14 +71,12 @@ impl TestHost {
     }
 
     /// The same host, generating more slowly by this share of the time per token.
-    #[must_use]
     pub fn slower_by(mut self, share: f64) -> Self {
         self.token_ms *= 1.0 + share;
         self
     }
 
     /// The same host, generating more slowly by this share of the time per token when all run at once.
-    #[must_use]
     pub fn contended_by(mut self, share: f64) -> Self {
         self.contended = share;
         self
@@ -160,6 +158,7 @@ fn gpu_uuid(host: &HostId) -> String {
 }
 
 /// A run in the making.
+#[must_use]
 #[derive(Debug, Clone)]
 pub struct RunBuilder {
     hosts: Vec<TestHost>,
@@ -178,7 +177,6 @@ impl RunBuilder {
     ///
     /// # Panics
     /// When a title makes no case id.
-    #[must_use]
     pub fn new(titles: &[&str], repetitions: u32) -> Self {
         let cases = titles.iter().zip(0..).map(|(title, index)| {
             let content = format!("Write about {title}.");
@@ -205,34 +203,29 @@ impl RunBuilder {
     }
 
     /// Adds a host.
-    #[must_use]
     pub fn host(mut self, host: TestHost) -> Self {
         self.hosts.push(host);
         self
     }
 
     /// Adds so many hosts, `gpu-01` and so on.
-    #[must_use]
     pub fn fleet(self, hosts: u32) -> Self {
         self.fleet_of(hosts, |_, host| host)
     }
 
     /// Adds so many hosts, `gpu-01` and so on, each with what `change` makes of it by its number.
-    #[must_use]
     pub fn fleet_of(self, hosts: u32, change: impl Fn(u32, TestHost) -> TestHost) -> Self {
         let host = |n| change(n, TestHost::new(&format!("gpu-{n:02}")));
         (1..=hosts).fold(self, |run, n| run.host(host(n)))
     }
 
     /// So many measured requests in every attempt.
-    #[must_use]
     pub fn requests(mut self, requests: u32) -> Self {
         self.requests = requests;
         self
     }
 
     /// So many tokens in every answer.
-    #[must_use]
     pub fn tokens(self, tokens: u32) -> Self {
         self.each_case(|case| (case.max_tokens, case.min_max_tokens) = (tokens, tokens))
     }
@@ -243,16 +236,11 @@ impl RunBuilder {
     }
 
     /// So many streams at once in every case.
-    #[must_use]
     pub fn concurrency(self, streams: u32) -> Self {
         self.each_case(|case| case.load = Load::Closed { streams, ramp: Ramp::None })
     }
 
     /// One sweep over these numbers of streams, instead of the cases.
-    ///
-    /// # Panics
-    /// Never: the ids are valid.
-    #[must_use]
     pub fn levels(mut self, streams: &[u32]) -> Self {
         let of = CaseId::new("load").expect("a valid case id");
         let level = |(&streams, level): (&u32, u32)| Case {
@@ -270,7 +258,6 @@ impl RunBuilder {
     ///
     /// # Panics
     /// When a twin's id is taken.
-    #[must_use]
     pub fn start(mut self, mode: StartMode) -> Self {
         self.start = mode;
         if mode == StartMode::Both {
@@ -288,7 +275,6 @@ impl RunBuilder {
     }
 
     /// So many requests a second in every case, each to have its first token within `ttft`.
-    #[must_use]
     pub fn rate(self, rate: f64, ttft: Duration) -> Self {
         self.each_case(|case| {
             case.load = Load::Open { rate, arrivals: Arrivals::Constant, max_in_flight: 64 };
@@ -297,10 +283,6 @@ impl RunBuilder {
     }
 
     /// The record of the run: every cell counted.
-    ///
-    /// # Panics
-    /// Never: the ids are constants.
-    #[must_use]
     pub fn build(&self) -> WholeRun {
         let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let mut attempts = Vec::new();

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::comparability::ClassFact;
 use regatta_types::ids::HostId;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::reason::Reason;
-use crate::facts::{Fact, FactChange, facts_of};
+use crate::facts::{Fact, FactChange, facts_of, values};
 use crate::hosts::HostAnalysis;
 
 /// Hosts that are equal in every fact of C1 to C4.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Class {
     /// `A`, `B`, ...: the largest first.
     pub label: String,
@@ -67,11 +66,11 @@ pub(super) fn classes(hosts: &[HostAnalysis<'_>], assumed: &[ClassFact]) -> Vec<
             taken.insert((name.name(), only.clone()));
         }
     }
-    let mut by_facts: BTreeMap<Vec<Fact>, Vec<HostId>> = BTreeMap::new();
+    let mut equal: BTreeMap<_, (Vec<Fact>, Vec<HostId>)> = BTreeMap::new();
     for (facts, host) in all {
-        by_facts.entry(facts).or_default().push(host);
+        equal.entry(values(&facts)).or_insert_with(|| (facts, Vec::new())).1.push(host);
     }
-    let mut sorted: Vec<(Vec<Fact>, Vec<HostId>)> = by_facts.into_iter().collect();
+    let mut sorted: Vec<(Vec<Fact>, Vec<HostId>)> = equal.into_values().collect();
     sorted.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.1.cmp(&b.1)));
     let is_assumed = |fact: &&Fact| {
         fact.value.as_ref().is_some_and(|value| taken.contains(&(fact.name, value.clone())))

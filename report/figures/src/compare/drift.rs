@@ -7,6 +7,7 @@ use regatta_types::ids::HostId;
 use serde::Serialize;
 
 use super::class::Class;
+use crate::absent::Absent;
 use crate::facts::{facts_of, other_facts_of};
 use crate::hosts::HostAnalysis;
 
@@ -19,8 +20,9 @@ pub struct DriftRow {
     pub majority: Option<String>,
     /// By host; `None`: not known.
     pub values: BTreeMap<HostId, Option<String>>,
-    /// Why it is not known of those hosts of which it is not.
-    pub not_available: BTreeMap<HostId, String>,
+    /// Why it is not known of those hosts of which it is not; written by who has the words.
+    #[serde(skip)]
+    pub not_available: BTreeMap<HostId, Absent>,
 }
 
 impl DriftRow {

@@ -4,7 +4,7 @@ use regatta_types::ids::{CellKey, HostId};
 use regatta_types::suite::Case;
 
 use super::class::{Class, fingerprint, label};
-use crate::facts::{Fact, FactChange, facts_of};
+use crate::facts::{FactChange, facts_of, values};
 use crate::hosts::{Cell, HostAnalysis};
 
 /// Cells of a host that are of another class than the host.
@@ -24,8 +24,8 @@ pub struct Later {
 /// The later cells of all hosts, one entry for each host and engine. `classes` are those of the
 /// hosts; their labels go on.
 pub fn later(hosts: &[HostAnalysis<'_>], classes: &[&Class]) -> Vec<Later> {
-    let mut known: Vec<(Vec<Fact>, String)> =
-        classes.iter().map(|c| (c.facts.clone(), c.label.clone())).collect();
+    let mut known: Vec<(Vec<Option<String>>, String)> =
+        classes.iter().map(|c| (values(&c.facts), c.label.clone())).collect();
     let mut out: Vec<Later> = Vec::new();
     for host in hosts {
         let other = |(case, cell): (&Case, &Cell<'_>)| {
@@ -43,10 +43,10 @@ pub fn later(hosts: &[HostAnalysis<'_>], classes: &[&Class]) -> Vec<Later> {
         for (_, from, engine, change) in cells {
             let facts = facts_of(host.record, Some(&engine));
             let next = label(known.len());
-            let found = known.iter().find(|(same, _)| *same == facts);
+            let found = known.iter().find(|(same, _)| *same == values(&facts));
             let label = found.map_or_else(|| next.clone(), |(_, label)| label.clone());
             if found.is_none() {
-                known.push((facts.clone(), next));
+                known.push((values(&facts), next));
             }
             match out.iter_mut().find(|l| l.host == *host.host && l.label == label) {
                 Some(same) => same.cells += 1,

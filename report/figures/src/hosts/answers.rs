@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
 use regatta_types::ids::{AttemptNo, Repetition};
 use regatta_types::suite::Case;
 use regatta_types::trace::RequestTrace;
@@ -60,12 +61,8 @@ pub fn same_answers(hosts: &[&Answers]) -> Option<Agreement> {
     if shared.is_empty() {
         return None;
     }
-    let mut groups: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
-    for host in &told {
-        let own = shared.iter().filter_map(|seq| host.get(seq).copied()).collect();
-        *groups.entry(own).or_default() += 1;
-    }
-    let hosts = groups.into_values().max()?;
+    let own = |host: &&BTreeMap<u32, u64>| shared.iter().map(|seq| host[seq]).collect::<Vec<u64>>();
+    let hosts = told.iter().map(own).counts().into_values().max()?;
     Some(Agreement { hosts, of: told.len(), requests: shared.len() })
 }
 

@@ -6,21 +6,19 @@ use std::collections::BTreeMap;
 use regatta_types::attempt::AttemptOutcome;
 use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::ids::{AttemptNo, BootId, CellKey, Epoch, InstanceId};
+use regatta_types::ids::{AttemptKey, BootId, Epoch, InstanceId};
 use regatta_types::record::AttemptRecord;
-use regatta_types::suite::Case;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase};
 
-use super::case::Counted;
-use crate::metrics::Figures;
+use super::case::{CaseAnalysis, Cell};
+use crate::metrics::{Figures, Requests};
 
 /// An attempt without its traces and readings.
 #[derive(Debug)]
 pub struct Attempt {
     pub disposition: Disposition,
-    pub cell: CellKey,
-    pub attempt: AttemptNo,
+    pub key: AttemptKey,
     pub epoch: Epoch,
     pub instance: InstanceId,
     pub boot: BootId,
@@ -29,10 +27,8 @@ pub struct Attempt {
     pub finished: UnixNs,
     /// All requests, warm-up included.
     pub traces: usize,
-    /// Of the measured requests, or of all in an engine warm-up: successes, failures, cut answers.
-    pub ok: u32,
-    pub failures: u32,
-    pub truncated: u32,
+    /// How the measured requests ended, or all in an engine warm-up.
+    pub requests: Requests,
     /// Median, seconds; of an open loop from the scheduled instant.
     pub ttft_s: Option<f64>,
     /// Tokens per second.
@@ -49,21 +45,21 @@ pub struct FailureGroup {
 }
 
 impl Attempt {
-    /// `case` is none in an engine warm-up; `counted` is what was made of it, if it counts.
-    pub(super) fn of(
-        record: &AttemptRecord,
-        case: Option<&Case>,
-        counted: Option<&Counted>,
-    ) -> Self {
+    /// `case` is none in an engine warm-up, and else has what was made of the attempt, if it counts.
+    pub(super) fn of(record: &AttemptRecord, case: Option<&CaseAnalysis<'_>>) -> Self {
         let report = &record.report;
-        let all = report.key.cell.case.is_engine_warmup();
+        let key = &report.key;
+        let all = key.cell.case.is_engine_warmup();
         let own = || report.traces.iter().filter(|t| all || t.phase == Phase::Measured);
+        let of_case = case.filter(|_| record.disposition == Disposition::Counted);
+        let cell =
+            of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == key.cell.repetition));
+        let counted = cell.and_then(Cell::counted).filter(|c| c.attempt == key.attempt);
         let counted = counted.map(|counted| Cow::Borrowed(&counted.figures));
         let figures = counted.unwrap_or_else(|| Cow::Owned(Figures::of(own())));
         Self {
             disposition: record.disposition,
-            cell: report.key.cell.clone(),
-            attempt: report.key.attempt,
+            key: key.clone(),
             epoch: report.epoch,
             instance: report.instance,
             boot: report.boot.clone(),
@@ -71,10 +67,8 @@ impl Attempt {
             began: report.anchor.to_unix(report.began),
             finished: report.anchor.to_unix(report.finished),
             traces: report.traces.len(),
-            ok: figures.requests.ok,
-            failures: figures.requests.failures(),
-            truncated: figures.requests.truncated,
-            ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.load)).median(),
+            requests: figures.requests.clone(),
+            ttft_s: case.map_or(&figures.ttft_s, |c| figures.first_token(&c.case.load)).median(),
             decode_tps: figures.decode.per_second(),
         }
     }

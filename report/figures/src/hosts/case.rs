@@ -1,5 +1,6 @@
 //! One case on one host, and its cells.
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{MissingReason, SkipReason};
 use regatta_types::facts::EngineFacts;
@@ -252,11 +253,7 @@ fn steady_of(case: &Case, usable: &[(&Counted, &AttemptReport)]) -> Figure<Stead
     if !is_load(case) {
         return Err(Absent::OneStream);
     }
-    let add = |mut sum: Steady, steady: Steady| {
-        sum.add(&steady);
-        sum
-    };
-    let known = usable.iter().filter_map(|(c, _)| c.steady.clone().ok()).reduce(add);
+    let known = usable.iter().filter_map(|(c, _)| c.steady.clone().ok()).reduce(Steady::and);
     let absent = || usable.iter().find_map(|(c, _)| c.steady.clone().err());
     known.ok_or_else(|| absent().unwrap_or(Absent::NoUsableAttempt))
 }
@@ -278,7 +275,6 @@ fn prefill_of<'r>(
 pub(super) fn gpus_over<'r>(
     reports: impl Iterator<Item = &'r AttemptReport>,
 ) -> Figure<Vec<GpuFigures>> {
-    let mut reports: Vec<&AttemptReport> = reports.collect();
-    reports.sort_by_key(|report| report.began);
-    gpu_figures(&reports.into_iter().map(|report| &report.gpu).collect::<Vec<_>>())
+    let reports = reports.sorted_by_key(|report| report.began);
+    gpu_figures(&reports.map(|report| &report.gpu).collect::<Vec<_>>())
 }

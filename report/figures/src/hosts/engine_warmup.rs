@@ -1,5 +1,6 @@
 //! What is told of the warm-up of an engine before a run.
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptNo;
@@ -33,34 +34,28 @@ pub struct EngineWarmupRequest {
 /// The engine warm-ups of a host, in order of time, and what its first request cost.
 pub(super) fn engine_warmups(attempts: &[AttemptRecord]) -> (Vec<EngineWarmup>, Option<ColdStart>) {
     let warmups = attempts.iter().filter(|a| a.disposition == Disposition::EngineWarmup);
-    let mut reports: Vec<&AttemptReport> = warmups.map(|a| &a.report).collect();
-    reports.sort_by_key(|report| report.began);
-    let cold_start = reports.first().and_then(|report| ColdStart::of(&report.traces));
-    (reports.into_iter().map(EngineWarmup::of).collect(), cold_start)
+    let mut reports = warmups.map(|a| &a.report).sorted_by_key(|report| report.began).peekable();
+    let cold_start = reports.peek().and_then(|report| ColdStart::of(&report.traces));
+    (reports.map(EngineWarmup::of).collect(), cold_start)
 }
 
 impl EngineWarmup {
     fn of(report: &AttemptReport) -> Self {
-        let mut figures = Figures::of(&report.traces);
-        figures.release();
-        Self {
-            attempt: report.key.attempt,
-            findings: report.findings.iter().map(AttemptFinding::from).collect(),
-            figures,
-            requests: report.traces.iter().map(EngineWarmupRequest::of).collect(),
-        }
-    }
-}
-
-impl EngineWarmupRequest {
-    fn of(trace: &RequestTrace) -> Self {
-        Self {
+        let request = |trace: &RequestTrace| EngineWarmupRequest {
             seq: trace.seq,
             outcome: trace.outcome.clone(),
             ttft_s: trace.ttft(),
             decode_tps: trace.decode_tps(),
             e2e_s: trace.e2e(),
             completion_tokens: completion_tokens(trace),
+        };
+        let mut figures = Figures::of(&report.traces);
+        figures.release();
+        Self {
+            attempt: report.key.attempt,
+            findings: report.findings.iter().map(AttemptFinding::from).collect(),
+            figures,
+            requests: report.traces.iter().map(request).collect(),
         }
     }
 }

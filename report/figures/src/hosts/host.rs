@@ -119,14 +119,8 @@ impl<'a> HostAnalysis<'a> {
         let reports = || usable.iter().map(|(_, _, report)| *report);
         let overhead = attempts.iter().find(|a| a.disposition == Disposition::ClientOverhead);
         let told = |record: &AttemptRecord| {
-            let (key, is_counted) =
-                (&record.report.key, record.disposition == Disposition::Counted);
-            let case = cases.iter().chain(&solo).find(|c| c.case.id == key.cell.case);
-            let cell =
-                case.and_then(|c| c.cells.iter().find(|c| c.repetition == key.cell.repetition));
-            let same = |counted: &&Counted| is_counted && counted.attempt == key.attempt;
-            let counted = cell.and_then(Cell::counted).filter(same);
-            Attempt::of(record, case.map(|c| c.case), counted)
+            let case = &record.report.key.cell.case;
+            Attempt::of(record, cases.iter().chain(&solo).find(|c| c.case.id == *case))
         };
         let (warmups, cold_start) = engine_warmups(&attempts);
         Self {
@@ -165,8 +159,7 @@ impl<'a> HostAnalysis<'a> {
 
     /// What of its client overhead is large beside its own figures.
     pub fn notable_overhead(&self) -> impl Iterator<Item = NotableOverhead> {
-        let own = (self.figures.ttft_s.median(), self.figures.inter_token_s.p50);
-        self.client_overhead.iter().flat_map(move |overhead| overhead.notable(own.0, own.1))
+        self.client_overhead.iter().flat_map(|overhead| overhead.notable(&self.figures))
     }
 
     /// What its agent remarked in the engine warm-up.

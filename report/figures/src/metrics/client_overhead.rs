@@ -6,7 +6,7 @@ use regatta_types::attempt::AttemptReport;
 use regatta_types::trace::{Phase, RequestTrace};
 use serde::Serialize;
 
-use super::{Distribution, Weighted};
+use super::{Distribution, Figures, Weighted};
 
 /// The null endpoint answers at once and then sends a token each 20 ms.
 const GAP_S: f64 = 0.02;
@@ -60,14 +60,10 @@ impl ClientOverhead {
 
     /// What exceeds 1 % of the host's own medians: of the time to first token and of the time
     /// between tokens.
-    pub fn notable(
-        &self,
-        ttft_s: Option<f64>,
-        inter_token_s: Option<f64>,
-    ) -> impl Iterator<Item = NotableOverhead> {
+    pub fn notable(&self, own: &Figures) -> impl Iterator<Item = NotableOverhead> + use<> {
         let pairs = [
-            ("time to first token", self.ttft_s.median(), ttft_s),
-            ("time between tokens", self.gap_error_s.p50, inter_token_s),
+            ("time to first token", self.ttft_s.median(), own.ttft_s.median()),
+            ("time between tokens", self.gap_error_s.p50, own.inter_token_s.p50),
         ];
         pairs.into_iter().filter_map(|(what, floor, own)| {
             let (overhead_s, own_s) = floor.zip(own)?;

@@ -12,22 +12,13 @@ pub struct Distribution {
     sorted: Box<[f64]>,
 }
 
-/// A percentile with the interval of its order statistics, or why there is none.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Percentile {
-    /// The value and a distribution-free 95 % interval.
-    Value {
-        /// Interpolated between the two nearest values.
-        value: f64,
-        low: f64,
-        high: f64,
-    },
-    /// Fewer values than the interval needs.
-    TooFew {
-        n: usize,
-        /// The largest of them; `None` without any.
-        max: Option<f64>,
-    },
+/// A percentile with the distribution-free 95 % interval of its order statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Percentile {
+    /// Interpolated between the two nearest values.
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 impl Distribution {
@@ -73,22 +64,11 @@ impl Distribution {
         Some(self.sorted[below] + share * (self.sorted[above] - self.sorted[below]))
     }
 
-    /// The `p`-quantile with its 95 % interval, or "n too small".
-    pub fn percentile(&self, p: f64) -> Percentile {
-        match (order_interval(self.n(), p), self.quantile(p)) {
-            (Some((low, high)), Some(value)) => {
-                Percentile::Value { value, low: self.sorted[low - 1], high: self.sorted[high - 1] }
-            }
-            _ => Percentile::TooFew { n: self.n(), max: self.max() },
-        }
-    }
-}
-
-/// `null` where there are too few values: how many there are stands beside it.
-impl Serialize for Percentile {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self::Value { value, low, high } = self else { return serializer.serialize_none() };
-        serializer.collect_map([("value", value), ("low", low), ("high", high)])
+    /// The `p`-quantile with its 95 % interval; `None` with fewer values than that needs.
+    pub fn percentile(&self, p: f64) -> Option<Percentile> {
+        let (low, high) = order_interval(self.n(), p)?;
+        let value = self.quantile(p)?;
+        Some(Percentile { value, low: self.sorted[low - 1], high: self.sorted[high - 1] })
     }
 }
 
@@ -152,10 +132,10 @@ mod tests {
         assert_eq!(d.median(), Some(2.5));
         assert_eq!(d.quantile(0.25), Some(1.75));
         assert_eq!(d.quantile(1.0), Some(4.0));
-        assert_eq!(d.percentile(0.95), Percentile::TooFew { n: 4, max: Some(4.0) });
+        assert_eq!(d.percentile(0.95), None);
         assert_eq!(Distribution::default().median(), None);
         let hundred = Distribution::new((1..=100).map(f64::from));
-        let middle = Percentile::Value { value: 50.5, low: 40.0, high: 61.0 };
+        let middle = Some(Percentile { value: 50.5, low: 40.0, high: 61.0 });
         assert_eq!(hundred.percentile(0.5), middle);
     }
 }

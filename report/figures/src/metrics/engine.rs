@@ -52,27 +52,24 @@ const COUNTERS: [Counter; 7] = [
 pub fn engine_figures<'a>(
     windows: impl Iterator<Item = &'a EngineWindow>,
 ) -> Figure<EngineFigures> {
-    let mut figures = EngineFigures::default();
-    let mut known: Vec<&[EngineSample]> = Vec::new();
-    let mut why = None;
-    for window in windows {
-        figures.failed += window.failed;
-        match told(&window.samples) {
-            Ok(samples) if !samples.is_empty() => known.push(samples),
-            Ok(_) => {}
-            Err(reason) => why = why.or(Some(reason)),
-        }
-    }
+    let windows: Vec<&EngineWindow> = windows.collect();
+    let known = windows.iter().filter_map(|w| w.samples.known()).map(Vec::as_slice);
+    let mut known: Vec<&[EngineSample]> = known.filter(|samples| !samples.is_empty()).collect();
     if known.is_empty() {
-        return Err(why.unwrap_or(Absent::NoEngineSamples));
+        let reason = windows.iter().find_map(|w| told(&w.samples).err());
+        return Err(reason.unwrap_or(Absent::NoEngineSamples));
     }
     let highest = |value: Counter| {
         Distribution::new(known.iter().flat_map(|s| s.iter()).filter_map(value)).max()
     };
-    figures.samples = known.iter().map(|samples| samples.len()).sum();
-    figures.running_max = highest(|s| s.running);
-    figures.waiting_max = highest(|s| s.waiting);
-    figures.kv_peak = highest(|s| s.kv_use);
+    let mut figures = EngineFigures {
+        samples: known.iter().map(|samples| samples.len()).sum(),
+        failed: windows.iter().map(|window| window.failed).sum(),
+        running_max: highest(|s| s.running),
+        waiting_max: highest(|s| s.waiting),
+        kv_peak: highest(|s| s.kv_use),
+        ..EngineFigures::default()
+    };
     let all = known.len();
     known.retain(|samples| restarts(samples).is_empty());
     figures.restarts = count(all - known.len());

@@ -241,18 +241,20 @@ impl Figures {
 
     /// Time to first token as it is told: from the scheduled instant in an open loop.
     pub fn first_token(&self, load: &Load) -> &Distribution {
-        match load {
-            Load::Closed { .. } => &self.ttft_s,
-            Load::Open { .. } => &self.ttft_sched_s,
-        }
+        told(load, &self.ttft_s, &self.ttft_sched_s)
     }
 
     /// End-to-end latency as it is told: from the scheduled instant in an open loop.
     pub fn end_to_end(&self, load: &Load) -> &Distribution {
-        match load {
-            Load::Closed { .. } => &self.e2e_s,
-            Load::Open { .. } => &self.e2e_sched_s,
-        }
+        told(load, &self.e2e_s, &self.e2e_sched_s)
+    }
+}
+
+/// Which of two times is told: in an open loop the one from the scheduled instant.
+pub(super) fn told<T>(load: &Load, from_send: T, from_schedule: T) -> T {
+    match load {
+        Load::Closed { .. } => from_send,
+        Load::Open { .. } => from_schedule,
     }
 }
 

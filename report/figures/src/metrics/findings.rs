@@ -4,18 +4,19 @@
 
 mod answers;
 mod evidence;
-mod gpus;
 #[cfg(test)]
 mod tests;
 
 use regatta_types::attempt::AttemptReport;
+use regatta_types::gpu::{FOREIGN_HELD, GpuProcess, ProcessOwner};
 use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{FindingCode, Validity};
 
-pub use evidence::{AttemptFinding, FindingEvidence, Fit};
+pub use evidence::{AttemptFinding, FindingEvidence, Fit, Share};
 
-use super::{Drift, Figures};
+use super::gpu::growth;
+use super::{Drift, Figures, count, serving};
 use crate::absent::Figure;
 
 /// A load level needs so many requests, or so much time.
@@ -24,6 +25,9 @@ const ENOUGH_SECONDS: f64 = 30.0;
 
 /// More failures than this share of the requests deserve a remark.
 const ERROR_RATE: f64 = 0.01;
+
+/// A foreign process that takes more than this during an attempt works beside the engine.
+const TAKEN: u64 = 64 << 20;
 
 /// A counted attempt with what was made of it.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +41,15 @@ pub struct AttemptInput<'a> {
 }
 
 impl AttemptInput<'_> {
-    /// Successes among its requests of which something holds.
-    fn successes(&self, holds: impl Fn(&RequestTrace) -> bool) -> usize {
-        self.traces.iter().filter(|trace| trace.is_ok() && holds(trace)).count()
+    /// So many of its successes, if any.
+    fn of_successes(&self, n: u32) -> Option<Share> {
+        (n > 0).then_some(Share { n, of: self.figures.requests.ok })
+    }
+
+    /// The successes of which something holds, if any.
+    fn successes(&self, holds: impl Fn(&RequestTrace) -> bool) -> Option<Share> {
+        let holding = self.traces.iter().filter(|trace| trace.is_ok() && holds(trace));
+        self.of_successes(count(holding.count()))
     }
 }
 
@@ -58,8 +68,8 @@ pub fn derived_findings(judged: AttemptInput<'_>) -> Vec<AttemptFinding> {
         answers::more_chunks_than_tokens,
         answers::cache_hits,
         answers::approximate_tokens,
-        gpus::gpu_lost,
-        gpus::gpu_shared,
+        gpu_lost,
+        gpu_shared,
     ];
     checks.into_iter().filter_map(|check| check(&judged)).collect()
 }
@@ -118,4 +128,41 @@ fn in_step(case: &Case) -> bool {
         }
         Load::Closed { ramp: Ramp::Service, .. } | Load::Open { .. } => false,
     }
+}
+
+/// A GPU fell off the bus: what it did afterwards is unknown.
+fn gpu_lost(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let report = judged.report;
+    let series = serving(&report.gpu).find(|s| s.ended.is_some())?;
+    let end = series.ended.as_ref()?;
+    let after = || end.at.since(report.began).as_secs_f64();
+    let evidence = FindingEvidence::GpuLost {
+        uuid: series.uuid.clone(),
+        reason: end.reason.clone(),
+        after_s: (end.at > report.began).then(after),
+    };
+    Some(degraded(FindingCode::GpuLost, evidence))
+}
+
+/// Another process on the engine's GPUs.
+fn gpu_shared(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let began = judged.report.began;
+    let foreign = || {
+        let processes = serving(&judged.report.gpu).flat_map(|series| &series.processes);
+        processes.filter(|process| process.owner == ProcessOwner::Foreign)
+    };
+    let shared = |process: &GpuProcess, memory, taken| {
+        let (pid, name) = (process.pid, process.name.clone());
+        let validity = if taken { Validity::Invalid } else { Validity::Degraded };
+        let evidence = FindingEvidence::GpuShared { pid, name, memory, taken };
+        AttemptFinding::new(FindingCode::GpuShared, validity, evidence)
+    };
+    let took = |process| Some((process, growth(process, began))).filter(|(_, n)| n.0 >= TAKEN);
+    if let Some((process, taken)) = foreign().find_map(took) {
+        return Some(shared(process, taken, true));
+    }
+    foreign().find_map(|process| {
+        let held = process.memory.iter().filter_map(|memory| memory.used).max();
+        Some(shared(process, held.filter(|held| *held >= FOREIGN_HELD)?, false))
+    })
 }

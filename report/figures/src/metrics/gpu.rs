@@ -1,14 +1,16 @@
 //! GPU telemetry of one or several attempts, summed up per GPU.
 
 mod energy;
-mod processes;
 mod thermals;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use regatta_types::gpu::{
-    Attribution, CallCost, ClockReasons, GpuSample, GpuSeries, GpuWindow, TelemetryEnd,
+    Attribution, CallCost, ClockReasons, GpuProcess, GpuSample, GpuSeries, GpuWindow,
+    ProcessMemory, ProcessOwner, TelemetryEnd,
 };
+use regatta_types::time::MonoNs;
 use regatta_types::units::Bytes;
 use serde::Serialize;
 
@@ -16,8 +18,7 @@ use super::{Rate, real};
 use crate::absent::{Absent, Figure, told};
 
 pub use energy::{EnergyFigures, Idle, RESIDUAL_FLAG};
-pub(super) use processes::{Occupant, growth};
-pub use thermals::Thermals;
+pub use thermals::{Mean, Thermals};
 
 /// One GPU over a set of attempts. `None`: no sample had that reading; the reason stands in
 /// `unavailable`.
@@ -75,6 +76,19 @@ pub struct GpuFigures {
     pub unavailable: BTreeMap<String, String>,
 }
 
+/// A process over a set of attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Occupant {
+    pub pid: u32,
+    /// Its command's name; empty where it could not be read.
+    pub name: String,
+    pub owner: ProcessOwner,
+    /// Its memory when it was first seen; `None`: the driver does not tell.
+    pub memory_first: Option<Bytes>,
+    /// The most it had.
+    pub memory_peak: Option<Bytes>,
+}
+
 /// The endpoint's GPUs of one host together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuSum {
@@ -96,6 +110,9 @@ pub struct GpuSum {
     /// Fewest PCIe lanes.
     pub pcie_width: Option<u32>,
 }
+
+/// The list at the beginning of an attempt is read within this time of it.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// Clock reasons that are heat.
 const HEAT: [&str; 2] = ["temperature target", "hardware thermal slowdown"];
@@ -206,7 +223,7 @@ fn sum_up(uuid: &str, serves: bool, attributed: bool, series: &[&GpuSeries]) -> 
         ecc_corrected: increase(series, |s| s.ecc_corrected),
         ecc_uncorrected: increase(series, |s| s.ecc_uncorrected),
         host_memory_available_min: samples().filter_map(|s| s.host_memory_available).min(),
-        processes: processes::occupants(series),
+        processes: occupants(series),
         costs,
         ended: series.iter().find_map(|s| s.ended.clone()),
         unavailable: series.iter().flat_map(|s| s.unavailable.clone()).collect(),
@@ -242,4 +259,33 @@ fn share_of_time(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) 
         }
     }
     (time > 0.0).then(|| (gained / time).min(1.0))
+}
+
+/// The processes of a GPU: the engine's first, the largest first.
+fn occupants(series: &[&GpuSeries]) -> Vec<Occupant> {
+    let mut all: BTreeMap<u32, Occupant> = BTreeMap::new();
+    for process in series.iter().flat_map(|s| &s.processes) {
+        let peak = process.memory.iter().filter_map(|m| m.used).max();
+        let known = all.entry(process.pid).or_insert_with(|| Occupant {
+            pid: process.pid,
+            name: process.name.clone(),
+            owner: process.owner,
+            memory_first: process.memory.first().and_then(|m| m.used),
+            memory_peak: None,
+        });
+        known.owner = known.owner.min(process.owner);
+        known.memory_peak = known.memory_peak.max(peak);
+    }
+    let mut all: Vec<Occupant> = all.into_values().collect();
+    all.sort_by_key(|o| (o.owner, std::cmp::Reverse(o.memory_peak), o.pid));
+    all
+}
+
+/// How much memory a process took from the begin of an attempt on; all of it, if it came later.
+pub(super) fn growth(process: &GpuProcess, began: MonoNs) -> Bytes {
+    let begin = began.after(SLACK);
+    let used = |m: &ProcessMemory| m.used.map_or(0, |bytes| bytes.0);
+    let before = process.memory.iter().rfind(|m| m.at <= begin).map_or(0, used);
+    let most = process.memory.iter().filter(|m| m.at > begin).map(used).max().unwrap_or(before);
+    Bytes(most.saturating_sub(before))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regatta_types::suite::Slo;
 use regatta_types::trace::{Outcome, RequestTrace};
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::is_streamed;
 
@@ -39,14 +39,11 @@ impl Goodput {
 
 impl Serialize for Goodput {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written {
-            good: u32,
-            offered: u32,
-            share: Option<f64>,
-        }
-        Written { good: self.good, offered: self.offered, share: self.share() }
-            .serialize(serializer)
+        let mut out = serializer.serialize_struct("Goodput", 3)?;
+        out.serialize_field("good", &self.good)?;
+        out.serialize_field("offered", &self.offered)?;
+        out.serialize_field("share", &self.share())?;
+        out.end()
     }
 }
 
@@ -78,12 +75,7 @@ mod tests {
     use regatta_types::trace::Phase;
 
     use super::*;
-    use crate::testing::{Pace, trace};
-
-    fn request(ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
-        let at = MonoNs(5_000_000_000);
-        trace(0, Phase::Measured, at, Pace { ttft_ms, token_ms, tokens })
-    }
+    use crate::testing::request;
 
     fn limits(ttft_ms: u64, tpot_ms: u64) -> Slo {
         let ms = |ms| Some(Duration::from_millis(ms));
@@ -94,18 +86,18 @@ mod tests {
     fn a_good_request_keeps_every_limit_that_it_can_have() {
         let slo = limits(500, 30);
         let good = |trace: &RequestTrace| is_good(&slo, trace);
-        assert_eq!(good(&request(400.0, 20.0, 50)), Some(true));
-        assert_eq!(good(&request(600.0, 20.0, 50)), Some(false), "too late");
-        assert_eq!(good(&request(400.0, 40.0, 50)), Some(false), "too slow");
-        assert_eq!(good(&request(400.0, 40.0, 1)), Some(true), "no time per token to keep");
+        assert_eq!(good(&request(5_000, 400.0, 20.0, 50)), Some(true));
+        assert_eq!(good(&request(5_000, 600.0, 20.0, 50)), Some(false), "too late");
+        assert_eq!(good(&request(5_000, 400.0, 40.0, 50)), Some(false), "too slow");
+        assert_eq!(good(&request(5_000, 400.0, 40.0, 1)), Some(true), "no time per token to keep");
         let whole = Slo { e2e: Some(Duration::from_millis(900)), ..Slo::default() };
-        assert_eq!(is_good(&whole, &request(400.0, 20.0, 50)), Some(false));
+        assert_eq!(is_good(&whole, &request(5_000, 400.0, 20.0, 50)), Some(false));
     }
 
     #[test]
     fn a_stream_that_was_buffered_has_no_time_to_first_token_to_keep() {
         // All of it came at once after 0.6 s: when its first token was there nobody knows.
-        let buffered = request(600.0, 0.0, 50);
+        let buffered = request(5_000, 600.0, 0.0, 50);
         assert!(buffered.is_buffered());
         assert_eq!(is_good(&limits(500, 30), &buffered), Some(true));
         let whole = Slo { e2e: Some(Duration::from_millis(500)), ..limits(500, 30) };
@@ -114,7 +106,7 @@ mod tests {
 
     #[test]
     fn times_count_from_the_scheduled_instant() {
-        let mut late = request(400.0, 20.0, 50);
+        let mut late = request(5_000, 400.0, 20.0, 50);
         late.scheduled = Some(MonoNs(4_800_000_000));
         assert_eq!(is_good(&limits(500, 30), &late), Some(false));
         assert_eq!(is_good(&limits(600, 30), &late), Some(true));
@@ -122,12 +114,12 @@ mod tests {
 
     #[test]
     fn failed_and_unsent_requests_miss_and_stopped_ones_are_left_out() {
-        let mut failed = request(400.0, 20.0, 50);
+        let mut failed = request(5_000, 400.0, 20.0, 50);
         failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
-        let mut stopped = request(400.0, 20.0, 50);
+        let mut stopped = request(5_000, 400.0, 20.0, 50);
         stopped.outcome = Outcome::Cancelled;
         let unsent = RequestTrace::new(9, 0, Phase::Measured);
-        let traces = [failed, stopped, unsent, request(400.0, 20.0, 50)];
+        let traces = [failed, stopped, unsent, request(5_000, 400.0, 20.0, 50)];
         let goodput = Goodput::of(&limits(500, 30), &traces).unwrap();
         assert_eq!(goodput, Goodput { good: 1, offered: 3 });
         assert_eq!(Goodput::of(&Slo::default(), &traces), None, "nothing to keep");

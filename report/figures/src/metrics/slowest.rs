@@ -2,10 +2,11 @@
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::gpu::{ClockReasons, GpuSample};
-use regatta_types::suite::{Case, Load};
+use regatta_types::suite::Case;
 use regatta_types::time::{MonoNs, UnixNs};
 use regatta_types::trace::RequestTrace;
 
+use super::figures::told;
 use super::timeline::THROTTLED;
 use super::{is_streamed, measured, serving};
 
@@ -43,42 +44,39 @@ pub struct Throttle {
 pub fn slowest<'r>(
     usable: impl Iterator<Item = (&'r Case, Option<f64>, &'r AttemptReport)>,
 ) -> Vec<SlowRequest> {
-    let mut slow: Vec<(f64, f64, &RequestTrace, &Case, &AttemptReport)> = Vec::new();
+    let mut slow: Vec<(f64, &RequestTrace, &Case, &AttemptReport)> = Vec::new();
     for (case, median, report) in usable {
         let Some(median) = median.filter(|median| *median > 0.0) else { continue };
-        for trace in measured(&report.traces).filter(|trace| trace.is_ok()) {
-            let e2e = match case.load {
-                Load::Closed { .. } => trace.e2e(),
-                Load::Open { .. } => trace.e2e_sched(),
-            };
-            slow.extend(e2e.map(|e2e| (e2e / median, e2e, trace, case, report)));
-        }
+        let ok = measured(&report.traces).filter(|trace| trace.is_ok());
+        slow.extend(ok.filter_map(|t| Some((end_to_end(case, t)? / median, t, case, report))));
         // Of equally slow ones the first by its name, so that the order of attempts is no matter.
-        let id = |report: &AttemptReport, trace: &RequestTrace| (report.key.clone(), trace.seq);
-        slow.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| id(a.4, a.2).cmp(&id(b.4, b.2))));
+        slow.sort_by(|a, b| {
+            b.0.total_cmp(&a.0).then_with(|| (&a.3.key, a.1.seq).cmp(&(&b.3.key, b.1.seq)))
+        });
         slow.truncate(KEPT);
     }
-    let told =
-        |(of_median, e2e_s, trace, case, report): (_, _, &RequestTrace, &Case, &AttemptReport)| {
+    let request =
+        |(of_median, trace, case, report): (f64, &RequestTrace, &Case, &AttemptReport)| {
             let begin = trace.t_due()?;
             let end = trace.t_last().unwrap_or(begin);
-            let ttft = match case.load {
-                Load::Closed { .. } => trace.ttft(),
-                Load::Open { .. } => trace.ttft_sched(),
-            };
+            let ttft = told(&case.load, trace.ttft(), trace.ttft_sched());
             let gaps =
                 trace.chunks.windows(2).map(|pair| pair[1].at.since(pair[0].at).as_secs_f64());
             Some(SlowRequest {
                 request_id: report.key.request_id(trace.seq),
                 at: report.anchor.to_unix(begin),
-                e2e_s,
+                e2e_s: end_to_end(case, trace)?,
                 of_median,
                 ttft_s: ttft.filter(|_| is_streamed(trace)),
                 longest_gap_s: gaps.filter(|_| is_streamed(trace)).reduce(f64::max),
                 throttle: throttle(report, begin, end),
             })
         };
-    slow.into_iter().filter_map(told).collect()
+    slow.into_iter().filter_map(request).collect()
+}
+
+fn end_to_end(case: &Case, trace: &RequestTrace) -> Option<f64> {
+    told(&case.load, trace.e2e(), trace.e2e_sched())
 }
 
 /// The sample nearest to a stretch of time in which clocks were held by a limit or a fault.

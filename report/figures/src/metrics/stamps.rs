@@ -35,22 +35,17 @@ pub struct ReadLateness {
 impl Stamps {
     pub fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
         let traces: Vec<&RequestTrace> = traces.into_iter().collect();
-        let chunks = traces.iter().map(|trace| trace.chunks.len()).sum();
-        let mut out = Self { chunks, ..Self::default() };
-        let mut late = Vec::with_capacity(out.chunks);
-        for chunks in traces.iter().flat_map(|trace| trace.reads()) {
-            late.extend(chunks[0].late_us);
-            if chunks.len() > 1 {
-                out.coalesced += chunks.len();
-            }
-        }
-        out.read_late = ReadLateness::of(late);
+        let reads = || traces.iter().flat_map(|trace| trace.reads());
         let first = traces.iter().filter_map(|trace| trace.chunks.first()?.late_us);
-        out.ttft_by_read_s = Distribution::new(first.map(seconds));
         let widths = traces.iter().filter_map(|trace| trace.send_uncertainty());
-        out.send_uncertainty_s = Distribution::new(widths);
-        out.unsure_sends = traces.iter().filter(|trace| trace.is_send_unsure()).count();
-        out
+        Self {
+            chunks: traces.iter().map(|trace| trace.chunks.len()).sum(),
+            coalesced: reads().map(<[_]>::len).filter(|&chunks| chunks > 1).sum(),
+            read_late: ReadLateness::of(reads().filter_map(|chunks| chunks[0].late_us).collect()),
+            ttft_by_read_s: Distribution::new(first.map(seconds)),
+            send_uncertainty_s: Distribution::new(widths),
+            unsure_sends: traces.iter().filter(|trace| trace.is_send_unsure()).count(),
+        }
     }
 }
 
@@ -73,19 +68,14 @@ fn seconds(us: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use regatta_types::time::MonoNs;
-    use regatta_types::trace::{Phase, SendStamp};
+    use regatta_types::trace::SendStamp;
 
     use super::*;
-    use crate::testing::{Pace, trace};
-
-    fn one() -> RequestTrace {
-        let pace = Pace { ttft_ms: 100.0, token_ms: 10.0, tokens: 100 };
-        trace(0, Phase::Measured, MonoNs(0), pace)
-    }
+    use crate::testing::request;
 
     #[test]
     fn lateness_is_of_all_reads() {
-        let mut one = one();
+        let mut one = request(0, 100.0, 10.0, 100);
         for (late, chunk) in (1..).zip(&mut one.chunks) {
             chunk.late_us = Some(late);
         }
@@ -105,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_send_is_unsure_from_a_hundredth_of_its_ttft_on() {
-        let mut one = one();
+        let mut one = request(0, 100.0, 10.0, 100);
         let before = one.sent.unwrap().before;
         for (width, unsure) in [(999_999, 0), (1_000_001, 1)] {
             one.sent = Some(SendStamp { before, after: MonoNs(before.0 + width) });

@@ -202,9 +202,7 @@ fn rates_of_requests_are_of_those_that_end_in_the_steady_window() {
     assert!(close(steady.request_rate(), 6.0 / steady.output.seconds));
     assert!(close(steady.goodput(), 5.0 / steady.output.seconds));
     assert_eq!(Goodput::of(&slo, &traces).and_then(Goodput::share), Some(7.0 / 8.0));
-    let mut sum = Steady::default();
-    sum.add(&steady);
-    sum.add(&steady);
+    let sum = steady.and(steady);
     assert_eq!((sum.ended, sum.good), (12, Some(10)));
     assert!(close(sum.request_rate(), 6.0 / steady.output.seconds));
 }

@@ -84,10 +84,9 @@ impl Timeline {
         let begin = reports.clone().map(|report| report.anchor.to_unix(report.began).0).min()?;
         let ends = reports.clone().map(|report| report.anchor.to_unix(report.finished).0);
         let seconds = (ends.max()? - begin) as f64 / 1e9;
-        let mut decode = Bins::new(seconds);
+        let [mut decode, mut clock, mut power, mut heat, mut reasons] =
+            std::array::from_fn(|_| Bins::new(seconds));
         let width = decode.width;
-        let (mut clock, mut power, mut heat, mut reasons) =
-            (Bins::new(seconds), Bins::new(seconds), Bins::new(seconds), Bins::new(seconds));
         let (mut attempts, mut stalls) = (Vec::new(), Vec::new());
         for report in reports {
             let since = |at| (report.anchor.to_unix(at).0 - begin) as f64 / 1e9;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regatta_types::trace::{RequestTrace, TokenSource};
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 /// Token counts, summed over successes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,13 +21,16 @@ pub struct Tokens {
 }
 
 /// A sum over successes of which not every one may have told its part.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct TokenSum {
     /// Over those that told.
+    #[serde(rename = "at_least")]
     pub sum: u64,
     /// Successes that told.
+    #[serde(rename = "requests_that_told")]
     pub reported: u32,
     /// Successes.
+    #[serde(rename = "requests")]
     pub of: u32,
 }
 
@@ -113,44 +116,22 @@ impl Tokens {
 
 impl Serialize for Tokens {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct AtLeast {
-            at_least: u64,
-            requests_that_told: u32,
-            requests: u32,
-        }
-        #[derive(Serialize)]
-        struct Written<'a> {
-            prompt: Option<u64>,
-            cached: Option<u64>,
-            completion: Option<u64>,
-            reasoning: Option<u64>,
-            cached_share: Option<f64>,
-            partly_told: BTreeMap<&'static str, AtLeast>,
-            sources: &'a BTreeMap<TokenSource, u32>,
-        }
-        let named = [
-            ("prompt", self.prompt),
-            ("cached", self.cached),
-            ("completion", self.completion),
-            ("reasoning", self.reasoning),
+        let Self { prompt, cached, completion, reasoning, sources } = self;
+        let sums = [
+            ("prompt", prompt),
+            ("cached", cached),
+            ("completion", completion),
+            ("reasoning", reasoning),
         ];
-        let partly = named.into_iter().filter(|(_, t)| t.reported > 0 && t.known().is_none());
-        let at_least = |t: TokenSum| AtLeast {
-            at_least: t.sum,
-            requests_that_told: t.reported,
-            requests: t.of,
-        };
-        Written {
-            prompt: self.prompt.known(),
-            cached: self.cached.known(),
-            completion: self.completion.known(),
-            reasoning: self.reasoning.known(),
-            cached_share: self.cached_share(),
-            partly_told: partly.map(|(name, t)| (name, at_least(t))).collect(),
-            sources: &self.sources,
+        let mut out = serializer.serialize_map(None)?;
+        for (name, sum) in sums {
+            out.serialize_entry(name, &sum.known())?;
         }
-        .serialize(serializer)
+        out.serialize_entry("cached_share", &self.cached_share())?;
+        let partly = sums.into_iter().filter(|(_, sum)| sum.reported > 0 && sum.known().is_none());
+        out.serialize_entry("partly_told", &partly.collect::<BTreeMap<_, _>>())?;
+        out.serialize_entry("sources", sources)?;
+        out.end()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regatta_types::suite::Slo;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::RequestTrace;
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::slo::is_good;
 use super::{Rate, count, is_streamed, real};
@@ -113,11 +113,12 @@ impl Steady {
         })
     }
 
-    pub fn add(&mut self, other: &Self) {
+    pub fn and(mut self, other: Self) -> Self {
         self.output.add((other.output.tokens, other.output.seconds));
         self.sent += other.sent;
         self.ended += other.ended;
         self.good = self.good.map_or(other.good, |good| Some(good + other.good.unwrap_or(0)));
+        self
     }
 
     /// Sends a second.
@@ -142,25 +143,16 @@ impl Steady {
 
 impl Serialize for Steady {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written {
-            #[serde(flatten)]
-            output: Rate,
-            send_rate: Option<f64>,
-            requests: u32,
-            request_rate: Option<f64>,
-            good_requests: Option<u32>,
-            goodput: Option<f64>,
-        }
-        Written {
-            output: self.output,
-            send_rate: self.send_rate(),
-            requests: self.ended,
-            request_rate: self.request_rate(),
-            good_requests: self.good,
-            goodput: self.goodput(),
-        }
-        .serialize(serializer)
+        let mut out = serializer.serialize_struct("Steady", 8)?;
+        out.serialize_field("tokens", &self.output.tokens)?;
+        out.serialize_field("seconds", &self.output.seconds)?;
+        out.serialize_field("tps", &self.output.per_second())?;
+        out.serialize_field("send_rate", &self.send_rate())?;
+        out.serialize_field("requests", &self.ended)?;
+        out.serialize_field("request_rate", &self.request_rate())?;
+        out.serialize_field("good_requests", &self.good)?;
+        out.serialize_field("goodput", &self.goodput())?;
+        out.end()
     }
 }
 

@@ -1,15 +1,18 @@
 //! Comparisons as `run.json` and `--json` have them: reasons in words.
 
+use std::collections::BTreeMap;
+
 use regatta_figures::compare::{
-    CaseOutcome, Class, ClassReport, Contention, Effect, Later, MetricReport, Outcome, Outlier,
+    CaseOutcome, ClassReport, Contention, DriftRow, Effect, Later, MetricReport, Outcome, Outlier,
     Quarters, Rank, Reason, SoloAndTogether, Verdict,
 };
-use regatta_figures::facts::FactChange;
+use regatta_figures::facts::{Fact, FactChange};
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
 use regatta_types::ids::{CaseId, CellKey, HostId, RunId};
 use regatta_types::metric::Metric;
 use serde::Serialize;
 
+use crate::words::absent::why;
 use crate::words::reason::{at_first, change, reason};
 
 /// Version of the layout of [`changes_json`]. Fields may be added without a new one.
@@ -23,10 +26,21 @@ fn left_out<T>(all: &[(T, Reason)]) -> LeftOut<'_, T> {
 
 #[derive(Serialize)]
 pub(super) struct WrittenClass<'a> {
-    #[serde(flatten)]
-    class: &'a Class,
+    label: &'a str,
+    fingerprint: &'a str,
+    hosts: &'a [HostId],
+    facts: Vec<WrittenFact<'a>>,
+    assumed: &'a [&'static str],
     metrics: Vec<WrittenMetric<'a>>,
     quarters: &'a [Quarters],
+}
+
+#[derive(Serialize)]
+struct WrittenFact<'a> {
+    #[serde(flatten)]
+    fact: &'a Fact,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_available: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -61,11 +75,29 @@ fn metric(report: &MetricReport) -> WrittenMetric<'_> {
 }
 
 pub(super) fn class(report: &ClassReport) -> WrittenClass<'_> {
+    let class = &report.class;
+    let fact = |fact| WrittenFact { fact, not_available: fact.not_available.as_ref().map(why) };
     WrittenClass {
-        class: &report.class,
+        label: &class.label,
+        fingerprint: &class.fingerprint,
+        hosts: &class.hosts,
+        facts: class.facts.iter().map(fact).collect(),
+        assumed: &class.assumed,
         metrics: report.metrics.iter().map(metric).collect(),
         quarters: &report.quarters,
     }
+}
+
+#[derive(Serialize)]
+pub(super) struct WrittenDrift<'a> {
+    #[serde(flatten)]
+    row: &'a DriftRow,
+    not_available: BTreeMap<&'a HostId, String>,
+}
+
+pub(super) fn drift(row: &DriftRow) -> WrittenDrift<'_> {
+    let not_available = row.not_available.iter().map(|(host, absent)| (host, why(absent)));
+    WrittenDrift { row, not_available: not_available.collect() }
 }
 
 #[derive(Serialize)]

@@ -49,7 +49,9 @@ impl Serialize for RunFile<'_> {
         )?;
         let later = report.later.iter().map(compared::later);
         object.serialize_entry("later_engines", &later.collect::<Vec<_>>())?;
-        object.serialize_entry("drift", &drift(&report.hosts))?;
+        let rows = drift(&report.hosts);
+        let rows = rows.iter().map(compared::drift).collect::<Vec<_>>();
+        object.serialize_entry("drift", &rows)?;
         object.serialize_entry("capacity", &capacity::written(&report.capacity))?;
         object.serialize_entry("start", &report.start)?;
         object.serialize_entry("since", &report.since.as_ref().map(compared::changes))?;
@@ -237,9 +239,9 @@ impl Serialize for Attempt<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let attempt = self.0;
         let mut object = serializer.serialize_map(None)?;
-        object.serialize_entry("case", &attempt.cell.case)?;
-        object.serialize_entry("repetition", &attempt.cell.repetition)?;
-        object.serialize_entry("attempt", &attempt.attempt.0)?;
+        object.serialize_entry("case", &attempt.key.cell.case)?;
+        object.serialize_entry("repetition", &attempt.key.cell.repetition)?;
+        object.serialize_entry("attempt", &attempt.key.attempt.0)?;
         object.serialize_entry("epoch", &attempt.epoch.0)?;
         object.serialize_entry("disposition", attempt.disposition.name())?;
         object.serialize_entry("outcome", &attempt.outcome.to_string())?;

@@ -19,7 +19,7 @@ use regatta_types::metric::Metric;
 use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
-use super::layout::{Inline, Page, fixed, millis, percentile_ms, token_sum, tps};
+use super::layout::{Inline, Page, fixed, millis, token_sum, tps};
 use super::load::saturation;
 use super::sections::{definitions, reproduce};
 use crate::plot::{PlotKind, Plots};
@@ -223,10 +223,8 @@ fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
     let ttft = &host.first_token;
     let largest = ttft.max()?;
     let p95 = match ttft.percentile(0.95) {
-        p95 @ Percentile::Value { .. } => format!("p95 {} ms", percentile_ms(p95)),
-        Percentile::TooFew { n, .. } => {
-            format!("p95 not available ({n} of the 72 requests it needs)")
-        }
+        Some(Percentile { value, .. }) => format!("p95 {} ms", millis(Some(value))),
+        None => format!("p95 not available ({} of the 72 requests it needs)", ttft.n()),
     };
     Some(Inline::own(format!(
         "TTFT of {} of all cases together: p50 {} ms, {p95}, largest {} ms.",

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use regatta_figures::hosts::{HostAnalysis, is_load};
-use regatta_figures::metrics::{Distribution, Percentile};
+use regatta_figures::metrics::Distribution;
 
 use super::canvas::{
     ABOVE, Area, BLUE, Drawn, GREEN, INK, LEGEND, MUTED, ORANGE, Plot, axes, cut, digits, font,
@@ -40,10 +40,9 @@ impl At {
     }
 
     fn of(self, ttft: &Distribution) -> Option<f64> {
-        match (self, ttft.percentile(0.95)) {
-            (Self::P95, Percentile::Value { value, .. }) => Some(value),
-            (Self::P95, Percentile::TooFew { .. }) => None,
-            (Self::P50, _) => ttft.median(),
+        match self {
+            Self::P95 => ttft.percentile(0.95).map(|p95| p95.value),
+            Self::P50 => ttft.median(),
         }
     }
 }

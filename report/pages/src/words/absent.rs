@@ -8,6 +8,11 @@ pub(crate) fn why(absent: &Absent) -> String {
     let words = match absent {
         Absent::Told(reason) => reason,
         Absent::NeverJoined => "the host never joined",
+        Absent::UnknownHost => "nothing is known of the host",
+        Absent::NothingKnown => "nothing is known of it",
+        Absent::NoEngineAnswer => "the engine did not answer",
+        Absent::NotOfThisHost => "not told of this host",
+        Absent::OldAgent => "its agent does not tell",
         Absent::NoUsableAttempt => "no usable attempt",
         Absent::OneStream => "one stream",
         Absent::SeveralRequestsAtOnce => "several requests at once",
@@ -62,43 +67,30 @@ pub(crate) fn reading<T>(figure: &Figure<T>) -> Reading<&T> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use strum::IntoEnumIterator as _;
+
     use super::*;
 
     #[test]
     fn every_reason_has_words_of_its_own() {
-        let all = [
-            Absent::Told("no driver".to_owned()),
-            Absent::NeverJoined,
-            Absent::NoUsableAttempt,
-            Absent::OneStream,
-            Absent::SeveralRequestsAtOnce,
-            Absent::FewerThanThreeRequests,
-            Absent::NothingSent,
-            Absent::NoSteadyPart,
-            Absent::TooFewRequests { got: 12, needed: 48 },
-            Absent::NoOrderInTime,
-            Absent::ShortPrompts,
-            Absent::NoSingleStreamDecode,
-            Absent::NoGpuSamples,
-            Absent::NoEngineSamples,
-            Absent::NoServingGpu,
-            Absent::NoKnownServingGpu,
-            Absent::ShortAttempt,
-            Absent::CounterRanBackwards,
-            Absent::CounterNotReadAtBegin,
-            Absent::CounterNotReadAtEnd,
-            Absent::CounterDisagrees { residual: 0.2 },
-            Absent::NeverAtRest,
-            Absent::ActiveWeightsNotGiven,
-            Absent::NoBoardFacts,
-            Absent::NoMemoryBus,
-            Absent::BoardFactsUnknown("no driver".to_owned()),
-        ];
-        let words: BTreeSet<String> = all.iter().map(why).collect();
-        assert_eq!(words.len(), all.len());
-        assert_eq!(why(&all[0]), "no driver");
-        assert_eq!(why(&all[8]), "requests between start and drain: 12, needed: 48");
-        assert_eq!(why(&all[20]), "counter and power samples differ by +20.0 % (limit 10 %)");
-        assert_eq!(why(&all[25]), "the GPU's bus and clock are not known: no driver");
+        let words: BTreeSet<String> = Absent::iter().map(|absent| why(&absent)).collect();
+        assert_eq!(words.len(), Absent::iter().count());
+        for (absent, words) in [
+            (Absent::Told("no driver".to_owned()), "no driver"),
+            (
+                Absent::TooFewRequests { got: 12, needed: 48 },
+                "requests between start and drain: 12, needed: 48",
+            ),
+            (
+                Absent::CounterDisagrees { residual: 0.2 },
+                "counter and power samples differ by +20.0 % (limit 10 %)",
+            ),
+            (
+                Absent::BoardFactsUnknown("no driver".to_owned()),
+                "the GPU's bus and clock are not known: no driver",
+            ),
+        ] {
+            assert_eq!(why(&absent), words);
+        }
     }
 }

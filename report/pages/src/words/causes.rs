@@ -14,7 +14,7 @@ use crate::report::Report;
 use regatta_figures::compare::{ClassReport, MetricReport, Quarters, Verdict};
 use regatta_figures::facts::{Fact, TELLING_FACTS, other_facts_of};
 use regatta_figures::hosts::{Cell, HostAnalysis};
-use regatta_figures::metrics::{Distribution, EngineFigures, Thermals};
+use regatta_figures::metrics::{Distribution, EngineFigures, Mean, Thermals};
 
 use super::names::{NAMED, some_names};
 use gpu::Gpus;
@@ -168,11 +168,11 @@ fn fading(quarters: &Quarters) -> Option<String> {
         return None;
     }
     let (first, last) = (quarters.first.gpus, quarters.last.gpus);
-    let both = |value: fn(Thermals) -> Option<f64>| value(first).zip(value(last));
-    let clock = both(Thermals::clock_sm_mhz).map(|(first, last)| {
+    let both = |of: fn(Thermals) -> Mean| of(first).value().zip(of(last).value());
+    let clock = both(|gpus| gpus.clock_sm_mhz).map(|(first, last)| {
         format!(", SM clock {} MHz then {} MHz", grouped_real(first, 0), grouped_real(last, 0))
     });
-    let heat = both(Thermals::temperature_c)
+    let heat = both(|gpus| gpus.temperature_c)
         .map(|(first, last)| format!(", GPU at {first:.0} °C then {last:.0} °C"));
     Some(format!(
         "decode {:.1} % slower in the last quarter of its repetitions and not in the first{}{}: look at its cooling",

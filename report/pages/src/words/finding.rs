@@ -1,6 +1,6 @@
 //! Findings in words: the evidence behind each, and what to do about it.
 
-use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit};
+use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit, Share};
 use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
@@ -38,23 +38,23 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             format!("{ok} requests in {seconds:.1} s")
         }
         FindingEvidence::Drifting { drift, .. } => drifting(drift),
-        FindingEvidence::BufferedStream { buffered, ok } => {
-            format!("{buffered} of {ok} answers came in one burst instead of a stream")
+        FindingEvidence::BufferedStream(Share { n, of }) => {
+            format!("{n} of {of} answers came in one burst instead of a stream")
         }
-        FindingEvidence::EmptyAnswers { empty, of } => {
-            format!("{empty} of {of} answers had no text, which is a failure")
+        FindingEvidence::EmptyAnswers(Share { n, of }) => {
+            format!("{n} of {of} answers had no text, which is a failure")
         }
-        FindingEvidence::Truncated { truncated, ok, max_tokens } => format!(
-            "{truncated} of {ok} answers were cut by max_tokens ({max_tokens}) or the context"
+        FindingEvidence::Truncated { cut: Share { n, of }, max_tokens } => {
+            format!("{n} of {of} answers were cut by max_tokens ({max_tokens}) or the context")
+        }
+        FindingEvidence::LengthNotFixed(Share { n, of }) => {
+            format!("{n} of {of} answers are shorter than asked")
+        }
+        FindingEvidence::TokenMismatch(Share { n, of }) => format!(
+            "in {n} of {of} requests the tokens of the chunks and the final usage differ by more than 1 %"
         ),
-        FindingEvidence::LengthNotFixed { short, ok } => {
-            format!("{short} of {ok} answers are shorter than asked")
-        }
-        FindingEvidence::TokenMismatch { disagree, ok } => format!(
-            "in {disagree} of {ok} requests the tokens of the chunks and the final usage differ by more than 1 %"
-        ),
-        FindingEvidence::MoreChunksThanTokens { split, ok } => {
-            format!("in {split} of {ok} requests")
+        FindingEvidence::MoreChunksThanTokens(Share { n, of }) => {
+            format!("in {n} of {of} requests")
         }
         FindingEvidence::CacheHits { cached, prompt } => format!(
             "{} of {} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
@@ -62,9 +62,9 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             grouped(*prompt),
             *cached as f64 / *prompt as f64 * 100.0
         ),
-        FindingEvidence::ApproximateTokens { approximate, ok } => format!(
-            "in {approximate} of {ok} requests chunks were counted, the engine gives no token counts"
-        ),
+        FindingEvidence::ApproximateTokens(Share { n, of }) => {
+            format!("in {n} of {of} requests chunks were counted, the engine gives no token counts")
+        }
         FindingEvidence::GpuLost { uuid, reason, after_s } => {
             let when = after_s.map_or_else(
                 || "before the attempt".to_owned(),
@@ -129,26 +129,24 @@ fn advice(found: &FindingEvidence) -> &str {
         FindingEvidence::Drifting { in_step: false, .. } => {
             "look for heat, a power limit or other work on the host; warm up longer"
         }
-        FindingEvidence::BufferedStream { .. } => {
+        FindingEvidence::BufferedStream(_) => {
             "turn off response buffering in the proxy before the engine"
         }
-        FindingEvidence::EmptyAnswers { .. } => {
+        FindingEvidence::EmptyAnswers(_) => {
             "look at the engine's log and chat template; the prompt may exceed its context"
         }
         FindingEvidence::Truncated { .. } => "raise max_tokens, or ask for answers of fixed length",
-        FindingEvidence::LengthNotFixed { .. } => {
+        FindingEvidence::LengthNotFixed(_) => {
             "the engine does not keep ignore_eos and min_tokens: compare decode speed only"
         }
-        FindingEvidence::TokenMismatch { .. } => {
+        FindingEvidence::TokenMismatch(_) => {
             "check the engine's parser for tool calls or reasoning"
         }
-        FindingEvidence::MoreChunksThanTokens { .. } => {
-            "tokens were shared out evenly over the chunks"
-        }
+        FindingEvidence::MoreChunksThanTokens(_) => "tokens were shared out evenly over the chunks",
         FindingEvidence::CacheHits { .. } => {
             "times to first token are too good: turn off prefix caching, or look at what the chat template puts first"
         }
-        FindingEvidence::ApproximateTokens { .. } => {
+        FindingEvidence::ApproximateTokens(_) => {
             "have the engine send usage (stream_options.include_usage), or give the model's tokenizer.json with `--tokenizer`"
         }
         FindingEvidence::GpuLost { .. } => {
@@ -203,32 +201,32 @@ mod tests {
                 "decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % a minute over 96 requests",
             ),
             (
-                FindingEvidence::BufferedStream { buffered: 2, ok: 3 },
+                FindingEvidence::BufferedStream(Share { n: 2, of: 3 }),
                 "2 of 3 answers came in one burst instead of a stream",
             ),
             (
-                FindingEvidence::EmptyAnswers { empty: 1, of: 3 },
+                FindingEvidence::EmptyAnswers(Share { n: 1, of: 3 }),
                 "1 of 3 answers had no text, which is a failure",
             ),
             (
-                FindingEvidence::Truncated { truncated: 1, ok: 2, max_tokens: 40 },
+                FindingEvidence::Truncated { cut: Share { n: 1, of: 2 }, max_tokens: 40 },
                 "1 of 2 answers were cut by max_tokens (40) or the context",
             ),
             (
-                FindingEvidence::LengthNotFixed { short: 1, ok: 2 },
+                FindingEvidence::LengthNotFixed(Share { n: 1, of: 2 }),
                 "1 of 2 answers are shorter than asked",
             ),
             (
-                FindingEvidence::TokenMismatch { disagree: 1, ok: 2 },
+                FindingEvidence::TokenMismatch(Share { n: 1, of: 2 }),
                 "in 1 of 2 requests the tokens of the chunks and the final usage differ by more than 1 %",
             ),
-            (FindingEvidence::MoreChunksThanTokens { split: 1, ok: 2 }, "in 1 of 2 requests"),
+            (FindingEvidence::MoreChunksThanTokens(Share { n: 1, of: 2 }), "in 1 of 2 requests"),
             (
                 FindingEvidence::CacheHits { cached: 1_200, prompt: 4_800 },
                 "1,200 of 4,800 prompt tokens (25.0 %) came from a cache, though no prompt begins like another",
             ),
             (
-                FindingEvidence::ApproximateTokens { approximate: 1, ok: 2 },
+                FindingEvidence::ApproximateTokens(Share { n: 1, of: 2 }),
                 "in 1 of 2 requests chunks were counted, the engine gives no token counts",
             ),
             (lost(Some(2.25)), "GPU-a: GPU is lost 2.2 s after the first request"),

@@ -5,8 +5,8 @@ use regatta_types::suite::{Length, Prompt};
 use regatta_types::trace::{RequestTrace, TokenSource};
 use regatta_types::validity::{FindingCode, Validity};
 
-use super::{AttemptFinding, AttemptInput, FindingEvidence, degraded};
-use crate::metrics::{Requests, completion_tokens};
+use super::{AttemptFinding, AttemptInput, FindingEvidence, Share, degraded};
+use crate::metrics::completion_tokens;
 
 /// Most of a prompt that a cache may answer where nothing was meant to be shared; and tokens of each
 /// prompt that are let pass, since every prompt begins with the chat template.
@@ -14,26 +14,26 @@ const CACHED: f64 = 0.01;
 const TEMPLATE: u64 = 32;
 
 pub(super) fn buffered_stream(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let Requests { buffered, ok, .. } = judged.figures.requests;
+    let buffered = judged.of_successes(judged.figures.requests.buffered)?;
     // What most answers did is what the attempt measured.
-    let validity = if 2 * buffered > ok { Validity::Invalid } else { Validity::Degraded };
-    let evidence = FindingEvidence::BufferedStream { buffered, ok };
-    let finding = AttemptFinding::new(FindingCode::BufferedStream, validity, evidence);
-    (buffered > 0).then_some(finding)
+    let is_most = 2 * buffered.n > buffered.of;
+    let validity = if is_most { Validity::Invalid } else { Validity::Degraded };
+    let evidence = FindingEvidence::BufferedStream(buffered);
+    Some(AttemptFinding::new(FindingCode::BufferedStream, validity, evidence))
 }
 
 pub(super) fn empty_answers(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let requests = &judged.figures.requests;
-    let empty = *requests.failed.get(&FailureKind::EmptyAnswer)?;
-    let evidence = FindingEvidence::EmptyAnswers { empty, of: requests.ok + requests.failures() };
-    Some(degraded(FindingCode::EmptyAnswers, evidence))
+    let n = *requests.failed.get(&FailureKind::EmptyAnswer)?;
+    let share = Share { n, of: requests.ok + requests.failures() };
+    Some(degraded(FindingCode::EmptyAnswers, FindingEvidence::EmptyAnswers(share)))
 }
 
 pub(super) fn truncated(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let Requests { truncated, ok, .. } = judged.figures.requests;
-    let evidence = FindingEvidence::Truncated { truncated, ok, max_tokens: judged.case.max_tokens };
-    let is_cut = judged.case.length == Length::Natural && truncated > 0;
-    is_cut.then(|| degraded(FindingCode::Truncated, evidence))
+    let cut = judged.of_successes(judged.figures.requests.truncated)?;
+    let evidence = FindingEvidence::Truncated { cut, max_tokens: judged.case.max_tokens };
+    let is_natural = judged.case.length == Length::Natural;
+    is_natural.then(|| degraded(FindingCode::Truncated, evidence))
 }
 
 /// The reverse: answers that were to be as long as their limit and ended before it.
@@ -47,27 +47,23 @@ pub(super) fn length_not_fixed(judged: &AttemptInput<'_>) -> Option<AttemptFindi
         let tokens = completion_tokens(trace).filter(|_| counted);
         tokens.is_some_and(|n| (n as f64) < 0.99 * limit)
     };
-    let short = judged.successes(is_short);
-    let evidence = FindingEvidence::LengthNotFixed { short, ok: judged.figures.requests.ok };
-    (short > 0).then(|| degraded(FindingCode::LengthNotFixed, evidence))
+    let short = judged.successes(is_short)?;
+    Some(degraded(FindingCode::LengthNotFixed, FindingEvidence::LengthNotFixed(short)))
 }
 
 pub(super) fn token_mismatch(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let disagree = judged.successes(counts_disagree);
-    let evidence = FindingEvidence::TokenMismatch { disagree, ok: judged.figures.requests.ok };
-    (disagree > 0).then(|| degraded(FindingCode::TokenMismatch, evidence))
+    let evidence = FindingEvidence::TokenMismatch(judged.successes(counts_disagree)?);
+    Some(degraded(FindingCode::TokenMismatch, evidence))
 }
 
 pub(super) fn more_chunks_than_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let split = judged.successes(has_split_tokens);
-    let evidence = FindingEvidence::MoreChunksThanTokens { split, ok: judged.figures.requests.ok };
-    (split > 0).then(|| degraded(FindingCode::MoreChunksThanTokens, evidence))
+    let evidence = FindingEvidence::MoreChunksThanTokens(judged.successes(has_split_tokens)?);
+    Some(degraded(FindingCode::MoreChunksThanTokens, evidence))
 }
 
 pub(super) fn approximate_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let approximate = *judged.figures.tokens.sources.get(&TokenSource::Chunks)?;
-    let evidence =
-        FindingEvidence::ApproximateTokens { approximate, ok: judged.figures.requests.ok };
+    let counted = *judged.figures.tokens.sources.get(&TokenSource::Chunks)?;
+    let evidence = FindingEvidence::ApproximateTokens(judged.of_successes(counted)?);
     Some(degraded(FindingCode::ApproximateTokens, evidence))
 }
 

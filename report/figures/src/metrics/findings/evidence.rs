@@ -42,39 +42,21 @@ pub enum FindingEvidence {
         drift: Drift,
         in_step: bool,
     },
-    BufferedStream {
-        buffered: u32,
-        ok: u32,
-    },
-    EmptyAnswers {
-        empty: u32,
-        of: u32,
-    },
+    BufferedStream(Share),
+    /// Of all requests that ended.
+    EmptyAnswers(Share),
     Truncated {
-        truncated: u32,
-        ok: u32,
+        cut: Share,
         max_tokens: u32,
     },
-    LengthNotFixed {
-        short: usize,
-        ok: u32,
-    },
-    TokenMismatch {
-        disagree: usize,
-        ok: u32,
-    },
-    MoreChunksThanTokens {
-        split: usize,
-        ok: u32,
-    },
+    LengthNotFixed(Share),
+    TokenMismatch(Share),
+    MoreChunksThanTokens(Share),
     CacheHits {
         cached: u64,
         prompt: u64,
     },
-    ApproximateTokens {
-        approximate: u32,
-        ok: u32,
-    },
+    ApproximateTokens(Share),
     /// Seconds after the first request; `None`: before the attempt.
     GpuLost {
         uuid: String,
@@ -96,6 +78,13 @@ pub enum FindingEvidence {
         due: f64,
         fit: Option<Fit>,
     },
+}
+
+/// So many of the requests that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub n: u32,
+    pub of: u32,
 }
 
 /// A line of seconds by tokens.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
@@ -11,7 +12,6 @@ use regatta_types::suite::{Case, Length, Load, Prompt, Ramp, TextPrompt};
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{ChunkCounts, FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
-use regatta_types::validity::Validity;
 
 use super::{AttemptFinding, AttemptInput, FindingEvidence, derived_findings};
 use crate::metrics::{Drift, Figures};
@@ -50,18 +50,13 @@ fn findings(case: &Case, report: &AttemptReport) -> Vec<AttemptFinding> {
     derived_findings(judged)
 }
 
-/// Codes with what they do.
-fn codes(case: &Case, traces: Vec<RequestTrace>) -> Vec<(String, Validity)> {
-    let found = findings(case, &report(traces));
-    found.into_iter().map(|f| (f.code.to_string(), f.validity)).collect()
+/// Codes with what they do: `degraded cache_hits`.
+fn told(found: &[AttemptFinding]) -> String {
+    found.iter().map(|f| format!("{} {}", f.validity, f.code)).join(", ")
 }
 
-fn degraded(code: &str) -> Vec<(String, Validity)> {
-    vec![(code.to_owned(), Validity::Degraded)]
-}
-
-fn invalid(code: &str) -> Vec<(String, Validity)> {
-    vec![(code.to_owned(), Validity::Invalid)]
+fn codes(case: &Case, traces: Vec<RequestTrace>) -> String {
+    told(&findings(case, &report(traces)))
 }
 
 fn failed(kind: FailureKind) -> RequestTrace {
@@ -71,29 +66,29 @@ fn failed(kind: FailureKind) -> RequestTrace {
 
 #[test]
 fn an_attempt_as_it_should_be_has_no_remark() {
-    assert_eq!(codes(&case(), vec![good(); 3]), []);
+    assert_eq!(codes(&case(), vec![good(); 3]), "");
 }
 
 #[test]
 fn an_attempt_without_a_success_is_invalid() {
-    assert_eq!(codes(&case(), vec![failed(FailureKind::Reset)]), invalid("no_ok_request"));
+    assert_eq!(codes(&case(), vec![failed(FailureKind::Reset)]), "invalid no_ok_request");
 }
 
 #[test]
 fn an_attempt_most_of_whose_streams_were_buffered_is_invalid() {
     let (held, streamed) = (request(0, 900.0, 0.01, 40), good());
     let most = codes(&case(), vec![held.clone(), held.clone(), streamed.clone()]);
-    assert_eq!(most, invalid("buffered_stream"));
+    assert_eq!(most, "invalid buffered_stream");
     let half = codes(&case(), vec![held, streamed]);
-    assert_eq!(half, degraded("buffered_stream"));
+    assert_eq!(half, "degraded buffered_stream");
 }
 
 #[test]
 fn failures_over_one_per_cent_are_told_with_their_kinds() {
     let ok = vec![good(); 99];
     let with = |n: usize| [ok.clone(), vec![failed(FailureKind::Reset); n]].concat();
-    assert_eq!(codes(&case(), with(1)), []);
-    assert_eq!(codes(&case(), with(2)), degraded("error_rate"));
+    assert_eq!(codes(&case(), with(1)), "");
+    assert_eq!(codes(&case(), with(2)), "degraded error_rate");
     let found = findings(&case(), &report(with(2)));
     let failed = [(FailureKind::Reset, 2)].into();
     assert_eq!(found[0].evidence, FindingEvidence::ErrorRate { failed, ok: 99 });
@@ -102,7 +97,7 @@ fn failures_over_one_per_cent_are_told_with_their_kinds() {
 #[test]
 fn empty_answers_have_a_remark_of_their_own() {
     let traces = [vec![good(); 120], vec![failed(FailureKind::EmptyAnswer)]];
-    assert_eq!(codes(&case(), traces.concat()), degraded("empty_answers"));
+    assert_eq!(codes(&case(), traces.concat()), "degraded empty_answers");
 }
 
 #[test]
@@ -111,41 +106,41 @@ fn answers_of_natural_length_should_not_be_cut_and_those_of_fixed_length_not_end
     short.finish_reason = Some(FinishReason::Stop);
     let natural = Case { length: Length::Natural, ..case() };
     let traces = vec![full, short];
-    assert_eq!(codes(&natural, traces.clone()), degraded("truncated"));
-    assert_eq!(codes(&case(), traces.clone()), degraded("length_not_fixed"));
+    assert_eq!(codes(&natural, traces.clone()), "degraded truncated");
+    assert_eq!(codes(&case(), traces.clone()), "degraded length_not_fixed");
     let mut varied = traces;
     varied[1].max_tokens = Some(30);
-    assert_eq!(codes(&case(), varied), [], "as long as this request asked for");
+    assert_eq!(codes(&case(), varied), "", "as long as this request asked for");
 }
 
 #[test]
 fn counts_that_disagree_and_counts_of_chunks_are_found() {
     let chunks_only = RequestTrace { usage: None, ..good() };
-    assert_eq!(codes(&case(), vec![chunks_only]), degraded("approximate_tokens"));
+    assert_eq!(codes(&case(), vec![chunks_only]), "degraded approximate_tokens");
     let mut doubled = good();
     doubled.chunk_counts = Some(ChunkCounts::TokenIds);
     doubled.chunks.iter_mut().for_each(|chunk| chunk.tokens = Some(2));
-    assert_eq!(codes(&case(), vec![doubled]), degraded("token_mismatch"));
+    assert_eq!(codes(&case(), vec![doubled]), "degraded token_mismatch");
     let mut split = request(0, 100.0, 10.0, 60);
     split.usage.as_mut().unwrap().completion = 40;
-    assert_eq!(codes(&case(), vec![split]), degraded("more_chunks_than_tokens"));
+    assert_eq!(codes(&case(), vec![split]), "degraded more_chunks_than_tokens");
 }
 
 #[test]
 fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
     let mut cached = good();
     cached.usage.as_mut().unwrap().cached = Some(32);
-    assert_eq!(codes(&case(), vec![cached.clone()]), [], "the chat template is always the same");
+    assert_eq!(codes(&case(), vec![cached.clone()]), "", "the chat template is always the same");
     cached.usage.as_mut().unwrap().cached = Some(48);
-    let hits = degraded("cache_hits");
+    let hits = "degraded cache_hits";
     assert_eq!(codes(&case(), vec![cached.clone()]), hits);
     let text = |shared| Case { prompt: Prompt::Text(TextPrompt { tokens: 96, shared }), ..case() };
     assert_eq!(codes(&text(0), vec![cached.clone()]), hits);
-    assert_eq!(codes(&text(32), vec![cached.clone()]), [], "shared on purpose");
+    assert_eq!(codes(&text(32), vec![cached.clone()]), "", "shared on purpose");
     let turns = vec!["One?".to_owned(), "Two?".to_owned()];
     let talk = Case { prompt: Prompt::Conversation { opening: Vec::new(), turns }, ..case() };
     cached.turn = Some(1);
-    assert_eq!(codes(&talk, vec![cached.clone()]), [], "a later turn begins like the one before");
+    assert_eq!(codes(&talk, vec![cached.clone()]), "", "a later turn begins like the one before");
     cached.turn = Some(0);
     assert_eq!(codes(&talk, vec![cached]), hits);
 }
@@ -157,10 +152,10 @@ fn a_load_level_needs_twenty_requests_or_thirty_seconds() {
         let begins = (0..n).map(|i| (u32::from(i % 2 == 1), i / 2 * apart));
         begins.map(|(stream, at)| RequestTrace { stream, ..request(at, 100.0, 10.0, 40) }).collect()
     };
-    assert_eq!(codes(&load, requests(8, 500)), degraded("too_few_samples"));
-    assert_eq!(codes(&load, requests(20, 500)), []);
-    assert_eq!(codes(&load, requests(8, 10_000)), [], "long enough");
-    assert_eq!(codes(&case(), requests(1, 500)), [], "one stream is no load level");
+    assert_eq!(codes(&load, requests(8, 500)), "degraded too_few_samples");
+    assert_eq!(codes(&load, requests(20, 500)), "");
+    assert_eq!(codes(&load, requests(8, 10_000)), "", "long enough");
+    assert_eq!(codes(&case(), requests(1, 500)), "", "one stream is no load level");
 }
 
 #[test]
@@ -170,21 +165,21 @@ fn an_attempt_that_slows_down_is_invalid() {
         let request = |i| request(u64::from(i) * 1_000, 100.0, token_ms(i), 40);
         (0..40).map(request).collect::<Vec<_>>()
     };
-    assert_eq!(codes(&case(), requests(0.02)), [], "within the margin");
-    assert_eq!(codes(&case(), requests(0.06)), invalid("drifting"));
-    assert_eq!(codes(&load(Ramp::Service), requests(0.06)), invalid("drifting"));
-    assert_eq!(codes(&load(Ramp::None), requests(0.06)), degraded("drifting"));
+    assert_eq!(codes(&case(), requests(0.02)), "", "within the margin");
+    assert_eq!(codes(&case(), requests(0.06)), "invalid drifting");
+    assert_eq!(codes(&load(Ramp::Service), requests(0.06)), "invalid drifting");
+    assert_eq!(codes(&load(Ramp::None), requests(0.06)), "degraded drifting");
     let varied = Case { min_max_tokens: 30, ..load(Ramp::None) };
-    assert_eq!(codes(&varied, requests(0.06)), invalid("drifting"));
+    assert_eq!(codes(&varied, requests(0.06)), "invalid drifting");
 }
 
 /// The remarks on an attempt of 20 s whose one GPU was changed so.
-fn gpu_codes(change: impl Fn(&mut GpuSeries)) -> Vec<(String, Validity)> {
+fn gpu_codes(change: impl Fn(&mut GpuSeries)) -> String {
     let mut report = report(vec![good(); 3]);
     report.finished = report.began.after(Duration::from_secs(20));
     let Reading::Known(series) = &mut report.gpu.series else { panic!("it has GPUs") };
     change(&mut series[0]);
-    findings(&case(), &report).into_iter().map(|f| (f.code.to_string(), f.validity)).collect()
+    told(&findings(&case(), &report))
 }
 
 fn process(owner: ProcessOwner, steps: &[(u64, u64)]) -> GpuProcess {
@@ -202,12 +197,12 @@ fn a_lost_gpu_degrades_its_attempt() {
         let reason = "GPU lost".to_owned();
         series.ended = Some(TelemetryEnd { at: MonoNs(5_000_000_000), reason });
     };
-    assert_eq!(gpu_codes(lost), degraded("gpu_lost"));
+    assert_eq!(gpu_codes(lost), "degraded gpu_lost");
     let elsewhere = |series: &mut GpuSeries| {
         lost(series);
         series.serves = false;
     };
-    assert_eq!(gpu_codes(elsewhere), []);
+    assert_eq!(gpu_codes(elsewhere), "");
 }
 
 #[test]
@@ -215,11 +210,11 @@ fn a_foreign_process_that_takes_memory_spoils_the_attempt() {
     let with = |owner, steps: &[(u64, u64)]| {
         gpu_codes(|series| series.processes = vec![process(owner, steps)])
     };
-    let spoilt = invalid("gpu_shared");
+    let spoilt = "invalid gpu_shared";
     assert_eq!(with(ProcessOwner::Foreign, &[(0, 100), (8, 200)]), spoilt);
     assert_eq!(with(ProcessOwner::Foreign, &[(8, 100)]), spoilt, "it came during the attempt");
-    assert_eq!(with(ProcessOwner::Foreign, &[(0, 300)]), degraded("gpu_shared"));
-    assert_eq!(with(ProcessOwner::Foreign, &[(0, 100)]), [], "a desktop");
-    assert_eq!(with(ProcessOwner::Engine, &[(0, 100), (8, 900)]), []);
-    assert_eq!(with(ProcessOwner::Unknown, &[(0, 100), (8, 900)]), []);
+    assert_eq!(with(ProcessOwner::Foreign, &[(0, 300)]), "degraded gpu_shared");
+    assert_eq!(with(ProcessOwner::Foreign, &[(0, 100)]), "", "a desktop");
+    assert_eq!(with(ProcessOwner::Engine, &[(0, 100), (8, 900)]), "");
+    assert_eq!(with(ProcessOwner::Unknown, &[(0, 100), (8, 900)]), "");
 }

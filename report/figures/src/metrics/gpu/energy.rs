@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::gpu::{EnergyReading, GpuSample, GpuSeries};
 use regatta_types::time::MonoNs;
@@ -204,13 +205,9 @@ impl EnergyFigures {
 
     /// Sums up attempts, each with the tokens of its requests.
     pub fn of(attempts: &[(&AttemptReport, &Tokens)], idle: Option<&Idle>) -> Figure<Self> {
-        let read: Vec<_> =
-            attempts.iter().map(|(report, tokens)| (Energy::of(report), tokens)).collect();
-        let withheld = read.iter().find_map(|(energy, _)| energy.as_ref().err().cloned());
-        let known: Vec<(&Energy, &Tokens)> = read
-            .iter()
-            .filter_map(|(energy, tokens)| Some((energy.as_ref().ok()?, **tokens)))
-            .collect();
+        let read = attempts.iter().map(|(report, tokens)| Ok((Energy::of(report)?, *tokens)));
+        let (known, withheld): (Vec<(Energy, &Tokens)>, Vec<Absent>) = read.partition_result();
+        let withheld = withheld.into_iter().next();
         if known.is_empty() {
             return Err(withheld.unwrap_or(Absent::NoUsableAttempt));
         }

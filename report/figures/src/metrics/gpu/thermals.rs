@@ -7,43 +7,50 @@ use super::serving;
 use crate::metrics::real;
 
 /// Clock and temperature over the samples of one or several attempts.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Thermals {
-    clock_sm_mhz: Mean,
-    temperature_c: Mean,
+    /// Of the multiprocessors, MHz.
+    #[serde(rename = "clock_sm_mean_mhz")]
+    pub clock_sm_mhz: Mean,
+    #[serde(rename = "temperature_mean_c")]
+    pub temperature_c: Mean,
 }
 
+/// A mean in the making.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Mean {
+pub struct Mean {
     sum: f64,
     n: usize,
 }
 
 impl Mean {
-    fn add(&mut self, value: Option<u32>) {
-        if let Some(value) = value {
-            self.sum += f64::from(value);
-            self.n += 1;
-        }
+    fn of(values: impl Iterator<Item = u32>) -> Self {
+        values.fold(Self::default(), |all, value| all.and(Self { sum: f64::from(value), n: 1 }))
     }
 
     fn and(self, other: Self) -> Self {
         Self { sum: self.sum + other.sum, n: self.n + other.n }
     }
 
-    fn value(self) -> Option<f64> {
+    /// `None` without a sample.
+    pub fn value(self) -> Option<f64> {
         (self.n > 0).then(|| self.sum / real(self.n))
+    }
+}
+
+impl Serialize for Mean {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
     }
 }
 
 impl Thermals {
     pub fn of(window: &GpuWindow) -> Self {
-        let mut out = Self::default();
-        for sample in serving(window).flat_map(|series| &series.samples) {
-            out.clock_sm_mhz.add(sample.clock_sm_mhz);
-            out.temperature_c.add(sample.temperature_c);
+        let samples = || serving(window).flat_map(|series| &series.samples);
+        Self {
+            clock_sm_mhz: Mean::of(samples().filter_map(|sample| sample.clock_sm_mhz)),
+            temperature_c: Mean::of(samples().filter_map(|sample| sample.temperature_c)),
         }
-        out
     }
 
     pub fn and(self, other: Self) -> Self {
@@ -51,22 +58,5 @@ impl Thermals {
             clock_sm_mhz: self.clock_sm_mhz.and(other.clock_sm_mhz),
             temperature_c: self.temperature_c.and(other.temperature_c),
         }
-    }
-
-    /// Mean clock of the multiprocessors, MHz; `None` without a sample.
-    pub fn clock_sm_mhz(self) -> Option<f64> {
-        self.clock_sm_mhz.value()
-    }
-
-    /// Mean temperature; `None` without a sample.
-    pub fn temperature_c(self) -> Option<f64> {
-        self.temperature_c.value()
-    }
-}
-
-impl Serialize for Thermals {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (clock, temperature) = (self.clock_sm_mhz(), self.temperature_c());
-        serializer.collect_map([("clock_sm_mean_mhz", clock), ("temperature_mean_c", temperature)])
     }
 }

@@ -1,20 +1,25 @@
 //! Which hosts may be compared, and in what they differ.
 
+use regatta_figures::absent::Absent;
 use regatta_figures::compare::{Class, ClassReport, DriftRow, differing_facts, drift};
 use regatta_figures::facts::Fact;
 use regatta_types::ids::HostId;
 
 use crate::markdown::layout::{Inline, Page, Table};
 use crate::report::Report;
+use crate::words::absent::why;
 use crate::words::{changed_engine, shown};
 
 /// Most hosts that are named beside one value.
 const NAMED_HOSTS: usize = 12;
 
 /// A value in a cell, or why there is none.
-fn value(name: &str, value: Option<&str>, why: Option<&String>) -> Inline {
-    let lacks =
-        || why.map_or("not available".into(), |why| Inline::text(format!("not available: {why}")));
+fn value(name: &str, value: Option<&str>, absent: Option<&Absent>) -> Inline {
+    let lacks = || {
+        absent.map_or("not available".into(), |absent| {
+            Inline::text(format!("not available: {}", why(absent)))
+        })
+    };
     value.map_or_else(lacks, |value| Inline::text(shown(name, value)))
 }
 

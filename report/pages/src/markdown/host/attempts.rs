@@ -22,24 +22,24 @@ pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis
     let cells = host.cells().map(|(case, cell)| ((&case.id, cell.repetition), cell));
     let cells: BTreeMap<_, _> = cells.collect();
     let validity = |attempt: &Attempt| {
-        let CellKey { case, repetition, .. } = &attempt.cell;
+        let CellKey { case, repetition, .. } = &attempt.key.cell;
         let counted = cells.get(&(case, *repetition))?.counted()?;
         let is_counted =
-            attempt.disposition == Disposition::Counted && counted.attempt == attempt.attempt;
+            attempt.disposition == Disposition::Counted && counted.attempt == attempt.key.attempt;
         is_counted.then(|| counted.validity())
     };
     let none = "no request succeeded, its stream was buffered, or its answer is too short for it";
     Table::of(attempts)
-        .text("Case", |a| Inline::text(&a.cell.case))
-        .number("Repetition", |a| known(Some(a.cell.repetition)))
-        .number("Attempt", |a| known(Some(a.attempt)))
+        .text("Case", |a| Inline::text(&a.key.cell.case))
+        .number("Repetition", |a| known(Some(a.key.cell.repetition)))
+        .number("Attempt", |a| known(Some(a.key.attempt)))
         .text("Disposition", |a| a.disposition.name().into())
         .text("Outcome", |a| Inline::text(&a.outcome))
         .text("Validity", |a| known(validity(a)))
         .absent("only counted attempts are judged")
-        .number("Ok", |a| count(a.ok))
-        .number("Failed", |a| count(a.failures))
-        .number("Truncated", |a| count(a.truncated))
+        .number("Ok", |a| count(a.requests.ok))
+        .number("Failed", |a| count(a.requests.failures()))
+        .number("Truncated", |a| count(a.requests.truncated))
         .number_or("TTFT (ms)", none, |a| millis(a.ttft_s))
         .number_or("Decode (tok/s)", none, |a| tps(a.decode_tps))
         .add_to(page);

@@ -95,10 +95,10 @@ fn repetitions(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
             Inline::own(format!("{from}–{until}"))
         })
         .number(speed, |(_, quarter)| Inline::own(signed_percent(quarter.mean_log)))
-        .number("SM clock, mean (MHz)", |(_, quarter)| fixed(quarter.gpus.clock_sm_mhz(), 0))
+        .number("SM clock, mean (MHz)", |(_, quarter)| fixed(quarter.gpus.clock_sm_mhz.value(), 0))
         .absent(none)
         .number_or("GPU temperature, mean (°C)", none, |(_, quarter)| {
-            fixed(quarter.gpus.temperature_c(), 1)
+            fixed(quarter.gpus.temperature_c.value(), 1)
         })
         .add_to(page);
     let (low, high) = quarters.ci95_log;

@@ -72,21 +72,15 @@ pub(crate) fn mib(value: Option<Bytes>) -> Inline {
 }
 
 /// A percentile in milliseconds; none where there are too few values for its interval.
-pub(crate) fn percentile_ms(percentile: Percentile) -> Inline {
-    match percentile {
-        Percentile::Value { value, .. } => millis(Some(value)),
-        Percentile::TooFew { .. } => NONE.into(),
-    }
+pub(crate) fn percentile_ms(percentile: Option<Percentile>) -> Inline {
+    millis(percentile.map(|percentile| percentile.value))
 }
 
 /// The 95 % interval of a percentile in milliseconds.
-pub(crate) fn interval_ms(percentile: Percentile) -> Inline {
-    match percentile {
-        Percentile::Value { low, high, .. } => {
-            Inline::own(format!("{}–{}", millis(Some(low)), millis(Some(high))))
-        }
-        Percentile::TooFew { .. } => NONE.into(),
-    }
+pub(crate) fn interval_ms(percentile: Option<Percentile>) -> Inline {
+    percentile.map_or(NONE.into(), |Percentile { low, high, .. }| {
+        Inline::own(format!("{}–{}", millis(Some(low)), millis(Some(high))))
+    })
 }
 
 /// A host's own mean on the scale of the metric.
@@ -106,10 +100,9 @@ mod tests {
         let some = TokenSum { sum: 1_270, reported: 3, of: 5 };
         assert_eq!(token_sum(some).as_str(), "at least 1,270 (3 of 5 requests told)");
         assert_eq!(token_sum(TokenSum { reported: 0, ..some }).as_str(), "-");
-        let long = Percentile::Value { value: 2.58, low: 0.9, high: 12.0 };
+        let long = Some(Percentile { value: 2.58, low: 0.9, high: 12.0 });
         assert_eq!(percentile_ms(long).as_str(), "2,580.0");
         assert_eq!(interval_ms(long).as_str(), "900.0–12,000.0");
-        let few = Percentile::TooFew { n: 5, max: Some(0.312) };
-        assert_eq!(interval_ms(few).as_str(), "-");
+        assert_eq!(interval_ms(None).as_str(), "-");
     }
 }

@@ -1,16 +1,52 @@
-//! A first attempt that is warm-up, on an engine that was not warmed up before.
+//! A cold engine: what the first request of a run cost more than the ones after it, and a first attempt
+//! that is warm-up, on an engine that was not warmed up before.
 
+use itertools::Itertools as _;
 use regatta_types::event::Disposition;
 use regatta_types::ids::AttemptKey;
 use regatta_types::record::AttemptRecord;
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{FindingCode, Validity};
+use serde::Serialize;
 
 use super::findings::{AttemptFinding, FindingEvidence, Fit};
 use super::{Distribution, least_squares, measured, real};
 
 /// By so many times a first attempt is longer than what is due.
 const FACTOR: f64 = 3.0;
+
+/// The cold first request: compilation, graph capture, pages read for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ColdStart {
+    /// Its time to first token, seconds.
+    pub ttft_s: f64,
+    /// Its end-to-end time, seconds.
+    pub e2e_s: f64,
+    /// Median time to first token of the warm-up requests after it, seconds.
+    pub later_ttft_s: Option<f64>,
+    /// What it took longer than an answer of its length does later, seconds: the later requests'
+    /// median time to first token, and for each further token their median time per token. `None`
+    /// where none of them has one.
+    pub cost_s: Option<f64>,
+}
+
+impl ColdStart {
+    /// From the warm-up requests before a run, in order; `None` if the first of them failed.
+    pub fn of(traces: &[RequestTrace]) -> Option<Self> {
+        let (first, later) = traces.split_first()?;
+        let median = |of: fn(&RequestTrace) -> Option<f64>| {
+            // Those that only counted a prompt, or asked for a few tokens, are no measure.
+            let answers = later.iter().filter(|t| t.is_ok() && t.decode_tps().is_some());
+            Distribution::new(answers.filter_map(of)).median()
+        };
+        let first = Some(first).filter(|trace| trace.is_ok())?;
+        let (ttft_s, e2e_s) = (first.ttft()?, first.e2e()?);
+        let later_ttft_s = median(RequestTrace::ttft);
+        let further = first.completion_tokens()? - first.chunk_tokens().next()?;
+        let due = later_ttft_s.zip(median(RequestTrace::tpot)).map(|(t, tpot)| t + further * tpot);
+        Some(Self { ttft_s, e2e_s, later_ttft_s, cost_s: due.map(|due| e2e_s - due) })
+    }
+}
 
 /// What an attempt took, by the medians of its successes.
 struct Taken<'a> {
@@ -46,12 +82,10 @@ pub fn cold_first_attempt(attempts: &[AttemptRecord]) -> Option<(&AttemptKey, At
     if attempts.iter().filter(is_warmup).any(|a| a.report.traces.iter().any(|t| t.is_ok())) {
         return None;
     }
-    let mut counted: Vec<&AttemptRecord> =
-        attempts.iter().filter(|a| a.disposition == Disposition::Counted).collect();
-    counted.sort_by_key(|a| a.report.began);
-    let (first, rest) = counted.split_first()?;
-    let first = Taken::of(first)?;
-    let rest: Vec<Taken<'_>> = rest.iter().filter_map(|a| Taken::of(a)).collect();
+    let counted = attempts.iter().filter(|a| a.disposition == Disposition::Counted);
+    let mut counted = counted.sorted_by_key(|a| a.report.began);
+    let first = Taken::of(counted.next()?)?;
+    let rest: Vec<Taken<'_>> = counted.filter_map(Taken::of).collect();
     let key = &first.report.report.key;
     let same = rest.iter().filter(|t| t.report.report.key.cell.case == key.cell.case);
     let (due, fit) = match Distribution::new(same.map(|t| t.seconds)).median() {
@@ -73,4 +107,31 @@ fn line(others: &[Taken<'_>]) -> Option<Fit> {
     let mean = |of: fn(&Taken<'_>) -> f64| others.iter().map(of).sum::<f64>() / real(others.len());
     let at_zero_s = mean(|t| t.seconds) - s_per_token * mean(|t| t.tokens);
     Some(Fit { attempts: others.len(), at_zero_s, s_per_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::request;
+
+    #[test]
+    fn the_cold_start_is_what_the_first_request_took_longer_than_one_of_its_length() {
+        // The shape of a single-host report: 120.6 s where 0.1 s and 800 tokens of 38.6 ms are due.
+        let cold = request(1_000, 89_700.0, 38.6, 800);
+        let found = ColdStart::of(&[
+            cold,
+            request(1_000, 100.0, 38.6, 500),
+            request(1_000, 100.0, 38.6, 700),
+        ]);
+        let found = found.unwrap();
+        assert!((found.cost_s.unwrap() - 89.6).abs() < 1e-6, "{found:?}");
+        assert!((found.later_ttft_s.unwrap() - 0.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_another_request_there_is_no_cost() {
+        let found = ColdStart::of(&[request(1_000, 900.0, 20.0, 50)]).unwrap();
+        assert_eq!((found.later_ttft_s, found.cost_s), (None, None));
+        assert_eq!(ColdStart::of(&[]), None);
+    }
 }
