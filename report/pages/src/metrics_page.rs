@@ -1,32 +1,14 @@
 //! The page docs/metrics.md, from the catalogue of metrics.
 
-use std::fmt::Write as _;
-
 use regatta_figures::catalogue::{Definition, OF_REQUESTS, OF_SETS};
 use regatta_types::metric::Better;
 
 /// The page docs/metrics.md.
 #[must_use]
 pub fn document() -> String {
-    let mut out = String::from(HEAD);
-    table(&mut out, "Of one request", OF_REQUESTS);
-    table(&mut out, "Of several requests", OF_SETS);
-    out.push_str(STATISTICS);
-    out.push_str(ELSEWHERE);
-    out
-}
-
-fn table(out: &mut String, heading: &str, metrics: &[Definition]) {
-    write!(out, "\n## {heading}\n\n| name | unit | better | formula | edge cases |\n").ok();
-    out.push_str("| --- | --- | --- | --- | --- |\n");
-    for m in metrics {
-        let (name, formula) = (format!("`{}`", m.name), format!("`{}`", m.formula));
-        let cells = [&name, m.unit, word(m.better), &formula, m.edge_cases];
-        writeln!(out, "| {} |", cells.join(" | ")).ok();
-    }
-}
-
-const HEAD: &str = "\
+    let (of_requests, of_sets) = (rows(OF_REQUESTS), rows(OF_SETS));
+    format!(
+        "\
 # Metrics (metrics_schema 1)
 
 Written from the catalogue in report/figures/src/catalogue.rs: `cargo run -p regatta-report --example metrics > docs/metrics.md`.
@@ -54,18 +36,24 @@ of the `m` chunks and the surplus `n - m` shared in proportion to the length of 
 each, which is remarked), `tokenizer` (the answer counted by the `--tokenizer` file after the attempt, shared out alike),
 `chunks` (approximate, and barred from comparison). Where counts of chunks and final usage differ by over 1 % the attempt
 is remarked.
-";
 
-const STATISTICS: &str = "
+## Of one request
+
+| name | unit | better | formula | edge cases |
+| --- | --- | --- | --- | --- |
+{of_requests}
+## Of several requests
+
+| name | unit | better | formula | edge cases |
+| --- | --- | --- | --- | --- |
+{of_sets}
 ## Percentiles
 
 Exact, from the raw values, interpolated linearly (type 7 of Hyndman and Fan), each with a distribution-free 95 % interval
 of order statistics. It exists from so many values on: p50 6, p90 36, p95 72, p99 368. Below that there is no percentile:
 \"n too small\", with the maximum. Percentiles are never averaged. Token-weighted inter-token latency and chunk gaps are
 quantiles of all values of a set; the gaps of one answer depend on each other, so they have no interval.
-";
 
-const ELSEWHERE: &str = "
 ## What other tools call it
 
 The same word means different things. Example: 2 s to the first token, 200 tokens, 20 ms each; TPOT is 20.0 ms here, in
@@ -83,7 +71,17 @@ vLLM, aiperf (as ITL) and MLPerf, and 29.9 ms in guidellm.
 | output_tps | all output tokens / whole duration, drain included | all tokens / first send to last response | tokens spread between first and last event, in a window without warm-up and cool-down | all output tokens / whole duration, drain included | tokens/s, valid runs only |
 | goodput | good / s over completed requests; a missing TPOT counts as 0 | good / s, errors in the denominator | errors miss, cancelled left out | - | pass or fail at a percentile |
 | token counts | usage, else re-tokenised text, else 1 | client tokenizer; usage beside it | usage or tokenizer | usage and re-tokenised text | the system under test; lengths checked by TEST06 |
-";
+"
+    )
+}
+
+fn rows(metrics: &[Definition]) -> String {
+    let row = |m: &Definition| {
+        let (better, edge_cases) = (word(m.better), m.edge_cases);
+        format!("| `{}` | {} | {better} | `{}` | {edge_cases} |\n", m.name, m.unit, m.formula)
+    };
+    metrics.iter().map(row).collect()
+}
 
 fn word(better: Better) -> &'static str {
     match better {
