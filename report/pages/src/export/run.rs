@@ -1,21 +1,24 @@
 //! `run.json`: the figures and verdicts of the reports, for programs.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use regatta_figures::capacity::HostUsers;
+use regatta_figures::capacity::{Capacity, ExcludedHost, HostUsers, NoCapacity};
 use regatta_figures::compare::drift;
 use regatta_figures::hosts::{self, CaseAnalysis, Cell, CellState, Counted, HostAnalysis};
 use regatta_figures::metrics::{EnergyFigures, Figures, METRICS_SCHEMA};
 use regatta_figures::source::Cause;
+use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, RunRecord};
 use regatta_types::suite::{Case, Suite};
 use regatta_types::validity::Finding;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use super::{capacity, compared};
+use super::compared::{Written, each};
 use crate::report::Report;
 use crate::words::absent::{reading, why};
+use crate::words::capacity::{lacking, member, why_left_out, why_none};
 use crate::words::causes_of;
 use crate::words::finding::finding;
 
@@ -43,20 +46,13 @@ impl Serialize for RunFile<'_> {
         let hosts = report.hosts.iter().map(|host| HostResult { report, host });
         object.serialize_entry("hosts", &hosts.collect::<Vec<_>>())?;
         object.serialize_entry("absent_hosts", &report.record.absent)?;
-        object.serialize_entry(
-            "classes",
-            &report.classes.iter().map(compared::class).collect::<Vec<_>>(),
-        )?;
-        let later = report.later.iter().map(compared::later);
-        object.serialize_entry("later_engines", &later.collect::<Vec<_>>())?;
+        object.serialize_entry("classes", &each(&report.classes))?;
+        object.serialize_entry("later_engines", &each(&report.later))?;
         object.serialize_entry("drift", &drift(&report.hosts))?;
-        object.serialize_entry("capacity", &capacity::written(&report.capacity))?;
+        object.serialize_entry("capacity", &capacity(&report.capacity))?;
         object.serialize_entry("start", &report.start)?;
-        object.serialize_entry("since", &report.since.as_ref().map(compared::changes))?;
-        object.serialize_entry(
-            "contention",
-            &report.contention.iter().map(compared::contention).collect::<Vec<_>>(),
-        )?;
+        object.serialize_entry("since", &report.since.as_ref().map(Written))?;
+        object.serialize_entry("contention", &each(&report.contention))?;
         object.end()
     }
 }
@@ -248,6 +244,37 @@ impl Serialize for Attempt<'_> {
         object.serialize_entry("requests", &attempt.traces)?;
         object.serialize_entry("agent_instance", &attempt.instance.to_string())?;
         object.serialize_entry("boot", &attempt.boot.0)?;
+        object.end()
+    }
+}
+
+/// What the hosts give together.
+struct Together<'a>(&'a Capacity);
+
+fn capacity(capacity: &Result<Capacity, NoCapacity>) -> Reading<Together<'_>> {
+    match capacity {
+        Ok(capacity) => Reading::Known(Together(capacity)),
+        Err(why) => Reading::missing(why_none(*why)),
+    }
+}
+
+impl Serialize for Together<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let capacity = self.0;
+        let left_out = capacity.left_out.iter().map(|ExcludedHost { host, why }| {
+            BTreeMap::from([("host", member(host)), ("why", why_left_out(why))])
+        });
+        let lacking = capacity.not_available.iter().map(lacking);
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("hosts", &capacity.hosts)?;
+        object.serialize_entry("left_out", &left_out.collect::<Vec<_>>())?;
+        object.serialize_entry("not_available", &lacking.collect::<Vec<_>>())?;
+        object.serialize_entry("decode", &capacity.decode)?;
+        object.serialize_entry("peak_output_tps", &capacity.peak_output_tps)?;
+        object.serialize_entry("users", &capacity.users)?;
+        object.serialize_entry("power_w", &capacity.power_w)?;
+        object.serialize_entry("power_unattributed", &capacity.power_unattributed)?;
+        object.serialize_entry("price_per_million", &capacity.price_per_million)?;
         object.end()
     }
 }
