@@ -15,19 +15,29 @@ mod reference;
 mod stored;
 mod words;
 
+use std::time::Duration;
+
 use regatta_figures::analysis::Analysis;
-use regatta_figures::compare::MetricReport;
+use regatta_figures::capacity::Capacity;
+use regatta_figures::compare::{MetricReport, Unjudged, Verdict};
 use regatta_figures::completeness::Completeness;
-use regatta_types::event::{Disposition, MissingReason, SkipReason};
+use regatta_figures::history::{Baseline, Changes, Terms, changes};
+use regatta_types::comparability::ClassFact;
+use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent, SkipReason};
 use regatta_types::facts::EngineFacts;
+use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuInventory, GpuSeries};
-use regatta_types::ids::{CaseId, CellKey};
+use regatta_types::ids::{CaseId, CellKey, HostId};
 use regatta_types::metric::Metric;
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
-use regatta_types::trace::RequestTrace;
+use regatta_types::suite::Length;
+use regatta_types::time::UnixNs;
+use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
+use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
+use crate::change_lines;
 use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, files, lose, summary};
 
 /// Two cases, each so many times, on no host yet.

@@ -1,22 +1,10 @@
 //! What enters a comparison, which hosts may be compared, and what is said of it.
 
-use std::time::Duration;
-
-use regatta_figures::analysis::Analysis;
-use regatta_figures::compare::{DriftRow, MetricReport, Unjudged, Verdict, drift};
-use regatta_figures::completeness::Completeness;
-use regatta_types::comparability::ClassFact;
+use regatta_figures::compare::{DriftRow, drift};
 use regatta_types::facts::EngineSettings;
-use regatta_types::metric::Metric;
-use regatta_types::reading::Reading;
 use regatta_types::trace::ChunkKind;
-use regatta_types::validity::Validity;
 
-use super::{
-    answer, attempts_of, cap_power, counted, engine, finding, found, from, gpus, has, host, keep,
-    known, lacks, line, lines, page, row, three_hosts, traces_of,
-};
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, summary};
+use super::*;
 use crate::words::reason::at_first;
 
 pub(super) fn verdict(record: &WholeRun, metric: Metric, host: &str) -> Option<Verdict> {

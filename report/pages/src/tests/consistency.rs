@@ -1,21 +1,8 @@
 //! What the pages say is true of the run: one test for each statement that once was not.
 
-use regatta_figures::analysis::Analysis;
 use regatta_figures::metrics::GpuSum;
-use regatta_types::event::{Disposition, MissingReason};
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::gpu::GpuSeries;
-use regatta_types::metric::Metric;
-use regatta_types::record::AttemptRecord;
-use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
-use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, Validity};
 
-use super::{
-    answer, counted, finding, found, has, lacks, lines, page, run_json, series, stretch,
-    three_hosts, traces_of, two_cases,
-};
-use crate::testing::{TestHost, WholeRun, lose, summary};
+use super::*;
 
 fn hosts(n: u32, repetitions: u32, noise: f64) -> WholeRun {
     two_cases(repetitions).fleet_of(n, |_, host| TestHost { noise, ..host }).build()

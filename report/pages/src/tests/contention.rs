@@ -1,15 +1,9 @@
 //! What hosts take from each other, and how the start modes are told.
 
-use regatta_figures::analysis::Analysis;
-use regatta_figures::capacity::Capacity;
-use regatta_figures::compare::{Contention, Verdict};
-use regatta_figures::history::{Baseline, Changes, Terms, changes};
-use regatta_types::metric::Metric;
+use regatta_figures::compare::Contention;
 use regatta_types::suite::StartMode;
 
-use super::{from, has, lacks, line, lines, page, skip, two_cases};
-use crate::change_lines;
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use super::*;
 
 /// Three hosts; the second generates 5 % more slowly when all run at once.
 fn three(mode: StartMode) -> WholeRun {

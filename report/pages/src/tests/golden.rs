@@ -1,15 +1,8 @@
 //! Whole pages, reviewed like code.
 
-use std::time::Duration;
+use regatta_types::trace::Phase;
 
-use regatta_figures::completeness::Completeness;
-use regatta_types::event::{EventKind, MissingReason, RunEvent};
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::time::UnixNs;
-use regatta_types::trace::{Outcome, Phase, RequestTrace};
-
-use super::{attempts_of, has, lacks, page, run_json, three_hosts};
-use crate::testing::{RunBuilder, completeness, lose, summary};
+use super::*;
 
 #[test]
 fn a_slow_host_among_three_is_named_with_its_difference() {

@@ -1,14 +1,11 @@
 //! Runs against earlier ones: made-up runs, in memory and through a file.
 
-use regatta_figures::history::{Baseline, BaselineError, Changes, Match, Terms, changes, trend};
-use regatta_types::comparability::ClassFact;
-use regatta_types::event::MissingReason;
-use regatta_types::ids::{CellKey, HostId, RunId};
-use regatta_types::reading::Reading;
+use regatta_figures::history::{BaselineError, Match, trend};
+use regatta_types::ids::RunId;
 
-use super::{counted, gpus, has, lacks, page, run_json, series, skip, two_cases};
-use crate::testing::{RunBuilder, TestHost, WholeRun, lose, since};
-use crate::{change_lines, change_page, trend_line};
+use super::*;
+use crate::testing::since;
+use crate::{change_page, trend_line};
 
 fn baseline(run: &WholeRun) -> Baseline {
     Baseline::of(run).unwrap()

@@ -1,20 +1,11 @@
 //! Text from engines, hosts and suite files stays text, whatever it holds.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use regatta_types::attempt::AttemptOutcome;
-use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent};
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::reading::Reading;
-use regatta_types::record::AttemptRecord;
-use regatta_types::time::UnixNs;
-use regatta_types::trace::{FinishReason, Outcome};
-use regatta_types::validity::{Finding, Validity};
 
-use super::{known, run_json, series, three_hosts};
-use crate::testing::{WholeRun, files, lose};
+use super::*;
 
 pub(crate) const CORPUS: [&str; 30] = [
     "<script>alert(1)</script>",

@@ -10,9 +10,8 @@ use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use sha2::{Digest as _, Sha256};
 
 use super::hostile::{CORPUS, poisoned};
-use super::{has, page, three_hosts};
+use super::*;
 use crate::html::PAGES_MAX;
-use crate::testing::{RunBuilder, TestHost, files};
 
 /// Tags of the file outside pictures, with the attributes each may have.
 const TAGS: [(&[&str], &[&str]); 8] = [

@@ -1,14 +1,9 @@
 //! What stays out of a comparison, by its code, and what is said of it.
 
-use regatta_figures::compare::{Unjudged, Verdict};
-use regatta_types::event::MissingReason;
-use regatta_types::metric::Metric;
-use regatta_types::suite::Length;
-use regatta_types::trace::{ChunkCounts, FinishReason};
+use regatta_types::trace::ChunkCounts;
 
 use super::compared::verdict;
-use super::{answer, attempts_of, cap_power, has, lacks, line, page, three_hosts, traces_of};
-use crate::testing::{RunBuilder, lose, summary};
+use super::*;
 
 /// Nothing is left to compare: each host is without the repetitions that it needs.
 const NONE: Option<Verdict> = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));

@@ -1,20 +1,11 @@
 //! Sweeps, rates, prompt lengths and what the client adds.
 
-use std::time::Duration;
-
-use regatta_figures::analysis::Analysis;
 use regatta_figures::capacity::HostUsers;
-use regatta_figures::completeness::Completeness;
-use regatta_types::event::Disposition;
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::ids::{CaseId, Repetition};
+use regatta_types::ids::Repetition;
 use regatta_types::suite::{Prompt, TextPrompt};
 use regatta_types::time::MonoNs;
-use regatta_types::trace::Outcome;
-use regatta_types::validity::{Finding, Validity};
 
-use super::{answer, counted, finding, from, has, lacks, page, run_json, skip, traces_of};
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, summary};
+use super::*;
 use crate::words::capacity;
 
 /// One host that gives no more from two streams on, over one, two, four and eight.

@@ -1,25 +1,10 @@
 //! The machine beside the number: what its GPUs did, and how near it comes to its memory.
 
-use std::time::Duration;
-
-use regatta_figures::analysis::Analysis;
 use regatta_figures::bandwidth::Bandwidth;
-use regatta_figures::capacity::Capacity;
-use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::gpu::{ClockReasons, GpuSample};
-use regatta_types::ids::HostId;
-use regatta_types::reading::Reading;
-use regatta_types::record::AttemptRecord;
-use regatta_types::time::UnixNs;
-use regatta_types::units::Bytes;
-use regatta_types::validity::{Finding, Validity};
 
-use super::{
-    answer, attempts_of, cap_power, engine, finding, from, gpus, has, host, keep, known, lacks,
-    line, lines, page, row, series, stretch, three_hosts, two_cases,
-};
+use super::*;
 use crate::report::Report;
-use crate::testing::{RunBuilder, TestHost, WholeRun};
 use crate::words::causes_of;
 
 fn samples(record: &mut WholeRun, host: &str, change: impl Fn(&mut GpuSample)) {

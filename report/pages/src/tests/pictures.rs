@@ -1,11 +1,8 @@
 //! The pictures: what they show is inert, bounded, and linked from the pages.
 
-use std::time::Duration;
-
 use roxmltree::Document;
 
-use super::{has, page, three_hosts, two_cases};
-use crate::testing::{RunBuilder, TestHost, files};
+use super::*;
 
 /// Hosts of nine speeds, from `gpu-001` on.
 fn many(hosts: u32) -> RunBuilder {

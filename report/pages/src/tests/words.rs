@@ -1,10 +1,6 @@
 //! The answer in sentences that a reader of any fleet can take in.
 
-use regatta_types::event::MissingReason;
-use regatta_types::validity::Validity;
-
-use super::{attempts_of, finding, has, keep, line, lines, page, three_hosts, two_cases};
-use crate::testing::{RunBuilder, TestHost, lose};
+use super::*;
 
 #[test]
 fn all_judged_hosts_are_not_called_all_hosts_where_some_could_not_be_judged() {
