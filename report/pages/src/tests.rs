@@ -15,6 +15,7 @@ mod reference;
 mod stored;
 mod words;
 
+use std::ops::RangeBounds;
 use std::time::Duration;
 
 use regatta_figures::analysis::Analysis;
@@ -112,11 +113,29 @@ fn stretch(attempt: &mut AttemptRecord, factor: f64) {
     }
 }
 
+/// Takes away what a host measured in these repetitions.
+fn lose_of(record: &mut WholeRun, host: &str, repetitions: impl RangeBounds<u32>) {
+    lose(record, &MissingReason::Cancelled, |cell| {
+        cell.host.as_str() == host && repetitions.contains(&cell.repetition.0)
+    });
+}
+
 /// Takes away what a host measured after its first so many repetitions.
 fn keep(record: &mut WholeRun, host: &str, repetitions: u32) {
-    lose(record, &MissingReason::Cancelled, |cell| {
-        cell.host.as_str() == host && cell.repetition.0 > repetitions
-    });
+    lose_of(record, host, repetitions + 1..);
+}
+
+fn baseline(run: &WholeRun) -> Baseline {
+    Baseline::of(run).unwrap()
+}
+
+fn under(terms: &Terms, before: &WholeRun, after: &WholeRun) -> Changes {
+    changes(&baseline(before), &baseline(after), terms)
+}
+
+/// What is said of the changes, as one text.
+fn told(changes: &Changes) -> String {
+    change_lines(changes).join("\n")
 }
 
 /// Ends sweeps as a coordinator ends them, before the cells of these hosts and cases.

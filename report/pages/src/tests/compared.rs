@@ -107,13 +107,16 @@ fn unknown_against_known_is_another_class_and_unknown_on_all_is_unverified() {
 }
 
 #[test]
-fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
+fn a_power_cap_stays_in_the_class_as_a_badge_and_stands_beside_the_verdict() {
     let mut record = three_hosts();
+    lacks(&page(&record, "report.md"), "C5: GPU power limit");
     cap_power(&mut record);
     let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
                  limit 450 W (most others 600 W). Evidence, not proof.";
     assert_eq!(line(&record, "On gpu-03"), cause);
-    has(&page(&record, "report.md"), "| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |");
+    let page = page(&record, "report.md");
+    has(&page, "| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |");
+    has(&page, "| unverified: quantisation unknown; C5: GPU power limit differs |");
 }
 
 #[test]

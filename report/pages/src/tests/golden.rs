@@ -65,15 +65,6 @@ fn a_request_line_has_every_field_in_order() {
 }
 
 #[test]
-fn run_json_parses_and_names_its_versions() {
-    let json = run_json(&three_hosts());
-    assert_eq!(json["schema"], 1);
-    assert_eq!(json["metrics_schema"], 1);
-    assert_eq!(json["classes"][0]["metrics"][0]["outcome"]["hosts"][2]["verdict"], "slower");
-    assert_eq!(json["hosts"][0]["cases"][0]["cells"][4]["state"], "counted");
-}
-
-#[test]
 fn answers_appear_only_where_their_text_was_kept() {
     let mut run = RunBuilder::new(&["Tiny"], 3).fleet(1);
     lacks(&page(&run.build(), "hosts/gpu-01.md"), "previews");

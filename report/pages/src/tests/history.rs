@@ -7,10 +7,6 @@ use super::*;
 use crate::testing::since;
 use crate::{change_page, trend_line};
 
-fn baseline(run: &WholeRun) -> Baseline {
-    Baseline::of(run).unwrap()
-}
-
 /// Two hosts, of which the second takes longer for a token by this share.
 fn run(name: &str, slower: f64, change: impl Fn(TestHost) -> TestHost) -> WholeRun {
     let host = |n, host: TestHost| change(host.slower_by(if n == 2 { slower } else { 0.0 }));
@@ -39,15 +35,6 @@ fn three_per_cent() -> Terms {
 
 fn compared(before: &WholeRun, after: &WholeRun) -> Changes {
     under(&three_per_cent(), before, after)
-}
-
-fn under(terms: &Terms, before: &WholeRun, after: &WholeRun) -> Changes {
-    changes(&baseline(before), &baseline(after), terms)
-}
-
-/// What is said of the changes, as one text.
-fn told(changes: &Changes) -> String {
-    change_lines(changes).join("\n")
 }
 
 #[test]
