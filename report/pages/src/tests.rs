@@ -38,8 +38,8 @@ use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
-use crate::change_lines;
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, files, lose, summary};
+use crate::testing::{RunBuilder, TestHost, WholeRun, files, lose, rendered};
+use crate::{Summary, change_lines};
 
 /// Two cases, each so many times, on no host yet.
 fn two_cases(repetitions: u32) -> RunBuilder {
@@ -157,6 +157,14 @@ fn found<T>(record: &WholeRun, metric: Metric, read: impl Fn(&MetricReport) -> T
     Analysis::new(record).unwrap().classes[0].metric(metric).map(read)
 }
 
+fn completeness(record: &WholeRun) -> Completeness {
+    rendered(record, None).1.completeness
+}
+
+pub(crate) fn summary(record: &WholeRun) -> Summary {
+    rendered(record, None).1.summary
+}
+
 fn lines(record: &WholeRun) -> Vec<String> {
     summary(record).verdict_lines
 }
@@ -173,7 +181,7 @@ fn line(record: &WholeRun, begin: &str) -> String {
     found.unwrap_or_else(|| panic!("{begin} is missing in {lines:#?}")).clone()
 }
 
-fn page(record: &WholeRun, path: &str) -> String {
+pub(crate) fn page(record: &WholeRun, path: &str) -> String {
     let bytes = files(record).remove(path).expect("the report has this file");
     String::from_utf8(bytes).expect("reports are UTF-8")
 }

@@ -94,10 +94,18 @@ fn hosts_of_another_engine_version_are_not_compared() {
 }
 
 #[test]
-fn unknown_against_known_is_another_class_and_unknown_on_all_is_unverified() {
+fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree_or_lack_it() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
     assert_eq!(classes(&record), 2);
+    let mut told = record.clone();
+    told.header.assume_equal = vec![ClassFact::EngineVersion];
+    let analysis = Analysis::new(&told).unwrap();
+    assert_eq!(analysis.classes.len(), 1);
+    assert_eq!(analysis.classes[0].class.assumed, ["engine version"]);
+    has(&page(&told, "report.md"), "assumed equal: engine version");
+    engine(&mut told, "gpu-01").version = Reading::Known("0.15.0".to_owned());
+    assert_eq!(classes(&told), 3, "nobody says which of the two it has");
     for host in ["gpu-01", "gpu-02"] {
         engine(&mut record, host).version = Reading::missing("no endpoint for it");
     }
@@ -143,20 +151,6 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
     assert_eq!(classes(&record), 1);
     let own = "What differs on it from the others of its class: GPU power limit 450 W";
     has(&page(&record, "hosts/gpu-03.md"), own);
-}
-
-#[test]
-fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree() {
-    let mut record = three_hosts();
-    engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
-    assert_eq!(classes(&record), 2);
-    record.header.assume_equal = vec![ClassFact::EngineVersion];
-    let analysis = Analysis::new(&record).unwrap();
-    assert_eq!(analysis.classes.len(), 1);
-    assert_eq!(analysis.classes[0].class.assumed, ["engine version"]);
-    has(&page(&record, "report.md"), "assumed equal: engine version");
-    engine(&mut record, "gpu-01").version = Reading::Known("0.15.0".to_owned());
-    assert_eq!(classes(&record), 3, "nobody says which of the two it has");
 }
 
 /// Every attempt of a host from this repetition on was served by this version.
@@ -236,7 +230,10 @@ fn an_invalid_attempt_is_kept_and_not_compared() {
     stalled.report.findings.push(finding("client_stall", Validity::Invalid));
     assert_eq!(repetitions(&record), [5, 4, 5]);
     assert_eq!(completeness(&record), Completeness::SomeInvalid);
-    has(&page(&record, "hosts/gpu-02.md"), "leave a core to the agent");
+    has(&answer(&record), "Invalid, kept and not compared: 1 of 30 counted cells.");
+    let own = page(&record, "hosts/gpu-02.md");
+    has(&own, "over a limit");
+    has(&own, "leave a core to the agent");
 }
 
 #[test]

@@ -203,16 +203,6 @@ fn a_load_is_drawn_at_a_p95_only_where_every_level_has_one() {
 }
 
 #[test]
-fn what_an_agent_says_against_itself_spoils_the_attempt() {
-    let mut record = at_a_rate();
-    let evidence = "1 of 400 requests were not sent".to_owned();
-    let finding = Finding { evidence, ..finding("client_limited", Validity::Invalid) };
-    counted(&mut record).next().unwrap().report.findings.push(finding);
-    has(&answer(&record), "Invalid, kept and not compared: 1 of 3 counted cells.");
-    has(&page(&record, "hosts/gpu-01.md"), "1 of 400 requests were not sent");
-}
-
-#[test]
 fn asked_and_counted_prompt_lengths_stand_side_by_side() {
     let mut record = RunBuilder::new(&["Long"], 3).fleet(1).build();
     record.header.suite.cases[0].prompt = Prompt::Text(TextPrompt { tokens: 1_000, shared: 0 });
