@@ -1,6 +1,5 @@
 //! The machine-readable files: `run.json`, `requests.jsonl`, and the latter as CSV and as Parquet.
 
-mod capacity;
 mod compared;
 mod csv;
 #[cfg(feature = "parquet")]

@@ -105,10 +105,8 @@ fn known_names(
         .zip(1_usize..)
         .filter_map(|(id, n)| Some((id, HostId::new(format!("host-{n:0width$}")).ok()?)))
         .collect();
-    let mut known = Known::default();
-    for (id, substitute) in &hosts {
-        known.add(id.as_str(), substitute.as_str());
-    }
+    let mut known: Vec<_> =
+        hosts.iter().map(|(id, new)| (id.to_string(), new.to_string())).collect();
     let mut machines: Vec<_> = record.hosts.iter().collect();
     machines.sort_by(|a, b| a.host.cmp(&b.host));
     let mut domains = BTreeSet::new();
@@ -116,18 +114,17 @@ fn known_names(
         let (Some(facts), Some(substitute)) = (&host.facts, hosts.get(&host.host)) else {
             continue;
         };
-        known.add(&facts.hostname, substitute.as_str());
+        known.push((facts.hostname.clone(), substitute.to_string()));
         if let Some((short, domain)) = facts.hostname.split_once('.') {
-            known.add(short, substitute.as_str());
+            known.push((short.to_owned(), substitute.to_string()));
             domains.insert(domain.to_owned());
         }
     }
     domains.extend(hosts.keys().filter_map(|id| Some(id.as_str().split_once('.')?.1.to_owned())));
     domains.retain(|domain| domain.parse::<f64>().is_err() && !GENERIC.contains(&&**domain));
     names.insert(Kind::Domain, domains);
-    numbered(names).for_each(|(original, substitute)| known.add(&original, &substitute));
-    known.finish();
-    (hosts, known)
+    known.extend(numbered(names));
+    (hosts, Known::new(known))
 }
 
 /// Endings of names that name nobody, and words of other texts.

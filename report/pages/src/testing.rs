@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use regatta_figures::completeness::Completeness;
 use regatta_figures::history::Baseline;
 use regatta_figures::source::{Cause, Run};
 pub use regatta_figures::testing::*;
@@ -11,8 +10,8 @@ use crate::folder::{Content, Folder};
 use crate::{Summary, render};
 
 /// A folder in memory: content by path.
-#[derive(Debug, Default)]
-pub struct Files(pub BTreeMap<String, Vec<u8>>);
+#[derive(Default)]
+struct Files(BTreeMap<String, Vec<u8>>);
 
 impl Folder for Files {
     fn file(&mut self, path: &str, content: &mut Content<'_>) -> Result<(), Cause> {
@@ -23,7 +22,14 @@ impl Folder for Files {
     }
 }
 
-fn rendered(run: &impl Run, baseline: Option<&Baseline>) -> (BTreeMap<String, Vec<u8>>, Summary) {
+/// The files of a report and its answer, with what changed since an earlier run.
+///
+/// # Panics
+/// When attempts cannot be read.
+pub fn rendered(
+    run: &impl Run,
+    baseline: Option<&Baseline>,
+) -> (BTreeMap<String, Vec<u8>>, Summary) {
     let mut files = Files::default();
     let summary = render(run, baseline, &mut files).expect("a run in memory can be read");
     (files.0, summary)
@@ -35,28 +41,4 @@ fn rendered(run: &impl Run, baseline: Option<&Baseline>) -> (BTreeMap<String, Ve
 /// When attempts cannot be read.
 pub fn files(run: &impl Run) -> BTreeMap<String, Vec<u8>> {
     rendered(run, None).0
-}
-
-/// The answer in a few lines.
-///
-/// # Panics
-/// When attempts cannot be read.
-pub fn summary(run: &impl Run) -> Summary {
-    rendered(run, None).1
-}
-
-/// How complete a run is.
-///
-/// # Panics
-/// When attempts cannot be read.
-pub fn completeness(run: &impl Run) -> Completeness {
-    rendered(run, None).1.completeness
-}
-
-/// The files of a report and its answer, with what changed since an earlier run.
-///
-/// # Panics
-/// When attempts cannot be read.
-pub fn since(run: &impl Run, baseline: &Baseline) -> (BTreeMap<String, Vec<u8>>, Summary) {
-    rendered(run, Some(baseline))
 }

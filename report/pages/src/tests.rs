@@ -15,20 +15,31 @@ mod reference;
 mod stored;
 mod words;
 
+use std::ops::RangeBounds;
+use std::time::Duration;
+
 use regatta_figures::analysis::Analysis;
-use regatta_figures::compare::MetricReport;
+use regatta_figures::capacity::Capacity;
+use regatta_figures::compare::{MetricReport, Unjudged, Verdict};
 use regatta_figures::completeness::Completeness;
-use regatta_types::event::{Disposition, MissingReason, SkipReason};
+use regatta_figures::history::{Baseline, Changes, Terms, changes};
+use regatta_types::comparability::ClassFact;
+use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent, SkipReason};
 use regatta_types::facts::EngineFacts;
+use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuInventory, GpuSeries};
-use regatta_types::ids::{CaseId, CellKey};
+use regatta_types::ids::{CaseId, CellKey, HostId};
 use regatta_types::metric::Metric;
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
-use regatta_types::trace::RequestTrace;
+use regatta_types::suite::Length;
+use regatta_types::time::UnixNs;
+use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
+use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, files, lose, summary};
+use crate::testing::{RunBuilder, TestHost, WholeRun, files, lose, rendered};
+use crate::{Summary, change_lines};
 
 /// Two cases, each so many times, on no host yet.
 fn two_cases(repetitions: u32) -> RunBuilder {
@@ -102,11 +113,29 @@ fn stretch(attempt: &mut AttemptRecord, factor: f64) {
     }
 }
 
+/// Takes away what a host measured in these repetitions.
+fn lose_of(record: &mut WholeRun, host: &str, repetitions: impl RangeBounds<u32>) {
+    lose(record, &MissingReason::Cancelled, |cell| {
+        cell.host.as_str() == host && repetitions.contains(&cell.repetition.0)
+    });
+}
+
 /// Takes away what a host measured after its first so many repetitions.
 fn keep(record: &mut WholeRun, host: &str, repetitions: u32) {
-    lose(record, &MissingReason::Cancelled, |cell| {
-        cell.host.as_str() == host && cell.repetition.0 > repetitions
-    });
+    lose_of(record, host, repetitions + 1..);
+}
+
+fn baseline(run: &WholeRun) -> Baseline {
+    Baseline::of(run).unwrap()
+}
+
+fn under(terms: &Terms, before: &WholeRun, after: &WholeRun) -> Changes {
+    changes(&baseline(before), &baseline(after), terms)
+}
+
+/// What is said of the changes, as one text.
+fn told(changes: &Changes) -> String {
+    change_lines(changes).join("\n")
 }
 
 /// Ends sweeps as a coordinator ends them, before the cells of these hosts and cases.
@@ -128,6 +157,14 @@ fn found<T>(record: &WholeRun, metric: Metric, read: impl Fn(&MetricReport) -> T
     Analysis::new(record).unwrap().classes[0].metric(metric).map(read)
 }
 
+fn completeness(record: &WholeRun) -> Completeness {
+    rendered(record, None).1.completeness
+}
+
+pub(crate) fn summary(record: &WholeRun) -> Summary {
+    rendered(record, None).1
+}
+
 fn lines(record: &WholeRun) -> Vec<String> {
     summary(record).verdict_lines
 }
@@ -144,7 +181,7 @@ fn line(record: &WholeRun, begin: &str) -> String {
     found.unwrap_or_else(|| panic!("{begin} is missing in {lines:#?}")).clone()
 }
 
-fn page(record: &WholeRun, path: &str) -> String {
+pub(crate) fn page(record: &WholeRun, path: &str) -> String {
     let bytes = files(record).remove(path).expect("the report has this file");
     String::from_utf8(bytes).expect("reports are UTF-8")
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use regatta_figures::compare::{
-    CaseOutcome, ClassReport, Contention, DriftRow, Effect, Later, MetricReport, Outcome, Outlier,
-    Quarters, Rank, Reason, SoloAndTogether, Verdict,
+    ClassReport, Contention, DriftRow, Later, MetricReport, Reason, SoloAndTogether,
 };
 use regatta_figures::facts::{Fact, FactChange};
-use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
-use regatta_types::ids::{CaseId, CellKey, HostId, RunId};
-use regatta_types::metric::Metric;
+use regatta_figures::history::{Changes, HostChanges, MetricChange};
+use regatta_types::ids::HostId;
 use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::words::absent::why;
 use crate::words::reason::{at_first, change, reason};
@@ -18,215 +17,161 @@ use crate::words::reason::{at_first, change, reason};
 /// Version of the layout of [`changes_json`]. Fields may be added without a new one.
 const SCHEMA: u32 = 1;
 
-type LeftOut<'a, T> = Vec<(&'a T, String)>;
-
-fn left_out<T>(all: &[(T, Reason)]) -> LeftOut<'_, T> {
+fn left_out<T>(all: &[(T, Reason)]) -> Vec<(&T, String)> {
     all.iter().map(|(what, why)| (what, reason(why))).collect()
 }
 
-#[derive(Serialize)]
-pub(super) struct WrittenClass<'a> {
-    label: &'a str,
-    fingerprint: &'a str,
-    hosts: &'a [HostId],
-    facts: Vec<WrittenFact<'a>>,
-    assumed: &'a [&'static str],
-    metrics: Vec<WrittenMetric<'a>>,
-    quarters: &'a [Quarters],
+/// A result as the files have it.
+pub(super) struct Written<'a, T>(pub(super) &'a T);
+
+pub(super) fn each<T>(all: &[T]) -> Vec<Written<'_, T>> {
+    all.iter().map(Written).collect()
 }
 
-#[derive(Serialize)]
-struct WrittenFact<'a> {
-    #[serde(flatten)]
-    fact: &'a Fact,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_available: Option<String>,
-}
-
-#[derive(Serialize)]
-struct WrittenMetric<'a> {
-    metric: Metric,
-    margin: f64,
-    cases: &'a [CaseId],
-    cases_left_out: LeftOut<'a, CaseId>,
-    hosts_left_out: LeftOut<'a, HostId>,
-    planned_repetitions: u32,
-    outcome: &'a Outcome,
-    detectable_log: Option<f64>,
-    ranks: &'a [Rank],
-    outliers: &'a [Outlier],
-    by_case: &'a [CaseOutcome],
-}
-
-fn metric(report: &MetricReport) -> WrittenMetric<'_> {
-    WrittenMetric {
-        metric: report.metric,
-        margin: report.margin,
-        cases: &report.series.cases,
-        cases_left_out: left_out(&report.series.cases_left_out),
-        hosts_left_out: left_out(&report.series.hosts_left_out),
-        planned_repetitions: report.series.planned_repetitions,
-        outcome: &report.outcome,
-        detectable_log: report.detectable_log,
-        ranks: &report.ranks,
-        outliers: &report.outliers,
-        by_case: &report.by_case,
+impl Serialize for Written<'_, ClassReport> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ClassReport { class, metrics, quarters, .. } = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("label", &class.label)?;
+        object.serialize_entry("fingerprint", &class.fingerprint)?;
+        object.serialize_entry("hosts", &class.hosts)?;
+        object.serialize_entry("facts", &each(&class.facts))?;
+        object.serialize_entry("assumed", &class.assumed)?;
+        object.serialize_entry("metrics", &each(metrics))?;
+        object.serialize_entry("quarters", quarters)?;
+        object.end()
     }
 }
 
-pub(super) fn class(report: &ClassReport) -> WrittenClass<'_> {
-    let class = &report.class;
-    let fact = |fact| WrittenFact { fact, not_available: fact.not_available.as_ref().map(why) };
-    WrittenClass {
-        label: &class.label,
-        fingerprint: &class.fingerprint,
-        hosts: &class.hosts,
-        facts: class.facts.iter().map(fact).collect(),
-        assumed: &class.assumed,
-        metrics: report.metrics.iter().map(metric).collect(),
-        quarters: &report.quarters,
+impl Serialize for Written<'_, Fact> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Known<'a> {
+            #[serde(flatten)]
+            fact: &'a Fact,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            not_available: Option<String>,
+        }
+        let not_available = self.0.not_available.as_ref().map(why);
+        Known { fact: self.0, not_available }.serialize(serializer)
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct WrittenDrift<'a> {
-    #[serde(flatten)]
-    row: &'a DriftRow,
-    not_available: BTreeMap<&'a HostId, String>,
-}
-
-pub(super) fn drift(row: &DriftRow) -> WrittenDrift<'_> {
-    let not_available = row.not_available.iter().map(|(host, absent)| (host, why(absent)));
-    WrittenDrift { row, not_available: not_available.collect() }
-}
-
-#[derive(Serialize)]
-pub(super) struct WrittenLater<'a> {
-    host: &'a HostId,
-    label: &'a str,
-    fingerprint: &'a str,
-    from: &'a CellKey,
-    cells: u32,
-    change: String,
-}
-
-pub(super) fn later(later: &Later) -> WrittenLater<'_> {
-    WrittenLater {
-        host: &later.host,
-        label: &later.label,
-        fingerprint: &later.fingerprint,
-        from: &later.from,
-        cells: later.cells,
-        change: at_first(&later.change),
+impl Serialize for Written<'_, DriftRow> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Known<'a> {
+            #[serde(flatten)]
+            row: &'a DriftRow,
+            not_available: BTreeMap<&'a HostId, String>,
+        }
+        let not_available = self.0.not_available.iter().map(|(host, absent)| (host, why(absent)));
+        Known { row: self.0, not_available: not_available.collect() }.serialize(serializer)
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct WrittenContention<'a> {
-    metric: Metric,
-    margin: f64,
-    hosts: Vec<WrittenBothWays<'a>>,
-}
-
-#[derive(Serialize)]
-struct WrittenBothWays<'a> {
-    host: &'a HostId,
-    cases: &'a [CaseId],
-    cases_left_out: LeftOut<'a, CaseId>,
-    solo_log: Option<f64>,
-    together_log: Option<f64>,
-    effect: Option<Effect>,
-    adjusted_p: Option<f64>,
-    verdict: Verdict,
-}
-
-fn both_ways(host: &SoloAndTogether) -> WrittenBothWays<'_> {
-    WrittenBothWays {
-        host: &host.host,
-        cases: &host.cases,
-        cases_left_out: left_out(&host.cases_left_out),
-        solo_log: host.solo_log,
-        together_log: host.together_log,
-        effect: host.effect,
-        adjusted_p: host.adjusted_p,
-        verdict: host.verdict,
+impl Serialize for Written<'_, MetricReport> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("metric", &report.metric)?;
+        object.serialize_entry("margin", &report.margin)?;
+        object.serialize_entry("cases", &report.series.cases)?;
+        object.serialize_entry("cases_left_out", &left_out(&report.series.cases_left_out))?;
+        object.serialize_entry("hosts_left_out", &left_out(&report.series.hosts_left_out))?;
+        object.serialize_entry("planned_repetitions", &report.series.planned_repetitions)?;
+        object.serialize_entry("outcome", &report.outcome)?;
+        object.serialize_entry("detectable_log", &report.detectable_log)?;
+        object.serialize_entry("ranks", &report.ranks)?;
+        object.serialize_entry("outliers", &report.outliers)?;
+        object.serialize_entry("by_case", &report.by_case)?;
+        object.end()
     }
 }
 
-pub(super) fn contention(found: &Contention) -> WrittenContention<'_> {
-    let hosts = found.hosts.iter().map(both_ways).collect();
-    WrittenContention { metric: found.metric, margin: found.margin, hosts }
-}
-
-#[derive(Serialize)]
-pub(super) struct WrittenChanges<'a> {
-    schema: u32,
-    before: &'a RunId,
-    after: &'a RunId,
-    hosts: Vec<WrittenHost<'a>>,
-    absent: &'a [HostId],
-}
-
-#[derive(Serialize)]
-struct WrittenHost<'a> {
-    host: &'a HostId,
-    with: &'a [HostId],
-    not_comparable: Option<String>,
-    metrics: Vec<WrittenChange<'a>>,
-    other_facts: Vec<String>,
-    allowed: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct WrittenChange<'a> {
-    metric: Metric,
-    solo: bool,
-    cases: &'a [CaseId],
-    cases_left_out: LeftOut<'a, CaseId>,
-    cases_lost: &'a [CaseId],
-    is_due: bool,
-    before: Option<Effect>,
-    after: Option<Effect>,
-    change: Option<Estimated>,
-    verdict: Option<Verdict>,
-    why_not: Option<String>,
-}
-
-fn metric_change(change: &MetricChange) -> WrittenChange<'_> {
-    WrittenChange {
-        metric: change.metric,
-        solo: change.solo,
-        cases: &change.cases,
-        cases_left_out: left_out(&change.cases_left_out),
-        cases_lost: &change.cases_lost,
-        is_due: change.is_due,
-        before: change.before,
-        after: change.after,
-        change: change.change,
-        verdict: change.verdict,
-        why_not: change.why_not.as_ref().map(reason),
+impl Serialize for Written<'_, Later> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let later = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("host", &later.host)?;
+        object.serialize_entry("label", &later.label)?;
+        object.serialize_entry("fingerprint", &later.fingerprint)?;
+        object.serialize_entry("from", &later.from)?;
+        object.serialize_entry("cells", &later.cells)?;
+        object.serialize_entry("change", &at_first(&later.change))?;
+        object.end()
     }
 }
 
-fn host_changes(host: &HostChanges) -> WrittenHost<'_> {
-    let facts = |facts: &[FactChange]| facts.iter().map(change).collect();
-    WrittenHost {
-        host: &host.host,
-        with: &host.with,
-        not_comparable: host.not_comparable.as_ref().map(reason),
-        metrics: host.metrics.iter().map(metric_change).collect(),
-        other_facts: facts(&host.other_facts),
-        allowed: facts(&host.allowed),
+impl Serialize for Written<'_, Contention> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("metric", &self.0.metric)?;
+        object.serialize_entry("margin", &self.0.margin)?;
+        object.serialize_entry("hosts", &each(&self.0.hosts))?;
+        object.end()
     }
 }
 
-pub(super) fn changes(found: &Changes) -> WrittenChanges<'_> {
-    WrittenChanges {
-        schema: SCHEMA,
-        before: &found.before,
-        after: &found.after,
-        hosts: found.hosts.iter().map(host_changes).collect(),
-        absent: &found.absent,
+impl Serialize for Written<'_, SoloAndTogether> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let host = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("host", &host.host)?;
+        object.serialize_entry("cases", &host.cases)?;
+        object.serialize_entry("cases_left_out", &left_out(&host.cases_left_out))?;
+        object.serialize_entry("solo_log", &host.solo_log)?;
+        object.serialize_entry("together_log", &host.together_log)?;
+        object.serialize_entry("effect", &host.effect)?;
+        object.serialize_entry("adjusted_p", &host.adjusted_p)?;
+        object.serialize_entry("verdict", &host.verdict)?;
+        object.end()
+    }
+}
+
+impl Serialize for Written<'_, Changes> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("schema", &SCHEMA)?;
+        object.serialize_entry("before", &self.0.before)?;
+        object.serialize_entry("after", &self.0.after)?;
+        object.serialize_entry("hosts", &each(&self.0.hosts))?;
+        object.serialize_entry("absent", &self.0.absent)?;
+        object.end()
+    }
+}
+
+impl Serialize for Written<'_, HostChanges> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let host = self.0;
+        let facts = |facts: &[FactChange]| facts.iter().map(change).collect::<Vec<_>>();
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("host", &host.host)?;
+        object.serialize_entry("with", &host.with)?;
+        object.serialize_entry("not_comparable", &host.not_comparable.as_ref().map(reason))?;
+        object.serialize_entry("metrics", &each(&host.metrics))?;
+        object.serialize_entry("other_facts", &facts(&host.other_facts))?;
+        object.serialize_entry("allowed", &facts(&host.allowed))?;
+        object.end()
+    }
+}
+
+impl Serialize for Written<'_, MetricChange> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let change = self.0;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("metric", &change.metric)?;
+        object.serialize_entry("solo", &change.solo)?;
+        object.serialize_entry("cases", &change.cases)?;
+        object.serialize_entry("cases_left_out", &left_out(&change.cases_left_out))?;
+        object.serialize_entry("cases_lost", &change.cases_lost)?;
+        object.serialize_entry("is_due", &change.is_due)?;
+        object.serialize_entry("before", &change.before)?;
+        object.serialize_entry("after", &change.after)?;
+        object.serialize_entry("change", &change.change)?;
+        object.serialize_entry("verdict", &change.verdict)?;
+        object.serialize_entry("why_not", &change.why_not.as_ref().map(reason))?;
+        object.end()
     }
 }
 
@@ -234,7 +179,7 @@ pub(super) fn changes(found: &Changes) -> WrittenChanges<'_> {
 #[must_use]
 pub fn changes_json(found: &Changes) -> String {
     // String keys only, and a number that is not finite becomes null: this cannot fail.
-    let mut json = serde_json::to_string_pretty(&changes(found)).unwrap_or_default();
+    let mut json = serde_json::to_string_pretty(&Written(found)).unwrap_or_default();
     json.push('\n');
     json
 }

@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::testing::WholeRun;
     use crate::tests::hostile::poisoned;
+    use crate::tests::page;
 
     fn rows(run: &WholeRun) -> Vec<Vec<String>> {
         let mut file = Vec::new();
@@ -85,9 +86,8 @@ mod tests {
         let text = "a \"quoted\", text";
         let record = poisoned(text);
         let rows = rows(&record);
-        let mut lines = Vec::new();
-        crate::export::requests_jsonl(&record, &mut lines).unwrap();
-        let lines: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
+        let lines = page(&record, "requests.jsonl");
+        let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(rows.len(), lines.len() + 1);
         // The names and their order are those of the text, which a parsed object does not keep.
         let mut from = 0;

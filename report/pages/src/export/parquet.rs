@@ -83,8 +83,15 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
-    use crate::export::requests_jsonl;
+    use crate::testing::WholeRun;
     use crate::tests::hostile::poisoned;
+    use crate::tests::page;
+
+    fn written(run: &WholeRun) -> Vec<u8> {
+        let mut file = Vec::new();
+        requests_parquet(run, &mut file).unwrap();
+        file
+    }
 
     /// What JSON in which nothing is `null` has: Arrow writes no field that does not exist.
     fn known(line: &str) -> Map<String, Value> {
@@ -99,11 +106,8 @@ mod tests {
     #[test]
     fn a_round_trip_gives_the_json_lines() {
         let run = poisoned("a \"text\" \u{1F680}");
-        let (mut file, mut lines) = (Vec::new(), Vec::new());
-        requests_parquet(&run, &mut file).unwrap();
-        requests_jsonl(&run, &mut lines).unwrap();
-        let lines = String::from_utf8(lines).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file)).unwrap();
+        let (file, lines) = (bytes::Bytes::from(written(&run)), page(&run, "requests.jsonl"));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let names: Vec<&str> = reader.schema().fields().iter().map(|f| f.name().as_str()).collect();
         let first: Map<String, Value> =
             serde_json::from_str(lines.lines().next().unwrap()).unwrap();
@@ -123,12 +127,7 @@ mod tests {
     #[test]
     fn the_same_run_gives_the_same_bytes() {
         let run = poisoned("text");
-        let bytes = || {
-            let mut file = Vec::new();
-            requests_parquet(&run, &mut file).unwrap();
-            file
-        };
-        assert!(bytes() == bytes());
-        assert!(bytes().starts_with(b"PAR1"));
+        assert!(written(&run) == written(&run));
+        assert!(written(&run).starts_with(b"PAR1"));
     }
 }

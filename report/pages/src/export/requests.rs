@@ -198,12 +198,13 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::testing::{RunBuilder, TestHost};
+    use crate::testing::RunBuilder;
+    use crate::tests::page;
 
     /// Rows of the client overhead once said `measured`, and got into sums over the engine's requests.
     #[test]
     fn measured_are_the_requests_of_cases_and_not_those_that_an_agent_sent_to_itself() {
-        let mut run = RunBuilder::new(&["Tiny"], 2).host(TestHost::new("gpu-01")).build();
+        let mut run = RunBuilder::new(&["Tiny"], 2).fleet(1).build();
         let mut own = run.attempts[1].clone();
         own.disposition = Disposition::ClientOverhead;
         own.report.key.cell.case = CaseId::client_overhead();
@@ -212,9 +213,7 @@ mod tests {
         warmup.phase = Phase::Warmup;
         own.report.traces.insert(0, warmup);
         run.attempts.push(own);
-        let mut lines = Vec::new();
-        requests_jsonl(&run, &mut lines).unwrap();
-        let lines = String::from_utf8(lines).unwrap();
+        let lines = page(&run, "requests.jsonl");
         let rows = lines.lines().map(|line| {
             let row: Value = serde_json::from_str(line).unwrap();
             [&row["case"], &row["phase"]].map(|text| text.as_str().unwrap().to_owned())

@@ -1,21 +1,24 @@
 //! `run.json`: the figures and verdicts of the reports, for programs.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use regatta_figures::capacity::HostUsers;
+use regatta_figures::capacity::{Capacity, ExcludedHost, HostUsers};
 use regatta_figures::compare::drift;
-use regatta_figures::hosts::{self, CaseAnalysis, Cell, CellState, Counted, HostAnalysis};
+use regatta_figures::hosts::{Attempt, CaseAnalysis, Cell, CellState, Counted, HostAnalysis};
 use regatta_figures::metrics::{EnergyFigures, Figures, METRICS_SCHEMA};
 use regatta_figures::source::Cause;
+use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, RunRecord};
 use regatta_types::suite::{Case, Suite};
 use regatta_types::validity::Finding;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use super::{capacity, compared};
+use super::compared::{Written, each};
 use crate::report::Report;
 use crate::words::absent::{reading, why};
+use crate::words::capacity::{lacking, member, why_left_out, why_none};
 use crate::words::causes_of;
 use crate::words::finding::finding;
 
@@ -24,48 +27,40 @@ const SCHEMA: u32 = 1;
 
 /// Writes the whole file: one object on one line.
 pub(crate) fn run_json(report: &Report<'_>, out: &mut dyn Write) -> Result<(), Cause> {
-    serde_json::to_writer(&mut *out, &RunFile(report)).map_err(io::Error::from)?;
+    serde_json::to_writer(&mut *out, &Written(report)).map_err(io::Error::from)?;
     Ok(out.write_all(b"\n")?)
 }
 
-struct RunFile<'a>(&'a Report<'a>);
-
-impl Serialize for RunFile<'_> {
+impl Serialize for Written<'_, Report<'_>> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = self.0;
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("schema", &SCHEMA)?;
         object.serialize_entry("metrics_schema", &METRICS_SCHEMA)?;
-        object.serialize_entry("run", &RunFacts(report.record))?;
-        object.serialize_entry("suite", &SuiteFacts(&report.record.header.suite))?;
+        object.serialize_entry("run", &Written(report.record))?;
+        object.serialize_entry("suite", &Written(&report.record.header.suite))?;
         object.serialize_entry("completeness", &report.completeness())?;
         object.serialize_entry("cells", &report.cells)?;
         let hosts = report.hosts.iter().map(|host| HostResult { report, host });
         object.serialize_entry("hosts", &hosts.collect::<Vec<_>>())?;
         object.serialize_entry("absent_hosts", &report.record.absent)?;
-        object.serialize_entry(
-            "classes",
-            &report.classes.iter().map(compared::class).collect::<Vec<_>>(),
-        )?;
-        let later = report.later.iter().map(compared::later);
-        object.serialize_entry("later_engines", &later.collect::<Vec<_>>())?;
-        let rows = drift(&report.hosts);
-        let rows = rows.iter().map(compared::drift).collect::<Vec<_>>();
-        object.serialize_entry("drift", &rows)?;
-        object.serialize_entry("capacity", &capacity::written(&report.capacity))?;
+        object.serialize_entry("classes", &each(&report.classes))?;
+        object.serialize_entry("later_engines", &each(&report.later))?;
+        object.serialize_entry("drift", &each(&drift(&report.hosts)))?;
+        let capacity = report.capacity.as_ref();
+        let capacity = capacity.map_or_else(
+            |why| Reading::missing(why_none(*why)),
+            |capacity| Reading::Known(Written(capacity)),
+        );
+        object.serialize_entry("capacity", &capacity)?;
         object.serialize_entry("start", &report.start)?;
-        object.serialize_entry("since", &report.since.as_ref().map(compared::changes))?;
-        object.serialize_entry(
-            "contention",
-            &report.contention.iter().map(compared::contention).collect::<Vec<_>>(),
-        )?;
+        object.serialize_entry("since", &report.since.as_ref().map(Written))?;
+        object.serialize_entry("contention", &each(&report.contention))?;
         object.end()
     }
 }
 
-struct RunFacts<'a>(&'a RunRecord);
-
-impl Serialize for RunFacts<'_> {
+impl Serialize for Written<'_, RunRecord> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let header = &self.0.header;
         let (expected_hosts, expected_names) = match &header.expected {
@@ -94,8 +89,6 @@ impl Serialize for RunFacts<'_> {
     }
 }
 
-struct SuiteFacts<'a>(&'a Suite);
-
 #[derive(Serialize)]
 struct CaseFacts<'a> {
     prompt_hash: String,
@@ -103,7 +96,7 @@ struct CaseFacts<'a> {
     case: &'a Case,
 }
 
-impl Serialize for SuiteFacts<'_> {
+impl Serialize for Written<'_, Suite> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Suite { name, description, cases, active_weights } = self.0;
         let case = |case| CaseFacts { prompt_hash: Case::prompt_hash(case), case };
@@ -160,9 +153,8 @@ impl Serialize for HostResult<'_> {
         object.serialize_entry("gpus", &reading(&host.gpus))?;
         object.serialize_entry("bandwidth", &reading(&report.bandwidth(host)))?;
         object.serialize_entry("users", &HostUsers::of(host))?;
-        object.serialize_entry("cases", &host.all_cases().map(CaseResult).collect::<Vec<_>>())?;
-        object
-            .serialize_entry("attempts", &host.attempts.iter().map(Attempt).collect::<Vec<_>>())?;
+        object.serialize_entry("cases", &host.all_cases().map(Written).collect::<Vec<_>>())?;
+        object.serialize_entry("attempts", &each(&host.attempts))?;
         object.end()
     }
 }
@@ -183,9 +175,7 @@ impl<'a> Energy<'a> {
     }
 }
 
-struct CaseResult<'a>(&'a CaseAnalysis<'a>);
-
-impl Serialize for CaseResult<'_> {
+impl Serialize for Written<'_, CaseAnalysis<'_>> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let case = self.0;
         let mut object = serializer.serialize_map(None)?;
@@ -201,14 +191,12 @@ impl Serialize for CaseResult<'_> {
         object.serialize_entry("engine", &reading(&case.engine))?;
         object.serialize_entry("energy", &reading(&case.energy).map(Energy::of))?;
         object.serialize_entry("tok_per_s_per_w", &case.tps_per_watt())?;
-        object.serialize_entry("cells", &case.cells.iter().map(CellResult).collect::<Vec<_>>())?;
+        object.serialize_entry("cells", &each(&case.cells))?;
         object.end()
     }
 }
 
-struct CellResult<'a>(&'a Cell<'a>);
-
-impl Serialize for CellResult<'_> {
+impl Serialize for Written<'_, Cell<'_>> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counted = self.0.counted();
         let (state, missing, skipped) = match &self.0.state {
@@ -233,9 +221,7 @@ impl Serialize for CellResult<'_> {
     }
 }
 
-struct Attempt<'a>(&'a hosts::Attempt);
-
-impl Serialize for Attempt<'_> {
+impl Serialize for Written<'_, Attempt> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let attempt = self.0;
         let mut object = serializer.serialize_map(None)?;
@@ -250,6 +236,27 @@ impl Serialize for Attempt<'_> {
         object.serialize_entry("requests", &attempt.traces)?;
         object.serialize_entry("agent_instance", &attempt.instance.to_string())?;
         object.serialize_entry("boot", &attempt.boot.0)?;
+        object.end()
+    }
+}
+
+impl Serialize for Written<'_, Capacity> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let capacity = self.0;
+        let left_out = capacity.left_out.iter().map(|ExcludedHost { host, why }| {
+            BTreeMap::from([("host", member(host)), ("why", why_left_out(why))])
+        });
+        let lacking = capacity.not_available.iter().map(lacking);
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("hosts", &capacity.hosts)?;
+        object.serialize_entry("left_out", &left_out.collect::<Vec<_>>())?;
+        object.serialize_entry("not_available", &lacking.collect::<Vec<_>>())?;
+        object.serialize_entry("decode", &capacity.decode)?;
+        object.serialize_entry("peak_output_tps", &capacity.peak_output_tps)?;
+        object.serialize_entry("users", &capacity.users)?;
+        object.serialize_entry("power_w", &capacity.power_w)?;
+        object.serialize_entry("power_unattributed", &capacity.power_unattributed)?;
+        object.serialize_entry("price_per_million", &capacity.price_per_million)?;
         object.end()
     }
 }

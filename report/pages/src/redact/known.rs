@@ -6,29 +6,24 @@ use std::collections::BTreeMap;
 use aho_corasick::AhoCorasick;
 
 /// Names with their substitutes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
     substitutes: BTreeMap<String, String>,
-    /// Finds the names; `None` before the last one is there.
-    finder: Option<AhoCorasick>,
+    finder: AhoCorasick,
 }
 
 impl Known {
-    /// Takes a name up; the first substitute of a name stays.
-    pub(super) fn add(&mut self, name: &str, substitute: &str) {
-        if !name.is_empty() {
-            let entry = self.substitutes.entry(name.to_ascii_lowercase());
-            entry.or_insert_with(|| substitute.to_owned());
+    /// Each name with its substitute, of which the first stays.
+    pub(super) fn new(names: Vec<(String, String)>) -> Self {
+        let mut substitutes = BTreeMap::new();
+        for (name, substitute) in names.into_iter().filter(|(name, _)| !name.is_empty()) {
+            substitutes.entry(name.to_ascii_lowercase()).or_insert(substitute);
         }
-    }
-
-    /// After the last name.
-    pub(super) fn finish(&mut self) {
         let finder = AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .build(self.substitutes.keys())
+            .build(substitutes.keys())
             .expect("a run has fewer names than the finder can number");
-        self.finder = Some(finder);
+        Self { substitutes, finder }
     }
 
     /// The substitute of a whole name.
@@ -39,12 +34,9 @@ impl Known {
     /// Appends `text` with the names in it replaced; of overlapping ones the first, then the
     /// longest.
     pub(super) fn replace(&self, text: &str, out: &mut String) {
-        let Some(finder) = &self.finder else {
-            out.push_str(text);
-            return;
-        };
         let is_apart = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
-        let mut found: Vec<_> = finder
+        let mut found: Vec<_> = self
+            .finder
             .find_overlapping_iter(text)
             .filter(|at| {
                 is_apart(text[..at.start()].chars().next_back())

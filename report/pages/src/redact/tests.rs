@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::record::ExpectedHosts;
 
-use crate::testing::{WholeRun, files, summary};
-use crate::tests::has;
+use crate::testing::{WholeRun, files};
 use crate::tests::hostile::poisoned;
+use crate::tests::{has, summary};
 
 fn redact(run: WholeRun) -> WholeRun {
     WholeRun::read(&super::redact(run).unwrap())

@@ -1,22 +1,10 @@
 //! What enters a comparison, which hosts may be compared, and what is said of it.
 
-use std::time::Duration;
-
-use regatta_figures::analysis::Analysis;
-use regatta_figures::compare::{DriftRow, MetricReport, Unjudged, Verdict, drift};
-use regatta_figures::completeness::Completeness;
-use regatta_types::comparability::ClassFact;
+use regatta_figures::compare::{DriftRow, drift};
 use regatta_types::facts::EngineSettings;
-use regatta_types::metric::Metric;
-use regatta_types::reading::Reading;
 use regatta_types::trace::ChunkKind;
-use regatta_types::validity::Validity;
 
-use super::{
-    answer, attempts_of, cap_power, counted, engine, finding, found, from, gpus, has, host, keep,
-    known, lacks, line, lines, page, row, three_hosts, traces_of,
-};
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, summary};
+use super::*;
 use crate::words::reason::at_first;
 
 pub(super) fn verdict(record: &WholeRun, metric: Metric, host: &str) -> Option<Verdict> {
@@ -106,10 +94,18 @@ fn hosts_of_another_engine_version_are_not_compared() {
 }
 
 #[test]
-fn unknown_against_known_is_another_class_and_unknown_on_all_is_unverified() {
+fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree_or_lack_it() {
     let mut record = three_hosts();
     engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
     assert_eq!(classes(&record), 2);
+    let mut told = record.clone();
+    told.header.assume_equal = vec![ClassFact::EngineVersion];
+    let analysis = Analysis::new(&told).unwrap();
+    assert_eq!(analysis.classes.len(), 1);
+    assert_eq!(analysis.classes[0].class.assumed, ["engine version"]);
+    has(&page(&told, "report.md"), "assumed equal: engine version");
+    engine(&mut told, "gpu-01").version = Reading::Known("0.15.0".to_owned());
+    assert_eq!(classes(&told), 3, "nobody says which of the two it has");
     for host in ["gpu-01", "gpu-02"] {
         engine(&mut record, host).version = Reading::missing("no endpoint for it");
     }
@@ -119,13 +115,16 @@ fn unknown_against_known_is_another_class_and_unknown_on_all_is_unverified() {
 }
 
 #[test]
-fn a_power_cap_stays_in_the_class_and_stands_beside_the_verdict() {
+fn a_power_cap_stays_in_the_class_as_a_badge_and_stands_beside_the_verdict() {
     let mut record = three_hosts();
+    lacks(&page(&record, "report.md"), "C5: GPU power limit");
     cap_power(&mut record);
     let cause = "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: GPU power \
                  limit 450 W (most others 600 W). Evidence, not proof.";
     assert_eq!(line(&record, "On gpu-03"), cause);
-    has(&page(&record, "report.md"), "| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |");
+    let page = page(&record, "report.md");
+    has(&page, "| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |");
+    has(&page, "| unverified: quantisation unknown; C5: GPU power limit differs |");
 }
 
 #[test]
@@ -152,20 +151,6 @@ fn what_differs_stands_first_with_what_most_have_and_the_causes_in_their_order()
     assert_eq!(classes(&record), 1);
     let own = "What differs on it from the others of its class: GPU power limit 450 W";
     has(&page(&record, "hosts/gpu-03.md"), own);
-}
-
-#[test]
-fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree() {
-    let mut record = three_hosts();
-    engine(&mut record, "gpu-03").version = Reading::missing("no endpoint for it");
-    assert_eq!(classes(&record), 2);
-    record.header.assume_equal = vec![ClassFact::EngineVersion];
-    let analysis = Analysis::new(&record).unwrap();
-    assert_eq!(analysis.classes.len(), 1);
-    assert_eq!(analysis.classes[0].class.assumed, ["engine version"]);
-    has(&page(&record, "report.md"), "assumed equal: engine version");
-    engine(&mut record, "gpu-01").version = Reading::Known("0.15.0".to_owned());
-    assert_eq!(classes(&record), 3, "nobody says which of the two it has");
 }
 
 /// Every attempt of a host from this repetition on was served by this version.
@@ -245,7 +230,10 @@ fn an_invalid_attempt_is_kept_and_not_compared() {
     stalled.report.findings.push(finding("client_stall", Validity::Invalid));
     assert_eq!(repetitions(&record), [5, 4, 5]);
     assert_eq!(completeness(&record), Completeness::SomeInvalid);
-    has(&page(&record, "hosts/gpu-02.md"), "leave a core to the agent");
+    has(&answer(&record), "Invalid, kept and not compared: 1 of 30 counted cells.");
+    let own = page(&record, "hosts/gpu-02.md");
+    has(&own, "over a limit");
+    has(&own, "leave a core to the agent");
 }
 
 #[test]

@@ -1,15 +1,9 @@
 //! What hosts take from each other, and how the start modes are told.
 
-use regatta_figures::analysis::Analysis;
-use regatta_figures::capacity::Capacity;
-use regatta_figures::compare::{Contention, Verdict};
-use regatta_figures::history::{Baseline, Changes, Terms, changes};
-use regatta_types::metric::Metric;
+use regatta_figures::compare::Contention;
 use regatta_types::suite::StartMode;
 
-use super::{from, has, lacks, line, lines, page, skip, two_cases};
-use crate::change_lines;
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use super::*;
 
 /// Three hosts; the second generates 5 % more slowly when all run at once.
 fn three(mode: StartMode) -> WholeRun {
@@ -100,10 +94,7 @@ fn a_run_of_one_mode_says_what_was_planned_and_that_contention_was_not_measured(
 
 #[test]
 fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
-    let compared = |before, after| -> Changes {
-        let baseline = |mode| Baseline::of(&three(mode)).unwrap();
-        changes(&baseline(before), &baseline(after), &Terms::default())
-    };
+    let compared = |before, after| under(&Terms::default(), &three(before), &three(after));
     let speeds = |changes: &Changes| -> Vec<String> {
         let lines = change_lines(changes).into_iter();
         lines.filter(|line| line.starts_with("Decode speed")).collect()
@@ -119,8 +110,8 @@ fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
     for changes in [together, solo, both] {
         assert!(changes.is_all_judged() && !changes.is_regression(), "{:?}", speeds(&changes));
     }
-    let other = change_lines(&compared(StartMode::Solo, StartMode::Together)).join("\n");
-    has(&other, "C12: start mode together, before solo");
+    let other = compared(StartMode::Solo, StartMode::Together);
+    has(&told(&other), "C12: start mode together, before solo");
 }
 
 /// With two repetitions nothing is judged; the page said that no host had usable attempts.
@@ -128,10 +119,10 @@ fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
 fn too_few_repetitions_both_ways_say_so_of_every_host() {
     let run = two_cases(2).fleet(2).start(StartMode::Both).build();
     let page = page(&run, "report.md");
-    let told = section(&page, "### Contention");
-    assert_eq!(told.matches("no verdict: too few repetitions both ways").count(), 4, "{told}");
+    let said = section(&page, "### Contention");
+    assert_eq!(said.matches("no verdict: too few repetitions both ways").count(), 4, "{said}");
     let why = "gpu-01, gpu-02: decode speed without backend-system, debug-task (fewer than 3 repetitions have it both ways).";
-    has(told, why);
+    has(said, why);
 }
 
 /// A check of two such runs returned 9 for the level that the sweep had skipped in its solo twin.
@@ -141,17 +132,14 @@ fn a_skipped_level_of_a_solo_twin_is_no_gap() {
     let before = sweep.fleet(1).start(StartMode::Both).build();
     let mut after = before.clone();
     skip(&mut after, "load.c2", |cell| cell.case.as_str().starts_with("load.c4"));
-    let baseline = |run: &WholeRun| Baseline::of(run).unwrap();
-    let found = changes(&baseline(&before), &baseline(&after), &Terms::default());
-    let lines = change_lines(&found).join("\n");
-    assert!(found.is_all_judged(), "{lines}");
-    has(&lines, "(solo) not compared in case load.c4 (no value in the later run: skipped");
+    let found = under(&Terms::default(), &before, &after);
+    assert!(found.is_all_judged(), "{}", told(&found));
+    has(&told(&found), "(solo) not compared in case load.c4 (no value in the later run: skipped");
 }
 
 #[test]
 fn a_baseline_of_both_ways_is_read_as_it_is_written() {
-    let baseline = Baseline::of(&three(StartMode::Both)).unwrap();
-    let text = baseline.to_toml();
+    let text = baseline(&three(StartMode::Both)).to_toml();
     has(&text, "\"backend-system.solo\" = \"backend-system\"");
     assert_eq!(Baseline::parse(&text).unwrap().to_toml(), text);
 }

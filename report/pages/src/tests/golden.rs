@@ -1,15 +1,8 @@
 //! Whole pages, reviewed like code.
 
-use std::time::Duration;
+use regatta_types::trace::Phase;
 
-use regatta_figures::completeness::Completeness;
-use regatta_types::event::{EventKind, MissingReason, RunEvent};
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::time::UnixNs;
-use regatta_types::trace::{Outcome, Phase, RequestTrace};
-
-use super::{attempts_of, has, lacks, page, run_json, three_hosts};
-use crate::testing::{RunBuilder, completeness, lose, summary};
+use super::*;
 
 #[test]
 fn a_slow_host_among_three_is_named_with_its_difference() {
@@ -69,15 +62,6 @@ fn a_request_line_has_every_field_in_order() {
     let first_two = lines[..2].join("\n");
     insta::assert_snapshot!(first_two.replace(",\"", ",\n\""));
     has(lines[3], "\"counted\":true,\"concurrency\":1,");
-}
-
-#[test]
-fn run_json_parses_and_names_its_versions() {
-    let json = run_json(&three_hosts());
-    assert_eq!(json["schema"], 1);
-    assert_eq!(json["metrics_schema"], 1);
-    assert_eq!(json["classes"][0]["metrics"][0]["outcome"]["hosts"][2]["verdict"], "slower");
-    assert_eq!(json["hosts"][0]["cases"][0]["cells"][4]["state"], "counted");
 }
 
 #[test]

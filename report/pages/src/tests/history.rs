@@ -1,18 +1,10 @@
 //! Runs against earlier ones: made-up runs, in memory and through a file.
 
-use regatta_figures::history::{Baseline, BaselineError, Changes, Match, Terms, changes, trend};
-use regatta_types::comparability::ClassFact;
-use regatta_types::event::MissingReason;
-use regatta_types::ids::{CellKey, HostId, RunId};
-use regatta_types::reading::Reading;
+use regatta_figures::history::{BaselineError, Match, trend};
+use regatta_types::ids::RunId;
 
-use super::{counted, gpus, has, lacks, page, run_json, series, skip, two_cases};
-use crate::testing::{RunBuilder, TestHost, WholeRun, lose, since};
-use crate::{change_lines, change_page, trend_line};
-
-fn baseline(run: &WholeRun) -> Baseline {
-    Baseline::of(run).unwrap()
-}
+use super::*;
+use crate::{change_page, trend_line};
 
 /// Two hosts, of which the second takes longer for a token by this share.
 fn run(name: &str, slower: f64, change: impl Fn(TestHost) -> TestHost) -> WholeRun {
@@ -44,15 +36,6 @@ fn compared(before: &WholeRun, after: &WholeRun) -> Changes {
     under(&three_per_cent(), before, after)
 }
 
-fn under(terms: &Terms, before: &WholeRun, after: &WholeRun) -> Changes {
-    changes(&baseline(before), &baseline(after), terms)
-}
-
-/// What is said of the changes, as one text.
-fn told(changes: &Changes) -> String {
-    change_lines(changes).join("\n")
-}
-
 #[test]
 fn an_unchanged_run_is_equivalent_and_a_slower_host_a_regression() {
     let before = before();
@@ -69,7 +52,7 @@ fn an_unchanged_run_is_equivalent_and_a_slower_host_a_regression() {
 #[test]
 fn a_report_with_a_baseline_says_on_every_page_what_changed() {
     let run = after(0.0526);
-    let (written, summary) = since(&run, &baseline(&before()));
+    let (written, of_run) = rendered(&run, Some(&baseline(&before())));
     let text = |path: &str| String::from_utf8(written[path].clone()).unwrap();
     let combined = text("report.md");
     let (answer, rest) = combined.split_once("## 2. ").unwrap();
@@ -78,7 +61,7 @@ fn a_report_with_a_baseline_says_on_every_page_what_changed() {
     let (_, section) = rest.split_once("## 9. Against a baseline").unwrap();
     let (section, _) = section.split_once("## 10. ").unwrap();
     insta::assert_snapshot!("a_section_against_a_baseline", section);
-    assert!(summary.verdict_lines.iter().any(|line| line.starts_with(said)));
+    assert!(of_run.verdict_lines.iter().any(|line| line.starts_with(said)));
     for (host, said) in [
         ("gpu-01", "equivalent ("),
         ("gpu-02", "slower (-5.0 %, 95 % CI -5.3 to -4.7, 5 and 5 repetitions)."),
@@ -140,14 +123,17 @@ fn a_driver_that_is_new_is_named_beside_the_change() {
 }
 
 #[test]
-fn a_host_without_a_past_is_compared_with_those_of_its_gpu() {
+fn a_host_without_a_past_is_compared_with_those_of_its_gpu_and_one_that_is_gone_is_said() {
     let before = before();
-    let new = two_cases(5).host(TestHost::new("gpu-09").slower_by(0.0526)).build();
+    let new = two_cases(5).fleet(1).host(TestHost::new("gpu-09").slower_by(0.0526)).build();
     let found = compared(&before, &new);
-    assert!(found.is_regression());
+    assert!(found.is_regression() && found.is_all_judged() && found.is_any_absent());
     has(&told(&found), "gpu-09: compared with gpu-01, gpu-02, of equal GPU");
-    let by_gpu = Terms { by: Match::Gpu, ..three_per_cent() };
-    has(&told(&under(&by_gpu, &before, &after(0.0526))), "compared with gpu-01, gpu-02");
+    let said = "Only in the earlier run, so not judged: gpu-02.";
+    assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
+    let by_gpu = under(&Terms { by: Match::Gpu, ..three_per_cent() }, &before, &new);
+    has(&told(&by_gpu), "compared with gpu-01, gpu-02");
+    assert!(!by_gpu.is_any_absent(), "by GPU no host has a name");
 }
 
 #[test]
@@ -289,16 +275,4 @@ fn a_host_with_nothing_usable_is_not_judged_and_says_why() {
     assert!(found.is_judged() && !found.is_all_judged() && !found.is_any_absent());
     let said = "gpu-02: not comparable (nothing usable was measured: the attempt did not complete: it ran out of time).";
     assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
-}
-
-#[test]
-fn a_host_of_the_baseline_that_is_not_in_the_run_is_said_also_where_another_is_compared_with_it() {
-    let before = before();
-    let new = two_cases(5).fleet(1).host(TestHost::new("gpu-09")).build();
-    let found = compared(&before, &new);
-    assert!(found.is_all_judged() && found.is_any_absent());
-    let said = "Only in the earlier run, so not judged: gpu-02.";
-    assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
-    let by_gpu = Terms { by: Match::Gpu, ..three_per_cent() };
-    assert!(!under(&by_gpu, &before, &new).is_any_absent(), "by GPU no host has a name");
 }

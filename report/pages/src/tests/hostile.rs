@@ -1,23 +1,15 @@
 //! Text from engines, hosts and suite files stays text, whatever it holds.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use regatta_types::attempt::AttemptOutcome;
-use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent};
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::reading::Reading;
-use regatta_types::record::AttemptRecord;
-use regatta_types::time::UnixNs;
-use regatta_types::trace::{FinishReason, Outcome};
-use regatta_types::validity::{Finding, Validity};
 
-use super::{known, run_json, series, three_hosts};
-use crate::testing::{WholeRun, files, lose};
+use super::pictures::check;
+use super::*;
 
 pub(crate) const CORPUS: [&str; 30] = [
-    "<script>alert(1)</script>",
+    "</text><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "a | b || c",
     "a \\| b \\\\| c \\",
@@ -43,7 +35,7 @@ pub(crate) const CORPUS: [&str; 30] = [
     "\u{202e}reversed\u{202c} \u{200b}zero\u{feff}",
     "日本語 🦀 e\u{301} \u{1F468}\u{200D}\u{1F469}",
     "$x^2$ $$y$$ {{ site.secret }} {% raw %}",
-    "<!-- comment --> <?php ?> <![CDATA[x]]>",
+    "<!-- comment --> <?php ?> <![CDATA[x]]> <image href='x'/>",
     "|",
     "",
     "`",
@@ -169,32 +161,32 @@ fn structure(markdown: &str) -> Structure {
     out
 }
 
-/// Every page of a report, by its path.
-fn pages(record: &WholeRun) -> Vec<(String, String)> {
-    let pages = files(record).into_iter().filter(|(path, _)| path.ends_with(".md"));
-    pages.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap())).collect()
+/// The files of a report that end so, by their paths.
+fn ending<'a>(
+    files: &'a BTreeMap<String, Vec<u8>>,
+    end: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let files = files.iter().filter(move |(path, _)| path.ends_with(end));
+    files.map(|(path, bytes)| (path.as_str(), std::str::from_utf8(bytes).unwrap()))
 }
 
 #[test]
-fn hostile_text_changes_no_structure() {
-    let plain: Vec<Structure> =
-        pages(&poisoned("plain")).iter().map(|(_, page)| structure(page)).collect();
+fn hostile_text_changes_no_structure_and_survives_in_json_byte_for_byte() {
+    let plain = files(&poisoned("plain"));
+    let plain: Vec<Structure> = ending(&plain, ".md").map(|(_, page)| structure(page)).collect();
     assert!(plain.iter().all(|s| s.ragged_rows == 0 && s.rules == 0 && s.rows > 20));
     for text in CORPUS {
-        for ((path, page), wanted) in pages(&poisoned(text)).iter().zip(&plain) {
+        let files = files(&poisoned(text));
+        let json: serde_json::Value = serde_json::from_slice(&files["run.json"]).unwrap();
+        assert_eq!(json["hosts"][0]["facts"]["hostname"], text);
+        ending(&files, ".svg").for_each(|(_, picture)| check(picture));
+        for ((path, page), wanted) in ending(&files, ".md").zip(&plain) {
             assert_eq!(structure(page), *wanted, "{text:?} in {path}");
             let hostile = page
                 .chars()
                 .find(|&c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c));
             assert_eq!(hostile, None, "{text:?} in {path}");
         }
-    }
-}
-
-#[test]
-fn hostile_text_survives_in_json_byte_for_byte() {
-    for text in CORPUS {
-        assert_eq!(run_json(&poisoned(text))["hosts"][0]["facts"]["hostname"], text);
     }
 }
 

@@ -10,44 +10,22 @@ use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use sha2::{Digest as _, Sha256};
 
 use super::hostile::{CORPUS, poisoned};
-use super::{has, page, three_hosts};
+use super::*;
 use crate::html::PAGES_MAX;
-use crate::testing::{RunBuilder, TestHost, files};
 
 /// Tags of the file outside pictures, with the attributes each may have.
-const TAGS: [(&[&str], &[&str]); 8] = [
-    (&["html"], &["lang"]),
-    (&["meta"], &["charset", "http-equiv", "name", "content"]),
-    (&["main", "section", "h2"], &["id"]),
-    (&["p", "code", "div", "th", "td"], &["class"]),
-    (&["a"], &["href"]),
-    (&["svg"], &["role", "width", "height", "viewBox", "xmlns"]),
-    (&["rect"], &["x", "y", "width", "height", "opacity", "fill", "stroke"]),
+const TAGS: [(&str, &str); 8] = [
+    ("html", "lang"),
+    ("meta", "charset http-equiv name content"),
+    ("main section h2", "id"),
+    ("p code div th td", "class"),
+    ("a", "href"),
+    ("svg", "role width height viewBox xmlns"),
+    ("rect", "x y width height opacity fill stroke"),
     (
-        &[
-            "head",
-            "title",
-            "style",
-            "body",
-            "nav",
-            "h1",
-            "h3",
-            "ul",
-            "li",
-            "strong",
-            "em",
-            "blockquote",
-            "pre",
-            "table",
-            "thead",
-            "tbody",
-            "tr",
-            "script",
-            "desc",
-            "br",
-            "hr",
-        ],
-        &[],
+        "head title style body nav h1 h3 ul li strong em blockquote pre table thead tbody tr script \
+         desc br hr",
+        "",
     ),
 ];
 
@@ -103,18 +81,21 @@ fn rows(node: &Handle) -> Vec<usize> {
     }
 }
 
+fn has_word(words: &str, word: &str) -> bool {
+    words.split(' ').any(|one| one == word)
+}
+
 /// How often each tag occurs; panics at anything that acts, loads, or leads out of the file.
 fn checked(text: &str) -> BTreeMap<String, usize> {
     let elements = parse(text);
     let mut tags = BTreeMap::new();
     for Element { name, attributes, in_picture, .. } in &elements {
         *tags.entry(name.clone()).or_default() += 1;
-        let allowed =
-            TAGS.iter().find(|(tags, _)| tags.contains(&&**name)).map(|(_, known)| *known);
+        let allowed = TAGS.iter().find(|(tags, _)| has_word(tags, name)).map(|(_, known)| *known);
         for (attribute, value) in attributes {
             let acts = attribute.starts_with("on") || ["src", "style"].contains(&&**attribute);
             assert!(!acts && !value.contains("//") || attribute == "xmlns", "{attribute}={value}");
-            let known = allowed.is_some_and(|known| known.contains(&&**attribute));
+            let known = allowed.is_some_and(|known| has_word(known, attribute));
             assert!(*in_picture || known, "{attribute} of {name}");
         }
         assert!(*in_picture || allowed.is_some(), "{name}");
@@ -131,7 +112,8 @@ fn checked(text: &str) -> BTreeMap<String, usize> {
     tags
 }
 
-/// 210 strings: each of the corpus as it is and in places where it would do more.
+/// Text in which each of the corpus stands as it is and in places where it would do more: two of
+/// them in each, as a report takes long to parse. And none.
 fn hostile() -> impl Iterator<Item = String> {
     let around = [
         ("", ""),
@@ -142,14 +124,18 @@ fn hostile() -> impl Iterator<Item = String> {
         ("<a href=\"", "\">x</a>"),
         ("`", "|"),
     ];
-    CORPUS.iter().flat_map(move |text| around.map(|(a, b)| format!("{a}{text}{b}")))
+    let texts = CORPUS.chunks(2).map(move |pair| {
+        let placed =
+            around.iter().flat_map(|(a, b)| pair.iter().map(move |t| format!("{a}{t}{b}")));
+        placed.collect::<Vec<_>>().join(" ")
+    });
+    texts.chain([String::new()])
 }
 
 #[test]
 fn hostile_text_adds_no_link_picture_script_or_cell() {
     let clean = checked(&page(&poisoned("plain"), "report.html"));
     assert!(clean["table"] > 20 && clean["svg"] > 4 && clean["script"] == 1, "{clean:?}");
-    assert!(hostile().count() >= 200);
     for text in hostile() {
         let tags = checked(&page(&poisoned(&text), "report.html"));
         for (tag, times) in &tags {

@@ -1,14 +1,9 @@
 //! What stays out of a comparison, by its code, and what is said of it.
 
-use regatta_figures::compare::{Unjudged, Verdict};
-use regatta_types::event::MissingReason;
-use regatta_types::metric::Metric;
-use regatta_types::suite::Length;
-use regatta_types::trace::{ChunkCounts, FinishReason};
+use regatta_types::trace::ChunkCounts;
 
 use super::compared::verdict;
-use super::{answer, attempts_of, cap_power, has, lacks, line, page, three_hosts, traces_of};
-use crate::testing::{RunBuilder, lose, summary};
+use super::*;
 
 /// Nothing is left to compare: each host is without the repetitions that it needs.
 const NONE: Option<Verdict> = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));
@@ -65,20 +60,9 @@ fn cut_answers_of_natural_length_are_compared_end_to_end_only_where_equally_long
 }
 
 #[test]
-fn a_class_whose_hosts_differ_in_a_limit_has_a_badge() {
-    let mut record = three_hosts();
-    lacks(&page(&record, "report.md"), "C5: GPU power limit");
-    cap_power(&mut record);
-    let badge = "| unverified: quantisation unknown; C5: GPU power limit differs |";
-    has(&page(&record, "report.md"), badge);
-}
-
-#[test]
 fn a_verdict_from_some_of_the_repetitions_has_a_badge() {
     let mut record = three_hosts();
-    lose(&mut record, &MissingReason::Cancelled, |cell| {
-        cell.host.as_str() == "gpu-02" && cell.repetition.0 == 5
-    });
+    lose_of(&mut record, "gpu-02", 5..);
     let badge = "equivalent (indicative; C11: 4 of 5 repetitions)";
     assert_eq!(summary(&record).hosts[1].verdict, badge);
     let report = page(&record, "report.md");

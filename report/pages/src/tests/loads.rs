@@ -1,20 +1,11 @@
 //! Sweeps, rates, prompt lengths and what the client adds.
 
-use std::time::Duration;
-
-use regatta_figures::analysis::Analysis;
 use regatta_figures::capacity::HostUsers;
-use regatta_figures::completeness::Completeness;
-use regatta_types::event::Disposition;
-use regatta_types::failure::{Failure, FailureKind};
-use regatta_types::ids::{CaseId, Repetition};
+use regatta_types::ids::Repetition;
 use regatta_types::suite::{Prompt, TextPrompt};
 use regatta_types::time::MonoNs;
-use regatta_types::trace::Outcome;
-use regatta_types::validity::{Finding, Validity};
 
-use super::{answer, counted, finding, from, has, lacks, page, run_json, skip, traces_of};
-use crate::testing::{RunBuilder, TestHost, WholeRun, completeness, summary};
+use super::*;
 use crate::words::capacity;
 
 /// One host that gives no more from two streams on, over one, two, four and eight.
@@ -209,16 +200,6 @@ fn a_load_is_drawn_at_a_p95_only_where_every_level_has_one() {
     has(&many, "time to first token, p95, ms");
     has(&few, "time to first token, p50, ms");
     lacks(&few, "p95");
-}
-
-#[test]
-fn what_an_agent_says_against_itself_spoils_the_attempt() {
-    let mut record = at_a_rate();
-    let evidence = "1 of 400 requests were not sent".to_owned();
-    let finding = Finding { evidence, ..finding("client_limited", Validity::Invalid) };
-    counted(&mut record).next().unwrap().report.findings.push(finding);
-    has(&answer(&record), "Invalid, kept and not compared: 1 of 3 counted cells.");
-    has(&page(&record, "hosts/gpu-01.md"), "1 of 400 requests were not sent");
 }
 
 #[test]

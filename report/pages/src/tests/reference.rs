@@ -1,14 +1,9 @@
 //! A run of one host of which only send, end and token counts are known: what may be said of it, and
 //! what may not.
 
-use std::time::Duration;
-
-use regatta_types::event::Disposition;
-use regatta_types::suite::Length;
 use regatta_types::trace::Usage;
 
-use super::{answer, counted, has, lacks, page};
-use crate::testing::{RunBuilder, TestHost, WholeRun};
+use super::*;
 
 /// Title, seconds, prompt tokens, completion tokens (which are the limit of each).
 const ROWS: [(&str, f64, u64, u32); 10] = [

@@ -1,12 +1,11 @@
 //! What a strange store does to a report.
 
 use regatta_figures::source::{Cause, Run};
-use regatta_types::ids::{AttemptNo, HostId};
-use regatta_types::record::{AttemptRecord, RunRecord};
+use regatta_types::ids::AttemptNo;
+use regatta_types::record::RunRecord;
 
-use super::{counted, page, three_hosts};
+use super::*;
 use crate::redact;
-use crate::testing::{WholeRun, files};
 
 /// A run with rows of one more host, none of which can be read.
 struct Haunted {

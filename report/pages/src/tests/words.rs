@@ -1,10 +1,6 @@
 //! The answer in sentences that a reader of any fleet can take in.
 
-use regatta_types::event::MissingReason;
-use regatta_types::validity::Validity;
-
-use super::{attempts_of, finding, has, keep, line, lines, page, three_hosts, two_cases};
-use crate::testing::{RunBuilder, TestHost, lose};
+use super::*;
 
 #[test]
 fn all_judged_hosts_are_not_called_all_hosts_where_some_could_not_be_judged() {
@@ -104,26 +100,4 @@ fn what_could_not_be_judged_names_hosts_with_one_reason_together() {
     let mut record = two_cases(5).fleet(9).build();
     lose(&mut record, &MissingReason::Cancelled, |cell| cell.host.as_str() > "gpu-02");
     line(&record, "gpu-03, gpu-04, gpu-05, gpu-06, gpu-07 and 2 more could not be judged: ");
-}
-
-#[test]
-fn thousands_are_apart_in_prose_and_tables_and_a_figure_has_its_digits_once() {
-    let record = three_hosts();
-    let report = page(&record, "report.md");
-    for row in [
-        "| context length       | 32,768 tokens",
-        "| GPU memory clock, highest | 14,001 MHz",
-        "| quantisation         | not available: the engine does not tell",
-        "| GPU memory ECC            | not available: not supported by this board",
-    ] {
-        has(&report, row);
-    }
-    let host = page(&record, "hosts/gpu-03.md");
-    has(&host, "32,768 tokens");
-    let cold = "had its first token after 2.580 s, median of the later warm-up requests 0.180 s. In \
-                all it took 2.400 s longer";
-    has(&host, cold);
-    let gaps = host.lines().find(|l| l.starts_with("| Debug task") && l.contains("30.13"));
-    let digits = "|              30.15 |            30.15 |";
-    assert!(gaps.is_some_and(|row| row.ends_with(digits)), "{gaps:?}");
 }
