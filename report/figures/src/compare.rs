@@ -44,7 +44,7 @@ pub use rank::Rank;
 pub use reason::Reason;
 pub use series::{MetricSeries, of_case, why_nothing_usable};
 pub use stats::{Change, Effect, Estimate, holm};
-pub use verdict::{Evidence, Unjudged, Verdict};
+pub use verdict::{Evidence, Judgement, Verdict, verdicts};
 
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 
@@ -106,9 +106,9 @@ impl ClassReport {
     pub fn of_case(&self, metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Judged {
         let compared = self.metric(metric).and_then(|m| m.by_case(&case.case.id));
         let judged = compared.and_then(|o| o.hosts.iter().find(|j| j.host == *host));
-        judged.cloned().unwrap_or_else(|| {
-            fleet::unjudged(&series::of_case(metric, host, case), Unjudged::Alone)
-        })
+        judged
+            .cloned()
+            .unwrap_or_else(|| fleet::unjudged(&series::of_case(metric, host, case), Reason::Alone))
     }
 }
 

@@ -12,10 +12,7 @@ use regatta_types::margin::Margins;
 use regatta_types::metric::Metric;
 
 use super::series::{self, Series};
-use super::{
-    Effect, Estimate as _, Evidence, MIN_REPETITIONS, Reason, Rule, Unjudged, Verdict, Work,
-    eligible, holm,
-};
+use super::{Effect, Judgement, MIN_REPETITIONS, Reason, Rule, Work, eligible, verdicts};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 use crate::metrics::real;
 
@@ -46,7 +43,7 @@ pub struct SoloAndTogether {
     pub effect: Option<Effect>,
     /// Holm over the hosts, two-sided.
     pub adjusted_p: Option<f64>,
-    pub verdict: Verdict,
+    pub verdict: Judgement,
 }
 
 /// Every metric that any host has both ways; none where there was no other host to share with.
@@ -67,17 +64,11 @@ pub fn contention(hosts: &[HostAnalysis<'_>], margins: &Margins) -> Vec<Contenti
 impl Contention {
     fn judge(&mut self) {
         let rule = Rule::of(self.metric, self.margin);
-        let judged = |host: &&mut SoloAndTogether| {
-            host.effect.filter(|effect| effect.n >= MIN_REPETITIONS).is_some()
-        };
-        let mut able: Vec<&mut SoloAndTogether> = self.hosts.iter_mut().filter(judged).collect();
-        let effects: Vec<Effect> = able.iter().filter_map(|host| host.effect).collect();
-        let adjusted = holm(&effects.iter().map(|effect| effect.p()).collect::<Vec<_>>());
-        let family = real(effects.len());
-        for ((host, effect), p) in able.iter_mut().zip(effects).zip(adjusted) {
-            let turned = Effect { mean: rule.sign * effect.mean, ..effect };
-            host.adjusted_p = Some(p);
-            host.verdict = Evidence::of(turned).verdict(p, family, rule);
+        let effect = |host: &SoloAndTogether| host.effect.filter(|e| e.n >= MIN_REPETITIONS);
+        let effects: Vec<Effect> = self.hosts.iter().filter_map(effect).collect();
+        let able = self.hosts.iter_mut().filter(|host| effect(host).is_some());
+        for (host, (p, verdict)) in able.zip(verdicts(&effects, rule)) {
+            (host.adjusted_p, host.verdict) = (Some(p), Judgement::Verdict(verdict));
         }
     }
 }
@@ -137,6 +128,6 @@ fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndT
         together_log: level(&together),
         effect: Effect::of(&difference),
         adjusted_p: None,
-        verdict: Verdict::NotJudged(Unjudged::TooFewRepetitions),
+        verdict: Judgement::NotJudged(Reason::TooFewRepetitions),
     })
 }

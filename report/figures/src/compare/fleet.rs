@@ -7,7 +7,9 @@ use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use super::series::Series;
-use super::{ALPHA, Effect, Evidence, MIN_REPETITIONS, Unjudged, Verdict, holm};
+use super::{
+    ALPHA, Effect, Estimate as _, Evidence, Judgement, MIN_REPETITIONS, Reason, Verdict, holm,
+};
 use crate::metrics::real;
 
 /// What decides.
@@ -59,21 +61,21 @@ pub struct Judged {
     pub effect: Option<Effect>,
     /// Holm over the hosts, two-sided.
     pub adjusted_p: Option<f64>,
-    pub verdict: Verdict,
+    pub verdict: Judgement,
 }
 
 impl Outcome {
     /// Fewest repetitions behind a verdict, or behind there being none as the hosts are two groups;
     /// `None` where nobody could be judged.
     pub fn fewest(&self) -> Option<usize> {
-        let two_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+        let two_groups = Judgement::NotJudged(Reason::TwoGroups);
         let judged = self.hosts.iter().filter(|j| j.effect.is_some() || j.verdict == two_groups);
         judged.map(Judged::basis).min()
     }
 
     /// Hosts with enough repetitions to be compared: the number that chooses the rule.
     pub fn compared(&self) -> usize {
-        let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
+        let few = Judgement::NotJudged(Reason::TooFewRepetitions);
         self.hosts.iter().filter(|j| j.verdict != few).count()
     }
 }
@@ -98,7 +100,7 @@ pub fn compare(series: &[Series], rule: Rule) -> Outcome {
     let (able, unable): (Vec<&Series>, Vec<&Series>) =
         series.iter().partition(|s| s.values.len() >= MIN_REPETITIONS);
     let mut outcome = Outcome {
-        hosts: unable.iter().map(|s| unjudged(s, Unjudged::TooFewRepetitions)).collect(),
+        hosts: unable.iter().map(|s| unjudged(s, Reason::TooFewRepetitions)).collect(),
         set_aside: Vec::new(),
         two_groups: false,
         pairs: Vec::new(),
@@ -106,7 +108,7 @@ pub fn compare(series: &[Series], rule: Rule) -> Outcome {
     let field = Field::new(&able, rule);
     match able.as_slice() {
         [] => {}
-        [only] => outcome.hosts.push(unjudged(only, Unjudged::Alone)),
+        [only] => outcome.hosts.push(unjudged(only, Reason::Alone)),
         [first, second] => judge_pair(first, second, rule, &mut outcome),
         [_, _, _] => field.judge_three(&mut outcome),
         _ => field.judge_many(&mut outcome),
@@ -128,7 +130,7 @@ pub fn compare(series: &[Series], rule: Rule) -> Outcome {
 fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome) {
     let shared = [first.only_in(second), second.only_in(first)];
     if shared[0].values.len() < MIN_REPETITIONS {
-        let few = [first, second].map(|s| unjudged(s, Unjudged::TooFewShared));
+        let few = [first, second].map(|s| unjudged(s, Reason::TooFewShared));
         outcome.hosts.extend(few);
         return;
     }
@@ -142,7 +144,7 @@ fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome
     }
 }
 
-pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
+pub(super) fn unjudged(series: &Series, why: Reason) -> Judged {
     Judged {
         host: series.host.clone(),
         mean: (!series.values.is_empty()).then(|| series.mean()),
@@ -151,7 +153,7 @@ pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
         from_median: None,
         effect: None,
         adjusted_p: None,
-        verdict: Verdict::NotJudged(why),
+        verdict: Judgement::NotJudged(why),
     }
 }
 
@@ -219,7 +221,7 @@ impl<'a> Field<'a> {
 
     /// An effect turned so that larger is faster.
     pub(super) fn turned(&self, effect: Effect) -> Effect {
-        Effect { mean: self.rule.sign * effect.mean, ..effect }
+        effect.turned(self.rule.sign)
     }
 
     fn evidence(&self, effect: Option<Effect>) -> Option<Evidence> {
@@ -230,7 +232,7 @@ impl<'a> Field<'a> {
     fn different(&self, evidence: &[Option<Evidence>], adjusted: &[Option<f64>]) -> Vec<bool> {
         let differs = |(e, p): (&Option<Evidence>, &Option<f64>)| {
             let verdict = e.as_ref().zip(*p).and_then(|(e, p)| e.decide(p, self.rule));
-            verdict.is_some_and(Verdict::is_difference)
+            matches!(verdict, Some(Verdict::Faster | Verdict::Slower))
         };
         evidence.iter().zip(adjusted).map(differs).collect()
     }
@@ -285,7 +287,7 @@ impl<'a> Field<'a> {
         let calm: Vec<usize> = self.all().filter(|&host| !aside[host]).collect();
         if calm.len() < self.series.len() / 2 + 1 {
             outcome.two_groups = true;
-            outcome.hosts.extend(self.series.iter().map(|s| unjudged(s, Unjudged::TwoGroups)));
+            outcome.hosts.extend(self.series.iter().map(|s| unjudged(s, Reason::TwoGroups)));
             return;
         }
         outcome.set_aside = self.hosts_where(&aside);
@@ -314,10 +316,12 @@ impl<'a> Field<'a> {
         let series = self.series[host];
         let family = if self.series.len() == 2 { 1 } else { self.series.len() };
         let verdict = match (evidence, adjusted_p) {
-            (Some(evidence), Some(p)) => evidence.verdict(p, real(family), self.rule),
-            _ => Verdict::NotJudged(Unjudged::TooFewShared),
+            (Some(evidence), Some(p)) => {
+                Judgement::Verdict(evidence.verdict(p, real(family), self.rule))
+            }
+            _ => Judgement::NotJudged(Reason::TooFewShared),
         };
-        Judged { effect, adjusted_p, verdict, ..unjudged(series, Unjudged::Alone) }
+        Judged { effect, adjusted_p, verdict, ..unjudged(series, Reason::Alone) }
     }
 
     fn hosts_where(&self, flags: &[bool]) -> Vec<HostId> {
@@ -328,7 +332,6 @@ impl<'a> Field<'a> {
 
 /// Holm over the hosts that have evidence.
 fn adjust(evidence: &[Option<Evidence>]) -> Vec<Option<f64>> {
-    let ps: Vec<f64> = evidence.iter().flatten().map(Evidence::p).collect();
-    let mut adjusted = holm(&ps).into_iter();
+    let mut adjusted = holm(evidence.iter().flatten().map(Evidence::p)).into_iter();
     evidence.iter().map(|e| e.as_ref().and_then(|_| adjusted.next())).collect()
 }

@@ -6,7 +6,7 @@
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::{Outcome, Unjudged, Verdict};
+use super::{Judgement, Outcome, Reason};
 use crate::metrics::Distribution;
 
 /// Fewest hosts among which one can be called an outlier.
@@ -33,7 +33,7 @@ pub struct Outlier {
 
 /// The outliers among the hosts with enough repetitions, in the order of the outcome.
 pub(super) fn outliers(outcome: &Outcome) -> Vec<Outlier> {
-    let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
+    let few = Judgement::NotJudged(Reason::TooFewRepetitions);
     let able: Vec<(&HostId, f64)> = outcome
         .hosts
         .iter()

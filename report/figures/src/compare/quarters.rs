@@ -70,6 +70,10 @@ impl Estimate for Pooled {
     fn longer(self, by: usize) -> Self {
         Self { n: self.n + real(by), freedom: self.freedom + real(by), ..self }
     }
+
+    fn turned(self, sign: f64) -> Self {
+        Self { mean: sign * self.mean, ..self }
+    }
 }
 
 /// The three estimates of one host, turned so that larger is faster.
@@ -95,8 +99,8 @@ pub(super) fn quarters(
         (0..able.len()).filter_map(|host| of_host(&field, &able, outcome, host)).collect();
     // What has to be significant of a host without others is its change.
     let deciding = |f: &Found| if f.against_others { f.last } else { f.change };
-    let ps: Vec<f64> = found.iter().map(|f| deciding(f).p()).collect();
-    let quarters = found.into_iter().zip(holm(&ps)).filter_map(|(found, p)| {
+    let adjusted = holm(found.iter().map(|f| deciding(f).p()));
+    let quarters = found.into_iter().zip(adjusted).filter_map(|(found, p)| {
         let is_slower = |e: Pooled, p| Evidence::of(e).decide(p, rule) == Some(Verdict::Slower);
         let is_fading = is_slower(deciding(&found), p)
             && is_slower(found.change, found.change.p())

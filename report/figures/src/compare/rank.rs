@@ -32,15 +32,15 @@ pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Ran
         return Vec::new();
     }
     let between = between(&Field::new(&able, rule));
-    let with = |verdict: Verdict| outcome.hosts.iter().filter(|j| j.verdict == verdict).count();
+    let with = |verdict| outcome.hosts.iter().filter(|j| j.verdict == verdict).count();
     let (faster, equivalent) = (with(Verdict::Faster), with(Verdict::Equivalent));
     let rank = |judged: &super::Judged| {
         let host = able.iter().position(|s| s.host == judged.host)?;
         let (low, high) = between[host];
-        let rank = match judged.verdict {
-            Verdict::Equivalent => Some(1 + faster),
-            Verdict::Faster | Verdict::Slower => (low == high).then_some(low),
-            Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => None,
+        let rank = match judged.verdict.verdict() {
+            Some(Verdict::Equivalent) => Some(1 + faster),
+            Some(Verdict::Faster | Verdict::Slower) => (low == high).then_some(low),
+            Some(Verdict::Inconclusive { .. }) | None => None,
         };
         let is_shared = judged.verdict == Verdict::Equivalent && equivalent > 1;
         Some(Rank { host: judged.host.clone(), rank, is_shared, low, high })
@@ -68,14 +68,14 @@ fn decided_pairs(field: &Field<'_>) -> Vec<(usize, usize)> {
             Some((first, second, Evidence::of(field.turned(effect))))
         })
         .collect();
-    let adjusted = holm(&pairs.iter().map(|(_, _, evidence)| evidence.p()).collect::<Vec<_>>());
+    let adjusted = holm(pairs.iter().map(|(_, _, evidence)| evidence.p()));
     // The other verdicts cost an interval for each of many pairs, and are not asked for.
     let likely = pairs.iter().zip(adjusted).filter(|(_, p)| *p < field.rule.alpha);
     let decided = likely.filter_map(|((first, second, evidence), p)| {
         match evidence.decide(p, field.rule)? {
             Verdict::Faster => Some((*first, *second)),
             Verdict::Slower => Some((*second, *first)),
-            Verdict::Equivalent | Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => None,
+            Verdict::Equivalent | Verdict::Inconclusive { .. } => None,
         }
     });
     decided.collect()

@@ -20,6 +20,9 @@ pub trait Estimate: Copy {
     /// The same means and spreads with so many more repetitions.
     fn longer(self, by: usize) -> Self;
 
+    /// Turned so that larger is faster; `sign` as in a rule.
+    fn turned(self, sign: f64) -> Self;
+
     /// Two-sided interval of the given level, e.g. 0.95.
     fn t_interval(self, level: f64) -> (f64, f64) {
         let error = self.standard_error();
@@ -86,6 +89,10 @@ impl Estimate for Effect {
     fn longer(self, by: usize) -> Self {
         Self { n: self.n + by, ..self }
     }
+
+    fn turned(self, sign: f64) -> Self {
+        Self { mean: sign * self.mean, ..self }
+    }
 }
 
 /// The difference of two means over repetitions that have nothing to do with each other, those of
@@ -97,12 +104,6 @@ pub struct Change {
 }
 
 impl Change {
-    /// Turned so that larger is faster; `sign` as in a rule.
-    pub fn turned(self, sign: f64) -> Self {
-        let turn = |effect: Effect| Effect { mean: sign * effect.mean, ..effect };
-        Self { before: turn(self.before), after: turn(self.after) }
-    }
-
     /// Squared standard errors of both means.
     fn variances(self) -> [f64; 2] {
         [self.before, self.after].map(|effect| effect.standard_error().powi(2))
@@ -128,6 +129,10 @@ impl Estimate for Change {
     fn longer(self, by: usize) -> Self {
         Self { before: self.before.longer(by), after: self.after.longer(by) }
     }
+
+    fn turned(self, sign: f64) -> Self {
+        Self { before: self.before.turned(sign), after: self.after.turned(sign) }
+    }
 }
 
 impl Serialize for Effect {
@@ -147,7 +152,8 @@ impl Serialize for Effect {
 }
 
 /// Holm's step-down correction: adjusted p values in the order given.
-pub fn holm(ps: &[f64]) -> Vec<f64> {
+pub fn holm(ps: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let ps: Vec<f64> = ps.into_iter().collect();
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|&a, &b| ps[a].total_cmp(&ps[b]));
     let mut adjusted = vec![1.0; ps.len()];

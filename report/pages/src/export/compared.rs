@@ -1,8 +1,8 @@
 //! Comparisons as `run.json` and `--json` have them: reasons in words.
 
 use regatta_figures::compare::{
-    CaseOutcome, Class, ClassReport, Contention, Effect, Later, MetricReport, Outcome, Outlier,
-    Quarters, Rank, Reason, SoloAndTogether, Verdict,
+    CaseOutcome, Class, ClassReport, Contention, Effect, Judgement, Later, MetricReport, Outcome,
+    Outlier, Quarters, Rank, Reason, SoloAndTogether, Verdict,
 };
 use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
@@ -105,7 +105,7 @@ struct WrittenBothWays<'a> {
     together_log: Option<f64>,
     effect: Option<Effect>,
     adjusted_p: Option<f64>,
-    verdict: Verdict,
+    verdict: &'a Judgement,
 }
 
 fn both_ways(host: &SoloAndTogether) -> WrittenBothWays<'_> {
@@ -117,7 +117,7 @@ fn both_ways(host: &SoloAndTogether) -> WrittenBothWays<'_> {
         together_log: host.together_log,
         effect: host.effect,
         adjusted_p: host.adjusted_p,
-        verdict: host.verdict,
+        verdict: &host.verdict,
     }
 }
 
@@ -171,8 +171,8 @@ fn metric_change(change: &MetricChange) -> WrittenChange<'_> {
         before: change.before,
         after: change.after,
         change: change.change,
-        verdict: change.verdict,
-        why_not: change.why_not.as_ref().map(reason),
+        verdict: change.verdict.verdict(),
+        why_not: change.verdict.why_not().map(reason),
     }
 }
 

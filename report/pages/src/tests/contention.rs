@@ -2,7 +2,7 @@
 
 use regatta_figures::analysis::Analysis;
 use regatta_figures::capacity::Capacity;
-use regatta_figures::compare::{Contention, Verdict};
+use regatta_figures::compare::{Contention, Judgement, Verdict};
 use regatta_figures::history::{Baseline, Changes, Terms, changes};
 use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
@@ -23,8 +23,8 @@ fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     rest[3..].find("\n## ").map_or(rest, |to| &rest[..to + 3])
 }
 
-fn verdicts(found: &Contention) -> Vec<Verdict> {
-    found.hosts.iter().map(|host| host.verdict).collect()
+fn verdicts(found: &Contention) -> Vec<Judgement> {
+    found.hosts.iter().map(|host| host.verdict.clone()).collect()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_figures::compare::Verdict;
+use regatta_figures::compare::{Judgement, Verdict};
 use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
 use regatta_types::clean;
@@ -12,7 +12,7 @@ use regatta_types::metric::Metric;
 
 use super::names::{NAMED, excluded, some_names, together};
 use super::reason::{changes as fact_changes, reason};
-use super::verdict::{Difference, if_indicative, more, verdict_words};
+use super::verdict::{Difference, Sides, if_indicative, judgement_words, more};
 
 /// A metric, of what was measured solo beside the rest, or of the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,8 +54,7 @@ pub fn change_lines(changes: &Changes) -> Vec<String> {
 
 /// For the answer of a report: decode speed, and whatever else differs significantly.
 pub(crate) fn headlines(changes: &Changes) -> Vec<String> {
-    let differs =
-        |(_, change): (_, &MetricChange)| change.verdict.is_some_and(Verdict::is_difference);
+    let differs = |(_, change): (_, &MetricChange)| change.verdict.is_difference();
     let told = |figure: &Figure| {
         figure.metric == Metric::DecodeTps || of_figure(changes, *figure).any(differs)
     };
@@ -81,7 +80,7 @@ pub(crate) fn of_host(changes: &Changes, host: &HostId) -> Vec<String> {
     }
     let line = |metric: &MetricChange| {
         let label = Figure::of(metric).label();
-        if let Some(why) = &metric.why_not {
+        if let Some(why) = metric.verdict.why_not() {
             return Some(format!("Not compared with run {before} in {label} ({}).", reason(why)));
         }
         let (verdict, estimate) = (verdict(metric), difference(metric)?.signed());
@@ -106,21 +105,18 @@ pub(crate) fn sentence(changes: &Changes, figure: Figure) -> Option<String> {
 
 fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     let metric = figure.metric;
-    let judged: Vec<(&HostChanges, &MetricChange)> =
-        of_figure(changes, figure).filter(|(_, change)| change.verdict.is_some()).collect();
-    let with = |wanted: fn(Verdict) -> bool| {
-        let found = judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted));
-        found.copied().collect::<Vec<_>>()
+    let with = |wanted: fn(&Judgement) -> bool| {
+        of_figure(changes, figure).filter(|(_, c)| wanted(&c.verdict)).collect::<Vec<_>>()
     };
     let mut parts: Vec<String> = Vec::new();
-    let changed = with(Verdict::is_difference);
+    let changed = with(Judgement::is_difference);
     for (host, change) in changed.iter().take(NAMED) {
-        parts.push(difference(change)?.told(&host.host, metric, change.verdict?, " than before"));
+        parts.push(difference(change)?.told(&host.host, metric, &change.verdict, " than before"));
     }
     if changed.len() > NAMED {
         parts.push(format!("{} more hosts have changed", changed.len() - NAMED));
     }
-    let equivalent = with(|verdict| verdict == Verdict::Equivalent);
+    let equivalent = with(|judgement| *judgement == Verdict::Equivalent);
     let all = changes.hosts.len();
     let who = match equivalent.as_slice() {
         [] => None,
@@ -133,9 +129,9 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     let indicative = if_indicative(fewest, " (indicative)");
     let margin = percent(metric.margin(&changes.margins));
     parts.extend(who.map(|who| format!("{who} equivalent within {margin} %{indicative}")));
-    let inconclusive = with(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
+    let inconclusive = with(Judgement::is_inconclusive);
     for (host, change) in inconclusive.iter().take(NAMED) {
-        let more = more(change.verdict?, " in each run");
+        let more = more(&change.verdict, " in each run");
         parts.push(format!(
             "{} is not settled ({}{more})",
             host.host,
@@ -159,7 +155,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
             let with = some_names(&host.with);
             say(format!(": compared with {with}, of equal GPU, model and engine."));
         }
-        let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
+        let whole = host.metrics.iter().filter_map(|c| Some((c.verdict.why_not()?, c)));
         for (why, change) in whole {
             let label = Figure::of(change).label();
             say(format!(", {label}: not compared ({}).", reason(why)));
@@ -188,7 +184,8 @@ fn cases_left_out(changes: &Changes) -> Vec<String> {
     // Of the same reason, hosts and cases: the metrics.
     let mut metrics: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for figure in figures() {
-        let compared = of_figure(changes, figure).filter(|(_, change)| change.why_not.is_none());
+        let compared =
+            of_figure(changes, figure).filter(|(_, change)| change.verdict.why_not().is_none());
         let by = compared.map(|(host, change)| (&host.host, &change.cases_left_out));
         for ((why, cases), hosts) in excluded(by) {
             metrics.entry((why, hosts, cases)).or_default().insert(figure.label());
@@ -213,10 +210,6 @@ fn difference(change: &MetricChange) -> Option<Difference> {
 }
 
 pub(crate) fn verdict(change: &MetricChange) -> String {
-    change.verdict.map_or_else(
-        || "no verdict".to_owned(),
-        |verdict| {
-            verdict_words(change.metric, verdict, "", change.fewest().unwrap_or(usize::MAX), 0)
-        },
-    )
+    let n = change.fewest().unwrap_or(usize::MAX);
+    judgement_words(change.metric, &change.verdict, n, Sides::Runs)
 }

@@ -8,7 +8,7 @@ use crate::compare::fleet::{Field, Outcome, compare};
 use crate::compare::power::noncentrality;
 use crate::compare::rank::between;
 use crate::compare::stats::{Change, Effect, Estimate};
-use crate::compare::verdict::{Unjudged, Verdict};
+use crate::compare::{Judgement, Reason, Verdict};
 use crate::metrics::t_quantile;
 
 #[derive(Deserialize)]
@@ -119,15 +119,18 @@ fn what_repetitions_could_have_shown_is_what_scipys_noncentral_t_says() {
     }
 }
 
-fn words(verdict: Verdict) -> String {
+fn words(judgement: &Judgement) -> String {
+    let verdict = match judgement {
+        Judgement::NotJudged(Reason::TwoGroups) => return "two groups".to_owned(),
+        Judgement::NotJudged(other) => return format!("{other:?}"),
+        Judgement::Verdict(verdict) => verdict,
+    };
     match verdict {
         Verdict::Faster => "faster".to_owned(),
         Verdict::Slower => "slower".to_owned(),
         Verdict::Equivalent => "equivalent".to_owned(),
         Verdict::Inconclusive { more: Some(more) } => format!("not settled, {more} more"),
         Verdict::Inconclusive { more: None } => "not settled, never".to_owned(),
-        Verdict::NotJudged(Unjudged::TwoGroups) => "two groups".to_owned(),
-        Verdict::NotJudged(other) => format!("{other:?}"),
     }
 }
 
@@ -144,7 +147,7 @@ fn whole_fleets_are_judged_as_a_second_implementation_judges_them() {
         let logs: Vec<&[f64]> = row.logs.iter().map(Vec::as_slice).collect();
         let fleet = hosts(&logs);
         let outcome = compare(&fleet, RULE);
-        let verdicts: Vec<String> = outcome.hosts.iter().map(|j| words(j.verdict)).collect();
+        let verdicts: Vec<String> = outcome.hosts.iter().map(|j| words(&j.verdict)).collect();
         assert_eq!(verdicts, row.verdicts, "fleet {index}");
         assert_eq!(set_aside(&outcome), row.set_aside, "fleet {index}");
         for (judged, wanted) in outcome.hosts.iter().zip(row.effects.iter().flatten()) {
