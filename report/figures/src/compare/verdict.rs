@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Effect, Estimate, Reason, Rule, holm};
+use super::{Effect, Estimate, Reason, Repeated, Rule, holm};
 use crate::metrics::real;
 
 /// Most further repetitions that are worth naming.
@@ -109,7 +109,9 @@ impl<E: Estimate> Evidence<E> {
         (!self.sameness.is_empty() && self.sameness.iter().all(inside))
             .then_some(Verdict::Equivalent)
     }
+}
 
+impl<E: Repeated> Evidence<E> {
     /// The verdict at this adjusted p of one of `family` hosts.
     pub fn verdict(&self, adjusted_p: f64, family: f64, rule: Rule) -> Verdict {
         self.decide(adjusted_p, rule)
@@ -131,7 +133,7 @@ impl<E: Estimate> Evidence<E> {
 
 /// The adjusted p and the verdict of each of a family, one estimate of the metric itself for each:
 /// Holm over all of them, two-sided.
-pub fn verdicts<E: Estimate>(estimates: &[E], rule: Rule) -> Vec<(f64, Verdict)> {
+pub fn verdicts<E: Repeated>(estimates: &[E], rule: Rule) -> Vec<(f64, Verdict)> {
     let adjusted = holm(estimates.iter().map(|estimate| estimate.p()));
     let verdict = |(estimate, p): (&E, f64)| {
         let evidence = Evidence::of(estimate.turned(rule.sign));
