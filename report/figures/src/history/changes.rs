@@ -133,11 +133,6 @@ impl HostChanges {
     fn is_judged(&self) -> bool {
         self.metrics.iter().any(MetricChange::is_judged)
     }
-
-    /// Whether it is judged in everything that the earlier run has of it.
-    fn is_wholly_judged(&self) -> bool {
-        self.is_judged() && !self.metrics.iter().any(MetricChange::is_gap)
-    }
 }
 
 impl Changes {
@@ -163,13 +158,8 @@ impl Changes {
     /// has of it. What the later suite leaves out and levels that a sweep skipped are no gap.
     #[must_use]
     pub fn is_all_judged(&self) -> bool {
-        self.is_judged() && self.hosts.iter().all(HostChanges::is_wholly_judged)
-    }
-
-    /// Whether a host of the earlier run is not in the later one.
-    #[must_use]
-    pub fn is_any_absent(&self) -> bool {
-        !self.absent.is_empty()
+        let is_whole = |host: &HostChanges| !host.metrics.iter().any(MetricChange::is_gap);
+        self.is_judged() && self.hosts.iter().all(|host| host.is_judged() && is_whole(host))
     }
 
     fn judgements(&self) -> impl Iterator<Item = &Judgement> {

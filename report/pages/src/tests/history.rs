@@ -286,7 +286,7 @@ fn a_host_with_nothing_usable_is_not_judged_and_says_why() {
     let (before, mut after) = (before(), after(0.0));
     fail(&mut after, |cell| cell.host.as_str() == "gpu-02");
     let found = compared(&before, &after);
-    assert!(found.is_judged() && !found.is_all_judged() && !found.is_any_absent());
+    assert!(found.is_judged() && !found.is_all_judged() && found.absent.is_empty());
     let said = "gpu-02: not comparable (nothing usable was measured: the attempt did not complete: it ran out of time).";
     assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
 }
@@ -296,9 +296,9 @@ fn a_host_of_the_baseline_that_is_not_in_the_run_is_said_also_where_another_is_c
     let before = before();
     let new = two_cases(5).fleet(1).host(TestHost::new("gpu-09")).build();
     let found = compared(&before, &new);
-    assert!(found.is_all_judged() && found.is_any_absent());
+    assert!(found.is_all_judged() && !found.absent.is_empty());
     let said = "Only in the earlier run, so not judged: gpu-02.";
     assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
     let by_gpu = Terms { by: Match::Gpu, ..three_per_cent() };
-    assert!(!under(&by_gpu, &before, &new).is_any_absent(), "by GPU no host has a name");
+    assert!(under(&by_gpu, &before, &new).absent.is_empty(), "by GPU no host has a name");
 }
