@@ -34,7 +34,7 @@ pub(super) fn check(args: CheckArgs) -> Result<Exit, CommandError> {
     let found = changes(&before, &after, &args.terms.terms(args.max_regress));
     show(&found, &args.terms)?;
     let open = args.strict && found.is_inconclusive();
-    let gone = !args.allow_absent && found.is_any_absent();
+    let gone = !args.allow_absent && !found.absent.is_empty();
     Ok(if found.is_regression() {
         Exit::Regression
     } else if open || gone || !found.is_all_judged() {

@@ -4,8 +4,6 @@
 //! rows in a store never shows, and computes each figure once. Traces and readings of GPUs are let
 //! go of host by host: nothing of them is left but what is told. It formats nothing.
 
-mod endings;
-
 use std::collections::BTreeSet;
 
 use regatta_types::ids::{CaseId, HostId};
@@ -14,12 +12,10 @@ use regatta_types::suite::{Case, Load};
 
 use crate::compare::{ClassReport, Contention, Later, Reason, compare_classes, contention, later};
 use crate::completeness::{Cells, Completeness, left_out};
-use crate::hosts::HostAnalysis;
-use crate::metrics::Distribution;
+use crate::hosts::{CaseAnalysis, HostAnalysis};
+use crate::metrics::{Distribution, Requests};
 use crate::source::{Error, Run, attempts_of, each_host};
 use crate::start::{StartReport, start_report};
-
-pub use endings::Endings;
 
 /// A run, worked out.
 #[derive(Debug)]
@@ -37,6 +33,19 @@ pub struct Analysis<'a> {
     pub contention: Vec<Contention>,
     /// Cells by what became of them.
     pub cells: Cells,
+}
+
+/// How answers ended. Cut: finish reason `length`, by `max_tokens` or the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endings {
+    /// None was cut, or there is none.
+    NoneCut,
+    /// Some were and some were not.
+    SomeCut { truncated: u64, ok: u64 },
+    /// All were, each with as many tokens as its case allows: their lengths are equal.
+    AllAtLimit,
+    /// All were, but not all at the limit of their case.
+    AllCut,
 }
 
 impl<'a> Analysis<'a> {
@@ -102,6 +111,27 @@ impl<'a> Analysis<'a> {
         let known = self.hosts.len();
         let absent = usize::try_from(self.record.absent).unwrap_or(usize::MAX);
         known + 1..=known.saturating_add(absent)
+    }
+
+    /// How the measured answers of all counted attempts ended.
+    pub fn endings(&self) -> Endings {
+        let sum = |f: fn(&Requests) -> u32| {
+            self.hosts.iter().map(|h| u64::from(f(&h.requests))).sum::<u64>()
+        };
+        let (ok, truncated) = (sum(|r| r.ok), sum(|r| r.truncated));
+        let full = |c: &CaseAnalysis<'_>| {
+            let wanted = u64::from(c.requests.ok) * u64::from(c.case.max_tokens);
+            c.requests.ok == 0 || c.tokens.completion.known() == Some(wanted)
+        };
+        if truncated == 0 {
+            Endings::NoneCut
+        } else if truncated < ok {
+            Endings::SomeCut { truncated, ok }
+        } else if self.hosts.iter().flat_map(|h| &h.cases).all(full) {
+            Endings::AllAtLimit
+        } else {
+            Endings::AllCut
+        }
     }
 
     /// The class a host is in; `None` if it measured nothing usable.

@@ -9,7 +9,7 @@ mod fleet;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::compare::{Outcome, Unjudged, Verdict};
+use crate::compare::{Outcome, Verdict};
 use crate::metrics::real;
 
 pub use fleet::{QUIET, Scenario, Trouble};
@@ -91,7 +91,7 @@ fn row(scenario: Scenario, fleets: u32, seed: u64) -> Row {
         false_faster: (!is_pair).then(|| of_good(Verdict::Faster)),
         found: scenario.has_slow().then(|| of_first(Verdict::Slower)),
         false_equivalent: scenario.is_beyond_margin().then(|| of_first(Verdict::Equivalent)),
-        two_groups: of_first(Verdict::NotJudged(Unjudged::TwoGroups)),
+        two_groups: share(&|outcome| outcome.two_groups),
     }
 }
 

@@ -112,22 +112,17 @@ impl Capacity {
                 NoCapacity::TooFewHosts
             });
         }
-        let mut lacking = Vec::new();
-        let gpus: Vec<Option<GpuSum>> =
-            hosts.iter().map(|h| h.gpus.as_ref().ok().map(|gpus| GpuSum::of(gpus))).collect();
-        let powers = gpus.iter().map(|gpu| gpu.and_then(|g| g.power_mean_w)).collect();
-        let peaks = hosts.iter().map(|h| h.peak_output().map(|(_, tps)| tps)).collect();
-        let energies: Vec<Option<(f64, f64)>> =
-            hosts.iter().map(|h| joules_and_tokens(h)).collect();
-        let mut whole = |figure, values| sum(&hosts, figure, values, &mut lacking);
-        let peak_output_tps = whole(Sum::PeakOutput, peaks);
-        let power_w = whole(Sum::Power, powers);
-        let tariff = analysis.record.header.tariff;
-        let price = tariff.and_then(|tariff| {
-            let joules = energies.iter().map(|energy| energy.map(|(joules, _)| joules)).collect();
-            let joules = whole(Sum::Electricity, joules)?;
-            let tokens: f64 = energies.iter().flatten().map(|(_, tokens)| tokens).sum();
-            Some(joules / tokens * 1e6 / KWH * tariff)
+        let gpus = |host: &HostAnalysis<'_>| Some(GpuSum::of(host.gpus.as_ref().ok()?));
+        let mut not_available = Vec::new();
+        let mut whole = |figure, value: &dyn Fn(&HostAnalysis<'_>) -> Option<f64>| {
+            sum(&hosts, figure, value, &mut not_available)
+        };
+        let peak_output_tps = whole(Sum::PeakOutput, &|host| Some(host.peak_output()?.1));
+        let power_w = whole(Sum::Power, &|host| gpus(host)?.power_mean_w);
+        let price_per_million = analysis.record.header.tariff.and_then(|tariff| {
+            let joules = whole(Sum::Electricity, &|host| Some(joules_and_tokens(host)?.0))?;
+            let tokens = hosts.iter().filter_map(|host| Some(joules_and_tokens(host)?.1));
+            Some(joules / tokens.sum::<f64>() * 1e6 / KWH * tariff)
         });
         Ok(Self {
             hosts: hosts.len(),
@@ -135,10 +130,10 @@ impl Capacity {
             peak_output_tps,
             users: Users::of(&hosts),
             power_w,
-            power_unattributed: gpus.iter().flatten().any(GpuSum::is_unattributed),
-            price_per_million: price,
+            power_unattributed: hosts.iter().filter_map(|h| gpus(h)).any(|g| g.is_unattributed()),
+            price_per_million,
             left_out,
-            not_available: lacking,
+            not_available,
         })
     }
 }
@@ -175,19 +170,15 @@ fn members<'h, 'a>(
 fn sum(
     hosts: &[&HostAnalysis<'_>],
     figure: Sum,
-    values: Vec<Option<f64>>,
-    lacking: &mut Vec<(Sum, Vec<HostId>)>,
+    value: &dyn Fn(&HostAnalysis<'_>) -> Option<f64>,
+    not_available: &mut Vec<(Sum, Vec<HostId>)>,
 ) -> Option<f64> {
-    let without: Vec<HostId> = hosts
-        .iter()
-        .zip(&values)
-        .filter(|(_, value)| value.is_none())
-        .map(|(host, _)| host.host.clone())
-        .collect();
+    let without = hosts.iter().filter(|host| value(host).is_none());
+    let without: Vec<HostId> = without.map(|host| host.host.clone()).collect();
     if !without.is_empty() && without.len() < hosts.len() {
-        lacking.push((figure, without));
+        not_available.push((figure, without));
     }
-    values.into_iter().sum()
+    hosts.iter().map(|host| value(host)).sum()
 }
 
 /// If all compared cases are of one stream.

@@ -11,8 +11,6 @@ mod contention;
 mod drift;
 mod eligible;
 mod fleet;
-mod later;
-mod metric;
 mod outlier;
 mod power;
 mod quarters;
@@ -31,20 +29,21 @@ use regatta_types::metric::Metric;
 use regatta_types::record::RunHeader;
 use serde::Serialize;
 
-pub use class::Class;
+pub use class::{Class, Later, later};
 pub use contention::{Contention, SoloAndTogether, contention};
 pub use drift::{DriftRow, differing_facts, drift};
 pub use eligible::{Work, eligible};
+#[cfg(any(test, feature = "calibration"))]
+pub(crate) use fleet::reference;
 pub use fleet::{Judged, Outcome, Rule, compare};
-pub use later::{Later, later};
-pub use metric::cell_value;
 pub use outlier::{LIMIT as OUTLIER_Z, Outlier};
 pub use quarters::{FEWEST as FEWEST_FOR_QUARTERS, Quarters};
 pub use rank::Rank;
 pub use reason::Reason;
-pub use series::{MetricSeries, of_case, why_nothing_usable};
-pub use stats::{Change, Effect, Estimate, holm};
-pub use verdict::{Evidence, Unjudged, Verdict};
+pub(crate) use series::mean_over;
+pub use series::{Logs, MetricSeries, Series, cell_value, of_case, why_nothing_usable};
+pub use stats::{Change, Effect, Estimate, Repeated, holm};
+pub use verdict::{Evidence, Judgement, Verdict, verdicts};
 
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 
@@ -106,9 +105,9 @@ impl ClassReport {
     pub fn of_case(&self, metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Judged {
         let compared = self.metric(metric).and_then(|m| m.by_case(&case.case.id));
         let judged = compared.and_then(|o| o.hosts.iter().find(|j| j.host == *host));
-        judged.cloned().unwrap_or_else(|| {
-            fleet::unjudged(&series::of_case(metric, host, case), Unjudged::Alone)
-        })
+        judged
+            .cloned()
+            .unwrap_or_else(|| fleet::unjudged(&series::of_case(metric, host, case), Reason::Alone))
     }
 }
 

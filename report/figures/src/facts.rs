@@ -169,7 +169,7 @@ pub fn first_engine<'a>(
 }
 
 /// A fact that is another one now.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FactChange {
     /// `None` of a fact that only may explain a difference.
     pub code: Option<Code>,

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use regatta_figures::analysis::Analysis;
 use regatta_figures::capacity::Capacity;
-use regatta_figures::compare::{MetricReport, Unjudged, Verdict};
+use regatta_figures::compare::{Judgement, MetricReport, Reason, Verdict};
 use regatta_figures::completeness::Completeness;
 use regatta_figures::history::{Baseline, Changes, Terms, changes};
 use regatta_types::comparability::ClassFact;

@@ -20,7 +20,7 @@ pub(crate) mod verdict;
 
 use itertools::Itertools as _;
 use regatta_figures::capacity::NoCapacity;
-use regatta_figures::compare::{Judged, MIN_REPETITIONS, MetricReport, Unjudged, Verdict};
+use regatta_figures::compare::{Judged, Judgement, MIN_REPETITIONS, MetricReport, Reason, Verdict};
 use regatta_figures::completeness::{Cells, Completeness};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::Distribution;
@@ -213,7 +213,7 @@ fn sentence(report: &MetricReport, of: usize) -> String {
 /// Why nobody has a verdict.
 fn no_verdict(report: &MetricReport) -> String {
     let hosts = &report.outcome.hosts;
-    let few_shared = Verdict::NotJudged(Unjudged::TooFewShared);
+    let few_shared = Judgement::NotJudged(Reason::TooFewShared);
     if hosts.len() < 2 {
         "no verdict, the other hosts had to stay out".to_owned()
     } else if hosts.iter().any(|j| j.verdict == few_shared) {
@@ -229,15 +229,15 @@ fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
     let (told, other) =
         if first.verdict == Verdict::Slower { (first, second) } else { (second, first) };
     let (a, b) = (&first.host, &second.host);
-    match told.verdict {
-        Verdict::Slower | Verdict::Faster => {
+    match told.verdict.verdict() {
+        Some(Verdict::Slower | Verdict::Faster) => {
             difference(metric, told, &format!(" than {}", other.host))
         }
-        Verdict::Equivalent => {
+        Some(Verdict::Equivalent) => {
             let level = around(metric, [&first, &second].into_iter());
             format!("{a} and {b} are equivalent within {}{level}", margin(report))
         }
-        Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => format!(
+        Some(Verdict::Inconclusive { .. }) | None => format!(
             "whether {a} and {b} differ is not settled ({} against {}: {})",
             told.host,
             other.host,
@@ -276,8 +276,7 @@ fn different(metric: Metric, able: &[&Judged]) -> Vec<String> {
 
 /// The hosts with an inconclusive verdict: the estimates of one or two, of more only their names.
 fn inconclusive(able: &[&Judged]) -> Vec<String> {
-    let open: Vec<&&Judged> =
-        able.iter().filter(|j| matches!(j.verdict, Verdict::Inconclusive { .. })).collect();
+    let open: Vec<&&Judged> = able.iter().filter(|j| j.verdict.is_inconclusive()).collect();
     if open.len() > 2 {
         let hosts: Vec<&HostId> = open.iter().map(|j| &j.host).collect();
         return vec![format!("not settled: {} (section 3)", some_names(&hosts))];
@@ -297,18 +296,18 @@ fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> St
 
 /// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4, 5 repetitions)`.
 fn difference(metric: Metric, judged: &Judged, than: &str) -> String {
-    let told = |e| Difference::of(e).told(&judged.host, metric, judged.verdict, than);
+    let told = |e| Difference::of(e).told(&judged.host, metric, &judged.verdict, than);
     judged.effect.map_or_else(String::new, told)
 }
 
 /// `-1.4 %, 95 % CI -4.0 to +1.3, 5 repetitions; about 3 more repetitions needed`.
 fn estimate(judged: &Judged) -> String {
     let estimate = judged.effect.map_or_else(String::new, |e| Difference::of(e).signed());
-    format!("{estimate}{}", more(judged.verdict, ""))
+    format!("{estimate}{}", more(&judged.verdict, ""))
 }
 
 fn two_groups(report: &MetricReport) -> String {
-    let in_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+    let in_groups = Judgement::NotJudged(Reason::TwoGroups);
     let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == in_groups);
     let levels = hosts.filter_map(|j| Some((j.level?.mean, &j.host)));
     let levels = levels.sorted_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1))).collect_vec();

@@ -9,7 +9,7 @@ use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::Margins;
 use regatta_types::metric::Metric;
 
-use crate::compare::{MetricSeries, Outcome, Rule, compare};
+use crate::compare::{MetricSeries, Outcome, Rule, compare, reference};
 use crate::metrics::real;
 
 /// Cases of a simulated suite.
@@ -120,10 +120,8 @@ impl Scenario {
 
     /// The true difference of a host from the mean of those that the outcome took as its reference.
     pub(super) fn truth(self, outcome: &Outcome, host: usize) -> f64 {
-        let others = || (0..self.hosts).filter(|other| *other != host);
-        let is_calm = |other: &usize| !outcome.set_aside.contains(&outcome.hosts[*other].host);
-        let calm: Vec<usize> = others().filter(is_calm).collect();
-        let pool = if calm.is_empty() { others().collect() } else { calm };
+        let is_aside = |other: usize| outcome.set_aside.contains(&outcome.hosts[other].host);
+        let pool = reference(host, self.hosts, is_aside);
         let mean = pool.iter().map(|other| self.level(*other)).sum::<f64>() / real(pool.len());
         self.level(host) - mean
     }

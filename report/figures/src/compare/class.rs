@@ -1,14 +1,16 @@
-//! Which hosts may be compared at all: equal in model, engine and GPU.
+//! Which hosts may be compared at all: equal in model, engine and GPU. Engines that were another one
+//! later in the run: what they were at first, and where that ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::comparability::ClassFact;
-use regatta_types::ids::HostId;
+use regatta_types::ids::{CellKey, HostId};
+use regatta_types::suite::Case;
 use sha2::{Digest, Sha256};
 
 use super::reason::Reason;
 use crate::facts::{Fact, FactChange, facts_of, values};
-use crate::hosts::HostAnalysis;
+use crate::hosts::{Cell, HostAnalysis};
 
 /// Hosts that are equal in every fact of C1 to C4.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +91,7 @@ pub(super) fn classes(hosts: &[HostAnalysis<'_>], assumed: &[ClassFact]) -> Vec<
 }
 
 /// `A` to `Z`, then `A1`, `B1`, ...
-pub(super) fn label(index: usize) -> String {
+fn label(index: usize) -> String {
     let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let letter = letters.chars().nth(index % letters.len()).unwrap_or('?');
     match index / letters.len() {
@@ -98,7 +100,7 @@ pub(super) fn label(index: usize) -> String {
     }
 }
 
-pub(super) fn fingerprint(facts: &[Fact]) -> String {
+fn fingerprint(facts: &[Fact]) -> String {
     let mut hash = Sha256::new();
     for fact in facts {
         hash.update(fact.name);
@@ -107,4 +109,60 @@ pub(super) fn fingerprint(facts: &[Fact]) -> String {
         hash.update([0]);
     }
     hex::encode(hash.finalize())[..12].to_owned()
+}
+
+/// Cells of a host that are of another class than the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Later {
+    pub host: HostId,
+    /// The class these cells would be compared in.
+    pub label: String,
+    pub fingerprint: String,
+    /// The first of them.
+    pub from: CellKey,
+    pub cells: u32,
+    /// In which facts the engine is another one than at first.
+    pub change: Vec<FactChange>,
+}
+
+/// The later cells of all hosts, one entry for each host and engine. `classes` are those of the
+/// hosts; their labels go on.
+pub fn later(hosts: &[HostAnalysis<'_>], classes: &[&Class]) -> Vec<Later> {
+    let mut known: Vec<(Vec<Option<String>>, String)> =
+        classes.iter().map(|c| (values(&c.facts), c.label.clone())).collect();
+    let mut out: Vec<Later> = Vec::new();
+    for host in hosts {
+        let other = |(case, cell): (&Case, &Cell<'_>)| {
+            let counted = cell.counted()?;
+            let (engine, change) = counted.other_engine.as_deref()?;
+            let key = CellKey {
+                host: host.host.clone(),
+                case: case.id.clone(),
+                repetition: cell.repetition,
+            };
+            Some((counted.began, key, engine.clone(), change.clone()))
+        };
+        let mut cells: Vec<_> = host.cells().filter_map(other).collect();
+        cells.sort_by_key(|(began, ..)| *began);
+        for (_, from, engine, change) in cells {
+            let facts = facts_of(host.record, Some(&engine));
+            let found = known.iter().find(|(same, _)| *same == values(&facts));
+            let label = found.map_or_else(|| label(known.len()), |(_, label)| label.clone());
+            if found.is_none() {
+                known.push((values(&facts), label.clone()));
+            }
+            match out.iter_mut().find(|l| l.host == *host.host && l.label == label) {
+                Some(same) => same.cells += 1,
+                None => out.push(Later {
+                    host: host.host.clone(),
+                    fingerprint: fingerprint(&facts),
+                    from,
+                    cells: 1,
+                    label,
+                    change,
+                }),
+            }
+        }
+    }
+    out
 }

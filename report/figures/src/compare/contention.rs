@@ -5,19 +5,13 @@
 //! the logarithm together minus the one solo, of two attempts that stand next to each other in the
 //! run. Hosts that share nothing that is short have none.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::margin::Margins;
 use regatta_types::metric::Metric;
 
-use super::series::{self, Series};
-use super::{
-    Effect, Estimate as _, Evidence, MIN_REPETITIONS, Reason, Rule, Unjudged, Verdict, Work,
-    eligible, holm,
-};
+use super::series::{Logs, Series, mean_over, of_case};
+use super::{Effect, Judgement, MIN_REPETITIONS, Reason, Rule, Work, eligible, verdicts};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
-use crate::metrics::real;
 
 /// The metrics that are looked at.
 const METRICS: [Metric; 3] = [Metric::DecodeTps, Metric::Ttft, Metric::OutputTps];
@@ -46,7 +40,7 @@ pub struct SoloAndTogether {
     pub effect: Option<Effect>,
     /// Holm over the hosts, two-sided.
     pub adjusted_p: Option<f64>,
-    pub verdict: Verdict,
+    pub verdict: Judgement,
 }
 
 /// Every metric that any host has both ways; none where there was no other host to share with.
@@ -67,76 +61,56 @@ pub fn contention(hosts: &[HostAnalysis<'_>], margins: &Margins) -> Vec<Contenti
 impl Contention {
     fn judge(&mut self) {
         let rule = Rule::of(self.metric, self.margin);
-        let judged = |host: &&mut SoloAndTogether| {
-            host.effect.filter(|effect| effect.n >= MIN_REPETITIONS).is_some()
-        };
-        let mut able: Vec<&mut SoloAndTogether> = self.hosts.iter_mut().filter(judged).collect();
-        let effects: Vec<Effect> = able.iter().filter_map(|host| host.effect).collect();
-        let adjusted = holm(&effects.iter().map(|effect| effect.p()).collect::<Vec<_>>());
-        let family = real(effects.len());
-        for ((host, effect), p) in able.iter_mut().zip(effects).zip(adjusted) {
-            let turned = Effect { mean: rule.sign * effect.mean, ..effect };
-            host.adjusted_p = Some(p);
-            host.verdict = Evidence::of(turned).verdict(p, family, rule);
+        let effect = |host: &SoloAndTogether| host.effect.filter(|e| e.n >= MIN_REPETITIONS);
+        let effects: Vec<Effect> = self.hosts.iter().filter_map(effect).collect();
+        let able = self.hosts.iter_mut().filter(|host| effect(host).is_some());
+        for (host, (p, verdict)) in able.zip(verdicts(&effects, rule)) {
+            (host.adjusted_p, host.verdict) = (Some(p), Judgement::Verdict(verdict));
         }
-    }
-}
-
-/// A case both ways, where its logarithms exist.
-struct CaseBothWays<'a> {
-    case: &'a CaseId,
-    solo: Series,
-    together: Series,
-}
-
-impl CaseBothWays<'_> {
-    fn shared(&self) -> BTreeSet<u32> {
-        let has = |repetition: &u32| self.together.values.contains_key(repetition);
-        self.solo.values.keys().copied().filter(has).collect()
     }
 }
 
 /// `None` where nothing was measured both ways.
 fn solo_and_together(metric: Metric, host: &HostAnalysis<'_>) -> Option<SoloAndTogether> {
-    let (mut pairs, mut cases_left_out): (Vec<CaseBothWays<'_>>, Vec<(CaseId, Reason)>) =
-        <_>::default();
+    let (mut cases, mut cases_left_out) = (Vec::new(), Vec::new());
+    let mut compared: Vec<[Logs; 2]> = Vec::new();
     for solo in &host.solo {
         let own = |case: &&CaseAnalysis<'_>| solo.case.solo_of.as_ref() == Some(&case.case.id);
         let Some(together) = host.cases.iter().find(own) else { continue };
-        let of = |case| series::of_case(metric, host.host, case);
-        let pair = CaseBothWays { case: &together.case.id, solo: of(solo), together: of(together) };
-        if pair.solo.values.is_empty() && pair.together.values.is_empty() {
+        let both = [solo, together].map(|case| of_case(metric, host.host, case).values);
+        if both.iter().all(Logs::is_empty) {
             continue;
         }
+        let enough = both[0].keys().filter(|r| both[1].contains_key(r)).count() >= MIN_REPETITIONS;
         let same_work = || eligible(metric, &Work::of(solo), &Work::of(together));
-        let enough = pair.shared().len() >= MIN_REPETITIONS;
         match if enough { same_work() } else { Err(Reason::FewBothWays) } {
-            Ok(()) => pairs.push(pair),
-            Err(why) => cases_left_out.push((pair.case.clone(), why)),
+            Ok(()) => {
+                cases.push(together.case.id.clone());
+                compared.push(both);
+            }
+            Err(why) => cases_left_out.push((together.case.id.clone(), why)),
         }
     }
-    if pairs.is_empty() && cases_left_out.is_empty() {
+    if cases.is_empty() && cases_left_out.is_empty() {
         return None;
     }
     // Without a case that has it both ways the host has no figure, and its reasons.
-    let complete =
-        pairs.iter().map(CaseBothWays::shared).reduce(|a, b| &a & &b).unwrap_or_default();
-    let means = |of: for<'a> fn(&'a CaseBothWays<'_>) -> &'a BTreeMap<u32, f64>| -> Vec<f64> {
-        let logs = |r: &u32| pairs.iter().map(|pair| of(pair)[r]).sum::<f64>();
-        complete.iter().map(|repetition| logs(repetition) / real(pairs.len())).collect()
-    };
-    let (solo, together) = (means(|pair| &pair.solo.values), means(|pair| &pair.together.values));
-    let difference: Vec<f64> = together.iter().zip(&solo).map(|(t, s)| t - s).collect();
-    let level =
-        |logs: &[f64]| (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / real(logs.len()));
+    let [solo, together] = [0, 1].map(|way| {
+        let values = mean_over(compared.iter().map(|both| &both[way]));
+        Series { host: host.host.clone(), values }
+    });
+    let (solo, together) = (solo.only_in(&together), together.only_in(&solo));
+    let difference: Vec<f64> =
+        together.values.values().zip(solo.values.values()).map(|(t, s)| t - s).collect();
+    let level = |series: &Series| (!series.values.is_empty()).then(|| series.mean());
     Some(SoloAndTogether {
         host: host.host.clone(),
-        cases: pairs.iter().map(|pair| pair.case.clone()).collect(),
+        cases,
         cases_left_out,
         solo_log: level(&solo),
         together_log: level(&together),
         effect: Effect::of(&difference),
         adjusted_p: None,
-        verdict: Verdict::NotJudged(Unjudged::TooFewRepetitions),
+        verdict: Judgement::NotJudged(Reason::TooFewRepetitions),
     })
 }

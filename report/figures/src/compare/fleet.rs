@@ -1,13 +1,16 @@
 //! The rules for two, three and more hosts.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use super::series::Series;
-use super::{ALPHA, Effect, Evidence, MIN_REPETITIONS, Unjudged, Verdict, holm};
+use super::{
+    ALPHA, Effect, Evidence, Judgement, MIN_REPETITIONS, Reason, Repeated as _, Verdict, holm,
+};
 use crate::metrics::real;
 
 /// What decides.
@@ -29,7 +32,7 @@ impl Rule {
 }
 
 /// A comparison of hosts in one metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Outcome {
     /// Every host that was given, in that order.
     pub hosts: Vec<Judged>,
@@ -59,22 +62,27 @@ pub struct Judged {
     pub effect: Option<Effect>,
     /// Holm over the hosts, two-sided.
     pub adjusted_p: Option<f64>,
-    pub verdict: Verdict,
+    pub verdict: Judgement,
 }
 
 impl Outcome {
     /// Fewest repetitions behind a verdict, or behind there being none as the hosts are two groups;
     /// `None` where nobody could be judged.
     pub fn fewest(&self) -> Option<usize> {
-        let two_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+        let two_groups = Judgement::NotJudged(Reason::TwoGroups);
         let judged = self.hosts.iter().filter(|j| j.effect.is_some() || j.verdict == two_groups);
         judged.map(Judged::basis).min()
     }
 
-    /// Hosts with enough repetitions to be compared: the number that chooses the rule.
+    /// Hosts with enough repetitions to be compared.
+    pub(super) fn able(&self) -> impl Iterator<Item = &Judged> {
+        let few = Judgement::NotJudged(Reason::TooFewRepetitions);
+        self.hosts.iter().filter(move |j| j.verdict != few)
+    }
+
+    /// How many these are: the number that chooses the rule.
     pub fn compared(&self) -> usize {
-        let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
-        self.hosts.iter().filter(|j| j.verdict != few).count()
+        self.able().count()
     }
 }
 
@@ -95,26 +103,21 @@ pub struct PairedDifference {
 
 /// Compares the hosts. Those with fewer than three repetitions get no verdict.
 pub fn compare(series: &[Series], rule: Rule) -> Outcome {
-    let (able, unable): (Vec<&Series>, Vec<&Series>) =
-        series.iter().partition(|s| s.values.len() >= MIN_REPETITIONS);
-    let mut outcome = Outcome {
-        hosts: unable.iter().map(|s| unjudged(s, Unjudged::TooFewRepetitions)).collect(),
-        set_aside: Vec::new(),
-        two_groups: false,
-        pairs: Vec::new(),
-    };
-    let field = Field::new(&able, rule);
-    match able.as_slice() {
+    let few = series.iter().filter(|s| !s.is_able());
+    let hosts = few.map(|s| unjudged(s, Reason::TooFewRepetitions)).collect();
+    let mut outcome = Outcome { hosts, ..Outcome::default() };
+    let field = Field::new(series, rule);
+    match field.series.as_slice() {
         [] => {}
-        [only] => outcome.hosts.push(unjudged(only, Unjudged::Alone)),
+        [only] => outcome.hosts.push(unjudged(only, Reason::Alone)),
         [first, second] => judge_pair(first, second, rule, &mut outcome),
         [_, _, _] => field.judge_three(&mut outcome),
         _ => field.judge_many(&mut outcome),
     }
-    if able.len() > 2 {
+    if field.hosts() > 2 {
         let middle = field.middle(field.all().collect());
         for judged in &mut outcome.hosts {
-            let host = able.iter().position(|s| s.host == judged.host);
+            let host = field.series.iter().position(|s| s.host == judged.host);
             let distance = host.and_then(|host| field.against(host, &middle));
             judged.from_median = distance.map(|e| e.mean);
         }
@@ -127,22 +130,20 @@ pub fn compare(series: &[Series], rule: Rule) -> Outcome {
 /// of the differences.
 fn judge_pair(first: &Series, second: &Series, rule: Rule, outcome: &mut Outcome) {
     let shared = [first.only_in(second), second.only_in(first)];
-    if shared[0].values.len() < MIN_REPETITIONS {
-        let few = [first, second].map(|s| unjudged(s, Unjudged::TooFewShared));
-        outcome.hosts.extend(few);
+    let field = Field::new(&shared, rule);
+    if field.hosts() < 2 {
+        outcome.hosts.extend([first, second].map(|s| unjudged(s, Reason::TooFewShared)));
         return;
     }
-    let pair = [&shared[0], &shared[1]];
-    let field = Field::new(&pair, rule);
-    for host in field.all() {
-        let effect = field.against(host, &field.others(host));
+    for (host, other) in [(0, 1), (1, 0)] {
+        let effect = field.against(host, &[other]);
         let evidence = field.evidence(effect);
         let adjusted = evidence.as_ref().map(Evidence::p);
         outcome.hosts.push(field.judged(host, effect, adjusted, evidence));
     }
 }
 
-pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
+pub(super) fn unjudged(series: &Series, why: Reason) -> Judged {
     Judged {
         host: series.host.clone(),
         mean: (!series.values.is_empty()).then(|| series.mean()),
@@ -151,13 +152,21 @@ pub(super) fn unjudged(series: &Series, why: Unjudged) -> Judged {
         from_median: None,
         effect: None,
         adjusted_p: None,
-        verdict: Verdict::NotJudged(why),
+        verdict: Judgement::NotJudged(why),
     }
 }
 
-/// The hosts that can be judged, by index.
+/// Whom one of so many hosts is compared with, by index: the others that are not set aside, or all
+/// others where each of them is.
+pub(crate) fn reference(host: usize, hosts: usize, is_aside: impl Fn(usize) -> bool) -> Vec<usize> {
+    let others = (0..hosts).filter(|other| *other != host);
+    let calm: Vec<usize> = others.clone().filter(|other| !is_aside(*other)).collect();
+    if calm.is_empty() { others.collect() } else { calm }
+}
+
+/// The hosts with enough repetitions to be judged, by index.
 pub(super) struct Field<'a> {
-    series: &'a [&'a Series],
+    pub(super) series: Vec<&'a Series>,
     pub(super) rule: Rule,
     /// Every host's mean.
     means: Vec<f64>,
@@ -168,7 +177,8 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn new(series: &'a [&'a Series], rule: Rule) -> Self {
+    pub(super) fn new(series: &'a [Series], rule: Rule) -> Self {
+        let series: Vec<&Series> = series.iter().filter(|s| s.is_able()).collect();
         let repetitions: BTreeSet<u32> =
             series.iter().flat_map(|s| s.values.keys().copied()).collect();
         let repetitions: Vec<u32> = repetitions.into_iter().collect();
@@ -184,12 +194,12 @@ impl<'a> Field<'a> {
         self.series.len()
     }
 
-    fn all(&self) -> std::ops::Range<usize> {
-        0..self.series.len()
+    pub(super) fn all(&self) -> Range<usize> {
+        0..self.hosts()
     }
 
-    fn others(&self, host: usize) -> Vec<usize> {
-        self.all().filter(|&other| other != host).collect()
+    fn others(&self, host: usize) -> impl Iterator<Item = usize> {
+        self.all().filter(move |&other| other != host)
     }
 
     /// `host` minus the mean of `pool`, repetition by repetition, as it is.
@@ -217,22 +227,24 @@ impl<'a> Field<'a> {
         self.repetitions.iter().enumerate().filter_map(difference).collect()
     }
 
-    /// An effect turned so that larger is faster.
-    pub(super) fn turned(&self, effect: Effect) -> Effect {
-        Effect { mean: self.rule.sign * effect.mean, ..effect }
+    /// The difference of two hosts, turned so that larger is faster.
+    pub(super) fn pair(&self, host: usize, other: usize) -> Option<Effect> {
+        self.against(host, &[other]).map(|effect| effect.turned(self.rule.sign))
     }
 
     fn evidence(&self, effect: Option<Effect>) -> Option<Evidence> {
-        effect.map(|e| Evidence::of(self.turned(e)))
+        effect.map(|effect| Evidence::of(effect.turned(self.rule.sign)))
     }
 
-    /// Which hosts differ significantly at these adjusted p.
-    fn different(&self, evidence: &[Option<Evidence>], adjusted: &[Option<f64>]) -> Vec<bool> {
+    /// The adjusted p of all hosts, and which of them differ significantly.
+    fn different(&self, evidence: &[Option<Evidence>]) -> (Vec<Option<f64>>, Vec<bool>) {
+        let adjusted = adjust(evidence);
         let differs = |(e, p): (&Option<Evidence>, &Option<f64>)| {
             let verdict = e.as_ref().zip(*p).and_then(|(e, p)| e.decide(p, self.rule));
-            verdict.is_some_and(Verdict::is_difference)
+            matches!(verdict, Some(Verdict::Faster | Verdict::Slower))
         };
-        evidence.iter().zip(adjusted).map(differs).collect()
+        let different = evidence.iter().zip(&adjusted).map(differs).collect();
+        (adjusted, different)
     }
 
     /// The one or two of these hosts whose mean is the median.
@@ -243,65 +255,55 @@ impl<'a> Field<'a> {
     }
 
     fn judge_three(&self, outcome: &mut Outcome) {
-        let pair = |a: usize, b: usize| self.against(a, &[b]);
-        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-            outcome.pairs.extend(pair(a, b).map(|effect| PairedDifference {
-                first: self.series[a].host.clone(),
-                second: self.series[b].host.clone(),
+        for (first, second) in [(0, 1), (0, 2), (1, 2)] {
+            outcome.pairs.extend(self.against(first, &[second]).map(|effect| PairedDifference {
+                first: self.series[first].host.clone(),
+                second: self.series[second].host.clone(),
                 effect,
             }));
         }
-        let differences: Vec<Option<Evidence>> = self
-            .all()
-            .map(|host| {
-                let both: Option<Vec<Effect>> = self
-                    .others(host)
-                    .into_iter()
-                    .map(|other| pair(host, other).map(|e| self.turned(e)))
-                    .collect();
-                both.map(|difference| Evidence { difference, sameness: Vec::new() })
-            })
-            .collect();
-        let adjusted = adjust(&differences);
-        let different = self.different(&differences, &adjusted);
-        outcome.set_aside = self.hosts_where(&different);
+        let from_both = |host: usize| {
+            let both: Option<Vec<Effect>> =
+                self.others(host).map(|other| self.pair(host, other)).collect();
+            Some(Evidence { difference: both?, sameness: Vec::new() })
+        };
+        let differences: Vec<Option<Evidence>> = self.all().map(from_both).collect();
+        let (adjusted, aside) = self.different(&differences);
+        outcome.set_aside = self.hosts_where(&aside);
         for (host, evidence) in differences.into_iter().enumerate() {
-            let calm: Vec<usize> =
-                self.others(host).into_iter().filter(|&other| !different[other]).collect();
-            let pool = if calm.is_empty() { self.others(host) } else { calm.clone() };
-            let sameness = calm.iter().filter_map(|&c| pair(host, c)).map(|e| self.turned(e));
-            let evidence = evidence.map(|e| Evidence { sameness: sameness.collect(), ..e });
-            let effect = self.against(host, &pool);
+            let calm = self.others(host).filter(|other| !aside[*other]);
+            let sameness = calm.filter_map(|other| self.pair(host, other)).collect();
+            let evidence = evidence.map(|e| Evidence { sameness, ..e });
+            let effect = self.against_calm(host, &aside);
             outcome.hosts.push(self.judged(host, effect, adjusted[host], evidence));
         }
     }
 
     fn judge_many(&self, outcome: &mut Outcome) {
-        let first: Vec<Option<Evidence>> = self
-            .all()
-            .map(|host| self.evidence(self.against(host, &self.middle(self.others(host)))))
-            .collect();
-        let aside = self.different(&first, &adjust(&first));
-        let calm: Vec<usize> = self.all().filter(|&host| !aside[host]).collect();
-        if calm.len() < self.series.len() / 2 + 1 {
+        let from_middle = |host: usize| {
+            let middle = self.middle(self.others(host).collect());
+            self.evidence(self.against(host, &middle))
+        };
+        let (_, aside) = self.different(&self.all().map(from_middle).collect::<Vec<_>>());
+        let calm = aside.iter().filter(|is_aside| !**is_aside).count();
+        if calm < self.hosts() / 2 + 1 {
             outcome.two_groups = true;
-            outcome.hosts.extend(self.series.iter().map(|s| unjudged(s, Unjudged::TwoGroups)));
+            outcome.hosts.extend(self.series.iter().map(|s| unjudged(s, Reason::TwoGroups)));
             return;
         }
         outcome.set_aside = self.hosts_where(&aside);
-        let effects: Vec<Option<Effect>> = self
-            .all()
-            .map(|host| {
-                let pool: Vec<usize> = calm.iter().copied().filter(|&c| c != host).collect();
-                self.against(host, &pool)
-            })
-            .collect();
+        let effects: Vec<Option<Effect>> =
+            self.all().map(|host| self.against_calm(host, &aside)).collect();
         let evidence: Vec<Option<Evidence>> =
             effects.iter().map(|effect| self.evidence(*effect)).collect();
         let adjusted = adjust(&evidence);
         for (host, evidence) in evidence.into_iter().enumerate() {
             outcome.hosts.push(self.judged(host, effects[host], adjusted[host], evidence));
         }
+    }
+
+    fn against_calm(&self, host: usize, aside: &[bool]) -> Option<Effect> {
+        self.against(host, &reference(host, self.hosts(), |other| aside[other]))
     }
 
     fn judged(
@@ -311,13 +313,12 @@ impl<'a> Field<'a> {
         adjusted_p: Option<f64>,
         evidence: Option<Evidence>,
     ) -> Judged {
-        let series = self.series[host];
-        let family = if self.series.len() == 2 { 1 } else { self.series.len() };
-        let verdict = match (evidence, adjusted_p) {
-            (Some(evidence), Some(p)) => evidence.verdict(p, real(family), self.rule),
-            _ => Verdict::NotJudged(Unjudged::TooFewShared),
-        };
-        Judged { effect, adjusted_p, verdict, ..unjudged(series, Unjudged::Alone) }
+        let family = if self.hosts() == 2 { 1 } else { self.hosts() };
+        let found = evidence.zip(adjusted_p);
+        let verdict = found.map(|(evidence, p)| evidence.verdict(p, real(family), self.rule));
+        let none = unjudged(self.series[host], Reason::TooFewShared);
+        let verdict = verdict.map_or(none.verdict, Judgement::Verdict);
+        Judged { effect, adjusted_p, verdict, ..none }
     }
 
     fn hosts_where(&self, flags: &[bool]) -> Vec<HostId> {
@@ -328,7 +329,6 @@ impl<'a> Field<'a> {
 
 /// Holm over the hosts that have evidence.
 fn adjust(evidence: &[Option<Evidence>]) -> Vec<Option<f64>> {
-    let ps: Vec<f64> = evidence.iter().flatten().map(Evidence::p).collect();
-    let mut adjusted = holm(&ps).into_iter();
+    let mut adjusted = holm(evidence.iter().flatten().map(Evidence::p)).into_iter();
     evidence.iter().map(|e| e.as_ref().and_then(|_| adjusted.next())).collect()
 }

@@ -6,7 +6,7 @@
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::{Outcome, Unjudged, Verdict};
+use super::Outcome;
 use crate::metrics::Distribution;
 
 /// Fewest hosts among which one can be called an outlier.
@@ -33,13 +33,8 @@ pub struct Outlier {
 
 /// The outliers among the hosts with enough repetitions, in the order of the outcome.
 pub(super) fn outliers(outcome: &Outcome) -> Vec<Outlier> {
-    let few = Verdict::NotJudged(Unjudged::TooFewRepetitions);
-    let able: Vec<(&HostId, f64)> = outcome
-        .hosts
-        .iter()
-        .filter(|j| j.verdict != few)
-        .filter_map(|j| Some((&j.host, j.mean?.exp())))
-        .collect();
+    let able: Vec<(&HostId, f64)> =
+        outcome.able().filter_map(|j| Some((&j.host, j.mean?.exp()))).collect();
     let values: Vec<f64> = able.iter().map(|(_, value)| *value).collect();
     let scores = robust_z(&values);
     let far = able.into_iter().zip(scores).filter(|(_, z)| z.abs() > LIMIT);

@@ -7,9 +7,9 @@ use std::ops::Range;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 
-use super::fleet::Field;
+use super::fleet::{Field, reference};
 use super::series::Series;
-use super::{Effect, Estimate, Evidence, MIN_REPETITIONS, Outcome, Rule, Verdict, holm};
+use super::{Effect, Estimate, Evidence, Outcome, Repeated as _, Rule, Verdict, holm};
 use crate::hosts::HostAnalysis;
 use crate::metrics::{Thermals, real};
 
@@ -48,9 +48,7 @@ pub struct Quarter {
 #[derive(Debug, Clone, Copy)]
 struct Pooled {
     mean: f64,
-    sd: f64,
-    /// As many values as the mean is of, as far as its error goes.
-    n: f64,
+    standard_error: f64,
     freedom: f64,
 }
 
@@ -60,27 +58,16 @@ impl Estimate for Pooled {
     }
 
     fn standard_error(self) -> f64 {
-        self.sd / self.n.sqrt()
+        self.standard_error
     }
 
     fn freedom(self) -> f64 {
         self.freedom
     }
-
-    fn longer(self, by: usize) -> Self {
-        Self { n: self.n + real(by), freedom: self.freedom + real(by), ..self }
-    }
 }
 
-/// The three estimates of one host, turned so that larger is faster.
-struct Found {
-    host: usize,
-    differences: Vec<(u32, f64)>,
-    against_others: bool,
-    first: Pooled,
-    last: Pooled,
-    change: Pooled,
-}
+/// The first and the last quarter and the change between them, turned so that larger is faster.
+type Estimates = [Pooled; 3];
 
 /// The hosts with enough complete repetitions, in the order of the series.
 pub(super) fn quarters(
@@ -89,50 +76,37 @@ pub(super) fn quarters(
     rule: Rule,
     members: &[&HostAnalysis<'_>],
 ) -> Vec<Quarters> {
-    let able: Vec<&Series> = series.iter().filter(|s| s.values.len() >= MIN_REPETITIONS).collect();
-    let field = Field::new(&able, rule);
-    let found: Vec<Found> =
-        (0..able.len()).filter_map(|host| of_host(&field, &able, outcome, host)).collect();
+    let field = Field::new(series, rule);
+    let mut found: Vec<(Quarters, Estimates)> =
+        field.all().filter_map(|host| of_host(&field, outcome, host, members)).collect();
     // What has to be significant of a host without others is its change.
-    let deciding = |f: &Found| if f.against_others { f.last } else { f.change };
-    let ps: Vec<f64> = found.iter().map(|f| deciding(f).p()).collect();
-    let quarters = found.into_iter().zip(holm(&ps)).filter_map(|(found, p)| {
+    let deciding = |(quarters, [_, last, change]): &(Quarters, Estimates)| {
+        if quarters.against_others { *last } else { *change }
+    };
+    let adjusted = holm(found.iter().map(|f| deciding(f).p()));
+    for (found, p) in found.iter_mut().zip(adjusted) {
         let is_slower = |e: Pooled, p| Evidence::of(e).decide(p, rule) == Some(Verdict::Slower);
-        let is_fading = is_slower(deciding(&found), p)
-            && is_slower(found.change, found.change.p())
-            && !(found.against_others && is_slower(found.first, found.first.p()));
-        let host = &able[found.host].host;
-        let member = members.iter().find(|member| member.host == host)?;
-        let quarter = |part: &[(u32, f64)], estimate: Pooled| {
-            let repetitions = (part.first()?.0, part.last()?.0);
-            let all: Vec<u32> = part.iter().map(|(repetition, _)| *repetition).collect();
-            let mean_log = rule.sign * estimate.mean;
-            Some(Quarter { repetitions, mean_log, gpus: member.thermals(&all) })
-        };
-        let blocks = blocks(found.differences.len());
-        let (low, high) = found.change.t_interval(0.95);
-        let ci95_log = if rule.sign < 0.0 { (-high, -low) } else { (low, high) };
-        Some(Quarters {
-            host: host.clone(),
-            repetitions: found.differences.len(),
-            against_others: found.against_others,
-            first: quarter(&found.differences[blocks[0].clone()], found.first)?,
-            last: quarter(&found.differences[blocks[3].clone()], found.last)?,
-            change_log: rule.sign * found.change.mean,
-            ci95_log,
-            is_fading,
-        })
-    });
-    quarters.collect()
+        let is_slower_at_last = is_slower(deciding(found), p);
+        let (quarters, [first, _, change]) = found;
+        quarters.is_fading = is_slower_at_last
+            && is_slower(*change, change.p())
+            && !(quarters.against_others && is_slower(*first, first.p()));
+    }
+    found.into_iter().map(|(quarters, _)| quarters).collect()
 }
 
-fn of_host(field: &Field<'_>, able: &[&Series], outcome: &Outcome, host: usize) -> Option<Found> {
-    let others: Vec<usize> = (0..able.len()).filter(|&other| other != host).collect();
-    let is_calm = |other: &usize| !outcome.set_aside.contains(&able[*other].host);
-    let calm: Vec<usize> = others.iter().copied().filter(is_calm).collect();
-    let pool = if calm.is_empty() { others } else { calm };
+/// What is known of a host; whether it fades is decided over all of them.
+fn of_host(
+    field: &Field<'_>,
+    outcome: &Outcome,
+    host: usize,
+    members: &[&HostAnalysis<'_>],
+) -> Option<(Quarters, Estimates)> {
+    let (own, sign) = (field.series[host], field.rule.sign);
+    let member = members.iter().find(|member| *member.host == own.host)?;
+    let is_aside = |other: usize| outcome.set_aside.contains(&field.series[other].host);
+    let pool = reference(host, field.hosts(), is_aside);
     let differences = if pool.is_empty() {
-        let own = able[host];
         own.values.iter().map(|(repetition, value)| (*repetition, value - own.mean())).collect()
     } else {
         field.differences(host, &pool)
@@ -140,27 +114,38 @@ fn of_host(field: &Field<'_>, able: &[&Series], outcome: &Outcome, host: usize) 
     if differences.len() < FEWEST {
         return None;
     }
-    let parts: Option<Vec<Effect>> = blocks(differences.len())
-        .into_iter()
-        .map(|block| {
-            let values: Vec<f64> = differences[block].iter().map(|(_, d)| *d).collect();
-            Effect::of(&values).map(|effect| field.turned(effect))
-        })
-        .collect();
-    let parts = parts?;
+    let blocks = blocks(differences.len()).map(|block| &differences[block]);
+    let part = |block: &[(u32, f64)]| {
+        let values: Vec<f64> = block.iter().map(|(_, difference)| *difference).collect();
+        Effect::of(&values).map(|effect| effect.turned(sign))
+    };
+    let parts: Vec<Effect> = blocks.iter().map(|block| part(block)).collect::<Option<_>>()?;
+    let [first, .., last] = parts.as_slice() else { return None };
     let freedom = real(differences.len() - parts.len());
     let squares: f64 = parts.iter().map(|part| part.sd.powi(2) * real(part.n - 1)).sum();
     let sd = (squares / freedom).sqrt();
-    let [first, .., last] = parts.as_slice() else { return None };
-    let pooled = |mean: f64, n: f64| Pooled { mean, sd, n, freedom };
-    Some(Found {
-        host,
-        differences,
+    // As many values as the mean is of, as far as its error goes.
+    let pooled = |mean: f64, n: f64| Pooled { mean, standard_error: sd / n.sqrt(), freedom };
+    let change = pooled(last.mean - first.mean, real(first.n) / 2.0);
+    let quarter = |block: &[(u32, f64)], estimate: &Effect| {
+        let repetitions: Vec<u32> = block.iter().map(|(repetition, _)| *repetition).collect();
+        let gpus = member.thermals(&repetitions);
+        let mean_log = sign * estimate.mean;
+        Some(Quarter { repetitions: (*repetitions.first()?, *repetitions.last()?), mean_log, gpus })
+    };
+    let (low, high) = change.t_interval(0.95);
+    let quarters = Quarters {
+        host: own.host.clone(),
+        repetitions: differences.len(),
         against_others: !pool.is_empty(),
-        first: pooled(first.mean, real(first.n)),
-        last: pooled(last.mean, real(last.n)),
-        change: pooled(last.mean - first.mean, real(first.n) / 2.0),
-    })
+        first: quarter(blocks[0], first)?,
+        last: quarter(blocks[3], last)?,
+        change_log: sign * change.mean,
+        ci95_log: if sign < 0.0 { (-high, -low) } else { (low, high) },
+        is_fading: false,
+    };
+    let [first, last] = [first, last].map(|part| pooled(part.mean, real(part.n)));
+    Some((quarters, [first, last, change]))
 }
 
 /// The first and the last quarter, and the two halves of what lies between them.

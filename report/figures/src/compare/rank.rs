@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::fleet::Field;
 use super::series::Series;
-use super::{Evidence, FULL_REPETITIONS, MIN_REPETITIONS, Outcome, Rule, Verdict, holm};
+use super::{Evidence, FULL_REPETITIONS, Judged, Outcome, Rule, Verdict, holm};
 
 /// Where a host stands among those that have a verdict; 1 is the fastest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,20 +27,20 @@ pub struct Rank {
 /// where the hosts are two groups: there it is said that they are instead of who stands where.
 pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Rank> {
     let is_established = outcome.fewest().is_none_or(|fewest| fewest >= FULL_REPETITIONS);
-    let able: Vec<&Series> = series.iter().filter(|s| s.values.len() >= MIN_REPETITIONS).collect();
-    if able.len() < 3 || outcome.two_groups || !is_established {
+    let field = Field::new(series, rule);
+    if field.hosts() < 3 || outcome.two_groups || !is_established {
         return Vec::new();
     }
-    let between = between(&Field::new(&able, rule));
-    let with = |verdict: Verdict| outcome.hosts.iter().filter(|j| j.verdict == verdict).count();
+    let between = between(&field);
+    let with = |verdict| outcome.hosts.iter().filter(|j| j.verdict == verdict).count();
     let (faster, equivalent) = (with(Verdict::Faster), with(Verdict::Equivalent));
-    let rank = |judged: &super::Judged| {
-        let host = able.iter().position(|s| s.host == judged.host)?;
+    let rank = |judged: &Judged| {
+        let host = field.series.iter().position(|s| s.host == judged.host)?;
         let (low, high) = between[host];
-        let rank = match judged.verdict {
-            Verdict::Equivalent => Some(1 + faster),
-            Verdict::Faster | Verdict::Slower => (low == high).then_some(low),
-            Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => None,
+        let rank = match judged.verdict.verdict() {
+            Some(Verdict::Equivalent) => Some(1 + faster),
+            Some(Verdict::Faster | Verdict::Slower) => (low == high).then_some(low),
+            Some(Verdict::Inconclusive { .. }) | None => None,
         };
         let is_shared = judged.verdict == Verdict::Equivalent && equivalent > 1;
         Some(Rank { host: judged.host.clone(), rank, is_shared, low, high })
@@ -64,18 +64,17 @@ fn decided_pairs(field: &Field<'_>) -> Vec<(usize, usize)> {
     let pairs: Vec<(usize, usize, Evidence)> = (0..hosts)
         .flat_map(|first| (first + 1..hosts).map(move |second| (first, second)))
         .filter_map(|(first, second)| {
-            let effect = field.against(first, &[second])?;
-            Some((first, second, Evidence::of(field.turned(effect))))
+            Some((first, second, Evidence::of(field.pair(first, second)?)))
         })
         .collect();
-    let adjusted = holm(&pairs.iter().map(|(_, _, evidence)| evidence.p()).collect::<Vec<_>>());
+    let adjusted = holm(pairs.iter().map(|(_, _, evidence)| evidence.p()));
     // The other verdicts cost an interval for each of many pairs, and are not asked for.
     let likely = pairs.iter().zip(adjusted).filter(|(_, p)| *p < field.rule.alpha);
     let decided = likely.filter_map(|((first, second, evidence), p)| {
         match evidence.decide(p, field.rule)? {
             Verdict::Faster => Some((*first, *second)),
             Verdict::Slower => Some((*second, *first)),
-            Verdict::Equivalent | Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => None,
+            Verdict::Equivalent | Verdict::Inconclusive { .. } => None,
         }
     });
     decided.collect()

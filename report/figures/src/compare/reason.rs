@@ -5,11 +5,14 @@ use regatta_types::event::MissingReason;
 use regatta_types::ids::HostId;
 use regatta_types::suite::StartMode;
 use regatta_types::validity::FindingCode;
+use serde::Serialize;
 
 use crate::facts::FactChange;
 
-/// Why something has no part in a comparison. Where several hold, the first of this order is told.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Why something has no part in a comparison, or no verdict. Where several hold, the first of this
+/// order is told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The hosts are of different classes, with the label of the other one.
     OtherClass {
@@ -89,6 +92,7 @@ pub enum Reason {
     NoValue(Option<Box<Reason>>),
     NoValueBefore,
     NoCase(Vec<Reason>),
+    /// Too few complete repetitions for a verdict.
     TooFewRepetitions,
     SweepSaturated,
     /// No usable attempt has a value.
@@ -101,6 +105,14 @@ pub enum Reason {
     NeverAll,
     /// Answers begin with their first token.
     SameAsFirstToken,
+
+    // A host that is compared and has no verdict.
+    /// It has enough repetitions, but shares fewer than three with the others.
+    TooFewShared,
+    /// No other host of its class can be judged.
+    Alone,
+    /// No majority of the hosts agrees, so that none of them is the slow or the fast one.
+    TwoGroups,
 }
 
 impl Reason {
@@ -118,7 +130,7 @@ impl Reason {
             Self::ChunksCounted | Self::TokenSource { .. } | Self::TokenSourceBefore { .. } => {
                 Some(Code::C9)
             }
-            Self::TooFewRepetitions => Some(Code::C11),
+            Self::TooFewRepetitions | Self::TooFewShared => Some(Code::C11),
             Self::StartModes { .. } => Some(Code::C12),
             Self::EveryCase(reasons) => reasons.iter().find_map(Self::code),
             Self::PlannedFewer { .. }
@@ -147,7 +159,9 @@ impl Reason {
             | Self::NoneHasOne
             | Self::OnlySome { .. }
             | Self::NeverAll
-            | Self::SameAsFirstToken => None,
+            | Self::SameAsFirstToken
+            | Self::Alone
+            | Self::TwoGroups => None,
         }
     }
 }

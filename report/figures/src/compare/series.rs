@@ -4,22 +4,43 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::metric::Metric;
+use regatta_types::suite::{Case, Load};
 use regatta_types::trace::TokenSource;
 use regatta_types::validity::{FindingCode, Validity};
 
 use super::eligible::all_eligible;
-use super::{Effect, Reason, cell_value};
-use crate::hosts::{CaseAnalysis, HostAnalysis};
+use super::{Effect, MIN_REPETITIONS, Reason};
+use crate::hosts::{CaseAnalysis, Counted, HostAnalysis};
 use crate::metrics::real;
 
-/// One host's logarithm per repetition.
+/// A logarithm per repetition.
+pub type Logs = BTreeMap<u32, f64>;
+
+/// The mean over several cases, in the repetitions that have all of them.
+pub(crate) fn mean_over<'a>(cases: impl IntoIterator<Item = &'a Logs>) -> Logs {
+    let cases: Vec<&Logs> = cases.into_iter().collect();
+    let first = cases.first().into_iter().flat_map(|first| first.keys());
+    let mean = |repetition: &u32| {
+        let logs: Option<Vec<f64>> =
+            cases.iter().map(|case| case.get(repetition).copied()).collect();
+        Some((*repetition, logs?.iter().sum::<f64>() / real(cases.len())))
+    };
+    first.filter_map(mean).collect()
+}
+
+/// What is compared of one host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     pub host: HostId,
-    pub values: BTreeMap<u32, f64>,
+    pub values: Logs,
 }
 
 impl Series {
+    /// Whether it has enough repetitions for a verdict.
+    pub fn is_able(&self) -> bool {
+        self.values.len() >= MIN_REPETITIONS
+    }
+
     pub fn mean(&self) -> f64 {
         self.values.values().sum::<f64>() / real(self.values.len())
     }
@@ -48,7 +69,7 @@ pub struct MetricSeries {
     /// Repetitions that every compared case was planned for.
     pub planned_repetitions: u32,
     /// Logarithm by host, case and repetition.
-    values: BTreeMap<HostId, BTreeMap<CaseId, BTreeMap<u32, f64>>>,
+    values: BTreeMap<HostId, BTreeMap<CaseId, Logs>>,
 }
 
 impl MetricSeries {
@@ -78,7 +99,7 @@ impl MetricSeries {
     pub fn of_logs(
         cases: Vec<CaseId>,
         planned_repetitions: u32,
-        values: BTreeMap<HostId, BTreeMap<CaseId, BTreeMap<u32, f64>>>,
+        values: BTreeMap<HostId, BTreeMap<CaseId, Logs>>,
     ) -> Self {
         let (cases_left_out, hosts_left_out) = (Vec::new(), Vec::new());
         Self { cases, cases_left_out, hosts_left_out, planned_repetitions, values }
@@ -86,38 +107,22 @@ impl MetricSeries {
 
     /// Per host the mean over the cases, in the repetitions that have all of them.
     pub fn means(&self) -> Vec<Series> {
-        self.each_host(|values| {
-            let repetitions = if self.cases.is_empty() { 0 } else { self.planned_repetitions };
-            (1..=repetitions)
-                .filter_map(|repetition| {
-                    let logs: Option<Vec<f64>> = self
-                        .cases
-                        .iter()
-                        .map(|case| values.get(case)?.get(&repetition).copied())
-                        .collect();
-                    let logs = logs?;
-                    Some((repetition, logs.iter().sum::<f64>() / real(logs.len())))
-                })
-                .collect()
-        })
+        self.each_host(|own| mean_over(self.cases.iter().map(|case| &own[case])))
     }
 
     /// Per host one case by itself.
     pub fn of_case(&self, case: &CaseId) -> Vec<Series> {
-        self.each_host(|values| values.get(case).cloned().unwrap_or_default())
+        self.each_host(|own| own[case].clone())
     }
 
-    fn each_host(
-        &self,
-        values: impl Fn(&BTreeMap<CaseId, BTreeMap<u32, f64>>) -> BTreeMap<u32, f64>,
-    ) -> Vec<Series> {
+    fn each_host(&self, values: impl Fn(&BTreeMap<CaseId, Logs>) -> Logs) -> Vec<Series> {
         let series =
             |(host, own): (&HostId, &_)| Series { host: host.clone(), values: values(own) };
         self.values.iter().map(series).collect()
     }
 }
 
-fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, BTreeMap<u32, f64>> {
+fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Logs> {
     let of_case = |c: &CaseAnalysis<'_>| (c.case.id.clone(), of_case(metric, host.host, c).values);
     host.cases.iter().map(of_case).collect()
 }
@@ -129,6 +134,25 @@ pub fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series
         Some((cell.repetition.0, value.ln()))
     });
     Series { host: host.clone(), values: cells.collect() }
+}
+
+/// The cell's one number: speeds as a ratio of sums over its requests, times as their median; `None` when it has
+/// none above zero.
+pub fn cell_value(metric: Metric, case: &Case, cell: &Counted) -> Option<f64> {
+    let figures = &cell.figures;
+    let value = match metric {
+        Metric::DecodeTps => figures.decode.per_second(),
+        Metric::Ttft => figures.first_token(&case.load).median(),
+        Metric::FirstAnswer if matches!(case.load, Load::Closed { .. }) => figures.ttfa_s.median(),
+        Metric::FirstAnswer => None,
+        Metric::E2e => figures.end_to_end(&case.load).median(),
+        Metric::OutputTps if case.in_flight_max() > 1 => {
+            cell.steady.as_ref().ok().and_then(|steady| steady.output.per_second())
+        }
+        Metric::OutputTps => None,
+        Metric::Energy => cell.j_per_out_tok,
+    };
+    value.filter(|&v| v > 0.0)
 }
 
 /// Hosts whose token counts cannot be compared with those of the others.

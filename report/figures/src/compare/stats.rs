@@ -3,7 +3,7 @@
 //! Quantiles and tails are those of `statrs`. It has neither an interval from a mean and its error
 //! nor a test of two samples; what is here is checked against tables that SciPy made.
 
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::metrics::{real, t_quantile};
@@ -16,9 +16,6 @@ pub trait Estimate: Copy {
 
     /// Degrees of freedom of the standard error.
     fn freedom(self) -> f64;
-
-    /// The same means and spreads with so many more repetitions.
-    fn longer(self, by: usize) -> Self;
 
     /// Two-sided interval of the given level, e.g. 0.95.
     fn t_interval(self, level: f64) -> (f64, f64) {
@@ -39,6 +36,15 @@ pub trait Estimate: Copy {
             .map_or(0.5, |t| t.sf((self.mean() / error).abs()));
         (2.0 * upper).min(1.0)
     }
+}
+
+/// An estimate from repetitions, of which there could have been more.
+pub trait Repeated: Estimate {
+    /// The same means and spreads with so many more repetitions.
+    fn longer(self, by: usize) -> Self;
+
+    /// Turned so that larger is faster; `sign` as in a rule.
+    fn turned(self, sign: f64) -> Self;
 }
 
 /// Mean and spread of one number per repetition, on the scale of logarithms.
@@ -82,9 +88,15 @@ impl Estimate for Effect {
     fn freedom(self) -> f64 {
         real(self.n - 1)
     }
+}
 
+impl Repeated for Effect {
     fn longer(self, by: usize) -> Self {
         Self { n: self.n + by, ..self }
+    }
+
+    fn turned(self, sign: f64) -> Self {
+        Self { mean: sign * self.mean, ..self }
     }
 }
 
@@ -97,12 +109,6 @@ pub struct Change {
 }
 
 impl Change {
-    /// Turned so that larger is faster; `sign` as in a rule.
-    pub fn turned(self, sign: f64) -> Self {
-        let turn = |effect: Effect| Effect { mean: sign * effect.mean, ..effect };
-        Self { before: turn(self.before), after: turn(self.after) }
-    }
-
     /// Squared standard errors of both means.
     fn variances(self) -> [f64; 2] {
         [self.before, self.after].map(|effect| effect.standard_error().powi(2))
@@ -124,30 +130,32 @@ impl Estimate for Change {
         let parts = before.powi(2) / self.before.freedom() + after.powi(2) / self.after.freedom();
         (before + after).powi(2) / parts
     }
+}
 
+impl Repeated for Change {
     fn longer(self, by: usize) -> Self {
         Self { before: self.before.longer(by), after: self.after.longer(by) }
+    }
+
+    fn turned(self, sign: f64) -> Self {
+        Self { before: self.before.turned(sign), after: self.after.turned(sign) }
     }
 }
 
 impl Serialize for Effect {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written {
-            mean_log: f64,
-            sd_log: f64,
-            repetitions: usize,
-            ci95_log: (f64, f64),
-        }
-        let ci95_log = self.interval(0.95);
-        let written =
-            Written { mean_log: self.mean, sd_log: self.sd, repetitions: self.n, ci95_log };
-        written.serialize(serializer)
+        let mut written = serializer.serialize_struct("Effect", 4)?;
+        written.serialize_field("mean_log", &self.mean)?;
+        written.serialize_field("sd_log", &self.sd)?;
+        written.serialize_field("repetitions", &self.n)?;
+        written.serialize_field("ci95_log", &self.interval(0.95))?;
+        written.end()
     }
 }
 
 /// Holm's step-down correction: adjusted p values in the order given.
-pub fn holm(ps: &[f64]) -> Vec<f64> {
+pub fn holm(ps: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let ps: Vec<f64> = ps.into_iter().collect();
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|&a, &b| ps[a].total_cmp(&ps[b]));
     let mut adjusted = vec![1.0; ps.len()];

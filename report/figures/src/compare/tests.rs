@@ -8,7 +8,7 @@ use regatta_types::ids::HostId;
 use super::fleet::{Outcome, Rule, compare};
 use super::series::Series;
 use super::stats::{Effect, Estimate as _, holm};
-use super::verdict::{Unjudged, Verdict};
+use super::{Judgement, Reason, Verdict};
 
 const RULE: Rule = Rule { margin: 0.019_802_627_296_179_71, alpha: 0.05, sign: 1.0 };
 
@@ -25,8 +25,8 @@ fn hosts(values: &[&[f64]]) -> Vec<Series> {
     values.iter().enumerate().map(host).collect()
 }
 
-fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
-    outcome.hosts.iter().map(|j| j.verdict).collect()
+fn verdicts(outcome: &Outcome) -> Vec<Judgement> {
+    outcome.hosts.iter().map(|j| j.verdict.clone()).collect()
 }
 
 #[test]
@@ -40,11 +40,11 @@ fn identical_repetitions_have_no_spread_and_no_doubt() {
 #[test]
 fn holm_steps_down_and_never_decreases() {
     // By hand: sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, each at least the one before.
-    let adjusted = holm(&[0.010, 0.040, 0.030, 0.005]);
+    let adjusted = holm([0.010, 0.040, 0.030, 0.005]);
     for (got, wanted) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
         assert!(close(*got, wanted), "{adjusted:?}");
     }
-    assert_eq!(holm(&[0.6, 0.7]), [1.0, 1.0]);
+    assert_eq!(holm([0.6, 0.7]), [1.0, 1.0]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn two_camps_of_equal_size_are_called_two_groups() {
     let other = [2.8, 2.81, 2.79, 2.8, 2.8];
     let outcome = compare(&hosts(&[&camp, &camp, &other, &other]), RULE);
     assert!(outcome.two_groups);
-    assert_eq!(verdicts(&outcome), [Verdict::NotJudged(Unjudged::TwoGroups); 4]);
+    assert_eq!(verdicts(&outcome), vec![Judgement::NotJudged(Reason::TwoGroups); 4]);
 }
 
 #[test]
@@ -97,8 +97,9 @@ fn what_is_inconclusive_names_the_repetitions_it_needs() {
 #[test]
 fn fewer_than_three_repetitions_give_no_verdict() {
     let outcome = compare(&hosts(&[&[3.0, 3.0], &[2.0, 2.0], &[3.0, 3.0, 3.0]]), RULE);
-    let few = Unjudged::TooFewRepetitions;
-    assert_eq!(verdicts(&outcome), [few, few, Unjudged::Alone].map(Verdict::NotJudged));
+    let few = Reason::TooFewRepetitions;
+    let wanted = [few.clone(), few, Reason::Alone].map(Judgement::NotJudged);
+    assert_eq!(verdicts(&outcome), wanted);
 }
 
 #[test]

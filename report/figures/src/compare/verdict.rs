@@ -1,13 +1,14 @@
-//! The four verdicts on a host.
+//! The four verdicts on a host, and what is said where there is none.
 
 use serde::Serialize;
 
-use super::{Effect, Estimate, Rule};
+use super::{Effect, Estimate, Reason, Repeated, Rule, holm};
+use crate::metrics::real;
 
 /// Most further repetitions that are worth naming.
 const MOST_FURTHER: usize = 200;
 
-/// What can be said of a host against the others.
+/// What can be said of a host against the others, or against itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -23,30 +24,46 @@ pub enum Verdict {
         /// About so many more repetitions.
         more: Option<usize>,
     },
-    /// No verdict is possible.
-    NotJudged(Unjudged),
 }
 
-/// Why a host has no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// A verdict, or the reason why there is none: of hosts side by side, of a host solo and together,
+/// and of a host in two runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unjudged {
-    /// Too few complete repetitions.
-    TooFewRepetitions,
-    /// It has enough, but shares fewer than three with the others.
-    TooFewShared,
-    /// No other host of its class can be judged.
-    Alone,
-    /// No majority of the hosts agrees, so that none of them is the slow or the fast one.
-    TwoGroups,
+pub enum Judgement {
+    NotJudged(Reason),
+    #[serde(untagged)]
+    Verdict(Verdict),
 }
 
-impl Verdict {
-    pub fn is_difference(self) -> bool {
+impl Judgement {
+    pub fn verdict(&self) -> Option<Verdict> {
         match self {
-            Self::Faster | Self::Slower => true,
-            Self::Equivalent | Self::Inconclusive { .. } | Self::NotJudged(_) => false,
+            Self::Verdict(verdict) => Some(*verdict),
+            Self::NotJudged(_) => None,
         }
+    }
+
+    pub fn why_not(&self) -> Option<&Reason> {
+        match self {
+            Self::Verdict(_) => None,
+            Self::NotJudged(why) => Some(why),
+        }
+    }
+
+    /// Whether a significant difference was found.
+    pub fn is_difference(&self) -> bool {
+        *self == Verdict::Faster || *self == Verdict::Slower
+    }
+
+    pub fn is_inconclusive(&self) -> bool {
+        matches!(self, Self::Verdict(Verdict::Inconclusive { .. }))
+    }
+}
+
+impl PartialEq<Verdict> for Judgement {
+    fn eq(&self, other: &Verdict) -> bool {
+        self.verdict() == Some(*other)
     }
 }
 
@@ -92,7 +109,9 @@ impl<E: Estimate> Evidence<E> {
         (!self.sameness.is_empty() && self.sameness.iter().all(inside))
             .then_some(Verdict::Equivalent)
     }
+}
 
+impl<E: Repeated> Evidence<E> {
     /// The verdict at this adjusted p of one of `family` hosts.
     pub fn verdict(&self, adjusted_p: f64, family: f64, rule: Rule) -> Verdict {
         self.decide(adjusted_p, rule)
@@ -109,5 +128,33 @@ impl<E: Estimate> Evidence<E> {
                 Self { difference: longer(&self.difference), sameness: longer(&self.sameness) };
             then.decide(then.p() * family, rule).is_some()
         })
+    }
+}
+
+/// The adjusted p and the verdict of each of a family, one estimate of the metric itself for each:
+/// Holm over all of them, two-sided.
+pub fn verdicts<E: Repeated>(estimates: &[E], rule: Rule) -> Vec<(f64, Verdict)> {
+    let adjusted = holm(estimates.iter().map(|estimate| estimate.p()));
+    let verdict = |(estimate, p): (&E, f64)| {
+        let evidence = Evidence::of(estimate.turned(rule.sign));
+        (p, evidence.verdict(p, real(estimates.len()), rule))
+    };
+    estimates.iter().zip(adjusted).map(verdict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judgement_is_written_as_its_verdict_or_with_the_name_of_the_reason() {
+        let written = [
+            Judgement::Verdict(Verdict::Slower),
+            Judgement::Verdict(Verdict::Inconclusive { more: Some(2) }),
+            Judgement::NotJudged(Reason::TooFewRepetitions),
+        ];
+        let wanted =
+            r#"["slower",{"not_settled":{"more":2}},{"not_judged":"too_few_repetitions"}]"#;
+        assert_eq!(serde_json::to_string(&written).unwrap(), wanted);
     }
 }

@@ -8,7 +8,9 @@ use regatta_types::suite::{Case, StartMode};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Analysis;
-use crate::compare::{Effect, MIN_REPETITIONS, Reason, Work, of_case, why_nothing_usable};
+use crate::compare::{
+    Effect, MIN_REPETITIONS, Reason, Series, Work, mean_over, of_case, why_nothing_usable,
+};
 use crate::facts::{Fact, facts_of, other_facts_of};
 use crate::hosts::{CaseAnalysis, CellState, HostAnalysis};
 use crate::metrics::{METRICS_SCHEMA, real};
@@ -201,22 +203,17 @@ fn complete(
     host: &HostAnalysis<'_>,
     cases: &[CaseAnalysis<'_>],
 ) -> BTreeMap<CaseId, Vec<f64>> {
-    let cases: Vec<(&CaseId, BTreeMap<u32, f64>)> = cases
-        .iter()
-        .map(|case| (&case.case.id, of_case(metric, host.host, case).values))
-        .filter(|(_, values)| values.len() >= MIN_REPETITIONS)
-        .collect();
-    let is_complete = |repetition: &u32| cases.iter().all(|(_, v)| v.contains_key(repetition));
-    let first = cases.first().into_iter().flat_map(|(_, first)| first.keys().copied());
-    let repetitions: Vec<u32> = first.filter(is_complete).collect();
-    if repetitions.is_empty() {
+    let series = cases.iter().map(|case| (&case.case.id, of_case(metric, host.host, case)));
+    let able: Vec<(&CaseId, Series)> = series.filter(|(_, series)| series.is_able()).collect();
+    let complete = mean_over(able.iter().map(|(_, series)| &series.values));
+    if complete.is_empty() {
         return BTreeMap::new();
     }
-    let row = |(case, values): &(&CaseId, BTreeMap<u32, f64>)| {
-        let values = repetitions.iter().map(|repetition| values[repetition].exp()).collect();
-        ((*case).clone(), values)
+    let row = |(case, series): (&CaseId, Series)| {
+        let values = complete.keys().map(|repetition| series.values[repetition].exp());
+        (case.clone(), values.collect())
     };
-    cases.iter().map(row).collect()
+    able.into_iter().map(row).collect()
 }
 
 /// Why the cases that [`complete`] has no values of have none.

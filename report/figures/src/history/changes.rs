@@ -11,9 +11,10 @@ use serde::Serialize;
 
 use super::pair::HostPair;
 use super::{Baseline, HostBaseline};
-use crate::compare::{Change, Effect, Estimate as _, Evidence, Reason, Rule, Verdict, holm};
+use crate::compare::{
+    Change, Effect, Estimate as _, Judgement, MIN_REPETITIONS, Reason, Rule, Verdict, verdicts,
+};
 use crate::facts::{Fact, FactChange, facts_of};
-use crate::metrics::real;
 
 /// What a comparison of two runs is to hold to.
 #[derive(Debug, Clone, Default)]
@@ -83,9 +84,7 @@ pub struct MetricChange {
     pub after: Option<Effect>,
     /// Of the logarithm; `None` where nothing was compared.
     pub change: Option<Estimated>,
-    /// `None`, with the reason, where there is none.
-    pub verdict: Option<Verdict>,
-    pub why_not: Option<Reason>,
+    pub verdict: Judgement,
 }
 
 /// A change with its interval.
@@ -102,9 +101,19 @@ impl MetricChange {
         Some(self.before?.n.min(self.after?.n))
     }
 
+    /// What there is of both sides, if that is enough for a verdict.
+    fn both(&self) -> Option<Change> {
+        let both = Change { before: self.before?, after: self.after? };
+        (self.fewest()? >= MIN_REPETITIONS).then_some(both)
+    }
+
+    fn is_judged(&self) -> bool {
+        self.verdict.verdict().is_some()
+    }
+
     /// Whether something of the earlier run is neither compared nor left out by intention.
     fn is_gap(&self) -> bool {
-        (self.is_due && self.verdict.is_none()) || !self.cases_lost.is_empty()
+        (self.is_due && !self.is_judged()) || !self.cases_lost.is_empty()
     }
 }
 
@@ -122,12 +131,7 @@ impl HostChanges {
     }
 
     fn is_judged(&self) -> bool {
-        self.metrics.iter().any(|metric| metric.verdict.is_some())
-    }
-
-    /// Whether it is judged in everything that the earlier run has of it.
-    fn is_wholly_judged(&self) -> bool {
-        self.is_judged() && !self.metrics.iter().any(MetricChange::is_gap)
+        self.metrics.iter().any(MetricChange::is_judged)
     }
 }
 
@@ -135,13 +139,13 @@ impl Changes {
     /// Whether any host is significantly slower in any metric.
     #[must_use]
     pub fn is_regression(&self) -> bool {
-        self.verdicts().any(|verdict| verdict == Verdict::Slower)
+        self.judgements().any(|judgement| *judgement == Verdict::Slower)
     }
 
     /// Whether a difference of any host is inconclusive.
     #[must_use]
     pub fn is_inconclusive(&self) -> bool {
-        self.verdicts().any(|verdict| matches!(verdict, Verdict::Inconclusive { .. }))
+        self.judgements().any(Judgement::is_inconclusive)
     }
 
     /// Whether anything could be judged.
@@ -154,17 +158,12 @@ impl Changes {
     /// has of it. What the later suite leaves out and levels that a sweep skipped are no gap.
     #[must_use]
     pub fn is_all_judged(&self) -> bool {
-        self.is_judged() && self.hosts.iter().all(HostChanges::is_wholly_judged)
+        let is_whole = |host: &HostChanges| !host.metrics.iter().any(MetricChange::is_gap);
+        self.is_judged() && self.hosts.iter().all(|host| host.is_judged() && is_whole(host))
     }
 
-    /// Whether a host of the earlier run is not in the later one.
-    #[must_use]
-    pub fn is_any_absent(&self) -> bool {
-        !self.absent.is_empty()
-    }
-
-    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
-        self.hosts.iter().flat_map(|host| &host.metrics).filter_map(|metric| metric.verdict)
+    fn judgements(&self) -> impl Iterator<Item = &Judgement> {
+        self.hosts.iter().flat_map(|host| &host.metrics).map(|metric| &metric.verdict)
     }
 }
 
@@ -225,25 +224,15 @@ fn like_with_like(before: &Baseline, after: &Baseline, terms: &Terms) -> Vec<Hos
 /// The verdicts in a metric, solo or not, over the hosts that have a change in it: Holm over these.
 fn judge((metric, solo): (Metric, bool), hosts: &mut [HostChanges], terms: &Terms) {
     let of_metric = hosts.iter_mut().flat_map(|host| &mut host.metrics);
-    let mut changes: Vec<(&mut MetricChange, Change)> = of_metric
+    let (able, estimates): (Vec<&mut MetricChange>, Vec<Change>) = of_metric
         .filter(|change| (change.metric, change.solo) == (metric, solo))
-        .filter(|change| change.why_not.is_none())
-        .filter_map(|change| {
-            let both = Change { before: change.before?, after: change.after? };
-            Some((change, both))
-        })
-        .collect();
-    let rule = Rule::of(metric, metric.margin(&terms.margins));
-    let adjusted = holm(&changes.iter().map(|(_, change)| change.p()).collect::<Vec<_>>());
-    let family = real(changes.len());
-    for ((metric_change, change), p) in changes.iter_mut().zip(adjusted) {
-        let evidence = Evidence::of(change.turned(rule.sign));
-        metric_change.change = Some(Estimated {
-            mean_log: change.mean(),
-            ci95_log: change.t_interval(0.95),
-            adjusted_p: p,
-        });
-        metric_change.verdict = Some(evidence.verdict(p, family, rule));
+        .filter_map(|change| change.both().map(|both| (change, both)))
+        .unzip();
+    let found = verdicts(&estimates, Rule::of(metric, metric.margin(&terms.margins)));
+    for ((change, estimate), (adjusted_p, verdict)) in able.into_iter().zip(estimates).zip(found) {
+        let (mean_log, ci95_log) = (estimate.mean(), estimate.t_interval(0.95));
+        change.change = Some(Estimated { mean_log, ci95_log, adjusted_p });
+        change.verdict = Judgement::Verdict(verdict);
     }
 }
 

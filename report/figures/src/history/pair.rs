@@ -8,7 +8,7 @@ use regatta_types::metric::Metric;
 use super::baseline::means;
 use super::changes::MetricChange;
 use super::{Baseline, HostBaseline};
-use crate::compare::{Effect, MIN_REPETITIONS, Reason, eligible};
+use crate::compare::{Effect, Judgement, Reason, eligible};
 
 /// Where a baseline's token counts are no counts.
 const CHUNKS: &str = "chunks";
@@ -52,8 +52,7 @@ impl HostPair<'_> {
             before: None,
             after: None,
             change: None,
-            verdict: None,
-            why_not: self.counted_otherwise(metric),
+            verdict: Judgement::NotJudged(Reason::TooFewRepetitions),
         };
         for case in cases {
             let left_out = self.why_left_out(metric, &case);
@@ -70,45 +69,41 @@ impl HostPair<'_> {
                 }
             }
         }
-        if out.why_not.is_none() {
-            self.levels(&mut out);
+        match self.levels(metric, &out) {
+            Ok([before, after]) => (out.before, out.after) = (before, after),
+            Err(why) => out.verdict = Judgement::NotJudged(why),
         }
         Some(out)
     }
 
     /// The means of both sides over the compared cases, or why there are none.
-    fn levels(&self, out: &mut MetricChange) {
-        if out.cases.is_empty() {
+    fn levels(&self, metric: Metric, found: &MetricChange) -> Result<[Option<Effect>; 2], Reason> {
+        self.same_counts(metric)?;
+        if found.cases.is_empty() {
             let reasons: BTreeSet<&Reason> =
-                out.cases_left_out.iter().map(|(_, why)| why).collect();
-            out.why_not = Some(Reason::NoCase(reasons.into_iter().cloned().collect()));
-            return;
+                found.cases_left_out.iter().map(|(_, why)| why).collect();
+            return Err(Reason::NoCase(reasons.into_iter().cloned().collect()));
         }
-        let cases: Vec<&CaseId> = out.cases.iter().collect();
+        let cases: Vec<&CaseId> = found.cases.iter().collect();
         let before: Vec<Vec<f64>> =
-            self.references.iter().map(|reference| reference.logs(out.metric, &cases)).collect();
-        out.before = Effect::of(&means(&before));
-        out.after = Effect::of(&self.host.logs(out.metric, &cases));
-        let enough = |effect: Option<Effect>| effect.is_some_and(|e| e.n >= MIN_REPETITIONS);
-        if !enough(out.before) || !enough(out.after) {
-            out.why_not = Some(Reason::TooFewRepetitions);
-        }
+            self.references.iter().map(|reference| reference.logs(metric, &cases)).collect();
+        Ok([means(&before), self.host.logs(metric, &cases)].map(|logs| Effect::of(&logs)))
     }
 
-    /// C9: token counts of another kind.
-    fn counted_otherwise(&self, metric: Metric) -> Option<Reason> {
+    /// C9: not token counts of another kind.
+    fn same_counts(&self, metric: Metric) -> Result<(), Reason> {
         match metric {
             Metric::DecodeTps | Metric::OutputTps | Metric::Energy => {}
-            Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return None,
+            Metric::Ttft | Metric::FirstAnswer | Metric::E2e => return Ok(()),
         }
-        let name =
-            |host: &HostBaseline| host.tokens_from.clone().unwrap_or_else(|| "none".to_owned());
+        let name = |host: &HostBaseline| host.tokens_from.as_deref().unwrap_or("none").to_owned();
         let is = name(self.host);
         let was = self.references.iter().map(|r| name(r)).find(|was| *was != is || *was == CHUNKS);
-        was.map(|was| match was == is {
-            true => Reason::ChunksCounted,
-            false => Reason::TokenSourceBefore { is, was },
-        })
+        match was {
+            None => Ok(()),
+            Some(was) if was == is => Err(Reason::ChunksCounted),
+            Some(was) => Err(Reason::TokenSourceBefore { is, was }),
+        }
     }
 
     fn why_left_out(&self, metric: Metric, case: &CaseId) -> Option<ExcludedCase> {

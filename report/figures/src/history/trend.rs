@@ -72,14 +72,14 @@ fn row(run: &Baseline, earlier: &[Baseline]) -> TrendRow {
         let found = changes(before, run, &Terms::default());
         let Some(host) = found.hosts.first() else { continue };
         let decode = host.metrics.iter().find(|change| change.metric == Metric::DecodeTps);
-        if let Some((change, verdict)) = decode.and_then(|d| d.change.zip(d.verdict)) {
+        if let Some((change, verdict)) = decode.and_then(|d| d.change.zip(d.verdict.verdict())) {
             let percent = change.mean_log.exp_m1() * 100.0;
             let from = before.run.clone();
             row.change = Some(TrendChange { from, percent, verdict });
             row.not_comparable = None;
             break;
         }
-        let why = decode.and_then(|d| d.why_not.clone());
+        let why = decode.and_then(|d| d.verdict.why_not().cloned());
         row.not_comparable = row.not_comparable.or(host.not_comparable.clone()).or(why);
     }
     row

@@ -169,8 +169,8 @@ impl Serialize for Written<'_, MetricChange> {
         object.serialize_entry("before", &change.before)?;
         object.serialize_entry("after", &change.after)?;
         object.serialize_entry("change", &change.change)?;
-        object.serialize_entry("verdict", &change.verdict)?;
-        object.serialize_entry("why_not", &change.why_not.as_ref().map(reason))?;
+        object.serialize_entry("verdict", &change.verdict.verdict())?;
+        object.serialize_entry("why_not", &change.verdict.why_not().map(reason))?;
         object.end()
     }
 }

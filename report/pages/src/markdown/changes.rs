@@ -1,7 +1,7 @@
 //! What changed since an earlier run, as Markdown: the answer first, then what could not be judged, then the tables.
 
 use itertools::Itertools as _;
-use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS, Verdict};
+use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS};
 use regatta_figures::history::{Changes, Estimated};
 
 use super::layout::{Inline, Page, Table, known, level};
@@ -48,8 +48,7 @@ fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Pa
         .number("After", |(_, change)| mean(change.after))
         .number("Change (%, 95 % CI)", |(_, change)| known(change.change.map(signed)))
         .text("Verdict", |(_, change)| {
-            let differs = change.verdict.is_some_and(Verdict::is_difference);
-            Inline::own(verdict(change)).bold_if(differs)
+            Inline::own(verdict(change)).bold_if(change.verdict.is_difference())
         })
         .all_absent("not compared, or fewer than two complete repetitions");
     if !table.is_empty() {

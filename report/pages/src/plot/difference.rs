@@ -4,7 +4,7 @@
 use plotters::prelude::*;
 use regatta_types::metric::Metric;
 
-use regatta_figures::compare::{ClassReport, Judged, MetricReport, Verdict};
+use regatta_figures::compare::{ClassReport, Judged, Judgement, MetricReport, Verdict};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::real;
 
@@ -62,22 +62,22 @@ pub(super) fn difference(report: &MetricReport) -> Option<Plot> {
 fn paint(chart: &mut Chart<'_, '_>, frame: &Rows<'_>, rows: &[Row<'_>]) -> Drawn {
     chart.draw_series([PathElement::new([(0.0, 0.0), (0.0, real(rows.len()))], INK)])?;
     for (index, row) in rows.iter().enumerate() {
-        let (y, colour) = (frame.middle(index), colour(row.judged.verdict));
+        let (y, colour) = (frame.middle(index), colour(&row.judged.verdict));
         let line = colour.stroke_width(2);
         chart.draw_series([PathElement::new([(row.low, y), (row.high, y)], line)])?;
         let at = (row.middle, y);
-        match row.judged.verdict {
-            Verdict::Slower => {
+        match row.judged.verdict.verdict() {
+            Some(Verdict::Slower) => {
                 let square = Rectangle::new([(-5, -5), (5, 5)], colour.filled());
                 chart.draw_series([EmptyElement::at(at) + square])?;
             }
-            Verdict::Faster => {
+            Some(Verdict::Faster) => {
                 chart.draw_series([TriangleMarker::new(at, 7, colour.filled())])?;
             }
-            Verdict::Equivalent => {
+            Some(Verdict::Equivalent) => {
                 chart.draw_series([Circle::new(at, 5, colour.filled())])?;
             }
-            Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => {
+            Some(Verdict::Inconclusive { .. }) | None => {
                 chart.draw_series([Circle::new(at, 5, line)])?;
             }
         }
@@ -95,12 +95,12 @@ fn axis(metric: Metric) -> &'static str {
     }
 }
 
-fn colour(verdict: Verdict) -> RGBColor {
-    match verdict {
-        Verdict::Slower => ORANGE,
-        Verdict::Faster => BLUE,
-        Verdict::Equivalent => GREEN,
-        Verdict::Inconclusive { .. } | Verdict::NotJudged(_) => MUTED,
+fn colour(judgement: &Judgement) -> RGBColor {
+    match judgement.verdict() {
+        Some(Verdict::Slower) => ORANGE,
+        Some(Verdict::Faster) => BLUE,
+        Some(Verdict::Equivalent) => GREEN,
+        Some(Verdict::Inconclusive { .. }) | None => MUTED,
     }
 }
 

@@ -7,7 +7,7 @@ use regatta_types::trace::ChunkKind;
 use super::*;
 use crate::words::reason::at_first;
 
-pub(super) fn verdict(record: &WholeRun, metric: Metric, host: &str) -> Option<Verdict> {
+pub(super) fn verdict(record: &WholeRun, metric: Metric, host: &str) -> Option<Judgement> {
     let hosts = found(record, metric, |report| report.outcome.hosts.clone())?;
     hosts.into_iter().find(|j| j.host.as_str() == host).map(|j| j.verdict)
 }
@@ -60,8 +60,14 @@ fn the_first_answer_is_compared_only_where_reasoning_comes_before_it() {
     for trace in counted(&mut record).flat_map(|a| &mut a.report.traces) {
         trace.chunks.iter_mut().take(40).for_each(|c| c.kind = ChunkKind::Reasoning);
     }
-    assert_eq!(verdict(&record, Metric::FirstAnswer, "gpu-01"), Some(Verdict::Equivalent));
-    assert_eq!(verdict(&record, Metric::FirstAnswer, "gpu-03"), Some(Verdict::Slower));
+    assert_eq!(
+        verdict(&record, Metric::FirstAnswer, "gpu-01"),
+        Some(Judgement::Verdict(Verdict::Equivalent))
+    );
+    assert_eq!(
+        verdict(&record, Metric::FirstAnswer, "gpu-03"),
+        Some(Judgement::Verdict(Verdict::Slower))
+    );
     line(&record, "Time to first answer token: 2 of 3 hosts are equivalent");
     has(&page(&record, "report.md"), "### Time to first answer token");
 }
@@ -217,7 +223,10 @@ fn answers_that_differ_are_told_as_information_case_by_case() {
     has(&differs, "| Debug task     |                      2 of 3 |");
     has(&differs, "| Backend system |                   none of 3 |");
     assert_eq!(completeness(&record), Completeness::Complete);
-    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    assert_eq!(
+        verdict(&record, Metric::DecodeTps, "gpu-02"),
+        Some(Judgement::Verdict(Verdict::Equivalent))
+    );
     record.header.suite.cases[0].seed = None;
     record.header.suite.cases[0].temperature = 0.7;
     has(&page(&record, "report.md"), "text is drawn, and without a seed");
@@ -270,7 +279,7 @@ fn of_three_hosts_with_two_that_can_be_compared_the_cases_show_the_pair() {
 fn two_repetitions_give_figures_and_no_verdict() {
     let slow = TestHost::new("gpu-02").slower_by(0.5);
     let record = RunBuilder::new(&["Debug task"], 2).fleet(1).host(slow).build();
-    let few = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));
+    let few = Some(Judgement::NotJudged(Reason::TooFewRepetitions));
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), few);
     has(&page(&record, "report.md"), "no verdict (C11: 2 of 3 complete repetitions)");
 }

@@ -17,8 +17,8 @@ fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     rest[3..].find("\n## ").map_or(rest, |to| &rest[..to + 3])
 }
 
-fn verdicts(found: &Contention) -> Vec<Verdict> {
-    found.hosts.iter().map(|host| host.verdict).collect()
+fn verdicts(found: &Contention) -> Vec<Judgement> {
+    found.hosts.iter().map(|host| host.verdict.clone()).collect()
 }
 
 #[test]

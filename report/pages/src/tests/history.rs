@@ -127,13 +127,13 @@ fn a_host_without_a_past_is_compared_with_those_of_its_gpu_and_one_that_is_gone_
     let before = before();
     let new = two_cases(5).fleet(1).host(TestHost::new("gpu-09").slower_by(0.0526)).build();
     let found = compared(&before, &new);
-    assert!(found.is_regression() && found.is_all_judged() && found.is_any_absent());
+    assert!(found.is_regression() && found.is_all_judged() && !found.absent.is_empty());
     has(&told(&found), "gpu-09: compared with gpu-01, gpu-02, of equal GPU");
     let said = "Only in the earlier run, so not judged: gpu-02.";
     assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
     let by_gpu = under(&Terms { by: Match::Gpu, ..three_per_cent() }, &before, &new);
     has(&told(&by_gpu), "compared with gpu-01, gpu-02");
-    assert!(!by_gpu.is_any_absent(), "by GPU no host has a name");
+    assert!(by_gpu.absent.is_empty(), "by GPU no host has a name");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_host_with_nothing_usable_is_not_judged_and_says_why() {
     let (before, mut after) = (before(), after(0.0));
     fail(&mut after, |cell| cell.host.as_str() == "gpu-02");
     let found = compared(&before, &after);
-    assert!(found.is_judged() && !found.is_all_judged() && !found.is_any_absent());
+    assert!(found.is_judged() && !found.is_all_judged() && found.absent.is_empty());
     let said = "gpu-02: not comparable (nothing usable was measured: the attempt did not complete: it ran out of time).";
     assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
 }

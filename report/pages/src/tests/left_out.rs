@@ -6,7 +6,7 @@ use super::compared::verdict;
 use super::*;
 
 /// Nothing is left to compare: each host is without the repetitions that it needs.
-const NONE: Option<Verdict> = Some(Verdict::NotJudged(Unjudged::TooFewRepetitions));
+const NONE: Option<Judgement> = Some(Judgement::NotJudged(Reason::TooFewRepetitions));
 
 #[test]
 fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
@@ -16,7 +16,10 @@ fn hosts_whose_tokens_are_counted_otherwise_are_left_out_of_speeds_only() {
         trace.chunks.iter_mut().for_each(|chunk| chunk.tokens = Some(1));
     }
     assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), None);
-    assert_eq!(verdict(&record, Metric::Ttft, "gpu-02"), Some(Verdict::Equivalent));
+    assert_eq!(
+        verdict(&record, Metric::Ttft, "gpu-02"),
+        Some(Judgement::Verdict(Verdict::Equivalent))
+    );
     has(&answer(&record), "C9");
     let why = "| not comparable (C9: token counts from &#96;token_ids&#96;, on most hosts from &#96;usage&#96;)";
     let page = page(&record, "report.md");
@@ -34,7 +37,10 @@ fn answers_of_different_length_are_compared_in_speed_and_not_end_to_end() {
     let rows = page.matches(&format!("| {why} |")).count();
     assert_eq!(rows, 3 + 2 * 2, "one row for each host, and one for each case: {page}");
     line(&record, "Left out of the comparison of end-to-end time, 2 cases (C6:");
-    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    assert_eq!(
+        verdict(&record, Metric::DecodeTps, "gpu-02"),
+        Some(Judgement::Verdict(Verdict::Equivalent))
+    );
 }
 
 /// One answer of forty ended a token early on one host: nothing to C6, but nobody knows how long the
@@ -54,7 +60,10 @@ fn cut_answers_of_natural_length_are_compared_end_to_end_only_where_equally_long
         trace.chunks.truncate(119);
     }
     has(&answer(&record), why);
-    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-02"), Some(Verdict::Equivalent));
+    assert_eq!(
+        verdict(&record, Metric::DecodeTps, "gpu-02"),
+        Some(Judgement::Verdict(Verdict::Equivalent))
+    );
     record.header.suite.cases[0].length = Length::Fixed;
     lacks(&answer(&record), why);
 }
@@ -93,5 +102,8 @@ fn cached_prompts_are_not_compared_in_the_time_to_first_token() {
     traces_of(&mut record, "gpu-02").for_each(|t| t.usage.as_mut().unwrap().cached = Some(64));
     assert_eq!(verdict(&record, Metric::Ttft, "gpu-01"), NONE);
     has(&answer(&record), "(C8:");
-    assert_eq!(verdict(&record, Metric::DecodeTps, "gpu-01"), Some(Verdict::Equivalent));
+    assert_eq!(
+        verdict(&record, Metric::DecodeTps, "gpu-01"),
+        Some(Judgement::Verdict(Verdict::Equivalent))
+    );
 }

@@ -108,8 +108,9 @@ fn fades<'a>(class: &'a ClassReport, host: &HostId) -> Option<&'a Quarters> {
 /// Whether what differs on a host is only that its one neighbour is slower.
 pub(crate) fn is_mirrored(analysis: &Report<'_>, host: &HostId) -> bool {
     let Some(class) = analysis.class_of(host) else { return false };
-    let own = |report: &MetricReport| report.judged(host).map(|judged| judged.verdict);
-    let has = |verdict| class.metrics.iter().any(|m| own(m) == Some(verdict));
+    let has = |verdict: Verdict| {
+        class.metrics.iter().any(|m| m.judged(host).is_some_and(|j| j.verdict == verdict))
+    };
     class.class.hosts.len() == 2 && has(Verdict::Faster) && !has(Verdict::Slower)
 }
 

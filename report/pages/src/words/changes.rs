@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use itertools::Itertools as _;
-use regatta_figures::compare::Verdict;
+use regatta_figures::compare::{Judgement, Verdict};
 use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
 use regatta_types::clean;
@@ -13,7 +13,7 @@ use regatta_types::metric::Metric;
 
 use super::names::{excluded, first_few, some_names, together};
 use super::reason::{changes as fact_changes, reason};
-use super::verdict::{Difference, if_indicative, more, verdict_words};
+use super::verdict::{Difference, Sides, if_indicative, judgement_words, more};
 
 /// A metric, of what was measured solo beside the rest, or of the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,8 +55,7 @@ pub fn change_lines(changes: &Changes) -> Vec<String> {
 
 /// For the answer of a report: decode speed, and whatever else differs significantly.
 pub(crate) fn headlines(changes: &Changes) -> Vec<String> {
-    let differs =
-        |(_, change): (_, &MetricChange)| change.verdict.is_some_and(Verdict::is_difference);
+    let differs = |(_, change): (_, &MetricChange)| change.verdict.is_difference();
     let told = |figure: &Figure| {
         figure.metric == Metric::DecodeTps || of_figure(changes, *figure).any(differs)
     };
@@ -82,7 +81,7 @@ pub(crate) fn of_host(changes: &Changes, host: &HostId) -> Vec<String> {
     }
     let line = |metric: &MetricChange| {
         let label = Figure::of(metric).label();
-        if let Some(why) = &metric.why_not {
+        if let Some(why) = metric.verdict.why_not() {
             return Some(format!("Not compared with run {before} in {label} ({}).", reason(why)));
         }
         let (verdict, estimate) = (verdict(metric), difference(metric)?.signed());
@@ -107,16 +106,14 @@ pub(crate) fn sentence(changes: &Changes, figure: Figure) -> Option<String> {
 
 fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     let metric = figure.metric;
-    let judged: Vec<(&HostChanges, &MetricChange)> =
-        of_figure(changes, figure).filter(|(_, change)| change.verdict.is_some()).collect();
-    let with = |wanted: fn(Verdict) -> bool| {
-        judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted))
+    let with = |wanted: fn(&Judgement) -> bool| {
+        of_figure(changes, figure).filter(move |(_, c)| wanted(&c.verdict))
     };
-    let changed = with(Verdict::is_difference).filter_map(|(host, change)| {
-        Some(difference(change)?.told(&host.host, metric, change.verdict?, " than before"))
+    let changed = with(Judgement::is_difference).filter_map(|(host, change)| {
+        Some(difference(change)?.told(&host.host, metric, &change.verdict, " than before"))
     });
     let mut parts = first_few(changed.collect(), |more| format!("{more} more hosts have changed"));
-    let equivalent = with(|verdict| verdict == Verdict::Equivalent).collect_vec();
+    let equivalent = with(|judgement| *judgement == Verdict::Equivalent).collect_vec();
     let all = changes.hosts.len();
     let who = match equivalent.as_slice() {
         [] => None,
@@ -129,9 +126,8 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     let indicative = if_indicative(fewest, " (indicative)");
     let margin = percent(metric.margin(&changes.margins));
     parts.extend(who.map(|who| format!("{who} equivalent within {margin} %{indicative}")));
-    let inconclusive = with(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
-    let inconclusive = inconclusive.filter_map(|(host, change)| {
-        let (change, more) = (difference(change)?.signed(), more(change.verdict?, " in each run"));
+    let inconclusive = with(Judgement::is_inconclusive).filter_map(|(host, change)| {
+        let (change, more) = (difference(change)?.signed(), more(&change.verdict, " in each run"));
         Some(format!("{} is not settled ({change}{more})", host.host))
     });
     parts.extend(first_few(inconclusive.collect(), |more| format!("{more} more are not settled")));
@@ -150,7 +146,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
             say(format!(": compared with {with}, of equal GPU, model and engine."));
         }
         for change in &host.metrics {
-            let Some(why) = &change.why_not else { continue };
+            let Some(why) = change.verdict.why_not() else { continue };
             say(format!(", {}: not compared ({}).", Figure::of(change).label(), reason(why)));
         }
         let facts = |facts: &[FactChange]| clean::line(&fact_changes(facts));
@@ -177,7 +173,8 @@ fn cases_left_out(changes: &Changes) -> Vec<String> {
     // Of the same reason, hosts and cases: the metrics.
     let mut metrics: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for figure in figures() {
-        let compared = of_figure(changes, figure).filter(|(_, change)| change.why_not.is_none());
+        let compared =
+            of_figure(changes, figure).filter(|(_, change)| change.verdict.why_not().is_none());
         let by = compared.map(|(host, change)| (&host.host, &change.cases_left_out));
         for ((why, cases), hosts) in excluded(by) {
             metrics.entry((why, hosts, cases)).or_default().insert(figure.label());
@@ -200,6 +197,6 @@ fn difference(change: &MetricChange) -> Option<Difference> {
 }
 
 pub(crate) fn verdict(change: &MetricChange) -> String {
-    let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
-    verdict_words(change.metric, verdict, "", change.fewest().unwrap_or(usize::MAX), 0)
+    let n = change.fewest().unwrap_or(usize::MAX);
+    judgement_words(change.metric, &change.verdict, n, Sides::Runs)
 }

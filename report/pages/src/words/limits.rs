@@ -18,7 +18,7 @@ use super::reason::at_first;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
 use regatta_figures::compare::{
-    ClassReport, Later, MIN_REPETITIONS, MetricReport, Unjudged, Verdict,
+    ClassReport, Judgement, Later, MIN_REPETITIONS, MetricReport, Reason,
 };
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
@@ -260,12 +260,13 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
 /// Hosts with too few repetitions for a verdict, by what is lacking.
 fn too_few(report: &MetricReport) -> Vec<String> {
     let few = format!("fewer than {MIN_REPETITIONS} complete repetitions");
-    let said = |(why, that): (Unjudged, &str)| {
-        let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == Verdict::NotJudged(why));
+    let said = |(why, that): (Reason, &str)| {
+        let why = Judgement::NotJudged(why);
+        let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == why);
         let hosts: Vec<&HostId> = hosts.map(|j| &j.host).collect();
         let names = some_names(&hosts);
         (!hosts.is_empty()).then(|| format!("No verdict on {names} (C11: {few}{that})."))
     };
-    let shared = (Unjudged::TooFewShared, " that the others have, too");
-    [(Unjudged::TooFewRepetitions, ""), shared].into_iter().filter_map(said).collect()
+    let shared = (Reason::TooFewShared, " that the others have, too");
+    [(Reason::TooFewRepetitions, ""), shared].into_iter().filter_map(said).collect()
 }

@@ -91,6 +91,11 @@ pub(crate) fn reason(why: &Reason) -> String {
         }
         Reason::NeverAll => "no repetition has all cases".to_owned(),
         Reason::SameAsFirstToken => "answers begin with their first token".to_owned(),
+        Reason::TooFewShared => {
+            format!("fewer than {MIN_REPETITIONS} repetitions shared with others")
+        }
+        Reason::Alone => "no other host to judge by".to_owned(),
+        Reason::TwoGroups => "two groups".to_owned(),
     };
     coded(why.code(), text)
 }

@@ -1,55 +1,60 @@
 //! Verdicts and differences in words, or the reason why there is no verdict.
 
 use regatta_figures::compare::{
-    Effect, FULL_REPETITIONS, Judged, MIN_REPETITIONS, Unjudged, Verdict,
+    Effect, FULL_REPETITIONS, Judgement, MIN_REPETITIONS, Reason, Verdict,
 };
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 
 use super::numbers::{count_of, signed_estimate};
-use super::reason::not_comparable;
+use super::reason::{not_comparable, reason};
 use crate::report::Report;
 
 /// The verdict on a host in a metric; `None` where the metric does not exist for it.
 pub(crate) fn verdict_on(analysis: &Report<'_>, metric: Metric, host: &HostId) -> Option<String> {
     let report = analysis.class_of(host)?.metric(metric)?;
-    if let Some(reason) = report.why_left_out(host) {
-        return Some(not_comparable(&reason));
-    }
-    let judged = report.judged(host)?;
-    let alone = judged.verdict == Verdict::NotJudged(Unjudged::Alone);
-    let why = analysis.why_alone(host).filter(|_| alone);
+    let judged = report.judged(host);
+    let alone = judged.filter(|j| j.verdict == Judgement::NotJudged(Reason::Alone));
+    let why = report.why_left_out(host).or_else(|| alone.and_then(|_| analysis.why_alone(host)));
+    let judgement = why.map(Judgement::NotJudged).or_else(|| Some(judged?.verdict.clone()))?;
     let planned = usize::try_from(report.series.planned_repetitions).unwrap_or(usize::MAX);
-    Some(why.map_or_else(|| on_host(metric, judged, planned), |why| not_comparable(&why)))
+    let n = judged.map_or(0, |judged| judged.basis());
+    Some(judgement_words(metric, &judgement, n, Sides::Hosts { planned }))
 }
 
-fn on_host(metric: Metric, judged: &Judged, planned: usize) -> String {
-    match judged.verdict {
-        Verdict::NotJudged(Unjudged::TooFewRepetitions) => format!(
-            "no verdict (C11: {} of {MIN_REPETITIONS} complete repetitions)",
-            judged.repetitions.min(MIN_REPETITIONS)
-        ),
-        Verdict::NotJudged(Unjudged::TooFewShared) => {
-            format!("no verdict (C11: fewer than {MIN_REPETITIONS} repetitions shared with others)")
-        }
-        Verdict::NotJudged(Unjudged::Alone) => "no other host to judge by".to_owned(),
-        Verdict::NotJudged(Unjudged::TwoGroups) => "two groups".to_owned(),
-        Verdict::Faster | Verdict::Slower | Verdict::Equivalent | Verdict::Inconclusive { .. } => {
-            let verdict = judged.verdict;
-            verdict_words(metric, verdict, &more(verdict, ""), judged.basis(), planned)
-        }
-    }
+/// What is judged: a host beside others, in so many planned repetitions, or beside itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sides {
+    Hosts { planned: usize },
+    SoloAndTogether,
+    Runs,
 }
 
-/// A verdict of `n` of so many planned repetitions (0: no matter how many) with its badges:
-/// `slower (indicative; C11: 4 of 5 repetitions)`. The addition follows the word.
-pub(crate) fn verdict_words(
+/// What a judgement on `n` repetitions says: the verdict with its badges, `slower (indicative; C11: 4
+/// of 5 repetitions)`, or why there is none.
+pub(crate) fn judgement_words(
     metric: Metric,
-    verdict: Verdict,
-    addition: &str,
+    judgement: &Judgement,
     n: usize,
-    planned: usize,
+    sides: Sides,
 ) -> String {
+    let verdict = match (judgement, sides) {
+        (Judgement::Verdict(verdict), _) => *verdict,
+        // Why not is said beside the table, once for all hosts.
+        (Judgement::NotJudged(_), Sides::Runs) => return "no verdict".to_owned(),
+        (Judgement::NotJudged(_), Sides::SoloAndTogether) => {
+            return "no verdict: too few repetitions both ways".to_owned();
+        }
+        (Judgement::NotJudged(why), Sides::Hosts { .. }) => return why_no_verdict(why, n),
+    };
+    let (addition, planned) = match sides {
+        Sides::Hosts { planned } => (more(judgement, ""), planned),
+        Sides::SoloAndTogether if judgement.is_difference() => (" together".to_owned(), 0),
+        Sides::SoloAndTogether => {
+            (needed(judgement, "").map_or_else(String::new, |needed| format!(" ({needed})")), 0)
+        }
+        Sides::Runs => (String::new(), 0),
+    };
     let indicative = (n < FULL_REPETITIONS).then(|| "indicative".to_owned());
     let some_missing = (n < planned).then(|| format!("C11: {n} of {planned} repetitions"));
     let badges: Vec<String> = indicative.into_iter().chain(some_missing).collect();
@@ -57,7 +62,20 @@ pub(crate) fn verdict_words(
     if badges.is_empty() { words } else { format!("{words} ({})", badges.join("; ")) }
 }
 
-/// A verdict in a word, but for those that need a reason.
+/// Of a host with `n` complete repetitions beside others.
+fn why_no_verdict(why: &Reason, n: usize) -> String {
+    if *why == Reason::TooFewRepetitions {
+        format!("no verdict (C11: {n} of {MIN_REPETITIONS} complete repetitions)")
+    } else if *why == Reason::TooFewShared {
+        format!("no verdict ({})", reason(why))
+    } else if matches!(why, Reason::Alone | Reason::TwoGroups) {
+        reason(why)
+    } else {
+        not_comparable(why)
+    }
+}
+
+/// A verdict in a word.
 pub(super) fn verdict_word(metric: Metric, verdict: Verdict) -> &'static str {
     match (verdict, metric) {
         (Verdict::Slower, Metric::Energy) => "more",
@@ -66,23 +84,22 @@ pub(super) fn verdict_word(metric: Metric, verdict: Verdict) -> &'static str {
         (Verdict::Faster, _) => "faster",
         (Verdict::Equivalent, _) => "equivalent",
         (Verdict::Inconclusive { .. }, _) => "not settled",
-        (Verdict::NotJudged(_), _) => "no verdict",
     }
 }
 
 /// `about 3 more repetitions in each run needed`; `None` where more would decide nothing.
-pub(crate) fn needed(verdict: Verdict, each: &str) -> Option<String> {
-    let Verdict::Inconclusive { more } = verdict else { return None };
+fn needed(judgement: &Judgement, each: &str) -> Option<String> {
+    let Some(Verdict::Inconclusive { more }) = judgement.verdict() else { return None };
     more.map(|n| format!("about {}{each} needed", count_of(n, "more repetition")))
 }
 
 /// What it takes to decide an inconclusive verdict, after a semicolon.
-pub(super) fn more(verdict: Verdict, each: &str) -> String {
-    if !matches!(verdict, Verdict::Inconclusive { .. }) {
+pub(super) fn more(judgement: &Judgement, each: &str) -> String {
+    if !judgement.is_inconclusive() {
         return String::new();
     }
     let never = || "more repetitions would not settle it".to_owned();
-    format!("; {}", needed(verdict, each).unwrap_or_else(never))
+    format!("; {}", needed(judgement, each).unwrap_or_else(never))
 }
 
 /// This mark, where so few repetitions at the least give an indicative verdict only.
@@ -126,10 +143,10 @@ impl Difference {
         &self,
         host: &HostId,
         metric: Metric,
-        verdict: Verdict,
+        judgement: &Judgement,
         than: &str,
     ) -> String {
-        let (verb, word) = match (metric, verdict == Verdict::Slower) {
+        let (verb, word) = match (metric, *judgement == Verdict::Slower) {
             (Metric::DecodeTps | Metric::OutputTps, true) => ("is", "slower"),
             (Metric::DecodeTps | Metric::OutputTps, false) => ("is", "faster"),
             (Metric::Ttft | Metric::FirstAnswer | Metric::E2e, true) => ("takes", "longer"),

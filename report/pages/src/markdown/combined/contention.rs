@@ -1,7 +1,7 @@
 //! Each host solo against together.
 
 use itertools::Itertools as _;
-use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
+use regatta_figures::compare::{Contention, SoloAndTogether};
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 use regatta_types::suite::StartMode;
@@ -9,7 +9,7 @@ use regatta_types::suite::StartMode;
 use crate::markdown::layout::{Inline, Page, Table, known, level};
 use crate::report::Report;
 use crate::words::numbers::{signed_interval, signed_percent};
-use crate::words::verdict::{needed, verdict_words};
+use crate::words::verdict::{Sides, judgement_words};
 use crate::words::{excluded, some_names};
 
 /// The end of section 6.
@@ -67,16 +67,8 @@ fn table(page: &mut Page, contention: &[Contention]) {
 }
 
 fn verdict(metric: Metric, host: &SoloAndTogether) -> Inline {
-    let addition = match host.verdict {
-        Verdict::Slower | Verdict::Faster => " together".to_owned(),
-        Verdict::Equivalent => String::new(),
-        Verdict::Inconclusive { .. } => {
-            needed(host.verdict, "").map_or_else(String::new, |needed| format!(" ({needed})"))
-        }
-        Verdict::NotJudged(_) => return "no verdict: too few repetitions both ways".into(),
-    };
     let n = host.effect.map_or(usize::MAX, |effect| effect.n);
-    let words = verdict_words(metric, host.verdict, &addition, n, 0);
+    let words = judgement_words(metric, &host.verdict, n, Sides::SoloAndTogether);
     Inline::own(words).bold_if(host.verdict.is_difference())
 }
 
