@@ -6,6 +6,7 @@ use regatta_figures::absent::Figure;
 use regatta_figures::analysis::Analysis;
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_figures::capacity::{Capacity, NoCapacity};
+use regatta_figures::compare::ClassReport;
 use regatta_figures::history::{Baseline, Changes, Terms, changes};
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::source::{Error, Run};
@@ -29,6 +30,11 @@ impl<'a> Report<'a> {
         let since = baseline.map(|before| changes(before, &Baseline::kept(&analysis), &terms));
         let capacity = Capacity::of(&analysis);
         Ok(Self { analysis, since, capacity })
+    }
+
+    /// The hosts of a class, sorted.
+    pub(crate) fn members(&self, class: &ClassReport) -> Vec<&HostAnalysis<'a>> {
+        self.hosts.iter().filter(|host| class.class.hosts.contains(host.host)).collect()
     }
 
     /// How near a host comes to what its memory could feed.

@@ -16,9 +16,9 @@ pub(crate) mod numbers;
 pub(crate) mod reason;
 mod saturated;
 mod trend;
-mod validity;
 pub(crate) mod verdict;
 
+use itertools::Itertools as _;
 use regatta_figures::capacity::NoCapacity;
 use regatta_figures::compare::{Judged, MIN_REPETITIONS, MetricReport, Unjudged, Verdict};
 use regatta_figures::completeness::{Cells, Completeness};
@@ -31,14 +31,13 @@ use serde::Serialize;
 
 pub(crate) use causes::{cause, causes_of, is_mirrored};
 pub(crate) use contention::contended;
-pub(crate) use limits::{changed_engine, not_judged, unmeasured};
-use names::NAMED;
-pub(crate) use names::{excluded, some_names};
+pub(crate) use limits::{changed_engine, not_judged, remarked, unmeasured};
+use names::{NAMED, first_few};
+pub(crate) use names::{excluded, first_names, some_names};
 use numbers::{count_of, digits, level_range, with_unit};
 pub(crate) use reason::{not_comparable, shown};
 pub(crate) use saturated::{offered, skipped};
 pub use trend::{trend_json, trend_line};
-pub(crate) use validity::remarked;
 pub(crate) use verdict::verdict_on;
 use verdict::{Difference, basis, more};
 
@@ -72,23 +71,20 @@ pub struct HostSummary {
 }
 
 pub(crate) fn summarise(analysis: &Report<'_>) -> Summary {
-    let mut verdict_lines = answer(analysis);
-    verdict_lines.extend(not_judged(analysis));
-    let hosts = analysis
-        .hosts
-        .iter()
-        .map(|host| {
-            let judged = decode_judged(analysis, host.host);
-            let effect = judged.and_then(|j| j.effect);
-            HostSummary {
-                host: host.host.clone(),
-                decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
-                difference_percent: effect.map(|e| e.mean.exp_m1() * 100.0),
-                verdict: verdict_on(analysis, Metric::DecodeTps, host.host)
-                    .unwrap_or_else(|| "nothing to judge".to_owned()),
-            }
-        })
-        .collect();
+    let verdict_lines = answer(analysis).into_iter().chain(not_judged(analysis)).collect();
+    let of_host = |host: &HostAnalysis<'_>| {
+        let report = analysis.class_of(host.host).and_then(|c| c.metric(Metric::DecodeTps));
+        let report = report.filter(|report| !report.series.cases.is_empty());
+        let judged = report.and_then(|report| report.judged(host.host));
+        let verdict = verdict_on(analysis, Metric::DecodeTps, host.host);
+        HostSummary {
+            host: host.host.clone(),
+            decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
+            difference_percent: judged.and_then(|j| j.effect).map(|e| e.mean.exp_m1() * 100.0),
+            verdict: verdict.unwrap_or_else(|| "nothing to judge".to_owned()),
+        }
+    };
+    let hosts = analysis.hosts.iter().map(of_host).collect();
     Summary { verdict_lines, cells: analysis.cells, completeness: analysis.completeness(), hosts }
 }
 
@@ -113,12 +109,6 @@ fn capacity(analysis: &Report<'_>) -> Option<String> {
             format!("Capacity of the hosts together: not available, {}.", capacity::why_none(*why))
         }),
     }
-}
-
-/// What was found on a host's decode speed.
-pub(crate) fn decode_judged<'a>(analysis: &'a Report<'_>, host: &HostId) -> Option<&'a Judged> {
-    let report = analysis.class_of(host)?.metric(Metric::DecodeTps)?;
-    report.judged(host).filter(|_| !report.series.cases.is_empty())
 }
 
 /// What was found, metric by metric and class by class.
@@ -148,28 +138,24 @@ fn found(analysis: &Report<'_>) -> Vec<String> {
 /// The figures of a host that has no other to be compared with.
 fn alone(analysis: &Report<'_>, host: &HostId) -> String {
     let found = analysis.hosts.iter().find(|h| h.host == host);
-    let mut figures: Vec<String> = [Metric::DecodeTps, Metric::Ttft]
-        .into_iter()
-        .filter_map(|metric| {
-            Some(format!("{} {}", metric.label(), headline(analysis, metric, host)?))
-        })
-        .collect();
-    if let Some((_, figure)) = found.and_then(HostAnalysis::peak_output) {
-        figures.push(format!("highest system output {} tok/s", digits(Some(figure), 2)));
-    }
+    let headlines = [Metric::DecodeTps, Metric::Ttft].into_iter().filter_map(|metric| {
+        Some(format!("{} {}", metric.label(), headline(analysis, metric, host)?))
+    });
+    let peak = found.and_then(HostAnalysis::peak_output);
+    let peak = peak.map(|(_, tps)| format!("highest system output {} tok/s", digits(Some(tps), 2)));
+    let mut figures = headlines.chain(peak).join("; ");
     if figures.is_empty() {
         // What could not be measured says so by itself, below.
-        let any = |h: &&HostAnalysis<'_>| h.figures.ttft_s.n() > 0;
-        figures.push(match found.filter(any) {
-            Some(_) => "no repetition is complete".to_owned(),
-            None => "no time to first token and no speed was measured".to_owned(),
-        });
+        figures = match found.map_or(0, |host| host.figures.ttft_s.n()) {
+            0 => "no time to first token and no speed was measured".to_owned(),
+            _ => "no repetition is complete".to_owned(),
+        };
     }
     let why = analysis.why_alone(host).map_or_else(
         || "There is no host to compare it with.".to_owned(),
         |why| format!("It is {}.", not_comparable(&why)),
     );
-    format!("{host}: {}. {why}", figures.join("; "))
+    format!("{host}: {figures}. {why}")
 }
 
 /// A host's figure as it is compared: `166.45 tok/s at one stream (95 % CI 166.09–166.81, 5
@@ -188,9 +174,8 @@ pub(crate) fn headline(analysis: &Report<'_>, metric: Metric, host: &HostId) -> 
             None => ", closed and open loops".to_owned(),
         },
     };
-    let interval = judged
-        .level
-        .map_or_else(String::new, |level| format!("95 % CI {}, ", level_range(metric, level)));
+    let interval = |level| format!("95 % CI {}, ", level_range(metric, level));
+    let interval = judged.level.map_or_else(String::new, interval);
     let all = analysis.record.header.suite.compared_cases().count();
     let compared = report.series.cases.len();
     let what = match metric {
@@ -273,25 +258,20 @@ fn fleet(report: &MetricReport, able: &[&Judged], of: usize) -> String {
         n if n == all => format!("all {n} {hosts} are equivalent within {within}{level}"),
         n => format!("{n} of {all} {hosts} are equivalent within {within}{level}"),
     };
-    let parts =
-        std::iter::once(head).chain(different(report.metric, able)).chain(inconclusive(able));
-    parts.collect::<Vec<_>>().join("; ")
+    std::iter::once(head).chain(different(report.metric, able)).chain(inconclusive(able)).join("; ")
 }
 
 /// The hosts that differ significantly, the largest differences first where not all are named.
 fn different(metric: Metric, able: &[&Judged]) -> Vec<String> {
     let mut different: Vec<&&Judged> = able.iter().filter(|j| j.verdict.is_difference()).collect();
-    let more = different.len().saturating_sub(NAMED);
-    if more > 0 {
+    if different.len() > NAMED {
         let size = |j: &Judged| j.effect.map_or(0.0, |e| e.mean.abs());
         different.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
     }
-    let named = different.iter().take(NAMED).map(|j| difference(metric, j, ""));
-    let rest = (more > 0).then(|| match more {
+    first_few(different.iter().map(|j| difference(metric, j, "")).collect(), |more| match more {
         1 => "1 more host differs (section 3)".to_owned(),
         n => format!("{n} more hosts differ (section 3)"),
-    });
-    named.chain(rest).collect()
+    })
 }
 
 /// The hosts with an inconclusive verdict: the estimates of one or two, of more only their names.
@@ -328,19 +308,13 @@ fn estimate(judged: &Judged) -> String {
 }
 
 fn two_groups(report: &MetricReport) -> String {
-    let mut levels: Vec<(f64, &HostId)> = report
-        .outcome
-        .hosts
-        .iter()
-        .filter(|j| j.verdict == Verdict::NotJudged(Unjudged::TwoGroups))
-        .filter_map(|j| Some((j.level?.mean, &j.host)))
-        .collect();
-    levels.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+    let in_groups = Verdict::NotJudged(Unjudged::TwoGroups);
+    let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == in_groups);
+    let levels = hosts.filter_map(|j| Some((j.level?.mean, &j.host)));
+    let levels = levels.sorted_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1))).collect_vec();
     let gap = |i: usize| levels[i].0 - levels[i - 1].0;
     let split = (1..levels.len()).max_by(|&a, &b| gap(a).total_cmp(&gap(b))).unwrap_or(0);
-    let names = |group: &[(f64, &HostId)]| {
-        group.iter().map(|(_, host)| host.as_str()).collect::<Vec<_>>().join(", ")
-    };
+    let names = |group: &[(f64, &HostId)]| group.iter().map(|(_, host)| host).join(", ");
     let (low, high) = levels.split_at(split);
     format!(
         "the hosts form two groups, so that none can be called the slow or the fast one: {} with the lower values, {} with the higher",

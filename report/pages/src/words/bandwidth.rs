@@ -1,7 +1,7 @@
 //! The bandwidth light in words.
 
+use itertools::Itertools as _;
 use regatta_figures::bandwidth::Bandwidth;
-use regatta_figures::hosts::HostAnalysis;
 use regatta_types::units::grouped_real;
 
 use crate::report::Report;
@@ -30,24 +30,15 @@ pub(crate) const DIM_MEANS: &str = "This usually means that the engine waits for
 
 /// A sentence for the hosts of a run that are clearly below, the lowest first; `None` without any.
 pub(crate) fn dim_hosts(analysis: &Report<'_>) -> Option<String> {
-    let mut dim: Vec<(Bandwidth, &HostAnalysis<'_>)> = analysis
-        .hosts
-        .iter()
-        .filter_map(|host| Some((analysis.bandwidth(host).ok()?, host)))
-        .filter(|(bandwidth, _)| bandwidth.is_dim())
-        .collect();
-    dim.sort_by(|a, b| a.0.share.total_cmp(&b.0.share).then_with(|| a.1.host.cmp(b.1.host)));
+    let known = analysis.hosts.iter().filter_map(|h| Some((analysis.bandwidth(h).ok()?, h.host)));
+    let mut dim = known.filter(|(bandwidth, _)| bandwidth.is_dim()).collect_vec();
+    dim.sort_by(|a, b| a.0.share.total_cmp(&b.0.share).then_with(|| a.1.cmp(b.1)));
     let (lowest, host) = dim.first()?;
     let more = match dim.len() - 1 {
         0 => String::new(),
         1 => "; one more host is below 20 %".to_owned(),
         n => format!("; {n} more hosts are below 20 %"),
     };
-    Some(format!(
-        "{} decodes at {} ({}){more}. {}.",
-        host.host,
-        share(lowest),
-        evidence(lowest),
-        DIM_MEANS
-    ))
+    let (share, evidence) = (share(lowest), evidence(lowest));
+    Some(format!("{host} decodes at {share} ({evidence}){more}. {DIM_MEANS}."))
 }

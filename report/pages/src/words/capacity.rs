@@ -1,5 +1,6 @@
 //! What the hosts give together, in words.
 
+use itertools::Itertools as _;
 use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyExcluded};
 use regatta_figures::metrics::Goodput;
 use regatta_types::ids::HostId;
@@ -19,9 +20,8 @@ pub(crate) fn whose(capacity: &Capacity) -> String {
 /// Those left out, by reason: `gpu-05, gpu-06 (another class); host #7 (never joined)`.
 pub(crate) fn without(capacity: &Capacity) -> Option<String> {
     let said = capacity.left_out.iter().map(|out| (member(&out.host), why_left_out(&out.why)));
-    let said: Vec<String> =
-        together(said).into_iter().map(|(hosts, why)| format!("{hosts} ({why})")).collect();
-    (!said.is_empty()).then(|| said.join("; "))
+    let said = together(said).into_iter().map(|(hosts, why)| format!("{hosts} ({why})")).join("; ");
+    (!said.is_empty()).then_some(said)
 }
 
 /// Its name, or `host #4` of one that never joined.

@@ -16,7 +16,7 @@ use regatta_figures::facts::{Fact, TELLING_FACTS, other_facts_of};
 use regatta_figures::hosts::{Cell, HostAnalysis};
 use regatta_figures::metrics::{Distribution, EngineFigures, Mean, Thermals};
 
-use super::names::{NAMED, some_names};
+use super::names::{first_few, some_names};
 use gpu::Gpus;
 
 /// How much longer than on the others requests must wait for their turn to be told of, and from how
@@ -28,6 +28,25 @@ const SHARE: f64 = 0.05;
 /// Share of the KV cache from which on it is full.
 const KV_FULL: f64 = 0.95;
 
+/// How a figure is written: times what, with how many digits, and its unit.
+type Scale = (f64, usize, &'static str);
+const COUNT: Scale = (1.0, 0, "");
+const MILLIS: Scale = (1e3, 1, " ms");
+const PERCENT: Scale = (100.0, 0, " %");
+
+/// A figure of this host, put into a sentence at `{}`, beside the median of the others; `None` where
+/// the two do not differ in this way.
+fn unusual(
+    figures: Option<(f64, f64)>,
+    (factor, digits, unit): Scale,
+    differ: impl Fn(f64, f64) -> bool,
+    sentence: &str,
+) -> Option<String> {
+    let (own, usual) = figures.filter(|&(own, usual)| differ(own, usual))?;
+    let [own, usual] = [own, usual].map(|v| grouped_real(v * factor, digits) + unit);
+    Some(format!("{} (median of the others {usual})", sentence.replace("{}", &own)))
+}
+
 /// Where no counter tells.
 const LOOK_AT: &str =
     "look at the CPU, at engine flags that no process shows, and at other processes.";
@@ -38,13 +57,10 @@ pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
     let explained = |host: &&HostId| !causes_of(analysis, host).is_empty();
     let (explained, bare): (Vec<&HostId>, Vec<&HostId>) = hosts.partition(explained);
-    let mut out: Vec<String> = explained.iter().filter_map(|h| cause(analysis, h)).collect();
-    let more = out.len().saturating_sub(NAMED);
-    out.truncate(NAMED);
-    if more > 0 {
-        let hosts = count_of(more, "more host");
-        out.push(format!("What differs on {hosts} stands on their pages."));
-    }
+    let said = explained.iter().filter_map(|host| cause(analysis, host)).collect();
+    let mut out = first_few(said, |more| {
+        format!("What differs on {} stands on their pages.", count_of(more, "more host"))
+    });
     let (bare, said): (Vec<&HostId>, Vec<String>) =
         bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).unzip();
     if bare.len() > 1 {
@@ -68,7 +84,7 @@ pub(crate) fn cause(analysis: &Report<'_>, host: &HostId) -> Option<String> {
     let (slower, faster) = (metrics_with(Verdict::Slower), metrics_with(Verdict::Faster));
     let causes = causes_in(analysis, class, host);
     let (metrics, word) = match (slower.as_slice(), faster.as_slice(), causes.as_slice()) {
-        ([], [], [_, ..]) if fades(class, host) => {
+        ([], [], [_, ..]) if fades(class, host).is_some() => {
             (&["decode speed at the end of the run"][..], "worse")
         }
         ([], [], _) | ([], _, []) => return None,
@@ -84,9 +100,9 @@ pub(crate) fn cause(analysis: &Report<'_>, host: &HostId) -> Option<String> {
     ))
 }
 
-/// Whether it is slower than the others only at the end of the run.
-fn fades(class: &ClassReport, host: &HostId) -> bool {
-    class.quarters(host).is_some_and(|quarters| quarters.is_fading && quarters.against_others)
+/// The ends of the run of a host that is slower than the others only at the last of them.
+fn fades<'a>(class: &'a ClassReport, host: &HostId) -> Option<&'a Quarters> {
+    class.quarters(host).filter(|quarters| quarters.is_fading && quarters.against_others)
 }
 
 /// Whether what differs on a host is only that its one neighbour is slower.
@@ -99,8 +115,7 @@ pub(crate) fn is_mirrored(analysis: &Report<'_>, host: &HostId) -> bool {
 
 /// What to look at where no counter tells.
 fn nothing_found(analysis: &Report<'_>, host: &HostId, metrics: &[&str]) -> String {
-    let own = analysis.hosts.iter().find(|h| h.host == host);
-    let unread = own.is_some_and(|h| h.gpus.is_err());
+    let unread = analysis.hosts.iter().any(|h| h.host == host && h.gpus.is_err());
     let unread = if unread { ", its GPUs were not read" } else { "" };
     format!(
         "Nothing that was recorded differs on {host} (worse in {}){unread}: {LOOK_AT}",
@@ -114,19 +129,16 @@ pub(crate) fn causes_of(analysis: &Report<'_>, host: &HostId) -> Vec<String> {
 }
 
 fn causes_in(analysis: &Report<'_>, class: &ClassReport, host: &HostId) -> Vec<String> {
-    let (own, others): (Vec<&HostAnalysis<'_>>, Vec<&HostAnalysis<'_>>) = analysis
-        .hosts
-        .iter()
-        .filter(|h| class.class.hosts.contains(h.host))
-        .partition(|h| h.host == host);
+    let (own, others): (Vec<&HostAnalysis<'_>>, Vec<&HostAnalysis<'_>>) =
+        analysis.members(class).into_iter().partition(|h| h.host == host);
     let Some(own) = own.first() else { return Vec::new() };
     let gpus = Gpus::new(own, &others);
     let [telling, minor] = unusual_facts(own, &others, others_of(class));
     let mut causes = gpus.faults();
-    causes.extend(class.quarters(host).and_then(fading));
+    causes.extend(fades(class, host).map(fading));
     causes.extend(telling);
     causes.extend(gpus.limits());
-    causes.extend(gpus.shared().map(str::to_owned));
+    causes.extend(gpus.shared.clone());
     causes.extend(engine_evidence(own, &others));
     causes.extend(short_of_cpu(own, &others));
     causes.extend(gpus.signs());
@@ -146,7 +158,7 @@ fn unusual_facts(
     whose: &str,
 ) -> [Vec<String>; 2] {
     let others: Vec<Vec<Fact>> = others.iter().map(|m| other_facts_of(m.record)).collect();
-    let unusual = |(index, fact): (usize, &Fact)| {
+    let differing = |(index, fact): (usize, &Fact)| {
         let own = fact.value.as_ref()?;
         let usual: Vec<&String> =
             others.iter().filter_map(|facts| facts[index].value.as_ref()).collect();
@@ -159,27 +171,23 @@ fn unusual_facts(
     let facts = other_facts_of(own.record);
     let (telling, minor): (Vec<_>, Vec<_>) =
         facts.iter().enumerate().partition(|(index, _)| *index < TELLING_FACTS);
-    [telling, minor].map(|facts| facts.into_iter().filter_map(unusual).collect())
+    [telling, minor].map(|facts| facts.into_iter().filter_map(differing).collect())
 }
 
 /// Slower only at the end of the run, with what its GPUs did at both ends.
-fn fading(quarters: &Quarters) -> Option<String> {
-    if !quarters.is_fading || !quarters.against_others {
-        return None;
-    }
+fn fading(quarters: &Quarters) -> String {
     let (first, last) = (quarters.first.gpus, quarters.last.gpus);
     let both = |of: fn(Thermals) -> Mean| of(first).value().zip(of(last).value());
-    let clock = both(|gpus| gpus.clock_sm_mhz).map(|(first, last)| {
+    let clock = both(|gpus| gpus.clock_sm_mhz).map_or_else(String::new, |(first, last)| {
         format!(", SM clock {} MHz then {} MHz", grouped_real(first, 0), grouped_real(last, 0))
     });
-    let heat = both(|gpus| gpus.temperature_c)
-        .map(|(first, last)| format!(", GPU at {first:.0} °C then {last:.0} °C"));
-    Some(format!(
-        "decode {:.1} % slower in the last quarter of its repetitions and not in the first{}{}: look at its cooling",
-        -quarters.last.mean_log.exp_m1() * 100.0,
-        clock.unwrap_or_default(),
-        heat.unwrap_or_default()
-    ))
+    let heat = both(|gpus| gpus.temperature_c).map_or_else(String::new, |(first, last)| {
+        format!(", GPU at {first:.0} °C then {last:.0} °C")
+    });
+    format!(
+        "decode {:.1} % slower in the last quarter of its repetitions and not in the first{clock}{heat}: look at its cooling",
+        -quarters.last.mean_log.exp_m1() * 100.0
+    )
 }
 
 /// Attempts in which the agent itself was late, where that is no matter on the others.
@@ -205,37 +213,15 @@ fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<
     let both = |value: fn(&EngineFigures) -> Option<f64>| {
         value(&own).zip(Distribution::new(others.iter().filter_map(value)).median())
     };
-    let mut out = Vec::new();
-    if let Some((own, usual)) = both(|f| f.preemptions)
-        && own > usual
-    {
-        let (own, usual) = (grouped_real(own, 0), grouped_real(usual, 0));
-        out.push(format!("preemptions {own} (median of the others {usual})"));
-    }
-    if let Some((own, usual)) = both(|f| f.queue_mean_s)
-        && own > QUEUE_S
-        && own > usual * QUEUE_FACTOR
-    {
-        let (own, usual) = (grouped_real(own * 1e3, 1), grouped_real(usual * 1e3, 1));
-        out.push(format!("mean queue time {own} ms (median of the others {usual} ms)"));
-    }
-    if let Some((own, usual)) = both(|f| f.kv_peak)
-        && own >= KV_FULL
-        && usual < KV_FULL
-    {
-        let (own, usual) = (own * 100.0, usual * 100.0);
-        out.push(format!("KV cache {own:.0} % full (median of the others {usual:.0} %)"));
-    }
-    for (what, figures) in [
-        ("accepted drafts", both(|f| f.acceptance)),
-        ("prefix cache hits", both(|f| f.prefix_hit_share)),
-    ] {
-        if let Some((own, usual)) = figures
-            && (own - usual).abs() > SHARE
-        {
-            let (own, usual) = (own * 100.0, usual * 100.0);
-            out.push(format!("{what} {own:.0} % (median of the others {usual:.0} %)"));
-        }
-    }
-    out
+    let queues = |own, usual| own > QUEUE_S && own > usual * QUEUE_FACTOR;
+    let fills = |own, usual| own >= KV_FULL && usual < KV_FULL;
+    let differs = |own: f64, usual: f64| (own - usual).abs() > SHARE;
+    let told = [
+        unusual(both(|f| f.preemptions), COUNT, |own, usual| own > usual, "preemptions {}"),
+        unusual(both(|f| f.queue_mean_s), MILLIS, queues, "mean queue time {}"),
+        unusual(both(|f| f.kv_peak), PERCENT, fills, "KV cache {} full"),
+        unusual(both(|f| f.acceptance), PERCENT, differs, "accepted drafts {}"),
+        unusual(both(|f| f.prefix_hit_share), PERCENT, differs, "prefix cache hits {}"),
+    ];
+    told.into_iter().flatten().collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
 use regatta_figures::compare::Verdict;
 use regatta_figures::facts::FactChange;
 use regatta_figures::history::{Changes, Estimated, HostChanges, MetricChange};
@@ -10,7 +11,7 @@ use regatta_types::ids::HostId;
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
-use super::names::{NAMED, excluded, some_names, together};
+use super::names::{excluded, first_few, some_names, together};
 use super::reason::{changes as fact_changes, reason};
 use super::verdict::{Difference, if_indicative, more, verdict_words};
 
@@ -36,7 +37,7 @@ impl Figure {
         format!("{}{}", self.metric.heading(), if self.solo { " (solo)" } else { "" })
     }
 
-    pub(crate) fn label(self) -> String {
+    fn label(self) -> String {
         format!("{}{}", self.metric.label(), if self.solo { " (solo)" } else { "" })
     }
 }
@@ -109,18 +110,13 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     let judged: Vec<(&HostChanges, &MetricChange)> =
         of_figure(changes, figure).filter(|(_, change)| change.verdict.is_some()).collect();
     let with = |wanted: fn(Verdict) -> bool| {
-        let found = judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted));
-        found.copied().collect::<Vec<_>>()
+        judged.iter().filter(move |(_, c)| c.verdict.is_some_and(wanted))
     };
-    let mut parts: Vec<String> = Vec::new();
-    let changed = with(Verdict::is_difference);
-    for (host, change) in changed.iter().take(NAMED) {
-        parts.push(difference(change)?.told(&host.host, metric, change.verdict?, " than before"));
-    }
-    if changed.len() > NAMED {
-        parts.push(format!("{} more hosts have changed", changed.len() - NAMED));
-    }
-    let equivalent = with(|verdict| verdict == Verdict::Equivalent);
+    let changed = with(Verdict::is_difference).filter_map(|(host, change)| {
+        Some(difference(change)?.told(&host.host, metric, change.verdict?, " than before"))
+    });
+    let mut parts = first_few(changed.collect(), |more| format!("{more} more hosts have changed"));
+    let equivalent = with(|verdict| verdict == Verdict::Equivalent).collect_vec();
     let all = changes.hosts.len();
     let who = match equivalent.as_slice() {
         [] => None,
@@ -134,17 +130,11 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     let margin = percent(metric.margin(&changes.margins));
     parts.extend(who.map(|who| format!("{who} equivalent within {margin} %{indicative}")));
     let inconclusive = with(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
-    for (host, change) in inconclusive.iter().take(NAMED) {
-        let more = more(change.verdict?, " in each run");
-        parts.push(format!(
-            "{} is not settled ({}{more})",
-            host.host,
-            difference(change)?.signed()
-        ));
-    }
-    if inconclusive.len() > NAMED {
-        parts.push(format!("{} more are not settled", inconclusive.len() - NAMED));
-    }
+    let inconclusive = inconclusive.filter_map(|(host, change)| {
+        let (change, more) = (difference(change)?.signed(), more(change.verdict?, " in each run"));
+        Some(format!("{} is not settled ({change}{more})", host.host))
+    });
+    parts.extend(first_few(inconclusive.collect(), |more| format!("{more} more are not settled")));
     (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
 }
 
@@ -159,10 +149,9 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
             let with = some_names(&host.with);
             say(format!(": compared with {with}, of equal GPU, model and engine."));
         }
-        let whole = host.metrics.iter().filter_map(|c| Some((c.why_not.as_ref()?, c)));
-        for (why, change) in whole {
-            let label = Figure::of(change).label();
-            say(format!(", {label}: not compared ({}).", reason(why)));
+        for change in &host.metrics {
+            let Some(why) = &change.why_not else { continue };
+            say(format!(", {}: not compared ({}).", Figure::of(change).label(), reason(why)));
         }
         let facts = |facts: &[FactChange]| clean::line(&fact_changes(facts));
         if !host.allowed.is_empty() {
@@ -194,14 +183,12 @@ fn cases_left_out(changes: &Changes) -> Vec<String> {
             metrics.entry((why, hosts, cases)).or_default().insert(figure.label());
         }
     }
-    let mut out = Vec::new();
-    for ((why, hosts, cases), metrics) in metrics {
+    let said = metrics.into_iter().map(|((why, hosts, cases), metrics)| {
         let noun = if cases.len() == 1 { "case" } else { "cases" };
-        let metrics = metrics.into_iter().collect::<Vec<_>>().join(", ");
-        let (hosts, cases) = (some_names(&hosts), some_names(&cases));
-        out.push(format!("{hosts}: {metrics} not compared in {noun} {cases} ({why})."));
-    }
-    out
+        let (hosts, metrics) = (some_names(&hosts), metrics.iter().join(", "));
+        format!("{hosts}: {metrics} not compared in {noun} {} ({why}).", some_names(&cases))
+    });
+    said.collect()
 }
 
 /// The change, on `4 and 5 repetitions, indicative`.
@@ -213,10 +200,6 @@ fn difference(change: &MetricChange) -> Option<Difference> {
 }
 
 pub(crate) fn verdict(change: &MetricChange) -> String {
-    change.verdict.map_or_else(
-        || "no verdict".to_owned(),
-        |verdict| {
-            verdict_words(change.metric, verdict, "", change.fewest().unwrap_or(usize::MAX), 0)
-        },
-    )
+    let Some(verdict) = change.verdict else { return "no verdict".to_owned() };
+    verdict_words(change.metric, verdict, "", change.fewest().unwrap_or(usize::MAX), 0)
 }

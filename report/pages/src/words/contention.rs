@@ -1,5 +1,6 @@
 //! What is said of hosts that are slower together than solo.
 
+use itertools::Itertools as _;
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
@@ -7,7 +8,7 @@ use super::names::some_names;
 use super::numbers::count_of;
 use super::verdict::{Difference, if_indicative};
 use crate::report::Report;
-use regatta_figures::compare::{Contention, Effect, SoloAndTogether, Verdict};
+use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
 
 /// A sentence for each metric in which hosts are significantly slower together, and one where
 /// nobody is in decode speed.
@@ -19,13 +20,10 @@ pub(crate) fn contended(analysis: &Report<'_>) -> Vec<String> {
 
 /// `gpu-02 (4.1 %) and gpu-05 (3.8 %) lose decode speed when all hosts run at once`, the most first.
 fn slower(found: &Contention) -> Option<String> {
-    let mut hosts: Vec<(&SoloAndTogether, Effect)> = found
-        .hosts
-        .iter()
-        .filter(|host| host.verdict == Verdict::Slower)
-        .filter_map(|host| Some((host, host.effect?)))
-        .collect();
-    hosts.sort_by(|(_, a), (_, b)| b.mean.abs().total_cmp(&a.mean.abs()));
+    let slower = found.hosts.iter().filter(|host| host.verdict == Verdict::Slower);
+    let slower = slower.filter_map(|host| Some((&host.host, host.effect?)));
+    let hosts = slower.sorted_by(|(_, a), (_, b)| b.mean.abs().total_cmp(&a.mean.abs()));
+    let hosts = hosts.collect_vec();
     let fewest = hosts.iter().map(|(_, effect)| effect.n).min()?;
     let indicative = if_indicative(Some(fewest), ", indicative");
     let one = hosts.len() == 1;
@@ -33,9 +31,9 @@ fn slower(found: &Contention) -> Option<String> {
         let difference = Difference::of(*effect);
         let basis = if one { difference.unsigned() } else { String::new() };
         let (size, mark) = (difference.size(), if one { ", " } else { indicative });
-        format!("{} ({size}{mark}{basis})", host.host)
+        format!("{host} ({size}{mark}{basis})")
     });
-    let who: Vec<String> = who.collect();
+    let who = some_names(&who.collect_vec());
     let (verb, what) = match found.metric {
         Metric::DecodeTps => ("lose", "decode speed"),
         Metric::OutputTps => ("lose", "system output"),
@@ -45,8 +43,7 @@ fn slower(found: &Contention) -> Option<String> {
     };
     let s = if one { "s" } else { "" };
     Some(format!(
-        "{} {verb}{s} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage.",
-        some_names(&who)
+        "{who} {verb}{s} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage."
     ))
 }
 

@@ -1,5 +1,6 @@
 //! Findings in words: the evidence behind each, and what to do about it.
 
+use itertools::Itertools as _;
 use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit, Share};
 use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
@@ -23,7 +24,6 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
         FindingEvidence::NoOkRequest { requests } => format!("0 of {requests} requests succeeded"),
         FindingEvidence::ErrorRate { failed, ok } => {
             let kinds = failed.iter().map(|(kind, n)| format!("{} {kind}", grouped((*n).into())));
-            let kinds: Vec<String> = kinds.collect();
             let failures: u32 = failed.values().sum();
             let of = failures + ok;
             format!(
@@ -31,7 +31,7 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
                 grouped(failures.into()),
                 grouped(of.into()),
                 f64::from(failures) / f64::from(of) * 100.0,
-                kinds.join(", ")
+                kinds.format(", ")
             )
         }
         FindingEvidence::TooFewSamples { ok, seconds } => {
@@ -73,12 +73,10 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             format!("{uuid}: {reason} {when}")
         }
         FindingEvidence::GpuShared { pid, name, memory, taken } => {
-            let what = if *taken {
-                format!("took {memory} on its GPU during the attempt")
-            } else {
-                format!("has {memory} on its GPU")
-            };
-            format!("process {pid} ({name}), which is not the engine's, {what}")
+            let (has, when) = if *taken { ("took", " during the attempt") } else { ("has", "") };
+            format!(
+                "process {pid} ({name}), which is not the engine's, {has} {memory} on its GPU{when}"
+            )
         }
         FindingEvidence::EngineChanged(changes) => at_first(changes),
         FindingEvidence::ColdFirstAttempt { seconds, due, fit } => format!(
@@ -92,13 +90,12 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
 }
 
 fn drifting(drift: &Drift) -> String {
-    let percent = |share: f64| share * 100.0;
     format!(
         "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % a minute over {} requests",
-        percent(drift.change),
-        percent(drift.change_ci99.0),
-        percent(drift.change_ci99.1),
-        percent(drift.slope_per_minute),
+        drift.change * 100.0,
+        drift.change_ci99.0 * 100.0,
+        drift.change_ci99.1 * 100.0,
+        drift.slope_per_minute * 100.0,
         drift.requests
     )
 }
@@ -189,62 +186,48 @@ mod tests {
             FindingEvidence::GpuLost { uuid, reason, after_s }
         };
         let first = |fit| FindingEvidence::ColdFirstAttempt { seconds: 12.0, due: 3.0, fit };
-        for (evidence, said) in [
-            (FindingEvidence::NoOkRequest { requests: 4 }, "0 of 4 requests succeeded"),
-            (
-                FindingEvidence::ErrorRate { failed: [(FailureKind::Reset, 2)].into(), ok: 99 },
-                "2 of 101 requests failed (2.0 %, bound 1 %): 2 reset",
-            ),
-            (FindingEvidence::TooFewSamples { ok: 3, seconds: 1.25 }, "3 requests in 1.2 s"),
-            (
-                FindingEvidence::Drifting { drift, in_step: false },
-                "decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % a minute over 96 requests",
-            ),
-            (
-                FindingEvidence::BufferedStream(Share { n: 2, of: 3 }),
-                "2 of 3 answers came in one burst instead of a stream",
-            ),
-            (
-                FindingEvidence::EmptyAnswers(Share { n: 1, of: 3 }),
-                "1 of 3 answers had no text, which is a failure",
-            ),
-            (
-                FindingEvidence::Truncated { cut: Share { n: 1, of: 2 }, max_tokens: 40 },
-                "1 of 2 answers were cut by max_tokens (40) or the context",
-            ),
-            (
-                FindingEvidence::LengthNotFixed(Share { n: 1, of: 2 }),
-                "1 of 2 answers are shorter than asked",
-            ),
-            (
-                FindingEvidence::TokenMismatch(Share { n: 1, of: 2 }),
-                "in 1 of 2 requests the tokens of the chunks and the final usage differ by more than 1 %",
-            ),
-            (FindingEvidence::MoreChunksThanTokens(Share { n: 1, of: 2 }), "in 1 of 2 requests"),
-            (
-                FindingEvidence::CacheHits { cached: 1_200, prompt: 4_800 },
-                "1,200 of 4,800 prompt tokens (25.0 %) came from a cache, though no prompt begins like another",
-            ),
-            (
-                FindingEvidence::ApproximateTokens(Share { n: 1, of: 2 }),
-                "in 1 of 2 requests chunks were counted, the engine gives no token counts",
-            ),
-            (lost(Some(2.25)), "GPU-a: GPU is lost 2.2 s after the first request"),
-            (lost(None), "GPU-a: GPU is lost before the attempt"),
-            (
-                first(None),
-                "first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that the other attempts of its case take",
-            ),
-            (
-                first(Some(fit)),
-                "first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that a fit of the other 9 attempts gives (0.20 s and 24.0 ms for each token)",
-            ),
-        ] {
-            assert_eq!(super::evidence(&evidence), said);
-            assert!(!advice(&evidence).is_empty(), "{evidence:?}");
-        }
-        assert!(super::evidence(&shared(true)).ends_with(" on its GPU during the attempt"));
-        let had = super::evidence(&shared(false));
-        assert!(had.starts_with("process 412 (python3), which is not the engine's, has "), "{had}");
+        let all = [
+            FindingEvidence::NoOkRequest { requests: 4 },
+            FindingEvidence::ErrorRate { failed: [(FailureKind::Reset, 2)].into(), ok: 99 },
+            FindingEvidence::TooFewSamples { ok: 3, seconds: 1.25 },
+            FindingEvidence::Drifting { drift, in_step: false },
+            FindingEvidence::BufferedStream(Share { n: 2, of: 3 }),
+            FindingEvidence::EmptyAnswers(Share { n: 1, of: 3 }),
+            FindingEvidence::Truncated { cut: Share { n: 1, of: 2 }, max_tokens: 40 },
+            FindingEvidence::LengthNotFixed(Share { n: 1, of: 2 }),
+            FindingEvidence::TokenMismatch(Share { n: 1, of: 2 }),
+            FindingEvidence::MoreChunksThanTokens(Share { n: 1, of: 2 }),
+            FindingEvidence::CacheHits { cached: 1_200, prompt: 4_800 },
+            FindingEvidence::ApproximateTokens(Share { n: 1, of: 2 }),
+            lost(Some(2.25)),
+            lost(None),
+            shared(true),
+            shared(false),
+            first(None),
+            first(Some(fit)),
+        ];
+        assert!(all.iter().all(|evidence| !advice(evidence).is_empty()));
+        assert_eq!(
+            all.iter().map(evidence).join("\n"),
+            "\
+0 of 4 requests succeeded
+2 of 101 requests failed (2.0 %, bound 1 %): 2 reset
+3 requests in 1.2 s
+decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % a minute over 96 requests
+2 of 3 answers came in one burst instead of a stream
+1 of 3 answers had no text, which is a failure
+1 of 2 answers were cut by max_tokens (40) or the context
+1 of 2 answers are shorter than asked
+in 1 of 2 requests the tokens of the chunks and the final usage differ by more than 1 %
+in 1 of 2 requests
+1,200 of 4,800 prompt tokens (25.0 %) came from a cache, though no prompt begins like another
+in 1 of 2 requests chunks were counted, the engine gives no token counts
+GPU-a: GPU is lost 2.2 s after the first request
+GPU-a: GPU is lost before the attempt
+process 412 (python3), which is not the engine's, took 300 MiB on its GPU during the attempt
+process 412 (python3), which is not the engine's, has 300 MiB on its GPU
+first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that the other attempts of its case take
+first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that a fit of the other 9 attempts gives (0.20 s and 24.0 ms for each token)"
+        );
     }
 }

@@ -1,19 +1,20 @@
 //! What stands beside the answer: what could not be judged, what to keep in mind.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use regatta_types::clean;
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 use regatta_types::suite::Length;
 use regatta_types::units::{grouped, grouped_real};
-use regatta_types::validity::FindingCode;
+use regatta_types::validity::{FindingCode, Validity};
 
 use super::finding::evidence;
-use super::names::{NAMED, excluded, some_names, together};
+use super::names::{excluded, first_few, some_names, together};
 use super::numbers::count_of;
 use super::reason::at_first;
-use super::validity;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
 use regatta_figures::compare::{
@@ -21,40 +22,26 @@ use regatta_figures::compare::{
 };
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
-use regatta_figures::metrics::{AttemptFinding, NotableOverhead};
 
 /// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
 fn whose_are_missing(analysis: &Report<'_>) -> String {
-    let missing = |host: &HostAnalysis<'_>| {
-        let states = host.cells().map(|(_, cell)| &cell.state);
-        states.filter(|s| matches!(s, CellState::Missing(_) | CellState::Open)).count()
-    };
-    let known = analysis.hosts.iter().map(|host| (missing(host), host.host.to_string()));
+    let known = analysis.hosts.iter().map(|host| (host.missing(), host.host.to_string()));
     let suite = &analysis.record.header.suite;
     let planned: u32 = suite.cases.iter().map(|case| case.repetitions).sum();
     let planned = usize::try_from(planned).unwrap_or(usize::MAX);
     let absent = analysis.absent_numbers().map(|number| (planned, format!("host #{number}")));
-    let mut hosts: Vec<(usize, String)> =
-        known.chain(absent).filter(|(missing, _)| *missing > 0).collect();
-    hosts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    let more = hosts.len().saturating_sub(NAMED);
-    let mut named: Vec<String> =
-        hosts.iter().take(NAMED).map(|(missing, host)| format!("{missing} of {host}")).collect();
-    if more > 0 {
-        named.push(format!("and those of {more} more"));
-    }
+    let hosts = known.chain(absent).filter(|(missing, _)| *missing > 0);
+    let hosts = hosts.sorted_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let named = hosts.map(|(missing, host)| format!("{missing} of {host}")).collect();
+    let named = first_few(named, |more| format!("and those of {more} more"));
     if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
 }
 
 /// The first few of many remarks of one kind, each with figures of its own.
-fn first_few(mut remarks: Vec<String>, what: &str) -> Vec<String> {
-    let more = remarks.len().saturating_sub(NAMED);
-    remarks.truncate(NAMED);
-    if more > 0 {
-        let remarks_more = count_of(more, "more remark");
-        remarks.push(format!("{remarks_more} on {what}: see the hosts' pages."));
-    }
-    remarks
+fn remarks(said: impl Iterator<Item = String>, what: &str) -> Vec<String> {
+    first_few(said.collect(), |more| {
+        format!("{} on {what}: see the hosts' pages.", count_of(more, "more remark"))
+    })
 }
 
 /// What could not be judged, and what to keep in mind.
@@ -77,17 +64,36 @@ pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
         out.push(clean::line(&format!("{hosts}: {said}.")));
     }
     out.extend(unrepeated(analysis));
-    out.extend(first_few(analysis.later.iter().map(changed_engine).collect(), "changed engines"));
-    for class in &analysis.classes {
-        out.extend(class_limits(class));
-    }
-    let floors = analysis.hosts.iter().flat_map(floors).collect();
-    out.extend(first_few(floors, "what the client itself may add"));
-    out.extend(validity::of_run(analysis));
+    out.extend(remarks(analysis.later.iter().map(changed_engine), "changed engines"));
+    out.extend(analysis.classes.iter().flat_map(class_limits));
+    let floors = analysis.hosts.iter().flat_map(floors);
+    out.extend(remarks(floors, "what the client itself may add"));
+    out.extend(remarked(analysis.hosts.iter()).map(|codes| format!("Run: {codes}.")));
     out.extend(cells(analysis));
-    out.extend(first_few(not_warm(analysis), "hosts that were not warm"));
+    out.extend(remarks(analysis.hosts.iter().flat_map(not_warm), "hosts that were not warm"));
     out.extend(endings(analysis));
     out
+}
+
+/// `invalid: gpu_shared 1 attempt; degraded: client_cpu 4 attempts, truncated 2 attempts`, of the
+/// counted attempts of these hosts and what was remarked while settling; `None` without any.
+pub(crate) fn remarked<'a>(
+    hosts: impl Iterator<Item = &'a HostAnalysis<'a>> + Clone,
+) -> Option<String> {
+    let mut codes: BTreeMap<Reverse<Validity>, BTreeMap<(&str, &str), u64>> = BTreeMap::new();
+    let attempts = hosts.clone().flat_map(HostAnalysis::cells);
+    let attempts = attempts.filter_map(|(_, cell)| cell.counted()).flat_map(|c| &c.findings);
+    let settling = hosts.flat_map(HostAnalysis::warmup_findings);
+    let all = attempts.map(|f| (f, "attempt")).chain(settling.map(|f| (f, "settling")));
+    for (finding, what) in all.filter(|(finding, _)| finding.validity > Validity::Valid) {
+        let of_validity = codes.entry(Reverse(finding.validity)).or_default();
+        *of_validity.entry((finding.code.as_str(), what)).or_default() += 1;
+    }
+    let parts = codes.iter().map(|(Reverse(validity), codes)| {
+        let codes = codes.iter().map(|((code, what), n)| format!("{code} {}", count_of(*n, what)));
+        format!("{validity}: {}", codes.format(", "))
+    });
+    (!codes.is_empty()).then(|| parts.format("; ").to_string())
 }
 
 /// Cells and requests that are no part of the figures.
@@ -136,7 +142,7 @@ pub(crate) fn changed_engine(later: &Later) -> String {
 
 /// Where the client itself weighs beside what was measured.
 fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
-    let remark = |notable: NotableOverhead| {
+    host.notable_overhead().map(|notable| {
         format!(
             "{}: the client itself may add {} ms to the {} of {} ms, over 1 %.",
             host.host,
@@ -144,22 +150,15 @@ fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<
             notable.what,
             grouped_real(notable.own_s * 1e3, 2)
         )
-    };
-    host.notable_overhead().map(remark)
+    })
 }
 
-/// Hosts that were not warm when the run began.
-fn not_warm(analysis: &Report<'_>) -> Vec<String> {
-    let remark = |host: &HostAnalysis<'_>, finding: &AttemptFinding| {
-        clean::line(&format!(
-            "{}: {} before the run: {}.",
-            host.host,
-            finding.code,
-            evidence(&finding.evidence)
-        ))
-    };
-    let of_host = |host| HostAnalysis::warmup_findings(host).map(move |f| remark(host, f));
-    analysis.hosts.iter().flat_map(of_host).collect()
+/// How a host was not warm when the run began.
+fn not_warm<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
+    host.warmup_findings().map(|finding| {
+        let (code, said) = (&finding.code, evidence(&finding.evidence));
+        clean::line(&format!("{}: {code} before the run: {said}.", host.host))
+    })
 }
 
 /// Whether answers were cut.
@@ -189,14 +188,12 @@ fn endings(analysis: &Report<'_>) -> Option<String> {
 pub(crate) fn unmeasured(host: &HostAnalysis<'_>) -> Vec<String> {
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
     let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FindingCode::ColdFirstAttempt);
-    let mut out: Vec<String> = cold.map(|f| evidence(&f.evidence)).into_iter().collect();
     let figures = &host.figures;
-    if figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0 {
-        out.push(
-            "TTFT not measured, nor any speed: no chunk of its answers was stamped".to_owned(),
-        );
-    }
-    out
+    let unstamped = figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0;
+    let unstamped = unstamped.then(|| {
+        "TTFT not measured, nor any speed: no chunk of its answers was stamped".to_owned()
+    });
+    cold.map(|f| evidence(&f.evidence)).into_iter().chain(unstamped).collect()
 }
 
 /// A run that cannot rank anybody, however many hosts it has.
@@ -213,25 +210,19 @@ fn why_nothing(host: &HostAnalysis<'_>) -> String {
     if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
         return clean::line(why);
     }
-    let reasons: BTreeSet<String> = host
-        .cells()
-        .filter_map(|(_, cell)| match &cell.state {
-            CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
-            CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
-        })
-        .collect();
-    match reasons.into_iter().collect::<Vec<_>>().as_slice() {
-        [only] => only.clone(),
-        _ => "nothing usable was measured on it".to_owned(),
-    }
+    let reasons = host.cells().filter_map(|(_, cell)| match &cell.state {
+        CellState::Missing(reason) => Some(clean::line(&reason.to_string())),
+        CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
+    });
+    let only = reasons.unique().exactly_one();
+    only.unwrap_or_else(|_| "nothing usable was measured on it".to_owned())
 }
 
 /// Expected hosts that nobody saw.
 fn absent(analysis: &Report<'_>) -> Option<String> {
-    let names: Vec<String> = analysis.absent_numbers().map(|n| format!("#{n}")).collect();
+    let names = analysis.absent_numbers().map(|n| format!("#{n}")).collect_vec();
     let hosts = if names.len() == 1 { "Host" } else { "Hosts" };
-    let named = some_names(&names);
-    (!names.is_empty()).then(|| format!("{hosts} {named} never joined."))
+    (!names.is_empty()).then(|| format!("{hosts} {} never joined.", some_names(&names)))
 }
 
 /// What stays out of the comparison of a class.
@@ -275,8 +266,6 @@ fn too_few(report: &MetricReport) -> Vec<String> {
         let names = some_names(&hosts);
         (!hosts.is_empty()).then(|| format!("No verdict on {names} (C11: {few}{that})."))
     };
-    [(Unjudged::TooFewRepetitions, ""), (Unjudged::TooFewShared, " that the others have, too")]
-        .into_iter()
-        .filter_map(said)
-        .collect()
+    let shared = (Unjudged::TooFewShared, " that the others have, too");
+    [(Unjudged::TooFewRepetitions, ""), shared].into_iter().filter_map(said).collect()
 }

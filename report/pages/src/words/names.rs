@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use itertools::Itertools as _;
 use regatta_figures::compare::Reason;
 
 use super::reason::reason;
@@ -12,10 +13,22 @@ pub(crate) const NAMED: usize = 5;
 
 /// `a, b, c, d, e and 3 more`.
 pub(crate) fn some_names<T: Display>(names: &[T]) -> String {
-    let named: Vec<String> = names.iter().take(NAMED).map(T::to_string).collect();
-    let named = named.join(", ");
-    let more = names.len().saturating_sub(NAMED);
+    first_names(NAMED, names)
+}
+
+/// The same with another most.
+pub(crate) fn first_names<T: Display>(most: usize, names: &[T]) -> String {
+    let named = names.iter().take(most).join(", ");
+    let more = names.len().saturating_sub(most);
     if more > 0 { format!("{named} and {more} more") } else { named }
+}
+
+/// The first few of many things said, and what is said of how many more there are.
+pub(super) fn first_few(mut said: Vec<String>, rest: impl Fn(usize) -> String) -> Vec<String> {
+    let more = said.len().saturating_sub(NAMED);
+    said.truncate(NAMED);
+    said.extend((more > 0).then(|| rest(more)));
+    said
 }
 
 /// Hosts with what is said of each: those of which the same is said together, in order of the first.

@@ -1,6 +1,8 @@
 //! Numbers as text, with a fixed number of digits for each kind.
 
+use itertools::Itertools as _;
 use regatta_figures::compare::Effect;
+use regatta_types::margin::{Margins, percent};
 use regatta_types::metric::Metric;
 use regatta_types::units::{grouped, grouped_real};
 
@@ -62,6 +64,18 @@ pub(crate) fn range(metric: Metric, (low, high): (f64, f64)) -> String {
 /// A host's own mean with its unit, for a sentence.
 pub(crate) fn with_unit(metric: Metric, log: f64) -> String {
     format!("{} {}", level(metric, Some(log)), metric.unit())
+}
+
+/// The margin of each metric: `decode speed 2 %, TTFT 5 %`.
+pub(crate) fn margins(margins: &Margins) -> String {
+    let margin =
+        |metric: Metric| format!("{} {} %", metric.label(), percent(metric.margin(margins)));
+    Metric::ALL.into_iter().map(margin).join(", ")
+}
+
+/// What is said of a number that is not 0.
+pub(crate) fn if_any<N: Copy + Default + PartialEq>(n: N, say: impl Fn(N) -> String) -> String {
+    if n == N::default() { String::new() } else { say(n) }
 }
 
 /// `1 case`, `3 cases`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools as _;
 use regatta_figures::compare::{MIN_REPETITIONS, Reason};
 use regatta_figures::facts::{FactChange, MEMORY_CLOCK};
 use regatta_types::clean;
@@ -55,8 +56,7 @@ pub(crate) fn reason(why: &Reason) -> String {
             format!("skipped on {on} hosts, their sweep was saturated before")
         }
         Reason::Invalid(codes) => {
-            let codes: Vec<&str> = codes.iter().map(FindingCode::as_str).collect();
-            format!("no usable attempt: {}", codes.join(", "))
+            format!("no usable attempt: {}", codes.iter().map(FindingCode::as_str).format(", "))
         }
         Reason::NoAttempt => "no attempt was counted".to_owned(),
         Reason::NotStamped => "not measured, no chunk of the answers was stamped".to_owned(),
@@ -105,13 +105,12 @@ fn coded(code: Option<Code>, text: String) -> String {
 
 /// Each once.
 fn all(reasons: &[Reason]) -> String {
-    let texts: BTreeSet<String> = reasons.iter().map(reason).collect();
-    texts.into_iter().collect::<Vec<_>>().join("; ")
+    reasons.iter().map(reason).collect::<BTreeSet<_>>().iter().join("; ")
 }
 
 /// `GPU driver 580.95, before 580.126`, those of the classes with their codes.
 pub(crate) fn changes(facts: &[FactChange]) -> String {
-    facts.iter().map(change).collect::<Vec<_>>().join("; ")
+    facts.iter().map(change).join("; ")
 }
 
 pub(crate) fn change(fact: &FactChange) -> String {
@@ -120,7 +119,7 @@ pub(crate) fn change(fact: &FactChange) -> String {
 
 /// `C3: engine version 0.2.0, at first 0.1.0`.
 pub(crate) fn at_first(facts: &[FactChange]) -> String {
-    facts.iter().map(|fact| since(fact, "at first")).collect::<Vec<_>>().join("; ")
+    facts.iter().map(|fact| since(fact, "at first")).join("; ")
 }
 
 /// What a fact is, and what it was at that time.
@@ -140,15 +139,8 @@ fn versus(fact: &FactChange) -> String {
 
 /// `C3: this, that; C4: the other`.
 fn by_code(facts: &[FactChange], words: fn(&FactChange) -> String) -> String {
-    let mut codes: Vec<(Option<Code>, Vec<String>)> = Vec::new();
-    for fact in facts {
-        match codes.last_mut() {
-            Some((code, said)) if *code == fact.code => said.push(words(fact)),
-            _ => codes.push((fact.code, vec![words(fact)])),
-        }
-    }
-    let codes = codes.into_iter().map(|(code, facts)| coded(code, facts.join(", ")));
-    codes.collect::<Vec<_>>().join("; ")
+    let codes = facts.chunk_by(|a, b| a.code == b.code);
+    codes.map(|facts| coded(facts[0].code, facts.iter().map(words).join(", "))).join("; ")
 }
 
 /// A value as it is read, with its thousands apart; what makes a class is the value as it is.
@@ -158,7 +150,5 @@ pub(crate) fn shown(name: &str, value: &str) -> String {
         return value.to_owned();
     }
     let number = |word: &str| word.parse().map_or_else(|_| word.to_owned(), grouped);
-    let words: Vec<String> = value.split(' ').map(number).collect();
-    let unit = if is_context { " tokens" } else { "" };
-    format!("{}{unit}", words.join(" "))
+    value.split(' ').map(number).join(" ") + if is_context { " tokens" } else { "" }
 }

@@ -2,46 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use regatta_types::ids::{CaseId, HostId};
 
 use super::names::some_names;
 use crate::report::Report;
-use regatta_figures::hosts::SweepEnd;
+use regatta_figures::hosts::{SaturatedLevel, SweepEnd};
 use regatta_types::suite::{Case, Load};
 
-/// The hosts on which a sweep is saturated.
-type Ends<'a> = Vec<(&'a HostId, &'a SweepEnd<'a>)>;
+/// A host, what became of a sweep on it, and where that was saturated.
+type End<'a> = (&'a HostId, &'a SweepEnd<'a>, &'a SaturatedLevel<'a>);
 
 pub(crate) fn saturated(analysis: &Report<'_>) -> Vec<String> {
-    let mut sweeps: BTreeMap<&CaseId, Ends<'_>> = BTreeMap::new();
+    let mut sweeps: BTreeMap<&CaseId, Vec<End<'_>>> = BTreeMap::new();
     for host in &analysis.hosts {
-        for sweep in host.sweeps.iter().filter(|sweep| sweep.saturated.is_some()) {
-            sweeps.entry(sweep.of).or_default().push((host.host, sweep));
+        for sweep in &host.sweeps {
+            let Some(saturated) = &sweep.saturated else { continue };
+            sweeps.entry(sweep.of).or_default().push((host.host, sweep, saturated));
         }
     }
-    sweeps.into_iter().filter_map(|(of, ends)| sentence(of, &ends)).collect()
+    sweeps.into_iter().map(sentence).collect()
 }
 
-fn sentence(of: &CaseId, ends: &[(&HostId, &SweepEnd<'_>)]) -> Option<String> {
-    if let [(host, sweep)] = ends {
-        let saturated = sweep.saturated.as_ref()?;
-        return Some(format!(
-            "{host}: {of} saturated at {}: {}{}.",
-            offered(saturated.at),
-            saturated.evidence,
-            skipped(sweep)
-        ));
+fn sentence((of, ends): (&CaseId, Vec<End<'_>>)) -> String {
+    if let [(host, sweep, saturated)] = ends.as_slice() {
+        let (at, evidence, skipped) = (offered(saturated.at), &saturated.evidence, skipped(sweep));
+        return format!("{host}: {of} saturated at {at}: {evidence}{skipped}.");
     }
     let mut levels: BTreeMap<u32, (String, Vec<&HostId>)> = BTreeMap::new();
-    for (host, sweep) in ends {
-        let at = sweep.saturated.as_ref()?.at;
+    for (host, _, SaturatedLevel { at, .. }) in ends {
         let level = at.sweep.as_ref().map_or(0, |sweep| sweep.level);
-        let hosts = &mut levels.entry(level).or_insert_with(|| (offered(at), Vec::new())).1;
-        hosts.push(host);
+        levels.entry(level).or_insert_with(|| (offered(at), Vec::new())).1.push(host);
     }
-    let levels =
-        levels.into_values().map(|(at, hosts)| format!("at {at} on {}", some_names(&hosts)));
-    Some(format!("{of} saturated {} (section 4).", levels.collect::<Vec<_>>().join("; ")))
+    let mut levels = levels.values().map(|(at, hosts)| format!("at {at} on {}", some_names(hosts)));
+    format!("{of} saturated {} (section 4).", levels.join("; "))
 }
 
 /// `; the 2 levels above are skipped`, or nothing.

@@ -3,6 +3,7 @@
 use regatta_types::units::grouped_real;
 use regatta_types::validity::FindingCode;
 
+use super::{COUNT, PERCENT, unusual};
 use crate::words::finding::evidence;
 use regatta_figures::hosts::{Cell, HostAnalysis};
 use regatta_figures::metrics::{Distribution, GpuFigures};
@@ -24,7 +25,7 @@ pub(super) struct Gpus<'a> {
     own: Vec<&'a GpuFigures>,
     others: Vec<Vec<&'a GpuFigures>>,
     /// Another process on this host's GPUs, where the others have none.
-    shared: Option<String>,
+    pub(super) shared: Option<String>,
 }
 
 fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
@@ -59,61 +60,40 @@ impl<'a> Gpus<'a> {
 
     /// What can hardly be without consequence.
     pub(super) fn faults(&self) -> Vec<String> {
-        let lost = self.own.iter().filter_map(|gpu| gpu.ended.as_ref());
-        let mut out: Vec<String> =
-            lost.map(|end| format!("a GPU was lost ({})", end.reason)).take(1).collect();
-        let errors = |gpu: &GpuFigures| gpu.ecc_uncorrected.map(|n| n as f64);
-        if let Some((errors, usual)) = self.worst(errors, f64::max)
-            && errors > usual
-        {
-            let (errors, usual) = (grouped_real(errors, 0), grouped_real(usual, 0));
-            out.push(format!("{errors} uncorrected memory errors (the others {usual})"));
-        }
-        out.extend(FAULTS.into_iter().filter_map(|reason| self.held_by(reason)));
-        out
+        let lost = self.own.iter().find_map(|gpu| gpu.ended.as_ref());
+        let lost = lost.map(|end| format!("a GPU was lost ({})", end.reason));
+        let errors = self.worst(|gpu| gpu.ecc_uncorrected.map(|n| n as f64), f64::max);
+        let errors = errors.filter(|(own, usual)| own > usual).map(|(own, usual)| {
+            let (own, usual) = (grouped_real(own, 0), grouped_real(usual, 0));
+            format!("{own} uncorrected memory errors (the others {usual})")
+        });
+        let held = FAULTS.into_iter().filter_map(|reason| self.held_by(reason));
+        lost.into_iter().chain(errors).chain(held).collect()
     }
 
     /// What shows where the speed went.
     pub(super) fn limits(&self) -> Vec<String> {
-        let mut out: Vec<String> = self.link().into_iter().collect();
-        out.extend(LIMITS.into_iter().filter_map(|reason| self.held_by(reason)));
-        out.extend(self.clock());
-        out
-    }
-
-    /// Another process on its GPUs.
-    pub(super) fn shared(&self) -> Option<&str> {
-        self.shared.as_deref()
+        let held = LIMITS.into_iter().filter_map(|reason| self.held_by(reason));
+        self.link().into_iter().chain(held).chain(self.clock()).collect()
     }
 
     /// What goes with a cause more than it is one.
     pub(super) fn signs(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        if let Some((own, usual)) = self.worst(|gpu| gpu.temperature_max_c.map(f64::from), f64::max)
-            && own >= usual + DEGREES
-        {
-            out.push(format!("GPU at {own:.0} °C (median of the others {usual:.0} °C)"));
-        }
-        if let Some((own, usual)) = self.worst(|gpu| gpu.utilization_mean_pct, f64::min)
-            && own <= usual - BUSY
-        {
-            out.push(format!(
-                "GPU busy {own:.0} % of the time (median of the others {usual:.0} %)"
-            ));
-        }
-        out
+        let heat = self.worst(|gpu| gpu.temperature_max_c.map(f64::from), f64::max);
+        let busy = self.worst(|gpu| gpu.utilization_mean_pct, f64::min);
+        let (is_hot, is_idle) =
+            (|own, usual| own >= usual + DEGREES, |own, usual| own <= usual - BUSY);
+        let hot = unusual(heat, (1.0, 0, " °C"), is_hot, "GPU at {}");
+        let idle = unusual(busy, (1.0, 0, " %"), is_idle, "GPU busy {} of the time");
+        hot.into_iter().chain(idle).collect()
     }
 
     fn held_by(&self, reason: &str) -> Option<String> {
         let share =
             |gpu: &GpuFigures| Some(gpu.reasons.as_ref()?.get(reason).copied().unwrap_or(0.0));
-        let (own, usual) = self.worst(share, f64::max)?;
-        (own > usual + SHARE).then(|| {
-            let (own, usual) = (own * 100.0, usual * 100.0);
-            format!(
-                "clocks held by {reason} in {own:.0} % of the samples (median of the others {usual:.0} %)"
-            )
-        })
+        let held = format!("clocks held by {reason} in {{}} of the samples");
+        let is_more = |own, usual| own > usual + SHARE;
+        unusual(self.worst(share, f64::max), PERCENT, is_more, &held)
     }
 
     fn clock(&self) -> Option<String> {
@@ -131,15 +111,10 @@ impl<'a> Gpus<'a> {
 
     /// Fewer lanes than on the others, or an older generation.
     fn link(&self) -> Option<String> {
-        if let Some((own, usual)) = self.worst(|gpu| gpu.pcie_width.map(f64::from), f64::min)
-            && own < usual
-        {
-            return Some(format!(
-                "PCIe link with {own:.0} lanes (median of the others {usual:.0})"
-            ));
-        }
-        let (own, usual) = self.worst(|gpu| gpu.pcie_gen.map(f64::from), f64::min)?;
-        (own < usual)
-            .then(|| format!("PCIe link of generation {own:.0} (median of the others {usual:.0})"))
+        let lanes = self.worst(|gpu| gpu.pcie_width.map(f64::from), f64::min);
+        let generation = self.worst(|gpu| gpu.pcie_gen.map(f64::from), f64::min);
+        let is_less = |own, usual| own < usual;
+        unusual(lanes, COUNT, is_less, "PCIe link with {} lanes")
+            .or_else(|| unusual(generation, COUNT, is_less, "PCIe link of generation {}"))
     }
 }
