@@ -13,7 +13,7 @@ mod timeline;
 
 use std::collections::BTreeMap;
 
-use regatta_figures::compare::{Class, ClassReport};
+use regatta_figures::compare::Class;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
@@ -38,9 +38,10 @@ pub(crate) struct HostPlots<'a> {
 
 impl<'a> HostPlots<'a> {
     pub(crate) fn new(analysis: &'a Report<'a>) -> Self {
-        let classes = analysis.classes.iter();
-        let speeds = classes
-            .map(|class| (class.class.label.as_str(), ClassSpeeds::of(&members(analysis, class))));
+        let speeds = analysis
+            .classes
+            .iter()
+            .map(|class| (class.class.label.as_str(), ClassSpeeds::of(&analysis.members(class))));
         Self { speeds: speeds.collect(), analysis }
     }
 
@@ -54,10 +55,6 @@ impl<'a> HostPlots<'a> {
         plots.add(PlotKind::Timeline(host.host), timeline::timeline(host));
         plots
     }
-}
-
-fn members<'a>(analysis: &'a Report<'a>, class: &ClassReport) -> Vec<&'a HostAnalysis<'a>> {
-    analysis.hosts.iter().filter(|host| class.class.hosts.contains(host.host)).collect()
 }
 
 /// What a picture shows, and of what.
@@ -104,7 +101,7 @@ impl Plots {
                 let kind = PlotKind::Difference(&class.class, report.metric);
                 plots.add(kind, difference::difference(report));
             }
-            let shown = difference::different_first(class, &members(analysis, class));
+            let shown = difference::different_first(class, &analysis.members(class));
             plots.add(PlotKind::FirstToken(&class.class), distribution::first_token(&shown));
             plots.add(PlotKind::Gaps(&class.class), distribution::gaps(&shown));
             plots.add(PlotKind::Load(&class.class), load::load(&shown));

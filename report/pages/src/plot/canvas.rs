@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use itertools::Itertools as _;
 use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -152,11 +153,7 @@ pub(super) fn digits(value: f64) -> String {
 /// A range that holds all of `values` with some air around it.
 pub(super) fn range_of(values: impl IntoIterator<Item = f64>) -> Drawn<Range<f64>> {
     let finite = values.into_iter().filter(|v| v.is_finite());
-    let (low, high) = finite
-        .fold(None, |range: Option<(f64, f64)>, v| {
-            Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
-        })
-        .ok_or("no range")?;
+    let (low, high) = finite.minmax_by(f64::total_cmp).into_option().ok_or("no range")?;
     let air = if high > low { (high - low) * 0.06 } else { high.abs().max(1.0) * 0.05 };
     Ok(low - air..high + air)
 }
@@ -217,9 +214,15 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Height of the picture.
-    pub(super) fn height(rows: usize) -> Option<u32> {
-        Some(ABOVE + BELOW + ROW * u32::try_from(rows).ok()?)
+    /// A picture with the frame, into which the rows themselves are drawn.
+    pub(super) fn picture(
+        &self,
+        title: &str,
+        alt: &str,
+        rows: impl FnOnce(&mut Chart<'_, '_>) -> Drawn,
+    ) -> Option<Plot> {
+        let height = ABOVE + BELOW + ROW * u32::try_from(self.labels.len()).ok()?;
+        picture(title, alt, height, |root| rows(&mut self.draw(root)?))
     }
 
     /// Where the middle of a row is on the vertical axis.
@@ -227,8 +230,8 @@ impl Rows<'_> {
         real(self.labels.len()) - real(row) - 0.5
     }
 
-    /// The frame, the labels and the legend; the rows themselves are drawn into it.
-    pub(super) fn draw<'a, 'b>(&self, root: &'a Area<'b>) -> Drawn<Chart<'a, 'b>> {
+    /// The frame, the labels and the legend.
+    fn draw<'a, 'b>(&self, root: &'a Area<'b>) -> Drawn<Chart<'a, 'b>> {
         let n = real(self.labels.len());
         let mut chart = ChartBuilder::on(root)
             .margin_top(ABOVE)

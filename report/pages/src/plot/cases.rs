@@ -1,16 +1,16 @@
 //! Strip plot: the decode speed of each case of a host, a dot for each repetition, beside what the
 //! hosts of its class have.
 
-use regatta_figures::compare::cell_value;
 use std::collections::BTreeMap;
 
 use plotters::prelude::*;
+use regatta_figures::compare::cell_value;
 use regatta_figures::hosts::{CaseAnalysis, HostAnalysis};
 use regatta_figures::metrics::{Distribution, real};
 use regatta_types::ids::CaseId;
 use regatta_types::metric::Metric;
 
-use super::canvas::{Area, BAND, BLUE, Drawn, Plot, Rows, cut, picture, range_of};
+use super::canvas::{BAND, BLUE, Plot, Rows, cut, range_of};
 
 /// Most cases in one picture.
 const CASES_MAX: usize = 50;
@@ -63,26 +63,23 @@ pub(super) fn cases(host: &HostAnalysis<'_>, class: &ClassSpeeds<'_>) -> Option<
     let note = cut(&mut rows, CASES_MAX, |_| format!(" (the first {CASES_MAX} cases)"));
     let title = format!("{}: decode speed of each repetition{note}", host.host);
     let alt = ", by case, against the median of the hosts of its class";
-    picture(&title, alt, Rows::height(rows.len())?, |root| paint(root, &rows))
-}
-
-fn paint(root: &Area<'_>, rows: &[Row<'_>]) -> Drawn {
     let ends =
         rows.iter().flat_map(|row| row.own.iter().copied().chain([row.hosts.0, row.hosts.1]));
     let frame = Rows {
         labels: rows.iter().map(|row| row.title).collect(),
-        range: range_of(ends.chain([-1.0, 1.0]))?,
+        range: range_of(ends.chain([-1.0, 1.0])).ok()?,
         band: None,
         axis: "decode speed against the median of the hosts, per cent",
         legend: "circle: one repetition · band: from the slowest to the fastest host",
     };
-    let mut chart = frame.draw(root)?;
-    for (index, row) in rows.iter().enumerate() {
-        let (y, (low, high)) = (frame.middle(index), row.hosts);
-        let span = Rectangle::new([(low, y - 0.32), (high, y + 0.32)], BAND.filled());
-        chart.draw_series([span])?;
-        let dots = row.own.iter().map(|x| Circle::new((*x, y), 4, BLUE.stroke_width(2)));
-        chart.draw_series(dots)?;
-    }
-    Ok(())
+    frame.picture(&title, alt, |chart| {
+        for (index, row) in rows.iter().enumerate() {
+            let (y, (low, high)) = (frame.middle(index), row.hosts);
+            let span = Rectangle::new([(low, y - 0.32), (high, y + 0.32)], BAND.filled());
+            chart.draw_series([span])?;
+            let dots = row.own.iter().map(|x| Circle::new((*x, y), 4, BLUE.stroke_width(2)));
+            chart.draw_series(dots)?;
+        }
+        Ok(())
+    })
 }

@@ -9,7 +9,7 @@ use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::real;
 
 use super::canvas::{
-    Area, BLUE, Drawn, GREEN, HOSTS_MAX, INK, MUTED, ORANGE, Plot, Rows, cut, picture, range_of,
+    BLUE, Chart, Drawn, GREEN, HOSTS_MAX, INK, MUTED, ORANGE, Plot, Rows, cut, range_of,
 };
 
 /// A host's row: the middle and both ends, per cent.
@@ -46,21 +46,20 @@ pub(super) fn difference(report: &MetricReport) -> Option<Plot> {
     rows.sort_by(|a, b| b.middle.total_cmp(&a.middle));
     let title = format!("{}: difference from the other hosts{note}", report.metric.heading());
     let alt = ", with 95 % intervals and the margin; the table above has the figures";
-    picture(&title, alt, Rows::height(rows.len())?, |root| paint(root, report, &rows))
-}
-
-fn paint(root: &Area<'_>, report: &MetricReport, rows: &[Row<'_>]) -> Drawn {
     let margin = report.margin.ln_1p();
     let (margin, opposite) = (percent(margin), percent(-margin));
     let ends = rows.iter().flat_map(|row| [row.low, row.high]);
     let frame = Rows {
         labels: rows.iter().map(|row| row.judged.host.as_str()).collect(),
-        range: range_of(ends.chain([margin * 1.5, opposite * 1.5]))?,
+        range: range_of(ends.chain([margin * 1.5, opposite * 1.5])).ok()?,
         band: Some((opposite, margin)),
         axis: axis(report.metric),
         legend: "circle: equivalent · square: slower · triangle: faster · hollow: not settled · line: 95 % interval · band: margin",
     };
-    let mut chart = frame.draw(root)?;
+    frame.picture(&title, alt, |chart| paint(chart, &frame, &rows))
+}
+
+fn paint(chart: &mut Chart<'_, '_>, frame: &Rows<'_>, rows: &[Row<'_>]) -> Drawn {
     chart.draw_series([PathElement::new([(0.0, 0.0), (0.0, real(rows.len()))], INK)])?;
     for (index, row) in rows.iter().enumerate() {
         let (y, colour) = (frame.middle(index), colour(row.judged.verdict));

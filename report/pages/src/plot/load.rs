@@ -23,43 +23,25 @@ struct Line {
     levels: Vec<(f64, f64, String)>,
 }
 
-/// Which time to first token the levels stand at: one for the whole picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    P95,
-    /// Where some level has too few requests for a p95.
-    P50,
-}
+/// Which time to first token the levels stand at, one for the whole picture: its name, and its value.
+type At = (&'static str, fn(&Distribution) -> Option<f64>);
 
-impl At {
-    fn name(self) -> &'static str {
-        match self {
-            Self::P95 => "p95",
-            Self::P50 => "p50",
-        }
-    }
-
-    fn of(self, ttft: &Distribution) -> Option<f64> {
-        match self {
-            Self::P95 => ttft.percentile(0.95).map(|p95| p95.value),
-            Self::P50 => ttft.median(),
-        }
-    }
-}
+const P95: At = ("p95", |ttft| ttft.percentile(0.95).map(|p95| p95.value));
+/// Where some level has too few requests for a p95.
+const P50: At = ("p50", Distribution::median);
 
 /// `None` without a host that was measured at two levels.
 pub(super) fn load(hosts: &[(&HostAnalysis<'_>, bool)]) -> Option<Plot> {
-    let levels = |host: &HostAnalysis<'_>, at: At| {
+    let levels = |host: &HostAnalysis<'_>, (_, at): At| {
         let levels = host.cases.iter().filter(|case| is_load(case.case)).filter_map(|case| {
             let output = case.steady.as_ref().ok()?.output.per_second()?;
-            let ttft = at.of(case.figures.first_token(&case.case.load)).filter(|s| *s > 0.0)?;
+            let ttft = at(case.figures.first_token(&case.case.load)).filter(|s| *s > 0.0)?;
             Some((ttft * 1e3, output, offered(case.case)))
         });
         levels.collect::<Vec<_>>()
     };
-    let all_have =
-        |at| hosts.iter().all(|(host, _)| levels(host, at).len() == levels(host, At::P50).len());
-    let at = if all_have(At::P95) { At::P95 } else { At::P50 };
+    let all_have = hosts.iter().all(|(host, _)| levels(host, P95).len() == levels(host, P50).len());
+    let at = if all_have { P95 } else { P50 };
     let mut lines: Vec<Line> = hosts
         .iter()
         .map(|(host, _)| Line { name: label(host.host.as_str()), levels: levels(host, at) })
@@ -69,12 +51,12 @@ pub(super) fn load(hosts: &[(&HostAnalysis<'_>, bool)]) -> Option<Plot> {
         return None;
     }
     let note = cut(&mut lines, NAMED_MAX, |more| format!(" ({more} more hosts are not shown)"));
-    let title = format!("System output against time to first token ({}){note}", at.name());
+    let title = format!("System output against time to first token ({}){note}", at.0);
     let alt = ", one line a host over its load levels; the table has the figures";
-    picture(&title, alt, HEIGHT, |root| paint(root, at, &lines))
+    picture(&title, alt, HEIGHT, |root| paint(root, at.0, &lines))
 }
 
-fn paint(root: &Area<'_>, at: At, lines: &[Line]) -> Drawn {
+fn paint(root: &Area<'_>, at: &str, lines: &[Line]) -> Drawn {
     let all = || lines.iter().flat_map(|line| &line.levels);
     let times = || all().map(|(x, _, _)| *x);
     let (low, high) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
@@ -83,7 +65,7 @@ fn paint(root: &Area<'_>, at: At, lines: &[Line]) -> Drawn {
     axes(&mut chart)
         .x_label_formatter(&time_label)
         .y_label_formatter(&|y| digits(*y))
-        .x_desc(format!("time to first token, {}, ms (logarithmic)", at.name()))
+        .x_desc(format!("time to first token, {at}, ms (logarithmic)"))
         .y_desc("system output, tok/s")
         .draw()?;
     let colours = [BLUE, ORANGE, GREEN, INK, MUTED];
