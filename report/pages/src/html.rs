@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use regatta_types::ids::HostId;
 use sha2::{Digest as _, Sha256};
 
-use self::page::{Heading, Pages, anchor, write_text};
+use self::page::{Heading, Pages, anchor, as_text};
 use crate::plot;
 use crate::report::Report;
 use crate::words::numbers::count_of;
@@ -91,9 +91,7 @@ fn hash(text: &str) -> String {
 fn contents(out: &mut String, headings: &[Heading], shown: &[&HostId], hosts: usize) {
     out.push_str("<nav>\n<p>");
     for Heading { id, text } in headings {
-        out.push_str(&format!("<a href=\"#{id}\">"));
-        write_text(out, text);
-        out.push_str("</a>\n");
+        out.push_str(&format!("<a href=\"#{id}\">{}</a>\n", as_text(text)));
     }
     out.push_str("</p>\n");
     if !shown.is_empty() {

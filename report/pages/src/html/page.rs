@@ -60,8 +60,7 @@ impl Pages<'_> {
         // The page's own style sheet has the colours, once for all pictures.
         let svg = svg.replacen(&plot::style_element(), "", 1);
         let (before, after) = svg.split_once("</title>")?;
-        let mut described = String::new();
-        write_text(&mut described, description);
+        let described = as_text(description);
         let before = before.replacen("<svg ", "<svg role=\"img\" ", 1);
         Some(format!("{before}</title><desc>{described}</desc>{after}"))
     }
@@ -81,8 +80,8 @@ struct Writer<'a> {
     id: &'a str,
     headings: Vec<Heading>,
     in_heading: bool,
-    /// Of the links that are open, whether each is written.
-    links: Vec<bool>,
+    /// How each tag that is open ends; `None` of one that is not written.
+    ends: Vec<Option<Event<'static>>>,
     /// The picture that is open, with its description so far.
     image: Option<(String, String)>,
     align: Vec<Alignment>,
@@ -99,8 +98,22 @@ impl Writer<'_> {
             return matches!(event, Event::End(TagEnd::Image)).then(|| self.end_image());
         }
         match event {
-            Event::Start(tag) => self.start(tag),
-            Event::End(tag) => self.end(tag),
+            Event::Start(Tag::Image { dest_url, .. }) => {
+                self.image = Some((dest_url.into_string(), String::new()));
+                None
+            }
+            Event::Start(tag) => {
+                let (start, end) = self.start(tag).unzip();
+                self.ends.push(end);
+                start
+            }
+            // Of a picture inside the description of another.
+            Event::End(TagEnd::Image) => None,
+            Event::End(tag) => {
+                self.in_heading &= !matches!(tag, TagEnd::Heading(_));
+                self.in_head &= tag != TagEnd::TableHead;
+                self.ends.pop().flatten()
+            }
             Event::Text(text) => Some(Event::Text(self.heard(text))),
             Event::Code(text) => Some(Event::Code(self.heard(text))),
             Event::SoftBreak | Event::HardBreak | Event::Rule => Some(event),
@@ -122,43 +135,41 @@ impl Writer<'_> {
         text
     }
 
-    fn start<'e>(&mut self, tag: Tag<'e>) -> Option<Event<'e>> {
+    /// How a tag begins and ends, if it is written.
+    fn start<'e>(&mut self, tag: Tag<'e>) -> Option<(Event<'e>, Event<'static>)> {
+        let own = |start: String, end: &'static str| Some((raw(start), raw(end)));
         match tag {
             Tag::Link { dest_url, .. } => {
-                let target = self.pages.target(&dest_url);
-                self.links.push(target.is_some());
-                target.map(|target| raw(format!("<a href=\"#{target}\">")))
-            }
-            Tag::Image { dest_url, .. } => {
-                self.image = Some((dest_url.into_string(), String::new()));
-                None
+                let target = self.pages.target(&dest_url)?;
+                own(format!("<a href=\"#{target}\">"), "</a>")
             }
             Tag::Heading { level: HeadingLevel::H2, .. } => {
                 let id = format!("{}:{}", self.id, self.headings.len() + 1);
-                let start = raw(format!("<h2 id=\"{id}\">"));
+                let start = format!("<h2 id=\"{id}\">");
                 self.headings.push(Heading { id, text: String::new() });
                 self.in_heading = true;
-                Some(start)
+                own(start, "</h2>\n")
             }
             Tag::Table(align) => {
                 self.align = align;
-                Some(raw("<div class=\"wide\"><table>\n"))
+                own("<div class=\"wide\"><table>\n".to_owned(), "</tbody>\n</table></div>\n")
             }
             Tag::TableHead => {
                 (self.in_head, self.column) = (true, 0);
-                Some(raw("<thead><tr>"))
+                own("<thead><tr>".to_owned(), "</tr></thead>\n<tbody>\n")
             }
             Tag::TableRow => {
                 self.column = 0;
-                Some(raw("<tr>"))
+                own("<tr>".to_owned(), "</tr>\n")
             }
             Tag::TableCell => {
                 let right = self.align.get(self.column) == Some(&Alignment::Right);
                 self.column += 1;
-                let (name, class) = (self.cell(), if right { " class=\"n\"" } else { "" });
-                Some(raw(format!("<{name}{class}>")))
+                let class = if right { " class=\"n\"" } else { "" };
+                let (name, end) = if self.in_head { ("th", "</th>") } else { ("td", "</td>") };
+                own(format!("<{name}{class}>"), end)
             }
-            Tag::HtmlBlock => Some(Event::Start(Tag::Paragraph)),
+            Tag::HtmlBlock => Some((Event::Start(Tag::Paragraph), Event::End(TagEnd::Paragraph))),
             Tag::Paragraph
             | Tag::Heading { .. }
             | Tag::BlockQuote(_)
@@ -166,9 +177,13 @@ impl Writer<'_> {
             | Tag::List(_)
             | Tag::Item
             | Tag::Emphasis
-            | Tag::Strong => Some(Event::Start(tag)),
-            // Of dialects that are off.
-            Tag::FootnoteDefinition(_)
+            | Tag::Strong => {
+                let end = Event::End(tag.to_end());
+                Some((Event::Start(tag), end))
+            }
+            // An image is no start of its own, and the others are of dialects that are off.
+            Tag::Image { .. }
+            | Tag::FootnoteDefinition(_)
             | Tag::DefinitionList
             | Tag::DefinitionListTitle
             | Tag::DefinitionListDefinition
@@ -177,45 +192,6 @@ impl Writer<'_> {
             | Tag::Subscript
             | Tag::MetadataBlock(_) => None,
         }
-    }
-
-    fn end<'e>(&mut self, tag: TagEnd) -> Option<Event<'e>> {
-        match tag {
-            TagEnd::Link => self.links.pop().unwrap_or(false).then(|| raw("</a>")),
-            TagEnd::Heading(HeadingLevel::H2) => {
-                self.in_heading = false;
-                Some(raw("</h2>\n"))
-            }
-            TagEnd::Table => Some(raw("</tbody>\n</table></div>\n")),
-            TagEnd::TableHead => {
-                self.in_head = false;
-                Some(raw("</tr></thead>\n<tbody>\n"))
-            }
-            TagEnd::TableRow => Some(raw("</tr>\n")),
-            TagEnd::TableCell => Some(raw(format!("</{}>", self.cell()))),
-            TagEnd::HtmlBlock => Some(Event::End(TagEnd::Paragraph)),
-            TagEnd::Paragraph
-            | TagEnd::Heading(_)
-            | TagEnd::BlockQuote(_)
-            | TagEnd::CodeBlock
-            | TagEnd::List(_)
-            | TagEnd::Item
-            | TagEnd::Emphasis
-            | TagEnd::Strong => Some(Event::End(tag)),
-            TagEnd::Image
-            | TagEnd::FootnoteDefinition
-            | TagEnd::DefinitionList
-            | TagEnd::DefinitionListTitle
-            | TagEnd::DefinitionListDefinition
-            | TagEnd::Strikethrough
-            | TagEnd::Superscript
-            | TagEnd::Subscript
-            | TagEnd::MetadataBlock(_) => None,
-        }
-    }
-
-    fn cell(&self) -> &'static str {
-        if self.in_head { "th" } else { "td" }
     }
 
     fn end_image<'e>(&mut self) -> Event<'e> {
@@ -233,8 +209,10 @@ fn raw<'e>(html: impl Into<CowStr<'e>>) -> Event<'e> {
 }
 
 /// Text between tags.
-pub(super) fn write_text(out: &mut String, text: &str) {
-    push_html(out, std::iter::once(Event::Text(text.into())));
+pub(super) fn as_text(text: &str) -> String {
+    let mut out = String::new();
+    push_html(&mut out, std::iter::once(Event::Text(text.into())));
+    out
 }
 
 #[cfg(test)]
