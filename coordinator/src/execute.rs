@@ -198,7 +198,7 @@ pub fn conclude(
     delivery: Delivery<'_>,
 ) -> Result<Exit, CommandError> {
     let mut report = Report::begin(delivery.out)?;
-    let rendered = if delivery.redact {
+    let summary = if delivery.redact {
         let redacted = regatta_report::redact(run);
         redacted.and_then(|redacted| regatta_report::render(&redacted, None, &mut report))
     } else {
@@ -206,10 +206,10 @@ pub fn conclude(
     };
     // First: it may be why there is no report.
     tell_damage(run);
-    let rendered = rendered?;
+    let summary = summary?;
     report.finish()?;
-    crate::output::verdict(&rendered.summary, delivery.out, delivery.json);
-    Ok(crate::output::exit_of(rendered.completeness))
+    crate::output::verdict(&summary, delivery.out, delivery.json);
+    Ok(crate::output::exit_of(summary.completeness))
 }
 
 /// Says what of a stored run that was read cannot be trusted.

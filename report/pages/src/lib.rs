@@ -21,11 +21,9 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use regatta_figures::completeness::Completeness;
 use regatta_figures::history::Baseline;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::source::{Cause, Error, Run, each_host};
-use regatta_types::ids::HostId;
 
 use crate::folder::put;
 use crate::plot::{HostPlots, Plots};
@@ -38,16 +36,7 @@ pub use redact::{Redacted, redact};
 pub use words::changes::change_lines;
 pub use words::{HostSummary, Summary, trend_json, trend_line};
 
-/// What a report says, beside its files.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rendered {
-    /// The answer in a few lines of plain text.
-    pub summary: Summary,
-    /// How complete the run is.
-    pub completeness: Completeness,
-}
-
-/// Writes every file of a report; with a baseline also what changed since.
+/// Writes every file of a report, with a baseline also what changed since; its answer in a few lines.
 ///
 /// # Errors
 /// When attempts cannot be read or a file cannot be written.
@@ -55,55 +44,54 @@ pub fn render(
     run: &impl Run,
     baseline: Option<&Baseline>,
     folder: &mut impl Folder,
-) -> Result<Rendered, Error> {
+) -> Result<Summary, Error> {
     let analysis = Report::new(run, baseline)?;
-    let shown = html::shown(&analysis);
-    let mut in_html = Files::new();
-    let hosts: Vec<&HostAnalysis<'_>> = analysis.hosts.iter().collect();
-    pages(&analysis, &hosts, |host, files| {
-        for (path, content) in &files {
-            put(folder, path, |out| Ok(out.write_all(content)?))?;
-        }
-        if host.is_none_or(|host| shown.contains(&host)) {
-            in_html.extend(files);
-        }
-        Ok(())
+    let html = html(&analysis, true, |files| {
+        let mut files = files.iter();
+        files.try_for_each(|(path, content)| put(folder, path, |out| Ok(out.write_all(content)?)))
     })?;
-    let html = html::html(&analysis, &shown, &in_html);
-    drop(in_html);
     put(folder, "report.html", |out| Ok(out.write_all(html.as_bytes())?))?;
     drop(html);
     put(folder, "run.json", |out| export::run_json(&analysis, out))?;
-    let rendered =
-        Rendered { summary: words::summarise(&analysis), completeness: analysis.completeness() };
+    let summary = words::summarise(&analysis);
     drop(analysis);
     put(folder, "requests.jsonl", |out| export::requests_jsonl(run, out))?;
-    Ok(rendered)
+    Ok(summary)
 }
 
 /// Content by path.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Makes the combined report (of no host) and then the pages of these hosts, with their pictures.
-fn pages(
+/// `report.html`, from the combined report and the pages of hosts, with their pictures; gives these
+/// files away on the way. `others`: also those of hosts that are not in it.
+fn html(
     analysis: &Report<'_>,
-    hosts: &[&HostAnalysis<'_>],
-    mut take: impl FnMut(Option<&HostId>, Files) -> Result<(), Error>,
-) -> Result<(), Error> {
+    others: bool,
+    mut take: impl FnMut(&Files) -> Result<(), Error>,
+) -> Result<String, Error> {
+    let file = |plots: Plots, path: String, page: String| {
+        plots.into_files().chain([(path, page.into_bytes())]).collect::<Files>()
+    };
     let plots = Plots::of_classes(analysis);
-    let page = markdown::combined(analysis, &plots).into_bytes();
-    let mut files: Files = plots.into_files().collect();
-    files.insert("report.md".to_owned(), page);
-    take(None, files)?;
+    let page = markdown::combined(analysis, &plots);
+    let mut in_html = file(plots, "report.md".to_owned(), page);
+    take(&in_html)?;
+    let shown = html::shown(analysis);
     let plots = HostPlots::new(analysis);
     let of_host = |host: &&HostAnalysis<'_>| {
         let plots = plots.of(host);
-        let page = markdown::host(analysis, host, &plots).into_bytes();
-        let mut files: Files = plots.into_files().collect();
-        files.insert(format!("hosts/{}.md", host.host), page);
-        Ok((host.host.clone(), files))
+        let page = markdown::host(analysis, host, &plots);
+        Ok((host.host.clone(), file(plots, format!("hosts/{}.md", host.host), page)))
     };
-    each_host(hosts, of_host, |(host, files)| take(Some(&host), files))
+    let hosts = analysis.hosts.iter().filter(|host| others || shown.contains(&host.host));
+    each_host(&hosts.collect::<Vec<_>>(), of_host, |(host, files)| {
+        take(&files)?;
+        if shown.contains(&&host) {
+            in_html.extend(files);
+        }
+        Ok(())
+    })?;
+    Ok(html::html(analysis, &shown, &in_html))
 }
 
 /// A file that is made alone.
@@ -152,16 +140,8 @@ pub fn export(run: &impl Run, format: Format, out: &mut Out<'_>) -> Result<(), C
             Ok(out.write_all(page.as_bytes())?)
         }
         Format::Html => {
-            let analysis = Report::new(run, None)?;
-            let shown = html::shown(&analysis);
-            let is_shown = |host: &&HostAnalysis<'_>| shown.contains(&host.host);
-            let hosts: Vec<&HostAnalysis<'_>> = analysis.hosts.iter().filter(is_shown).collect();
-            let mut in_html = Files::new();
-            pages(&analysis, &hosts, |_, files| {
-                in_html.extend(files);
-                Ok(())
-            })?;
-            Ok(out.write_all(html::html(&analysis, &shown, &in_html).as_bytes())?)
+            let html = html(&Report::new(run, None)?, false, |_| Ok(()))?;
+            Ok(out.write_all(html.as_bytes())?)
         }
     }
 }

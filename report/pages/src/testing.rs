@@ -8,7 +8,7 @@ use regatta_figures::source::{Cause, Run};
 pub use regatta_figures::testing::*;
 
 use crate::folder::{Content, Folder};
-use crate::{Rendered, Summary, render};
+use crate::{Summary, render};
 
 /// A folder in memory: content by path.
 #[derive(Debug, Default)]
@@ -23,10 +23,10 @@ impl Folder for Files {
     }
 }
 
-fn rendered(run: &impl Run, baseline: Option<&Baseline>) -> (BTreeMap<String, Vec<u8>>, Rendered) {
+fn rendered(run: &impl Run, baseline: Option<&Baseline>) -> (BTreeMap<String, Vec<u8>>, Summary) {
     let mut files = Files::default();
-    let rendered = render(run, baseline, &mut files).expect("a run in memory can be read");
-    (files.0, rendered)
+    let summary = render(run, baseline, &mut files).expect("a run in memory can be read");
+    (files.0, summary)
 }
 
 /// The files of a report.
@@ -42,7 +42,7 @@ pub fn files(run: &impl Run) -> BTreeMap<String, Vec<u8>> {
 /// # Panics
 /// When attempts cannot be read.
 pub fn summary(run: &impl Run) -> Summary {
-    rendered(run, None).1.summary
+    rendered(run, None).1
 }
 
 /// How complete a run is.
@@ -58,6 +58,5 @@ pub fn completeness(run: &impl Run) -> Completeness {
 /// # Panics
 /// When attempts cannot be read.
 pub fn since(run: &impl Run, baseline: &Baseline) -> (BTreeMap<String, Vec<u8>>, Summary) {
-    let (files, rendered) = rendered(run, Some(baseline));
-    (files, rendered.summary)
+    rendered(run, Some(baseline))
 }
