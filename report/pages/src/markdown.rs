@@ -1,7 +1,7 @@
 //! The Markdown files of a report.
 //!
 //! [`layout`] is what pages are made of: it makes text from outside inert, writes numbers and lays
-//! out tables. `combined`, `host` and [`changes`] are the pages; `sections`, `load` and `grid` are
+//! out tables. `combined`, `host` and [`changes`] are the pages; `sections` and `grid` are
 //! what several of them have. Nothing is computed here but the number of digits.
 
 pub(crate) mod changes;
@@ -9,7 +9,6 @@ mod combined;
 mod grid;
 mod host;
 pub(crate) mod layout;
-mod load;
 mod sections;
 
 pub(crate) use combined::combined;

@@ -1,13 +1,13 @@
 //! What changed since an earlier run, as Markdown: the answer first, then what could not be judged, then the tables.
 
+use itertools::Itertools as _;
 use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS, Verdict};
 use regatta_figures::history::{Changes, Estimated};
-use regatta_types::margin::percent;
-use regatta_types::metric::Metric;
 
 use super::layout::{Inline, Page, Table, known, level};
+use super::sections;
 use crate::words::changes::{Figure, figures, limits, of_figure, sentence, verdict};
-use crate::words::numbers::{signed_percent, signed_range};
+use crate::words::numbers::{margins, signed_percent, signed_range};
 
 /// The whole page.
 #[must_use]
@@ -23,17 +23,12 @@ pub fn change_page(changes: &Changes) -> String {
 
 /// All of it but title and method, with headings of the level that fits the page.
 pub(crate) fn found(changes: &Changes, page: &mut Page, heading: fn(&mut Page, Inline)) {
-    let sentences = figures().filter_map(|figure| sentence(changes, figure));
-    let sentences: Vec<Inline> = sentences.map(|line| Inline::sentence(&line)).collect();
+    let sentences = figures().filter_map(|figure| sentence(changes, figure)).collect_vec();
     if sentences.is_empty() {
         page.paragraph("**Nothing could be compared.**");
     }
-    page.list(sentences);
-    let limits = limits(changes);
-    if !limits.is_empty() {
-        page.paragraph("What could not be judged, and what to keep in mind:");
-        page.list(limits.into_iter().map(|line| Inline::sentence(&line)));
-    }
+    page.sentences(sentences);
+    sections::limits(page, limits(changes));
     for figure in figures() {
         table(changes, page, figure, heading);
     }
@@ -65,13 +60,9 @@ fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Pa
 
 /// How changes are judged.
 pub(crate) fn method(changes: &Changes, page: &mut Page) {
-    let margin = |metric: Metric| {
-        format!("{} {} %", metric.label(), percent(metric.margin(&changes.margins)))
-    };
-    let margins: Vec<String> = Metric::ALL.into_iter().map(margin).collect();
     page.paragraph(Inline::own(format!(
         "Each host against itself, in the cases that are the same work in both runs: geometric means over the cases, of the repetitions that have all of them (first number: before, second: after). The interval is Welch's t over the repetitions of both runs, 95 %; Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin ({}). *Equivalent*: the 90 % interval lies inside the margin. Fewer than {MIN_REPETITIONS} repetitions on a side give no verdict, fewer than {FULL_REPETITIONS} an *indicative* one.",
-        margins.join(", ")
+        margins(&changes.margins)
     )));
     page.paragraph("The interval holds the scatter between repetitions of a run. What a restart of the engine changes comes on top; the margin is there for it.");
 }

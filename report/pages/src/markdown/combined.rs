@@ -18,8 +18,7 @@ use regatta_types::metric::Metric;
 
 use super::grid::{Reference, metric_grid};
 use super::layout::{Inline, Page};
-use super::load::load;
-use super::sections::reproduce;
+use super::sections::{limits, load, reproduce};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words;
@@ -93,13 +92,8 @@ fn headline(report: &Report<'_>) -> Inline {
 
 fn summary(page: &mut Page, report: &Report<'_>) {
     page.section("1. Answer first");
-    let line = |text: String| Inline::sentence(&text);
-    page.list(words::answer(report).into_iter().map(line));
-    let limits = words::not_judged(report);
-    if !limits.is_empty() {
-        page.paragraph("What could not be judged, and what to keep in mind:");
-        page.list(limits.into_iter().map(line));
-    }
+    page.sentences(words::answer(report));
+    limits(page, words::not_judged(report));
 }
 
 /// The load levels of all hosts, under "Host by case".

@@ -20,8 +20,7 @@ use regatta_types::units::grouped;
 use regatta_types::validity::Validity;
 
 use super::layout::{Inline, Page, fixed, millis, token_sum, tps};
-use super::load::saturation;
-use super::sections::{definitions, reproduce};
+use super::sections::{definitions, reproduce, saturation};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::bandwidth::{DIM_MEANS, evidence, share};

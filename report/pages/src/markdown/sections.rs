@@ -1,9 +1,14 @@
 //! Sections that the combined report and the page of a host have both.
 
+use regatta_figures::hosts::{CaseAnalysis, HostAnalysis, SweepEnd, is_load};
+use regatta_figures::metrics::Steady;
+use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 use regatta_types::record::RunRecord;
 
-use super::layout::{Inline, Page, Table, fenced};
+use super::layout::{Inline, Page, Table, count, fenced, fixed, good, millis, percentile_ms, tps};
+use crate::words::absent::why;
+use crate::words::{offered, skipped};
 
 /// The short definitions of figures that hosts are not compared in.
 const OTHERS: [(&str, &str); 4] = [
@@ -24,6 +29,14 @@ pub(super) fn definitions(page: &mut Page) {
     Table::pairs(["Figure", "Definition"], rows).add_to(page);
 }
 
+/// What stands beside an answer, if anything does.
+pub(super) fn limits(page: &mut Page, limits: Vec<String>) {
+    if !limits.is_empty() {
+        page.paragraph("What could not be judged, and what to keep in mind:");
+        page.sentences(limits);
+    }
+}
+
 /// The last section of a page.
 pub(super) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
     let header = &record.header;
@@ -36,4 +49,93 @@ pub(super) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
         ("Coordinator", Inline::text(&header.coordinator_version)),
     ];
     Table::pairs(["What", "Value"], rows).add_to(page);
+}
+
+/// A host and one of its levels.
+type Level<'a> = (&'a HostId, &'a CaseAnalysis<'a>);
+
+/// The load levels of one host or of several, case by case, if there are any.
+pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
+    let Some(first) = hosts.first() else { return };
+    let levels: Vec<Level<'_>> = (0..first.cases.len())
+        .flat_map(|index| hosts.iter().filter_map(move |h| Some((h.host, h.cases.get(index)?))))
+        .filter(|(_, level)| is_load(level.case))
+        .collect();
+    if levels.is_empty() {
+        return;
+    }
+    page.subsection("Load");
+    table(levels, hosts.len() > 1).add_to(page);
+    page.list(hosts.iter().flat_map(|host| {
+        let name = format!("{}, ", Inline::text(host.host));
+        let name = if hosts.len() > 1 { name } else { String::new() };
+        saturation(host).into_iter().map(move |said| Inline::own(format!("{name}{said}")))
+    }));
+    page.paragraph("Output of all requests together in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside. At a rate, times to first token count from the scheduled instant.");
+}
+
+fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
+    let is_open = levels.iter().any(|(_, level)| level.case.concurrency().is_none());
+    let has_slo = levels.iter().any(|(_, level)| level.case.slo.is_set());
+    let no_window = "there is no steady window";
+    let few = "no usable attempt, or answers of fewer than 17 tokens";
+    let no_limits = "the case has no limits";
+    let steady = |level: &CaseAnalysis<'_>, figure: fn(&Steady) -> Option<f64>, digits| {
+        fixed(level.steady.as_ref().ok().and_then(figure), digits)
+    };
+    Table::of(levels)
+        .text("Host", |(host, _)| Inline::text(host))
+        .only_if(by_host)
+        .text("Case", |(_, l)| Inline::text(&l.case.title))
+        .number("Offered", |(_, l)| Inline::own(offered(l.case)))
+        .number("Ok", |(_, l)| count(l.requests.ok))
+        .number("Failed", |(_, l)| count(l.requests.failures()))
+        .number_or("Requests/s", no_window, |(_, l)| steady(l, Steady::request_rate, 2))
+        .number("Output (tok/s)", |(_, l)| match &l.steady {
+            Ok(steady) => tps(steady.output.per_second()),
+            Err(_) if l.skipped().is_some() => "skipped".into(),
+            Err(absent) => Inline::text(why(absent)),
+        })
+        .number("TTFT p50 (ms)", |(_, l)| millis(l.figures.first_token(&l.case.load).median()))
+        .absent(few)
+        .number_or("TTFT p95 (ms)", "a p95 needs 72 requests", |(_, l)| {
+            percentile_ms(l.figures.first_token(&l.case.load).percentile(0.95))
+        })
+        .number_or("TPOT p50 (ms)", few, |(_, l)| millis(l.figures.tpot_s.median()))
+        .number_or("Steady windows (s)", no_window, |(_, l)| {
+            steady(l, |steady| Some(steady.output.seconds), 1)
+        })
+        .number_or("Sent/s", no_window, |(_, l)| steady(l, Steady::send_rate, 2))
+        .only_if(is_open)
+        .number("Not sent", |(_, l)| count(l.requests.not_sent))
+        .only_if(is_open)
+        .number("Lateness p99 (ms)", |(_, l)| {
+            percentile_ms(l.figures.send_lateness_s.percentile(0.99))
+        })
+        .absent("no schedule, or fewer than the 368 requests that a p99 needs")
+        .only_if(is_open)
+        .number("Lateness max (ms)", |(_, l)| millis(l.figures.send_lateness_s.max()))
+        .absent("no schedule, or nothing was sent")
+        .only_if(is_open)
+        .number_or("Good/s", no_limits, |(_, l)| steady(l, Steady::goodput, 2))
+        .only_if(has_slo)
+        .number_or("Good (%)", no_limits, |(_, l)| good(l.goodput))
+        .only_if(has_slo)
+}
+
+/// Of every sweep, the level that brought no more than the one before it, or that none did.
+pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
+    let sentence = |sweep: &SweepEnd<'_>| {
+        let name = Inline::text(sweep.of.as_str());
+        Inline::own(match &sweep.saturated {
+            Some(saturated) => format!(
+                "{name}: **saturated at {}**: {}{}.",
+                offered(saturated.at),
+                Inline::text(&saturated.evidence),
+                skipped(sweep)
+            ),
+            None => format!("{name}: not saturated at any level that was measured."),
+        })
+    };
+    host.sweeps.iter().map(sentence).collect()
 }

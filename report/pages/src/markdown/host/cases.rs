@@ -11,7 +11,7 @@ use crate::markdown::layout::{
     Inline, Page, Table, count, fenced, fixed, good, interval_ms, known, known_count, level,
     millis, percentile_ms, share, token_sum, tps,
 };
-use crate::markdown::load::load;
+use crate::markdown::sections::load;
 use crate::report::Report;
 use crate::words::numbers::level_range;
 use crate::words::offered;

@@ -1,5 +1,6 @@
 //! Numbers in cells of a table.
 
+use regatta_figures::compare::Judged;
 use regatta_figures::metrics::{Goodput, Percentile, TokenSum};
 use regatta_types::metric::Metric;
 use regatta_types::units::{Bytes, grouped};
@@ -86,6 +87,17 @@ pub(crate) fn interval_ms(percentile: Option<Percentile>) -> Inline {
 /// A host's own mean on the scale of the metric.
 pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
     Inline::own(numbers::level(metric, log))
+}
+
+/// The mean of a host that was judged.
+pub(crate) fn mean(metric: Metric, judged: Option<&Judged>) -> Inline {
+    level(metric, judged.and_then(|judged| judged.mean))
+}
+
+/// The 95 % interval of that mean.
+pub(crate) fn interval(metric: Metric, judged: Option<&Judged>) -> Inline {
+    let spread = judged.and_then(|judged| judged.level);
+    known(spread.map(|spread| numbers::level_range(metric, spread)))
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::inline::Inline;
-use super::page::Page;
+use super::{Inline, Page};
 use crate::words::numbers::NONE;
 
 /// Cells wider than this do not widen their column in the source.
