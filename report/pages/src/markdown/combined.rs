@@ -1,21 +1,19 @@
 //! `report.md`: the hosts side by side.
 
-mod answers;
-mod baseline;
 mod completeness;
 mod contention;
-mod energy;
 mod facts;
 mod machines;
 mod method;
 mod side_by_side;
 mod start;
 mod totals;
-mod verdict;
+mod verdicts;
 
 use regatta_figures::utc::utc;
 use regatta_types::metric::Metric;
 
+use super::changes;
 use super::grid::{Reference, metric_grid};
 use super::layout::{Inline, Page};
 use super::sections::{limits, load, reproduce};
@@ -37,12 +35,12 @@ pub(crate) fn combined(report: &Report<'_>, plots: &Plots) -> String {
     by_case(&mut page, report);
     loads(&mut page, report, plots);
     facts::differing(&mut page, report);
-    answers::answers(&mut page, report);
+    facts::answers(&mut page, report);
     start::start(&mut page, report);
     contention::contention(&mut page, report);
     completeness::completeness(&mut page, report);
     totals::totals(&mut page, report);
-    baseline::baseline(&mut page, report);
+    baseline(&mut page, report);
     method::method(&mut page, report);
     reproduce(&mut page, 11, report.record);
     page.finish()
@@ -125,4 +123,17 @@ fn by_case(page: &mut Page, report: &Report<'_>) {
     if report.classes.is_empty() {
         page.paragraph("Nothing usable was measured.");
     }
+}
+
+/// Section 9: what changed since an earlier run.
+fn baseline(page: &mut Page, report: &Report<'_>) {
+    page.section("9. Against a baseline");
+    let Some(since) = &report.since else {
+        page.paragraph("No baseline was given. `regatta report RUN --baseline RUN|FILE` compares each host with itself in an earlier run.");
+        return;
+    };
+    let before = Inline::text(&since.before);
+    page.paragraph(Inline::own(format!("Each host against itself in run `{before}`.")));
+    changes::found(since, page, Page::subsection);
+    changes::method(since, page);
 }

@@ -108,8 +108,7 @@ fn metric_cell(report: &MetricReport, reference: Reference, host: &HostId, case:
     if let Some(reason) = left_out.or_else(|| report.why_left_out(host)) {
         return Inline::sentence(&not_comparable(&reason));
     }
-    let hosts = report.by_case(&case.id).map_or(&[][..], |outcome| &outcome.hosts);
-    let judged = hosts.iter().find(|judged| judged.host == *host);
+    let judged = report.by_case(&case.id).and_then(|o| o.hosts.iter().find(|j| j.host == *host));
     let Some((judged, own)) = judged.and_then(|judged| Some((judged, judged.mean?))) else {
         return NONE.into();
     };

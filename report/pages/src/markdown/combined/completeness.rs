@@ -1,9 +1,10 @@
 //! Which cells counted, and why the others did not.
 
-use crate::words::finding::evidence;
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use regatta_figures::hosts::{Cell, CellState};
+use regatta_figures::metrics::AttemptFinding;
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::ids::HostId;
 use regatta_types::suite::Case;
@@ -12,29 +13,27 @@ use regatta_types::validity::Validity;
 use crate::markdown::grid::grid;
 use crate::markdown::layout::{Align, Inline, Page, Table, count, fixed};
 use crate::report::Report;
-use crate::words::numbers::{NONE, count_of};
+use crate::words::finding::evidence;
+use crate::words::first_names;
+use crate::words::numbers::{NONE, count_of, if_any};
+
+/// Most cells that are named beside one reason.
+const NAMED_CELLS: usize = 4;
 
 /// Section 7.
 pub(super) fn completeness(page: &mut Page, report: &Report<'_>) {
     page.section("7. Completeness");
     let cells = report.cells;
-    let skipped = match cells.skipped {
-        0 => String::new(),
-        skipped => format!(", {} skipped", count(skipped)),
-    };
-    let mut said = format!(
-        "{} planned: {} counted ({} degraded, {} invalid){skipped}, {} missing",
+    let skipped = if_any(cells.skipped, |skipped| format!(", {} skipped", count(skipped)));
+    let open = if_any(cells.open, |open| format!(", {} never ended", count(open)));
+    page.paragraph(Inline::own(format!(
+        "{} planned: {} counted ({} degraded, {} invalid){skipped}, {} missing{open}. A cell is one repetition of one case on one host.",
         count_of(u64::from(cells.planned), "cell"),
         count(cells.counted),
         count(cells.degraded),
         count(cells.invalid),
         count(cells.missing)
-    );
-    if cells.open > 0 {
-        said.push_str(&format!(", {} never ended", count(cells.open)));
-    }
-    said.push_str(". A cell is one repetition of one case on one host.");
-    page.paragraph(Inline::own(said));
+    )));
     let hosts: Vec<&HostId> = report.hosts.iter().map(|h| h.host).collect();
     let cases: Vec<&Case> = report.record.header.suite.cases.iter().collect();
     let cell = |host: &HostId, case: &Case| {
@@ -101,10 +100,9 @@ fn matrix_cell(cells: &[Cell<'_>]) -> Inline {
     };
     for name in ["skipped", "missing", "open", "invalid"] {
         let found = cells.iter().filter(|cell| group(cell) == name);
-        let found = found.map(|cell| format!("r{}", cell.repetition));
-        let found: Vec<String> = found.collect();
+        let found = found.map(|cell| format!("r{}", cell.repetition)).join(", ");
         if !found.is_empty() {
-            out.push_str(&format!("; {name}: {}", found.join(", ")));
+            out.push_str(&format!("; {name}: {found}"));
         }
     }
     Inline::own(out)
@@ -113,26 +111,22 @@ fn matrix_cell(cells: &[Cell<'_>]) -> Inline {
 /// Every cell that does not count, by host and reason.
 fn reasons(page: &mut Page, report: &Report<'_>) {
     let mut groups: BTreeMap<(&HostId, String), Vec<String>> = BTreeMap::new();
+    let remark = |found: &AttemptFinding| {
+        format!("{}: {} ({})", found.validity, found.code, evidence(&found.evidence))
+    };
     for host in &report.hosts {
-        for finding in host.warmup_findings() {
-            let said = evidence(&finding.evidence);
-            let what = format!("{}: {} ({said})", finding.validity, finding.code);
-            groups.entry((host.host, what)).or_default().push("settling".to_owned());
-        }
+        let mut add = |reason: String, name: String| {
+            groups.entry((host.host, reason)).or_default().push(name);
+        };
+        host.warmup_findings().for_each(|found| add(remark(found), "settling".to_owned()));
         for (case, cell) in host.cells() {
             let name = format!("{}/r{}", case.id, cell.repetition);
-            let mut add = |reason: String| {
-                groups.entry((host.host, reason)).or_default().push(name.clone());
-            };
             match &cell.state {
-                CellState::Skipped(reason) => add(format!("skipped: {reason}")),
-                CellState::Missing(reason) => add(format!("missing: {reason}")),
-                CellState::Open => add("missing: the run did not end".to_owned()),
+                CellState::Skipped(reason) => add(format!("skipped: {reason}"), name),
+                CellState::Missing(reason) => add(format!("missing: {reason}"), name),
+                CellState::Open => add("missing: the run did not end".to_owned(), name),
                 CellState::Counted(counted) => {
-                    for finding in &counted.findings {
-                        let (validity, code) = (finding.validity, &finding.code);
-                        add(format!("{validity}: {code} ({})", evidence(&finding.evidence)));
-                    }
+                    counted.findings.iter().for_each(|found| add(remark(found), name.clone()));
                 }
             }
         }
@@ -140,17 +134,6 @@ fn reasons(page: &mut Page, report: &Report<'_>) {
     Table::of(groups)
         .text("Host", |((host, _), _)| Inline::text(host))
         .text("What", |((_, reason), _)| Inline::text(reason))
-        .text("Cells", |(_, cells)| Inline::text(some(cells)))
+        .text("Cells", |(_, cells)| Inline::text(first_names(NAMED_CELLS, cells)))
         .add_to(page);
-}
-
-/// The first few names and how many more.
-fn some(cells: &[String]) -> String {
-    const SHOWN: usize = 4;
-    match cells.split_at_checked(SHOWN) {
-        Some((shown, more)) if !more.is_empty() => {
-            format!("{} and {} more", shown.join(", "), more.len())
-        }
-        _ => cells.join(", "),
-    }
 }

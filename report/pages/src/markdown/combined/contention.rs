@@ -1,5 +1,6 @@
 //! Each host solo against together.
 
+use itertools::Itertools as _;
 use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
 use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
@@ -34,14 +35,13 @@ fn both(page: &mut Page, report: &Report<'_>) {
         return;
     }
     table(page, &report.contention);
-    page.list(report.contention.iter().flat_map(left_out));
+    page.sentences(report.contention.iter().flat_map(left_out));
     let margins = report.contention.iter().map(|Contention { margin, metric, .. }| {
         format!("{} % in {}", percent(*margin), metric.label())
     });
-    let margins: Vec<String> = margins.collect();
     page.paragraph(Inline::own(format!(
         "Each host against itself: the logarithm together minus that of the same case and repetition solo, right before it; one number per repetition, the mean over the cases; Student's t over the repetitions, Holm over the hosts. Differences up to {} are of no account. All other sections are of what was measured together. A difference points to something that the hosts share; it does not say what.",
-        margins.join(", ")
+        margins.format(", ")
     )));
 }
 
@@ -81,12 +81,11 @@ fn verdict(metric: Metric, host: &SoloAndTogether) -> Inline {
 }
 
 /// Cases that stayed out, a sentence for each reason and not for each host and case.
-fn left_out(found: &Contention) -> Vec<Inline> {
+fn left_out(found: &Contention) -> Vec<String> {
     let by = found.hosts.iter().map(|host| (&host.host, &host.cases_left_out));
-    let mut out = Vec::new();
-    for ((why, cases), hosts) in excluded(by) {
+    let said = excluded(by).into_iter().map(|((why, cases), hosts)| {
         let (metric, hosts, cases) = (found.metric.label(), some_names(&hosts), some_names(&cases));
-        out.push(Inline::sentence(&format!("{hosts}: {metric} without {cases} ({why}).")));
-    }
-    out
+        format!("{hosts}: {metric} without {cases} ({why}).")
+    });
+    said.collect()
 }

@@ -1,13 +1,15 @@
-//! Which hosts may be compared, and in what they differ.
+//! Which hosts may be compared, in what they differ, and whether they gave the same answers.
 
 use regatta_figures::absent::Absent;
 use regatta_figures::compare::{Class, ClassReport, DriftRow, differing_facts, drift};
 use regatta_figures::facts::Fact;
+use regatta_figures::hosts::{is_repeatable, same_answers};
 use regatta_types::ids::HostId;
 
-use crate::markdown::layout::{Inline, Page, Table};
+use crate::markdown::layout::{Inline, Page, Table, known_count};
 use crate::report::Report;
 use crate::words::absent::why;
+use crate::words::numbers::NONE;
 use crate::words::{changed_engine, shown};
 
 /// Most hosts that are named beside one value.
@@ -55,9 +57,8 @@ pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
         .text("Hosts", |class| names(&class.hosts.iter().collect::<Vec<_>>()))
         .text("Badge", |class| Inline::own(badges(report, class).join("; ")))
         .add_to(page);
-    page.list(report.later.iter().map(|later| {
-        let changed = changed_engine(later);
-        Inline::sentence(&format!("Class {} ({}): {changed}", later.label, later.fingerprint))
+    page.sentences(report.later.iter().map(|later| {
+        format!("Class {} ({}): {}", later.label, later.fingerprint, changed_engine(later))
     }));
     if rest.is_empty() {
         let facts = first.class.facts.iter().map(|fact| (fact.name, value_of(fact)));
@@ -135,5 +136,32 @@ pub(super) fn differing(page: &mut Page, report: &Report<'_>) {
             (row.name, value(row.name, same, row.not_available.values().next()))
         });
         Table::pairs(["Fact", "Value"], rows).add_to(page);
+    }
+}
+
+/// Whether the hosts gave the same answers to the same requests: the end of section 5; nothing without two hosts of one class.
+pub(super) fn answers(page: &mut Page, report: &Report<'_>) {
+    for class in report.classes.iter().filter(|c| c.class.hosts.len() > 1) {
+        let compared = report.record.header.suite.compared_cases().map(|case| {
+            let hosts = report.members(class).into_iter();
+            let own = hosts.filter_map(|h| h.cases.iter().find(|c| c.case.id == case.id));
+            let answers: Vec<_> = own.map(|case| &case.answers).collect();
+            (case, same_answers(&answers).filter(|_| is_repeatable(case)))
+        });
+        let none = "no request that two hosts or more answered at the first attempt";
+        page.subsection(Inline::own(format!("Same answers{}", class_name(report, class))));
+        Table::of(compared)
+            .text("Case", |(case, _)| Inline::text(&case.title))
+            .number_or("Hosts with the same answers", none, |(case, found)| match found {
+                Some(same) if same.hosts == 1 => Inline::own(format!("none of {}", same.of)),
+                Some(same) => Inline::own(format!("{} of {}", same.hosts, same.of)),
+                None if is_repeatable(case) => NONE.into(),
+                None => "not compared: text is drawn, and without a seed".into(),
+            })
+            .number_or("Requests compared", none, |(_, found)| {
+                known_count(found.as_ref().map(|same| same.requests))
+            })
+            .add_to(page);
+        page.paragraph("By the SHA-256 of each answer, reasoning included, in the first repetition. Answers that differ are information and no error: also at temperature 0 the arithmetic follows how requests are batched.");
     }
 }

@@ -1,6 +1,6 @@
 //! What the machine of each host did, beside its figures, and how its requests ended.
 
-use crate::words::absent::why;
+use itertools::Itertools as _;
 use regatta_figures::analysis::Endings;
 use regatta_figures::hosts::{Cell, CellState, HostAnalysis};
 use regatta_figures::metrics::GpuSum;
@@ -10,6 +10,7 @@ use crate::markdown::layout::{
     Inline, Page, Table, count, fixed, good, known, known_count, mib, share,
 };
 use crate::report::Report;
+use crate::words::absent::why;
 use crate::words::numbers::NONE;
 
 /// The power limits of a host's GPUs, or why they are not known.
@@ -19,32 +20,26 @@ pub(super) fn power_limit(host: &HostAnalysis<'_>) -> Inline {
         (Some(inventory), _) => inventory,
         (None, why) => return Inline::text(format!("not available: {}", why.unwrap_or(NONE))),
     };
-    let serving = host.gpus.as_ref().ok().into_iter().flatten().filter(|gpu| gpu.serves);
-    let serving: Vec<&str> = serving.map(|gpu| gpu.uuid.as_str()).collect();
-    let mut limits: Vec<(String, usize)> = Vec::new();
-    for gpu in &inventory.gpus {
-        if !serving.is_empty() && !serving.contains(&gpu.uuid.as_str()) {
-            continue;
+    let serving = host.gpus.iter().flatten().filter(|gpu| gpu.serves);
+    let serving = serving.map(|gpu| &gpu.uuid).collect_vec();
+    let gpus = inventory.gpus.iter();
+    let gpus = gpus.filter(|gpu| serving.is_empty() || serving.contains(&&gpu.uuid));
+    let watts = |w: &f64| format!("{} W", fixed(Some(*w), 0));
+    let limits = gpus.map(|gpu| gpu.power_limit_w.as_ref().map(watts).to_string()).collect_vec();
+    let shown = limits.iter().unique().map(|limit| {
+        match limits.iter().filter(|other| *other == limit).count() {
+            1 => limit.clone(),
+            n => format!("{n} x {limit}"),
         }
-        let limit = gpu.power_limit_w.as_ref().map(|w| format!("{} W", fixed(Some(*w), 0)));
-        let limit = limit.to_string();
-        match limits.iter_mut().find(|(same, _)| *same == limit) {
-            Some((_, n)) => *n += 1,
-            None => limits.push((limit, 1)),
-        }
-    }
-    let shown =
-        limits.into_iter().map(|(limit, n)| if n == 1 { limit } else { format!("{n} x {limit}") });
-    Inline::text(shown.collect::<Vec<_>>().join("; "))
+    });
+    Inline::text(shown.format("; "))
 }
 
 /// What a reader needs beside a difference: no figure is scaled by any of it.
 pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
     let none = "no such reading, see the notes and the host's page";
-    let gpus = |host: &HostAnalysis<'_>| {
-        GpuSum::of(host.gpus.as_ref().ok().map_or(&[][..], Vec::as_slice))
-    };
-    let rows: Vec<_> = members.iter().map(|host| (host, gpus(host))).collect();
+    let gpus = |host: &HostAnalysis<'_>| GpuSum::of(host.gpus.as_deref().unwrap_or_default());
+    let rows = members.iter().map(|host| (host, gpus(host))).collect_vec();
     let several = rows.iter().any(|(_, gpus)| gpus.is_unattributed());
     Table::of(rows)
         .text("Host", |(host, _)| Inline::text(host.host))
@@ -59,7 +54,7 @@ pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
         .number_or("PCIe lanes", none, |(_, gpus)| known_count(gpus.pcie_width))
         .text("Notes", |(host, gpus)| notes(host, gpus.gpus))
         .add_to(page);
-    if members.iter().any(|h| h.gpus.as_ref().ok().is_some()) {
+    if members.iter().any(|h| h.gpus.is_ok()) {
         let whose = if several {
             " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
         } else {
@@ -111,17 +106,11 @@ fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
     for validity in [Validity::Invalid, Validity::Degraded] {
         let counted = host.cells().filter_map(|(_, cell)| cell.counted());
         let n = counted.filter(|counted| counted.validity() == validity).count();
-        if n > 0 {
-            notes.push(format!("{n} {validity}"));
-        }
+        notes.extend((n > 0).then(|| format!("{n} {validity}")));
     }
     let lost = host.missing();
-    if lost > 0 {
-        notes.push(format!("{lost} missing"));
-    }
-    for finding in host.warmup_findings() {
-        notes.push(Inline::text(&finding.code).to_string());
-    }
+    notes.extend((lost > 0).then(|| format!("{lost} missing")));
+    notes.extend(host.warmup_findings().map(|found| Inline::text(&found.code).to_string()));
     if gpus > 1 {
         notes.push(format!("{gpus} GPUs"));
     }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
 use regatta_figures::compare::{FULL_REPETITIONS, MIN_REPETITIONS};
 use regatta_figures::metrics::METRICS_SCHEMA;
-use regatta_types::margin::percent;
-use regatta_types::metric::Metric;
 use regatta_types::suite::Suite;
 
 use crate::markdown::layout::{Inline, Page};
 use crate::markdown::sections::definitions;
 use crate::report::Report;
+use crate::words::numbers::margins;
 
 /// The rule for so many compared hosts, as a sentence; `None` for one or none.
 pub(super) fn rule(compared: usize) -> Option<&'static str> {
@@ -32,8 +32,6 @@ pub(super) fn rule(compared: usize) -> Option<&'static str> {
 pub(super) fn method(page: &mut Page, report: &Report<'_>) {
     let header = &report.record.header;
     page.section("10. Method");
-    let margin = |metric: Metric| percent(metric.margin(&header.margins));
-    let margins = Metric::ALL.map(|metric| format!("{} {} %", metric.label(), margin(metric)));
     page.list([
         Inline::own(format!(
             "Every case is planned on every host, {}; the order of the cases changes from repetition to repetition and is the same on all hosts (seed {}).",
@@ -43,7 +41,7 @@ pub(super) fn method(page: &mut Page, report: &Report<'_>) {
         Inline::own("The unit is one number for each host, case and repetition, as a logarithm: speeds as a ratio of sums over the requests that succeeded, times as their median. A host's value in a repetition is the mean over the cases, only if all of them are there."),
         Inline::own(format!(
             "Intervals are Student's t over repetitions, 95 %. Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin. *Equivalent*: the 90 % interval lies inside the margin. Margins: {}, on the logarithm. Anything else is *not settled*, which is not \"equal\".",
-            margins.join(", ")
+            margins(&header.margins)
         )),
     ]
     .into_iter()
@@ -74,9 +72,8 @@ fn repetitions(suite: &Suite) -> String {
         cases.entry(case.repetitions).or_default().push(case.id.as_str());
     }
     let times = |n: u32| if n == 1 { "once".to_owned() } else { format!("{n} times") };
-    if let [only] = cases.keys().collect::<Vec<_>>().as_slice() {
-        return times(**only);
+    if let Ok(only) = cases.keys().exactly_one() {
+        return times(*only);
     }
-    let parts = cases.iter().rev().map(|(&n, ids)| format!("{}: {}", times(n), ids.join(", ")));
-    parts.collect::<Vec<_>>().join("; ")
+    cases.iter().rev().map(|(&n, ids)| format!("{}: {}", times(n), ids.join(", "))).join("; ")
 }

@@ -1,5 +1,6 @@
 //! How closely the hosts started, and what their clocks say.
 
+use itertools::Itertools as _;
 use regatta_figures::start::{HostStart, SYNCHRONISED_MS, StartReport};
 use regatta_types::record::RunHeader;
 use regatta_types::suite::StartMode;
@@ -82,6 +83,6 @@ fn clocks(host: &HostStart) -> Inline {
         let offset = (c.wall_offset_ns as f64 / 1e4).round() / 100.0 + 0.0;
         format!("offset {offset:+.2} ms ±{:.2} ms", c.bound_ns as f64 / 1e6)
     };
-    let clocks: Vec<String> = host.clocks.iter().map(estimate).collect();
-    Inline::own(if clocks.is_empty() { "not measured".to_owned() } else { clocks.join("; ") })
+    let clocks = host.clocks.iter().map(estimate).join("; ");
+    if clocks.is_empty() { "not measured".into() } else { Inline::own(clocks) }
 }

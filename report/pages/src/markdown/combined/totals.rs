@@ -2,7 +2,7 @@
 
 use regatta_figures::capacity::{Capacity, HostUsers, NoCapacity};
 use regatta_figures::hosts::HostAnalysis;
-use regatta_figures::metrics::{Requests, TokenSum, Tokens};
+use regatta_figures::metrics::{Requests, Tokens};
 
 use crate::markdown::layout::{Inline, Page, Table, count, fixed, good, known_count, token_sum};
 use crate::report::Report;
@@ -19,7 +19,7 @@ pub(super) fn totals(page: &mut Page, report: &Report<'_>) {
                 page.paragraph(Inline::sentence(&format!("Not among them: {who}.")));
             }
             let not = together.not_available.iter().map(lacking);
-            page.list(not.map(|what| Inline::sentence(&format!("Not available: {what}."))));
+            page.sentences(not.map(|what| format!("Not available: {what}.")));
         }
         Err(NoCapacity::OneHost) => {}
         Err(why) => page.paragraph(Inline::own(format!(
@@ -51,28 +51,24 @@ fn counts(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
     let solo = hosts.iter().any(|host| !host.solo.is_empty());
     let what =
         if solo { "In all counted attempts, those solo apart" } else { "In all counted attempts" };
-    let requests = |f: fn(&Requests) -> u32| {
-        let sum = |of: fn(&HostAnalysis<'_>) -> Requests| {
-            count(hosts.iter().map(|h| u64::from(f(&of(h)))).sum::<u64>())
-        };
-        (sum(|h| h.requests.clone()), sum(|h| h.figures.requests.clone()))
-    };
-    let tokens = |f: fn(&Tokens) -> TokenSum| {
-        let sum = |of: fn(&HostAnalysis<'_>) -> Tokens| {
-            token_sum(hosts.iter().map(|h| f(&of(h))).fold(TokenSum::default(), TokenSum::and))
-        };
-        (sum(|h| h.tokens.clone()), sum(|h| h.figures.tokens.clone()))
-    };
+    let requests = [
+        Requests::sum(hosts.iter().map(|host| &host.requests)),
+        Requests::sum(hosts.iter().map(|host| &host.figures.requests)),
+    ];
+    let tokens = [
+        Tokens::sum(hosts.iter().map(|host| &host.tokens)),
+        Tokens::sum(hosts.iter().map(|host| &host.figures.tokens)),
+    ];
     let rows = [
-        ("Measured requests that succeeded", requests(|r| r.ok)),
-        ("Measured requests that failed", requests(Requests::failures)),
-        ("Prompt tokens of the successes", tokens(|t| t.prompt)),
-        ("Completion tokens of the successes", tokens(|t| t.completion)),
+        ("Measured requests that succeeded", requests.each_ref().map(|r| count(r.ok))),
+        ("Measured requests that failed", requests.each_ref().map(|r| count(r.failures()))),
+        ("Prompt tokens of the successes", tokens.each_ref().map(|t| token_sum(t.prompt))),
+        ("Completion tokens of the successes", tokens.each_ref().map(|t| token_sum(t.completion))),
     ];
     Table::of(rows)
         .text(what, |(name, _)| (*name).into())
-        .number("Sum", |(_, (all, _))| all.clone())
-        .number("Of which in usable attempts", |(_, (_, usable))| usable.clone())
+        .number("Sum", |(_, [all, _])| all.clone())
+        .number("Of which in usable attempts", |(_, [_, usable])| usable.clone())
         .only_if(hosts.iter().any(|h| h.requests != h.figures.requests))
         .all_absent("the engines give no such count")
         .add_to(page);
