@@ -1,17 +1,14 @@
 //! `hosts/<host>.md`: everything about one host.
 
 mod attempts;
+mod before;
 mod cases;
-mod checks;
-mod client_overhead;
-mod engine;
-mod events;
 mod facts;
 mod gpu;
 mod notes;
 mod stability;
-mod warmup;
 
+use itertools::Itertools as _;
 use regatta_figures::capacity::HostUsers;
 use regatta_figures::hosts::{CaseAnalysis, Cell, Counted, HostAnalysis};
 use regatta_figures::metrics::Percentile;
@@ -24,7 +21,7 @@ use super::sections::{definitions, reproduce, saturation};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::bandwidth::{DIM_MEANS, evidence, share};
-use crate::words::numbers::{count_of, signed_estimate, with_unit};
+use crate::words::numbers::{count_of, if_any, signed_estimate, with_unit};
 use crate::words::{
     capacity, cause, causes_of, changes, headline, is_mirrored, not_comparable, offered, remarked,
     unmeasured, verdict_on,
@@ -42,11 +39,11 @@ pub(crate) fn host(report: &Report<'_>, host: &HostAnalysis<'_>, plots: &Plots) 
     }
     verdict(&mut page, report, host);
     facts::measured(&mut page, report, host);
-    warmup::warmup(&mut page, host);
-    client_overhead::client_overhead(&mut page, host);
+    before::warmup(&mut page, host);
+    before::client_overhead(&mut page, host);
     cases::cases(&mut page, report, host);
     page.picture(plots.find(PlotKind::Cases(host.host)), "../");
-    engine::engine(&mut page, host);
+    cases::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     page.picture(plots.find(PlotKind::Timeline(host.host)), "../");
     attempts::attempts(&mut page, report, host);
@@ -89,8 +86,8 @@ fn verdict(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
         lines.push(Inline::own(format!("Within the limits: {}.", capacity::users(&users))));
     }
     lines.extend(saturation(host));
-    lines.extend(warmup::cold_start(host));
-    lines.extend(warmup::remarks(host));
+    lines.extend(before::cold_start(host));
+    lines.extend(before::remarks(host));
     lines.push(done(host));
     lines.extend(sums(host));
     page.list(lines);
@@ -137,10 +134,9 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
         n => format!(" {n} of these attempts are invalid and in no figure."),
     };
     let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(Cell::counted).count();
-    let beside = match solo {
-        0 => String::new(),
-        n => format!(" Beside them, in no figure of the host: {}.", count_of(n, "solo attempt")),
-    };
+    let beside = if_any(solo, |n| {
+        format!(" Beside them, in no figure of the host: {}.", count_of(n, "solo attempt"))
+    });
     let requests = &host.requests;
     Inline::own(format!(
         "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}{beside}",
@@ -162,11 +158,10 @@ fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
     let e2e = e2e.map(|v| {
         format!("{} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)", tps(Some(v)))
     });
-    let parts: Vec<String> = decode.into_iter().chain(e2e).collect();
+    let parts = decode.into_iter().chain(e2e).join(", ");
     (!parts.is_empty()).then(|| {
         Inline::own(format!(
-            "Ratio of sums over all usable requests, in which long answers weigh more: {}. It is not what is compared.",
-            parts.join(", ")
+            "Ratio of sums over all usable requests, in which long answers weigh more: {parts}. It is not what is compared."
         ))
     })
 }
@@ -175,17 +170,13 @@ fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
 fn spread_of_cases(report: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
     let class = report.class_of(host.host)?;
     let level = |c| Some((c, class.of_case(Metric::DecodeTps, host.host, c).mean?));
-    let mut cases: Vec<(&CaseAnalysis<'_>, f64)> = host.cases.iter().filter_map(level).collect();
-    cases.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let [slowest, .., fastest] = cases.as_slice() else { return None };
-    let named = |(case, level): &(&CaseAnalysis<'_>, f64)| {
-        format!("{} ({})", Inline::text(&case.case.title), with_unit(Metric::DecodeTps, *level))
+    let cases = host.cases.iter().filter_map(level).sorted_by(|a, b| a.1.total_cmp(&b.1));
+    let named = |(case, level): (&CaseAnalysis<'_>, f64)| {
+        format!("{} ({})", Inline::text(&case.case.title), with_unit(Metric::DecodeTps, level))
     };
-    Some(Inline::own(format!(
-        "Slowest case {}, fastest case {}, by decode speed.",
-        named(slowest),
-        named(fastest)
-    )))
+    let mut cases = cases.map(named);
+    let (slowest, fastest) = (cases.next()?, cases.next_back()?);
+    Some(Inline::own(format!("Slowest case {slowest}, fastest case {fastest}, by decode speed.")))
 }
 
 fn validity(host: &HostAnalysis<'_>) -> Inline {
@@ -204,10 +195,9 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     } else {
         "valid"
     };
-    let skipped = match host.cells().count() - planned {
-        0 => String::new(),
-        n => format!(" {n} more skipped, as a sweep was saturated before."),
-    };
+    let skipped = if_any(host.cells().count() - planned, |n| {
+        format!(" {n} more skipped, as a sweep was saturated before.")
+    });
     let codes = remarked(std::iter::once(host))
         .map_or_else(String::new, |codes| format!(" ({})", Inline::sentence(&codes)));
     Inline::own(format!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use regatta_figures::hosts::{Attempt, CellState, HostAnalysis};
 use regatta_types::event::Disposition;
 use regatta_types::ids::CellKey;
@@ -17,8 +18,7 @@ pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis
     if host.attempts.is_empty() {
         page.paragraph("None was recorded.");
     }
-    let mut attempts: Vec<&Attempt> = host.attempts.iter().collect();
-    attempts.sort_by_key(|attempt| attempt.began);
+    let attempts = host.attempts.iter().sorted_by_key(|attempt| attempt.began);
     let cells = host.cells().map(|(case, cell)| ((&case.id, cell.repetition), cell));
     let cells: BTreeMap<_, _> = cells.collect();
     let validity = |attempt: &Attempt| {

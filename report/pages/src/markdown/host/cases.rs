@@ -1,19 +1,20 @@
-//! One row per case: how fast, and what was generated.
+//! One row per case: how fast, what was generated, and what the engine said meanwhile.
 
+use itertools::Itertools as _;
 use regatta_figures::analysis::Endings;
-use regatta_figures::compare::{ClassReport, Judged};
+use regatta_figures::compare::ClassReport;
 use regatta_figures::hosts::{CaseAnalysis, HostAnalysis};
 use regatta_types::metric::Metric;
 use regatta_types::suite::{Prompt, Slo};
 use regatta_types::units::grouped_real;
 
 use crate::markdown::layout::{
-    Inline, Page, Table, count, fenced, fixed, good, interval_ms, known, known_count, level,
-    millis, percentile_ms, share, token_sum, tps,
+    Inline, Page, Table, count, fenced, fixed, good, interval, interval_ms, known, known_count,
+    mean, millis, percentile_ms, share, token_sum, tps,
 };
 use crate::markdown::sections::load;
 use crate::report::Report;
-use crate::words::numbers::level_range;
+use crate::words::absent::why;
 use crate::words::offered;
 
 /// Section 4.
@@ -42,8 +43,7 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     let limits = limits(host);
     if !limits.is_empty() {
         page.paragraph(Inline::own(format!(
-            "Good: requests that keep every limit of their case, of those offered; failed and unsent ones miss. Limits: {}.",
-            limits.join("; ")
+            "Good: requests that keep every limit of their case, of those offered; failed and unsent ones miss. Limits: {limits}."
         )));
     }
     if !host.solo.is_empty() {
@@ -65,24 +65,20 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
 }
 
 /// The limits of the cases: once where all have the same, else case by case.
-fn limits(host: &HostAnalysis<'_>) -> Vec<String> {
+fn limits(host: &HostAnalysis<'_>) -> String {
     let words = |slo: &Slo| {
         let limits = [("TTFT", slo.ttft), ("time per token", slo.tpot), ("end to end", slo.e2e)];
-        let limits = limits.into_iter().filter_map(|(name, limit)| {
+        let mut limits = limits.into_iter().filter_map(|(name, limit)| {
             let ms = limit?.as_secs_f64() * 1e3;
             Some(format!("{name} {} ms", grouped_real(ms, 0)))
         });
-        limits.collect::<Vec<_>>().join(", ")
+        limits.join(", ")
     };
-    let cases = || host.cases.iter().map(|c| c.case);
-    let first = cases().next().map(|case| &case.slo);
-    if let Some(first) = first.filter(|first| first.is_set())
-        && cases().all(|case| case.slo == *first)
-    {
-        return vec![words(first)];
+    let with_limits = host.cases.iter().filter(|case| case.case.slo.is_set());
+    match host.cases.iter().map(|case| &case.case.slo).all_equal_value() {
+        Ok(all) if all.is_set() => words(all),
+        _ => with_limits.map(|c| format!("{} {}", title(c), words(&c.case.slo))).join("; "),
     }
-    let limited = cases().filter(|case| case.slo.is_set());
-    limited.map(|case| format!("{} {}", Inline::text(&case.title), words(&case.slo))).collect()
 }
 
 fn title(case: &CaseAnalysis<'_>) -> Inline {
@@ -99,11 +95,6 @@ fn speeds(page: &mut Page, host: &HostAnalysis<'_>, class: &ClassReport) {
         report.judged(host.host).cloned()
     };
     let all = (None, of_all(Metric::DecodeTps), of_all(Metric::E2e));
-    let mean =
-        |metric, judged: &Option<Judged>| level(metric, judged.as_ref().and_then(|j| j.mean));
-    let interval = |metric, judged: &Option<Judged>| {
-        known(judged.as_ref().and_then(|j| j.level).map(|spread| level_range(metric, spread)))
-    };
     let of_requests = "the last row is of whole repetitions, not of requests";
     let no_repetition = "no usable attempt, or no repetition with all cases";
     let no_interval = "fewer than two repetitions";
@@ -116,19 +107,17 @@ fn speeds(page: &mut Page, host: &HostAnalysis<'_>, class: &ClassReport) {
         .absent(of_requests)
         .number_or("Repetitions", no_repetition, |(_, decode, e2e)| {
             let judged = [decode, e2e].into_iter().flatten();
-            let mut shown: Vec<usize> = judged.map(|j| j.repetitions).filter(|&n| n > 0).collect();
-            shown.dedup();
-            let shown: Vec<String> = shown.iter().map(usize::to_string).collect();
-            known((!shown.is_empty()).then(|| shown.join("; ")))
+            let shown = judged.map(|j| j.repetitions).filter(|&n| n > 0).dedup().join("; ");
+            known((!shown.is_empty()).then_some(shown))
         })
-        .number("Decode (tok/s)", |(_, decode, _)| mean(Metric::DecodeTps, decode))
+        .number("Decode (tok/s)", |(_, decode, _)| mean(Metric::DecodeTps, decode.as_ref()))
         .absent(
             "no usable attempt, answers of fewer than 17 tokens, or no repetition with all cases",
         )
-        .number("95 % CI (tok/s)", |(_, decode, _)| interval(Metric::DecodeTps, decode))
+        .number("95 % CI (tok/s)", |(_, decode, _)| interval(Metric::DecodeTps, decode.as_ref()))
         .absent(no_interval)
-        .number_or("End to end (s)", no_repetition, |(.., e2e)| mean(Metric::E2e, e2e))
-        .number_or("95 % CI (s)", no_interval, |(.., e2e)| interval(Metric::E2e, e2e))
+        .number_or("End to end (s)", no_repetition, |(.., e2e)| mean(Metric::E2e, e2e.as_ref()))
+        .number_or("95 % CI (s)", no_interval, |(.., e2e)| interval(Metric::E2e, e2e.as_ref()))
         .number_or("End-to-end speed (tok/s)", of_requests, |(case, ..)| {
             tps(case.and_then(|c| c.figures.e2e.per_second()))
         })
@@ -251,9 +240,8 @@ fn generated(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
         .number("Other finish", |(_, requests, ..)| count(requests.other_finish))
         .number("Failed", |(_, requests, ..)| count(requests.failures()))
         .text("Token counts from", |(_, _, tokens, _)| {
-            let sources = tokens.sources.keys().map(|s| format!("`{}`", s.name()));
-            let sources: Vec<String> = sources.collect();
-            known((!sources.is_empty()).then(|| sources.join(", ")))
+            let sources = tokens.sources.keys().map(|s| format!("`{}`", s.name())).join(", ");
+            known((!sources.is_empty()).then_some(sources))
         })
         .absent(none)
         .add_to(page);
@@ -295,4 +283,37 @@ fn previews(page: &mut Page, host: &HostAnalysis<'_>) {
         page.paragraph(Inline::own(format!("{}:", title(case))));
         page.block(&fenced(text));
     }
+}
+
+/// What the engine says of itself: queue, KV cache, prefix cache, preemptions, drafts; one row per
+/// case, or why there is none.
+pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
+    page.subsection("The engine's own metrics");
+    let known = || host.cases.iter().filter_map(|case| Some((case, case.engine.as_ref().ok()?)));
+    if known().next().is_none() {
+        let absent = host.cases.iter().filter_map(|c| c.engine.as_ref().err());
+        let why = absent.map(why).sorted().dedup().map(Inline::text).format("; ");
+        page.paragraph(Inline::own(format!("Not available: {why}.")));
+        return;
+    }
+    Table::of(known())
+        .text("Case", |(case, _)| title(case))
+        .number("Running, max", |(_, engine)| fixed(engine.running_max, 0))
+        .number("Waiting, max", |(_, engine)| fixed(engine.waiting_max, 0))
+        .number("Queue time, mean (ms)", |(_, engine)| millis(engine.queue_mean_s))
+        .number("KV cache in use, max (%)", |(_, engine)| share(engine.kv_peak, 1))
+        .number("Prefix cache hits (%)", |(_, engine)| share(engine.prefix_hit_share, 1))
+        .number("Preemptions", |(_, engine)| fixed(engine.preemptions, 0))
+        .number("Drafts accepted (%)", |(_, engine)| share(engine.acceptance, 1))
+        .number("Samples", |(_, engine)| count(engine.samples))
+        .number("No answer", |(_, engine)| count(engine.failed))
+        .all_absent("the engine does not tell, or nothing of it happened")
+        .add_to(page);
+    let restarts: u32 = known().map(|(_, engine)| engine.restarts).sum();
+    if restarts > 0 {
+        page.paragraph(Inline::own(format!(
+            "Counters ran backwards over {restarts} of the attempts, as they do when an engine is restarted; these attempts are in no figure of a counter."
+        )));
+    }
+    page.paragraph("As the engine tells at /metrics, asked before, once a second during and after each usable attempt, over a connection of its own. Peaks between two samples are not seen. Other users of the engine are in it.");
 }

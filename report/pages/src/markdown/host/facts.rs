@@ -67,6 +67,7 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         return vec![("Engine", not_available(engine.and_then(|e| e.reason())))];
     };
     let settings = &facts.settings;
+    let tokens = |&n: &u32| format!("{} tokens", grouped(u64::from(n)));
     let flags = |flags: &Vec<String>| match flags.as_slice() {
         [] => "none".to_owned(),
         flags => flags.join(", "),
@@ -76,10 +77,7 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Engine", Inline::text(&facts.engine)),
         ("Engine version", Inline::text(&facts.version)),
         ("Quantisation", Inline::text(&facts.quantization)),
-        (
-            "Context length",
-            reading(&facts.context_length, |&n| format!("{} tokens", grouped(u64::from(n)))),
-        ),
+        ("Context length", reading(&facts.context_length, tokens)),
         ("KV cache type", Inline::text(&settings.kv_dtype)),
         ("Prefix cache", switch(&settings.prefix_cache, ["on", "off"])),
         ("Speculative decoding", Inline::text(&settings.speculative)),
@@ -152,12 +150,10 @@ fn constants(gpu: &GpuFacts) -> Vec<Row> {
         (missing @ Reading::NotAvailable { .. }, _) => Inline::text(missing),
     };
     let bandwidth = board.memory_bandwidth_gb_s();
+    let bandwidth = reading(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0)));
     rows.extend([
         ("memory, driver's reserve", Inline::text(&board.memory_reserved)),
-        (
-            "memory bandwidth, theoretical",
-            reading(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0))),
-        ),
+        ("memory bandwidth, theoretical", bandwidth),
         ("PCIe, at most", link),
         ("ECC", switch(&board.ecc, ["on", "off"])),
         ("persistence mode", switch(&board.persistence, ["on", "off"])),

@@ -1,14 +1,17 @@
 //! GPU telemetry: memory, power, clocks, limits, energy, processes, and what reading it cost.
 
-mod cost;
 mod energy;
 
-use crate::words::absent::why;
+use std::collections::BTreeMap;
+
+use itertools::Itertools as _;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::GpuFigures;
-use regatta_types::gpu::{Attribution, GpuFacts, ProcessOwner};
+use regatta_types::gpu::{Attribution, CallCost, GpuFacts, ProcessOwner};
 
 use crate::markdown::layout::{Inline, Page, Table, count, fixed, known, known_count, mib, share};
+use crate::words::absent::why;
+use crate::words::numbers::count_of;
 
 /// Why a reading of the samples is absent.
 const UNTOLD: &str = "the driver does not tell, or no sample was taken";
@@ -24,10 +27,8 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
         }
     };
     per_gpu(page, host, gpus);
-    let rate = host
-        .telemetry
-        .period_ms
-        .map_or("samples".to_owned(), |p| format!("{:.0} Hz samples", 1e3 / f64::from(p)));
+    let hertz = |period_ms| format!("{:.0} Hz samples", 1e3 / f64::from(period_ms));
+    let rate = host.telemetry.period_ms.map_or("samples".to_owned(), hertz);
     page.paragraph(Inline::own(format!(
         "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. It is that of the moment where the driver tells it, else its mean of the last second."
     )));
@@ -38,7 +39,7 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
     per_case(page, host);
     energy::energy(page, host);
     energy::efficiency(page, host);
-    cost::cost(page, host, gpus);
+    cost(page, host, gpus);
     page.list(gpus.iter().flat_map(|gpu| {
         let ended = gpu.ended.iter().map(|end| ("telemetry ended".into(), &end.reason));
         let unavailable = gpu
@@ -83,35 +84,30 @@ fn per_gpu(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
 
 /// Which GPUs are the endpoint's, each way of knowing once.
 fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
-    let others = gpus.iter().filter(|gpu| !gpu.serves).map(|gpu| name(host, &gpu.uuid));
-    let others = Inline::join(others, ", ");
-    let mut lines: Vec<String> = Vec::new();
-    for attribution in &host.telemetry.attributions {
-        let line = match attribution {
-            Some(Attribution::Named) => {
-                "The endpoint's GPUs are those named with --gpu.".to_owned()
-            }
+    let ways = host.telemetry.attributions.iter().filter_map(|attribution| {
+        Some(match attribution {
+            Some(Attribution::Named) => "The endpoint's GPUs are those named with --gpu.".into(),
             Some(Attribution::PortOwner) => {
-                "The endpoint's GPUs are those of the processes that own its port.".to_owned()
+                "The endpoint's GPUs are those of the processes that own its port.".into()
             }
             Some(Attribution::OnlyProcess) => {
-                "The endpoint's GPUs are those of the only process on any GPU.".to_owned()
+                "The endpoint's GPUs are those of the only process on any GPU.".into()
             }
             Some(Attribution::Unattributed { reason }) => {
-                format!("All GPUs of the host, unattributed: {}.", Inline::text(reason))
+                let reason = Inline::text(reason);
+                Inline::own(format!("All GPUs of the host, unattributed: {reason}."))
             }
             None if gpus.len() > 1 => {
                 "All GPUs of the host, unattributed: nothing says which of them serve the endpoint."
-                    .to_owned()
+                    .into()
             }
-            None => continue,
-        };
-        lines.push(line);
-    }
-    if !others.as_str().is_empty() {
-        lines.push(format!("Not the endpoint's, and in no sum: {others}."));
-    }
-    lines.into_iter().map(Inline::own).collect()
+            None => return None,
+        })
+    });
+    let others = gpus.iter().filter(|gpu| !gpu.serves).map(|gpu| name(host, &gpu.uuid)).join(", ");
+    let others = (!others.is_empty())
+        .then(|| Inline::own(format!("Not the endpoint's, and in no sum: {others}.")));
+    ways.chain(others).collect()
 }
 
 fn clocks(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
@@ -190,4 +186,38 @@ fn per_case(page: &mut Page, host: &HostAnalysis<'_>) {
         .number("SM clock, mean (MHz)", |(_, gpu)| fixed(gpu.clock_sm_mean_mhz, 0))
         .all_absent(UNTOLD)
         .add_to(page);
+}
+
+/// What reading the GPUs cost, and when nothing was read.
+fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
+    let mut calls: BTreeMap<&str, CallCost> = BTreeMap::new();
+    for (name, cost) in gpus.iter().flat_map(|gpu| &gpu.costs) {
+        let sum = calls.entry(name).or_default();
+        sum.calls += cost.calls;
+        sum.total_ns = sum.total_ns.saturating_add(cost.total_ns);
+        sum.max_ns = sum.max_ns.max(cost.max_ns);
+    }
+    // Times of calls are far below 2^53 ns.
+    let nanos = |ns: u64| ns as f64;
+    Table::of(calls)
+        .text("Reading of the GPUs", |(name, _)| Inline::text(name))
+        .number("Calls", |(_, cost)| count(cost.calls))
+        .number("Mean (us)", |(_, cost)| {
+            fixed(Some(nanos(cost.total_ns) / nanos(cost.calls.max(1)) / 1e3), 1)
+        })
+        .number("Longest (us)", |(_, cost)| fixed(Some(nanos(cost.max_ns) / 1e3), 1))
+        .number("In all (ms)", |(_, cost)| fixed(Some(nanos(cost.total_ns) / 1e6), 1))
+        .add_to(page);
+    let telemetry = &host.telemetry;
+    let left_out = (telemetry.rounds_left_out > 0).then(|| {
+        let rounds = count_of(telemetry.rounds_left_out, "GPU round");
+        format!("{rounds} left out, because those before took over 5 % of the time.")
+    });
+    let gaps = telemetry.gaps.iter().map(|gap| {
+        let seconds = gap.until.since(gap.from).as_secs_f64();
+        format!("No readings for {seconds:.1} s: {}.", Inline::text(&gap.reason))
+    });
+    let more = (telemetry.more_gaps > 0)
+        .then(|| format!("{} more times without readings.", telemetry.more_gaps));
+    page.list(left_out.into_iter().chain(gaps).chain(more).map(Inline::own));
 }

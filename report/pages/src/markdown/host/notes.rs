@@ -1,14 +1,16 @@
 //! What to keep in mind: every remark with its evidence and advice.
 
-use crate::words::absent::why;
-use crate::words::finding::finding;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use regatta_figures::hosts::HostAnalysis;
+use regatta_types::check::Mark;
 
-use super::checks::checks;
 use crate::markdown::layout::{Inline, Page, Table, known};
 use crate::report::Report;
+use crate::words::absent::why;
+use crate::words::finding::finding;
 
 /// Section 8.
 pub(super) fn notes(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
@@ -37,4 +39,15 @@ pub(super) fn notes(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_
         "Every answer is kept as a SHA-256 and a length; its text only with `--keep-text`.".into(),
         "A dash means that there is no such figure, never zero; the reason stands below its table. A column that would hold nothing else is left out.".into(),
     ]));
+}
+
+/// The checks before the run that did not end well, the worst first.
+fn checks(page: &mut Page, host: &HostAnalysis<'_>) {
+    let checks = host.record.iter().flat_map(|record| &record.checks);
+    let remarked = checks.filter(|check| check.mark != Mark::Ok);
+    Table::of(remarked.sorted_by_key(|check| Reverse(check.mark)))
+        .text("Check before the run", |check| check.check.name().into())
+        .text("Result", |check| check.mark.name().into())
+        .text("What was seen", |check| Inline::text(&check.text))
+        .add_to(page);
 }

@@ -1,16 +1,18 @@
-//! How decode speed changed within the attempts.
-
-use crate::words::absent::why;
-use std::collections::BTreeSet;
+//! How decode speed changed within the attempts and over the run, and what happened meanwhile.
 
 use regatta_figures::compare::FEWEST_FOR_QUARTERS;
-use regatta_figures::hosts::{CaseAnalysis, Cell, HostAnalysis};
-use regatta_figures::metrics::{Distribution, Drift};
+use regatta_figures::hosts::{CaseAnalysis, Cell, Happened, HostAnalysis};
+use regatta_figures::metrics::{Distribution, Drift, Throttle};
+use regatta_figures::utc::utc;
 
-use super::events::events;
-use crate::markdown::layout::{Inline, Page, Table, fixed, known};
+use crate::markdown::layout::{Inline, Page, Table, fixed, known, millis, seconds};
 use crate::report::Report;
-use crate::words::numbers::{signed, signed_percent};
+use crate::words::absent::why;
+use crate::words::numbers::{count_of, if_any, signed, signed_percent, signed_range};
+use crate::words::reason::at_first;
+
+/// From so many requests on the slowest of them are told: of fewer the attempts tell all.
+const ENOUGH: u32 = 10;
 
 /// One row per case; without any attempt that is long enough a sentence.
 pub(super) fn stability(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
@@ -31,12 +33,10 @@ pub(super) fn stability(page: &mut Page, report: &Report<'_>, host: &HostAnalysi
 fn attempts(page: &mut Page, host: &HostAnalysis<'_>) {
     if host.cases.iter().flat_map(drifts).next().is_none() {
         let attempts = host.compared().filter_map(Cell::counted);
-        let why: BTreeSet<String> =
-            attempts.filter_map(|c| c.drift.as_ref().err()).map(why).collect();
-        let why = why.into_iter().next().unwrap_or_default();
+        let why = attempts.filter_map(|c| c.drift.as_ref().err()).map(why).min();
+        let why = Inline::text(why.unwrap_or_default());
         page.paragraph(Inline::own(format!(
-            "No attempt is long enough to judge whether its decode speed drifted: {}.",
-            Inline::text(why)
+            "No attempt is long enough to judge whether its decode speed drifted: {why}."
         )));
         return;
     }
@@ -101,17 +101,81 @@ fn repetitions(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
             fixed(quarter.gpus.temperature_c.value(), 1)
         })
         .add_to(page);
-    let (low, high) = quarters.ci95_log;
     let fading = match (quarters.is_fading, quarters.against_others) {
         (true, true) => " **It is slower only in the last quarter: look at its cooling.**",
         (true, false) => " **It became slower over the run: look at its cooling.**",
         (false, _) => "",
     };
     page.paragraph(Inline::own(format!(
-        "From the first to the last quarter of {} complete repetitions decode speed changed by {} % (95 % CI {} to {}).{fading}",
+        "From the first to the last quarter of {} complete repetitions decode speed changed by {} % (95 % CI {}).{fading}",
         quarters.repetitions,
         signed_percent(quarters.change_log),
-        signed_percent(low),
-        signed_percent(high)
+        signed_range(quarters.ci95_log)
     )));
+}
+
+/// What happened to a host while it measured, and its slowest requests.
+fn events(page: &mut Page, host: &HostAnalysis<'_>) {
+    if host.events.events.is_empty() {
+        page.paragraph("No answer stood still for over 1 s, and no lost connection, restart of the engine or lost GPU was seen.");
+    } else {
+        Table::of(&host.events.events)
+            .text("Time (UTC)", |event| Inline::own(utc(event.at)))
+            .text("Event", |event| words(&event.what))
+            .add_to(page);
+        let more = if_any(host.events.more_stalls, |n| {
+            format!(" {} of over 1 s are left out.", count_of(n, "shorter stall"))
+        });
+        page.paragraph(Inline::own(format!(
+            "Connections by the coordinator's clock, the rest by the host's.{more}"
+        )));
+    }
+    slowest(page, host);
+}
+
+fn words(what: &Happened) -> Inline {
+    Inline::text(match what {
+        Happened::JoinedAgain => "the agent joined again".to_owned(),
+        Happened::Disconnected(reason) => format!("the agent was disconnected ({reason})"),
+        Happened::Lost(reason) => format!("the agent was lost ({reason})"),
+        Happened::EngineChanged(changes) => format!("another engine: {}", at_first(changes)),
+        Happened::EngineRestarted => {
+            "the engine was restarted: one of its counters ran backwards".to_owned()
+        }
+        Happened::GpuEnded(reason) => format!("the readings of a GPU ended ({reason})"),
+        Happened::Stall { seconds, request_id } => {
+            format!("a token came after {seconds:.2} s without one ({})", short(request_id))
+        }
+    })
+}
+
+/// A request's id without run and host, which are those of the page.
+fn short(request_id: &str) -> &str {
+    request_id.splitn(3, '/').nth(2).unwrap_or(request_id)
+}
+
+fn slowest(page: &mut Page, host: &HostAnalysis<'_>) {
+    if host.figures.requests.ok < ENOUGH {
+        return;
+    }
+    let buffered = "its stream was buffered";
+    Table::of(&host.slowest)
+        .text("Slowest requests", |slow| Inline::text(short(&slow.request_id)))
+        .text("Time (UTC)", |slow| Inline::own(utc(slow.at)))
+        .number("End to end (s)", |slow| seconds(Some(slow.e2e_s)))
+        .number("Of its case's median (times)", |slow| fixed(Some(slow.of_median), 2))
+        .number_or("TTFT (ms)", buffered, |slow| millis(slow.ttft_s))
+        .number_or("Longest gap (ms)", buffered, |slow| millis(slow.longest_gap_s))
+        .text("GPU clocks held, nearest to it", |slow| known(slow.throttle.map(throttle)))
+        .absent("not held in its attempt, or no such reading")
+        .add_to(page);
+}
+
+fn throttle(throttle: Throttle) -> String {
+    let Throttle { reason, away_s } = throttle;
+    match away_s {
+        ..0.0 => format!("{reason}, {:.1} s before", -away_s),
+        0.0 => format!("{reason}, during it"),
+        _ => format!("{reason}, {away_s:.1} s after"),
+    }
 }

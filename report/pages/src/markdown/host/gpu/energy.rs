@@ -1,35 +1,28 @@
 //! Energy of each case.
 
-use crate::words::absent::why;
-use std::collections::BTreeMap;
-
+use itertools::Itertools as _;
 use regatta_figures::hosts::HostAnalysis;
 use regatta_figures::metrics::{GpuSum, RESIDUAL_FLAG};
 
 use crate::markdown::layout::{Inline, Page, Table, fixed, known, tps};
+use crate::words::absent::why;
 
 /// Why there is no figure per token.
 const UNTOLD: &str = "some requests do not tell their tokens";
 
 /// Nothing at all without a reading of the counter: the list of what is missing says why.
 pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
-    let mut withheld: BTreeMap<String, usize> = BTreeMap::new();
-    for case in &host.cases {
-        let absent = match &case.energy {
-            Ok(energy) => energy.withheld.as_ref(),
-            Err(absent) => Some(absent),
-        };
-        if let Some(absent) = absent {
-            *withheld.entry(why(absent)).or_insert(0) += 1;
-        }
-    }
+    let withheld = host.cases.iter().filter_map(|case| match &case.energy {
+        Ok(energy) => energy.withheld.as_ref().map(why),
+        Err(absent) => Some(why(absent)),
+    });
     let known_energy =
         host.cases.iter().filter_map(|case| Some((case, case.energy.as_ref().ok()?)));
-    let rows: Vec<_> = known_energy.collect();
+    let rows = known_energy.collect_vec();
     let flagged = rows.iter().filter(|(_, energy)| {
         energy.residual.is_some_and(|residual| residual.abs() > RESIDUAL_FLAG)
     });
-    let flagged: Vec<Inline> = flagged.map(|(case, _)| Inline::text(&case.case.title)).collect();
+    let flagged = flagged.map(|(case, _)| Inline::text(&case.case.title)).join(", ");
     let table = Table::of(rows)
         .text("Case", |(case, _)| Inline::text(&case.case.title))
         .number("Energy (J)", |(_, energy)| fixed(Some(energy.joules), 0))
@@ -51,21 +44,15 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         table.add_to(page);
         page.paragraph(method(host));
     }
-    let mut lines = Vec::new();
-    if !flagged.is_empty() {
-        lines.push(Inline::own(format!(
-            "**Energy counter and power samples differ by over 5 %:** {}.",
-            Inline::join(flagged, ", ")
-        )));
-    }
-    for (why, cases) in withheld {
-        lines.push(Inline::own(format!(
-            "Energy not available in {cases} of {} cases, or in some of their attempts: {}.",
-            host.cases.len(),
-            Inline::text(why)
-        )));
-    }
-    page.list(lines);
+    let flagged = (!flagged.is_empty())
+        .then(|| format!("**Energy counter and power samples differ by over 5 %:** {flagged}."));
+    let withheld = withheld.counts().into_iter().sorted().map(|(why, cases)| {
+        let (of, why) = (host.cases.len(), Inline::text(why));
+        format!(
+            "Energy not available in {cases} of {of} cases, or in some of their attempts: {why}."
+        )
+    });
+    page.list(flagged.into_iter().chain(withheld).map(Inline::own));
 }
 
 /// What each load gives for a watt.
@@ -96,19 +83,16 @@ fn method(host: &HostAnalysis<'_>) -> Inline {
         ),
         Err(absent) => format!("Idle power not available: {}.", Inline::text(why(absent))),
     };
-    let limits = host.record.and_then(|r| r.gpus.known()).map_or_else(Vec::new, |inventory| {
-        let known = inventory.gpus.iter().filter_map(|gpu| {
-            let limit = gpu.power_limit_w.known()?;
-            Some(match gpu.power_limit_default_w.known() {
-                Some(default) => {
-                    format!("GPU {}: {limit:.0} W (default {default:.0} W)", gpu.index)
-                }
-                None => format!("GPU {}: {limit:.0} W", gpu.index),
-            })
-        });
-        known.collect()
+    let gpus = host.record.and_then(|r| r.gpus.known()).into_iter().flat_map(|known| &known.gpus);
+    let mut limits = gpus.filter_map(|gpu| {
+        let (index, limit) = (gpu.index, gpu.power_limit_w.known()?);
+        Some(match gpu.power_limit_default_w.known() {
+            Some(default) => format!("GPU {index}: {limit:.0} W (default {default:.0} W)"),
+            None => format!("GPU {index}: {limit:.0} W"),
+        })
     });
-    let limits = if limits.is_empty() { "not known".to_owned() } else { limits.join(", ") };
+    let limits = limits.join(", ");
+    let limits = if limits.is_empty() { "not known" } else { &limits };
     Inline::own(format!(
         "Energy is the driver's counter at the end of an attempt minus that at its begin, over the endpoint's GPUs, for attempts of at least 5 s: the GPU board only; host, fans and losses of the supply are not in it. The check is the area under the power samples against the counter; over 10 % the energy is withheld. {idle} Power limits, which energy follows: {limits}."
     ))
