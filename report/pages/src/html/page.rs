@@ -236,13 +236,4 @@ mod tests {
         assert_eq!(html("a <b>c</b>"), "<p>a &lt;b&gt;c&lt;/b&gt;</p>\n");
         assert_eq!(html("<script>\nx\n</script>"), "<p>&lt;script&gt;\nx\n&lt;/script&gt;</p>\n");
     }
-
-    #[test]
-    fn columns_of_numbers_line_up_without_inline_styles() {
-        assert_eq!(
-            html("| a | b |\n| --- | --: |\n| x | 1 |\n"),
-            "<div class=\"wide\"><table>\n<thead><tr><th>a</th><th class=\"n\">b</th></tr></thead>\n<tbody>\n\
-             <tr><td>x</td><td class=\"n\">1</td></tr>\n</tbody>\n</table></div>\n"
-        );
-    }
 }
