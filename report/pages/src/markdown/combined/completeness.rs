@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use itertools::Itertools as _;
 use regatta_figures::hosts::{Cell, CellState};
 use regatta_figures::metrics::AttemptFinding;
-use regatta_types::event::{EventKind, RunEvent};
+use regatta_types::event::EventKind;
 use regatta_types::ids::HostId;
 use regatta_types::suite::Case;
 use regatta_types::validity::Validity;
@@ -51,9 +51,8 @@ pub(super) fn completeness(page: &mut Page, report: &Report<'_>) {
 
 /// What happened beside the measuring: losses, refusals, warnings, a stop.
 fn events(page: &mut Page, report: &Report<'_>) {
-    let mut events: Vec<&RunEvent> = report.record.events.iter().collect();
-    events.sort_by_key(|e| e.seq);
-    let told = events.into_iter().filter_map(|event| {
+    let events = report.record.events.iter().sorted_by_key(|event| event.seq);
+    let told = events.filter_map(|event| {
         let what = match &event.kind {
             EventKind::AgentJoined { host, again: true } => format!("{host}: joined again"),
             EventKind::AgentDisconnected { host, reason } => {
