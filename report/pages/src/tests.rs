@@ -28,7 +28,7 @@ use regatta_types::event::{Disposition, EventKind, MissingReason, RunEvent, Skip
 use regatta_types::facts::EngineFacts;
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuInventory, GpuSeries};
-use regatta_types::ids::{CaseId, CellKey, HostId};
+use regatta_types::ids::{CaseId, CellKey, HostId, Repetition};
 use regatta_types::metric::Metric;
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
@@ -54,6 +54,15 @@ fn three_hosts() -> WholeRun {
 /// All counted attempts.
 fn counted(record: &mut WholeRun) -> impl Iterator<Item = &mut AttemptRecord> {
     record.attempts.iter_mut().filter(|a| a.disposition == Disposition::Counted)
+}
+
+/// What an agent measured at an endpoint of its own, with the requests of the run's attempt `at`.
+pub(crate) fn client_overhead(record: &WholeRun, at: usize) -> AttemptRecord {
+    let mut own = record.attempts[at].clone();
+    own.disposition = Disposition::ClientOverhead;
+    own.report.key.cell.case = CaseId::client_overhead();
+    own.report.key.cell.repetition = Repetition(0);
+    own
 }
 
 /// The counted attempts of a host.

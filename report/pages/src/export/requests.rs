@@ -194,21 +194,17 @@ pub(super) fn each(
 
 #[cfg(test)]
 mod tests {
-    use regatta_types::ids::{CaseId, Repetition};
     use serde_json::Value;
 
     use super::*;
     use crate::testing::RunBuilder;
-    use crate::tests::page;
+    use crate::tests::{client_overhead, page};
 
     /// Rows of the client overhead once said `measured`, and got into sums over the engine's requests.
     #[test]
     fn measured_are_the_requests_of_cases_and_not_those_that_an_agent_sent_to_itself() {
         let mut run = RunBuilder::new(&["Tiny"], 2).fleet(1).build();
-        let mut own = run.attempts[1].clone();
-        own.disposition = Disposition::ClientOverhead;
-        own.report.key.cell.case = CaseId::client_overhead();
-        own.report.key.cell.repetition = Repetition(0);
+        let mut own = client_overhead(&run, 1);
         let mut warmup = own.report.traces[0].clone();
         warmup.phase = Phase::Warmup;
         own.report.traces.insert(0, warmup);

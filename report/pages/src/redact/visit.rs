@@ -162,6 +162,11 @@ fn known<'a, T>(reading: &'a mut Reading<T>, v: Visitor<'_>) -> Option<&'a mut T
     None
 }
 
+/// Shows the reasons of readings that hold no text when they are known.
+fn reasons<T, const N: usize>(readings: [&mut Reading<T>; N], v: Visitor<'_>) {
+    readings.into_iter().for_each(|reading| _ = known(reading, v));
+}
+
 fn visit_host(host: &mut HostRecord, v: Visitor<'_>) {
     let HostRecord { host, facts, gpus, engine, clocks: _, refused, simulated: _, checks } = host;
     v(Host(host));
@@ -195,13 +200,9 @@ fn visit_facts(facts: &mut HostFacts, v: Visitor<'_>) {
     texts(v, [hostname, agent_version]);
     texts(v, [kernel, distribution, cpu_model, governor, container, clock_source].map(reading));
     known(machine_id, v).into_iter().for_each(|id| v(Name(Kind::Machine, id)));
-    for count in [cpus, cores, numa_nodes] {
-        known(count, v);
-    }
-    for bytes in [memory_total, disk_free] {
-        known(bytes, v);
-    }
-    known(clock_synchronised, v);
+    reasons([cpus, cores, numa_nodes], v);
+    reasons([memory_total, disk_free], v);
+    reasons([clock_synchronised], v);
 }
 
 fn visit_inventory(inventory: &mut GpuInventory, v: Visitor<'_>) {
@@ -220,9 +221,8 @@ fn visit_inventory(inventory: &mut GpuInventory, v: Visitor<'_>) {
         } = gpu;
         v(Name(Kind::Gpu, uuid));
         texts(v, [name, pci_bus_id].map(reading));
-        known(memory_total, v);
-        known(power_limit_w, v);
-        known(power_limit_default_w, v);
+        reasons([memory_total], v);
+        reasons([power_limit_w, power_limit_default_w], v);
         board.iter_mut().for_each(|board| visit_board(board, v));
     }
 }
@@ -240,12 +240,9 @@ fn visit_board(board: &mut GpuBoard, v: Visitor<'_>) {
         memory_clock_max_mhz,
     } = board;
     v(Text(reading(compute_mode)));
-    known(memory_reserved, v);
-    known(persistence, v);
-    known(ecc, v);
-    for count in [pcie_gen_max, pcie_width_max, memory_bus_bits, memory_clock_max_mhz] {
-        known(count, v);
-    }
+    reasons([memory_reserved], v);
+    reasons([persistence, ecc], v);
+    reasons([pcie_gen_max, pcie_width_max, memory_bus_bits, memory_clock_max_mhz], v);
 }
 
 fn visit_engine(engine: &mut Reading<EngineFacts>, v: Visitor<'_>) {
@@ -262,8 +259,8 @@ fn visit_engine(engine: &mut Reading<EngineFacts>, v: Visitor<'_>) {
     } = facts;
     v(Text(model));
     texts(v, [engine, version, quantization, kv_dtype, speculative].map(reading));
-    known(context_length, v);
-    known(prefix_cache, v);
+    reasons([context_length], v);
+    reasons([prefix_cache], v);
     known(flags, v).into_iter().for_each(|flags| texts(v, flags));
 }
 

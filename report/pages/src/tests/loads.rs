@@ -1,7 +1,6 @@
 //! Sweeps, rates, prompt lengths and what the client adds.
 
 use regatta_figures::capacity::HostUsers;
-use regatta_types::ids::Repetition;
 use regatta_types::suite::{Prompt, TextPrompt};
 use regatta_types::time::MonoNs;
 
@@ -220,10 +219,7 @@ fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
     let record = RunBuilder::new(&["Tiny"], 3).fleet(1).build();
     let with_overhead = |ttft_us: u64| {
         let mut record = record.clone();
-        let mut overhead = record.attempts[0].clone();
-        overhead.disposition = Disposition::ClientOverhead;
-        overhead.report.key.cell.case = CaseId::client_overhead();
-        overhead.report.key.cell.repetition = Repetition(0);
+        let mut overhead = client_overhead(&record, 0);
         overhead.report.client_cpu = Some(Duration::from_millis(12));
         for trace in &mut overhead.report.traces {
             let first = trace.t_send().unwrap().after(Duration::from_micros(ttft_us));
