@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use regatta_coordinator::store::{AttemptRow, FILE_NAME, SqliteStore, Store as _, Write};
-use regatta_report::testing::{RunBuilder, TestHost, WholeRun};
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::ids::RunId;
 use regatta_types::record::{AttemptRecord, ExpectedHosts};
+use regatta_types::testing::{RunBuilder, TestHost, WholeRun};
 use regatta_types::time::UnixNs;
 use regatta_wire::codec::encode_report;
 use rustix::time::{ClockId, clock_gettime};

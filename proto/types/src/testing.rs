@@ -1,5 +1,9 @@
 //! Values for tests: small, valid and the same in every crate. A test sets what it is about.
 
+mod gpu;
+mod run;
+mod trace;
+
 use crate::attempt::{AttemptOutcome, AttemptReport};
 use crate::engine::EngineWatch;
 use crate::facts::{HostDetails, HostFacts};
@@ -15,6 +19,9 @@ use crate::suite::{
     Case, Length, Load, Message, Prompt, Ramp, Role, Slo, StartMode, StopRule, Suite, Timeouts,
 };
 use crate::time::{ClockAnchor, MonoNs, UnixNs};
+
+pub use run::{RunBuilder, TestHost, WholeRun, lose};
+pub use trace::{Pace, request, trace};
 
 /// A case of one short request on one stream, once.
 ///

@@ -7,7 +7,8 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use regatta_report::testing::{RunBuilder, TestHost, files};
+use regatta_report::testing::files;
+use regatta_types::testing::{RunBuilder, TestHost};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("name a folder to write to")?);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use regatta_figures::history::Baseline;
 use regatta_figures::source::{Cause, Run};
-pub use regatta_figures::testing::*;
 
 use crate::folder::{Content, Folder};
 use crate::{Summary, render};

@@ -38,7 +38,9 @@ use regatta_types::trace::{FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, Validity};
 
-use crate::testing::{RunBuilder, TestHost, WholeRun, files, lose, rendered};
+use regatta_types::testing::{RunBuilder, TestHost, WholeRun, lose};
+
+use crate::testing::{files, rendered};
 use crate::{Summary, change_lines};
 
 /// Two cases, each so many times, on no host yet.

@@ -1,7 +1,7 @@
 //! Sweeps that end where a host is saturated.
 
-use regatta_figures::testing::{Pace, trace};
 use regatta_types::suite::Sweep;
+use regatta_types::testing::{Pace, trace};
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, FindingCode, Validity};
 

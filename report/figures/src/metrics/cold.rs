@@ -112,7 +112,7 @@ fn line(others: &[Taken<'_>]) -> Option<Fit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::request;
+    use regatta_types::testing::request;
 
     #[test]
     fn the_cold_start_is_what_the_first_request_took_longer_than_one_of_its_length() {

@@ -75,7 +75,7 @@ mod tests {
     use regatta_types::trace::Phase;
 
     use super::*;
-    use crate::testing::request;
+    use regatta_types::testing::request;
 
     fn limits(ttft_ms: u64, tpot_ms: u64) -> Slo {
         let ms = |ms| Some(Duration::from_millis(ms));

@@ -71,7 +71,7 @@ mod tests {
     use regatta_types::trace::SendStamp;
 
     use super::*;
-    use crate::testing::request;
+    use regatta_types::testing::request;
 
     #[test]
     fn lateness_is_of_all_reads() {

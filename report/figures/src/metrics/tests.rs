@@ -12,7 +12,7 @@ use regatta_types::units::Bytes;
 
 use super::{Figures, Goodput, Steady, gpu_figures};
 use crate::absent::Absent;
-use crate::testing::request;
+use regatta_types::testing::request;
 
 /// A request that came to such an end before it had 50 tokens.
 fn ended(outcome: Outcome) -> RequestTrace {

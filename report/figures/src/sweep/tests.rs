@@ -6,7 +6,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace, SendStamp};
 
 use super::{Saturation, SweepLevel, overloaded};
-use crate::testing::{Pace, trace};
+use regatta_types::testing::{Pace, trace};
 
 const SECOND: u64 = 1_000_000_000;
 

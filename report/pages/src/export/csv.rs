@@ -67,9 +67,9 @@ fn guarded(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::WholeRun;
     use crate::tests::hostile::poisoned;
     use crate::tests::page;
+    use regatta_types::testing::WholeRun;
 
     fn rows(run: &WholeRun) -> Vec<Vec<String>> {
         let mut file = Vec::new();

@@ -83,9 +83,9 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
-    use crate::testing::WholeRun;
     use crate::tests::hostile::poisoned;
     use crate::tests::page;
+    use regatta_types::testing::WholeRun;
 
     fn written(run: &WholeRun) -> Vec<u8> {
         let mut file = Vec::new();

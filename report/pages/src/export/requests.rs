@@ -197,8 +197,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::testing::RunBuilder;
     use crate::tests::{client_overhead, page};
+    use regatta_types::testing::RunBuilder;
 
     /// Rows of the client overhead once said `measured`, and got into sums over the engine's requests.
     #[test]

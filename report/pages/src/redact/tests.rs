@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use regatta_types::event::{EventKind, RunEvent};
 use regatta_types::record::ExpectedHosts;
 
-use crate::testing::{WholeRun, files};
+use regatta_figures::testing::whole;
+use regatta_types::testing::WholeRun;
+
+use crate::testing::files;
 use crate::tests::hostile::poisoned;
 use crate::tests::{has, summary};
 
 fn redact(run: WholeRun) -> WholeRun {
-    WholeRun::read(&super::redact(run).unwrap())
+    whole(&super::redact(run).unwrap())
 }
 
 /// What a careless engine, agent or user may say.

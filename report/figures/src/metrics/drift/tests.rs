@@ -6,7 +6,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
 use super::{Absent, Drift, welch};
-use crate::testing::{Pace, trace};
+use regatta_types::testing::{Pace, trace};
 
 /// A closed loop: so many requests on each stream, with the time per token of each.
 fn requests(streams: u32, each: u32, mut token_ms: impl FnMut(u32) -> f64) -> Vec<RequestTrace> {

@@ -15,7 +15,7 @@ use regatta_types::units::Bytes;
 
 use super::{AttemptFinding, AttemptInput, FindingEvidence, derived_findings};
 use crate::metrics::{Drift, Figures};
-use crate::testing::{RunBuilder, request};
+use regatta_types::testing::{RunBuilder, request};
 
 /// A case that asks for answers of 40 tokens, on one stream.
 fn case() -> Case {

@@ -4,7 +4,7 @@ use regatta_types::units::Bytes;
 
 use super::*;
 use crate::metrics::TokenSum;
-use crate::testing::RunBuilder;
+use regatta_types::testing::RunBuilder;
 
 const BEGAN: u64 = 1_000;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use regatta_types::time::MonoNs;
-use regatta_types::trace::{
+use crate::time::MonoNs;
+use crate::trace::{
     Answer, Chunk, ChunkKind, Connection, FinishReason, Outcome, Phase, RequestTrace, SendStamp,
     Usage,
 };

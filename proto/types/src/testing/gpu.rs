@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use regatta_types::gpu::{
+use crate::gpu::{
     Attribution, CallCost, ClockReasons, EnergyReading, GpuBoard, GpuProcess, GpuSample, GpuSeries,
     GpuWindow, ProcessMemory, ProcessOwner,
 };
-use regatta_types::reading::Reading;
-use regatta_types::time::MonoNs;
-use regatta_types::units::Bytes;
+use crate::reading::Reading;
+use crate::time::MonoNs;
+use crate::units::Bytes;
 
-use super::{TestHost, gpu_uuid};
+use super::run::{TestHost, gpu_uuid};
 
 /// What a host's one GPU is beside its name.
 pub(super) fn board() -> GpuBoard {
