@@ -112,7 +112,7 @@ fn checked(text: &str) -> BTreeMap<String, usize> {
     tags
 }
 
-/// Text in which each of the corpus stands as it is and in places where it would do more: two of
+/// Text in which each of the corpus stands as it is and in places where it would do more: three of
 /// them in each, as a report takes long to parse. And none.
 fn hostile() -> impl Iterator<Item = String> {
     let around = [
@@ -124,9 +124,9 @@ fn hostile() -> impl Iterator<Item = String> {
         ("<a href=\"", "\">x</a>"),
         ("`", "|"),
     ];
-    let texts = CORPUS.chunks(2).map(move |pair| {
+    let texts = CORPUS.chunks(3).map(move |three| {
         let placed =
-            around.iter().flat_map(|(a, b)| pair.iter().map(move |t| format!("{a}{t}{b}")));
+            around.iter().flat_map(|(a, b)| three.iter().map(move |t| format!("{a}{t}{b}")));
         placed.collect::<Vec<_>>().join(" ")
     });
     texts.chain([String::new()])
