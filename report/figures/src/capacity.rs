@@ -24,7 +24,7 @@ pub struct Capacity {
     /// How many these are.
     pub hosts: usize,
     /// The other hosts of the run, each with why.
-    pub left_out: Vec<ExcludedHost>,
+    pub left_out: Vec<(Member, WhyExcluded)>,
     /// Figures that some of the hosts have and some lack, each with who lacks it.
     pub not_available: Vec<(Sum, Vec<HostId>)>,
     /// Decode speeds as they are compared, one stream on each host.
@@ -50,13 +50,6 @@ pub enum Sum {
     Power,
     /// Energy for each token.
     Electricity,
-}
-
-/// A host that is no part of the sums.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExcludedHost {
-    pub host: Member,
-    pub why: WhyExcluded,
 }
 
 /// Who a host of a run is.
@@ -142,7 +135,7 @@ impl Capacity {
 fn members<'h, 'a>(
     analysis: &'h Analysis<'a>,
     class: &ClassReport,
-) -> (Vec<&'h HostAnalysis<'a>>, Vec<ExcludedHost>) {
+) -> (Vec<&'h HostAnalysis<'a>>, Vec<(Member, WhyExcluded)>) {
     let (mut hosts, mut left_out) = (Vec::new(), Vec::new());
     for host in &analysis.hosts {
         let mean = |m: &MetricReport| m.judged(host.host).is_some_and(|j| j.mean.is_some());
@@ -158,10 +151,9 @@ fn members<'h, 'a>(
             hosts.push(host);
             continue;
         };
-        left_out.push(ExcludedHost { host: Member::Named(host.host.clone()), why });
+        left_out.push((Member::Named(host.host.clone()), why));
     }
-    let never =
-        |number| ExcludedHost { host: Member::Absent(number), why: WhyExcluded::NeverJoined };
+    let never = |number| (Member::Absent(number), WhyExcluded::NeverJoined);
     left_out.extend(analysis.absent_numbers().map(never));
     (hosts, left_out)
 }

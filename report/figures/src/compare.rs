@@ -2,8 +2,8 @@
 //!
 //! Hosts are compared only inside a comparability class (`class`). The unit is one logarithm per
 //! (host, case, repetition) (`series`); `fleet` holds the rules for two, three and more hosts,
-//! `contention` compares each host with itself, solo and together; `stats` holds the interval
-//! and the correction, `verdict` the four verdicts, `rank` the ranks.
+//! `contention` compares each host with itself, solo and together; `verdict` holds the four verdicts,
+//! `rank` the ranks. Intervals and Holm's correction are in `metrics`.
 //! Nothing here formats a number.
 
 mod class;
@@ -17,7 +17,6 @@ mod quarters;
 mod rank;
 mod reason;
 mod series;
-mod stats;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -42,10 +41,10 @@ pub use rank::Rank;
 pub use reason::Reason;
 pub(crate) use series::mean_over;
 pub use series::{Logs, MetricSeries, Series, cell_value, of_case, why_nothing_usable};
-pub use stats::{Change, Effect, Estimate, Repeated, holm};
 pub use verdict::{Evidence, Judgement, Verdict, verdicts};
 
 use crate::hosts::{CaseAnalysis, HostAnalysis};
+pub use crate::metrics::{Change, Effect, Estimate, Repeated, holm};
 
 /// Fewest complete repetitions for a verdict.
 pub const MIN_REPETITIONS: usize = 3;

@@ -15,6 +15,7 @@ mod gpu;
 mod slo;
 mod slowest;
 mod stamps;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -39,6 +40,7 @@ pub use gpu::{
 pub use slo::Goodput;
 pub use slowest::{SlowRequest, Throttle, slowest};
 pub use stamps::Stamps;
+pub use stats::{Change, Effect, Estimate, Repeated, holm};
 pub use timeline::{
     BINS as TIMELINE_BINS, Curve, SHORTEST as TIMELINE_SHORTEST, Timeline, stalls_of,
 };

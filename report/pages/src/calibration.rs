@@ -50,6 +50,7 @@ pub fn page(calibration: &Calibration) -> String {
     page.paragraph("Repetitions of one run share one start of the engine. What a restart changes (placement, compiled kernels) is in no interval of one run, nor is what differs from day to day: a verdict holds for the engines as they ran. Between two runs it is the same, so that a small settled change may be the restart's.");
     page.finish()
 }
+
 fn trouble(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::None => "none",

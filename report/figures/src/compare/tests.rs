@@ -7,8 +7,7 @@ use regatta_types::ids::HostId;
 
 use super::fleet::{Outcome, Rule, compare};
 use super::series::Series;
-use super::stats::{Effect, Estimate as _, holm};
-use super::{Judgement, Reason, Verdict};
+use super::{Effect, Estimate as _, Judgement, Reason, Verdict, holm};
 
 const RULE: Rule = Rule { margin: 0.019_802_627_296_179_71, alpha: 0.05, sign: 1.0 };
 

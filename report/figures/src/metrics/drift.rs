@@ -8,7 +8,7 @@ use regatta_types::trace::RequestTrace;
 use serde::Serialize;
 
 use super::window::{Span, all_busy, in_flight, steady_span};
-use super::{Distribution, is_streamed, real, t_quantile, theil_sen};
+use super::{Change, Distribution, Effect, Estimate as _, is_streamed, real, theil_sen};
 use crate::absent::{Absent, Figure};
 
 /// Fewest blocks: three in each quarter.
@@ -58,16 +58,19 @@ impl Drift {
         }
         let quarter = points.len() / 4;
         let logs = |points: &[(f64, f64)]| points.iter().map(|p| p.1.ln()).collect::<Vec<_>>();
-        let change = welch(&logs(&points[..quarter]), &logs(&points[points.len() - quarter..]));
+        let first = Effect::of(&logs(&points[..quarter]));
+        let last = Effect::of(&logs(&points[points.len() - quarter..]));
+        let change = first.zip(last).map(|(before, after)| Change { before, after });
         let found = theil_sen(&points, LEVEL).zip(change);
         let (slope, change) = found.ok_or(Absent::NoOrderInTime)?;
+        let (low, high) = change.t_interval(LEVEL);
         let middle = Distribution::new(points.iter().map(|p| p.1)).median().unwrap_or(1.0);
         let a_minute = |slope: f64| slope / middle * 60.0;
         Ok(Self {
             requests: whole.len(),
             blocks: points.len(),
-            change: change.0.exp_m1(),
-            change_ci99: (change.1.exp_m1(), change.2.exp_m1()),
+            change: change.mean().exp_m1(),
+            change_ci99: (low.exp_m1(), high.exp_m1()),
             slope_per_minute: a_minute(slope.value),
             slope_ci99: (a_minute(slope.low), a_minute(slope.high)),
         })
@@ -112,25 +115,6 @@ fn blocks(whole: &[(MonoNs, f64)], in_flight: f64) -> (Vec<(f64, f64)>, usize) {
         Some((since.as_secs_f64() / real(block.len()), speed))
     };
     (whole.chunks_exact(size).filter_map(point).collect(), size)
-}
-
-/// Difference of two means with Welch's two-sided interval.
-fn welch(first: &[f64], last: &[f64]) -> Option<(f64, f64, f64)> {
-    let moments = |values: &[f64]| {
-        let n = real(values.len());
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        (values.len() > 1).then(|| (mean, squares / (n - 1.0) / n, n - 1.0))
-    };
-    let ((a, a_error, a_freedom), (b, b_error, b_freedom)) = (moments(first)?, moments(last)?);
-    let error = a_error + b_error;
-    let change = b - a;
-    if error <= 0.0 {
-        return Some((change, change, change));
-    }
-    let freedom = error.powi(2) / (a_error.powi(2) / a_freedom + b_error.powi(2) / b_freedom);
-    let half = t_quantile(0.5 + LEVEL / 2.0, freedom) * error.sqrt();
-    Some((change, change - half, change + half))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct Timeline {
     /// End of the last attempt.
     pub seconds: f64,
     /// Output, clock, power and temperature, as far as there are any.
-    pub courses: Vec<Curve>,
+    pub curves: Vec<Curve>,
     /// Begin and end of each attempt.
     pub attempts: Vec<(f64, f64)>,
     /// When the clocks were throttled by a limit or a fault.
@@ -119,20 +119,20 @@ impl Timeline {
                 add(&mut reasons, sample.reasons.map(is_throttled));
             }
         }
-        let courses = [
+        let curves = [
             ("output, tok/s", decode),
             ("SM clock, MHz", clock),
             ("power, W", power),
             ("temperature, °C", heat),
         ];
-        let courses = courses.map(|(name, bins)| Curve { name, pieces: bins.pieces() });
-        let has_any = |course: &Curve| !course.pieces.is_empty();
-        let courses: Vec<Curve> = courses.into_iter().filter(has_any).collect();
+        let curves = curves.map(|(name, bins)| Curve { name, pieces: bins.pieces() });
+        let has_any = |curve: &Curve| !curve.pieces.is_empty();
+        let curves: Vec<Curve> = curves.into_iter().filter(has_any).collect();
         let throttled = reasons.pieces().into_iter().flatten().filter(|(_, share)| *share > 0.5);
         let throttled = throttled.map(|(at, _)| at).collect();
         stalls.sort_by(f64::total_cmp);
         stalls.truncate(BINS);
-        (!courses.is_empty()).then_some(Self { seconds, courses, attempts, throttled, stalls })
+        (!curves.is_empty()).then_some(Self { seconds, curves, attempts, throttled, stalls })
     }
 }
 

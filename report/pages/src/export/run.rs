@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use regatta_figures::capacity::{Capacity, ExcludedHost, HostUsers};
+use regatta_figures::capacity::{Capacity, HostUsers};
 use regatta_figures::compare::drift;
 use regatta_figures::hosts::{Attempt, CaseAnalysis, Cell, CellState, Counted, HostAnalysis};
 use regatta_figures::metrics::{EnergyFigures, Figures, METRICS_SCHEMA};
@@ -243,7 +243,7 @@ impl Serialize for Written<'_, Attempt> {
 impl Serialize for Written<'_, Capacity> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let capacity = self.0;
-        let left_out = capacity.left_out.iter().map(|ExcludedHost { host, why }| {
+        let left_out = capacity.left_out.iter().map(|(host, why)| {
             BTreeMap::from([("host", member(host)), ("why", why_left_out(why))])
         });
         let lacking = capacity.not_available.iter().map(lacking);

@@ -20,17 +20,17 @@ const BELOW: u32 = 62;
 pub(super) fn timeline(host: &HostAnalysis<'_>) -> Option<Plot> {
     let times = host.timeline.as_ref()?;
     let title = format!("{}: over the time of the run", host.host);
-    let panels = u32::try_from(times.courses.len()).ok()?;
-    let names: Vec<&str> = times.courses.iter().map(|panel| panel.name).collect();
+    let panels = u32::try_from(times.curves.len()).ok()?;
+    let names: Vec<&str> = times.curves.iter().map(|panel| panel.name).collect();
     let alt = format!(": {}", names.join(", "));
     picture(&title, &alt, ABOVE + PANEL * panels + BELOW, |root| paint(root, times))
 }
 
 fn paint(root: &Area<'_>, times: &Timeline) -> Drawn {
-    let last = times.courses.len() - 1;
+    let last = times.curves.len() - 1;
     let end = times.seconds.max(SHORTEST);
     let mut top = i32::try_from(ABOVE)?;
-    for (index, panel) in times.courses.iter().enumerate() {
+    for (index, panel) in times.curves.iter().enumerate() {
         let height = PANEL + if index == last { BELOW } else { 0 };
         let area = root.clone().shrink((0, top), (WIDTH, height));
         one(&area, panel, times, 0.0..end, index == last)?;

@@ -19,7 +19,7 @@ pub(crate) fn whose(capacity: &Capacity) -> String {
 
 /// Those left out, by reason: `gpu-05, gpu-06 (another class); host #7 (never joined)`.
 pub(crate) fn without(capacity: &Capacity) -> Option<String> {
-    let said = capacity.left_out.iter().map(|out| (member(&out.host), why_left_out(&out.why)));
+    let said = capacity.left_out.iter().map(|(host, why)| (member(host), why_left_out(why)));
     let said = together(said).into_iter().map(|(hosts, why)| format!("{hosts} ({why})")).join("; ");
     (!said.is_empty()).then_some(said)
 }

@@ -7,9 +7,8 @@ use super::{RULE, close, hosts};
 use crate::compare::fleet::{Field, Outcome, compare};
 use crate::compare::power::noncentrality;
 use crate::compare::rank::between;
-use crate::compare::stats::{Change, Effect, Estimate};
 use crate::compare::{Judgement, Reason, Verdict};
-use crate::metrics::t_quantile;
+use crate::metrics::{Change, Effect, Estimate, t_quantile};
 
 #[derive(Deserialize)]
 struct Table {

@@ -5,7 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace};
 
-use super::{Absent, Drift, welch};
+use super::{Absent, Change, Drift, Effect};
+use crate::metrics::Estimate as _;
 use regatta_types::testing::{Pace, trace};
 
 /// A closed loop: so many requests on each stream, with the time per token of each.
@@ -83,8 +84,10 @@ fn too_few_requests_say_how_many_are_needed() {
 fn the_interval_of_a_change_is_welchs() {
     // r = scipy.stats.ttest_ind(b, a, equal_var=False).confidence_interval(0.99)
     let (a, b) = ([3.72, 3.69, 3.75, 3.70], [3.61, 3.66, 3.58, 3.63, 3.64]);
-    let (change, low, high) = welch(&a, &b).unwrap();
-    assert!((change + 0.091).abs() < 1e-9, "{change}");
+    let [before, after] = [&a[..], &b].map(|values| Effect::of(values).unwrap());
+    let change = Change { before, after };
+    assert!((change.mean() + 0.091).abs() < 1e-9, "{change:?}");
+    let (low, high) = change.t_interval(0.99);
     let is_welchs = (low - -0.157783258).abs() < 1e-7 && (high - -0.024216742).abs() < 1e-7;
     assert!(is_welchs, "{low} {high}");
 }

@@ -6,7 +6,7 @@
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::metrics::{real, t_quantile};
+use super::{real, t_quantile};
 
 /// What a verdict can rest on: a mean on the scale of logarithms, and how well it is known.
 pub trait Estimate: Copy {
