@@ -1,6 +1,7 @@
 //! GPU facts and telemetry.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +206,14 @@ pub struct CallCost {
     pub total_ns: u64,
     /// Its longest, nanoseconds.
     pub max_ns: u64,
+}
+
+impl AddAssign for CallCost {
+    fn add_assign(&mut self, other: Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.total_ns = self.total_ns.saturating_add(other.total_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
 }
 
 /// The end of a GPU's telemetry.

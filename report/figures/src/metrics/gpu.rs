@@ -195,10 +195,7 @@ fn sum_up(uuid: &str, serves: bool, attributed: bool, series: &[&GpuSeries]) -> 
     };
     let mut costs: BTreeMap<String, CallCost> = BTreeMap::new();
     for (name, cost) in series.iter().flat_map(|s| &s.costs) {
-        let sum = costs.entry(name.clone()).or_default();
-        sum.calls = sum.calls.saturating_add(cost.calls);
-        sum.total_ns = sum.total_ns.saturating_add(cost.total_ns);
-        sum.max_ns = sum.max_ns.max(cost.max_ns);
+        *costs.entry(name.clone()).or_default() += *cost;
     }
     GpuFigures {
         uuid: uuid.to_owned(),

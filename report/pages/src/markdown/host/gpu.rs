@@ -192,10 +192,7 @@ fn per_case(page: &mut Page, host: &HostAnalysis<'_>) {
 fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let mut calls: BTreeMap<&str, CallCost> = BTreeMap::new();
     for (name, cost) in gpus.iter().flat_map(|gpu| &gpu.costs) {
-        let sum = calls.entry(name).or_default();
-        sum.calls += cost.calls;
-        sum.total_ns = sum.total_ns.saturating_add(cost.total_ns);
-        sum.max_ns = sum.max_ns.max(cost.max_ns);
+        *calls.entry(name).or_default() += *cost;
     }
     // Times of calls are far below 2^53 ns.
     let nanos = |ns: u64| ns as f64;
