@@ -57,7 +57,7 @@ pub(super) fn governor(root: &Path) -> Reading<String> {
         *named.entry(name).or_default() += 1;
     }
     match named.len() {
-        0 => Reading::missing("the kernel does not set the CPU's clock here"),
+        0 => Reading::missing("the kernel does not control the CPU frequency"),
         1 => Reading::Known(named.into_keys().collect()),
         _ => {
             let each = named.into_iter().map(|(name, n)| format!("{name} ({n})"));

@@ -70,17 +70,17 @@ pub(super) fn attribute(
         return Attribution::OnlyProcess;
     }
     let reason = if pids.is_empty() {
-        "no process is seen on any GPU".to_owned()
+        "no process on any GPU".to_owned()
     } else {
-        let reason = unknown.unwrap_or("no process on a GPU belongs to the owner of the port");
-        format!("{reason}; {} processes are on the GPUs", pids.len())
+        let reason = unknown.unwrap_or("no process on a GPU belongs to the port owner");
+        format!("{reason} ({} on the GPUs)", pids.len())
     };
     all(series, reason)
 }
 
 fn by_name(named: &[GpuSelector], gpus: &[GpuFacts], series: &mut [GpuSeries]) -> Attribution {
     if let Some(stray) = named.iter().find(|one| !gpus.iter().any(|gpu| one.names(gpu))) {
-        return all(series, format!("--gpu {stray} names no GPU of this host"));
+        return all(series, format!("--gpu {stray} matches no GPU of this host"));
     }
     for (one, gpu) in series.iter_mut().zip(gpus) {
         one.serves = named.iter().any(|name| name.names(gpu));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_word_stands_above_everything() {
+    fn the_users_choice_takes_precedence() {
         let engine: &[(u32, ProcessOwner)] = &[(7, ProcessOwner::Engine)];
         assert_eq!(
             attributed(&["GPU-1", "2"], &[engine, &[], &[]]),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ports_owner_is_looked_for_before_the_only_process() {
+    fn the_port_owner_takes_precedence_over_the_only_process() {
         let (engine, foreign) = ((7, ProcessOwner::Engine), (8, ProcessOwner::Foreign));
         assert_eq!(
             attributed(&[], &[&[foreign], &[engine, foreign], &[engine]]),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn all_gpus_stand_unattributed_where_nothing_tells() {
+    fn without_evidence_all_gpus_are_unattributed() {
         let reason = |processes| match attributed(&[], processes) {
             (Attribution::Unattributed { reason }, serves) => {
                 assert!(serves.into_iter().all(|serves| serves));
@@ -178,7 +178,7 @@ mod tests {
             }
             (other, _) => panic!("{other:?}"),
         };
-        assert_eq!(reason(&[&[], &[]]), "no process is seen on any GPU");
+        assert_eq!(reason(&[&[], &[]]), "no process on any GPU");
         let (a, b) = ((7, ProcessOwner::Unknown), (8, ProcessOwner::Unknown));
         assert_eq!(reason(&[&[a], &[b]]), "nobody listens; 2 processes are on the GPUs");
     }

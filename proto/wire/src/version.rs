@@ -29,7 +29,8 @@ impl fmt::Display for Versions {
 /// The two sides have no version in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no common protocol version: the other side speaks {theirs}, this side speaks {ours}; update the older one"
+    "no common protocol version: the peer supports {theirs}, this side supports {ours}. Update the \
+     older program"
 )]
 pub struct VersionMismatch {
     /// The other side's range.
