@@ -164,7 +164,7 @@ mod tests {
         assert!(reading.reason().unwrap().starts_with("/nonexistent/file: No such file"));
         assert_eq!(
             from_file("/proc/meminfo", |_| None::<u32>).reason(),
-            Some("not named in /proc/meminfo")
+            Some("not set in /proc/meminfo")
         );
     }
 

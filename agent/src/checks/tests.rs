@@ -210,12 +210,17 @@ fn an_engine_is_refused_after_three_failures_but_not_after_one() {
     let checks = Host::but(|host| {
         host.warmup.traces = vec![broken.clone(); 4];
         host.warmup.outcome =
-            AttemptOutcome::Failed(format!("3 requests in a row failed, the last: {broken:?}"));
+            AttemptOutcome::Failed(format!("3 requests in a row failed (last error: {broken:?})"));
         host.abilities.fixed_length = None;
     });
     only(&checks, Check::Streaming, Mark::Failed, "3 requests in a row failed");
     let checks = Host::but(|host| host.warmup.traces[1] = broken);
-    only(&checks, Check::Streaming, Mark::Warning, "1 of 3 requests failed, the last: http_status");
+    only(
+        &checks,
+        Check::Streaming,
+        Mark::Warning,
+        "1 of 3 requests failed (last error: http_status",
+    );
     assert_eq!(refusal(&checks), None);
 }
 
@@ -225,7 +230,7 @@ fn a_refused_field_or_prompt_is_ok_if_other_requests_succeed() {
     let why = "min_tokens is not known";
     refused.outcome = Outcome::Failed(Failure::new(FailureKind::HttpStatus, why).with_status(400));
     let checks = Host::but(|host| host.warmup.traces.push(refused.clone()));
-    assert_eq!(of(&checks, Check::Streaming), (Mark::Ok, "3 of 3 answers came bit by bit"));
+    assert_eq!(of(&checks, Check::Streaming), (Mark::Ok, "3 of 3 answers streamed incrementally"));
     let checks = Host::but(|host| host.warmup.traces = vec![refused]);
     only(&checks, Check::Streaming, Mark::Warning, "1 of 1 requests failed");
 }
@@ -262,7 +267,7 @@ fn missing_token_counts_are_a_warning_without_a_tokenizer() {
 #[test]
 fn reasoning_in_the_answer_text_is_a_warning() {
     let checks = Host::but(|host| host.abilities.inline_reasoning = true);
-    only(&checks, Check::Reasoning, Mark::Warning, "in <think> tags");
+    only(&checks, Check::Reasoning, Mark::Warning, "(<think> tags)");
     let checks = Host::but(|host| host.warmup.traces[0].chunks[0].kind = ChunkKind::Reasoning);
     assert_eq!(of(&checks, Check::Reasoning), (Mark::Ok, "reasoning has a separate field"));
 }
@@ -303,7 +308,7 @@ fn unreadable_gpus_are_a_warning_and_unknown_ones_a_failure() {
     let checks = Host::but(|host| host.gpus = Reading::missing("no driver"));
     only(&checks, Check::GpuReadings, Mark::Warning, "GPUs not readable: no driver; ");
     let checks = Host::but(|host| host.chosen = vec!["1".parse().unwrap(), "7".parse().unwrap()]);
-    let text = "--gpu 7 names no GPU of this host; it has 0 (GPU-0), 1 (GPU-1)";
+    let text = "--gpu 7 matches no GPU of this host. Available: 0 (GPU-0), 1 (GPU-1)";
     only(&checks, Check::GpuChoice, Mark::Failed, text);
     let checks = Host::but(|host| {
         host.chosen = vec!["GPU-1".parse().unwrap()];

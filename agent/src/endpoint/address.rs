@@ -137,7 +137,7 @@ mod tests {
             ("", "is not an endpoint"),
             ("::1:8000", "is not an endpoint"),
             ("host:99999", "is not an endpoint"),
-            ("ftp://host", "use http or https"),
+            ("ftp://host", "Use http or https"),
             ("http://user:secret@host:1", "API key"),
             ("user:secret@host:99999", "API key"),
             ("http://host/?a=1", "query"),

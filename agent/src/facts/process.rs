@@ -195,9 +195,9 @@ mod tests {
         assert_eq!(
             flags(&words),
             [
-                "--api-key (not told)",
+                "--api-key (hidden)",
                 "--enable-prefix-caching",
-                "--hf_token (not told)",
+                "--hf_token (hidden)",
                 "--kv-transfer-config {\"a\":1}",
                 "--max-model-len 32768",
                 "--max-num-batched-tokens 8192",

@@ -139,7 +139,7 @@ mod tests {
         let named: Vec<GpuSelector> = named.iter().map(|name| name.parse().unwrap()).collect();
         let gpus = gpus(u32::try_from(processes.len()).unwrap());
         let mut series = series(processes);
-        let attribution = attribute(&named, &gpus, Some("nobody listens"), &mut series);
+        let attribution = attribute(&named, &gpus, Some("no process listens"), &mut series);
         (attribution, series.iter().map(|one| one.serves).collect())
     }
 
@@ -151,7 +151,7 @@ mod tests {
             (Attribution::Named, vec![false, true, true])
         );
         let (attribution, serves) = attributed(&["5"], &[engine, &[]]);
-        let reason = "--gpu 5 names no GPU of this host".to_owned();
+        let reason = "--gpu 5 matches no GPU of this host".to_owned();
         assert_eq!((attribution, serves), (Attribution::Unattributed { reason }, vec![true, true]));
     }
 
@@ -180,6 +180,6 @@ mod tests {
         };
         assert_eq!(reason(&[&[], &[]]), "no process on any GPU");
         let (a, b) = ((7, ProcessOwner::Unknown), (8, ProcessOwner::Unknown));
-        assert_eq!(reason(&[&[a], &[b]]), "nobody listens; 2 processes are on the GPUs");
+        assert_eq!(reason(&[&[a], &[b]]), "no process listens (2 on the GPUs)");
     }
 }

@@ -130,7 +130,7 @@ mod tests {
         drop(listener);
         let mut owners = Owners::default();
         owners.refresh(Some(port));
-        let reason = format!("no process of this machine is seen to listen on port {port}");
+        let reason = format!("no visible process listens on port {port}");
         assert_eq!(owners.why_unknown(), Some(reason.as_str()));
         assert_eq!(owners.owner(std::process::id()).0, ProcessOwner::Unknown);
         owners.refresh(None);

@@ -273,12 +273,15 @@ mod tests {
     async fn truncated_prompts_and_unreachable_lengths_are_errors() {
         let found = fit(&[asked(9_000, 0)], async |f| Ok(tokens(f, 4).min(2_048))).await;
         let said = found[&asked(9_000, 0)].clone().unwrap_err();
-        assert!(said.starts_with("no text makes 9000 tokens") && said.ends_with("2048"), "{said}");
+        assert!(
+            said.starts_with("no prompt has exactly 9000 tokens") && said.ends_with("2048"),
+            "{said}"
+        );
         let found = fit(&[asked(16, 0)], async |f| Ok(tokens(f, 4))).await;
         let said = found[&asked(16, 0)].clone().unwrap_err();
-        assert!(said.ends_with("this engine counts the nearest as 33"), "{said}");
+        assert!(said.ends_with("the engine counts the nearest one as 33"), "{said}");
         let found = fit(&[asked(4_000_000, 0)], async |f| Ok(tokens(f, 4))).await;
         let said = found[&asked(4_000_000, 0)].clone().unwrap_err();
-        assert!(said.starts_with("the text has no 4000000 tokens"), "{said}");
+        assert!(said.starts_with("the text is too short for 4000000 tokens"), "{said}");
     }
 }

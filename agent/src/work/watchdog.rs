@@ -187,8 +187,8 @@ mod tests {
         let late = stalls(std::iter::repeat_n(0, 48).chain([8, 9]));
         assert_eq!(
             findings(&late, Typical::default())[0].evidence,
-            "of 50 ticks of the agent's own timer percentile 98.0 was 8.2ms late (limit 5.0ms); \
-             beyond the limit in sum 7.0ms of 500.0ms"
+            "p98.0 lateness of 50 ticks of the agent's timer was 8.2ms (limit 5.0ms), in total 7.0ms \
+             over the limit in 500.0ms"
         );
     }
 

@@ -237,7 +237,7 @@ mod tests {
             (
                 "client_limited",
                 Validity::Invalid,
-                "1 of 1000 requests were not sent: as many were under way as may be"
+                "1 of 1000 requests were dropped: the maximum number of requests was in flight"
             )
         );
     }

@@ -204,6 +204,6 @@ mod tests {
         let problems = file(text).unwrap_err();
         insta::assert_snapshot!(problems.join("\n"));
         assert!(!problems.join("\n").contains("hunter2"));
-        assert_eq!(file("# nobody\n").unwrap_err(), ["--ssh-file hosts: no host in it"]);
+        assert_eq!(file("# nobody\n").unwrap_err(), ["--ssh-file hosts: no hosts in the file"]);
     }
 }

@@ -143,7 +143,7 @@ mod tests {
         let all = models(&["coder", "coder", "chat", "coder"]);
         assert_eq!(model("coder", &all), None);
         let text = model("chat", &all).expect("a warning").text;
-        assert!(text.starts_with("it serves `chat`, 3 of the 4 hosts serve `coder`"), "{text}");
+        assert!(text.starts_with("serves `chat`, but 3 of 4 hosts serve `coder`"), "{text}");
         assert_eq!(model("chat", &models(&["chat"])), None);
     }
 
@@ -151,7 +151,7 @@ mod tests {
     fn without_a_majority_model_every_host_gets_a_warning() {
         let all = models(&["a", "b", "b", "a", "c"]);
         let text = model("a", &all).expect("a warning").text;
-        assert!(text.starts_with("it serves `a`, other hosts serve `b`, `c`: "), "{text}");
+        assert!(text.starts_with("serves `a`, but other hosts serve `b`, `c`, "), "{text}");
     }
 
     #[test]
@@ -160,11 +160,11 @@ mod tests {
             let (offset_ns, pings, at) = (0, 8, MonoNs(0));
             clock(Some(&ClockOffset { offset_ns, bound_ns, wall_offset_ns, pings, at }))
         };
-        assert_eq!(at(-900_000_000, 200_000).text, "within 901 ms of the coordinator's");
+        assert_eq!(at(-900_000_000, 200_000).text, "within 901 ms of the coordinator's clock");
         assert_eq!(at(1_100_000_000, 200_000_000).mark, Mark::Ok, "the ping itself may be late");
         let behind = at(-3_210_000_000, 200_000);
         assert_eq!(behind.mark, Mark::Warning);
-        assert!(behind.text.starts_with("its wall clock is 3.2 s behind the coord"), "{behind:?}");
+        assert!(behind.text.starts_with("wall clock is 3.2 s behind the coord"), "{behind:?}");
         assert_eq!(clock(None).mark, Mark::Unknown);
     }
 

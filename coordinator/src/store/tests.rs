@@ -305,8 +305,8 @@ fn foreign_files_and_newer_versions_are_refused_and_not_modified() {
     let newer = SqliteStore::open(dir.path()).unwrap_err();
     assert!(
         newer.to_string().ends_with(
-            "was written by a newer version of regatta (format 99, this one reads up to 1); \
-             use that version"
+            "was written by a newer version of Regatta (format 99, this version reads up to 1). \
+             Use the newer version"
         ),
         "{newer}"
     );

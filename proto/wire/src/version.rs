@@ -72,7 +72,7 @@ mod tests {
         let error = negotiate(range(1, 2), range(3, 3)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no common protocol version: the other side speaks 1 to 2, this side speaks 3; update the older one"
+            "no common protocol version: the peer supports 1 to 2, this side supports 3. Update the older program"
         );
     }
 }

@@ -200,17 +200,17 @@ fn an_assignment_must_match_the_case_of_its_lease() {
 fn oversized_fields_are_refused() {
     assert_eq!(
         down(Down::Welcome(welcome(vec![lease(); HELD_MAX + 1]))),
-        "welcome.held: 65 items are more than the 64 allowed"
+        "welcome.held: 65 items exceed the maximum of 64"
     );
     assert_eq!(
         down(Down::Drain(v1::Drain { reason: "x".repeat(5_000) })),
-        "drain.reason: 5000 bytes are more than the 4096 allowed"
+        "drain.reason: 5000 bytes exceed the maximum of 4096"
     );
     let message =
         v1::Message { role: v1::Role::User.into(), content: "x".repeat(CASE_TEXT_MAX + 1) };
     assert_eq!(
         assign_error(|c| c.messages = vec![message]),
-        "assign.case_assignment.case_spec.messages: 786433 bytes are more than the 786432 allowed"
+        "assign.case_assignment.case_spec.messages: 786433 bytes exceed the maximum of 786432"
     );
     for len in [0, CHUNK_MAX + 1] {
         let data = vec![0; len].into();
@@ -246,7 +246,7 @@ fn columns_of_different_length_and_decreasing_timestamps_are_refused() {
     };
     let kind = v1::ChunkKind::Answer.into();
     let chunks = v1::Chunks { delta_ns: vec![1, 2], kind: vec![kind], ..v1::Chunks::default() };
-    assert_eq!(report(chunks), "traces[0].chunks.kind: 1 items where 2 are expected");
+    assert_eq!(report(chunks), "traces[0].chunks.kind: 1 items, expected 2");
     let chunks = v1::Chunks {
         delta_ns: vec![5, u64::MAX],
         kind: vec![kind; 2],
@@ -264,7 +264,7 @@ fn a_report_of_many_empty_messages_is_refused_before_allocation() {
     let error = regatta_wire::codec::decode_report(&report).unwrap_err();
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "traces: 250001 items are more than the 250000 allowed"
+        "traces: 250001 items exceed the maximum of 250000"
     );
 }
 

@@ -375,7 +375,7 @@ mod tests {
         assert!(problem("cuda = \"13.0\"", "cuda = \"new\"").starts_with("line 2: cuda must"));
         assert!(problem("cuda", "kuda").contains("unknown field `kuda`"));
         assert!(problem("[[0, 512], ", "[").contains("first step"));
-        assert!(problem("[2, 81920]", "[6, 81920]").contains("order of time"));
+        assert!(problem("[2, 81920]", "[6, 81920]").contains("chronological order"));
         assert!(problem("[2, 81920]", "[2, 99999]").contains("exceeds"));
         assert!(problem("code = 15", "code = 0").contains("success"));
         assert!(problem("from_s = 20", "from_s = 40").contains("until_s must be after from_s"));
@@ -385,7 +385,7 @@ mod tests {
             "GPU-00000000-0000-0000-0000-000000000002",
             "GPU-00000000-0000-0000-0000-000000000001",
         );
-        assert!(twice.contains("second GPU"), "{twice}");
+        assert!(twice.contains("duplicate GPU"), "{twice}");
     }
 
     #[test]

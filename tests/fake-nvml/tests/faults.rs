@@ -81,7 +81,7 @@ async fn a_blocked_call_is_a_gap_and_the_end_of_the_window_does_not_wait_for_it(
     let while_blocked = handle.end_window(open).await;
     assert!(MonoNs::now().since(before) < Duration::from_millis(600));
     let gap = while_blocked.gaps.last().expect("the call has not answered");
-    assert!(gap.reason.starts_with("a call (memory) has not answered for "), "{}", gap.reason);
+    assert!(gap.reason.starts_with("no answer from a driver call (memory) for "), "{}", gap.reason);
     let series = &while_blocked.series.known().unwrap()[0];
     assert!(!series.samples.is_empty() && series.samples.last().unwrap().at < gap.until);
 

@@ -159,7 +159,7 @@ async fn one_of_several_models_must_be_selected_and_served() {
     let none = at(&server);
     assert_eq!(
         refused(&none).await,
-        "the endpoint serves several models; choose one with --model: a, b"
+        "the endpoint serves several models: a, b. Choose one with --model"
     );
     let wrong = EndpointOptions { model: Some("c".to_owned()), ..at(&server) };
     assert_eq!(refused(&wrong).await, "the endpoint does not serve `c`. Available: a, b");
@@ -201,7 +201,7 @@ async fn refusals_have_a_hint() {
     assert_eq!(
         error,
         format!(
-            "the endpoint does not answer at http://{nobody}/v1/models (Connection refused (os error 111)); check that the engine is running there"
+            "no answer from http://{nobody}/v1/models (Connection refused (os error 111)). Is the engine running?"
         )
     );
 }
@@ -227,7 +227,7 @@ async fn the_first_default_port_that_answers_is_used_and_the_others_are_a_notice
     assert_eq!(
         notices,
         [format!(
-            "port {} is measured; engines answer on port {} too: choose with --endpoint",
+            "measuring port {}, but engines also answer on port {}. Choose one with --endpoint",
             ports[1], ports[2]
         )]
     );

@@ -70,7 +70,7 @@ fn a_host_can_leave_after_its_last_cell() {
             bench.finish(2, "slow");
         }
     }
-    bench.input(ended("done", "its agent ended"));
+    bench.input(ended("done", "agent exited"));
     assert_eq!(bench.missing(), []);
 }
 
