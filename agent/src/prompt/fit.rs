@@ -139,8 +139,8 @@ fn misfit(tokens: u32, counted: u32, nearest: Fitted) -> Uncounted {
         )
     } else {
         format!(
-            "no prompt has exactly {tokens} tokens: the engine counts {counted} in the nearest \
-            one"
+            "no prompt has exactly {tokens} tokens: the engine counts the nearest one as \
+             {counted}"
         )
     })
 }
