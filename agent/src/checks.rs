@@ -1,8 +1,7 @@
-//! The checks of this host: what was seen while it prepared, judged one by one.
+//! Preflight checks of this host, from the observations during preparation.
 //!
-//! [`list`] is pure. The session gathers what it is given, and tells the coordinator, which adds what
-//! only a comparison of hosts can tell. A host on which one fails is refused; nothing else is decided
-//! here.
+//! [`list`] is pure. The session collects its input and sends the results to the coordinator, which
+//! adds the checks that compare hosts. A host with a failed check is refused.
 
 mod engine;
 mod gpus;

@@ -103,7 +103,7 @@ fn in_file<T>(path: &Path, find: impl FnOnce(&str) -> Option<T>) -> Reading<T> {
         Err(error) => Reading::missing(format!("{}: {error}", path.display())),
         Ok(bytes) => match find(&String::from_utf8_lossy(&bytes)) {
             Some(fact) => Reading::Known(fact),
-            None => Reading::missing(format!("not named in {}", path.display())),
+            None => Reading::missing(format!("not set in {}", path.display())),
         },
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_in_the_kernels_and_the_distributions_words() {
+    fn names_are_parsed_from_kernel_and_distribution_files() {
         let os = "NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n";
         assert_eq!(distribution(os).unwrap(), "Debian GNU/Linux 12 (bookworm)");
         assert_eq!(distribution("PRETTY_NAME='Arch Linux'").unwrap(), "Arch Linux");
@@ -164,12 +164,12 @@ mod tests {
         assert!(reading.reason().unwrap().starts_with("/nonexistent/file: No such file"));
         assert_eq!(
             from_file("/proc/meminfo", |_| None::<u32>).reason(),
-            Some("not named in /proc/meminfo")
+            Some("not set in /proc/meminfo")
         );
     }
 
     #[test]
-    fn the_machine_id_is_told_apart_and_not_given_away() {
+    fn the_machine_id_is_hashed() {
         let id = "3d1219c7c4c5404aaa1f6d2a48adfda4";
         let hash = machine_id(&format!("{id}\n")).unwrap();
         assert_eq!((hash.len(), machine_id(id).unwrap()), (16, hash.clone()));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_yet_has_the_space_of_the_one_around_it() {
+    fn a_missing_directory_has_the_free_space_of_its_parent() {
         let folder = tempfile::tempdir().unwrap();
         let there = disk_free(folder.path()).known().copied().unwrap();
         let later = disk_free(&folder.path().join("state/agent")).known().copied().unwrap();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_facts_and_one_boot() {
+    fn this_machine_has_facts_and_a_stable_boot_id() {
         let facts = collect();
         assert!(!facts.hostname.is_empty());
         assert!(facts.kernel.known().is_some_and(|k| !k.is_empty()));

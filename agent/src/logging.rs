@@ -1,4 +1,4 @@
-//! Logging of both programs: fields on stderr, as text or JSON lines. Nothing parses it.
+//! Logging of both programs to stderr, as text or JSON lines. Not meant to be parsed.
 
 use std::env::VarError;
 use std::error::Error;
@@ -20,25 +20,23 @@ pub fn init(verbose: u8, json: bool) {
     let filter = from_env.unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // Whoever read it may be gone; by default that would be a panic.
+        // A closed stderr would panic by default.
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // A second subscriber in one process (tests) keeps the first.
-    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+    // In tests, a second call in one process keeps the first subscriber.
+    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
     if let Some(error) = ignored {
-        tracing::warn!(error, "REGATTA_LOG is ignored");
+        tracing::warn!(error, "invalid REGATTA_LOG ignored");
     }
 }
 
-/// The last words of a program that could not do its work: what, and the causes behind it.
-///
-/// Nobody may be left to read them.
+/// Prints the final error of a program with its causes. Ignores a closed stderr.
 pub fn last_words(error: &dyn Error) {
     let mut words = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(error) = cause {
-        words.push_str(&format!("  because: {error}\n"));
+        words.push_str(&format!("  caused by: {error}\n"));
         cause = error.source();
     }
     let _ = std::io::stderr().write_all(words.as_bytes());

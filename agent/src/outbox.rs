@@ -1,9 +1,9 @@
-//! Results on their way: kept until the coordinator has them on its disk, and a week longer.
+//! Undelivered results: kept until the coordinator has stored them, and for a week after that.
 //!
-//! Main type: [`Outbox`]. On disk each attempt is one file, first a started marker, then the
-//! report; every file appears whole or not at all and carries its hash. An attempt that has a file
-//! is never started again. The embedded agent's outbox is in memory. Nothing here talks to the
-//! coordinator or decides what is sent when. All methods block.
+//! The main type is [`Outbox`]. On disk each attempt is one file: first a started marker, then the
+//! report. Files are written atomically with a hash. An attempt with a file is never started again.
+//! The embedded agent's outbox is in memory. The session decides what to send and when. All methods
+//! block.
 
 mod disk;
 mod lock;
@@ -29,10 +29,10 @@ use crate::facts;
 use disk::{Disk, Kind};
 pub use lock::{DirectoryLock, LockError};
 
-/// Attempt reports that were not acknowledged yet.
+/// Attempt reports without an acknowledgment.
 #[derive(Debug)]
 pub struct Outbox {
-    /// `None`: everything is in memory.
+    /// `None`: in memory.
     disk: Option<Disk>,
     entries: BTreeMap<AttemptKey, Entry>,
     /// Number of the next report, for their order.
@@ -41,45 +41,45 @@ pub struct Outbox {
 
 #[derive(Debug)]
 enum Entry {
-    /// Begun, no report yet.
+    /// Started, no report yet.
     Started,
-    /// To be delivered.
+    /// Pending delivery.
     Pending {
         lease: Lease,
         order: u64,
-        /// Kept here without a disk, or when the disk would not take it.
+        /// In memory without a disk, or after a write error.
         held: Option<Bytes>,
     },
     /// Delivered.
     Acknowledged,
 }
 
-/// What an earlier process left behind.
+/// State left by an earlier process.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// Attempts it had begun and not reported; reports of them are pending now.
+    /// Attempts that were started but not reported; their reports are pending now.
     pub interrupted: Vec<AttemptReport>,
-    /// Files that cannot be read, by their present path; they stay until somebody removes them.
+    /// Quarantined files by path; they stay until removed by the user.
     pub quarantined: Vec<PathBuf>,
 }
 
-/// Why the outbox refused or failed.
+/// Outbox errors.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// Another agent has the directory, or it cannot be made.
+    /// Another agent uses the directory, or it cannot be created.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A file operation failed.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// What was to be done.
+        /// The operation.
         doing: &'static str,
         /// The file.
         path: PathBuf,
         /// The cause.
         source: io::Error,
     },
-    /// A file was damaged while it lay in the outbox.
+    /// A damaged file.
     #[error("{} is damaged", path.display())]
     Damaged {
         /// The file.
@@ -87,15 +87,16 @@ pub enum OutboxError {
         /// The cause.
         source: DecodeError,
     },
-    /// The attempt was begun before; it must not be begun again.
-    #[error("attempt {0} was begun before")]
+    /// The attempt was already started and must not be started again.
+    #[error("attempt {0} was already started")]
     AlreadyStarted(AttemptKey),
-    /// No report of this attempt is waiting.
-    #[error("no report of attempt {0} is waiting")]
+    /// No pending report of this attempt.
+    #[error("no pending report of attempt {0}")]
     NotPending(AttemptKey),
-    /// More than the coordinator would accept.
+    /// The report exceeds the limits of the coordinator.
     #[error(
-        "the report has {requests} requests and {bytes} bytes; at most {REQUESTS_MAX} and {REPORT_MAX} can be delivered"
+        "the report is too large: {requests} requests and {bytes} bytes (maximum {REQUESTS_MAX} \
+         and {REPORT_MAX})"
     )]
     TooLarge {
         /// Requests of the report.
@@ -106,11 +107,11 @@ pub enum OutboxError {
 }
 
 impl Outbox {
-    /// Opens the outbox of a state directory (`<state>/outbox`), makes it if needed, and puts in
-    /// order what an earlier process left. `wall` tells how old acknowledged reports are.
+    /// Opens or creates the outbox of a state directory (`<state>/outbox`) and recovers the state
+    /// of an earlier process. `wall` gives the age of acknowledged reports.
     ///
     /// # Errors
-    /// When another agent has it, or it cannot be read or written. Damaged files are no error.
+    /// If another agent uses it, or on an I/O error. Damaged files are not an error.
     pub fn open(state: &Path, wall: &dyn WallClock) -> Result<(Self, Recovered), OutboxError> {
         let (disk, found) = Disk::open(&state.join("outbox"), wall)?;
         let mut outbox = Self { disk: Some(disk), entries: BTreeMap::new(), next: 0 };
@@ -126,22 +127,22 @@ impl Outbox {
         Ok((outbox, recovered))
     }
 
-    /// An outbox that is gone when dropped.
+    /// An outbox in memory.
     #[must_use]
     pub fn memory() -> Self {
         Self { disk: None, entries: BTreeMap::new(), next: 0 }
     }
 
-    /// Space left on its disk; `None`: it is in memory.
+    /// Free disk space; `None`: in memory.
     #[must_use]
     pub fn disk_free(&self) -> Option<Reading<Size>> {
         self.disk.as_ref().map(|disk| facts::disk_free(disk.folder()))
     }
 
-    /// Records that an attempt is about to send its first request. Returns after that is on disk.
+    /// Records the start of an attempt before its first request. Returns once this is on disk.
     ///
     /// # Errors
-    /// [`OutboxError::AlreadyStarted`], or the marker could not be written: do not begin.
+    /// [`OutboxError::AlreadyStarted`], or the marker cannot be written: do not start.
     pub fn mark_started(&mut self, started: &Started) -> Result<(), OutboxError> {
         let key = &started.lease.key;
         let known = self.entries.contains_key(key)
@@ -156,11 +157,11 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes an attempt's report in place of its marker. Returns after it is on disk.
+    /// Replaces the marker of an attempt by its report. Returns once this is on disk.
     ///
     /// # Errors
-    /// [`OutboxError::TooLarge`]: it is not taken. [`OutboxError::Io`]: it is kept in memory and can
-    /// be delivered, but does not survive this process; begin nothing new.
+    /// [`OutboxError::TooLarge`]: rejected. [`OutboxError::Io`]: kept in memory and deliverable, but lost
+    /// with this process; start no new attempt.
     pub fn put(&mut self, report: &AttemptReport) -> Result<(), OutboxError> {
         let bytes = Bytes::from(encode_report(report));
         if bytes.len() > REPORT_MAX || report.traces.len() > REQUESTS_MAX {
@@ -183,7 +184,7 @@ impl Outbox {
         self.entries.insert(lease.key.clone(), Entry::Pending { lease, order, held });
     }
 
-    /// Attempts whose reports wait for delivery, oldest first.
+    /// Attempts with pending reports, oldest first.
     #[must_use]
     pub fn pending(&self) -> Vec<Lease> {
         let mut waiting: Vec<(u64, &Lease)> = self
@@ -201,7 +202,7 @@ impl Outbox {
     /// The encoded report of an attempt.
     ///
     /// # Errors
-    /// [`OutboxError::NotPending`], or its file cannot be read or was damaged.
+    /// [`OutboxError::NotPending`], or its file is unreadable or damaged.
     pub fn read(&self, key: &AttemptKey) -> Result<Bytes, OutboxError> {
         match (self.entries.get(key), &self.disk) {
             (Some(Entry::Pending { held: Some(bytes), .. }), _) => Ok(bytes.clone()),
@@ -213,7 +214,7 @@ impl Outbox {
         }
     }
 
-    /// The coordinator has the report on disk: sets it aside. Again is no-op.
+    /// Marks a report as stored by the coordinator. Idempotent.
     ///
     /// # Errors
     /// [`OutboxError::NotPending`], or its file cannot be moved.
@@ -233,11 +234,11 @@ impl Outbox {
     }
 }
 
-/// Removes the outbox of a state directory, and that if it is empty then, unless something in it was
-/// not delivered. Nothing there is no error.
+/// Removes the outbox of a state directory, and the directory if empty, unless there are
+/// undelivered reports. A missing outbox is not an error.
 ///
 /// # Errors
-/// When another agent has it, or it cannot be removed.
+/// If another agent uses it, or it cannot be removed.
 pub fn discard_delivered(state: &Path) -> Result<(), OutboxError> {
     disk::discard_delivered(&state.join("outbox"))?;
     match std::fs::remove_dir(state) {
@@ -250,7 +251,7 @@ pub fn discard_delivered(state: &Path) -> Result<(), OutboxError> {
     }
 }
 
-/// The report of an attempt whose process died: nothing but that it was begun.
+/// The report of an attempt whose process died: only its start.
 fn interrupted(started: Started) -> AttemptReport {
     let began = started.planned_start.unwrap_or(started.anchor.mono);
     AttemptReport {

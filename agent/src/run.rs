@@ -1,4 +1,4 @@
-//! From flags to a running agent, for `regatta-agent`, `regatta agent` and the embedded agent.
+//! Starts an agent from flags: `regatta-agent`, `regatta agent` and the embedded agent.
 
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
@@ -24,23 +24,23 @@ use crate::session::{Agent, AgentError, AgentLifetime, Connector, Setup};
 use crate::signals::Interrupts;
 use crate::work::{Tokenizer, WorkerOptions};
 
-/// Why an agent could not start, or ended.
+/// Why an agent could not start, or exited.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The flags.
+    /// Invalid flags.
     #[error("{0}")]
     Usage(String),
-    /// The API key.
+    /// Invalid API key.
     #[error(transparent)]
     ApiKey(#[from] KeyError),
-    /// The state folder.
+    /// State directory error.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The session.
+    /// Session error.
     #[error(transparent)]
     Agent(#[from] AgentError),
-    /// A second interrupt.
-    #[error("stopped at once; what was measured is in the state folder")]
+    /// Second interrupt.
+    #[error("stopped immediately. Undelivered results are in the state directory")]
     Interrupted,
 }
 
@@ -57,10 +57,10 @@ impl RunError {
     }
 }
 
-/// Runs an agent until it is stopped or, with `--once`, a run is over.
+/// Runs an agent until it is stopped or, with `--once`, until a run has ended.
 ///
 /// # Errors
-/// When it can't start, is refused for good, or its storage fails.
+/// If it cannot start, is refused permanently, or its storage fails.
 pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunError> {
     let connector = connector(&args)?;
     let endpoint = endpoint_options(args.endpoint, &args.local)?;
@@ -73,12 +73,12 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
     let attached = args.attached.map(|seconds| Duration::from_secs(seconds.into()));
     local.facts.details.disk_free = facts::disk_free(&dir);
     for (what, number) in [
-        ("reports not yet handed over", outbox.pending().len()),
-        ("attempts that were interrupted", recovered.interrupted.len()),
-        ("damaged files put aside", recovered.quarantined.len()),
+        ("undelivered reports", outbox.pending().len()),
+        ("interrupted attempts", recovered.interrupted.len()),
+        ("quarantined files", recovered.quarantined.len()),
     ] {
         if number > 0 {
-            info!(number, what, "found in the outbox");
+            info!(number, what, "outbox recovered");
         }
     }
     let mut setup = local.setup(connector, endpoint, outbox, wall);
@@ -89,12 +89,12 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
     };
     let stop = CancellationToken::new();
     let interrupts = Interrupts::listen()
-        .map_err(|e| RunError::Usage(format!("signals can't be listened to: {e}")))?;
+        .map_err(|e| RunError::Usage(format!("cannot install signal handlers: {e}")))?;
     let agent = Agent::new(setup).run(stop.clone());
     let interrupted = async {
         tokio::select! {
             () = interrupts.nth(1) => {}
-            () = input_closed(), if attached.is_some() => warn!("whoever started this agent is gone"),
+            () = input_closed(), if attached.is_some() => warn!("stdin closed, stopping"),
         }
         stop.cancel();
         interrupts.nth(2).await;
@@ -106,20 +106,19 @@ pub async fn run(args: AgentArgs, wall: Arc<dyn WallClock>) -> Result<Exit, RunE
     if attached.is_some()
         && let Err(error) = outbox::discard_delivered(&dir)
     {
-        warn!(%error, "what was handed over stays in the state folder");
+        warn!(%error, "cannot remove delivered results from the state directory");
     }
     ended
 }
 
-/// Waits for the end of standard input: the end of the ssh session that holds it. The thread that
-/// reads ends with the process.
+/// Waits for the end of stdin, i.e. of the ssh session. The reading thread ends with the process.
 async fn input_closed() {
     let read = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-    // What is written to it means nothing; an error is an end, too.
+    // Input is ignored; an error counts as the end.
     let _ = tokio::task::spawn_blocking(read).await;
 }
 
-/// How the coordinator is reached. Plain text is for this machine; beyond it the user has to say so.
+/// The connection to the coordinator. Unencrypted connections beyond loopback require --insecure.
 fn connector(args: &AgentArgs) -> Result<Connector, RunError> {
     let address = &args.coordinator;
     if let Some(path) = address.strip_prefix("unix:") {
@@ -135,16 +134,17 @@ fn check_plain_text(address: &str, insecure: bool) -> Result<(), RunError> {
         .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
     {
         return Err(RunError::Usage(format!(
-            "--coordinator `{address}`: give HOST:PORT, e.g. control:7717, or unix:PATH"
+            "--coordinator `{address}`: expected HOST:PORT, e.g. control:7717, or unix:PATH"
         )));
     }
     if insecure {
         warn!(
-            "plain text to the coordinator (--insecure): prompts and results can be read on the network"
+            "unencrypted connection to the coordinator (--insecure): prompts and results are \
+             readable on the network"
         );
         return Ok(());
     }
-    // A name that does not resolve yet is refused too: it is not loopback.
+    // A name that does not resolve is refused too: it may not be loopback.
     let loopback = address
         .to_socket_addrs()
         .is_ok_and(|mut found| found.all(|address| address.ip().is_loopback()));
@@ -152,23 +152,23 @@ fn check_plain_text(address: &str, insecure: bool) -> Result<(), RunError> {
         return Ok(());
     }
     Err(RunError::Usage(format!(
-        "--coordinator {address} is beyond loopback, where prompts and results would travel in plain \
-         text; on a network that only you can read, add --insecure here and at `regatta run`"
+        "--coordinator {address} is not a loopback address, and the connection is not encrypted. \
+         On a trusted network, add --insecure here and to `regatta run`"
     )))
 }
 
 fn default_state(host: &HostId) -> Result<PathBuf, RunError> {
     let strategy = etcetera::choose_base_strategy()
-        .map_err(|_| RunError::Usage("no home folder is known: give --state DIR".to_owned()))?;
+        .map_err(|_| RunError::Usage("home directory not found. Set --state DIR".to_owned()))?;
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
-    // Two agents of two names on one machine have two outboxes.
+    // Agents with different names on one machine have separate outboxes.
     Ok(base.join("regatta-agent").join(host.as_str()))
 }
 
-/// How the engine is found, from the flags.
+/// Endpoint options from the flags.
 ///
 /// # Errors
-/// When the URL is none, or the API key can't be read.
+/// If the URL is invalid or the API key cannot be read.
 pub fn endpoint_options(
     url: Option<String>,
     args: &LocalArgs,
@@ -192,11 +192,11 @@ fn script(file: &Path) -> Result<GpuScript, RunError> {
     GpuScript::parse(&text).map_err(|e| wrong(&e))
 }
 
-/// The GPU sampler that the flags ask for, running.
+/// Starts the GPU sampler of the flags.
 fn sampler(args: &LocalArgs) -> Result<GpuHandle, RunError> {
     let mut options = SamplerOptions { gpus: args.gpu.clone(), ..SamplerOptions::default() };
     let source = if args.gpu_rate == 0.0 {
-        GpuSource::None { reason: "switched off (--gpu-rate 0)".to_owned() }
+        GpuSource::None { reason: "disabled (--gpu-rate 0)".to_owned() }
     } else {
         options.period = Duration::from_secs_f64(args.gpu_rate.recip());
         match &args.gpu_script {
@@ -209,10 +209,10 @@ fn sampler(args: &LocalArgs) -> Result<GpuHandle, RunError> {
 
 fn boot() -> Result<BootId, RunError> {
     facts::boot_id()
-        .map_err(|e| RunError::Usage(format!("this machine's boot id can't be read: {e}")))
+        .map_err(|e| RunError::Usage(format!("cannot read the boot id of this machine: {e}")))
 }
 
-/// This machine, or a simulated one, before it is connected.
+/// This machine, or a simulated one, before its connection.
 #[derive(Debug)]
 pub struct Local {
     /// Its name in the reports.
@@ -225,10 +225,10 @@ pub struct Local {
 }
 
 impl Local {
-    /// This machine, and its GPU sampler running.
+    /// This machine, with its GPU sampler running.
     ///
     /// # Errors
-    /// When no name can be made of its hostname.
+    /// If no host name can be derived from the hostname.
     pub fn of_this_machine(name: Option<HostId>, args: &LocalArgs) -> Result<Self, RunError> {
         let facts = facts::collect();
         let host = match name {
@@ -236,7 +236,7 @@ impl Local {
             None => HostId::from_hostname(&facts.hostname).ok_or_else(|| {
                 let name = regatta_types::clean::excerpt(&facts.hostname, 80);
                 RunError::Usage(format!(
-                    "no name can be made of the hostname `{name}`: give --name"
+                    "cannot derive a host name from the hostname `{name}`. Set --name"
                 ))
             })?,
         };
@@ -249,17 +249,17 @@ impl Local {
         Ok(Self { host, facts, boot: boot()?, gpu, work, simulated })
     }
 
-    /// A simulated machine of this name.
+    /// A simulated machine with this name.
     ///
     /// # Errors
-    /// When this machine does not say which boot it is in.
+    /// If the boot id cannot be read.
     pub fn simulated(host: HostId, gpu: GpuHandle) -> Result<Self, RunError> {
         let (facts, boot) = (facts::collect(), boot()?);
         let (gpu, work) = (Arc::new(gpu), WorkerOptions::default());
         Ok(Self { host, facts, boot, gpu, work, simulated: true })
     }
 
-    /// An agent in this process: it takes part in one run and keeps its outbox in memory.
+    /// An embedded agent for one run, with its outbox in memory.
     #[must_use]
     pub fn embedded(
         self,

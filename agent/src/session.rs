@@ -1,9 +1,8 @@
-//! The agent's life: dial, say hello, do what the coordinator asks, hand results over, come back
-//! after a loss.
+//! Main loop of the agent: connect, handshake, execute orders, deliver results, reconnect after a
+//! loss.
 //!
-//! [`Agent`] owns everything that outlives a connection: the outbox, the work in hand, the
-//! identity. A lost connection is not a lost measurement: the work goes on, its report waits in
-//! the outbox.
+//! [`Agent`] owns everything that outlives a connection: the outbox, the current work and the
+//! identity. After a lost connection the work continues and its report waits in the outbox.
 
 mod backoff;
 mod beat;
@@ -39,29 +38,29 @@ use job::{Job, PreparedHost};
 
 pub use connect::{Connector, SessionError};
 
-/// How long an agent stays.
+/// Lifetime of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentLifetime {
-    /// Until it is stopped: after a run it waits for the next one.
+    /// Until stopped: waits for the next run.
     Always,
-    /// For one run; without its coordinator it ends what it does and goes on looking for this long.
+    /// For one run; without a coordinator it tries to reconnect for this long.
     OneRun {
-        /// From the last contact on.
+        /// Time since the last contact.
         alone: Duration,
     },
 }
 
 impl AgentLifetime {
-    /// For one run, a day if need be: what was measured is worth waiting for.
+    /// One run; waits up to a day to deliver results.
     pub const ONE_RUN: Self = Self::OneRun { alone: Duration::from_secs(24 * 3_600) };
 }
 
-/// What an agent is made of.
+/// Parts of an agent.
 #[derive(Debug)]
 pub struct Setup {
     /// Its name in the reports.
     pub host: HostId,
-    /// This start.
+    /// This process.
     pub instance: InstanceId,
     /// This boot.
     pub boot: BootId,
@@ -71,28 +70,28 @@ pub struct Setup {
     pub simulated: bool,
     /// The coordinator.
     pub connector: Connector,
-    /// How the engine is found.
+    /// Endpoint options.
     pub endpoint: EndpointOptions,
     /// The GPU sampler.
     pub gpu: Arc<GpuHandle>,
-    /// Where results wait until they are acknowledged.
+    /// Stores results until they are acknowledged.
     pub outbox: Outbox,
-    /// How attempts are carried out.
+    /// Options for attempts.
     pub work: WorkerOptions,
-    /// When it leaves.
+    /// When it exits.
     pub lifetime: AgentLifetime,
     /// Wall time, for display.
     pub wall: Arc<dyn WallClock>,
 }
 
-/// Why an agent ended.
+/// Why an agent exited.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// The coordinator does not want it.
+    /// Refused by the coordinator.
     #[error("the coordinator refused this agent: {0}")]
     Refused(String),
-    /// Its own storage failed.
-    #[error("the agent's state folder failed")]
+    /// Local storage failure.
+    #[error("the agent's state directory failed")]
     Outbox(#[from] OutboxError),
 }
 
@@ -101,17 +100,17 @@ pub enum AgentError {
 pub struct Agent {
     setup: Setup,
     job: Option<Job>,
-    /// What measures the engine that the last preparation found.
+    /// Worker for the engine of the last preparation.
     worker: Option<Worker>,
-    /// The run it prepared for.
+    /// The run of the last preparation.
     run: Option<RunId>,
-    /// What the last preparation found, to be told again after a lost connection.
+    /// Result of the last preparation, sent again after a reconnect.
     prepared: Option<PreparedHost>,
-    /// What to do when the work in hand has ended.
+    /// The next order, after the current work.
     next: Option<Order>,
 }
 
-/// Something the coordinator asked for.
+/// An order of the coordinator.
 #[derive(Debug)]
 enum Order {
     Prepare(Preparation),
@@ -119,16 +118,16 @@ enum Order {
 }
 
 impl Agent {
-    /// An agent that has not dialled yet.
+    /// An agent that is not connected yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         Self { setup, job: None, worker: None, run: None, prepared: None, next: None }
     }
 
-    /// Runs until `stop` is cancelled, or, with `once`, until a run is over.
+    /// Runs until `stop` is cancelled or, with a lifetime of one run, until the run ends.
     ///
     /// # Errors
-    /// When the coordinator refuses the agent for good, or its own storage fails.
+    /// If the coordinator refuses the agent permanently, or local storage fails.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), AgentError> {
         let mut backoff = Backoff::default();
         let mut told: Option<String> = None;
@@ -140,7 +139,7 @@ impl Agent {
             let problem = match ended {
                 Ok(Ended::Stopped) => return self.leave().await,
                 Ok(Ended::RunOver(reason)) => {
-                    info!(reason, "run over");
+                    info!(reason, "run ended");
                     if once {
                         return self.leave().await;
                     }
@@ -152,36 +151,40 @@ impl Agent {
                 }
                 Err(SessionError::NotInRun(reason) | SessionError::Lost(reason)) => reason,
             };
-            if let Some(until) = self.give_up(contact)
+            if let Some(until) = self.deadline(contact)
                 && Instant::now() >= until
             {
-                warn!(reason = problem, "no coordinator; what was measured is in the state folder");
+                warn!(
+                    reason = problem,
+                    "no contact with the coordinator, exiting; undelivered \
+                    results are in the state directory"
+                );
                 return self.leave().await;
             }
             if told.as_ref() != Some(&problem) {
-                warn!(reason = problem, "no session; dialling again");
+                warn!(reason = problem, "no session, reconnecting");
                 told = Some(problem);
             }
             let wait = backoff.next(dialled.elapsed(), rand::rng().random());
             let until = Instant::now() + wait;
-            let until = self.give_up(contact).map_or(until, |end| end.min(until));
+            let until = self.deadline(contact).map_or(until, |end| end.min(until));
             if self.pause(until, &stop).await {
                 return self.leave().await;
             }
         }
     }
 
-    /// One connection from dial to end. The outer error is ours, the inner the link's.
+    /// One connection, from connect to end. The outer error is local, the inner one of the link.
     async fn session(
         &mut self,
         stop: &CancellationToken,
         contact: &mut Instant,
     ) -> Result<Result<Ended, SessionError>, AgentError> {
         let hello = self.hello().await;
-        let give_up = self.give_up(*contact);
+        let deadline = self.deadline(*contact);
         let link = tokio::select! {
             link = connect::open(&self.setup.connector, hello) => link,
-            () = sleep_until(give_up) => {
+            () = sleep_until(deadline) => {
                 Err(SessionError::Lost("the coordinator does not answer".to_owned()))
             }
             () = stop.cancelled() => return Ok(Ok(Ended::Stopped)),
@@ -201,8 +204,8 @@ impl Agent {
         }
     }
 
-    /// When an agent that was last connected at `contact` stops looking.
-    fn give_up(&self, contact: Instant) -> Option<Instant> {
+    /// When an agent last connected at `contact` stops reconnecting.
+    fn deadline(&self, contact: Instant) -> Option<Instant> {
         match self.setup.lifetime {
             AgentLifetime::Always => None,
             AgentLifetime::OneRun { alone } => Some(contact + alone),
@@ -219,7 +222,7 @@ impl Agent {
             version: crate::VERSION.to_owned(),
             facts: self.setup.facts.clone(),
             gpus: self.setup.gpu.inventory().await,
-            engine: Reading::missing("not looked for yet"),
+            engine: Reading::missing("not checked yet"),
             simulated: self.setup.simulated,
             resume: Resume {
                 run: self.run.clone(),
@@ -229,7 +232,7 @@ impl Agent {
         }
     }
 
-    /// Waits before the next dial; work that ends meanwhile goes to the outbox. `true`: stopped.
+    /// Waits before the next connection; stores work that ends meanwhile. `true`: stopped.
     async fn pause(&mut self, until: Instant, stop: &CancellationToken) -> bool {
         loop {
             let ended = tokio::select! {
@@ -246,7 +249,7 @@ impl Agent {
         }
     }
 
-    /// Puts what a job made into the outbox; what else it says is for the coordinator.
+    /// Stores the reports of a job in the outbox and returns the rest for the coordinator.
     fn keep(&mut self, output: job::Output) -> Option<PreparedHost> {
         let job::Output { reports, prepared } = output;
         for report in reports {
@@ -258,20 +261,20 @@ impl Agent {
         prepared
     }
 
-    /// A report that the disk does not take is held in memory and handed over all the same.
+    /// A report that cannot be written is kept in memory and still delivered.
     fn put(&mut self, report: AttemptReport) {
         let Err(error) = self.setup.outbox.put(&report) else { return };
-        error!(%error, attempt = %report.key, "the result could not be written to the state folder");
+        error!(%error, attempt = %report.key, "cannot write a result to the state directory");
         if let OutboxError::TooLarge { .. } = error {
             let outcome = AttemptOutcome::Failed(error.to_string());
             let small = AttemptReport { outcome, traces: Vec::new(), ..report };
             if let Err(error) = self.setup.outbox.put(&small) {
-                error!(%error, "nor could the word of it");
+                error!(%error, "cannot write the failure record either");
             }
         }
     }
 
-    /// Ends the work in hand and keeps its report.
+    /// Stops the current work and stores its report.
     async fn leave(mut self) -> Result<(), AgentError> {
         if let Some(job) = &self.job {
             job.stop_now();

@@ -1,7 +1,7 @@
-//! Carries out what a coordinator asks: one assignment in, one attempt report out.
+//! Executes assignments of the coordinator: one assignment in, one attempt report out.
 //!
-//! [`Worker`] is what the session holds. Requests run on a thread of their own; here is
-//! no session, no upload and no disk, and no figure that a report would show.
+//! The session holds a [`Worker`]. Requests run on a separate thread. No session, upload, disk or
+//! report metric is handled here.
 
 mod attempt;
 mod client_overhead;
@@ -51,10 +51,10 @@ use pace::Pace;
 use thread::ThreadError;
 use watch::Watch;
 
-/// Which process on which boot of the host.
+/// Process and boot of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// This start of the agent.
+    /// This agent process.
     pub instance: InstanceId,
     /// This boot of the host.
     pub boot: BootId,
@@ -62,21 +62,21 @@ pub struct Identity {
 
 /// GPU telemetry over an attempt; one window is open at a time.
 pub trait GpuWindows: Send + Sync {
-    /// An attempt begins, whose measuring is to begin at `start`: the last sample before that is its
-    /// baseline. Does not wait.
+    /// Starts the window of an attempt that starts measuring at `start`. The last sample before
+    /// that is its baseline. Does not block.
     fn begin(&self, start: Option<MonoNs>);
 
-    /// It has ended: what was read in its time. Waits at most half a second.
+    /// Ends the window and returns its readings. Waits at most half a second.
     fn end(&self, spans: Spans) -> BoxFuture<'_, GpuWindow>;
 }
 
-/// How a worker behaves, where that is the user's choice.
+/// User options of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Spin for at most the last 100 us before a start. Without, the kernel's timer decides, some
-    /// 50 us late, and the core is left to the engine.
+    /// Spin for at most the last 100 us before a start. Otherwise the kernel timer is about 50 us
+    /// late, but the core is free for the engine.
     pub spin: bool,
-    /// Counts the tokens of answers where the engine does not.
+    /// Counts output tokens where the engine does not report them.
     pub tokenizer: Option<Arc<Tokenizer>>,
 }
 
@@ -95,11 +95,11 @@ pub struct Worker {
     gpus: Arc<dyn GpuWindows>,
     progress: Arc<Progress>,
     options: WorkerOptions,
-    /// A lock because a worker is shared by reference; taken between attempts only.
+    /// A lock since a worker is shared by reference; taken only between attempts.
     known: Arc<Mutex<Known>>,
 }
 
-/// What preparing has shown of the engine.
+/// Capabilities of the engine.
 #[derive(Debug, Clone, Default)]
 struct Known {
     abilities: Arc<Abilities>,
@@ -115,7 +115,7 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// What a thread made, before it becomes a report.
+/// Result of the measuring thread.
 struct AttemptResult {
     outcome: AttemptOutcome,
     began: MonoNs,
@@ -160,7 +160,7 @@ impl Worker {
         Self { endpoint, identity, clock, gpus, progress, options, known }
     }
 
-    /// The worker with other options than the usual ones.
+    /// The worker with non-default options.
     #[must_use]
     pub fn with_options(self, options: WorkerOptions) -> Self {
         Self { options, ..self }
@@ -172,19 +172,19 @@ impl Worker {
         &self.endpoint
     }
 
-    /// The counters of the attempt at hand, for the heartbeat.
+    /// Counters of the current attempt, for heartbeats.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// What preparing has shown that the engine can do.
+    /// Capabilities of the engine.
     #[must_use]
     pub fn abilities(&self) -> Arc<Abilities> {
         Arc::clone(&self.known().abilities)
     }
 
-    /// Whether tokens are counted where the engine does not.
+    /// Whether a tokenizer counts tokens where the engine does not.
     #[must_use]
     pub fn has_tokenizer(&self) -> bool {
         self.options.tokenizer.is_some()
@@ -194,8 +194,8 @@ impl Worker {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out an assignment. Failures of the engine are in the traces. An attempt that was
-    /// halted is [`AttemptOutcome::Cancelled`], unless nothing of it is missing.
+    /// Executes an assignment. Engine failures are in the traces. A halted attempt is
+    /// [`AttemptOutcome::Cancelled`], unless it is complete.
     pub async fn run(&self, assignment: Assignment, halt: &Halt) -> AttemptReport {
         let (key, epoch, start) = (assignment.key.clone(), assignment.epoch, assignment.start);
         let tokenizer = self.options.tokenizer.clone();
@@ -221,7 +221,7 @@ impl Worker {
         report
     }
 
-    /// Gets to know the engine and warms it up: requests of no case, until it is steady.
+    /// Explores the engine and warms it up with unmeasured requests until it is steady.
     pub async fn warm_up(
         &mut self,
         preparation: &Preparation,
@@ -254,10 +254,10 @@ impl Worker {
         report
     }
 
-    /// Measures what the agent itself adds, at an endpoint in its own process.
+    /// Measures the client overhead with an endpoint in this process.
     ///
     /// # Errors
-    /// A sentence: why it cannot be measured.
+    /// If it cannot be measured.
     pub async fn measure_overhead(
         &self,
         preparation: &Preparation,
@@ -297,7 +297,7 @@ impl Worker {
         let gpu = if local {
             self.gpus.end(Spans::of(&made.traces, made.began, made.finished)).await
         } else {
-            GpuWindow::missing("the endpoint is on another machine")
+            GpuWindow::missing("the endpoint runs on another machine")
         };
         let engine = watch.end().await;
         self.progress.enter(Activity::Idle);

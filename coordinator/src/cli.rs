@@ -1,4 +1,4 @@
-//! The command line as typed: flags and help, no logic. `commands` does the work.
+//! Command-line flags and their help. The logic is in `commands`.
 
 mod doctor;
 mod examples;
@@ -29,18 +29,18 @@ pub use sim::{SimArgs, Usage};
 pub use ssh::SshArgs;
 pub use workload::{OutputArgs, StartArgs, StoreArgs, WorkloadArgs};
 
-/// Benchmarks a fleet of LLM-serving hosts at once and says which one is slow, by how much, and
-/// whether that is real.
+/// Benchmark a fleet of LLM-serving hosts: find out which one is slow, by how much, and whether the
+/// difference is real.
 #[derive(Debug, Parser)]
 #[command(name = "regatta", version = crate::VERSION, after_help = examples::REGATTA, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
     /// Log more to stderr; twice for debugging
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Write the log as JSON lines
+    /// Log as JSON lines
     #[arg(long, global = true)]
     pub log_json: bool,
 }
@@ -48,32 +48,32 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run three simulated hosts, one of them slow, and write their reports
+    /// Benchmark three simulated hosts, one of them slow
     Demo(DemoArgs),
-    /// Benchmark this machine's endpoint, without a network
+    /// Benchmark the engine on this machine, without agents
     Bench(BenchArgs),
-    /// Wait for agents, run a suite on all of them, write the reports
+    /// Run a suite on a fleet of hosts and write the reports
     Run(RunArgs),
-    /// Look at this machine or at a fleet before a run, and say what to do
+    /// Run the preflight checks on this machine or a fleet
     Doctor(DoctorArgs),
-    /// Print what each host is, without a run
+    /// List the GPUs, engine and model of each host
     Hosts(HostsArgs),
-    /// Write the reports of a stored run again
+    /// Rewrite the reports of a stored run
     Report(ReportArgs),
-    /// Write one file of a stored run: its requests as CSV, its report as HTML, ...
+    /// Export a stored run as CSV, JSON Lines, Parquet, JSON, Markdown or HTML
     Export(ExportArgs),
-    /// List the stored runs, or what one host did in each
+    /// List stored runs, or the history of one host
     Runs(RunsArgs),
-    /// Compare a run with an earlier one, host by host
+    /// Compare two runs, host by host
     Compare(CompareArgs),
-    /// Check a run against a baseline: returns 8 where a host is settled slower
+    /// Check a run against a baseline; exit with 8 on a significant regression
     Check(CheckArgs),
-    /// Keep a run as a small file to check later ones against
+    /// Save a run as a baseline file for later checks
     Baseline(BaselineArgs),
-    /// List, show or check suites
+    /// List, print or validate suites
     #[command(subcommand, after_help = examples::SUITE)]
     Suite(SuiteCommand),
-    /// Be an agent (the same as the program `regatta-agent`)
+    /// Run as an agent (same as the `regatta-agent` program)
     Agent(AgentArgs),
     /// Simulate a GPU host: an OpenAI-compatible endpoint with exact timing
     Sim(SimArgs),
@@ -83,19 +83,19 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = examples::DEMO)]
 pub struct DemoArgs {
-    /// How much slower the third host is, in per cent of speed; 0 for none
+    /// Speed reduction of the third host, in percent; 0 for none
     #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = percent)]
     pub slow: f64,
-    /// Times each case is run on every host
+    /// Repetitions of each case on every host
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repetitions: u32,
-    /// Seed of the simulated hosts and of the order of cases [default: random]
+    /// Seed for the simulated hosts and the order of cases [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How the hosts are started.
+    /// Start mode.
     #[command(flatten)]
     pub start: StartArgs,
-    /// Where the reports go and what is printed.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -104,21 +104,21 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 #[command(after_help = examples::BENCH)]
 pub struct BenchArgs {
-    /// Endpoint: host:port, http(s)://host:port, its /v1 or its full path
-    /// [default: the one found on loopback port 8000, 30000, 8080 or 11434]
+    /// Endpoint: host:port, or a URL up to /v1 or /v1/chat/completions
+    /// [default: search loopback ports 8000, 30000, 8080, 11434]
     #[arg(value_name = "URL")]
     pub url: Option<String>,
     /// Built-in suite or TOML file
-    /// [default: quick; with --concurrency, --rate or --prompt-tokens text]
+    /// [default: quick; text with --concurrency, --rate or --prompt-tokens]
     #[arg(long, value_name = "NAME|FILE")]
     pub suite: Option<String>,
-    /// How the local endpoint and GPUs are reached.
+    /// Endpoint and GPU options.
     #[command(flatten)]
     pub local: regatta_agent::cli::LocalArgs,
-    /// What is changed in the suite.
+    /// Changes to the suite.
     #[command(flatten)]
     pub workload: WorkloadArgs,
-    /// Where the reports go and what is printed.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -135,49 +135,49 @@ pub struct RunArgs {
           conflicts_with_all = ["hosts", "ssh", "ssh_file"],
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub expect: Option<u32>,
-    /// Wait for the agents of these names, and refuse others
+    /// Wait for the agents with these names and refuse all others
     #[arg(long, value_name = "A,B,...", value_delimiter = ',',
           conflicts_with_all = ["ssh", "ssh_file"])]
     pub hosts: Vec<HostId>,
-    /// Leave hosts that never join out of the run, and only name them
+    /// Exclude hosts that never join instead of counting their cells as missing
     #[arg(long, conflicts_with = "expect")]
     pub allow_missing: bool,
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7717")]
     pub listen: SocketAddr,
-    /// Allow plain text beyond loopback: whoever can read the network reads prompts and results
+    /// Allow unencrypted connections beyond loopback; prompts and results are readable on the
+    /// network
     #[arg(long)]
     pub insecure: bool,
-    /// Compare hosts on which FACT is not known with those on which it is: engine-version,
-    /// quantisation, kv-cache-type, engine-flags, prefix-cache, speculative-decoding, ...
+    /// Treat FACT as equal where a host does not report it, e.g. engine-version,kv-cache-type
     #[arg(long, value_name = "FACT,...", value_delimiter = ',')]
     pub assume_equal: Vec<ClassFact>,
-    /// Differences up to this are of no account: 3%, or by figure: 3%,ttft=10%
+    /// Treat differences within this margin as equivalent: 3%, or per metric: 3%,ttft=10%
     /// [default: 2%, ttft=5%]
     #[arg(long, value_name = "MARGINS")]
     pub margin: Option<Margins>,
-    /// How long to wait for agents to be ready
+    /// Maximum wait for agents to be ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     pub wait: Duration,
-    /// What to do with hosts that are not ready by then
+    /// Action for hosts that are not ready after --wait
     #[arg(long, value_name = "POLICY", default_value = "drop")]
     pub late: LatePolicy,
-    /// Silence after which an agent is given up
+    /// Declare an agent lost after this long without contact
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration::parse)]
     pub lost_after: Duration,
-    /// How the hosts are started.
+    /// Start mode.
     #[command(flatten)]
     pub start: StartArgs,
-    /// Model to ask for [default: each agent's own choice]
+    /// Model to request [default: chosen by each agent]
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
-    /// Agents that are started for this run.
+    /// Agents to start over ssh.
     #[command(flatten)]
     pub ssh: SshArgs,
-    /// What is changed in the suite.
+    /// Changes to the suite.
     #[command(flatten)]
     pub workload: WorkloadArgs,
-    /// Where the reports go and what is printed.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -186,19 +186,19 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(after_help = examples::REPORT)]
 pub struct ReportArgs {
-    /// A run's id, or `latest`
+    /// Run id, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// Folder of the reports; replaced as a whole [default: reports/RUN]
+    /// Report directory; replaced if it exists [default: reports/RUN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace hosts, GPU UUIDs, addresses, URLs and home paths in all files, to publish them
+    /// Redact host names, GPU UUIDs, addresses, URLs and home paths for publication
     #[arg(long)]
     pub redact: bool,
-    /// Compare each host with itself in an earlier run, too: a run's id or a baseline file
+    /// Also compare each host with itself in an earlier run or a baseline file
     #[arg(long, value_name = "RUN|FILE", conflicts_with = "redact")]
     pub baseline: Option<String>,
-    /// Where runs are kept.
+    /// Location of the store.
     #[command(flatten)]
     pub store: StoreArgs,
 }
@@ -207,20 +207,19 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = examples::EXPORT)]
 pub struct ExportArgs {
-    /// A run's id, or `latest`
+    /// Run id, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// What is written: csv, jsonl or parquet (the requests), json (the run), md (the combined
-    /// report) or html (all pages)
+    /// csv, jsonl, parquet (requests), json (the run), md (combined report) or html (all pages)
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub format: Format,
-    /// File to write, replaced as a whole; - is stdout
+    /// Output file, replaced if it exists; - is stdout
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
-    /// Replace hosts, GPU UUIDs, addresses, URLs and home paths, to publish it
+    /// Redact host names, GPU UUIDs, addresses, URLs and home paths for publication
     #[arg(long)]
     pub redact: bool,
-    /// Where runs are kept.
+    /// Location of the store.
     #[command(flatten)]
     pub store: StoreArgs,
 }
@@ -229,16 +228,16 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = examples::RUNS)]
 pub struct RunsArgs {
-    /// Only runs with this host, oldest first, with its figures and what changed from one to the next
+    /// Show the history of this host: its results in each run, oldest first, and what changed
     #[arg(long, value_name = "NAME")]
     pub host: Option<HostId>,
-    /// Of the newest N runs
+    /// Consider only the newest N runs
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub last: u32,
     /// Print JSON lines
     #[arg(long)]
     pub json: bool,
-    /// Where runs are kept.
+    /// Location of the store.
     #[command(flatten)]
     pub store: StoreArgs,
 }
@@ -248,13 +247,13 @@ pub struct RunsArgs {
 pub enum SuiteCommand {
     /// List the built-in suites
     List,
-    /// Print a suite's TOML, to copy and change
+    /// Print the TOML of a suite
     Show {
         /// Built-in suite or TOML file
         #[arg(value_name = "NAME|FILE")]
         suite: String,
     },
-    /// Check a suite file and list every problem in it
+    /// Validate a suite file and list every problem
     Check {
         /// Built-in suite or TOML file
         #[arg(value_name = "NAME|FILE")]
@@ -272,15 +271,17 @@ fn format(text: &str) -> Result<Format, String> {
         #[cfg(feature = "parquet")]
         "parquet" => Ok(Format::Parquet),
         #[cfg(not(feature = "parquet"))]
-        "parquet" => Err("this build has no Parquet: build with `--features parquet`".to_owned()),
-        _ => Err("one of csv, jsonl, parquet, json, md, html".to_owned()),
+        "parquet" => {
+            Err("this build has no Parquet support; rebuild with `--features parquet`".to_owned())
+        }
+        _ => Err("expected one of csv, jsonl, parquet, json, md, html".to_owned()),
     }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(value) if (0.0..100.0).contains(&value) => Ok(value),
-        Ok(_) | Err(_) => Err("a number of per cent from 0 to below 100".to_owned()),
+        Ok(_) | Err(_) => Err("expected a percentage of at least 0 and below 100".to_owned()),
     }
 }
 
@@ -291,12 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn run_needs_to_know_who_to_wait_for() {
+    fn run_requires_exactly_one_host_selection() {
         assert!(Cli::try_parse_from(["regatta", "run", "quick"]).is_err());
         assert!(Cli::try_parse_from(["regatta", "run", "quick", "--hosts", "a,b"]).is_ok());
         assert!(Cli::try_parse_from(["regatta", "run", "quick", "--ssh", "a,b"]).is_ok());

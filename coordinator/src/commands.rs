@@ -1,4 +1,4 @@
-//! The commands: from checked flags to an exit code.
+//! Runs the commands: from parsed flags to an exit code.
 
 mod bench;
 mod demo;
@@ -30,13 +30,13 @@ use crate::output::print;
 use crate::run::Orders;
 use crate::suite;
 
-/// Time from one host's start to the next one's, unless it is set.
+/// Default interval between host starts.
 const STAGGER: Duration = Duration::from_secs(1);
 
-/// Carries the command out.
+/// Runs the command.
 ///
 /// # Errors
-/// When it could not; the problem knows its exit code.
+/// If the command failed. The error carries the exit code.
 pub async fn dispatch(cli: Cli, wall: Arc<dyn WallClock>) -> Result<Exit, CommandError> {
     match cli.command {
         Command::Demo(args) => demo::demo(args, wall).await,
@@ -78,12 +78,12 @@ async fn agent(
         .map_err(|error| CommandError::with(error.exit(), &error))
 }
 
-/// The suite as the flags want it.
+/// The suite with the overrides of the flags.
 fn load(name: &str, workload: &WorkloadArgs) -> Result<Suite, CommandError> {
     Ok(suite::load(name, &workload.overrides())?)
 }
 
-/// The suite as the start mode wants it, and that mode.
+/// The suite for the start mode, and the mode.
 fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), CommandError> {
     let StartArgs { start: mode, stagger } = args;
     let stagger = match (mode, stagger) {
@@ -91,7 +91,7 @@ fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), CommandEr
         (StartMode::Together | StartMode::Solo | StartMode::Both, None) => None,
         (StartMode::Together | StartMode::Solo | StartMode::Both, Some(_)) => {
             return Err(CommandError::usage(format!(
-                "--stagger goes with --start staggered; this is --start {mode}"
+                "--stagger requires --start staggered, not --start {mode}"
             )));
         }
     };
@@ -104,7 +104,7 @@ fn started(suite: Suite, args: StartArgs) -> Result<(Suite, Starting), CommandEr
     Ok((suite, Starting { mode, stagger }))
 }
 
-/// Agents to start over ssh, if any; `alone`: the silence after which one ends by itself.
+/// Agents to start over ssh, if any. An agent exits after `alone` without contact.
 fn launch(args: &SshArgs, alone: Duration) -> Result<Option<Launch>, CommandError> {
     let targets = match &args.ssh_file {
         Some(file) => launch::of_file(file),
@@ -123,7 +123,7 @@ fn orders(model: Option<String>, warmup: Option<u32>) -> Orders {
     Orders { model, engine_warmup, check_only: false }
 }
 
-/// Who takes part, and how they are to reach us, as typed.
+/// The participating hosts and how they connect, as given on the command line.
 struct FleetArgs<'a> {
     expect: Option<u32>,
     hosts: Vec<HostId>,
@@ -132,27 +132,27 @@ struct FleetArgs<'a> {
     ssh: &'a SshArgs,
 }
 
-/// The same, checked.
+/// The same, validated.
 struct Fleet {
     expected: ExpectedHosts,
-    /// `None`: nobody can dial in.
+    /// `None`: no agent can connect.
     listen: Option<SocketAddr>,
-    /// Agents that are started over ssh.
+    /// Agents to start over ssh.
     launch: Option<Launch>,
 }
 
 impl FleetArgs<'_> {
-    /// `alone`: the silence after which an agent that was started over ssh ends by itself.
+    /// `alone`: an agent started over ssh exits after this time without contact.
     fn check(mut self, alone: Duration) -> Result<Fleet, CommandError> {
         if let Some(launch) = launch(self.ssh, alone)? {
             let expected = ExpectedHosts::Named(launch.hosts());
             return Ok(Fleet { expected, listen: None, launch: Some(launch) });
         }
-        // Plain text is for loopback; beyond it the user has to say so.
+        // Unencrypted connections beyond loopback require --insecure.
         if !self.listen.ip().is_loopback() && !self.insecure {
             return Err(CommandError::usage(format!(
-                "--listen {} is beyond loopback, where prompts and results would travel in plain \
-                 text; on a network that only you can read, add --insecure here and at every agent",
+                "--listen {} is not a loopback address, and connections are not encrypted. On a \
+                 trusted network, add --insecure here and on every agent",
                 self.listen
             )));
         }
@@ -163,19 +163,19 @@ impl FleetArgs<'_> {
     }
 }
 
-/// The store's folder: as given, else in the user's state folder.
+/// The store directory: as given, else in the user's state directory.
 fn state_dir(store: &StoreArgs) -> Result<PathBuf, CommandError> {
     use etcetera::BaseStrategy as _;
     if let Some(dir) = &store.state {
         return Ok(dir.clone());
     }
     let strategy = etcetera::choose_base_strategy()
-        .map_err(|_| CommandError::usage("no home folder is known: give --state DIR"))?;
+        .map_err(|_| CommandError::usage("home directory not found. Set --state DIR"))?;
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
     Ok(base.join("regatta"))
 }
 
-/// The command line as it can be pasted again. No flag carries a secret.
+/// The command line, quoted for a shell. No flag contains a secret.
 fn command_line() -> String {
     let quote = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
@@ -195,7 +195,7 @@ mod tests {
     use crate::suite::Overrides;
 
     #[test]
-    fn a_start_mode_makes_its_twins_and_only_staggered_takes_a_stagger() {
+    fn a_start_mode_adds_solo_counterparts_and_only_staggered_accepts_an_interval() {
         let quick = || suite::load("quick", &Overrides::default()).expect("built in");
         let args = |start, stagger| StartArgs { start, stagger };
         let second = Duration::from_secs(1);
@@ -206,7 +206,7 @@ mod tests {
         for mode in [StartMode::Together, StartMode::Solo, StartMode::Both] {
             let problem = started(quick(), args(mode, Some(second))).expect_err("no stagger");
             assert_eq!(problem.exit, Exit::Usage);
-            let text = format!("--stagger goes with --start staggered; this is --start {mode}");
+            let text = format!("--stagger requires --start staggered, not --start {mode}");
             assert_eq!(problem.to_string(), text);
         }
     }

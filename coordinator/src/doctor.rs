@@ -1,9 +1,9 @@
-//! Looking at hosts without measuring them.
+//! Preflight checks without a run.
 //!
-//! [`doctor`] gathers them the very way a run does, has every agent make the checks that it makes
-//! before a run, and lets them go. Its store is in memory and forgotten. `table` shows what came of
-//! it; the checks themselves are the agents' and the run state's. [`hosts`] checks the same way and
-//! shows what the hosts are (`facts`).
+//! [`doctor`] gathers hosts like a run, lets every agent make its preflight checks, and releases
+//! the hosts. Its store is in memory and is discarded. `table` shows the results. The checks are in
+//! the agent and in the run state. [`hosts`] makes the same checks and shows the facts of the hosts
+//! (`facts`).
 
 mod facts;
 mod table;
@@ -32,24 +32,24 @@ use crate::progress::Show;
 use crate::run::{Orders, RunPolicy};
 use crate::store::{SqliteStore, Writer};
 
-/// Requests that an engine is sent: as many as must fail in a row for it to be called broken.
+/// Requests to each engine: the number of consecutive failures that fails an engine warm-up.
 const REQUESTS: u32 = 3;
-/// What a check is called where a run has the name of its suite.
+/// Stands in for the suite name.
 const NAME: &str = "doctor";
 
 /// What to check.
 pub struct Doctor {
-    /// What a run is going to want; `None`: nothing in particular.
+    /// Suite whose requirements are checked; `None`: no requirements.
     pub suite: Option<Suite>,
-    /// Who is waited for.
+    /// The expected hosts.
     pub expected: ExpectedHosts,
-    /// Model to ask for; `None`: each agent's own choice.
+    /// Model to request; `None`: each agent chooses.
     pub model: Option<String>,
     /// Timers.
     pub policy: RunPolicy,
-    /// Where agents dial in; `None`: embedded ones only.
+    /// Address for agents; `None`: embedded agents only.
     pub listen: Option<SocketAddr>,
-    /// Agents that are started over ssh.
+    /// Agents to start over ssh.
     pub launch: Option<Launch>,
     /// Agents in this process.
     pub embedded: Vec<Embedded>,
@@ -65,19 +65,19 @@ impl std::fmt::Debug for Doctor {
     }
 }
 
-/// One host that was expected.
+/// An expected host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Examined {
-    /// `None`: one of a number of hosts, that never came.
+    /// `None`: a host expected by number that never joined.
     host: Option<HostId>,
     state: State,
-    /// Why its agent never connected, as far as that is known.
+    /// Why its agent never connected, if known.
     why: Option<String>,
-    /// Every check, in order; empty unless its agent answered.
+    /// All checks, in order; empty unless its agent answered.
     checks: Vec<CheckOutcome>,
 }
 
-/// Whether a host was looked at.
+/// Whether a host was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
@@ -85,14 +85,14 @@ enum State {
     Checked,
     /// Its agent never connected.
     NeverJoined,
-    /// Its agent connected, and had no answer before the wait ended, or it was lost.
+    /// Its agent connected, but did not answer before the timeout, or was lost.
     NoAnswer,
 }
 
-/// Gathers the hosts, prints what was found on them, and says with its exit code whether all is well.
+/// Gathers the hosts, prints the results of the checks and returns the exit code.
 ///
 /// # Errors
-/// When it can't begin.
+/// If it cannot start.
 pub async fn doctor(plan: Doctor) -> Result<Exit, CommandError> {
     let json = plan.json;
     let Some(record) = look_or_stop(plan).await? else { return Ok(Exit::Interrupted) };
@@ -105,10 +105,10 @@ pub async fn doctor(plan: Doctor) -> Result<Exit, CommandError> {
     Ok(exit(&hosts))
 }
 
-/// Gathers the hosts and prints what they are.
+/// Gathers the hosts and prints their facts.
 ///
 /// # Errors
-/// When it can't begin.
+/// If it cannot start.
 pub async fn hosts(plan: Doctor) -> Result<Exit, CommandError> {
     let json = plan.json;
     let Some(record) = look_or_stop(plan).await? else { return Ok(Exit::Interrupted) };
@@ -129,16 +129,16 @@ pub async fn hosts(plan: Doctor) -> Result<Exit, CommandError> {
 fn print_lines(hosts: &[impl Serialize]) -> Result<(), CommandError> {
     for host in hosts {
         let line = serde_json::to_string(host)
-            .map_err(|e| CommandError::unexpected(format!("a line of JSON: {e}")))?;
+            .map_err(|e| CommandError::unexpected(format!("cannot encode a line of JSON: {e}")))?;
         print(&format!("{line}\n"));
     }
     Ok(())
 }
 
-/// `None`: a second interrupt.
+/// `None`: second interrupt.
 async fn look_or_stop(plan: Doctor) -> Result<Option<RunRecord>, CommandError> {
     let interrupts = Interrupts::listen()
-        .map_err(|e| CommandError::unexpected(format!("signals can't be listened to: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("cannot install signal handlers: {e}")))?;
     tokio::select! {
         record = preflight(plan, &interrupts) => record.map(Some),
         () = interrupts.nth(2) => Ok(None),
@@ -175,7 +175,7 @@ async fn preflight(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, C
         announce("check", &header, listener);
     }
     let writer = Writer::start(Box::new(SqliteStore::in_memory()?))
-        .map_err(|e| CommandError::unexpected(format!("no thread for the store: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("cannot start the store thread: {e}")))?;
     let store = writer.handle();
     store.write(vec![crate::store::Write::Run(Box::new(header.clone()))]).await?;
     let services = Services {
@@ -192,7 +192,7 @@ async fn preflight(plan: Doctor, interrupts: &Interrupts) -> Result<RunRecord, C
     Ok(store.load(header.run).await?.record)
 }
 
-/// Every host that was expected, those with a name first.
+/// Every expected host, named hosts first.
 fn examined(record: &RunRecord) -> Vec<Examined> {
     let answered = |host: &HostId| {
         let is_its = |kind: &EventKind| matches!(kind, EventKind::HostPrepared { host: prepared, .. } if prepared == host);
@@ -220,10 +220,10 @@ fn examined(record: &RunRecord) -> Vec<Examined> {
     hosts
 }
 
-/// All checks, those too of which its agent says nothing because it is of an earlier version. Such an
-/// agent says only why it can't take part.
+/// All checks, including those that an older agent version does not report. Such an agent reports
+/// only why it was refused.
 fn complete(checks: &[CheckOutcome], refused: Option<&str>) -> Vec<CheckOutcome> {
-    let untold = "the agent is of an earlier version and does not look";
+    let untold = "not checked: the agent runs an older version";
     let mut all: Vec<CheckOutcome> = Check::ALL
         .into_iter()
         .map(|check| {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_absent_hosts_from_failed_checks() {
+    fn missing_hosts_and_failed_checks_have_different_exit_codes() {
         let well = host(State::Checked, Some(Mark::Warning));
         let failed = host(State::Checked, Some(Mark::Failed));
         let absent = host(State::NeverJoined, None);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_of_an_earlier_version_leaves_everything_unknown_but_its_refusal() {
+    fn checks_of_an_older_agent_are_unknown_except_its_refusal() {
         let all = complete(&[], Some("no engine answers"));
         assert_eq!(all.len(), Check::ALL.len());
         assert_eq!((all[0].mark, all[0].text.as_str()), (Mark::Failed, "no engine answers"));

@@ -1,5 +1,5 @@
-//! Executes one run from the first hello to the written report: the store, the server, the
-//! embedded agents, the actor, the display and the signals, started and joined in one place.
+//! Executes one run, from the first connection to the written report. Starts and joins the store,
+//! the server, the embedded agents, the actor, the display and the signal handlers.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use regatta_types::margin::Margins;
 use regatta_types::record::{ExpectedHosts, RunHeader};
 use regatta_types::suite::{StartMode, Suite};
 use regatta_types::time::{MonoNs, WallClock};
+use regatta_types::units::quantity;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -36,65 +37,65 @@ use crate::run::{Actor, Input, Message, Now, Orders, Parts, RunPolicy, RunState}
 use crate::session::{Context, Hub, serve};
 use crate::store::{SqliteStore, StoreHandle, StoredRun, Write, Writer};
 
-/// Messages that may wait for the actor, events that may wait for a reader.
+/// Queue lengths: messages for the actor, events for a reader.
 const MESSAGES: usize = 1_024;
 const EVENTS: usize = 65_536;
-/// Time for the store to write what is left and close.
+/// Time for the store to write its queue and close.
 const CLOSING: Duration = Duration::from_secs(10);
-/// Time for sessions and agents to end after the run.
+/// Time for sessions and agents to close after the run.
 const PARTING: Duration = Duration::from_secs(5);
 
 /// An agent in this process, up to its connector.
 pub type Embedded = Box<dyn FnOnce(Connector) -> Setup + Send>;
 
-/// How the hosts of a run are started.
+/// How the hosts of a run start.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Starting {
-    /// Relative to each other.
+    /// The start mode.
     pub mode: StartMode,
-    /// Time from one host's start to the next one's; of [`StartMode::Staggered`] only.
+    /// Interval between host starts, for [`StartMode::Staggered`] only.
     pub stagger: Option<Duration>,
 }
 
-/// Everything about a run that the command line decides.
+/// All settings of a run from the command line.
 pub struct RunSpec {
-    /// What is measured; with the twins that the start mode wants.
+    /// The suite, including the solo counterparts of the start mode.
     pub suite: Suite,
-    /// Who is waited for.
+    /// The expected hosts.
     pub expected: ExpectedHosts,
-    /// How the hosts are started.
+    /// Start mode.
     pub start: Starting,
-    /// Seed of the order of cases; `None`: random.
+    /// Seed for the order of cases; `None`: random.
     pub seed: Option<u64>,
-    /// What every host is asked first.
+    /// Orders to every host before the first case.
     pub orders: Orders,
     /// Timers.
     pub policy: RunPolicy,
-    /// Where agents dial in; `None`: embedded ones only.
+    /// Address for agents; `None`: embedded agents only.
     pub listen: Option<SocketAddr>,
-    /// Agents that are started over ssh.
+    /// Agents to start over ssh.
     pub launch: Option<Launch>,
     /// Agents in this process.
     pub embedded: Vec<Embedded>,
-    /// The store's folder.
+    /// The store directory.
     pub state: PathBuf,
-    /// The report's folder; `None`: `reports/<run>`.
+    /// The report directory; `None`: `reports/<run>`.
     pub out: Option<PathBuf>,
     /// Print events as JSON lines.
     pub json: bool,
-    /// Keep answers' text.
+    /// Store the text of answers.
     pub keep_text: bool,
-    /// Replace names and addresses in the report.
+    /// Redact names and addresses in the report.
     pub redact: bool,
-    /// What the hosts are compared with, beside each other.
+    /// Baseline to compare the hosts with.
     pub baseline: Option<Baseline>,
-    /// The command line, for "Reproduce".
+    /// The command line, to reproduce the run.
     pub command: String,
-    /// Facts taken as equal on hosts where they are not known.
+    /// Facts treated as equal where a host does not report them.
     pub assume_equal: Vec<ClassFact>,
-    /// Price of a kWh.
+    /// Price per kWh.
     pub tariff: Option<f64>,
-    /// From which size on a difference is of account, where that is set.
+    /// Equivalence margins, where set.
     pub margins: Margins,
     /// Wall time.
     pub wall: Arc<dyn WallClock>,
@@ -106,36 +107,36 @@ impl std::fmt::Debug for RunSpec {
     }
 }
 
-/// Runs it, writes the reports, says the verdict.
+/// Executes the run, writes the reports and prints the verdict.
 ///
 /// # Errors
-/// When it can't begin, its storage fails, or the report can't be written.
+/// If the run cannot start, the store fails, or the report cannot be written.
 pub async fn execute(plan: RunSpec) -> Result<Exit, CommandError> {
     let out = plan.out.clone();
     if let Some(out) = &out {
-        // Now, not after the night.
+        // Before the run, not after it.
         reports::check(out)?;
     }
     let interrupts = Interrupts::listen()
-        .map_err(|e| CommandError::unexpected(format!("signals can't be listened to: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("cannot install signal handlers: {e}")))?;
     let state = plan.state.clone();
-    // Reads the whole store once.
+    // Reads the entire store.
     let store = tokio::task::spawn_blocking(move || SqliteStore::open(&state))
         .await
-        .map_err(|e| CommandError::unexpected(format!("opening the store failed: {e}")))??;
+        .map_err(|e| CommandError::unexpected(format!("cannot open the store: {e}")))??;
     let writer = Writer::start(Box::new(store))
-        .map_err(|e| CommandError::unexpected(format!("no thread for the store: {e}")))?;
+        .map_err(|e| CommandError::unexpected(format!("cannot start the store thread: {e}")))?;
     let exit = tokio::select! {
         exit = execute_with(plan, writer.handle(), &interrupts) => exit,
         () = interrupts.nth(2) => {
-            say("stopped; `regatta report latest` renders what was stored");
+            say("stopped. `regatta report latest` writes the report of the stored results");
             return Ok(Exit::Interrupted);
         }
     };
-    // Releases the folder for the next run, and for `regatta report`.
+    // Unlocks the directory for the next run and for `regatta report`.
     match tokio::time::timeout(CLOSING, writer.close()).await {
         Ok(closed) => closed.map(drop)?,
-        Err(_) => warn!("the store takes long to close"),
+        Err(_) => warn!("store is slow to close"),
     }
     exit
 }
@@ -152,8 +153,8 @@ async fn execute_with(
         announce("run", &header, listener);
     }
     if let Some(launch) = &plan.launch {
-        let n = launch.hosts().len();
-        say(&format!("run {} starts {n} agents over ssh", header.run));
+        let agents = quantity(launch.hosts().len(), "agent");
+        say(&format!("run {}: starting {agents} over ssh", header.run));
     }
     let services = Services {
         store: store.clone(),
@@ -174,24 +175,24 @@ async fn execute_with(
     };
     tokio::task::spawn_blocking(conclude)
         .await
-        .map_err(|e| CommandError::unexpected(format!("writing the report failed: {e}")))?
+        .map_err(|e| CommandError::unexpected(format!("cannot write the report: {e}")))?
 }
 
-/// What is done with a finished record.
+/// Output options of a finished run.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
-    /// The report's folder.
+    /// The report directory.
     pub out: &'a Path,
-    /// Stdout belongs to the events.
+    /// Stdout is reserved for events.
     pub json: bool,
-    /// Replace names and addresses.
+    /// Redact names and addresses.
     pub redact: bool,
 }
 
-/// Renders a run, writes it to a folder, prints the verdict, and gives the exit code.
+/// Writes the report of a run to a directory, prints the verdict and returns the exit code.
 ///
 /// # Errors
-/// When the run can't be read or the report can't be written.
+/// If the run cannot be read or the report cannot be written.
 pub fn conclude(
     run: &StoredRun<'_>,
     baseline: Option<Baseline>,
@@ -204,7 +205,7 @@ pub fn conclude(
     } else {
         regatta_report::render(run, baseline.as_ref(), &mut report)
     };
-    // First: it may be why there is no report.
+    // Before any error: the damage may be its cause.
     tell_damage(run);
     let summary = summary?;
     report.finish()?;
@@ -212,13 +213,13 @@ pub fn conclude(
     Ok(crate::output::exit_of(summary.completeness))
 }
 
-/// Says what of a stored run that was read cannot be trusted.
+/// Prints damage and conflicts in a stored run.
 pub fn tell_damage(run: &StoredRun<'_>) {
     for damage in run.damaged() {
-        say(&format!("warning: {} is damaged and left out: {}", damage.row, damage.problem));
+        say(&format!("warning: {} is damaged and excluded: {}", damage.row, damage.problem));
     }
     for key in run.conflicts() {
-        say(&format!("warning: two different reports of {key} arrived; the first one counts"));
+        say(&format!("warning: two different reports of {key} arrived. The first one counts"));
     }
 }
 
@@ -243,31 +244,30 @@ async fn header(plan: &RunSpec, store: &StoreHandle) -> Result<RunHeader, Comman
     })
 }
 
-/// Listens where agents are to dial in.
+/// Binds the address for agents.
 ///
 /// # Errors
-/// When the address is taken, or is not this machine's.
+/// If the address is in use or does not belong to this machine.
 pub(crate) async fn listen(
     address: Option<SocketAddr>,
 ) -> Result<Option<TcpListener>, CommandError> {
     let Some(address) = address else { return Ok(None) };
-    let failed = |e| CommandError::usage(format!("can't listen on {address}: {e}"));
+    let failed = |e| CommandError::usage(format!("cannot listen on {address}: {e}"));
     TcpListener::bind(address).await.map(Some).map_err(failed)
 }
 
-/// Says where agents may dial in, and for what.
+/// Prints the address for agents, and what they are expected for.
 pub(crate) fn announce(what: &str, header: &RunHeader, listener: &TcpListener) {
     if header.insecure {
-        say(
-            "warning: plain text beyond loopback (--insecure): prompts and results can be read on the network",
-        );
+        say("warning: unencrypted connections beyond loopback (--insecure): prompts and results \
+             are readable on the network");
     }
     if let Ok(address) = listener.local_addr() {
-        say(&format!("{what} {} waits for its hosts on {address}", header.run));
+        say(&format!("{what} {}: waiting for hosts on {address}", header.run));
     }
 }
 
-/// What [`measure`] works with besides the run itself.
+/// Services for [`measure`].
 pub(crate) struct Services {
     pub(crate) store: StoreHandle,
     pub(crate) listener: Option<TcpListener>,
@@ -277,10 +277,10 @@ pub(crate) struct Services {
     pub(crate) wall: Arc<dyn WallClock>,
 }
 
-/// Gathers the hosts, has them do what `orders` say, and lets them go.
+/// Gathers the hosts, executes `orders` on them and releases them.
 ///
 /// # Errors
-/// When the store fails.
+/// If the store fails.
 pub(crate) async fn measure(
     header: &RunHeader,
     (orders, policy): (Orders, RunPolicy),
@@ -300,7 +300,7 @@ pub(crate) async fn measure(
     let hub = Hub::new(context, messages.clone(), stop.clone());
     let start = |launch: Launch| launch.start(&hub, &messages);
     let launched = services.launch.map(start).transpose().map_err(|e| {
-        CommandError::unexpected(format!("no place for the sockets that ssh forwards to: {e}"))
+        CommandError::unexpected(format!("cannot create a directory for the ssh sockets: {e}"))
     })?;
     let now = Now { instant: Instant::now(), mono: MonoNs::now() };
     let state = RunState::new(header.clone(), orders, policy, now);
@@ -330,9 +330,9 @@ pub(crate) async fn measure(
         result = actor.run(first) => result,
         () = cancel(interrupts, messages) => Ok(()),
     };
-    // Politely first: sessions were drained, agents say goodbye.
+    // Graceful first: sessions are drained, agents disconnect.
     if outcome.is_ok() && tokio::time::timeout(PARTING, part(&mut agents, &hub)).await.is_err() {
-        warn!("not every agent said goodbye");
+        warn!("some agents did not disconnect cleanly");
     }
     if let Some(launched) = launched {
         launched.end().await;
@@ -340,17 +340,17 @@ pub(crate) async fn measure(
     stop.cancel();
     agents.shutdown().await;
     servers.shutdown().await;
-    // The actor has dropped its end, so the display ends by itself.
+    // The actor has dropped its sender, so the display ends.
     match tokio::time::timeout(PARTING, display.join_next()).await {
-        Ok(Some(Err(panic))) => warn!(error = %panic, "the display failed"),
+        Ok(Some(Err(panic))) => warn!(error = %panic, "progress display failed"),
         Ok(Some(Ok(())) | None) => {}
-        // Whoever reads our output has stopped reading.
-        Err(_) => warn!("the display is stuck"),
+        // The reader of stdout has stopped reading.
+        Err(_) => warn!("progress display is stuck"),
     }
     outcome.map_err(CommandError::from)
 }
 
-/// Waits for the embedded agents and for every session to end.
+/// Waits for the embedded agents and all sessions to end.
 async fn part(agents: &mut JoinSet<Result<(), AgentError>>, hub: &Hub) {
     while let Some(ended) = agents.join_next().await {
         report_agent(ended);
@@ -369,7 +369,7 @@ fn start_servers(
     let (service, ended) = (hub.clone(), stop.clone());
     servers.spawn(async move {
         if let Err(error) = serve(service, incoming, ended).await {
-            warn!(%error, "the in-memory server failed");
+            warn!(%error, "in-memory server failed");
         }
     });
     if let Some(listener) = listener {
@@ -381,17 +381,17 @@ fn start_servers(
         let (service, ended) = (hub.clone(), stop.clone());
         servers.spawn(async move {
             if let Err(error) = serve(service, incoming, ended).await {
-                warn!(%error, "the server failed");
+                warn!(%error, "server failed");
             }
         });
     }
     pipes
 }
 
-/// The first interrupt asks the run to stop; the future never ends.
+/// The first interrupt stops the run; the future never completes.
 async fn cancel(interrupts: &Interrupts, messages: mpsc::Sender<Message>) {
     interrupts.nth(1).await;
-    // Fails only if the run is over already.
+    // Fails only if the run has already ended.
     let _ = messages.send(Message::Input(Input::Cancel)).await;
     std::future::pending::<()>().await;
 }
@@ -399,7 +399,7 @@ async fn cancel(interrupts: &Interrupts, messages: mpsc::Sender<Message>) {
 fn report_agent(ended: Result<Result<(), AgentError>, tokio::task::JoinError>) {
     match ended {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => warn!(%error, "an embedded agent ended"),
-        Err(error) => warn!(%error, "an embedded agent failed"),
+        Ok(Err(error)) => warn!(%error, "embedded agent ended"),
+        Err(error) => warn!(%error, "embedded agent failed"),
     }
 }

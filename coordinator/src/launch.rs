@@ -1,9 +1,10 @@
-//! Starting agents on hosts over the user's own `ssh`, and ending them.
+//! Starts agents on hosts with the user's `ssh`, and stops them.
 //!
-//! [`Launch`] is what to start, `Launched` what runs. Each host has a `HostLaunch` of its own: it looks at the host,
-//! copies the agent unless it is there, starts it with a forwarded Unix socket as its only way to us, and
-//! keeps its standard input open: when that closes, whatever the reason, the agent ends. What becomes of
-//! a host is told to the run; nothing here decides about it, and nothing waits for a host for ever.
+//! [`Launch`] is the plan, `Launched` the running agents. A `HostLaunch` per host inspects the
+//! host, copies the agent unless it is cached, and starts it with a forwarded Unix socket as its
+//! only connection. It keeps the agent's stdin open. The agent exits when stdin closes, for any
+//! reason. The run is notified of the state of each host and makes all decisions. No wait is
+//! unbounded.
 
 mod binary;
 mod call;
@@ -35,29 +36,29 @@ use socket_dir::SocketDir;
 pub use binary::BinaryFlag;
 pub use target::{Target, of_file, of_list};
 
-/// Hosts that are connected to, copied to and started at once: an sshd, also one that the others are
-/// reached through, drops further ones from ten on that have not yet logged in.
+/// Maximum concurrent launches. By default, sshd (also on a jump host) drops connections beyond ten
+/// that have not authenticated yet.
 const PARALLEL: usize = 8;
-/// Longest time for all launches to end after the run.
+/// Maximum time for all launches to end after the run.
 const ENDING: Duration = Duration::from_secs(45);
 
 /// What to start.
 #[derive(Debug)]
 pub struct Launch {
     targets: Vec<Target>,
-    /// The ssh to use.
+    /// The ssh program.
     program: OsString,
     binaries: Vec<Binary>,
-    /// Time without contact after which an agent ends by itself.
+    /// An agent exits after this time without contact.
     alone: Duration,
 }
 
 impl Launch {
-    /// Agents on `targets`, by the ssh called `program`, that end after `alone` without contact.
-    /// `binaries`: programs for further architectures.
+    /// Agents on `targets`, started with ssh program `program`, that exit after `alone` without
+    /// contact. `binaries`: agent binaries for other architectures.
     ///
     /// # Errors
-    /// Every problem with the programs to copy, each a sentence.
+    /// Every problem with the agent binaries, one message each.
     pub fn new(
         targets: Vec<Target>,
         program: OsString,
@@ -76,11 +77,11 @@ impl Launch {
         hosts
     }
 
-    /// Starts them all. Their sessions are served by `hub`, each only for its own host; what becomes
-    /// of the starts goes to `messages`.
+    /// Starts all agents. `hub` serves their sessions, each socket only for its own host. Progress
+    /// and failures go to `messages`.
     ///
     /// # Errors
-    /// When there is no place for the sockets.
+    /// If the socket directory cannot be created.
     pub(crate) fn start(self, hub: &Hub, messages: &mpsc::Sender<Message>) -> io::Result<Launched> {
         let sockets = SocketDir::new()?;
         let leave = CancellationToken::new();
@@ -104,7 +105,7 @@ impl Launch {
     }
 }
 
-/// Listens at a socket for the agent of one host.
+/// Listens on the socket for the agent of one host.
 fn listen(
     hub: Hub,
     socket: &Path,
@@ -114,12 +115,13 @@ fn listen(
     let leave = leave.clone();
     Ok(async move {
         if let Err(error) = serve(hub, incoming, leave).await {
-            warn!(%error, "the server for a forwarded socket failed");
+            warn!(%error, "server for a forwarded socket failed");
         }
     })
 }
 
-/// Hosts on their way, and agents that run. Dropping it ends the ssh processes, and the agents notice.
+/// Launches in progress and running agents. Dropping it ends the ssh processes, which stops the
+/// agents.
 #[derive(Debug)]
 pub(crate) struct Launched {
     launches: JoinSet<()>,
@@ -129,18 +131,18 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// Ends everything in order: agents that were told to go have gone, the others are asked to.
+    /// Stops all agents: waits for the released ones and asks the others to exit.
     pub(crate) async fn end(mut self) {
         self.leave.cancel();
         let ended = tokio::time::timeout(ENDING, async {
             while let Some(ended) = self.launches.join_next().await {
                 if let Err(error) = ended {
-                    warn!(%error, "starting a host failed");
+                    warn!(%error, "cannot start the agent on a host");
                 }
             }
         });
         if ended.await.is_err() {
-            warn!("not every ssh has ended; the rest is cut off");
+            warn!("terminating the ssh processes that are still running");
         }
         self.launches.shutdown().await;
         self.servers.shutdown().await;

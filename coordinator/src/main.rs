@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            say(&format!("error: no runtime: {error}"));
+            say(&format!("error: cannot start the async runtime: {error}"));
             return Exit::Unexpected.into();
         }
     };

@@ -1,4 +1,4 @@
-//! Readable run ids: `2026-11-24-complex-7f3a`, and what users may type instead of one.
+//! Readable run ids, e.g. `2026-11-24-complex-7f3a`.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use regatta_types::time::UnixNs;
 
 use crate::command_error::CommandError;
 
-/// Longest part of a suite's name that goes into a run id.
+/// Maximum length of the suite name in a run id.
 const SUITE_MAX: usize = 40;
-/// Draws before giving up: with four hex digits a day's suite has 65,536 names.
+/// Attempts to find a free id; four hex digits give 65,536 ids per suite and day.
 const DRAWS: usize = 1_000;
 
-/// A fresh id for a run created at `created`.
+/// A new id for a run created at `created`.
 ///
 /// # Errors
-/// When no free one is found.
+/// If no free id is found.
 pub fn run_id(
     created: UnixNs,
     suite: &SuiteName,
@@ -24,7 +24,7 @@ pub fn run_id(
     let date = jiff::Timestamp::from_nanosecond(created.0.into())
         .map_err(|e| CommandError::unexpected(format!("the system clock is unusable: {e}")))?
         .to_string();
-    // RFC 3339 begins with the date; UTC, so that two control nodes agree.
+    // RFC 3339 starts with the date. UTC, so that control nodes agree.
     let date = date.get(..10).unwrap_or("0000-00-00");
     let suite: String = suite.as_str().chars().take(SUITE_MAX).collect();
     let suite = suite.trim_end_matches(['.', '-', '_']);
@@ -36,7 +36,7 @@ pub fn run_id(
             return Ok(id);
         }
     }
-    Err(CommandError::unexpected("no free run id was found: give another --state".to_owned()))
+    Err(CommandError::unexpected("no free run id. Set a different --state DIR".to_owned()))
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_tell_the_day_and_the_suite() {
+    fn ids_contain_the_date_and_the_suite() {
         let suite = SuiteName::new("complex").unwrap();
         let at = UnixNs(1_795_487_663_000_000_000);
         let id = run_id(at, &suite, &BTreeSet::new()).unwrap();
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn long_suite_names_still_make_an_id() {
+    fn long_suite_names_are_truncated_in_ids() {
         let suite = SuiteName::new("s".repeat(63)).unwrap();
         assert!(run_id(UnixNs(0), &suite, &BTreeSet::new()).is_ok());
     }

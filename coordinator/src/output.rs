@@ -1,5 +1,5 @@
-//! What commands print: data to stdout, talk to stderr. The only module (with the display) that
-//! prints.
+//! Output of the commands: data to stdout, messages to stderr. Only this module and the progress
+//! display print.
 
 use std::error::Error as StdError;
 use std::io::{self, BufWriter, Write as _};
@@ -10,26 +10,26 @@ use regatta_figures::source::Cause;
 use regatta_report::{Content, Summary};
 use regatta_types::exit::Exit;
 
-/// Talk.
-#[expect(clippy::print_stderr, reason = "talk goes to stderr, and this is where it does")]
+/// Prints a message to stderr.
+#[expect(clippy::print_stderr, reason = "the only place that prints messages")]
 pub fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// Data. A reader that has gone is no error of ours.
+/// Prints data to stdout. A closed pipe is not an error.
 pub fn print(text: &str) {
     let _ = print_file(&mut |out| Ok(out.write_all(text.as_bytes())?));
 }
 
-/// A whole file as data. A reader that has gone is no error of ours.
+/// Writes a file to stdout. A closed pipe is not an error.
 ///
 /// # Errors
-/// What `content` says, or when what stdout leads to takes no more.
+/// The error of `content`, or if stdout cannot be written.
 pub fn print_file(content: &mut Content<'_>) -> Result<(), Cause> {
     let mut out = BufWriter::new(io::stdout());
     match content(&mut out).and_then(|()| Ok(out.flush()?)) {
         Err(error) if is_gone(&*error) => {
-            // What is left in the buffer is for nobody.
+            // The rest of the buffer has no reader.
             let _ = out.into_parts();
             Ok(())
         }
@@ -37,13 +37,13 @@ pub fn print_file(content: &mut Content<'_>) -> Result<(), Cause> {
     }
 }
 
-/// Whether a broken pipe is behind it; writers of files wrap what the disk said.
+/// Whether the cause is a broken pipe; file writers wrap the I/O error.
 fn is_gone(error: &(dyn StdError + 'static)) -> bool {
     let is_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     error.downcast_ref().is_some_and(is_pipe) || error.source().is_some_and(is_gone)
 }
 
-/// The answer first, then where the report is. With `--json` stdout belongs to the events.
+/// Prints the summary and the path of the report. With `--json`, stdout is reserved for events.
 pub fn verdict(summary: &Summary, out: &Path, json: bool) {
     for line in &summary.verdict_lines {
         if json {

@@ -1,5 +1,5 @@
-//! Live progress on stderr: a bar per host on a terminal, plain lines elsewhere. A reader of the
-//! run's events and of its view; it never holds the run up and nothing parses what it prints.
+//! Live progress on stderr: a bar per host on a terminal, plain lines elsewhere. It reads the
+//! events and the view of the run, never blocks the run, and its output is not meant to be parsed.
 
 mod arrivals;
 mod bars;
@@ -12,24 +12,24 @@ use tokio::sync::{mpsc, watch};
 
 use crate::run::RunView;
 
-/// What the display reads.
+/// Input of the display.
 #[derive(Debug)]
 pub struct Feed {
     /// Every event, in order; ends with the run.
     pub events: mpsc::Receiver<RunEvent>,
-    /// The newest picture of the run.
+    /// The latest view of the run.
     pub view: watch::Receiver<RunView>,
 }
 
-/// What is shown.
+/// What to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
     /// A run.
     Run {
-        /// Print its events as JSON lines on stdout, too.
+        /// Also print events as JSON lines on stdout.
         json: bool,
     },
-    /// Which hosts have come, and that is all.
+    /// Only the arrival of hosts.
     Arrivals,
 }
 
@@ -63,15 +63,15 @@ pub async fn show(feed: Feed, what: Show) {
     screen.close();
 }
 
-/// One way of showing a run.
+/// A display of a run.
 trait Screen: Send {
-    /// Time between pictures.
+    /// Time between updates.
     fn period(&self) -> std::time::Duration;
-    /// Something happened.
+    /// Handles an event.
     fn event(&mut self, event: &RunEvent);
-    /// The picture is due.
+    /// Handles an update.
     fn view(&mut self, view: &RunView);
-    /// The run is over.
+    /// Called at the end of the run.
     fn close(&mut self);
 }
 

@@ -1,5 +1,5 @@
-//! Writing a report to its folder, file by file: under a temporary name first, then swapped in as a
-//! whole, so that there is an old report or a new one, never half of either.
+//! Writes a report to its directory: under a temporary name, then swapped in atomically, so that
+//! there is never half a report.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -12,18 +12,18 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-/// Why there is no report on disk.
+/// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportsError {
-    /// The folder holds something else.
-    #[error("`{}` exists and is not a report of Regatta (no run.json in it): choose another --out", .0.display())]
+    /// The directory is not a report.
+    #[error("`{}` exists and is not a Regatta report (no run.json). Choose a different --out", .0.display())]
     NotOurs(PathBuf),
-    /// The disk said no.
-    #[error("writing the report to `{}` failed", path.display())]
+    /// I/O error.
+    #[error("cannot write the report to `{}`", path.display())]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What was said.
+        /// The error.
         source: io::Error,
     },
 }
@@ -31,7 +31,7 @@ pub enum ReportsError {
 /// Whether a report may be written to `out`.
 ///
 /// # Errors
-/// When something else is there.
+/// If something else exists there.
 pub fn check(out: &Path) -> Result<(), ReportsError> {
     if out.symlink_metadata().is_ok() && !is_report(out) {
         return Err(ReportsError::NotOurs(out.to_owned()));
@@ -39,23 +39,23 @@ pub fn check(out: &Path) -> Result<(), ReportsError> {
     Ok(())
 }
 
-/// A report in the making, in a folder beside its own.
+/// An unfinished report, in a temporary directory next to its target.
 #[derive(Debug)]
 pub struct Report {
     out: PathBuf,
     fresh: TempDir,
-    /// Locked as long as somebody writes it.
+    /// Locked while it is written.
     _lock: File,
 }
 
-/// What the name of a report in the making begins with.
+/// Name prefix of an unfinished report.
 const FRESH: &str = ".report-";
 
 impl Report {
-    /// Begins the report that is to be the folder `out`, replacing an earlier one there.
+    /// Starts the report for directory `out`, which replaces an earlier report there.
     ///
     /// # Errors
-    /// When `out` is something else, or the disk fails.
+    /// If `out` is not a report, or on an I/O error.
     pub fn begin(out: &Path) -> Result<Self, ReportsError> {
         check(out)?;
         let parent = parent(out);
@@ -64,24 +64,24 @@ impl Report {
         let fresh = tempfile::Builder::new().prefix(FRESH).tempdir_in(parent);
         let fresh = fresh.map_err(failed(parent))?;
         let lock = File::open(fresh.path()).map_err(failed(fresh.path()))?;
-        // File systems without locks keep what was abandoned.
+        // File systems without locks keep abandoned directories.
         let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
         Ok(Self { out: out.to_owned(), fresh, _lock: lock })
     }
 
-    /// Puts it in its place as a whole.
+    /// Moves the report to its target atomically.
     ///
     /// # Errors
-    /// When something else has come there meanwhile, or the disk fails.
+    /// If something else was created there in the meantime, or on an I/O error.
     pub fn finish(self) -> Result<(), ReportsError> {
         let Self { out, fresh, _lock: _ } = self;
         check(&out)?;
-        // mkdtemp makes it private; a report is for everybody the umask allows.
+        // mkdtemp makes it private; the umask decides who can read a report.
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(fresh.path(), mode).map_err(failed(fresh.path()))?;
         if out.symlink_metadata().is_ok() {
             swap(fresh.path(), &out).map_err(failed(&out))?;
-            // What is now under the temporary name is the old report: dropping it removes it.
+            // The old report is now under the temporary name: dropping it removes it.
             drop(fresh);
         } else {
             fs::rename(fresh.path(), &out).map_err(failed(&out))?;
@@ -104,10 +104,10 @@ impl Folder for Report {
     }
 }
 
-/// Writes one file, replacing an earlier one as a whole.
+/// Writes one file, replacing an earlier one atomically.
 ///
 /// # Errors
-/// What `content` says, or the disk.
+/// The error of `content`, or an I/O error.
 pub fn write_one(out: &Path, content: &mut Content<'_>) -> Result<(), Cause> {
     let fresh = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o644))
@@ -120,7 +120,7 @@ pub fn write_one(out: &Path, content: &mut Content<'_>) -> Result<(), Cause> {
     Ok(sync(parent(out))?)
 }
 
-/// Removes what killed processes left: reports in the making that nobody has locked.
+/// Removes the unfinished reports of killed processes: those without a lock.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -130,7 +130,7 @@ fn remove_abandoned(parent: &Path) {
         }
         let Ok(lock) = File::open(entry.path()) else { continue };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // What cannot be removed is in nobody's way.
+            // Leftovers that cannot be removed do no harm.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -145,8 +145,8 @@ fn parent(out: &Path) -> &Path {
     out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Exchanges two folders at once; file systems that can't get the second-best: for a moment there
-/// is no report under its name, but never half of one.
+/// Swaps two directories atomically. File systems without such a call get two renames: for a moment
+/// there is no report under its name, but never half of one.
 fn swap(fresh: &Path, out: &Path) -> io::Result<()> {
     match renameat_with(CWD, fresh, CWD, out, RenameFlags::EXCHANGE) {
         Err(Errno::INVAL | Errno::NOSYS) => {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_replaces_an_earlier_one_as_a_whole() {
+    fn a_report_is_replaced_atomically() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("reports/run");
         write(&out, "one").unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_to_its_place_while_a_report_is_made_is_left_alone() {
+    fn a_target_created_while_a_report_is_written_is_not_touched() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("late");
         let report = Report::begin(&out).unwrap();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_report_is_removed_and_one_in_the_making_is_not() {
+    fn abandoned_reports_are_removed_but_unfinished_ones_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let abandoned = dir.path().join(".report-x1y2z3");
         fs::create_dir_all(abandoned.join("hosts")).unwrap();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_replaces_an_earlier_one_as_a_whole() {
+    fn a_file_is_replaced_atomically() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("requests.csv");
         write_one(&out, &mut |out| Ok(out.write_all(b"a long first one")?)).unwrap();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_something_else_is_left_alone() {
+    fn a_directory_that_is_no_report_is_not_touched() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("precious.txt"), "x").unwrap();
         let error = write(dir.path(), "one").unwrap_err();

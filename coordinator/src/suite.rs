@@ -1,7 +1,7 @@
-//! Suites: which cases are measured. Reads TOML files and the built-in suites into
-//! [`regatta_types::suite::Suite`], with every problem of a file at once.
+//! Suites of cases. Parses TOML files and the built-in suites into [`regatta_types::suite::Suite`]
+//! and reports all problems of a file at once.
 //!
-//! The entries are [`load`] and [`Overrides`]. It plans nothing and starts nothing.
+//! The entry points are [`load`] and [`Overrides`].
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -27,27 +27,27 @@ pub use prompt::MESSAGES_MAX;
 pub(crate) use text::{arrivals_of, length_of, load_of, prompt_of, stop_of, tokens_of};
 pub use text::{check, list, show};
 
-/// What the numbers of a case may be, in files and on the command line alike.
+/// Ranges of the numbers of a case, in files and flags.
 pub mod range {
     use std::ops::RangeInclusive;
 
     /// Completion tokens.
     pub const MAX_TOKENS: RangeInclusive<u32> = 1..=1_000_000;
-    /// Tokens of a prompt that is cut to length.
+    /// Tokens of a generated prompt.
     pub const PROMPT_TOKENS: RangeInclusive<u32> = 1..=1_000_000;
-    /// Tokens of a beginning that all requests share.
+    /// Tokens of a shared prefix.
     pub const PREFIX_TOKENS: RangeInclusive<u32> = 0..=1_000_000;
     /// Sampling temperature.
     pub const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
-    /// Measured requests of an attempt: with its warm-up they fit into one report.
+    /// Measured requests of an attempt: with the warm-up they fit in one report.
     pub const REQUESTS: RangeInclusive<u32> = 1..=200_000;
-    /// Times a case is run on every host.
+    /// Repetitions of a case on every host.
     pub const REPETITIONS: RangeInclusive<u32> = 1..=1_000;
     /// Unmeasured requests before the measured ones of an attempt.
     pub const WARMUP: RangeInclusive<u32> = 0..=1_000;
-    /// Streams kept busy at once, or requests under way.
+    /// Concurrent streams, or requests in flight.
     pub const CONCURRENCY: RangeInclusive<u32> = 1..=4_096;
-    /// Requests a second.
+    /// Requests per second.
     pub const RATE: RangeInclusive<f64> = 0.001..=10_000.0;
     /// Shape of gamma distributed arrivals.
     pub const SHAPE: RangeInclusive<f64> = 0.01..=1_000.0;
@@ -56,10 +56,10 @@ pub mod range {
 /// Largest suite file, bytes.
 pub const FILE_MAX: u64 = 16 << 20;
 
-/// A suite that comes with the program.
+/// A built-in suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Builtin {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
     /// The TOML file.
     pub source: &'static str,
@@ -73,7 +73,7 @@ impl Builtin {
     }
 }
 
-/// The suites that come with the program.
+/// The built-in suites.
 #[must_use]
 pub fn builtin() -> &'static [Builtin] {
     &[
@@ -85,15 +85,15 @@ pub fn builtin() -> &'static [Builtin] {
     ]
 }
 
-/// Why there is no suite.
+/// Why a suite could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
     /// Neither a built-in suite nor a file.
-    #[error("there is no suite or file `{name}`; {hint}")]
+    #[error("no suite or file `{name}`. {hint}")]
     Unknown {
-        /// What was asked for, cleaned.
+        /// The requested name, cleaned.
         name: String,
-        /// What there is.
+        /// A hint.
         hint: String,
     },
     /// The file could not be read.
@@ -104,22 +104,22 @@ pub enum SuiteError {
         /// Why.
         source: io::Error,
     },
-    /// The file is longer than [`FILE_MAX`].
-    #[error("suite {} is longer than {} MiB", .path.display(), FILE_MAX >> 20)]
+    /// The file is larger than [`FILE_MAX`].
+    #[error("suite {} is larger than {} MiB", .path.display(), FILE_MAX >> 20)]
     TooLong {
         /// The file.
         path: PathBuf,
     },
-    /// The file says something wrong.
+    /// The file has problems.
     #[error(transparent)]
     Problems(#[from] SuiteProblems),
 }
 
-/// The suite of that name, or of that file, with what the flags say above it. A built-in name wins
-/// over a file of the same name; `./quick` is always a file.
+/// Loads a suite by name or file, with overrides. A built-in name takes precedence over a file of
+/// the same name; `./quick` is always a file.
 ///
 /// # Errors
-/// When there is no such suite, it cannot be read, or something in it or in the flags is wrong.
+/// If the suite does not exist, cannot be read, or the suite or the flags have problems.
 pub fn load(name_or_path: &str, flags: &Overrides) -> Result<Suite, SuiteError> {
     let source = source(name_or_path)?;
     Ok(parse_with(&source, name_or_path, flags)?)
@@ -135,7 +135,7 @@ fn source(name_or_path: &str) -> Result<String, SuiteError> {
         Err(SuiteError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let names: Vec<_> = builtin().iter().map(|b| b.name).collect();
             let hint = fields::did_you_mean(name_or_path, &names)
-                .unwrap_or_else(|| format!("built in: {}", names.join(", ")));
+                .unwrap_or_else(|| format!("Built-in suites: {}", names.join(", ")));
             Err(SuiteError::Unknown {
                 name: regatta_types::clean::excerpt(name_or_path, 200),
                 hint,

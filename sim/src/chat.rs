@@ -184,7 +184,10 @@ pub(crate) fn parse(
         return Err(Refusal::invalid("messages", "messages must not be empty".into()));
     }
     if body.n.is_some_and(|n| n != 1) {
-        return Err(Refusal::invalid("n", "the simulated host makes one choice only".into()));
+        return Err(Refusal::invalid(
+            "n",
+            "the simulated host supports only one choice (n = 1)".into(),
+        ));
     }
     let usage = match &body.stream_options {
         Some(o) if o.include_usage => match options.usage {
@@ -316,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_natural_end_comes_first_unless_it_is_ignored() {
+    fn a_natural_end_stops_the_answer_unless_ignored() {
         let options = SimOptions { stop_after: Some(10), ..options() };
         let end = |extra| {
             let a = parse_with(extra, &options).unwrap();
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strict_host_names_the_field_it_does_not_know() {
+    fn a_strict_host_names_the_unknown_field() {
         let options = SimOptions { refuse: vec!["ignore_eos".into()], ..options() };
         let refusal = parse_with(r#","ignore_eos":true"#, &options).unwrap_err();
         let error = &refusal.body()["error"];
@@ -376,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_seen_before_is_cached_in_whole_blocks() {
+    fn a_repeated_prompt_is_cached_in_whole_blocks() {
         let options = SimOptions { prefix_cache: true, context_length: 1000, ..options() };
         let cache = PrefixCache::default();
         let ask = |text: &str| {

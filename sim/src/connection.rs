@@ -16,7 +16,7 @@ use crate::socket::{LastRead, Socket};
 /// or a slow request: the clients are Regatta's own, and a limit would show up in their figures.
 pub(crate) async fn serve(tcp: TcpStream, host: Host, stop: CancellationToken) {
     if let Err(error) = tcp.set_nodelay(true) {
-        tracing::debug!(%error, "connection ended before it began");
+        tracing::debug!(%error, "connection closed before the first request");
         return;
     }
     let last_read = LastRead::default();
@@ -33,7 +33,7 @@ pub(crate) async fn serve(tcp: TcpStream, host: Host, stop: CancellationToken) {
             Ok(true) => socket = taken,
             Ok(false) => return,
             Err(error) => {
-                tracing::debug!(%error, "connection ended in an answer");
+                tracing::debug!(%error, "connection closed during a response");
                 return;
             }
         }
@@ -55,7 +55,7 @@ async fn next_answer(
         biased;
         ended = &mut served => {
             if let Err(error) = ended {
-                tracing::debug!(%error, "connection ended");
+                tracing::debug!(%error, "connection closed");
             }
             return None;
         }

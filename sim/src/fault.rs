@@ -1,6 +1,6 @@
-//! What can be wrong with an answer: named faults, each with what a client should make of it.
+//! Faults of the simulator by name, each with the outcome that a client should record.
 //!
-//! The table here is the one that the tests, the docs and the help share. `faulty` carries them out.
+//! The tests, the docs and the help share this table. `faulty` implements the faults.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use thiserror::Error;
 /// Writes the enum and its table from one list.
 macro_rules! faults {
     ($($(#[doc = $what:literal])+ $fault:ident, $name:literal => $kind:expr;)+) => {
-        /// One way in which an answer is not as usual.
+        /// A fault of a response.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Fault {
             $($(#[doc = $what])+ $fault,)+
@@ -29,7 +29,7 @@ macro_rules! faults {
                 }
             }
 
-            /// How a request that it hits fails; `None`: it succeeds.
+            /// The failure of an affected request; `None`: the request succeeds.
             #[must_use]
             pub fn outcome(self) -> Option<FailureKind> {
                 match self {
@@ -37,7 +37,7 @@ macro_rules! faults {
                 }
             }
 
-            /// What it does, as a sentence without its full stop.
+            /// What it does, without a final period.
             #[must_use]
             pub fn what(self) -> &'static str {
                 match self {
@@ -49,15 +49,15 @@ macro_rules! faults {
 }
 
 faults! {
-    /// the connection after it is closed when it is accepted
+    /// the next connection is closed on accept
     CloseAtAccept, "close-at-accept" => Some(FailureKind::Reset);
-    /// the connection is reset instead of an answer
+    /// the connection is reset before the response
     ResetBeforeHead, "reset-before-head" => Some(FailureKind::Reset);
-    /// the connection is closed instead of an answer
+    /// the connection is closed before the response
     CloseBeforeHead, "close-before-head" => Some(FailureKind::Reset);
-    /// no answer ever
+    /// no response, the connection stays open
     NoHead, "no-head" => Some(FailureKind::FirstTokenTimeout);
-    /// a head, and nothing after it
+    /// a response head, then silence
     NoToken, "no-token" => Some(FailureKind::FirstTokenTimeout);
     /// half of the tokens, then silence
     Stall, "stall" => Some(FailureKind::ChunkTimeout);
@@ -65,13 +65,13 @@ faults! {
     DripComments, "drip-comments" => Some(FailureKind::ChunkTimeout);
     /// half of the tokens, then an empty event every 100 ms
     DripEmpty, "drip-empty" => Some(FailureKind::RequestTimeout);
-    /// half of the tokens, then another one every 100 ms
+    /// half of the tokens, then one token every 100 ms
     DripTokens, "drip-tokens" => Some(FailureKind::RequestTimeout);
-    /// half of the tokens, then a reset
+    /// half of the tokens, then a connection reset
     ResetInStream, "reset-in-stream" => Some(FailureKind::IncompleteStream);
     /// the connection is closed in the middle of an event
     CloseInStream, "close-in-stream" => Some(FailureKind::IncompleteStream);
-    /// an end in order, but without a finish reason
+    /// a clean end without a finish reason
     NoFinish, "no-finish" => Some(FailureKind::IncompleteStream);
     /// `[DONE]` without a finish reason
     DoneWithoutFinish, "done-without-finish" => Some(FailureKind::IncompleteStream);
@@ -81,53 +81,53 @@ faults! {
     ErrorString, "error-string" => Some(FailureKind::ErrorEvent);
     /// an error object as an event, then `[DONE]`
     ErrorThenDone, "error-then-done" => Some(FailureKind::ErrorEvent);
-    /// an error object as the JSON body of a 200
+    /// an error object as the JSON body of a 200 response
     ErrorBody, "error-body" => Some(FailureKind::ErrorEvent);
-    /// one JSON body, although a stream was asked for
+    /// a single JSON body instead of a stream
     JsonBody, "json-body" => Some(FailureKind::BadStream);
-    /// an event that is cut JSON; then the stream goes on
+    /// an event with truncated JSON, then the stream continues
     BadJson, "bad-json" => Some(FailureKind::BadStream);
-    /// an event that is not UTF-8; then the stream goes on
+    /// an event with invalid UTF-8, then the stream continues
     BadUtf8, "bad-utf8" => Some(FailureKind::BadStream);
-    /// a chunk of the body with a length that is no number
+    /// a body chunk with an invalid length
     BadChunk, "bad-chunk" => Some(FailureKind::BadStream);
-    /// an answer that is not HTTP
+    /// a response that is not HTTP
     NotHttp, "not-http" => Some(FailureKind::BadStream);
-    /// a body encoded with gzip, which nobody asked for
+    /// an unrequested gzip-encoded body
     Gzip, "gzip" => Some(FailureKind::BadStream);
     /// status 429 with `Retry-After: 7`
     TooManyRequests, "http-429" => Some(FailureKind::HttpStatus);
     /// status 503 with an error object
     Unavailable, "http-503" => Some(FailureKind::HttpStatus);
-    /// status 500 with a page of HTML
+    /// status 500 with an HTML page
     ServerError, "http-500" => Some(FailureKind::HttpStatus);
     /// status 401
     Unauthorized, "http-401" => Some(FailureKind::HttpStatus);
-    /// status 302 to another path of the same host
+    /// status 302 to another path on the same host
     Redirect, "http-302" => Some(FailureKind::HttpStatus);
-    /// a line that does not end within 1 GiB
+    /// a line longer than 1 GiB
     EndlessLine, "endless-line" => Some(FailureKind::LimitExceeded);
-    /// tokens as fast as they are read, for ever
+    /// tokens as fast as they are read, without end
     EndlessTokens, "endless-tokens" => Some(FailureKind::LimitExceeded);
-    /// long comments as fast as they are read, for ever
+    /// long comments as fast as they are read, without end
     EndlessComments, "endless-comments" => Some(FailureKind::LimitExceeded);
     /// a million chunks with an empty comment, then silence
     TinyComments, "tiny-comments" => Some(FailureKind::ChunkTimeout);
-    /// a head of more than 64 KiB
+    /// a response head of more than 64 KiB
     LongHead, "long-head" => Some(FailureKind::LimitExceeded);
-    /// a finish reason and no text
+    /// a finish reason, but no text
     Empty, "empty" => Some(FailureKind::EmptyAnswer);
-    /// an answer by the other one of two models
+    /// an answer from another model
     WrongModel, "wrong-model" => Some(FailureKind::WrongModel);
     /// finish reason and usage, but no `[DONE]`
     NoDone, "no-done" => None;
-    /// no usage, although it was asked for
+    /// no usage, although requested
     NoUsage, "no-usage" => None;
     /// usage with twice the tokens
     DoubleUsage, "double-usage" => None;
-    /// CR LF, comments, and fields that mean nothing
+    /// CRLF line ends, comments and unknown fields
     CrLf, "crlf" => None;
-    /// multi-byte characters, every byte in its own chunk
+    /// multi-byte characters, one byte per chunk
     TinyChunks, "tiny-chunks" => None;
 }
 
@@ -137,18 +137,18 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault and how many of the requests it hits.
+/// A fault and the share of affected requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultRate {
-    /// Which.
+    /// The fault.
     pub fault: Fault,
-    /// Per cent of the accepted requests, evenly spaced by their number; 1 to 100.
+    /// Percentage of accepted requests, evenly spaced by request number; 1 to 100.
     pub percent: u8,
 }
 
 impl FaultRate {
-    /// Which of some faults hits the request of this number. Each has a phase of its own, so that
-    /// four of 25 % hit all requests in turn.
+    /// The fault that affects request `number`. Each fault has its own phase, so that four faults
+    /// of 25 % affect all requests in turn.
     pub(crate) fn hit(rates: &[Self], number: u64) -> Option<Fault> {
         (0..).zip(rates).find_map(|(phase, Self { fault, percent })| {
             let percent = u64::from(*percent);
@@ -161,11 +161,11 @@ impl FaultRate {
 /// Not `NAME` or `NAME:PERCENT`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultError {
-    /// No fault is called so.
-    #[error("no fault is called `{0}`; --help lists them")]
+    /// Unknown name.
+    #[error("unknown fault `{0}`. --help lists the faults")]
     Unknown(String),
-    /// The part after the colon.
-    #[error("`{0}` is not a whole number of per cent from 1 to 100")]
+    /// Invalid percentage.
+    #[error("`{0}` is not a whole percentage from 1 to 100")]
     Percent(String),
 }
 
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_is_every_fourth_request() {
+    fn a_fault_of_25_percent_hits_every_fourth_request() {
         let stall = Some("stall");
         let every_fourth = [None, None, None, stall, None, None, None, stall];
         assert_eq!(hits(&["stall:25"], 8), every_fourth);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_others_are_refused() {
+    fn fault_names_are_unique_and_bad_rates_are_errors() {
         let names: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
         assert_eq!(names.len(), Fault::ALL.len());
         assert!(Fault::ALL.iter().all(|fault| !fault.what().ends_with('.')));

@@ -113,9 +113,9 @@ impl LogSink {
     pub(crate) fn put(&self, entry: Entry) {
         match self.0.try_send(entry) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => tracing::error!("simulator log is stuck; a line is lost"),
+            Err(TrySendError::Full(_)) => tracing::error!("simulator log is stuck, line lost"),
             Err(TrySendError::Disconnected(_)) => {
-                tracing::error!("simulator log ended early; a line is lost");
+                tracing::error!("simulator log ended early, line lost");
             }
         }
     }
@@ -127,7 +127,7 @@ pub(crate) fn open(path: &Path) -> std::io::Result<(LogSink, JoinHandle<()>)> {
     let (sink, lines) = sync_channel(QUEUE);
     let writer = std::thread::Builder::new().name("sim-log".into()).spawn(move || {
         if let Err(error) = write_all(BufWriter::new(file), &lines) {
-            tracing::error!(%error, "simulator log cannot be written");
+            tracing::error!(%error, "cannot write simulator log");
         }
     })?;
     Ok((LogSink(sink), writer))

@@ -64,13 +64,13 @@ impl Metrics {
             ("request_queue_time_seconds", "", "_count", of(&self.queued) as f64),
         ] {
             if !kind.is_empty() {
-                writeln!(page, "# HELP vllm:{name} As vLLM says it.").ok();
+                writeln!(page, "# HELP vllm:{name} As reported by vLLM.").ok();
                 writeln!(page, "# TYPE vllm:{name} {kind}").ok();
             }
             writeln!(page, "vllm:{name}{suffix}{{{labels}}} {value:?}").ok();
         }
         let cache = if prefix_cache { "True" } else { "False" };
-        page.push_str("# HELP vllm:cache_config_info As vLLM says it.\n");
+        page.push_str("# HELP vllm:cache_config_info As reported by vLLM.\n");
         page.push_str("# TYPE vllm:cache_config_info gauge\n");
         writeln!(
             page,

@@ -51,13 +51,13 @@ pub struct SimOptions {
     /// Requests that are worked on at once (at least 1); more wait their turn before their
     /// TTFT begins. `None`: no limit.
     pub parallel: Option<u32>,
-    /// Tokens a second that all streams together get at most (at least 1): of `n` streams each waits
-    /// at least `n / decode_capacity` seconds for its next token. `None`: no limit.
+    /// Tokens a second that all streams together get at most (at least 1): of `n` streams each
+    /// waits at least `n / decode_capacity` seconds for its next token. `None`: no limit.
     pub decode_capacity: Option<u32>,
     /// The whole host stands still once.
     pub freeze: Option<Freeze>,
-    /// Keep a prefix cache: usage then says `cached_tokens`, the longest beginning in common with an
-    /// earlier prompt in whole blocks of 16 tokens.
+    /// Keep a prefix cache: usage then says `cached_tokens`, the longest beginning in common with
+    /// an earlier prompt in whole blocks of 16 tokens.
     pub prefix_cache: bool,
     /// Whether `return_token_ids` is known, or ignored.
     pub token_ids: bool,
@@ -154,11 +154,11 @@ impl SimOptions {
         let (TokensPerChunk::Fixed(most) | TokensPerChunk::Random { max: most }) =
             self.tokens_per_chunk;
         let problems = [
-            (!self.model.is_empty(), "model", "a name"),
+            (!self.model.is_empty(), "model", "a non-empty name"),
             (self.ttft <= HOUR, "ttft", "at most an hour"),
             (self.inter_token <= Duration::from_secs(60), "inter_token", "at most a minute"),
-            ((1..=1000).contains(&self.first_chunk), "first_chunk", "1 to 1000"),
-            ((1..=1000).contains(&most), "tokens_per_chunk", "1 to 1000"),
+            ((1..=1000).contains(&self.first_chunk), "first_chunk", "1 to 1,000"),
+            ((1..=1000).contains(&most), "tokens_per_chunk", "1 to 1,000"),
             (self.prefill_tps != Some(0), "prefill_tps", "at least 1"),
             (self.decode_capacity != Some(0), "decode_capacity", "at least 1"),
             ((0.0..=0.3).contains(&self.jitter), "jitter", "0 to 0.3"),
@@ -168,15 +168,15 @@ impl SimOptions {
             (
                 self.freeze.is_none_or(|f| f.after <= DAY && f.length <= HOUR),
                 "freeze",
-                "an hour at most, within a day",
+                "at most an hour long and start within a day",
             ),
             (
                 self.faults.iter().all(|f| (1..=100).contains(&f.percent)),
                 "faults",
-                "1 to 100 per cent each",
+                "1 to 100 percent each",
             ),
             (self.parallel != Some(0), "parallel", "at least 1"),
-            (self.flood.is_none_or(|n| (1..=1000).contains(&n)), "flood", "1 to 1000"),
+            (self.flood.is_none_or(|n| (1..=1000).contains(&n)), "flood", "1 to 1,000"),
         ];
         match problems.into_iter().find(|(ok, ..)| !ok) {
             Some((_, option, range)) => Err(OptionsError { option, range }),

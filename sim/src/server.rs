@@ -100,7 +100,7 @@ impl SimServer {
                     connections.spawn(connection::serve(tcp, self.host.clone(), stop.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "simulator cannot accept");
+                    tracing::warn!(%error, "simulator cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -57,7 +57,7 @@ impl Sim {
 pub fn coordinator(program: &Program, suite: &str, flags: &[&str]) -> (Running, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let process = program.clone().args(["run", suite, "--listen", &address]).args(flags).start();
-    let _ = process.line_with(Stream::Err, "waits for its hosts", START);
+    let _ = process.line_with(Stream::Err, "waiting for hosts", START);
     (process, address)
 }
 

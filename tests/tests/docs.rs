@@ -135,7 +135,7 @@ fn every_key_of_a_suite_is_explained() {
     let doc = doc("docs/suites.md");
     let probe = "zzz = 1\n[defaults]\nzzz = 1\n[[case]]\nzzz = 1\n";
     let problems = suite::parse(probe, "probe").expect_err("unknown keys");
-    let known = problems.0.iter().filter_map(|p| p.hint.as_deref()?.strip_prefix("known here: "));
+    let known = problems.0.iter().filter_map(|p| p.hint.as_deref()?.strip_prefix("Known keys: "));
     let mut keys = 0;
     for key in known.flat_map(|list| list.split(", ")) {
         let row = [format!("| `{key}` | "), format!("| `[{key}]` | "), format!("| `[[{key}]]` | ")];

@@ -17,7 +17,7 @@ const FAST: [&str; 4] = ["--ttft", "20ms", "--inter-token", "2ms"];
 fn fleet(program: &Program, flags: &[&str]) -> (Running, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let doctor = program.clone().args(["doctor", "--listen", &address]).args(flags).start();
-    let _ = doctor.line_with(Stream::Err, "waits for its hosts", LIMIT);
+    let _ = doctor.line_with(Stream::Err, "waiting for hosts", LIMIT);
     (doctor, address)
 }
 
@@ -65,7 +65,7 @@ impl Four {
 }
 
 #[test]
-fn four_hosts_with_four_faults_get_four_right_sentences() {
+fn each_of_four_faulty_hosts_gets_the_right_message() {
     let four = Four::new();
     let program = regatta();
     let flags = ["--expect", "4", "--suite", four.suite, "--model", "coder"];
@@ -74,7 +74,7 @@ fn four_hosts_with_four_faults_get_four_right_sentences() {
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(3), "{}", done.stderr);
     for agent in agents {
-        assert_eq!(agent.wait(LIMIT).code, Some(0), "released when all is told");
+        assert_eq!(agent.wait(LIMIT).code, Some(0), "released after the checks");
     }
     let rows = rows(&done);
     let hosts: Vec<&str> = rows.iter().filter_map(|row| row["host"].as_str()).collect();
@@ -82,25 +82,25 @@ fn four_hosts_with_four_faults_get_four_right_sentences() {
     let url = format!("http://127.0.0.1:{}/v1/models", four.dead);
     let told = [
         format!(
-            "endpoint: the endpoint does not answer at {url} (Connection refused (os error 111)); \
-             check that the engine is running there"
+            "endpoint: no answer from {url} (Connection refused (os error 111)). Is the engine \
+             running?"
         ),
-        "model: the endpoint does not serve `coder`; it has: chat".to_owned(),
-        "streaming: 3 of 3 answers came in one burst instead of a stream; turn off response \
-         buffering in the proxy before the engine (nginx: proxy_buffering off)"
+        "model: the endpoint does not serve `coder`. Available: chat".to_owned(),
+        "streaming: 3 of 3 answers arrived in one burst instead of a stream. Disable response \
+         buffering in the proxy in front of the engine (nginx: proxy_buffering off)"
             .to_owned(),
-        "context: the engine's context of 90 tokens is too short: every case needs 640 or more; \
-         start the engine with a longer context, or choose another suite"
+        "context: context of 90 tokens is too short: every case needs at least 640. Start the \
+         engine with a longer context or choose another suite"
             .to_owned(),
     ];
     for (row, sentence) in rows.iter().zip(told) {
         assert_eq!(marked(row, "failed"), [sentence]);
     }
-    assert!(!program.home().join(".local").exists(), "nothing is kept");
+    assert!(!program.home().join(".local").exists(), "nothing is stored");
 }
 
 #[test]
-fn a_run_refuses_the_faulty_host_in_the_same_words_and_measures_the_other() {
+fn a_run_refuses_the_faulty_host_with_the_same_message_and_measures_the_other() {
     let (good, buffered) = (fast(&[]), fast(&["--first-chunk", "500"]));
     let program = regatta();
     let (doctor, address) = fleet(&program, &["--hosts", "good,bad", "--suite", "quick", "--json"]);
@@ -122,8 +122,8 @@ fn a_run_refuses_the_faulty_host_in_the_same_words_and_measures_the_other() {
         .args(["--warmup", "3", "--repetitions", "1"])
         .run(LIMIT);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
-    assert!(run.stderr.contains(&format!("bad can't take part: {sentence}")), "{}", run.stderr);
-    let warned = "warning: good: GPU readings: no GPU can be read: NVML library not found";
+    assert!(run.stderr.contains(&format!("bad refused: {sentence}")), "{}", run.stderr);
+    let warned = "warning: good: GPU readings: GPUs not readable (NVML library not found)";
     assert!(run.stderr.contains(warned), "{}", run.stderr);
     let report = Report::of(&run, program.home());
     assert!(report.text("report.md").contains(sentence), "{}", report.text("report.md"));
@@ -134,7 +134,7 @@ fn a_run_refuses_the_faulty_host_in_the_same_words_and_measures_the_other() {
 }
 
 #[test]
-fn one_machine_alone_is_looked_at_in_a_table() {
+fn the_checks_of_a_single_machine_are_a_table() {
     let sim = fast(&[]);
     let program = regatta();
     let processes =
@@ -159,19 +159,19 @@ fn one_machine_alone_is_looked_at_in_a_table() {
 
     let done = doctor.args([&library]).args(["--gpu", "3", "--json"]).run(LIMIT);
     assert_eq!(done.code, Some(3), "{}", done.stderr);
-    let sentence = "gpu-choice: --gpu 3 names no GPU of this host; it has 0 (GPU-0)";
+    let sentence = "gpu-choice: --gpu 3 matches no GPU of this host. Available: 0 (GPU-0)";
     assert_eq!(marked(&rows(&done)[0], "failed"), [sentence]);
     let bench = ["bench", &url, "--warmup", "0", "--gpu", "3", "--nvml-library"];
     let bench = program.clone().args(bench).args([&library]).run(LIMIT);
     assert_eq!(bench.code, Some(5), "nothing is measured: {}", bench.stderr);
-    assert!(bench.stderr.contains("--gpu 3 names no GPU of this host"), "{}", bench.stderr);
-    assert!(!bench.stderr.contains("not every agent said goodbye"), "{}", bench.stderr);
+    assert!(bench.stderr.contains("--gpu 3 matches no GPU of this host"), "{}", bench.stderr);
+    assert!(!bench.stderr.contains("some agents did not disconnect cleanly"), "{}", bench.stderr);
     let settling = &Report::of(&bench, program.home()).run()["hosts"][0]["settling"];
     assert_eq!(settling.as_array().map(Vec::len), Some(1), "its warm-up is in the report");
 }
 
 #[test]
-fn another_model_on_one_host_of_three_is_warned_of_by_comparison() {
+fn a_different_model_on_one_of_three_hosts_is_a_warning() {
     let sims = ["coder", "chat", "coder"].map(|model| fast(&["--model", model]));
     let program = regatta();
     let (doctor, address) = fleet(&program, &["--expect", "3", "--json"]);
@@ -180,19 +180,19 @@ fn another_model_on_one_host_of_three_is_warned_of_by_comparison() {
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let rows = rows(&done);
-    let sentence = "model: it serves `chat`, 2 of the 3 hosts serve `coder`: a run compares it apart; \
-                    load `coder` on it, or choose the model with --model";
+    let sentence = "model: serves `chat`, but 2 of 3 hosts serve `coder`, so this host is compared \
+                    separately. Load `coder` on it or choose a model with --model";
     let models = |row: &Value| {
         let warnings = marked(row, "warning");
         warnings.into_iter().filter(|text| text.starts_with("model")).collect::<Vec<_>>()
     };
     assert_eq!([0, 1, 2].map(|i| models(&rows[i])), [vec![], vec![sentence.to_owned()], vec![]]);
     let clock = marked(&rows[0], "ok").into_iter().find(|text| text.starts_with("clock"));
-    assert!(clock.is_some_and(|text| text.ends_with("of the coordinator's")), "one machine");
+    assert!(clock.is_some_and(|text| text.ends_with("of the coordinator's clock")), "one machine");
 }
 
 #[test]
-fn hosts_that_do_not_come_are_told_apart_from_those_that_fail() {
+fn missing_hosts_are_distinguished_from_failed_ones() {
     let sim = fast(&[]);
     let program = regatta();
     let (doctor, address) = fleet(&program, &["--hosts", "here,away", "--wait", "10s", "--json"]);
@@ -207,31 +207,31 @@ fn hosts_that_do_not_come_are_told_apart_from_those_that_fail() {
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     assert_eq!(rows(&done)[0]["state"], "no-answer");
-    assert!(!done.stderr.contains("not every agent said goodbye"), "{}", done.stderr);
-    assert_eq!(asks.wait(LIMIT).code, Some(0), "it does not go on asking the engine");
+    assert!(!done.stderr.contains("some agents did not disconnect cleanly"), "{}", done.stderr);
+    assert_eq!(asks.wait(LIMIT).code, Some(0), "it stops sending requests to the engine");
     let (doctor, _) = fleet(&program, &["--expect", "2", "--wait", "1s"]);
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
-    assert_eq!(done.stdout, "2 of the expected hosts never joined.\n");
+    assert_eq!(done.stdout, "2 expected hosts never joined.\n");
 }
 
 #[test]
-fn an_interrupt_ends_the_wait_and_shows_what_is_known() {
+fn an_interrupt_ends_the_wait_and_shows_the_results_so_far() {
     let sim = fast(&[]);
     let program = regatta();
     let (doctor, address) = fleet(&program, &["--expect", "2"]);
     let agent = agent("here", &address, sim.port, &[]);
-    let _ = doctor.line_with(Stream::Err, "here is looked at", LIMIT);
+    let _ = doctor.line_with(Stream::Err, "here checked", LIMIT);
     doctor.signal(Signal::INT);
     let done = doctor.wait(LIMIT);
     assert_eq!(done.code, Some(4), "{}", done.stderr);
     assert!(done.stdout.contains("streaming         ok\n"), "{}", done.stdout);
-    assert!(done.stdout.ends_with("1 of the expected hosts never joined.\n"), "{}", done.stdout);
+    assert!(done.stdout.ends_with("1 expected host never joined.\n"), "{}", done.stdout);
     assert_eq!(agent.wait(LIMIT).code, Some(0), "it is released");
 }
 
 #[test]
-fn flags_of_a_host_and_of_a_fleet_do_not_mix() {
+fn flags_of_a_host_and_of_a_fleet_conflict() {
     for flags in [
         vec!["doctor", "--listen", "127.0.0.1:0"],
         vec!["doctor", "--expect", "2", "--gpu", "0"],

@@ -104,7 +104,7 @@ fn the_same_run_renders_to_the_same_bytes_anywhere_and_in_any_order_of_rows() {
 }
 
 #[test]
-fn a_host_killed_in_mid_case_is_missing_and_the_other_is_complete() {
+fn a_host_killed_during_a_case_is_missing_and_the_other_is_complete() {
     let sims = [Sim::start(&FAST), Sim::start(&SLOW)];
     let program = regatta();
     let flags = ["--expect", "2", "--warmup", "1", "--lost-after", "5s", "--json"];
@@ -125,7 +125,7 @@ fn a_host_killed_in_mid_case_is_missing_and_the_other_is_complete() {
 }
 
 #[test]
-fn a_host_that_never_joins_is_named_as_such() {
+fn the_report_names_a_host_that_never_joins() {
     let sim = Sim::start(&FAST);
     let program = regatta();
     let (run, address) =
@@ -137,7 +137,7 @@ fn a_host_that_never_joins_is_named_as_such() {
 }
 
 #[test]
-fn the_first_interrupt_ends_the_requests_in_hand_and_writes_a_partial_report() {
+fn the_first_interrupt_finishes_current_requests_and_writes_a_partial_report() {
     let sim = Sim::start(&SLOW);
     let program = regatta();
     let flags = ["--expect", "1", "--warmup", "0", "--json"];
@@ -150,28 +150,28 @@ fn the_first_interrupt_ends_the_requests_in_hand_and_writes_a_partial_report() {
     let report = Report::of(&run, program.home());
     assert!(report.text("report.md").contains("the run was stopped"));
     let requests = report.requests();
-    assert!(requests.iter().all(|r| r["status"] == "ok"), "the request in hand was let end");
+    assert!(requests.iter().all(|r| r["status"] == "ok"), "the current request finished");
     assert_eq!(told(&report, "gpu-01"), seen(&sim));
 }
 
 #[test]
-fn a_second_interrupt_stops_at_once_and_the_store_still_has_the_run() {
+fn a_second_interrupt_exits_immediately_and_the_store_keeps_the_run() {
     let sim = Sim::start(&["--ttft", "50ms", "--inter-token", "500ms"]);
     let program = regatta();
     let (run, address) = coordinator(&program, "quick", &["--expect", "1", "--warmup", "0"]);
     let agent = agent("gpu-01", &address, sim.port, &[]);
-    let _ = agent.line_with(Stream::Err, "go", LIMIT);
+    let _ = agent.line_with(Stream::Err, "run started", LIMIT);
     run.signal(Signal::INT);
     let _ = run.line_with(Stream::Err, "stopping", LIMIT);
     run.signal(Signal::INT);
     let run = run.wait(Duration::from_secs(10));
     assert_eq!(run.code, Some(130), "{}", run.stderr);
     let report = program.clone().args(["report"]).run(LIMIT);
-    assert_eq!(report.code, Some(5), "nothing usable was measured: {}", report.stderr);
+    assert_eq!(report.code, Some(5), "no usable results: {}", report.stderr);
 }
 
 #[test]
-fn a_host_without_an_engine_is_refused_with_what_to_do_and_the_other_runs() {
+fn a_host_without_an_engine_is_refused_with_a_hint_and_the_other_runs() {
     let sim = Sim::start(&FAST);
     let program = regatta();
     let (run, address) = coordinator(&program, "quick", &["--expect", "2", "--warmup", "1"]);
@@ -179,12 +179,12 @@ fn a_host_without_an_engine_is_refused_with_what_to_do_and_the_other_runs() {
     let _bad = agent("bad", &address, regatta_tests::free_port(), &[]);
     let run = run.wait(LIMIT);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
-    assert!(run.stderr.contains("bad can't take part"), "{}", run.stderr);
+    assert!(run.stderr.contains("bad refused"), "{}", run.stderr);
     assert_eq!(told(&Report::of(&run, program.home()), "good"), seen(&sim));
 }
 
 #[test]
-fn a_second_agent_of_a_name_ends_with_a_sentence() {
+fn a_second_agent_with_the_same_name_exits_with_an_error() {
     let sim = Sim::start(&SLOW);
     let program = regatta();
     let (_run, address) = coordinator(&program, "quick", &["--expect", "2"]);
@@ -196,7 +196,7 @@ fn a_second_agent_of_a_name_ends_with_a_sentence() {
 }
 
 #[test]
-fn plain_text_beyond_loopback_needs_a_word_on_both_sides() {
+fn unencrypted_connections_beyond_loopback_require_insecure_on_both_sides() {
     let run = regatta().args(["run", "quick", "--expect", "1", "--listen", "0.0.0.0:0"]).run(LIMIT);
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("--insecure"), "{}", run.stderr);
@@ -226,7 +226,7 @@ fn agents_of_a_killed_coordinator_take_part_in_the_next_run() {
     assert_complete(&second, &report);
     assert_eq!(report.run()["cells"]["counted"], 3);
     agent.signal(Signal::TERM);
-    assert_eq!(agent.wait(LIMIT).code, Some(0), "an agent that is asked to leave leaves well");
+    assert_eq!(agent.wait(LIMIT).code, Some(0), "SIGTERM is a clean exit");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The Debian packages, in a clean Debian root: they install, their unit is sound, their agent runs
 //! as a user of its own and joins a run, and they leave nothing behind.
 //!
-//! Needs root, `cargo-deb`, `debootstrap` and a package mirror; without them it says what is missing.
+//! Needs root, `cargo-deb`, `debootstrap` and a package mirror; without them it says what is
+//! missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,7 @@ fn the_packages_install_join_and_leave_nothing() {
     let run = root.start(&format!(
         "cd /tmp && HOME=/root regatta run quick --expect 1 --listen 127.0.0.1:{port} --out /tmp/report"
     ));
-    let _ = run.line_with(Stream::Err, "waits for its hosts", LIMIT);
+    let _ = run.line_with(Stream::Err, "waiting for hosts", LIMIT);
     let agent = root.start(&format!(
         "set -a; . /etc/regatta/agent.env; set +a; \
          install -d -m 0700 -o {OWN_USER} /var/lib/regatta-agent; \

@@ -17,7 +17,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(120);
-/// Time for hosts to be clean after an end that their agents were told of, and after one they were not.
+/// Time for hosts to be clean after an end that their agents were told of, and after one they were
+/// not.
 const SOON: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_secs(40);
 const FAST: [&str; 4] = ["--ttft", "20ms", "--inter-token", "5ms"];
@@ -105,7 +106,7 @@ fn three_hosts_need_nothing_but_ssh_and_keep_nothing_but_the_copied_agent() {
 }
 
 #[test]
-fn hosts_that_fail_do_so_alone_and_in_a_sentence() {
+fn each_failed_host_has_its_own_error_and_the_others_complete() {
     let sims = [Sim::start(&FAST), Sim::start(&SLOW)];
     let no_sockets = Quirks { config: "AllowStreamLocalForwarding no\n", ..quirks() };
     let rack = rack_or_skip!(&[
@@ -128,9 +129,9 @@ fn hosts_that_fail_do_so_alone_and_in_a_sentence() {
     let page = report.text("report.md");
     for (host, why) in [
         ("refuses", "Permission denied (publickey)"),
-        ("no-sockets", "sshd there forwards no Unix sockets"),
+        ("no-sockets", "sshd does not forward Unix sockets"),
         ("unknown", "Could not resolve hostname unknown"),
-        ("dropped", "its ssh connection ended"),
+        ("dropped", "ssh connection lost"),
         ("no-engine", "127.0.0.1:1"),
     ] {
         let line = |text: &str| text.lines().any(|l| l.contains(host) && l.contains(why));
@@ -171,7 +172,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_host_with_a_full_disk_is_left_out_when_it_may_be_and_nothing_is_left_on_it() {
+fn a_host_with_a_full_disk_can_be_excluded_and_keeps_no_files() {
     let sim = Sim::start(&FAST);
     let rack = rack_or_skip!(&[("good", sim.port, quirks()), ("full", sim.port, quirks())]);
     let disk = match SmallDisk::mount(&rack.hosts[1].home.join(".cache")) {
@@ -181,7 +182,7 @@ fn a_host_with_a_full_disk_is_left_out_when_it_may_be_and_nothing_is_left_on_it(
     let program = regatta();
     let done = run(&rack, &program, "good,full", &[]).run(LIMIT);
     assert_eq!(done.code, Some(4), "{}", done.stderr);
-    let why = "the agent could not be copied: cat: write error: No space left on device";
+    let why = "cannot copy the agent: cat: write error: No space left on device";
     let page = Report::of(&done, program.home()).text("report.md");
     assert!(page.contains(why), "{page}");
     assert_eq!(rack.hosts[1].cached(), [], "not even half of it");
@@ -207,7 +208,7 @@ fn in_mid_case(rack: &Rack, program: &Program) -> Running {
 }
 
 #[test]
-fn an_interrupt_ends_the_agents_in_order_and_writes_the_report() {
+fn an_interrupt_stops_the_agents_cleanly_and_writes_the_report() {
     let sims = [Sim::start(&SLOW), Sim::start(&SLOW)];
     let rack =
         rack_or_skip!(&[("gpu-01", sims[0].port, quirks()), ("gpu-02", sims[1].port, quirks()),]);
@@ -238,7 +239,7 @@ fn an_interrupt_ends_the_agents_in_order_and_writes_the_report() {
 }
 
 #[test]
-fn hosts_clean_up_by_themselves_when_the_coordinator_is_killed() {
+fn hosts_clean_up_when_the_coordinator_is_killed() {
     let sims = [Sim::start(&SLOW), Sim::start(&SLOW)];
     let rack =
         rack_or_skip!(&[("gpu-01", sims[0].port, quirks()), ("gpu-02", sims[1].port, quirks()),]);
@@ -249,30 +250,30 @@ fn hosts_clean_up_by_themselves_when_the_coordinator_is_killed() {
     assert_eq!(done.signal, Some(9), "{}", done.stderr);
     let began = MonoNs::now();
     rack.wait_until_clean(LATER);
-    println!("nothing ran any more after {:?}", MonoNs::now().since(began));
+    println!("no process left after {:?}", MonoNs::now().since(began));
     for host in &rack.hosts {
         assert_kept(host);
     }
-    // The next run is none the worse for it.
+    // The next run is not affected.
     let done = run(&rack, &program, "gpu-01", &["--repetitions", "1"]).run(LIMIT);
     assert_complete(&done, &Report::of(&done, program.home()));
 }
 
 #[test]
-fn an_agent_that_nobody_speaks_to_ends_and_keeps_nothing() {
+fn an_agent_without_a_coordinator_exits_and_stores_nothing() {
     let agent = regatta_agent().args(["--coordinator", "unix:/nowhere/s", "--attached", "2"]);
     let began = MonoNs::now();
     let done = agent.run(LIMIT);
     let took = MonoNs::now().since(began);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(took >= Duration::from_secs(2), "it waits for its coordinator: {took:?}");
-    assert!(done.stderr.contains("no coordinator"), "{}", done.stderr);
+    assert!(done.stderr.contains("no contact with the coordinator"), "{}", done.stderr);
     let kept = fs::read_dir(agent.home().join(".local/state/regatta-agent")).map(Iterator::count);
     assert!(matches!(kept, Ok(0) | Err(_)), "{kept:?}");
 }
 
 #[test]
-fn hosts_are_looked_at_over_ssh_without_a_run() {
+fn hosts_and_doctor_work_over_ssh() {
     let sim = Sim::start(&["--ttft", "5ms", "--inter-token", "1ms", "--model", "llama"]);
     let refuses = Quirks { refuses_the_key: true, ..quirks() };
     let rack = rack_or_skip!(&[("gpu-01", sim.port, quirks()), ("refuses", sim.port, refuses)]);
@@ -301,13 +302,14 @@ fn hosts_are_looked_at_over_ssh_without_a_run() {
 }
 
 #[test]
-fn every_problem_of_a_hosts_file_is_told_before_anything_starts() {
+fn every_problem_of_an_ssh_file_is_reported_before_any_start() {
     let program = regatta();
     let file = program.home().join("rack.txt");
     fs::write(&file, "gpu-01 nmae=a\ngpu-02\ngpu-02\n").unwrap();
     let done = program.clone().args(["run", "quick", "--ssh-file", "rack.txt"]).run(LIMIT);
     assert_eq!(done.code, Some(2), "{}", done.stderr);
-    for place in ["rack.txt:1: `nmae`", "rack.txt:3: a second host named `gpu-02`"] {
+    for place in ["rack.txt:1: unknown setting `nmae`", "rack.txt:3: duplicate host name `gpu-02`"]
+    {
         assert!(done.stderr.contains(place), "{place}\n{}", done.stderr);
     }
     assert!(!program.home().join(".local").exists(), "nothing was started");

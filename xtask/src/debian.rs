@@ -1,4 +1,4 @@
-//! The tool that makes the Debian packages.
+//! Installs `cargo-deb`, which builds the Debian packages.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,8 @@ use cargo_metadata::MetadataCommand;
 
 const VERSION: &str = "3.8.0";
 
-/// Puts `cargo-deb` into the target folder, where the tests look for it. Without it they say that
-/// they were skipped.
+/// Installs `cargo-deb` into the target directory, where the tests expect it. Without it the
+/// package tests are skipped.
 pub(crate) fn set_up(top: &Path) -> anyhow::Result<()> {
     let target = MetadataCommand::new().current_dir(top).no_deps().exec()?.target_directory;
     let status = Command::new("cargo")
@@ -16,7 +16,7 @@ pub(crate) fn set_up(top: &Path) -> anyhow::Result<()> {
         .arg(target.join("tools"))
         .status()?;
     if !status.success() {
-        println!("cargo-deb cannot be had ({status}): the packages will not be tested");
+        println!("cannot install cargo-deb ({status}), skipping the package tests");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The real engine of the tests: see `tests/engine/`.
+//! The real engine for the tests; see `tests/engine/`.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use cargo_metadata::MetadataCommand;
 
-/// Installs llama.cpp and makes its model in `target/engine`, unless they are there.
+/// Installs llama.cpp and builds its model in `target/engine`, unless present.
 pub(crate) fn set_up(top: &Path) -> anyhow::Result<()> {
     let metadata = MetadataCommand::new().current_dir(top).no_deps().exec()?;
     let place = metadata.target_directory.join("engine");
@@ -14,11 +14,9 @@ pub(crate) fn set_up(top: &Path) -> anyhow::Result<()> {
         .arg(top.join("tests/engine/setup.py"))
         .arg(&place)
         .status()
-        .context("cannot start python3; install it")?;
+        .context("cannot start python3. Install it")?;
     if !status.success() {
-        bail!(
-            "the test engine could not be set up; it needs python3 with its module venv, and PyPI"
-        );
+        bail!("cannot set up the test engine. It requires python3 with venv and access to PyPI");
     }
     Ok(())
 }

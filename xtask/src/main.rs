@@ -1,5 +1,5 @@
-//! The project's own tasks: `cargo xtask test`, `ci` and `calibrate`. There is no other task runner.
-#![expect(clippy::print_stdout, reason = "a task runner talks to whoever called it")]
+//! Development tasks: `cargo xtask test`, `ci` and `calibrate`. There is no other task runner.
+#![expect(clippy::print_stdout, reason = "a task runner prints to the terminal")]
 
 mod debian;
 mod engine;
@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use crate::steps::{Steps, cargo};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Set-up and checks of this repository")]
+#[command(name = "cargo xtask", about = "Development tasks of this repository")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -24,15 +24,16 @@ struct Arguments {
 
 #[derive(Clone, Copy, Subcommand)]
 enum Task {
-    /// Set up everything the tests need, and run them.
+    /// Set up the test dependencies and run all tests
     ///
-    /// Needs the Rust toolchain, a C compiler, and python3 with venv. Uses cargo-nextest if there.
+    /// Requires the Rust toolchain, a C compiler and python3 with venv. Uses cargo-nextest if
+    /// installed.
     Test,
-    /// Everything that must pass before a change lands: format, lints, docs, licences, tests.
+    /// Run all checks for a change: format, lints, docs, licenses and tests
     Ci,
-    /// Simulate fleets and write docs/calibration.md: how often the comparison is right.
+    /// Simulate fleets and write the error rates of the comparison to docs/calibration.md
     ///
-    /// Fails where a bound is broken.
+    /// Fails if an error rate exceeds its bound.
     Calibrate,
 }
 
@@ -60,25 +61,25 @@ fn ci(steps: &mut Steps) -> anyhow::Result<()> {
     let mut docs = cargo(["doc", "--locked", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
-    steps.check("licences and bans", packages::check)?;
+    steps.check("licenses and bans", packages::check)?;
     steps.check("packaging tool", debian::set_up)?;
     testing::run(steps)?;
     testing::run_docs(steps)
 }
 
-/// In release: it is a minute of arithmetic, and ten without.
+/// In release mode: one minute instead of ten.
 fn calibrate(steps: &mut Steps) -> anyhow::Result<()> {
     steps.check("calibration", |top| {
         let example = ["run", "--locked", "--release", "-p", "regatta-report", "--example"];
         let mut command = cargo(example);
         command.args(["calibrate", "--features", "calibration"]).current_dir(top);
         let done = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-        let page = String::from_utf8(done.stdout).context("the page is text")?;
+        let page = String::from_utf8(done.stdout).context("the page is not UTF-8")?;
         print!("{page}");
-        anyhow::ensure!(!page.is_empty(), "it printed nothing: {}", done.status);
-        // Also where a bound is broken: then the diff says by how much.
+        anyhow::ensure!(!page.is_empty(), "no output: {}", done.status);
+        // Also if a bound is exceeded: the diff shows by how much.
         std::fs::write(top.join("docs/calibration.md"), page)?;
-        anyhow::ensure!(done.status.success(), "a bound is broken: {}", done.status);
+        anyhow::ensure!(done.status.success(), "a bound is exceeded: {}", done.status);
         Ok(())
     })
 }

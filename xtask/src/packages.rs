@@ -1,4 +1,4 @@
-//! Licences and bans over everything the workspace is built from, on any system.
+//! Licenses and bans of all dependencies, on any platform.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use anyhow::bail;
 use cargo_metadata::{CargoOpt, MetadataCommand, Package};
 use spdx::{Expression, ParseMode};
 
-/// Licences that ask for no more than to be named.
-const LICENCES: [&str; 8] = [
+/// Licenses that require only attribution.
+const LICENSES: [&str; 8] = [
     "Apache-2.0",
     "MIT",
     "BSD-3-Clause",
@@ -18,19 +18,19 @@ const LICENCES: [&str; 8] = [
     "CC0-1.0",
 ];
 
-/// Crates that must not be there, and why.
+/// Banned crates, each with the reason.
 const BANNED: [(&str, &str); 8] = [
-    ("aws-lc-rs", "ring is the one crypto provider"),
-    ("aws-lc-sys", "ring is the one crypto provider"),
-    ("aws-lc-fips-sys", "ring is the one crypto provider"),
-    ("openssl", "rustls is the one TLS"),
-    ("openssl-sys", "rustls is the one TLS"),
-    ("openssl-src", "rustls is the one TLS"),
-    ("native-tls", "rustls is the one TLS"),
+    ("aws-lc-rs", "ring is the only crypto provider"),
+    ("aws-lc-sys", "ring is the only crypto provider"),
+    ("aws-lc-fips-sys", "ring is the only crypto provider"),
+    ("openssl", "rustls is the only TLS library"),
+    ("openssl-sys", "rustls is the only TLS library"),
+    ("openssl-src", "rustls is the only TLS library"),
+    ("native-tls", "rustls is the only TLS library"),
     ("bincode", "unmaintained; the wire is protobuf"),
 ];
 
-/// Fails with every package that has a licence not allowed or is banned.
+/// Fails with a list of all packages that are banned or have a license that is not allowed.
 pub(crate) fn check(top: &Path) -> anyhow::Result<()> {
     let metadata = MetadataCommand::new()
         .current_dir(top)
@@ -38,7 +38,7 @@ pub(crate) fn check(top: &Path) -> anyhow::Result<()> {
         .other_options(["--locked".to_owned()])
         .exec()?;
     let wrong: Vec<String> = metadata.packages.iter().filter_map(problem).collect();
-    println!("{} packages looked at", metadata.packages.len());
+    println!("{} packages checked", metadata.packages.len());
     if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\n")) }
 }
 
@@ -47,14 +47,14 @@ fn problem(package: &Package) -> Option<String> {
     if let Some((_, why)) = BANNED.iter().find(|(banned, _)| *banned == name) {
         return Some(format!("{name} {version} is banned: {why}"));
     }
-    let licence = package.license.as_deref().unwrap_or("none");
-    (!is_allowed(licence)).then(|| format!("{name} {version} has licence {licence}"))
+    let license = package.license.as_deref().unwrap_or("none");
+    (!is_allowed(license)).then(|| format!("{name} {version} has license {license}"))
 }
 
-/// Whether the allowed licences satisfy an SPDX expression; old crates write `/` for `OR`.
-fn is_allowed(licence: &str) -> bool {
-    let Ok(expression) = Expression::parse_mode(licence, ParseMode::LAX) else { return false };
-    expression.evaluate(|one| one.license.id().is_some_and(|id| LICENCES.contains(&id.name)))
+/// Whether the allowed licenses satisfy an SPDX expression; old crates write `/` for `OR`.
+fn is_allowed(license: &str) -> bool {
+    let Ok(expression) = Expression::parse_mode(license, ParseMode::LAX) else { return false };
+    expression.evaluate(|one| one.license.id().is_some_and(|id| LICENSES.contains(&id.name)))
 }
 
 #[cfg(test)]

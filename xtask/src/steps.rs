@@ -1,6 +1,6 @@
 //! Runs steps one after another, with the time each took and the tests they ran.
 
-#[expect(clippy::disallowed_types, reason = "how long a step took; no test pauses this clock")]
+#[expect(clippy::disallowed_types, reason = "wall time of a step; no test pauses this clock")]
 use std::time::Instant;
 
 use std::ffi::OsStr;
@@ -80,7 +80,7 @@ impl Steps {
                 let err = scope.spawn(|| pass_on(err));
                 (pass_on(out), err.join())
             });
-            let err = err.map_err(|_| anyhow::anyhow!("reading what {name} printed"))?;
+            let err = err.map_err(|_| anyhow::anyhow!("cannot read the output of {name}"))?;
             steps.tally.passed += out.passed + err.passed;
             steps.tally.failed += out.failed + err.failed;
             let status = child.wait()?;
@@ -109,7 +109,7 @@ impl Steps {
             println!("{:>8.1} s  {name}", took.as_secs_f64());
         }
         let all: Duration = self.times.iter().map(|(_, took)| *took).sum();
-        println!("{:>8.1} s  in all", all.as_secs_f64());
+        println!("{:>8.1} s  total", all.as_secs_f64());
     }
 }
 

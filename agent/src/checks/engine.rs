@@ -1,4 +1,4 @@
-//! The engine: whether it answers, what, and how, judged by everything it was asked so far.
+//! Engine checks, from all requests so far.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use regatta_types::validity::FindingCode;
 use super::{PreflightEngine, PreflightInput};
 use crate::endpoint::DiscoverError;
 
-/// Shorter answers may come in one piece without any buffer on their way.
+/// Shorter answers can arrive in one piece even without a buffering proxy.
 const LONG: f64 = 32.0;
-/// Text that comes over a longer time than this comes as a stream.
+/// Text that arrives over a longer time than this is a stream.
 const SPREAD: Duration = Duration::from_millis(5);
 
 pub(super) fn checks(seen: &PreflightInput<'_>) -> Vec<CheckOutcome> {
@@ -33,13 +33,13 @@ pub(super) fn checks(seen: &PreflightInput<'_>) -> Vec<CheckOutcome> {
     }
 }
 
-/// The checks without an engine to ask.
+/// The checks without an engine.
 fn absent(error: &DiscoverError) -> Vec<CheckOutcome> {
     let (endpoint, model, why) = if error.is_about_the_model() {
         let model = Check::Model.failed(error.to_string());
-        (Check::Endpoint.ok("it answers"), model, "there is no model to ask")
+        (Check::Endpoint.ok("answers"), model, "not checked: no model")
     } else {
-        let why = "there is no engine to ask";
+        let why = "not checked: no engine";
         (Check::Endpoint.failed(error.to_string()), Check::Model.unknown(why), why)
     };
     let others =
@@ -61,7 +61,7 @@ impl PreflightEngine<'_> {
         })
     }
 
-    /// Why it can't be warmed up, with the last failure.
+    /// Why the warm-up failed, with the last failure.
     fn broken(&self) -> Option<(&str, Option<&Failure>)> {
         match &self.warmup.outcome {
             AttemptOutcome::Failed(reason) => Some((reason, self.failures().last())),
@@ -71,7 +71,7 @@ impl PreflightEngine<'_> {
         }
     }
 
-    /// The last failure, if all that it has against the engine is another model's answers.
+    /// The last failure, if the answers came from a different model.
     fn other_model(&self) -> Option<&Failure> {
         self.broken()?.1.filter(|failure| failure.kind == FailureKind::WrongModel)
     }
@@ -80,7 +80,7 @@ impl PreflightEngine<'_> {
 fn endpoint(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let name = match &engine.facts.engine {
         Reading::Known(name) => name.as_str(),
-        Reading::NotAvailable { .. } => "an engine that does not name itself",
+        Reading::NotAvailable { .. } => "unidentified engine",
     };
     Check::Endpoint.ok(format!("{name} answers ({})", engine.facts.location))
 }
@@ -89,31 +89,30 @@ fn model(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let asked = &engine.facts.model;
     match engine.other_model() {
         Some(failure) => Check::Model.failed(format!(
-            "asked for `{asked}`, the endpoint answered with another model: {}; name the right one \
-             with --model, or look for a gateway before the engine",
+            "requested `{asked}`, but another model answered: {}. Set --model, or check for a \
+             gateway in front of the engine",
             failure.message
         )),
-        None => Check::Model.ok(format!("it serves `{asked}`")),
+        None => Check::Model.ok(format!("serves `{asked}`")),
     }
 }
 
 fn streaming(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let check = Check::Streaming;
     if engine.other_model().is_some() {
-        return check.unknown("the answers are another model's");
+        return check.unknown("not checked: another model answers");
     }
     if let Some((reason, _)) = engine.broken() {
-        return check
-            .failed(format!("the engine can't be warmed up: {reason}; look at the engine's log"));
+        return check.failed(format!("engine warm-up failed: {reason}. Check the engine's log"));
     }
     let answers = engine.successes().count();
-    // Where there are answers, a refusal is no fault: it is how an engine says that it does not know
-    // a field, or has no room for a text.
+    // If other requests succeed, a refusal is not a fault: the engine does not support a field, or
+    // the prompt exceeds its context.
     let is_fault = |failure: &&Failure| answers == 0 || !is_refusal(failure);
     let faults = engine.failures().filter(is_fault).count();
     if let Some(last) = engine.failures().filter(is_fault).last() {
         return check.warning(format!(
-            "{faults} of {} requests failed, the last: {last}; look at the engine's log",
+            "{faults} of {} requests failed (last error: {last}). Check the engine's log",
             faults + answers
         ));
     }
@@ -124,18 +123,18 @@ fn streaming(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let buffered = long.iter().filter(|trace| trace.is_buffered()).count();
     if buffered > 0 {
         let text = format!(
-            "{buffered} of {} answers came in one burst instead of a stream; turn off response \
-             buffering in the proxy before the engine (nginx: proxy_buffering off)",
+            "{buffered} of {} answers arrived in one burst instead of a stream. Disable response \
+             buffering in the proxy in front of the engine (nginx: proxy_buffering off)",
             long.len()
         );
-        // What most answers do is what a run would measure.
+        // A run would measure the behavior of the majority.
         return if 2 * buffered > long.len() { check.failed(text) } else { check.warning(text) };
     }
     let streamed = engine.successes().filter(|trace| is_spread(trace)).count();
     if streamed > 0 {
-        return check.ok(format!("{streamed} of {answers} answers came bit by bit"));
+        return check.ok(format!("{streamed} of {answers} answers streamed incrementally"));
     }
-    check.unknown("no answer was long enough to tell a stream from a burst")
+    check.unknown("no answer was long enough to distinguish a stream from a burst")
 }
 
 fn is_refusal(failure: &Failure) -> bool {
@@ -158,20 +157,22 @@ fn usage(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutcom
     }
     if counted == all {
         let events = engine.successes().any(|trace| trace.chunk_counts.is_some());
-        let of = if events { "answers and of their events" } else { "answers" };
-        return check.ok(format!("it counts the tokens of {of}"));
+        let of = if events { "answers and stream events" } else { "answers" };
+        return check.ok(format!("token counts for {of}"));
     }
     if engine.has_tokenizer {
-        return check.ok("the tokenizer file counts where the engine does not");
+        return check
+            .ok("tokens counted with the tokenizer file where the engine does not report \
+            them");
     }
     let texts = if seen.wants.texts.is_empty() {
         ""
     } else {
-        ", and cases with a prompt of a set length can't be measured"
+        " and cases with a fixed prompt length cannot run"
     };
     check.warning(format!(
-        "{} of {all} answers came without token counts, so speeds are approximate{texts}; have the \
-         engine send usage (stream_options.include_usage), or give the model's tokenizer.json with \
+        "{} of {all} answers have no token counts, so speeds are approximate{texts}. Enable usage \
+         in the engine (stream_options.include_usage) or pass the model's tokenizer.json with \
          --tokenizer",
         all - counted
     ))
@@ -183,15 +184,15 @@ fn reasoning(engine: &PreflightEngine<'_>) -> CheckOutcome {
         |trace: &RequestTrace| trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
     if engine.abilities.inline_reasoning {
         check.warning(
-            "reasoning comes inside the answer, in <think> tags, so the time to the answer can't be \
-             told; start the engine with the model's reasoning parser",
+            "reasoning is part of the answer (<think> tags), so the time to first answer token is \
+             unknown. Start the engine with the model's reasoning parser",
         )
     } else if engine.successes().any(is_reasoning) {
-        check.ok("reasoning comes in a field of its own")
+        check.ok("reasoning has a separate field")
     } else if engine.successes().next().is_none() {
         check.unknown("no request succeeded")
     } else {
-        check.ok("no answer had any")
+        check.ok("no reasoning in any answer")
     }
 }
 
@@ -203,10 +204,10 @@ fn fixed_length(engine: &PreflightEngine<'_>) -> CheckOutcome {
         .iter()
         .find(|finding| finding.code == FindingCode::LengthNotFixed);
     match (engine.abilities.fixed_length, remark) {
-        (None, _) => check.ok("no case asks for it"),
-        (Some(true), _) => check.ok("answers end where they are told to"),
+        (None, _) => check.ok("not required by any case"),
+        (Some(true), _) => check.ok("answers end at the requested length"),
         (Some(false), Some(finding)) => {
-            check.warning(format!("{}; {}", finding.evidence, finding.advice))
+            check.warning(format!("{}. {}", finding.evidence, finding.advice))
         }
         (Some(false), None) => check.unknown("no request succeeded"),
     }
@@ -216,28 +217,27 @@ fn context(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutc
     let check = Check::Context;
     let counts = engine.successes().any(|trace| trace.usage.is_some());
     let unfitted = engine.abilities.texts.values().filter_map(|text| text.as_ref().err());
-    // Without counts nothing can be fitted, whatever the context.
+    // Without token counts no prompt can be generated, regardless of the context.
     let unfitted = unfitted.filter(|_| counts).min();
-    let advice = "start the engine with a longer context, or leave such cases out";
+    let advice = "Start the engine with a longer context or remove these cases";
     let tokens = |n: u32| grouped(u64::from(n));
     match (&engine.facts.context_length, seen.wants.context) {
         (Reading::Known(has), Some(need)) if *has < need.least => check.failed(format!(
-            "the engine's context of {} tokens is too short: every case needs {} or more; start \
-             the engine with a longer context, or choose another suite",
+            "context of {} tokens is too short: every case needs at least {}. Start the engine \
+             with a longer context or choose another suite",
             tokens(*has),
             tokens(need.least)
         )),
         (Reading::Known(has), Some(need)) if *has < need.most => check.warning(format!(
-            "the engine's context of {} tokens is too short for some cases, which need up to {}; \
-             {advice}",
+            "context of {} tokens is too short for some cases, which need up to {}. {advice}",
             tokens(*has),
             tokens(need.most)
         )),
         (_, _) if unfitted.is_some() => {
-            check.warning(format!("{}; {advice}", unfitted.map_or("", String::as_str)))
+            check.warning(format!("{}. {advice}", unfitted.map_or("", String::as_str)))
         }
         (Reading::Known(has), Some(need)) => check.ok(format!(
-            "{} tokens; the longest case needs {}",
+            "{} tokens, the longest case needs {}",
             tokens(*has),
             tokens(need.most)
         )),

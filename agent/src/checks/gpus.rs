@@ -1,4 +1,4 @@
-//! The GPUs: whether they can be read, which are the engine's, and who else is on them.
+//! GPU checks: readings, the engine's GPUs, and other processes on them.
 
 use regatta_types::check::{Check, CheckOutcome};
 use regatta_types::facts::EndpointLocation;
@@ -11,15 +11,15 @@ use regatta_types::reading::Reading;
 use super::PreflightInput;
 use crate::gpu::GpuSelector;
 
-/// Where the first check of the GPUs says why.
-const UNREADABLE: &str = "no GPU can be read";
-/// Processes that are named in a sentence.
+/// Used where the first GPU check has the reason.
+const UNREADABLE: &str = "GPUs not readable";
+/// Maximum number of processes named in a message.
 const NAMED: usize = 3;
 
 pub(super) fn checks(seen: &PreflightInput<'_>) -> [CheckOutcome; 4] {
     let window = match &seen.engine {
         Ok(engine) if engine.facts.location == EndpointLocation::Remote => {
-            let why = "the endpoint is on another machine, whose GPUs can't be read from here";
+            let why = "not checked: the endpoint runs on another machine";
             return [
                 Check::GpuReadings.unknown(why),
                 Check::GpuChoice.unknown(why),
@@ -41,7 +41,7 @@ pub(super) fn checks(seen: &PreflightInput<'_>) -> [CheckOutcome; 4] {
 fn readings(gpus: &Reading<GpuInventory>) -> CheckOutcome {
     match gpus {
         Reading::Known(inventory) if inventory.gpus.is_empty() => Check::GpuReadings
-            .warning("the driver shows no GPU; the reports lack memory, power and clocks"),
+            .warning("the driver lists no GPU, so the reports lack memory, power and clocks"),
         Reading::Known(inventory) => {
             let driver = match &inventory.driver {
                 Reading::Known(driver) => format!(", driver {driver}"),
@@ -51,7 +51,7 @@ fn readings(gpus: &Reading<GpuInventory>) -> CheckOutcome {
             Check::GpuReadings.ok(format!("{}{driver}", names.join(", ")))
         }
         Reading::NotAvailable { not_available } => Check::GpuReadings.warning(format!(
-            "no GPU can be read: {not_available}; the reports lack memory, power and clocks"
+            "GPUs not readable ({not_available}), so the reports lack memory, power and clocks"
         )),
     }
 }
@@ -68,13 +68,16 @@ fn choice(chosen: &[GpuSelector], gpus: &Reading<GpuInventory>) -> CheckOutcome 
         list.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     };
     if chosen.is_empty() {
-        return Check::GpuChoice.ok("no --gpu is given: the engine's processes tell which");
+        return Check::GpuChoice.ok("no --gpu: taken from the engine's processes");
     }
     let inventory = match gpus {
         Reading::Known(inventory) => inventory,
         Reading::NotAvailable { .. } => {
             let chosen = named(chosen.iter().collect());
-            return Check::GpuChoice.unknown(format!("no GPU can be read to find --gpu {chosen}"));
+            return Check::GpuChoice.unknown(format!(
+                "not checked: --gpu {chosen}, but GPUs are not \
+                readable"
+            ));
         }
     };
     let is_there = |one: &&GpuSelector| inventory.gpus.iter().any(|gpu| one.names(gpu));
@@ -86,7 +89,7 @@ fn choice(chosen: &[GpuSelector], gpus: &Reading<GpuInventory>) -> CheckOutcome 
         inventory.gpus.iter().map(|gpu| format!("{} ({})", gpu.index, gpu.uuid)).collect();
     let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
     Check::GpuChoice
-        .failed(format!("--gpu {} names no GPU of this host; it has {has}", named(stray)))
+        .failed(format!("--gpu {} matches no GPU of this host. Available: {has}", named(stray)))
 }
 
 fn serving(window: &GpuWindow) -> impl Iterator<Item = &GpuSeries> {
@@ -99,7 +102,7 @@ fn processes(gpus: &Reading<GpuInventory>, window: Option<&GpuWindow>) -> CheckO
         return check.unknown(UNREADABLE);
     }
     let Some(window) = window else {
-        return check.unknown("without an engine it is not known whose processes they are");
+        return check.unknown("not checked: no engine");
     };
     if let Some(reason) = window.series.reason() {
         return check.unknown(reason);
@@ -113,21 +116,21 @@ fn processes(gpus: &Reading<GpuInventory>, window: Option<&GpuWindow>) -> CheckO
         let more = foreign.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         return check.warning(format!(
-            "others are on the engine's GPUs: {}{more}; end them, or name the endpoint's GPUs with \
-             --gpu",
+            "other processes use the engine's GPUs: {}{more}. Stop them, or select the endpoint's \
+             GPUs with --gpu",
             named.join(", ")
         ));
     }
     match &window.attribution {
         Some(Attribution::Unattributed { reason }) => check.unknown(reason.clone()),
-        None => check.unknown("it is not known which GPUs are the engine's"),
+        None => check.unknown("not checked: the engine's GPUs are unknown"),
         Some(Attribution::Named | Attribution::PortOwner | Attribution::OnlyProcess) => {
-            check.ok("nobody else holds much memory on the engine's GPUs")
+            check.ok("no other process holds significant memory on the engine's GPUs")
         }
     }
 }
 
-/// A desktop's few windows are let pass.
+/// Ignores small processes such as a desktop.
 fn is_large(process: &GpuProcess) -> bool {
     let held = process.memory.iter().filter_map(|step| step.used).max();
     held.is_none_or(|held| held >= FOREIGN_HELD)
@@ -156,17 +159,17 @@ fn persistence(gpus: &Reading<GpuInventory>, window: Option<&GpuWindow>) -> Chec
             Some(Reading::Known(true)) => on += 1,
             Some(Reading::Known(false)) => off.push(gpu.index.to_string()),
             Some(Reading::NotAvailable { not_available }) => why = Some(not_available.as_str()),
-            None => why = Some("the driver does not tell"),
+            None => why = Some("not reported by the driver"),
         }
     }
     match (off.is_empty(), why) {
         (false, _) => check.warning(format!(
-            "persistence mode is off on GPU {}, so the driver may unload between requests; switch \
-             it on (nvidia-smi -pm 1) and start the agent again",
+            "off on GPU {}, so the driver may unload between requests. Enable it (nvidia-smi -pm \
+             1) and restart the agent",
             off.join(", ")
         )),
         (true, Some(why)) => check.unknown(why),
-        (true, None) if on == 0 => check.unknown("there is no GPU"),
-        (true, None) => check.ok("it is on"),
+        (true, None) if on == 0 => check.unknown("no GPU"),
+        (true, None) => check.ok("on"),
     }
 }

@@ -1,4 +1,4 @@
-//! One check at a time: what is seen, and the sentence it gives.
+//! Tests of each check and its message.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::*;
 
 const MS: u64 = 1_000_000;
 
-/// An answer of so many tokens, each an event of its own, so many milliseconds apart.
+/// An answer with one token per event, a fixed number of milliseconds apart.
 fn answer(tokens: u32, apart_ms: u64) -> RequestTrace {
     let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
     trace.sent = Some(SendStamp { before: MonoNs(0), after: MonoNs(0) });
@@ -82,7 +82,7 @@ fn gpu(index: u32, persistence: Reading<bool>) -> GpuFacts {
     }
 }
 
-/// A host in the best of order.
+/// A healthy host.
 struct Host {
     wants: Wants,
     facts: EngineFacts,
@@ -163,7 +163,7 @@ fn of(checks: &[CheckOutcome], check: Check) -> (Mark, &str) {
     (found.mark, found.text.as_str())
 }
 
-/// That one check of a list has this mark and these words, and all others are well or unknown.
+/// Asserts that one check has this mark and text, and all others passed or are unknown.
 fn only(checks: &[CheckOutcome], check: Check, mark: Mark, words: &str) {
     let (is, text) = of(checks, check);
     assert_eq!(is, mark, "{text}");
@@ -174,7 +174,7 @@ fn only(checks: &[CheckOutcome], check: Check, mark: Mark, words: &str) {
 }
 
 #[test]
-fn a_host_in_order_passes_every_check_in_the_order_of_the_list() {
+fn a_healthy_host_passes_all_checks_in_order() {
     let checks = Host::new().list();
     assert!(checks.iter().all(|outcome| outcome.mark == Mark::Ok), "{checks:#?}");
     let made: Vec<Check> = checks.iter().map(|outcome| outcome.check).collect();
@@ -183,18 +183,18 @@ fn a_host_in_order_passes_every_check_in_the_order_of_the_list() {
 }
 
 #[test]
-fn without_an_endpoint_that_alone_fails_and_what_follows_is_unknown() {
+fn without_an_endpoint_only_that_check_fails_and_dependent_ones_are_unknown() {
     let checks = Host::but(|host| host.missing = Some(DiscoverError::NoEngine));
-    only(&checks, Check::Endpoint, Mark::Failed, "no engine answers on this machine's ports");
+    only(&checks, Check::Endpoint, Mark::Failed, "no engine answers on loopback ports");
     assert_eq!(of(&checks, Check::Streaming).0, Mark::Unknown);
     assert_eq!(of(&checks, Check::Disk).0, Mark::Ok);
 }
 
 #[test]
-fn a_model_that_is_not_served_is_told_from_an_endpoint_that_is_not_there() {
+fn a_missing_model_and_a_missing_endpoint_are_different_failures() {
     let unknown = DiscoverError::UnknownModel { model: "coder".into(), listed: "chat".into() };
     let checks = Host::but(|host| host.missing = Some(unknown));
-    only(&checks, Check::Model, Mark::Failed, "does not serve `coder`; it has: chat");
+    only(&checks, Check::Model, Mark::Failed, "does not serve `coder`. Available: chat");
     let other = failure(FailureKind::WrongModel, "asked for `coder`, got `chat`");
     let checks = Host::but(|host| {
         host.warmup.traces = vec![other; 4];
@@ -205,33 +205,38 @@ fn a_model_that_is_not_served_is_told_from_an_endpoint_that_is_not_there() {
 }
 
 #[test]
-fn an_engine_that_fails_three_times_is_refused_and_one_that_fails_once_is_not() {
+fn an_engine_is_refused_after_three_failures_but_not_after_one() {
     let broken = failure(FailureKind::HttpStatus, "500: out of memory");
     let checks = Host::but(|host| {
         host.warmup.traces = vec![broken.clone(); 4];
         host.warmup.outcome =
-            AttemptOutcome::Failed(format!("3 requests in a row failed, the last: {broken:?}"));
+            AttemptOutcome::Failed(format!("3 requests in a row failed (last error: {broken:?})"));
         host.abilities.fixed_length = None;
     });
     only(&checks, Check::Streaming, Mark::Failed, "3 requests in a row failed");
     let checks = Host::but(|host| host.warmup.traces[1] = broken);
-    only(&checks, Check::Streaming, Mark::Warning, "1 of 3 requests failed, the last: http_status");
+    only(
+        &checks,
+        Check::Streaming,
+        Mark::Warning,
+        "1 of 3 requests failed (last error: http_status",
+    );
     assert_eq!(refusal(&checks), None);
 }
 
 #[test]
-fn a_refused_field_or_text_is_no_fault_where_other_requests_are_answered() {
+fn a_refused_field_or_prompt_is_ok_if_other_requests_succeed() {
     let mut refused = failure(FailureKind::HttpStatus, "");
     let why = "min_tokens is not known";
     refused.outcome = Outcome::Failed(Failure::new(FailureKind::HttpStatus, why).with_status(400));
     let checks = Host::but(|host| host.warmup.traces.push(refused.clone()));
-    assert_eq!(of(&checks, Check::Streaming), (Mark::Ok, "3 of 3 answers came bit by bit"));
+    assert_eq!(of(&checks, Check::Streaming), (Mark::Ok, "3 of 3 answers streamed incrementally"));
     let checks = Host::but(|host| host.warmup.traces = vec![refused]);
     only(&checks, Check::Streaming, Mark::Warning, "1 of 1 requests failed");
 }
 
 #[test]
-fn streams_that_come_in_one_burst_fail_if_most_do() {
+fn buffered_answers_fail_if_they_are_the_majority() {
     let burst = answer(64, 0);
     let checks = Host::but(|host| host.warmup.traces = vec![burst.clone(); 3]);
     only(&checks, Check::Streaming, Mark::Failed, "3 of 3 answers came in one burst");
@@ -242,7 +247,7 @@ fn streams_that_come_in_one_burst_fail_if_most_do() {
 }
 
 #[test]
-fn missing_counts_are_warned_of_unless_a_tokenizer_makes_up_for_them() {
+fn missing_token_counts_are_a_warning_without_a_tokenizer() {
     let mut uncounted = answer(64, 20);
     uncounted.usage = None;
     let checks = Host::but(|host| host.warmup.traces = vec![uncounted.clone(); 3]);
@@ -251,7 +256,7 @@ fn missing_counts_are_warned_of_unless_a_tokenizer_makes_up_for_them() {
         host.warmup.traces = vec![uncounted.clone(); 3];
         host.wants.texts = vec![TextPrompt { tokens: 512, shared: 0 }];
     });
-    only(&checks, Check::Usage, Mark::Warning, "a prompt of a set length can't be measured");
+    only(&checks, Check::Usage, Mark::Warning, "cases with a fixed prompt length cannot run");
     let checks = Host::but(|host| {
         host.warmup.traces = vec![uncounted; 3];
         host.has_tokenizer = true;
@@ -260,15 +265,15 @@ fn missing_counts_are_warned_of_unless_a_tokenizer_makes_up_for_them() {
 }
 
 #[test]
-fn reasoning_in_the_answers_text_is_warned_of() {
+fn reasoning_in_the_answer_text_is_a_warning() {
     let checks = Host::but(|host| host.abilities.inline_reasoning = true);
-    only(&checks, Check::Reasoning, Mark::Warning, "in <think> tags");
+    only(&checks, Check::Reasoning, Mark::Warning, "(<think> tags)");
     let checks = Host::but(|host| host.warmup.traces[0].chunks[0].kind = ChunkKind::Reasoning);
-    assert_eq!(of(&checks, Check::Reasoning), (Mark::Ok, "reasoning comes in a field of its own"));
+    assert_eq!(of(&checks, Check::Reasoning), (Mark::Ok, "reasoning has a separate field"));
 }
 
 #[test]
-fn a_length_that_is_not_kept_is_warned_of_with_the_figure() {
+fn an_engine_without_fixed_length_is_a_warning_with_the_token_count() {
     let checks = Host::but(|host| {
         host.abilities.fixed_length = Some(false);
         host.abilities.findings = vec![Finding {
@@ -283,7 +288,7 @@ fn a_length_that_is_not_kept_is_warned_of_with_the_figure() {
 }
 
 #[test]
-fn a_context_that_no_case_fits_into_fails_and_one_for_some_cases_is_warned_of() {
+fn a_context_too_short_for_all_cases_fails_and_for_some_is_a_warning() {
     let with =
         |least, most| Host::but(|host| host.wants.context = Some(ContextNeed { least, most }));
     let every = "4,096 tokens is too short: every case needs 5,000 or more";
@@ -292,18 +297,18 @@ fn a_context_that_no_case_fits_into_fails_and_one_for_some_cases_is_warned_of() 
     only(&with(4_096, 9_000), Check::Context, Mark::Warning, some);
     assert_eq!(of(&with(1, 4_096), Check::Context).0, Mark::Ok);
     let checks = Host::but(|host| {
-        let refused = Err("the engine refuses the text: too long".to_owned());
+        let refused = Err("the engine refused the prompt: too long".to_owned());
         host.abilities.texts = [(TextPrompt { tokens: 4_000, shared: 0 }, refused)].into();
     });
-    only(&checks, Check::Context, Mark::Warning, "the engine refuses the text: too long");
+    only(&checks, Check::Context, Mark::Warning, "the engine refused the prompt: too long");
 }
 
 #[test]
-fn gpus_that_cannot_be_read_are_warned_of_and_those_that_do_not_exist_refused() {
+fn unreadable_gpus_are_a_warning_and_unknown_ones_a_failure() {
     let checks = Host::but(|host| host.gpus = Reading::missing("no driver"));
-    only(&checks, Check::GpuReadings, Mark::Warning, "no GPU can be read: no driver; ");
+    only(&checks, Check::GpuReadings, Mark::Warning, "GPUs not readable: no driver; ");
     let checks = Host::but(|host| host.chosen = vec!["1".parse().unwrap(), "7".parse().unwrap()]);
-    let text = "--gpu 7 names no GPU of this host; it has 0 (GPU-0), 1 (GPU-1)";
+    let text = "--gpu 7 matches no GPU of this host. Available: 0 (GPU-0), 1 (GPU-1)";
     only(&checks, Check::GpuChoice, Mark::Failed, text);
     let checks = Host::but(|host| {
         host.chosen = vec!["GPU-1".parse().unwrap()];
@@ -313,7 +318,7 @@ fn gpus_that_cannot_be_read_are_warned_of_and_those_that_do_not_exist_refused() 
 }
 
 #[test]
-fn large_processes_of_others_are_named_and_a_desktops_are_let_pass() {
+fn large_foreign_processes_are_a_warning_and_small_ones_are_ok() {
     let with = |mib: u64| {
         let memory = vec![ProcessMemory { at: MonoNs(0), used: Some(Bytes(mib << 20)) }];
         let process = GpuProcess {
@@ -331,14 +336,14 @@ fn large_processes_of_others_are_named_and_a_desktops_are_let_pass() {
     only(&with(2_000), Check::GpuProcesses, Mark::Warning, "process 4711 (blender, 2,000 MiB");
     assert_eq!(of(&with(40), Check::GpuProcesses).0, Mark::Ok);
     let checks = Host::but(|host| {
-        let reason = "no process is seen on any GPU".to_owned();
+        let reason = "no process on any GPU".to_owned();
         host.warmup.gpu.attribution = Some(Attribution::Unattributed { reason });
     });
     assert_eq!(of(&checks, Check::GpuProcesses).0, Mark::Unknown);
 }
 
 #[test]
-fn persistence_is_asked_of_the_engines_gpus_only() {
+fn persistence_mode_is_checked_only_on_the_engines_gpus() {
     let serve = |index: &str| {
         Host::but(|host| {
             let Reading::Known(series) = &mut host.warmup.gpu.series else { panic!("series") };
@@ -348,11 +353,11 @@ fn persistence_is_asked_of_the_engines_gpus_only() {
         })
     };
     assert_eq!(of(&serve("0"), Check::Persistence).0, Mark::Ok);
-    only(&serve("1"), Check::Persistence, Mark::Warning, "persistence mode is off on GPU 1");
+    only(&serve("1"), Check::Persistence, Mark::Warning, "off on GPU 1");
 }
 
 #[test]
-fn nothing_is_said_of_gpus_when_the_endpoint_is_elsewhere() {
+fn gpu_checks_are_unknown_for_a_remote_endpoint() {
     let checks = Host::but(|host| {
         host.facts.location = EndpointLocation::Remote;
         host.chosen = vec!["7".parse().unwrap()];
@@ -363,12 +368,12 @@ fn nothing_is_said_of_gpus_when_the_endpoint_is_elsewhere() {
 }
 
 #[test]
-fn a_slow_governor_and_a_full_disk_are_told_with_what_to_do() {
+fn a_slow_governor_and_a_full_disk_have_hints() {
     let checks = Host::but(|host| host.governor = Reading::Known("powersave".into()));
     only(&checks, Check::Governor, Mark::Warning, "cpupower frequency-set -g performance");
     let free = |bytes| Host::but(|host| host.disk = Some(Reading::Known(Bytes(bytes))));
-    only(&free(3 << 20), Check::Disk, Mark::Failed, "only 3 MiB are free");
-    only(&free(300 << 20), Check::Disk, Mark::Warning, "only 300 MiB are free");
+    only(&free(3 << 20), Check::Disk, Mark::Failed, "only 3 MiB free");
+    only(&free(300 << 20), Check::Disk, Mark::Warning, "only 300 MiB free");
     let checks = Host::but(|host| host.disk = None);
     assert_eq!(of(&checks, Check::Disk), (Mark::Ok, "results are kept in memory"));
 }

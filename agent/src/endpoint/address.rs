@@ -7,7 +7,8 @@ use reqwest::Url;
 pub enum AddressError {
     /// Not a URL.
     #[error(
-        "`{text}` is not an endpoint ({why}); write host:port or http://host:port, IPv6 as [::1]:8000"
+        "`{text}` is not an endpoint ({why}). Use host:port or http://host:port, IPv6 as \
+         [::1]:8000"
     )]
     Syntax {
         /// What was given.
@@ -16,18 +17,19 @@ pub enum AddressError {
         why: String,
     },
     /// Another scheme.
-    #[error("`{scheme}` is no scheme for an endpoint; use http or https")]
+    #[error("unsupported scheme `{scheme}` for an endpoint. Use http or https")]
     Scheme {
         /// The scheme.
         scheme: String,
     },
     /// `user:password@`.
     #[error(
-        "an endpoint's URL must not hold a user or password; give the API key as a file or variable"
+        "an endpoint URL must not contain a user or password. Pass the API key with --api-key-file \
+         or --api-key-env"
     )]
     UserInfo,
     /// `?query` or `#fragment`.
-    #[error("an endpoint's URL must not have a query or fragment")]
+    #[error("an endpoint URL must not have a query or fragment")]
     Query,
 }
 
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_write_an_endpoint_gives_its_calls() {
+    fn every_endpoint_notation_gives_the_api_paths() {
         for (text, url) in [
             ("localhost:8000", "http://localhost:8000/v1/models"),
             ("127.0.0.1:8000/", "http://127.0.0.1:8000/v1/models"),
@@ -130,12 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_is_refused_with_a_sentence() {
+    fn invalid_endpoints_are_errors_with_a_hint() {
         for (text, part) in [
             ("", "is not an endpoint"),
             ("::1:8000", "is not an endpoint"),
             ("host:99999", "is not an endpoint"),
-            ("ftp://host", "use http or https"),
+            ("ftp://host", "Use http or https"),
             ("http://user:secret@host:1", "API key"),
             ("user:secret@host:99999", "API key"),
             ("http://host/?a=1", "query"),

@@ -120,7 +120,7 @@ async fn search(
     let others: Vec<String> = found.map(|(address, _)| address.port.to_string()).collect();
     if !others.is_empty() {
         notices.push(format!(
-            "port {} is measured; engines answer on port {} too: choose with --endpoint",
+            "measuring port {}, but engines also answer on port {}. Choose one with --endpoint",
             first.0.port,
             others.join(", ")
         ));
@@ -136,7 +136,7 @@ async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, DiscoverError> {
         .map_err(|_| failed(format!("no answer within {LIMIT:?}")))?
         .map_err(|error| failed(error.to_string()))?;
     let found: Vec<SocketAddr> = found.collect();
-    if found.is_empty() { Err(failed("it has none".to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(failed("no address".to_owned())) } else { Ok(found) }
 }
 
 /// Whether an endpoint is on this machine: all its addresses are loopback or the machine's own.

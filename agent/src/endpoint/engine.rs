@@ -117,9 +117,9 @@ pub(super) fn name(
         return Reading::Known(name.to_owned());
     }
     Reading::missing(match (list, owner) {
-        (None, _) => "it does not list its models".to_owned(),
-        (Some(_), Some(owner)) => format!("its models are owned by `{}`", excerpt(owner, 40)),
-        (Some(_), None) => "it does not name itself".to_owned(),
+        (None, _) => "engine does not list its models".to_owned(),
+        (Some(_), Some(owner)) => format!("models are owned by `{}`", excerpt(owner, 40)),
+        (Some(_), None) => "not reported by the engine".to_owned(),
     })
 }
 
@@ -200,11 +200,11 @@ impl Engine {
             model: model.to_owned(),
             context_length: match context {
                 Some(tokens) => Reading::Known(tokens),
-                None => Reading::missing("the engine does not tell"),
+                None => Reading::missing("not reported by the engine"),
             },
             quantization: match quantization {
                 Some(kind) => Reading::Known(excerpt(kind, 40)),
-                None => Reading::missing("the engine does not tell"),
+                None => Reading::missing("not reported by the engine"),
             },
             fixed_length: None,
             location: self.location,

@@ -88,7 +88,7 @@ impl EngineClient {
     ) -> Engine {
         let (list, server) = listing.map_or((None, None), |l| (Some(l.list), l.server));
         let metrics = match self.metrics(address).await {
-            Ok(text) if text.is_empty() => Err("/metrics names no engine that is known".to_owned()),
+            Ok(text) if text.is_empty() => Err("/metrics does not name a known engine".to_owned()),
             Ok(text) => Ok(text),
             Err(why) => Err(format!("/metrics: {why}")),
         };
@@ -153,7 +153,7 @@ impl EngineClient {
         while let Some(piece) = response.chunk().await.map_err(unreachable)? {
             body.extend_from_slice(&piece);
             if body.len() > MAX_ANSWER {
-                let why = "its answer is over 1 MiB".to_owned();
+                let why = "response exceeds 1 MiB".to_owned();
                 return Err(DiscoverError::NoList { url: url.to_owned(), why });
             }
         }
@@ -197,7 +197,7 @@ async fn started_with(
     let port = match location {
         EndpointLocation::Loopback { port } => port,
         EndpointLocation::Remote => {
-            return (None, Reading::missing("the endpoint is on another machine"));
+            return (None, Reading::missing("the endpoint runs on another machine"));
         }
     };
     // Its flags say how it pretends, which is not how an engine is set up.
@@ -206,14 +206,14 @@ async fn started_with(
     }
     let read = move || -> Result<(Incarnation, Vec<String>), String> {
         let first = process::listeners(port)?.first().copied();
-        let listener = first.ok_or_else(|| format!("nobody listens on port {port}"))?;
+        let listener = first.ok_or_else(|| format!("no process listens on port {port}"))?;
         Ok((listener, listener.flags()?))
     };
     let reading = tokio::task::spawn_blocking(read);
     match tokio::time::timeout(LIMIT, reading).await {
         Ok(Ok(Ok((listener, flags)))) => (Some(listener), Reading::Known(flags)),
         Ok(Ok(Err(why))) => (None, Reading::missing(why)),
-        Ok(Err(_)) => (None, Reading::missing("a fault of the agent")),
-        Err(_) => (None, Reading::missing(format!("/proc gives no answer within {LIMIT:?}"))),
+        Ok(Err(_)) => (None, Reading::missing("internal error in the agent")),
+        Err(_) => (None, Reading::missing(format!("no answer from /proc within {LIMIT:?}"))),
     }
 }

@@ -13,7 +13,7 @@ pub enum DiscoverError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The key cannot stand in a header.
-    #[error("the API key has characters that a header cannot hold")]
+    #[error("the API key contains characters that are not allowed in an HTTP header")]
     Key,
     /// No HTTP client.
     #[error("cannot set up an HTTP client: {why}")]
@@ -22,7 +22,7 @@ pub enum DiscoverError {
         why: String,
     },
     /// The host's name.
-    #[error("cannot find the address of `{host}`: {why}")]
+    #[error("cannot resolve `{host}`: {why}")]
     Resolve {
         /// The name.
         host: String,
@@ -31,13 +31,12 @@ pub enum DiscoverError {
     },
     /// Nothing on the usual ports.
     #[error(
-        "no engine answers on this machine's ports 8000, 30000, 8080 or 11434; start it, or say where it is with --endpoint HOST:PORT"
+        "no engine answers on loopback ports 8000, 30000, 8080 or 11434. Start the engine or set \
+         --endpoint HOST:PORT"
     )]
     NoEngine,
     /// No answer.
-    #[error(
-        "the endpoint does not answer at {url} ({why}); check that the engine is running there"
-    )]
+    #[error("no answer from {url} ({why}). Is the engine running?")]
     Unreachable {
         /// What was tried.
         url: String,
@@ -45,7 +44,7 @@ pub enum DiscoverError {
         why: String,
     },
     /// An answer, but a refusal.
-    #[error("{url} answers with status {status}: {said}{}", hint(*status))]
+    #[error("{url} returned status {status}: {said}{}", hint(*status))]
     Refused {
         /// What was asked.
         url: String,
@@ -55,9 +54,7 @@ pub enum DiscoverError {
         said: String,
     },
     /// An answer, but no model list.
-    #[error(
-        "{url} does not answer like an OpenAI-compatible endpoint ({why}); check the address and port"
-    )]
+    #[error("{url} is not an OpenAI-compatible endpoint ({why}). Check the address and port")]
     NoList {
         /// What was asked.
         url: String,
@@ -65,16 +62,16 @@ pub enum DiscoverError {
         why: String,
     },
     /// The list is empty, or there is none.
-    #[error("the endpoint lists no model; load one, or name it with --model")]
+    #[error("the endpoint lists no model. Load one or set --model")]
     NoModel,
     /// Several models and no choice.
-    #[error("the endpoint serves several models; choose one with --model: {listed}")]
+    #[error("the endpoint serves several models: {listed}. Choose one with --model")]
     ManyModels {
         /// Their ids.
         listed: String,
     },
     /// Not listed.
-    #[error("the endpoint does not serve `{model}`; it has: {listed}")]
+    #[error("the endpoint does not serve `{model}`. Available: {listed}")]
     UnknownModel {
         /// What was asked for.
         model: String,
@@ -103,8 +100,8 @@ impl DiscoverError {
 
 fn hint(status: u16) -> &'static str {
     match status {
-        401 | 403 => "; give the API key as a file or environment variable",
-        503 => "; the engine may still be loading its model: wait and try again",
+        401 | 403 => ". Pass the API key with --api-key-file or --api-key-env",
+        503 => ". The engine may still be loading its model. Try again later",
         _ => "",
     }
 }

@@ -33,7 +33,8 @@ use super::timers::sleep_until;
 
 /// Longest error body that is read.
 const ERROR_BODY: usize = 64 << 10;
-/// Rounds in which hyper's parts look after what they have for each other, before others get a turn.
+/// Rounds in which hyper's parts look after what they have for each other, before others get a
+/// turn.
 const NUDGES: usize = 8;
 /// Pieces of a body taken in a row; then it is the turn of the other streams, and of the limits.
 const IN_A_ROW: u32 = 128;
@@ -54,12 +55,12 @@ pub struct Sending<'a> {
 }
 
 impl StreamConnection {
-    /// Sends one request over the connection that [`StreamConnection::ensure_connected`] has made sure of, and
-    /// reads its response to the end. Whatever happens is in the trace.
+    /// Sends one request over the connection that [`StreamConnection::ensure_connected`] has made
+    /// sure of, and reads its response to the end. Whatever happens is in the trace.
     pub async fn send(&mut self, sending: Sending<'_>) -> RequestTrace {
         let Sending { built, mut trace, stop, chunks } = sending;
         let Some(mut live) = self.live.take() else {
-            let failure = Failure::new(FailureKind::Harness, "the stream has no connection");
+            let failure = Failure::new(FailureKind::Harness, "no connection for the stream");
             return failed(trace, failure);
         };
         trace.connection = Some(if live.used { Connection::Reused } else { Connection::New });
@@ -109,10 +110,10 @@ enum First<T> {
 impl Exchange<'_> {
     /// Waits for `source`, a part of hyper, driving the connection between two looks at it.
     ///
-    /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each other
-    /// they say to a `WakeFlag`, and it is looked after right here: woken for each piece that one part
-    /// hands the other, the task would run twice for every read. The timer remembers the task, so it
-    /// is looked at only when it may have run out.
+    /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each
+    /// other they say to a `WakeFlag`, and it is looked after right here: woken for each piece that
+    /// one part hands the other, the task would run twice for every read. The timer remembers the
+    /// task, so it is looked at only when it may have run out.
     async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
         let mut was_woken = false;
         // Whether the source has been looked at and has said nothing since.
@@ -148,7 +149,8 @@ impl Exchange<'_> {
                 // There is more to do than belongs into one turn.
                 cx.waker().wake_by_ref();
             }
-            // Woken for bytes, the clock has just been read; woken for nothing, it may be the timer.
+            // Woken for bytes, the clock has just been read; woken for nothing, it may be the
+            // timer.
             let for_nothing = std::mem::replace(&mut was_woken, true);
             let read = self.live.stamps.last_read();
             if is_new || for_nothing || self.deadlines.may_have_passed(read) {
@@ -277,7 +279,7 @@ impl Exchange<'_> {
 
     fn no_head(&self, error: &hyper::Error) -> Failure {
         if error.is_parse_too_large() {
-            Failure::new(FailureKind::LimitExceeded, "the response's head is too long")
+            Failure::new(FailureKind::LimitExceeded, "the response head is too long")
         } else if error.is_parse() {
             Failure::new(FailureKind::BadStream, &format!("the response is not HTTP/1.1: {error}"))
         } else if self.live.stamps.is_cut() {
@@ -305,7 +307,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<Cow<'_, str>> {
 /// What a 200 says of its content, if that is not a stream of events.
 fn strange_content(headers: &HeaderMap) -> Option<String> {
     if let Some(encoding) = header(headers, CONTENT_ENCODING).filter(|e| e != "identity") {
-        return Some(format!("a body encoded as {encoding}"));
+        return Some(format!("unsupported content encoding {encoding}"));
     }
     // An absent type is let pass: the events speak for themselves.
     let kind = header(headers, CONTENT_TYPE)?;
@@ -318,7 +320,7 @@ fn no_stream(content: &str, body: &[u8]) -> Failure {
         Some(error) => Failure::new(FailureKind::ErrorEvent, &error_text(error)),
         None => {
             let said = String::from_utf8_lossy(body);
-            let message = format!("the answer is {content}, not a stream of events: {said}");
+            let message = format!("the response is {content}, not an event stream: {said}");
             Failure::new(FailureKind::BadStream, &message)
         }
     }
@@ -393,9 +395,7 @@ impl Deadlines {
             Limit::FirstToken => {
                 (FailureKind::FirstTokenTimeout, format!("no token within {first_token:?}"))
             }
-            Limit::Chunk => {
-                (FailureKind::ChunkTimeout, format!("no further event within {chunk:?}"))
-            }
+            Limit::Chunk => (FailureKind::ChunkTimeout, format!("no event within {chunk:?}")),
             Limit::Request => {
                 (FailureKind::RequestTimeout, format!("not finished within {request:?}"))
             }

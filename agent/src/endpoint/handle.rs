@@ -13,7 +13,7 @@ use super::error::DiscoverError;
 use super::stream_connection::{StreamConnection, Target};
 
 /// Why nothing is known of an engine that is not asked.
-const NOT_ASKED: &str = "the engine was not asked";
+const NOT_ASKED: &str = "not requested from the engine";
 
 /// An endpoint and the model that is asked for. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl Endpoint {
         let now =
             engine_client.engine(address, listing, self.facts.location, Some(&self.engine)).await;
         if now.list.is_some() && !now.models().any(|id| id == model) {
-            return Reading::missing(format!("it no longer lists the model {model}"));
+            return Reading::missing(format!("the engine no longer lists model {model}"));
         }
         let fixed_length = self.facts.fixed_length;
         Reading::Known(EngineFacts { fixed_length, ..now.facts(model) })
@@ -95,7 +95,7 @@ impl Endpoint {
             return Err(why.clone());
         }
         let text = engine_client.metrics(&self.target.address).await?;
-        text.sample(MonoNs::now()).ok_or_else(|| "/metrics tells nothing that is known".to_owned())
+        text.sample(MonoNs::now()).ok_or_else(|| "/metrics has no known metrics".to_owned())
     }
 
     /// The same endpoint, whose engine is measured and not asked.

@@ -17,19 +17,22 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// Nothing is in it.
-    #[error("{source_name} holds no API key")]
+    #[error("{source_name} contains no API key")]
     Empty {
         /// The file or variable.
         source_name: String,
     },
     /// The variable is not set.
-    #[error("the environment variable {name} is not set; it is to hold the API key")]
+    #[error("environment variable {name} is not set. Set it to the API key")]
     Unset {
         /// The variable.
         name: String,
     },
     /// It cannot stand in a header.
-    #[error("the API key in {source_name} has characters that a header cannot hold")]
+    #[error(
+        "the API key in {source_name} contains characters that are not allowed in an HTTP \
+        header"
+    )]
     Unusable {
         /// The file or variable.
         source_name: String,
@@ -53,7 +56,7 @@ pub fn from_file(path: &Path) -> Result<SecretString, KeyError> {
 #[expect(clippy::disallowed_methods, reason = "the user names the variable; clap cannot know it")]
 pub fn from_env(name: &str) -> Result<SecretString, KeyError> {
     let text = std::env::var(name).map_err(|_| KeyError::Unset { name: name.to_owned() })?;
-    checked(&text, format!("the environment variable {name}"))
+    checked(&text, format!("environment variable {name}"))
 }
 
 fn checked(text: &str, source_name: String) -> Result<SecretString, KeyError> {
@@ -74,14 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_file_may_end_in_a_newline() {
+    fn a_key_file_can_end_in_a_newline() {
         let key = checked("sk-1\r\n", "f".to_owned()).unwrap();
         assert_eq!(key.expose_secret(), "sk-1");
         assert!(!format!("{key:?}").contains("sk-1"));
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_refused_without_repeating_it() {
+    fn an_invalid_key_is_an_error_that_does_not_show_it() {
         for text in ["", " \n", "two words", "line\nbreak", "k\u{e9}y"] {
             let error = checked(text, "the file".to_owned()).unwrap_err().to_string();
             assert!(error.contains("the file"), "{error}");

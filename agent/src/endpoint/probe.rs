@@ -58,8 +58,8 @@ impl Fields {
     }
 }
 
-/// What was found out of an engine for the cases of a run. The default is an engine of which nothing
-/// is known: it is sent what every engine understands.
+/// What was found out of an engine for the cases of a run. The default is an engine of which
+/// nothing is known: it is sent what every engine understands.
 #[derive(Debug, Clone, Default)]
 pub struct Abilities {
     /// The texts that the cases ask for, or why there is none of that length.
@@ -88,7 +88,9 @@ impl Abilities {
         match self.texts.get(&asked) {
             Some(Ok(fitted)) => Ok(*fitted),
             Some(Err(why)) => Err(why.clone()),
-            None => Err(format!("no text of {} tokens was fitted to the engine", asked.tokens)),
+            None => {
+                Err(format!("no prompt of {} tokens was generated for the engine", asked.tokens))
+            }
         }
     }
 }
@@ -101,15 +103,16 @@ pub fn counted(trace: &RequestTrace) -> Result<u32, Uncounted> {
     match (&trace.outcome, trace.usage) {
         (_, Some(usage)) => Ok(u32::try_from(usage.prompt).unwrap_or(u32::MAX)),
         (Outcome::Failed(failure), None) if failure.kind == FailureKind::HttpStatus => {
-            Err(Uncounted::Refused(format!("the engine refuses the text: {}", failure.message)))
+            Err(Uncounted::Refused(format!("the engine refused the prompt: {}", failure.message)))
         }
         (Outcome::Failed(failure), None) => Err(Uncounted::Never(failure.to_string())),
         (Outcome::Ok, None) => Err(Uncounted::Never(
-            "the engine does not count the tokens of prompts (usage), so no text can be fitted"
+            "the engine does not report prompt tokens (usage), so no prompt of a given length can \
+             be generated"
                 .to_owned(),
         )),
         (Outcome::Cancelled | Outcome::NotSent, None) => {
-            Err(Uncounted::Never("fitting the texts was stopped".to_owned()))
+            Err(Uncounted::Never("prompt generation was stopped".to_owned()))
         }
     }
 }

@@ -139,7 +139,7 @@ impl Recorder {
         state.bytes += bytes.len() as u64;
         if state.bytes > state.expected.limits.body {
             let limit = state.expected.limits.body;
-            state.fail(FailureKind::LimitExceeded, &format!("the body is over {limit} bytes"));
+            state.fail(FailureKind::LimitExceeded, &format!("the body exceeds {limit} bytes"));
         } else if let Err(error) = sse.push(bytes, |data| state.event(data, at)) {
             state.fail(FailureKind::LimitExceeded, &error.to_string());
         }
@@ -220,8 +220,7 @@ impl State {
                 }
                 Err(error) => {
                     let start = String::from_utf8_lossy(&data[..data.len().min(120)]);
-                    let message =
-                        format!("an event is not the JSON it should be ({error}): {start}");
+                    let message = format!("invalid JSON in an event ({error}): {start}");
                     self.fail(FailureKind::BadStream, &message);
                 }
             }
@@ -238,7 +237,7 @@ impl State {
             && !std::mem::replace(&mut self.model_checked, true)
             && self.expected.other_models.iter().any(|other| other == model)
         {
-            let message = format!("the answer comes from `{model}`");
+            let message = format!("answer from `{model}`");
             return self.fail(FailureKind::WrongModel, &message);
         }
         let usage = event.usage.as_ref().and_then(|usage| usage.value.counts());
@@ -259,7 +258,7 @@ impl State {
         }
         if self.trace.chunks.len() > self.expected.limits.chunks {
             let limit = self.expected.limits.chunks;
-            self.fail(FailureKind::LimitExceeded, &format!("over {limit} events with text"));
+            self.fail(FailureKind::LimitExceeded, &format!("more than {limit} events with text"));
         }
     }
 
@@ -350,7 +349,7 @@ impl State {
             let message = format!("{end} without a finish reason");
             Outcome::Failed(Failure::new(FailureKind::IncompleteStream, &message))
         } else if self.trace.chunks.is_empty() {
-            Outcome::Failed(Failure::new(FailureKind::EmptyAnswer, "the answer has no text"))
+            Outcome::Failed(Failure::new(FailureKind::EmptyAnswer, "empty answer"))
         } else {
             Outcome::Ok
         }

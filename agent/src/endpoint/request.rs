@@ -96,13 +96,13 @@ pub struct Prepared {
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// The endpoint's name or path does not fit into HTTP.
-    #[error("the endpoint's address does not fit into a request")]
+    #[error("the endpoint address is not valid in an HTTP request")]
     Address(#[from] http::Error),
     /// The case does not fit into JSON.
-    #[error("the request does not fit into JSON")]
+    #[error("the request cannot be encoded as JSON")]
     Body(#[from] serde_json::Error),
     /// The case has no message.
-    #[error("the request has no message")]
+    #[error("the request has no messages")]
     NoMessage,
     /// There is no text of the length that the case asks for.
     #[error("{0}")]
@@ -282,8 +282,8 @@ fn of_shared(model: &str, text: Fitted) -> Body {
 }
 
 /// What of an answer the next turn of its conversation carries: the answer without its reasoning.
-/// `None` where the text was not kept; [`Prepared::of_case`] has it kept for conversations, whatever
-/// its caller says, who then drops it.
+/// `None` where the text was not kept; [`Prepared::of_case`] has it kept for conversations,
+/// whatever its caller says, who then drops it.
 #[must_use]
 pub fn carried(trace: &RequestTrace) -> Option<String> {
     let text = trace.answer.text.as_ref()?;

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 /// A line or an event longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event line is longer than {limit} bytes")]
+#[error("an event line exceeds {limit} bytes")]
 pub struct TooLong {
     /// The limit, bytes.
     pub limit: usize,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_stands_only_at_the_start() {
+    fn a_byte_order_mark_is_skipped_only_at_the_start() {
         assert_eq!(whole("\u{feff}data: a\n\n"), ["a"]);
         assert_eq!(whole("\u{feff}\n\ndata: a\n\n"), ["a"]);
         assert_eq!(whole("data: a\n\n\u{feff}data: b\n\n"), ["a"]);
@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_chunking_decodes_alike(
+        fn chunk_boundaries_do_not_change_the_result(
             parts in prop::collection::vec(
                 prop::sample::select(vec![
                     "data: a", "data:", "data", ":", "b", "\u{feff}", "\n", "\r", "\r\n", "\n\n", "\u{1f600}",

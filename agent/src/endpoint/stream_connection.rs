@@ -1,8 +1,8 @@
 //! One stream's connection to the endpoint, alive before each send instant.
 //!
-//! [`StreamConnection::ensure_connected`] opens it, or opens it again when the server has closed it or it has
-//! been idle too long; [`StreamConnection::send`](super::exchange) then uses it once. A request that has failed
-//! is never sent again, and never over another connection.
+//! [`StreamConnection::ensure_connected`] opens it, or opens it again when the server has closed it
+//! or it has been idle too long; [`StreamConnection::send`](super::exchange) then uses it once. A
+//! request that has failed is never sent again, and never over another connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -215,8 +215,8 @@ impl Live {
         })
     }
 
-    /// Lets the connection read and write. The socket wakes the task that [`Stamps::wait`]s, whoever
-    /// polls here; its errors reach the request that runs over it.
+    /// Lets the connection read and write. The socket wakes the task that [`Stamps::wait`]s,
+    /// whoever polls here; its errors reach the request that runs over it.
     pub(super) fn poll_connection(&mut self, cx: &mut Context<'_>) {
         use std::future::Future;
         if let Some(connection) = &mut self.connection
@@ -286,10 +286,10 @@ async fn open(target: &Target) -> Result<Live, Failure> {
 
 async fn over(target: &Target, stream: TcpStream) -> Result<Live, Failure> {
     let broken = |what: &str, error: &dyn std::fmt::Display| {
-        let message = format!("{what} with {}: {error}", target.address.authority());
+        let message = format!("{what} with {} failed: {error}", target.address.authority());
         Failure::new(FailureKind::Unreachable, &message)
     };
-    stream.set_nodelay(true).map_err(|e| broken("TCP set-up", &e))?;
+    stream.set_nodelay(true).map_err(|e| broken("TCP setup", &e))?;
     arrival::stamp(&stream);
     let stamps = Rc::new(Stamps::default());
     let socket = StampedSocket::new(stream, Rc::clone(&stamps));
@@ -300,7 +300,7 @@ async fn over(target: &Target, stream: TcpStream) -> Result<Live, Failure> {
             Box::new(secured.map_err(|e| broken("TLS handshake", &e))?)
         }
     };
-    Live::start(stream, stamps).await.map_err(|e| broken("HTTP set-up", &e))
+    Live::start(stream, stamps).await.map_err(|e| broken("HTTP setup", &e))
 }
 
 /// Whose fault a failed connect is: running out of ports or files is ours.

@@ -7,8 +7,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why TLS cannot be set up. The texts hold the cause, as those of [`super::DiscoverError`] do: they
-/// travel to the coordinator as they are.
+/// Why TLS cannot be set up. The texts hold the cause, as those of [`super::DiscoverError`] do:
+/// they travel to the coordinator as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The user's CA file.
@@ -20,7 +20,7 @@ pub enum TlsError {
         why: rustls::pki_types::pem::Error,
     },
     /// A certificate in it.
-    #[error("{} holds a certificate that cannot be used: {why}", path.display())]
+    #[error("{} contains an invalid certificate: {why}", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
@@ -28,13 +28,13 @@ pub enum TlsError {
         why: rustls::Error,
     },
     /// The file is empty, or of another format.
-    #[error("{} holds no certificate in PEM form", path.display())]
+    #[error("{} contains no PEM certificate", path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
     /// The crypto provider refused.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Provider(rustls::Error),
 }
 

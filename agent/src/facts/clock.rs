@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 ///
 /// # Errors
 /// The kernel does not answer.
-#[expect(unsafe_code, reason = "no safe binding of adjtimex is known")]
+#[expect(unsafe_code, reason = "no safe binding for adjtimex")]
 pub(super) fn synchronised() -> io::Result<bool> {
     let mut state = MaybeUninit::<libc::timex>::zeroed();
     // SAFETY: `timex` is plain numbers, for which zero is a value; with `modes` at 0 the call only
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_answers_or_says_why_not() {
+    fn the_clock_state_is_read_or_has_a_reason() {
         match synchronised() {
             // Which of the two depends on the machine; asked twice it is the same.
             Ok(state) => assert_eq!(synchronised().unwrap(), state),

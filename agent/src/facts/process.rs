@@ -68,7 +68,7 @@ pub fn listeners(port: u16) -> Result<Vec<Incarnation>, String> {
         .map(|s| s.inode)
         .collect();
     if inodes.is_empty() {
-        return Err(format!("no process of this machine is seen to listen on port {port}"));
+        return Err(format!("no visible process listens on port {port}"));
     }
     let mut found = Vec::new();
     let mut is_hidden = false;
@@ -89,9 +89,12 @@ pub fn listeners(port: u16) -> Result<Vec<Incarnation>, String> {
     found.sort_by_key(|listener| listener.pid);
     match (found.is_empty(), is_hidden) {
         (false, _) => Ok(found),
-        (true, true) => Err(format!("the process that listens on port {port} is another user's")),
+        (true, true) => Err(format!(
+            "the process that listens on port {port} belongs to another \
+            user"
+        )),
         (true, false) => {
-            Err(format!("the process that listens on port {port} can't be seen from here"))
+            Err(format!("the process that listens on port {port} is not visible from here"))
         }
     }
 }
@@ -152,7 +155,7 @@ fn told(name: &str, values: &[String]) -> Option<String> {
         return None;
     }
     if plain.split(['-', '.']).any(|part| SECRET.contains(&part)) {
-        return Some(excerpt(&format!("{name} (not told)"), FLAG));
+        return Some(excerpt(&format!("{name} (hidden)"), FLAG));
     }
     let values = values.iter().map(|value| match value.rsplit_once('/') {
         Some((folder, last)) if folder.is_empty() || folder.starts_with(['/', '.', '~']) => last,
@@ -169,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_process_that_listens_is_found_and_known_again() {
+    fn the_listening_process_is_found_and_identified_again() {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
         let own = i32::try_from(std::process::id()).unwrap();
@@ -178,12 +181,12 @@ mod tests {
         assert!(found.iter().all(|listener| listener.is_alive()));
         assert!(!Incarnation { started: 0, ..found[0] }.is_alive(), "a number used again");
         drop(socket);
-        let nobody = format!("no process of this machine is seen to listen on port {port}");
+        let nobody = format!("no visible process listens on port {port}");
         assert_eq!(listeners(port), Err(nobody));
     }
 
     #[test]
-    fn flags_are_told_without_secrets_addresses_and_folders() {
+    fn flags_are_reported_without_secrets_addresses_and_paths() {
         let line = "python3 /opt/bin/vllm serve org/model --max-model-len 32768 --host 0.0.0.0 \
                     --api-key s3cret --hf_token=t0ken --quantization=fp8 --port 8000 \
                     --max-num-batched-tokens 8192 --seed -1 --model /data/models/Coder-FP8 \
@@ -192,9 +195,9 @@ mod tests {
         assert_eq!(
             flags(&words),
             [
-                "--api-key (not told)",
+                "--api-key (hidden)",
                 "--enable-prefix-caching",
-                "--hf_token (not told)",
+                "--hf_token (hidden)",
                 "--kv-transfer-config {\"a\":1}",
                 "--max-model-len 32768",
                 "--max-num-batched-tokens 8192",

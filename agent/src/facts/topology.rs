@@ -57,7 +57,7 @@ pub(super) fn governor(root: &Path) -> Reading<String> {
         *named.entry(name).or_default() += 1;
     }
     match named.len() {
-        0 => Reading::missing("the kernel does not set the CPU's clock here"),
+        0 => Reading::missing("the kernel does not control the CPU frequency"),
         1 => Reading::Known(named.into_keys().collect()),
         _ => {
             let each = named.into_iter().map(|(name, n)| format!("{name} ({n})"));
@@ -98,7 +98,7 @@ mod tests {
         write(format!("{NODES}/node1/cpulist"), "4-7");
         assert_eq!(cores(root.path()), Reading::Known(4), "two packages of two cores");
         assert_eq!(numa_nodes(root.path()), Reading::Known(2));
-        assert!(governor(root.path()).reason().unwrap().contains("does not set"));
+        assert!(governor(root.path()).reason().unwrap().contains("does not control"));
         for cpu in 0..8 {
             let name = if cpu < 6 { "performance\n" } else { "powersave\n" };
             write(format!("{CPUS}/cpu{cpu}/cpufreq/scaling_governor"), name);

@@ -70,17 +70,17 @@ pub(super) fn attribute(
         return Attribution::OnlyProcess;
     }
     let reason = if pids.is_empty() {
-        "no process is seen on any GPU".to_owned()
+        "no process on any GPU".to_owned()
     } else {
-        let reason = unknown.unwrap_or("no process on a GPU belongs to the owner of the port");
-        format!("{reason}; {} processes are on the GPUs", pids.len())
+        let reason = unknown.unwrap_or("no process on a GPU belongs to the port owner");
+        format!("{reason} ({} on the GPUs)", pids.len())
     };
     all(series, reason)
 }
 
 fn by_name(named: &[GpuSelector], gpus: &[GpuFacts], series: &mut [GpuSeries]) -> Attribution {
     if let Some(stray) = named.iter().find(|one| !gpus.iter().any(|gpu| one.names(gpu))) {
-        return all(series, format!("--gpu {stray} names no GPU of this host"));
+        return all(series, format!("--gpu {stray} matches no GPU of this host"));
     }
     for (one, gpu) in series.iter_mut().zip(gpus) {
         one.serves = named.iter().any(|name| name.names(gpu));
@@ -139,24 +139,24 @@ mod tests {
         let named: Vec<GpuSelector> = named.iter().map(|name| name.parse().unwrap()).collect();
         let gpus = gpus(u32::try_from(processes.len()).unwrap());
         let mut series = series(processes);
-        let attribution = attribute(&named, &gpus, Some("nobody listens"), &mut series);
+        let attribution = attribute(&named, &gpus, Some("no process listens"), &mut series);
         (attribution, series.iter().map(|one| one.serves).collect())
     }
 
     #[test]
-    fn the_users_word_stands_above_everything() {
+    fn the_users_choice_takes_precedence() {
         let engine: &[(u32, ProcessOwner)] = &[(7, ProcessOwner::Engine)];
         assert_eq!(
             attributed(&["GPU-1", "2"], &[engine, &[], &[]]),
             (Attribution::Named, vec![false, true, true])
         );
         let (attribution, serves) = attributed(&["5"], &[engine, &[]]);
-        let reason = "--gpu 5 names no GPU of this host".to_owned();
+        let reason = "--gpu 5 matches no GPU of this host".to_owned();
         assert_eq!((attribution, serves), (Attribution::Unattributed { reason }, vec![true, true]));
     }
 
     #[test]
-    fn the_ports_owner_is_looked_for_before_the_only_process() {
+    fn the_port_owner_takes_precedence_over_the_only_process() {
         let (engine, foreign) = ((7, ProcessOwner::Engine), (8, ProcessOwner::Foreign));
         assert_eq!(
             attributed(&[], &[&[foreign], &[engine, foreign], &[engine]]),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn all_gpus_stand_unattributed_where_nothing_tells() {
+    fn without_evidence_all_gpus_are_unattributed() {
         let reason = |processes| match attributed(&[], processes) {
             (Attribution::Unattributed { reason }, serves) => {
                 assert!(serves.into_iter().all(|serves| serves));
@@ -178,8 +178,8 @@ mod tests {
             }
             (other, _) => panic!("{other:?}"),
         };
-        assert_eq!(reason(&[&[], &[]]), "no process is seen on any GPU");
+        assert_eq!(reason(&[&[], &[]]), "no process on any GPU");
         let (a, b) = ((7, ProcessOwner::Unknown), (8, ProcessOwner::Unknown));
-        assert_eq!(reason(&[&[a], &[b]]), "nobody listens; 2 processes are on the GPUs");
+        assert_eq!(reason(&[&[a], &[b]]), "no process listens (2 on the GPUs)");
     }
 }

@@ -44,7 +44,7 @@ impl Owners {
             return;
         }
         let listeners = port
-            .map_or_else(|| Err("the endpoint has no port on this machine".to_owned()), listeners);
+            .map_or_else(|| Err("the endpoint does not run on this machine".to_owned()), listeners);
         *self = Self { port, listeners: Some(listeners), seen: BTreeMap::new() };
     }
 
@@ -53,7 +53,7 @@ impl Owners {
         match &self.listeners {
             Some(Ok(_)) => None,
             Some(Err(reason)) => Some(reason),
-            None => Some("nobody has looked yet"),
+            None => Some("not checked yet"),
         }
     }
 
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listener_and_its_children_are_the_engine_and_others_are_not() {
+    fn the_listener_and_its_children_are_the_engine() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut owners = Owners::default();
@@ -124,16 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn without_a_listener_nobody_is_called_foreign() {
+    fn without_a_listener_no_process_is_foreign() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         let mut owners = Owners::default();
         owners.refresh(Some(port));
-        let reason = format!("no process of this machine is seen to listen on port {port}");
+        let reason = format!("no visible process listens on port {port}");
         assert_eq!(owners.why_unknown(), Some(reason.as_str()));
         assert_eq!(owners.owner(std::process::id()).0, ProcessOwner::Unknown);
         owners.refresh(None);
-        assert_eq!(owners.why_unknown(), Some("the endpoint has no port on this machine"));
+        assert_eq!(owners.why_unknown(), Some("the endpoint does not run on this machine"));
     }
 }

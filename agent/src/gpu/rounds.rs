@@ -128,12 +128,12 @@ impl LastRound {
     fn reason(&self) -> String {
         match self.slowest {
             Some((metric, took)) if self.left_out > 0 => format!(
-                "a round of calls took {:.3} s, {:.3} s of it the longest one ({})",
+                "a sampling round took {:.3} s, of which {:.3} s for the slowest call ({})",
                 self.took.as_secs_f64(),
                 took.as_secs_f64(),
                 metric.name()
             ),
-            Some(_) | None => "the sampling thread was not let run".to_owned(),
+            Some(_) | None => "the sampling thread was not scheduled".to_owned(),
         }
     }
 }
@@ -297,7 +297,8 @@ impl<P: Probe> Sampling<'_, P> {
                         self.lose(gpu, ended);
                     } else if gives_up {
                         let metric = metric.name();
-                        tracing::info!(gpu, metric, %error, "gpu reading given up");
+                        tracing::info!(gpu, metric, %error, "gpu metric disabled after repeated \
+                            errors");
                     }
                     MetricResult::Failed(error, ended.since(begun))
                 }
@@ -326,7 +327,7 @@ impl<P: Probe> Sampling<'_, P> {
             metric.given_up.get_or_insert(GpuError::Lost);
         }
         if gpu.ended.is_none() {
-            tracing::warn!(uuid = gpu.uuid, "gpu lost; its telemetry ends here");
+            tracing::warn!(uuid = gpu.uuid, "gpu lost, end of its telemetry");
             gpu.ended = Some(TelemetryEnd { at, reason: GpuError::Lost.to_string() });
         }
     }
@@ -337,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_stay_on_their_grid_and_overlong_ones_leave_rounds_out() {
+    fn rounds_stay_on_the_grid_and_slow_ones_skip_rounds() {
         let grid = Grid { start: MonoNs(1_000), period: Duration::from_millis(100) };
         let after = |round, ms: u64| grid.next(round, grid.start.after(Duration::from_millis(ms)));
         // A round of 1 ms that woke 0 or 3 ms late; rest is begin + period.
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn slower_readings_are_due_once_in_their_period() {
+    fn slow_metrics_are_due_once_per_period() {
         let mut asked = AskedMetric::default();
         let period = Metric::ClockSm.period();
         let due: Vec<u64> = (0..11)
@@ -361,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_fails_three_times_rests_until_the_next_window() {
+    fn a_call_that_fails_three_times_is_disabled_until_the_next_window() {
         let mut asked = AskedMetric::default();
         let error = GpuError::Unexpected(999);
         assert!(!asked.note(Err(&error)));

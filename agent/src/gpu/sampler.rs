@@ -118,7 +118,7 @@ impl GpuHandle {
         let thread = match spawned {
             Ok(join) => Some(Running { join, done }),
             Err(error) => {
-                let reason = format!("no thread for the sampler: {error}");
+                let reason = format!("cannot start the sampler thread: {error}");
                 shared.inventory.send_replace(Some(Reading::missing(reason)));
                 None
             }
@@ -179,7 +179,7 @@ impl GpuHandle {
         self.wake();
         let limit = tokio::time::timeout(EDGE_LIMIT, ended.wait_for(|last| *last >= round));
         if limit.await.is_err() {
-            tracing::debug!("gpu readings at the end of the attempt did not come in time");
+            tracing::debug!("no gpu readings at the end of the attempt in time");
         }
     }
 
@@ -194,7 +194,7 @@ impl GpuHandle {
                 return GpuWindow::missing(not_available.clone());
             }
             Some(Reading::Known(inventory)) if inventory.gpus.is_empty() => {
-                return GpuWindow::missing("the driver shows no GPU");
+                return GpuWindow::missing("the driver lists no GPU");
             }
             Some(Reading::Known(inventory)) => inventory.clone(),
         };
@@ -214,10 +214,10 @@ impl GpuHandle {
             Some((metric, since)) => {
                 let seconds = now.since(since).as_secs_f64();
                 let reason =
-                    format!("a call ({}) has not answered for {seconds:.3} s", metric.name());
+                    format!("no answer from a driver call ({}) for {seconds:.3} s", metric.name());
                 buffer.note_gap(now, usual, &reason);
             }
-            None => buffer.note_gap(now, usual, "the sampler rested or was not let run"),
+            None => buffer.note_gap(now, usual, "the sampler was idle or not scheduled"),
         }
         self.hand_over(&inventory, &uuids, unknown.as_deref(), buffer)
     }
@@ -266,7 +266,7 @@ impl GpuHandle {
                     tracing::error!("gpu sampler panicked");
                 }
             }
-            Err(_) => tracing::warn!("gpu sampler hangs in the driver and is left behind"),
+            Err(_) => tracing::warn!("gpu sampler hangs in the driver, abandoned"),
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_gpus_every_answer_is_the_reason() {
+    async fn without_gpus_every_reading_has_the_reason() {
         let reason = "the endpoint is on another machine";
         let handle =
             Sampler::start(GpuSource::None { reason: reason.into() }, SamplerOptions::default());
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_that_hangs_in_the_driver_does_not_hold_up_the_agent() {
+    async fn a_hanging_driver_call_does_not_block_the_agent() {
         let (release, hung) = mpsc::channel::<()>();
         let handle = GpuHandle::spawn(SamplerOptions::default(), move |_| {
             // Ends when the test drops its side.
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_forgotten_window_is_not_kept() {
+    async fn a_dropped_window_is_discarded() {
         let handle = Sampler::start(
             GpuSource::Simulated(GpuScript::blackwell(0)),
             SamplerOptions::default(),

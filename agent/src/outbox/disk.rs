@@ -1,8 +1,8 @@
-//! The outbox's folder: one sealed file per attempt.
+//! The outbox directory: one file with a hash per attempt.
 //!
 //! `<attempt>.started`, then `<attempt>.report`, then `acked/<attempt>.report`. A file is written
-//! under a temporary name, flushed, renamed, and the folder flushed, so that after a power cut it
-//! is there whole or not at all.
+//! under a temporary name, synced and renamed, and the directory is synced, so that files survive a
+//! power failure complete or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ use super::lock::DirectoryLock;
 /// How long acknowledged reports are kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A file is at most the largest report and its seal.
+/// Maximum file size: the largest report and its hash.
 const FILE_MAX: u64 = REPORT_MAX as u64 + 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) struct Disk {
     _lock: DirectoryLock,
 }
 
-/// What lay in the folder when it was opened.
+/// Content of the directory when opened.
 pub(super) struct Found {
     /// Markers without a report.
     pub(super) started: Vec<Started>,
@@ -64,7 +64,7 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutboxError
     move |source| OutboxError::Io { doing, path: path.to_owned(), source }
 }
 
-/// `+` is in no slug, so that the name is unique; at most 230 bytes with every ending.
+/// Unique, since no slug contains `+`; at most 230 bytes with any suffix.
 fn name(key: &AttemptKey) -> String {
     let cell = &key.cell;
     format!("{}+{}+{}+r{}+a{}", key.run, cell.host, cell.case, cell.repetition, key.attempt)
@@ -88,7 +88,7 @@ impl Disk {
         self.dir.join(format!("{}.{}", name(key), kind.suffix()))
     }
 
-    /// Whether any file of this attempt exists, whatever its state.
+    /// Whether any file of this attempt exists.
     pub(super) fn knows(&self, key: &AttemptKey) -> bool {
         [Kind::Started, Kind::Report].into_iter().any(|kind| {
             let path = self.path(key, kind);
@@ -97,7 +97,7 @@ impl Disk {
         })
     }
 
-    /// Puts a file into the folder; a report replaces the marker.
+    /// Writes a file; a report replaces the marker.
     pub(super) fn write(
         &self,
         key: &AttemptKey,
@@ -114,7 +114,7 @@ impl Disk {
             })
             .and_then(|()| File::open(&self.dir)?.sync_all());
         if result.is_err() {
-            // A full disk should not stay full for the sake of half a file.
+            // Do not fill the disk with an incomplete file.
             let _ = remove(&temporary);
         }
         result.map_err(io("write", &path))
@@ -125,8 +125,8 @@ impl Disk {
         read_sealed(&path)?.map_err(|source| OutboxError::Damaged { path, source })
     }
 
-    /// Sets a report aside, its time being now; or the marker that is left when the disk would not
-    /// take the report. Not flushed: after a power cut it is delivered once more, which is harmless.
+    /// Moves a report to `acked/` with the current time; or its marker, if the report could not be
+    /// written. Not synced: a second delivery after a power failure is harmless.
     pub(super) fn acknowledge(&self, key: &AttemptKey, kind: Kind) -> Result<(), OutboxError> {
         let path = self.path(key, kind);
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
@@ -137,14 +137,14 @@ impl Disk {
             .map_err(io("set aside", &path))
     }
 
-    /// Removes acknowledged reports that are old enough.
+    /// Removes expired acknowledged reports.
     fn prune(&self, now: UnixNs) -> Result<(), OutboxError> {
         let now = UNIX_EPOCH + Duration::from_nanos(u64::try_from(now.0).unwrap_or(0));
         for entry in fs::read_dir(&self.acked).map_err(io("read", &self.acked))? {
             let path = entry.map_err(io("read", &self.acked))?.path();
             let modified =
                 fs::metadata(&path).and_then(|m| m.modified()).map_err(io("read", &path))?;
-            // A time in the future is no age: the clock was wrong then or is now.
+            // A time in the future has no age: the clock was or is wrong.
             if now.duration_since(modified).is_ok_and(|age| age > KEPT) {
                 remove(&path).map_err(io("remove", &path))?;
             }
@@ -200,7 +200,7 @@ impl Disk {
     }
 }
 
-/// Removes the folder if nothing but acknowledged reports is in it.
+/// Removes the directory if it contains only acknowledged reports.
 pub(super) fn discard_delivered(dir: &Path) -> Result<(), OutboxError> {
     if !dir.exists() {
         return Ok(());
@@ -243,7 +243,7 @@ fn write_flushed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes a file that may be gone already.
+/// Removes a file, if it exists.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// A directory of ours, locked until this value is dropped or the process ends, however it ends.
+/// A locked directory. The lock ends with this value or the process.
 #[derive(Debug)]
 pub struct DirectoryLock {
     // Held for its lock.
@@ -15,15 +15,15 @@ pub struct DirectoryLock {
 /// Why a directory could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
-    #[error("{} is in use by {holder}; stop it or choose another state directory", dir.display())]
+    /// Another process holds the lock.
+    #[error("{} is in use by {holder}. Stop it or set a different --state", dir.display())]
     Held {
         /// The directory.
         dir: PathBuf,
-        /// `process 1234`, as the holder wrote it.
+        /// The holder, e.g. `process 1234`.
         holder: String,
     },
-    /// The directory or its lock file cannot be made or written.
+    /// The directory or its lock file cannot be created or written.
     #[error("cannot lock {}", dir.display())]
     Io {
         /// The directory.
@@ -34,10 +34,10 @@ pub enum LockError {
 }
 
 impl DirectoryLock {
-    /// Makes `dir` if needed (for its owner only) and locks it.
+    /// Creates `dir` if needed (private) and locks it.
     ///
     /// # Errors
-    /// When another process holds it, or it cannot be made or written.
+    /// If another process holds the lock, or on an I/O error.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
         let io = |source| LockError::Io { dir: dir.to_owned(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
@@ -52,7 +52,7 @@ impl DirectoryLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Bounded: the file is ours, but its content need not be.
+                // Bounded: the content may be foreign.
                 let read = file.take(20).read_to_string(&mut text);
                 let holder = match (read, text.trim().parse::<u32>()) {
                     (Ok(_), Ok(pid)) => format!("process {pid}"),
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_told_who_the_first_is() {
+    fn the_error_names_the_holder_of_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let first = DirectoryLock::acquire(dir.path()).unwrap();
         let error = DirectoryLock::acquire(dir.path()).unwrap_err().to_string();

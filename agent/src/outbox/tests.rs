@@ -60,7 +60,7 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn an_attempt_goes_from_marker_to_report_to_acknowledged() {
+fn an_attempt_has_a_marker_then_a_report_then_an_acknowledgment() {
     let dir = tempfile::tempdir().unwrap();
     let outbox_dir = dir.path().join("outbox");
     let key = started(1).lease.key;
@@ -85,7 +85,7 @@ fn an_attempt_goes_from_marker_to_report_to_acknowledged() {
 }
 
 #[test]
-fn the_outbox_in_memory_behaves_alike() {
+fn the_in_memory_outbox_behaves_the_same() {
     let mut outbox = Outbox::memory();
     let key = started(1).lease.key;
     outbox.mark_started(&started(1)).unwrap();
@@ -99,7 +99,7 @@ fn the_outbox_in_memory_behaves_alike() {
 }
 
 #[test]
-fn reports_survive_the_process_in_their_order() {
+fn reports_survive_a_restart_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let (mut outbox, _) = reopen(dir.path());
     for repetition in [1, 2, 3] {
@@ -114,7 +114,7 @@ fn reports_survive_the_process_in_their_order() {
 }
 
 #[test]
-fn an_attempt_that_was_begun_is_reported_as_interrupted_and_never_begun_again() {
+fn a_started_attempt_is_reported_as_interrupted_and_not_restarted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut outbox, _) = reopen(dir.path());
     outbox.mark_started(&started(1)).unwrap();
@@ -125,7 +125,7 @@ fn an_attempt_that_was_begun_is_reported_as_interrupted_and_never_begun_again() 
     assert_eq!(recovered.interrupted[0].outcome, AttemptOutcome::Interrupted);
     assert_eq!(outbox.pending(), [started(1).lease]);
     let refused = outbox.mark_started(&started(1)).unwrap_err();
-    assert_eq!(refused.to_string(), "attempt night/gpu-01/chat.c16/r1/a1 was begun before");
+    assert_eq!(refused.to_string(), "attempt night/gpu-01/chat.c16/r1/a1 was already started");
     outbox.acknowledge(&started(1).lease.key).unwrap();
     drop(outbox);
 
@@ -135,7 +135,7 @@ fn an_attempt_that_was_begun_is_reported_as_interrupted_and_never_begun_again() 
 }
 
 #[test]
-fn a_marker_left_beside_its_report_is_dropped() {
+fn a_marker_next_to_its_report_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("outbox/night+gpu-01+chat.c16+r1+a1.started");
     let (mut outbox, _) = reopen(dir.path());
@@ -151,7 +151,7 @@ fn a_marker_left_beside_its_report_is_dropped() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_quarantined_and_the_others_are_kept() {
+fn a_truncated_file_is_quarantined_and_the_others_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let outbox_dir = dir.path().join("outbox");
     let (mut outbox, _) = reopen(dir.path());
@@ -184,7 +184,7 @@ fn a_file_cut_anywhere_is_quarantined_and_the_others_are_kept() {
 }
 
 #[test]
-fn a_file_under_another_attempts_name_is_not_taken_for_it() {
+fn a_file_under_the_name_of_another_attempt_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let (mut outbox, _) = reopen(dir.path());
     outbox.put(&report(1)).unwrap();
@@ -212,7 +212,7 @@ fn acknowledged_reports_are_removed_after_a_week() {
 }
 
 #[test]
-fn a_report_the_disk_refuses_can_still_be_delivered() {
+fn a_report_that_cannot_be_written_can_still_be_delivered() {
     let dir = tempfile::tempdir().unwrap();
     let (mut outbox, _) = reopen(dir.path());
     outbox.mark_started(&started(1)).unwrap();
@@ -242,7 +242,7 @@ fn a_second_agent_on_one_directory_is_refused() {
 }
 
 #[test]
-fn what_was_delivered_can_be_discarded_and_nothing_else() {
+fn only_delivered_reports_can_be_discarded() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("gpu-01");
     let (mut outbox, _) = reopen(&state);

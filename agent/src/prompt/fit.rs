@@ -133,9 +133,15 @@ impl<C: AsyncFnMut(Fitted) -> Result<u32, Uncounted>> Fitting<C> {
 fn misfit(tokens: u32, counted: u32, nearest: Fitted) -> Uncounted {
     let is_all = nearest.shared.len() + nearest.own.len() + 2 >= text::LENGTH;
     Uncounted::Refused(if is_all && counted < tokens {
-        format!("the text has no {tokens} tokens: this engine counts all of it as {counted}")
+        format!(
+            "the text is too short for {tokens} tokens: the engine counts {counted} in all of \
+            it"
+        )
     } else {
-        format!("no text makes {tokens} tokens: this engine counts the nearest as {counted}")
+        format!(
+            "no prompt has exactly {tokens} tokens: the engine counts the nearest one as \
+             {counted}"
+        )
     })
 }
 
@@ -205,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_grid_is_fitted_to_any_tokenizer_with_few_counts() {
+    async fn a_grid_of_prompts_needs_few_counts_for_any_tokenizer() {
         let lengths = [64, 128, 512, 1_500, 2_048, 8_192, 32_768, 100_000];
         let grid: Vec<_> = lengths.iter().map(|&tokens| asked(tokens, 0)).collect();
         for piece in [2, 3, 4, 5, 8] {
@@ -225,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shared_beginning_has_its_length_and_counts_into_the_whole() {
+    async fn a_shared_prefix_has_its_length_and_counts_toward_the_prompt() {
         let both = [asked(1_024, 768), asked(1_024, 0)];
         let found = fit(&both, async |fitted| Ok(tokens(fitted, 4))).await;
         assert_eq!(found.len(), 2);
@@ -239,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_engine_refuses_leaves_the_shorter_texts() {
+    async fn a_refused_length_keeps_the_shorter_prompts() {
         let all = [asked(128, 0), asked(9_000, 0)];
         let found = fit(&all, async |fitted| match tokens(fitted, 4) {
             n if n > 4_096 => Err(Uncounted::Refused(format!("no room for {n}"))),
@@ -251,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_engine_that_counts_nothing_is_asked_once() {
+    async fn an_engine_without_counts_gets_one_request() {
         let all = [asked(128, 0), asked(9_000, 0), asked(256, 64)];
         let counts = Cell::new(0);
         let found = fit(&all, async |_| {
@@ -264,15 +270,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_engine_that_cuts_prompts_or_a_length_out_of_reach_has_no_text() {
+    async fn truncated_prompts_and_unreachable_lengths_are_errors() {
         let found = fit(&[asked(9_000, 0)], async |f| Ok(tokens(f, 4).min(2_048))).await;
         let said = found[&asked(9_000, 0)].clone().unwrap_err();
-        assert!(said.starts_with("no text makes 9000 tokens") && said.ends_with("2048"), "{said}");
+        assert!(
+            said.starts_with("no prompt has exactly 9000 tokens") && said.ends_with("2048"),
+            "{said}"
+        );
         let found = fit(&[asked(16, 0)], async |f| Ok(tokens(f, 4))).await;
         let said = found[&asked(16, 0)].clone().unwrap_err();
-        assert!(said.ends_with("this engine counts the nearest as 33"), "{said}");
+        assert!(said.ends_with("the engine counts the nearest one as 33"), "{said}");
         let found = fit(&[asked(4_000_000, 0)], async |f| Ok(tokens(f, 4))).await;
         let said = found[&asked(4_000_000, 0)].clone().unwrap_err();
-        assert!(said.starts_with("the text has no 4000000 tokens"), "{said}");
+        assert!(said.starts_with("the text is too short for 4000000 tokens"), "{said}");
     }
 }

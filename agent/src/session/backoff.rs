@@ -1,5 +1,4 @@
-//! How long to wait before dialling again: 0.2 s doubling to 5 s, full jitter, back to the start
-//! only after a minute of connection.
+//! Reconnect backoff: 0.2 s doubling to 5 s with full jitter, reset after a connection of a minute.
 
 use std::time::Duration;
 

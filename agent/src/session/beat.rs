@@ -1,4 +1,4 @@
-//! Heartbeats: a task of its own, so that nothing the agent does delays them.
+//! Heartbeats, in a separate task so that nothing delays them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use tokio::time::Instant;
 use crate::gpu::GpuHandle;
 use crate::work::{Activity, Progress};
 
-/// Time over which the output speed is taken.
+/// Averaging window of the output speed.
 const SPEED_WINDOW: Duration = Duration::from_secs(3);
-/// The interval varies by this share, so that a fleet's beats do not fall together.
+/// Relative jitter of the interval, to spread the heartbeats of a fleet.
 const JITTER: f64 = 0.2;
 
-/// What the beats tell of.
+/// Content of the heartbeats.
 #[derive(Debug, Clone)]
 pub(super) struct Now {
-    /// The attempt in hand.
+    /// The current attempt.
     pub(super) lease: Option<Lease>,
-    /// What is done outside of attempts.
+    /// Activity outside of attempts.
     pub(super) phase: AgentPhase,
     pub(super) progress: Option<Arc<Progress>>,
 }
 
-/// Beats until the session's channel closes.
+/// Sends heartbeats until the session's channel closes.
 pub(super) async fn beat(
     up: mpsc::Sender<v1::AgentFrame>,
     interval: Duration,

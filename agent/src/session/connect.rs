@@ -1,5 +1,4 @@
-//! Dialling the coordinator: over TCP, over a Unix socket, or over an in-memory pipe for the embedded
-//! agent.
+//! Connection to the coordinator: TCP, Unix socket, or in-memory pipe for the embedded agent.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,36 +15,36 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-/// Time to open a connection, and for the answer to the hello.
+/// Timeouts for the connection and for the answer to the hello.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How often the connection is probed, and how long it may take to answer.
+/// Keepalive interval and timeout.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3));
 /// Bytes an in-memory pipe holds.
 const PIPE: usize = 1 << 20;
-/// Frames that may wait to be sent.
+/// Queue length of outgoing messages.
 const QUEUE: usize = 64;
 
-/// Where the coordinator is.
+/// Address of the coordinator.
 #[derive(Debug, Clone)]
 pub enum Connector {
-    /// `host:port`, plain text.
+    /// `host:port`, unencrypted.
     Tcp(String),
     /// A Unix socket, as ssh forwards it.
     Unix(PathBuf),
-    /// In this process: the other ends of the pipes go to the coordinator's server.
+    /// In this process: the coordinator's server gets the other ends of the pipes.
     Memory(mpsc::Sender<DuplexStream>),
 }
 
-/// Why there is no session, or no longer one.
+/// Why a session failed or ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// Dialling again may help.
+    /// Temporary: reconnect.
     #[error("{0}")]
     Lost(String),
-    /// This run does not want the agent; the next one may.
+    /// Not part of this run; the next run may accept the agent.
     #[error("{0}")]
     NotInRun(String),
-    /// Dialling again is no use.
+    /// Permanent: do not reconnect.
     #[error("{0}")]
     Refused(String),
 }
@@ -75,7 +74,7 @@ impl From<Status> for SessionError {
     }
 }
 
-/// Both halves of a session, dropped as one.
+/// Both halves of a session.
 pub(super) struct Link {
     pub(super) up: mpsc::Sender<v1::AgentFrame>,
     pub(super) down: Streaming<v1::CoordinatorFrame>,
@@ -88,7 +87,7 @@ pub(super) async fn open(connector: &Connector, hello: Hello) -> Result<Link, Se
     let (up, frames) = mpsc::channel(QUEUE);
     // The hello is queued before the call: the call does not return before the response's head.
     let first = AgentFrame::Hello(Box::new(hello)).into();
-    up.try_send(first).map_err(|_| SessionError::Lost("the queue is closed".to_owned()))?;
+    up.try_send(first).map_err(|_| SessionError::Lost("queue closed".to_owned()))?;
     let mut client = FleetClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -104,10 +103,13 @@ pub(super) async fn open(connector: &Connector, hello: Hello) -> Result<Link, Se
         first.ok_or_else(|| SessionError::Lost("the coordinator closed the stream".to_owned()))?;
     match CoordinatorFrame::try_from(first) {
         Ok(CoordinatorFrame::Welcome(welcome)) => Ok(Link { up, down, welcome }),
-        Ok(_) => {
-            Err(SessionError::Refused("the coordinator's first frame is no welcome".to_owned()))
-        }
-        Err(error) => Err(SessionError::Refused(format!("the coordinator's welcome: {error}"))),
+        Ok(_) => Err(SessionError::Refused(
+            "the coordinator's first message is not a welcome".to_owned(),
+        )),
+        Err(error) => Err(SessionError::Refused(format!(
+            "invalid welcome from the coordinator: \
+            {error}"
+        ))),
     }
 }
 
@@ -124,7 +126,7 @@ impl Connector {
             }
             Self::Unix(path) => {
                 let socket = path.clone();
-                // The address is never looked at: the socket is the connection.
+                // The address is unused: the socket is the connection.
                 let endpoint = probed(Endpoint::from_static("http://coordinator"));
                 let dial = tower::service_fn(move |_| {
                     let socket = socket.clone();
@@ -139,7 +141,7 @@ impl Connector {
             }
             Self::Memory(server) => {
                 let server = server.clone();
-                // The address is never looked at: the pipe is the connection.
+                // The address is unused: the pipe is the connection.
                 let endpoint = Endpoint::from_static("http://embedded");
                 let pipe = tower::service_fn(move |_| {
                     let server = server.clone();
@@ -160,7 +162,7 @@ impl Connector {
     }
 }
 
-/// With a limit on the time to connect, and probes that notice a peer that is gone.
+/// With a connect timeout and keepalive probes.
 fn probed(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(CONNECT)
@@ -169,7 +171,7 @@ fn probed(endpoint: Endpoint) -> Endpoint {
         .keep_alive_while_idle(true)
 }
 
-/// The cause that says something; the outer errors only say "transport error".
+/// The innermost cause; the outer errors only say "transport error".
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

@@ -1,5 +1,5 @@
-//! One connected session of an agent: reads the coordinator's frames, starts and stops work,
-//! hands results over between attempts.
+//! A connected session: receives the coordinator's messages, starts and stops work, and delivers
+//! results between attempts.
 
 use std::time::Duration;
 
@@ -24,21 +24,21 @@ use super::job::{self, Job, PreparedHost};
 use super::upload::Upload;
 use super::{Agent, AgentError, Order, beat};
 
-/// Longest time the coordinator may leave our frames unread.
+/// Send timeout: the coordinator stopped reading.
 const STUCK: Duration = Duration::from_secs(10);
-/// After being asked to leave, the request in hand gets this long to end.
+/// Time for the current request to finish after a stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How a conversation ended well.
+/// Normal end of a conversation.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The coordinator has nothing more to do.
+    /// The coordinator released the agent.
     RunOver(String),
-    /// We were asked to stop.
+    /// Stopped by the user.
     Stopped,
 }
 
-/// One thing to act on; the `select!` only names it.
+/// The next event, from the `select!`.
 enum Next {
     Frame(Result<Option<v1::CoordinatorFrame>, Status>),
     Job(job::Output),
@@ -73,11 +73,11 @@ pub(super) struct Conversation<'a> {
     beats: JoinSet<()>,
     now: watch::Sender<beat::Now>,
     upload: Option<Upload>,
-    /// Set once we were asked to stop: when the work in hand is cut off.
+    /// Set after a stop: deadline of the current work.
     leaving: Option<Instant>,
-    /// Set once the run is over: why.
+    /// Set at the end of the run: the reason.
     drained: Option<String>,
-    /// The run that is open.
+    /// The current run.
     run: Option<RunId>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> Conversation<'a> {
                 break end;
             }
             if let Some(ended) = self.finished() {
-                // The coordinator may have gone first; the leave is only polite.
+                // Best effort: the coordinator may already be gone.
                 let _ = self.send(AgentFrame::Goodbye("nothing left to do".to_owned())).await;
                 break End::Well(ended);
             }
@@ -149,7 +149,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether there is nothing left to do in this session.
+    /// Whether this session is complete.
     fn finished(&self) -> Option<Ended> {
         if self.agent.job.is_some() || self.upload.is_some() {
             return None;
@@ -169,7 +169,7 @@ impl<'a> Conversation<'a> {
             Next::Frame(Err(status)) => Err(SessionError::from(status).into()),
             Next::Job(output) => self.done(output).await,
             Next::Stop => {
-                info!("stopping: the request in hand may end");
+                info!("stopping after the current request");
                 self.leaving = Some(Instant::now() + GRACE);
                 if let Some(job) = &self.agent.job {
                     job.stop_soon();
@@ -181,7 +181,7 @@ impl<'a> Conversation<'a> {
                     job.stop_now();
                 }
                 if self.agent.job.is_none() {
-                    // What could not be handed over in time stays in the outbox.
+                    // Undelivered results stay in the outbox.
                     return Err(End::Well(Ended::Stopped));
                 }
                 self.leaving = Some(Instant::now() + GRACE);
@@ -194,7 +194,7 @@ impl<'a> Conversation<'a> {
         match self.up.send_timeout(frame.into(), STUCK).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                Err(SessionError::Lost("the coordinator does not read".to_owned()))
+                Err(SessionError::Lost("the coordinator stopped reading".to_owned()))
             }
             Err(mpsc::error::SendTimeoutError::Closed(_)) => {
                 Err(SessionError::Lost("the coordinator closed the connection".to_owned()))
@@ -202,7 +202,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Moves the upload on. Nothing is uploaded while an attempt runs.
+    /// Continues the upload. Nothing is uploaded during an attempt.
     async fn pump(&mut self) -> Result<(), End> {
         if self.agent.job.is_none() && self.upload.is_none() {
             // Reports of other runs wait for their own coordinator.
@@ -223,13 +223,14 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// A report that can't be read back is reported as failed in its place.
+    /// Reads a report. An unreadable report is replaced by a failed one.
     fn read(&mut self, lease: Lease) -> Option<Upload> {
         match self.agent.setup.outbox.read(&lease.key) {
             Ok(report) => Some(Upload::new(lease, &report)),
             Err(error) => {
-                error!(%error, attempt = %lease.key, "a report can't be read back");
-                let why = format!("its report was lost on the agent's disk: {error}");
+                error!(%error, attempt = %lease.key, "cannot read a report from the state \
+                    directory");
+                let why = format!("the report was lost on the agent's disk: {error}");
                 let failed = job::failed(&self.agent.setup, &lease, &why);
                 self.agent.put(failed);
                 None
@@ -240,7 +241,7 @@ impl<'a> Conversation<'a> {
     async fn frame(&mut self, frame: v1::CoordinatorFrame) -> Result<(), End> {
         let t1 = MonoNs::now();
         let frame = CoordinatorFrame::try_from(frame).map_err(|e| {
-            SessionError::Refused(format!("the coordinator broke the protocol: {e}"))
+            SessionError::Refused(format!("protocol error from the coordinator: {e}"))
         })?;
         match frame {
             CoordinatorFrame::ClockPing(ping) => self.pong(ping, t1).await,
@@ -252,19 +253,19 @@ impl<'a> Conversation<'a> {
             }
             CoordinatorFrame::Ack(ack) => self.acknowledged(&ack),
             CoordinatorFrame::Go(run) => {
-                info!(%run, "go");
+                info!(%run, "run started");
                 Ok(())
             }
             CoordinatorFrame::Drain(reason) => {
                 self.drained = Some(reason);
-                // Nobody waits for a host to be prepared any more.
+                // The preparation is no longer needed.
                 if let Some(job) = self.agent.job.as_ref().filter(|job| job.lease().is_none()) {
                     job.stop_soon();
                 }
                 Ok(())
             }
             CoordinatorFrame::Welcome(_) => {
-                Err(SessionError::Refused("a second welcome".to_owned()).into())
+                Err(SessionError::Refused("second welcome".to_owned()).into())
             }
         }
     }
@@ -275,14 +276,14 @@ impl<'a> Conversation<'a> {
         Ok(self.send(AgentFrame::ClockPong(pong)).await?)
     }
 
-    /// Takes an order; work in hand is ended first.
+    /// Handles an order after stopping the current work.
     async fn order(&mut self, order: Order) -> Result<(), End> {
         if self.leaving.is_some() {
             return Ok(());
         }
         match (&self.agent.job, &order) {
             (None, _) => self.begin(order).await,
-            // After a short loss the same engine warm-up is still under way: its ready will follow.
+            // After a short disconnect the same warm-up is still running; its result will follow.
             (Some(job), Order::Prepare(again)) if job.prepares(&again.run) => Ok(()),
             (Some(job), Order::Prepare(_) | Order::Assign(_)) => {
                 job.stop_now();
@@ -343,7 +344,7 @@ impl<'a> Conversation<'a> {
         self.publish();
         if let Some(prepared) = prepared.filter(|p| Some(&p.run) == self.run.as_ref()) {
             match &prepared.refused {
-                Some(reason) if !prepared.check_only => warn!(reason, "this host can't take part"),
+                Some(reason) if !prepared.check_only => warn!(reason, "host refused"),
                 Some(_) | None => {}
             }
             self.ready(prepared).await?;
@@ -358,7 +359,7 @@ impl<'a> Conversation<'a> {
         let engine = prepared.engine();
         let gpus = match engine.known().map(|engine| engine.location) {
             Some(EndpointLocation::Remote) => {
-                Reading::missing("the endpoint is on another machine")
+                Reading::missing("the endpoint runs on another machine")
             }
             Some(EndpointLocation::Loopback { .. }) | None => {
                 self.agent.setup.gpu.inventory().await
@@ -376,7 +377,7 @@ impl<'a> Conversation<'a> {
         Ok(self.send(AgentFrame::Ready(Box::new(ready))).await?)
     }
 
-    /// Tells the heartbeats what is being done.
+    /// Publishes the current activity to the heartbeats.
     fn publish(&mut self) {
         let job = self.agent.job.as_ref();
         let phase = match (job, &self.upload) {
@@ -392,7 +393,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// Waits until then; without a time, for ever.
+/// Waits until `until`; pending forever without a time.
 pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,

@@ -1,5 +1,4 @@
-//! The work in hand: one preparation or one attempt, in a task of its own that outlives a lost
-//! connection.
+//! The current work: one preparation or one attempt, in a task that survives a lost connection.
 
 use std::sync::Arc;
 
@@ -19,50 +18,50 @@ use super::preparing::{self, Bench};
 use crate::outbox::OutboxError;
 use crate::work::{Halt, Progress, Worker};
 
-/// What a job is for.
+/// Kind of a job.
 #[derive(Debug)]
 enum Kind {
     Preparation(RunId),
     Attempt(Lease),
 }
 
-/// The work in hand.
+/// The current work.
 #[derive(Debug)]
 pub(super) struct Job {
     kind: Kind,
     halt: Halt,
     progress: Option<Arc<Progress>>,
-    /// Holds the one task; dropping it ends the work.
+    /// The task; dropping it cancels the work.
     task: JoinSet<Output>,
-    /// What to report if the task is lost to a panic of ours.
+    /// The result if the task panics.
     blank: Output,
 }
 
-/// What a job made.
+/// Result of a job.
 #[derive(Debug, Clone)]
 pub(super) struct Output {
-    /// Of the attempt, or of what preparing measured, in order.
+    /// Reports of the attempt or of the preparation, in order.
     pub(super) reports: Vec<AttemptReport>,
     pub(super) prepared: Option<PreparedHost>,
 }
 
-/// What a preparation found.
+/// Result of a preparation.
 #[derive(Debug, Clone)]
 pub(super) struct PreparedHost {
     pub(super) run: RunId,
     /// Number of the preparation.
     pub(super) attempt: AttemptNo,
     pub(super) suite_hash: String,
-    /// What measures it.
+    /// The worker.
     pub(super) worker: Result<Worker, String>,
     pub(super) refused: Option<String>,
     pub(super) checks: Vec<CheckOutcome>,
-    /// For a check and no run.
+    /// For preflight checks without a run.
     pub(super) check_only: bool,
 }
 
 impl PreparedHost {
-    /// The engine that was found.
+    /// The engine.
     pub(super) fn engine(&self) -> Reading<EngineFacts> {
         match &self.worker {
             Ok(worker) => Reading::Known(worker.endpoint().facts().clone()),
@@ -71,13 +70,13 @@ impl PreparedHost {
     }
 }
 
-/// Waits for the job to end; for ever without one.
+/// Waits for the job to end; pending forever without one.
 pub(super) async fn ended(job: &mut Option<Job>) -> Output {
     let Some(running) = job else { return std::future::pending().await };
     let output = match running.task.join_next().await {
         Some(Ok(output)) => output,
         Some(Err(error)) => {
-            tracing::error!(%error, "the work in hand was lost to a fault of ours");
+            tracing::error!(%error, "internal error, current work lost");
             running.blank.clone()
         }
         None => running.blank.clone(),
@@ -99,8 +98,8 @@ impl Job {
             run: preparation.run.clone(),
             attempt: preparation.attempt,
             suite_hash: preparation.suite_hash.clone(),
-            worker: Err("a fault of the agent".to_owned()),
-            refused: Some("a fault of the agent".to_owned()),
+            worker: Err("internal error in the agent".to_owned()),
+            refused: Some("internal error in the agent".to_owned()),
             checks: Vec::new(),
             check_only: preparation.check_only,
         };
@@ -113,18 +112,18 @@ impl Job {
             prepared.refused = done.refused;
             prepared.checks = done.checks;
             prepared.worker = done.worker;
-            // Nobody waits for what a check asked of the engine.
+            // Requests of a preflight check can be cancelled.
             let reports = if preparation.check_only { Vec::new() } else { done.reports };
             Output { reports, prepared: Some(prepared) }
         });
         Self { kind, halt, progress: None, task, blank }
     }
 
-    /// Begins an attempt; its marker is on disk when this returns. What can't be begun is reported
-    /// as failed.
+    /// Starts an attempt. Its marker is on disk when this returns. An attempt that cannot start is
+    /// reported as failed.
     ///
     /// # Errors
-    /// When it was begun before: a fault of ours or the coordinator's.
+    /// If it was already started, which is a bug.
     pub(super) fn attempt(
         setup: &mut Setup,
         worker: Option<&Worker>,
@@ -142,15 +141,15 @@ impl Job {
             reports: vec![failed(setup, &lease, why)],
             prepared: None,
         };
-        let blank = report(setup, "a fault of the agent");
+        let blank = report(setup, "internal error in the agent");
         let halt = Halt::default();
         let mut task = JoinSet::new();
         let mut progress = None;
         let obstacle = match (setup.outbox.mark_started(&started), worker) {
             (Ok(()), Some(_)) => None,
-            (Ok(()), None) => Some("the engine was never found on this host".to_owned()),
+            (Ok(()), None) => Some("no engine found on this host".to_owned()),
             (Err(error @ OutboxError::AlreadyStarted(_)), _) => return Err(error),
-            (Err(error), _) => Some(format!("the agent's state folder failed: {error}")),
+            (Err(error), _) => Some(format!("the agent's state directory failed: {error}")),
         };
         match (obstacle, worker.cloned()) {
             (None, Some(worker)) => {
@@ -189,22 +188,22 @@ impl Job {
         self.progress.clone()
     }
 
-    /// Begins no further request; those under way may end.
+    /// Starts no further request; requests in flight complete.
     pub(super) fn stop_soon(&self) {
         match &self.kind {
-            // The engine warm-up holds nothing that anybody waits for.
+            // Requests of an engine warm-up can be cancelled.
             Kind::Preparation(_) => self.halt.now.cancel(),
             Kind::Attempt(_) => self.halt.soon.cancel(),
         }
     }
 
-    /// Cuts off what is under way.
+    /// Cancels the requests in flight.
     pub(super) fn stop_now(&self) {
         self.halt.now.cancel();
     }
 }
 
-/// The report of an attempt that came to nothing.
+/// The report of a failed attempt.
 pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
     let anchor = ClockAnchor { mono: MonoNs::now(), unix: setup.wall.now() };
     AttemptReport {
@@ -218,9 +217,9 @@ pub(super) fn failed(setup: &Setup, lease: &Lease, why: &str) -> AttemptReport {
         began: anchor.mono,
         finished: anchor.mono,
         traces: Vec::new(),
-        gpu: GpuWindow::missing("the attempt was not carried out"),
+        gpu: GpuWindow::missing("the attempt did not run"),
         findings: Vec::new(),
-        engine: EngineWatch::missing("the attempt was not carried out"),
+        engine: EngineWatch::missing("the attempt did not run"),
         client_cpu: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Preparing a host for a run: its endpoint, its engine, its warm-up, and the checks that follow.
+//! Preparation of a host for a run: endpoint, engine, warm-up and preflight checks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,21 +20,21 @@ use crate::facts;
 use crate::gpu::{GpuHandle, Spans, WindowHandle, WindowPlan, cut};
 use crate::work::{GpuWindows, Halt, Identity, Worker, WorkerOptions};
 
-/// Why there is no worker after an interrupt.
+/// Reason for a missing worker after an interrupt.
 const STOPPED: &str = "the agent was stopped";
 
-/// What preparing came to.
+/// Result of a preparation.
 pub(super) struct Done {
     pub(super) worker: Result<Worker, String>,
-    /// In order; the last one is the warm-up's.
+    /// In order; the last one is the warm-up.
     pub(super) reports: Vec<AttemptReport>,
     pub(super) checks: Vec<CheckOutcome>,
-    /// Why the host cannot take part.
+    /// Why the host is refused.
     pub(super) refused: Option<String>,
 }
 
-/// Finds the endpoint and gets to know its engine: what it can do, what the agent itself adds, and
-/// then its warm-up, so that it is warm when the first case begins. Judges what was seen.
+/// Finds the endpoint, explores the capabilities of its engine, measures the client overhead, warms
+/// up the engine for the first case and makes the preflight checks.
 pub(super) async fn prepare(
     options: EndpointOptions,
     bench: &Bench,
@@ -61,8 +61,8 @@ pub(super) async fn prepare(
     if preparation.wants.overhead_streams > 0 {
         match worker.measure_overhead(preparation, &bench.host, halt).await {
             Ok(report) => reports.push(report),
-            // The run goes on without; the report says that it was not measured.
-            Err(reason) => tracing::warn!(reason, "the client overhead cannot be measured"),
+            // The run continues; the report marks it as not measured.
+            Err(reason) => tracing::warn!(reason, "cannot measure the client overhead"),
         }
     }
     let warmup = worker.warm_up(preparation, &bench.host, halt).await;
@@ -74,7 +74,7 @@ pub(super) async fn prepare(
     };
     let checks = bench.checks(preparation, Ok(engine)).await;
     let warm = warmup.outcome == AttemptOutcome::Completed;
-    let not_warm = (!warm).then(|| format!("settling the engine: {}", warmup.outcome));
+    let not_warm = (!warm).then(|| format!("engine warm-up: {}", warmup.outcome));
     let refused = refusal(&checks).or(not_warm);
     reports.push(warmup);
     Done { worker: Ok(worker), reports, checks, refused }
@@ -87,14 +87,14 @@ impl Done {
     }
 }
 
-/// What every worker of this agent is built from.
+/// Parts of every worker of this agent.
 pub(super) struct Bench {
     host: HostId,
     identity: Identity,
     wall: Arc<dyn WallClock>,
     gpu: Arc<GpuHandle>,
     work: WorkerOptions,
-    /// Space left for results; `None`: they are kept in memory.
+    /// Free disk space for results; `None`: in memory.
     disk: Option<Reading<Bytes>>,
 }
 
@@ -110,7 +110,7 @@ impl Bench {
         }
     }
 
-    /// The checks of this host as it is now.
+    /// The preflight checks of this host.
     async fn checks(
         &self,
         preparation: &Preparation,
@@ -142,7 +142,7 @@ impl Bench {
 struct Windows {
     handle: Arc<GpuHandle>,
     port: Option<u16>,
-    /// A lock because the worker is shared by reference; one attempt at a time, never contended.
+    /// A lock since the worker is shared by reference; never contended, as attempts are sequential.
     open: Mutex<Option<WindowHandle>>,
 }
 

@@ -1,5 +1,5 @@
-//! Handing one report over: slices with at most two unacknowledged, then the end, then the wait
-//! for the word that it is on disk.
+//! Delivery of a report: slices with at most two unacknowledged, then the end, then the wait for
+//! the acknowledgment that it is on disk.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use regatta_wire::frame::{Acked, AgentFrame, ReportChunk, ReportEnd};
 use regatta_wire::limits::CHUNKS_AHEAD;
 use regatta_wire::slices;
 
-/// One report on its way.
+/// A report in delivery.
 #[derive(Debug)]
 pub(super) struct Upload {
     lease: Lease,
@@ -19,18 +19,18 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Cuts a report up.
+    /// Splits a report into slices.
     pub(super) fn new(lease: Lease, report: &Bytes) -> Self {
         let (chunks, end) = slices::frames(&lease, report);
         Self { lease, waiting: chunks.into(), ahead: 0, end: Some(end) }
     }
 
-    /// The report that is on its way.
+    /// The report in delivery.
     pub(super) fn lease(&self) -> &Lease {
         &self.lease
     }
 
-    /// The frames that may be sent now.
+    /// The messages to send now.
     pub(super) fn due(&mut self) -> Vec<AgentFrame> {
         let mut due = Vec::new();
         while self.ahead < CHUNKS_AHEAD
@@ -47,7 +47,7 @@ impl Upload {
         due
     }
 
-    /// Takes an acknowledgement; `true` when the whole report is safe.
+    /// Handles an acknowledgment; `true` once the entire report is stored.
     pub(super) fn acknowledge(&mut self, what: Acked) -> bool {
         match what {
             Acked::Chunk(_) => {

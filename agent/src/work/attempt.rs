@@ -1,5 +1,5 @@
-//! One attempt, on the measured thread: what comes before its start instant, its loop, and what the
-//! agent has to say of it.
+//! One attempt on the measuring thread: preparation before the start time, the loop, and the
+//! findings.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::stream::StreamContext;
 use super::{AttemptResult, window};
 use crate::endpoint::{Abilities, Endpoint, PrepareError, Prepared};
 
-/// Most requests of an attempt: more cannot be delivered.
+/// Maximum requests of an attempt that can be delivered.
 pub(super) const REQUESTS: u32 = {
     assert!(REQUESTS_MAX < u32::MAX as usize);
     #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
@@ -35,33 +35,33 @@ pub(super) struct AttemptJob {
     pub(super) endpoint: Endpoint,
     pub(super) assignment: Assignment,
     pub(super) abilities: Arc<Abilities>,
-    /// How fast the engine was after its warm-up.
+    /// Speed of the engine after its warm-up.
     pub(super) pace: Option<Pace>,
     pub(super) spin: bool,
     pub(super) progress: Arc<Progress>,
 }
 
-/// Why an attempt could not be carried out.
+/// Why an attempt could not run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AttemptError {
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     #[error("the timer of the open loop failed")]
     Timer(#[source] std::io::Error),
-    #[error("conversations need a closed loop: each turn waits for the one before")]
+    #[error("conversations require a closed loop: each turn waits for the previous answer")]
     OpenConversation,
 }
 
-/// What a loop made.
+/// Result of a loop.
 #[derive(Debug)]
 pub(super) struct LoopResult {
     pub(super) traces: Vec<RequestTrace>,
     pub(super) window: window::Closed,
-    /// Ended for want of room for further traces.
+    /// Ended at the maximum number of traces.
     pub(super) is_full: bool,
 }
 
-/// Runs the job until its stop rule is met or it is halted.
+/// Runs until the stop rule is met or the attempt is halted.
 pub(super) async fn run(job: AttemptJob, halt: Halt) -> Result<AttemptResult, AttemptError> {
     let prepared = Prepared::of_case(&job.endpoint, &job.assignment, &job.abilities)?;
     let shared =
@@ -88,7 +88,7 @@ fn requests_limit() -> Finding {
     Finding {
         code: FindingCode::RequestsLimit,
         validity: Validity::Degraded,
-        evidence: format!("the attempt ended early, at {REQUESTS} requests: it can hold no more"),
-        advice: "ask for a shorter duration or a lower rate".to_owned(),
+        evidence: format!("the attempt ended early, at its maximum of {REQUESTS} requests"),
+        advice: "Use a shorter duration or a lower rate".to_owned(),
     }
 }

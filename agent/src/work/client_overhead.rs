@@ -1,8 +1,8 @@
-//! What the agent itself adds: the load of a suite, sent to an endpoint in its own process.
+//! Client overhead: the load of a suite against an endpoint in the agent's own process.
 //!
-//! The endpoint answers at once and then sends a token each 20 ms, so whatever the stamps show beyond
-//! that is the client's (and that endpoint's) doing on this machine. The result is an attempt like
-//! any other, of the reserved case; figures are made of it later.
+//! The endpoint answers immediately and sends a token every 20 ms. Any additional time is the
+//! overhead of the client (and of this endpoint) on this machine. The result is an attempt of the
+//! reserved case. The report computes the overhead from it.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::endpoint::{Endpoint, EndpointOptions};
 const GAP: Duration = Duration::from_millis(20);
 /// Tokens of an answer.
 const TOKENS: u32 = 32;
-/// Streams and requests are bounded, so that it takes about 2 s whatever the suite.
+/// Limits of streams and requests, so that it takes about 2 s for any suite.
 const STREAMS: u32 = 1_024;
 const REQUESTS_PER_STREAM: u32 = 3;
 const REQUESTS: u32 = 2_048;
@@ -36,10 +36,10 @@ pub(super) struct Null {
     _stop: DropGuard,
 }
 
-/// Starts it on a thread of its own.
+/// Starts it on a separate thread.
 ///
 /// # Errors
-/// A sentence: why there is none.
+/// If it cannot start.
 pub(super) async fn start() -> Result<Null, String> {
     let options = SimOptions { ttft: Duration::ZERO, inter_token: GAP, ..SimOptions::default() };
     let stop = CancellationToken::new();
@@ -55,7 +55,7 @@ pub(super) async fn start() -> Result<Null, String> {
             }
         })
         .map_err(|error| error.to_string())?;
-    let address = address.await.map_err(|_| "its thread ended".to_owned())??;
+    let address = address.await.map_err(|_| "the thread ended".to_owned())??;
     let options = EndpointOptions { url: Some(address), ..EndpointOptions::default() };
     let endpoint = Endpoint::discover(&options).await.map_err(|error| error.to_string())?;
     let endpoint = endpoint.unasked();
@@ -76,7 +76,7 @@ async fn serve(
     }
 }
 
-/// The attempt at it.
+/// The assignment of the attempt.
 pub(super) fn assignment(key: AttemptKey, preparation: &Preparation) -> Assignment {
     let streams = preparation.wants.overhead_streams.clamp(1, STREAMS);
     let requests = (streams * REQUESTS_PER_STREAM).min(REQUESTS);
@@ -87,7 +87,7 @@ pub(super) fn assignment(key: AttemptKey, preparation: &Preparation) -> Assignme
         epoch: Epoch(0),
         case: Case {
             id: CaseId::client_overhead(),
-            title: "Client floor".to_owned(),
+            title: "Client overhead".to_owned(),
             prompt: Prompt::Messages(vec![prompt]),
             max_tokens: TOKENS,
             min_max_tokens: TOKENS,

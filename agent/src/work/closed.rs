@@ -1,7 +1,7 @@
-//! A closed loop: each stream sends its next request when the one before has ended.
+//! Closed loop: each stream sends its next request after the previous one has ended.
 //!
-//! Where the prompt is a conversation, a stream runs one whole conversation after another: each turn
-//! goes out with the engine's own answers to those before it.
+//! With a conversation as prompt, each stream runs complete conversations in sequence. Each turn
+//! includes the engine's answers to the previous turns.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -70,8 +70,7 @@ pub(super) async fn run(
     LoopResult { traces, window, is_full: closed_loop.is_full.get() }
 }
 
-/// Does one thing on every stream at once, each in a task of its own so that none uses up another's
-/// turn, and waits for all.
+/// Runs an operation on all streams concurrently, each in a separate task, and waits for all.
 async fn each<F: Future<Output = Stream> + 'static>(
     streams: Vec<Stream>,
     mut act: impl FnMut(usize, Stream) -> F,
@@ -84,7 +83,7 @@ async fn each<F: Future<Output = Stream> + 'static>(
 }
 
 async fn connect(mut stream: Stream) -> Stream {
-    // If there is no connection to be had, the first request will say so.
+    // If the connection fails, the first request reports it.
     let _ = stream.connect().await;
     stream
 }
@@ -122,33 +121,33 @@ async fn measure(
     stream
 }
 
-/// What all streams go by.
+/// State shared by all streams.
 #[derive(Debug)]
 struct ClosedLoop {
     stop: StopRule,
     /// Requests of a conversation.
     turns: u32,
     keep_text: bool,
-    /// Conversations begun.
+    /// Started conversations.
     conversations: Cell<u32>,
-    /// Those of them that have not ended.
+    /// Open conversations.
     under_way: Cell<u32>,
-    /// Measured requests begun.
+    /// Started measured requests.
     measured: Cell<u32>,
-    /// When the first of them was.
+    /// Time of the first one.
     began: Cell<Option<MonoNs>>,
-    /// Ended for want of room for further traces.
+    /// Ended at the maximum number of traces.
     is_full: Cell<bool>,
 }
 
 impl ClosedLoop {
-    /// Whether another conversation may be begun.
+    /// Whether another conversation can start.
     fn allows_another(&self, shared: &StreamContext) -> bool {
         let StopRule { requests, duration } = self.stop;
         let began = self.began.get().unwrap_or_else(MonoNs::now);
         let is_due = requests.is_none_or(|requests| self.measured.get() < requests)
             && duration.is_none_or(|limit| MonoNs::now().since(began) <= limit);
-        // Conversations under way still have turns to come.
+        // Open conversations have further turns.
         let owed = self.under_way.get().saturating_add(1).saturating_mul(self.turns);
         if is_due && shared.begun() > REQUESTS.saturating_sub(owed) {
             self.is_full.set(true);
@@ -157,7 +156,7 @@ impl ClosedLoop {
         is_due
     }
 
-    /// The first request of another conversation, and its number.
+    /// The first request of a new conversation, and its number.
     fn begin(&self, shared: &StreamContext, phase: Phase) -> (u32, Request) {
         let conversation = self.conversations.replace(self.conversations.get() + 1);
         (conversation, self.request(shared, (conversation, 0), &[], phase))
@@ -176,7 +175,7 @@ impl ClosedLoop {
         request
     }
 
-    /// Makes the requests of a conversation, up to the first that does not succeed.
+    /// Sends the requests of a conversation until the first failure.
     async fn converse(&self, stream: &mut Stream, conversation: u32, first: Request) {
         self.under_way.set(self.under_way.get() + 1);
         self.turns_of(stream, conversation, first).await;
@@ -203,7 +202,7 @@ impl ClosedLoop {
         }
     }
 
-    /// Texts are kept for the turns that follow, and beyond only if they were asked for.
+    /// Texts are kept for later turns, and afterwards only with --keep-text.
     fn forget_text(&self, text: &mut Option<String>) {
         if !self.keep_text {
             *text = None;

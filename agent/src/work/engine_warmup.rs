@@ -1,4 +1,4 @@
-//! Engine warm-up, once per host and run: requests of no case until its speed is steady.
+//! Engine warm-up, once per host and run: unmeasured requests until the speed is steady.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,19 +21,18 @@ use super::stream::StreamContext;
 use super::window::Window;
 use crate::endpoint::{Abilities, Ask, ConversationTurn, Endpoint, Fields, PrepareError, Prepared};
 
-/// Speeds that must agree.
+/// Number of consecutive speeds that must agree.
 const STEADY_REQUESTS: usize = 3;
-/// How far apart they may be, as a share of the slowest.
+/// Maximum spread, relative to the slowest.
 const STEADY_WITHIN: f64 = 0.03;
-/// The engine warm-up ends so long after its first request has, which may be a cold start of
-/// minutes, once enough requests for a spread are done.
+/// Maximum time after the first request (which may be a cold start of minutes), once there are
+/// enough requests for a spread.
 const LONGEST: Duration = Duration::from_secs(60);
-/// So many failures in a row end it.
+/// Maximum consecutive failures.
 const MAX_FAILURES: usize = 3;
 const MAX_TOKENS: u32 = 64;
 
-/// Gets to know the engine, then sends one request after another until the rule of `preparation` is
-/// met.
+/// Explores the engine, then sends requests one by one until the rule of `preparation` is met.
 pub(super) async fn run(
     endpoint: Endpoint,
     key: AttemptKey,
@@ -90,7 +89,7 @@ pub(super) async fn run(
     Ok((window.close().made(outcome, stream.traces, findings), abilities))
 }
 
-/// A prompt of no suite.
+/// A prompt outside of any suite.
 fn prompt() -> Message {
     Message {
         role: Role::User,
@@ -108,7 +107,7 @@ enum Next {
     Failed(String),
 }
 
-/// What to do after `traces`, `warm_for` after the first of them has ended.
+/// The next step after `traces`, `warm_for` after the end of the first request.
 fn next(wanted: &EngineWarmup, traces: &[RequestTrace], warm_for: Duration) -> Next {
     let failures = traces.iter().rev().map_while(|trace| match &trace.outcome {
         Outcome::Failed(failure) => Some(failure),
@@ -118,7 +117,7 @@ fn next(wanted: &EngineWarmup, traces: &[RequestTrace], warm_for: Duration) -> N
         && failures.count() >= MAX_FAILURES
     {
         return Next::Failed(format!(
-            "{MAX_FAILURES} requests in a row failed, the last: {failure}"
+            "{MAX_FAILURES} requests in a row failed (last error: {failure})"
         ));
     }
     match *wanted {
@@ -136,13 +135,13 @@ fn next(wanted: &EngineWarmup, traces: &[RequestTrace], warm_for: Duration) -> N
                 let limit = LONGEST.as_secs();
                 Next::NotSteady(match spread {
                     Some(spread) => format!(
-                        "{limit} s after the first request the last {STEADY_REQUESTS} speeds \
-                         differed by {:.1} %",
+                        "{limit} s after the first request, the last {STEADY_REQUESTS} speeds \
+                         still differed by {:.1} %",
                         spread * 100.0
                     ),
                     None => format!(
-                        "{limit} s after the first request fewer than {STEADY_REQUESTS} of {} \
-                         have a speed",
+                        "{limit} s after the first request, fewer than {STEADY_REQUESTS} of {} \
+                         requests had a measurable speed",
                         traces.len()
                     ),
                 })
@@ -151,8 +150,7 @@ fn next(wanted: &EngineWarmup, traces: &[RequestTrace], warm_for: Duration) -> N
     }
 }
 
-/// How far the last speeds are apart: decode speeds, or end-to-end ones where the answers are too
-/// short to have any.
+/// Spread of the last speeds: decode speeds, or end-to-end speeds for very short answers.
 fn spread(traces: &[RequestTrace]) -> Option<f64> {
     let ok: Vec<&RequestTrace> = traces.iter().filter(|trace| trace.is_ok()).collect();
     let last = ok.last_chunk::<STEADY_REQUESTS>()?;
@@ -170,8 +168,8 @@ fn not_steady(evidence: String) -> Finding {
         code: FindingCode::NotSettled,
         validity: Validity::Degraded,
         evidence,
-        advice: "see whether something else uses the machine; `--warmup N` sets a fixed number of \
-                 requests"
+        advice: "Check for other load on the machine, or set a fixed number of warm-up requests \
+            with `--warmup N`"
             .to_owned(),
     }
 }

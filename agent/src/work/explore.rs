@@ -1,7 +1,7 @@
-//! Getting to know an engine before its warm-up: which fields it takes, whether it ends answers where
-//! it is told to, and how much text makes an asked number of its tokens.
+//! Explores an engine before its warm-up: supported request fields, fixed output length, and
+//! prompts of a given number of tokens.
 //!
-//! All requests are recorded with those of the warm-up: nothing is sent that no report shows.
+//! All requests are recorded with the warm-up: every sent request is in a report.
 
 use regatta_types::assignment::Preparation;
 use regatta_types::ids::AttemptKey;
@@ -15,12 +15,12 @@ use crate::endpoint::{
 };
 use crate::prompt::{Fitted, Uncounted, fit};
 
-/// Tokens of an answer that would naturally have one or two.
+/// Requested tokens of an answer with a natural length of one or two.
 const ASKED: u32 = 24;
-/// Tries at finding fields that an engine takes: it may refuse one after another.
+/// Maximum attempts to find supported fields, as an engine may refuse them one by one.
 const TRIES: usize = 5;
 
-/// Finds out what the suite of `preparation` wants to know. The requests' traces stay in `stream`.
+/// Explores what the suite of `preparation` requires. The traces stay in `stream`.
 pub(super) async fn explore(
     endpoint: &Endpoint,
     key: &AttemptKey,
@@ -35,7 +35,7 @@ pub(super) async fn explore(
                 .map_err(|error| Uncounted::Never(error.to_string()))?;
             match send(stream, &prepared).await {
                 Some(trace) => counted(trace),
-                None => Err(Uncounted::Never("fitting the texts was stopped".to_owned())),
+                None => Err(Uncounted::Never("prompt generation was stopped".to_owned())),
             }
         };
         abilities.texts = fit(texts, counting).await;
@@ -43,7 +43,7 @@ pub(super) async fn explore(
     Ok(abilities)
 }
 
-/// Which fields do something: all are sent, and those that the engine refuses are left out.
+/// Finds the supported fields: sends all of them, then omits those that the engine refuses.
 async fn fields(
     endpoint: &Endpoint,
     key: &AttemptKey,
@@ -57,7 +57,7 @@ async fn fields(
         temperature: 0.0,
         seed: None,
         timeouts: preparation.timeouts,
-        // Looked at for reasoning, and then forgotten.
+        // Checked for reasoning, then discarded.
         keep_text: true,
     };
     let mut sent = Fields::all(wants_fixed);
@@ -76,7 +76,7 @@ async fn fields(
             {
                 sent = sent.without_refused(&failure.message);
             }
-            // The warm-up will say what is wrong.
+            // The warm-up reports the error.
             Outcome::Failed(_) | Outcome::Cancelled | Outcome::NotSent => break,
         }
     }
@@ -96,7 +96,7 @@ fn learned(sent: Fields, trace: &RequestTrace, wants_fixed: bool) -> Abilities {
     }
 }
 
-/// Whether the engine leaves reasoning in the answer, in the tags of the models' templates.
+/// Whether the answer contains reasoning in <think> tags.
 fn reasons_inline(trace: &RequestTrace, text: &str) -> bool {
     let is_apart = trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
     !is_apart && (text.contains("<think>") || text.contains("</think>"))
@@ -105,19 +105,19 @@ fn reasons_inline(trace: &RequestTrace, text: &str) -> bool {
 fn not_fixed(sent: Fields, trace: &RequestTrace) -> Finding {
     let evidence = if sent.ignore_eos || sent.min_tokens {
         let tokens = trace.completion_tokens().unwrap_or(0.0);
-        format!("asked for {ASKED} tokens with ignore_eos and min_tokens, it made {tokens:.0}")
+        format!("requested {ASKED} tokens with ignore_eos and min_tokens, but received {tokens:.0}")
     } else {
-        "it refuses ignore_eos and min_tokens".to_owned()
+        "the engine refuses ignore_eos and min_tokens".to_owned()
     };
     Finding {
         code: FindingCode::LengthNotFixed,
         validity: Validity::Degraded,
         evidence,
-        advice: "answers end where the model ends them: compare decode speed only".to_owned(),
+        advice: "Answers have their natural length: compare decode speed only".to_owned(),
     }
 }
 
-/// Sends one request of `prepared`; `None` if it was stopped before.
+/// Sends a request of `prepared`; `None` if stopped before.
 async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s mut RequestTrace> {
     if !stream.shared.may_begin() {
         return None;
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_in_the_answer_are_reasoning_unless_it_comes_in_a_field_of_its_own() {
+    fn think_tags_are_reasoning_unless_it_has_a_separate_field() {
         let trace = |kind| {
             let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
             let at = MonoNs(1);

@@ -1,25 +1,25 @@
-//! How an attempt is stopped from outside.
+//! Stops an attempt from outside.
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Two ways to stop, each a token.
+/// Tokens for a soft and a hard stop.
 #[derive(Debug, Clone, Default)]
 pub struct Halt {
-    /// Begin no further request; those under way may end.
+    /// Start no further request; requests in flight complete.
     pub soon: CancellationToken,
-    /// Cut off the requests under way, and begin none; they keep what has arrived.
+    /// Cancel the requests in flight, which keep the received data, and start none.
     pub now: CancellationToken,
 }
 
 impl Halt {
-    /// One that is stopped with this one, and by dropping the guard.
+    /// A child, stopped with this one or by dropping the guard.
     pub(super) fn child(&self) -> (Self, DropGuard) {
         let child = Self { soon: self.soon.child_token(), now: self.now.child_token() };
         let guard = child.now.clone().drop_guard();
         (child, guard)
     }
 
-    /// Waits for either.
+    /// Waits for any stop.
     pub(super) async fn either(&self) {
         tokio::select! {
             () = self.soon.cancelled() => {}
@@ -27,7 +27,7 @@ impl Halt {
         }
     }
 
-    /// Whether no further request is to be begun.
+    /// Whether no further request should start.
     pub(super) fn is_requested(&self) -> bool {
         self.soon.is_cancelled() || self.now.is_cancelled()
     }

@@ -1,20 +1,20 @@
-//! How late this process itself is, and when that spoils what it measures.
+//! Lateness of this process, and when it invalidates a measurement.
 
 use std::time::Duration;
 
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
-/// Width of a class of the histogram; tokio's timer goes off in whole milliseconds.
+/// Bucket width of the histogram; tokio's timer has a resolution of a millisecond.
 const CLASS: Duration = Duration::from_micros(250);
-/// Up to 1 s; later ones share the last class.
+/// Up to 1 s; larger values share the last bucket.
 const CLASSES: usize = 4000;
-/// Values that a 99th percentile needs for a distribution-free 95 % interval.
+/// Minimum values for a distribution-free 95 % interval of the 99th percentile.
 const P99_COUNT: u64 = 368;
-/// With fewer, one part in so many of the attempt's time may be lateness beyond the limit.
+/// With fewer values, the maximum share of the attempt's time over the limit is 1/SHARE.
 const SHARE: u32 = 100;
-/// What to do about it.
-pub(super) const ADVICE: &str = "leave the agent a core of its own (for example with taskset or CPU \
-                                 affinity of the engine), or measure with fewer streams";
+/// Advice.
+pub(super) const ADVICE: &str = "Reserve a CPU core for the agent (e.g. with taskset or the \
+    engine's CPU affinity), or measure with fewer streams";
 
 /// A histogram of lateness.
 #[derive(Debug)]
@@ -59,22 +59,22 @@ impl Lateness {
         Some((rank as f64 / self.count as f64 * 100.0, late))
     }
 
-    /// Time by which values are beyond `limit`, over all of them: the lower ends of their classes,
-    /// so never too much.
+    /// Total time over `limit` of all values, from the lower bounds of their buckets, so never
+    /// overestimated.
     fn beyond(&self, limit: Duration) -> Duration {
         let classes = self.classes.iter().zip(0_u32..);
         classes.map(|(&n, begin)| (CLASS * begin).saturating_sub(limit) * n).sum()
     }
 
-    /// Whether the 99th percentile is beyond a limit that concerns only single gaps between chunks:
-    /// the means of an attempt stay right, so that it is degraded. Fewer than 368 values say nothing.
+    /// Checks the 99th percentile against the limit for single gaps between chunks. The means of an
+    /// attempt stay correct, so it is only degraded. Requires at least 368 values.
     pub(super) fn judge_gaps(&self, what: &str, limit: Duration) -> Option<Finding> {
         let (percent, late) = self.p99().filter(|_| self.count >= P99_COUNT)?;
         (late > limit).then(|| Finding {
             code: FindingCode::ClientLimited,
             validity: Validity::Degraded,
             evidence: format!(
-                "of {} {what} percentile {percent:.1} was {late:.1?} late, over a tenth of the time \
+                "p{percent:.1} lateness of {} {what} was {late:.1?}, over a tenth of the time \
                  between two chunks (limit {limit:.1?})",
                 self.count
             ),
@@ -82,12 +82,12 @@ impl Lateness {
         })
     }
 
-    /// What the lateness of these (`what` names them) does to an attempt that took so long.
+    /// The effect of the lateness of `what` on an attempt that took `took`.
     ///
-    /// With 368 values or more a 99th percentile over the limit is `client_limited` and spoils the
-    /// attempt. Fewer have no 99th percentile to speak of: there the lateness beyond the limit, in
-    /// sum, spoils an attempt if it is over 1 % of its time; else a second-largest lateness over the
-    /// limit only degrades it.
+    /// With at least 368 values, a 99th percentile over the limit is `client_limited` and
+    /// invalidates the attempt. With fewer values, it is invalid if the total lateness over the
+    /// limit exceeds 1 % of its time, and degraded if the second-largest lateness exceeds the
+    /// limit.
     pub(super) fn judge(&self, what: &str, limit: Duration, took: Duration) -> Option<Finding> {
         let (percent, late) = self.p99()?;
         let beyond = self.beyond(limit);
@@ -103,8 +103,8 @@ impl Lateness {
             code: FindingCode::ClientLimited,
             validity: validity?,
             evidence: format!(
-                "of {} {what} percentile {percent:.1} was {late:.1?} late (limit {limit:.1?}); \
-                 beyond the limit in sum {beyond:.1?} of {took:.1?}",
+                "p{percent:.1} lateness of {} {what} was {late:.1?} (limit {limit:.1?}), in total \
+                 {beyond:.1?} over the limit in {took:.1?}",
                 self.count
             ),
             advice: ADVICE.to_owned(),

@@ -1,11 +1,9 @@
-//! An open loop: requests are sent at the instants of a [`Schedule`], whatever has become of those
-//! before them.
+//! Open loop: requests are sent at the times of a [`Schedule`], regardless of outstanding requests.
 //!
-//! The dispatcher hands each request to a slot some time ahead, so that its body is built and its
-//! connection open when it is due, and then lets it go. A slot is a stream that waits for requests;
-//! there are as many as are needed, up to the most that may be under way. Slots are given to requests
-//! in the order of the schedule, so one that is due without a slot is not sent because as many as
-//! may be are under way.
+//! The dispatcher assigns each request to a slot in advance, so that its body is built and its
+//! connection is open at its send time. A slot is a stream that waits for requests. Slots are
+//! created on demand, up to the maximum number of requests in flight, and assigned in schedule
+//! order. A request without a free slot at its send time is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,10 +26,10 @@ use super::stream::{Request, Stream, StreamContext};
 use super::window::Window;
 use crate::endpoint::ConversationTurn;
 
-/// How long before its instant a request is given its slot.
+/// How early a request is assigned to a slot.
 const AHEAD: Duration = Duration::from_millis(50);
 
-/// Runs the loop: warm-up one request at a time, then the schedule.
+/// Runs the loop: sequential warm-up, then the schedule.
 pub(super) async fn run(
     job: &AttemptJob,
     shared: &Rc<StreamContext>,
@@ -113,16 +111,16 @@ async fn dispatch(open_loop: &Rc<OpenLoop>, slots: &mut Slots) -> Result<Window,
     Ok(window.unwrap_or_else(Window::open))
 }
 
-/// The streams there are.
+/// All streams.
 struct Slots {
     tasks: JoinSet<Stream>,
     most: u32,
-    /// The stream of the warm-up, until it is a slot's.
+    /// The stream of the warm-up, until a slot uses it.
     spare: Option<Stream>,
 }
 
 impl Slots {
-    /// Another slot, if there may be one.
+    /// Another slot, up to the maximum.
     fn open(&mut self, open_loop: &Rc<OpenLoop>) -> Option<Rc<Slot>> {
         let number = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
         if number >= self.most {
@@ -135,7 +133,7 @@ impl Slots {
     }
 }
 
-/// What a slot is to do; numbers are those of the schedule.
+/// Task of a slot, with the request number of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum SlotTask {
     /// Wait.
@@ -169,7 +167,7 @@ impl Slot {
     }
 }
 
-/// Carries out the errands of a slot, one after another.
+/// Executes the tasks of a slot in sequence.
 async fn serve(slot: Rc<Slot>, open_loop: Rc<OpenLoop>, mut stream: Stream) -> Stream {
     loop {
         let index = match slot.other_than(SlotTask::None).await {
@@ -189,35 +187,35 @@ async fn serve(slot: Rc<Slot>, open_loop: Rc<OpenLoop>, mut stream: Stream) -> S
     }
 }
 
-/// Where requests and slots meet.
+/// Assigns requests to slots.
 #[derive(Debug)]
 struct OpenLoop {
     shared: Rc<StreamContext>,
     start: MonoNs,
-    /// Send instants after the start, nanoseconds.
+    /// Send times after the start, nanoseconds.
     offsets: Vec<u64>,
-    /// The number in the attempt of the first of them.
+    /// Number of the first request in the attempt.
     first_seq: u32,
     state: RefCell<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Requests that want a slot: those from `taken` to here.
+    /// End of the requests that need a slot, which start at `taken`.
     offered: usize,
-    /// Requests that have had a slot, or were due without one.
+    /// Requests that had a slot or were dropped.
     taken: usize,
-    /// The slots of the requests that have one and are not due yet, in order.
+    /// Slots of pending requests, in order.
     ready: VecDeque<Rc<Slot>>,
-    /// Slots without a task; the last one was busy last.
+    /// Idle slots, most recently used last.
     idle: Vec<Rc<Slot>>,
-    /// Requests that were due without a slot.
+    /// Dropped requests.
     not_sent: Vec<RequestTrace>,
     is_closed: bool,
 }
 
 impl State {
-    /// Gives a slot the next request that wants one.
+    /// Assigns the next request to a slot.
     fn assign(&mut self, slot: Rc<Slot>) {
         slot.set(SlotTask::Prepare(self.taken));
         self.taken += 1;
@@ -241,7 +239,7 @@ impl OpenLoop {
         request
     }
 
-    /// The next request may have a slot from now on.
+    /// Allows a slot for the next request.
     fn offer(self: &Rc<Self>, index: usize, slots: &mut Slots) {
         let mut state = self.state.borrow_mut();
         state.offered = index + 1;
@@ -265,7 +263,7 @@ impl OpenLoop {
         state.not_sent.push(trace);
     }
 
-    /// A slot has done its task.
+    /// A slot completed its task.
     fn free(&self, slot: &Rc<Slot>) {
         let mut state = self.state.borrow_mut();
         if state.is_closed {
@@ -278,7 +276,7 @@ impl OpenLoop {
         }
     }
 
-    /// No request is due any more: slots end, those that are sending when they have done so.
+    /// No more requests: slots end, after their current request.
     fn close(&self) {
         let State { ready, idle, is_closed, .. } = &mut *self.state.borrow_mut();
         *is_closed = true;

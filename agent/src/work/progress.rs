@@ -1,15 +1,15 @@
-//! What the heartbeat reads while an attempt runs: counters that cost the measured thread one
-//! uncontended atomic each.
+//! Counters for heartbeats during an attempt; each costs the measuring thread one uncontended
+//! atomic.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use regatta_types::trace::{Outcome, RequestTrace};
 
-/// What a worker is at.
+/// Activity of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum Activity {
-    /// Nothing.
+    /// Idle.
     #[default]
     Idle,
     /// Warming up the engine, before any case.
@@ -39,35 +39,35 @@ impl Activity {
     }
 }
 
-/// Counters of the attempt at hand; they begin again at 0 with each.
+/// Counters of the current attempt, reset with each attempt.
 #[derive(Debug, Default)]
 pub struct Progress {
     activity: AtomicU8,
     done: AtomicU64,
     failed: AtomicU64,
     pub(super) chunks: AtomicU64,
-    /// Tokens and chunks of the requests that have ended with both known.
+    /// Tokens and chunks of completed requests with both known.
     told_tokens: AtomicU64,
     told_chunks: AtomicU64,
 }
 
-/// One look at the counters.
+/// Snapshot of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ProgressSnapshot {
-    /// What the worker is at.
+    /// Activity of the worker.
     pub activity: Activity,
-    /// Requests that have ended, warm-up included.
+    /// Completed requests, including warm-up.
     pub done: u64,
-    /// Those of them that failed.
+    /// Failed requests.
     pub failed: u64,
     /// Events with text.
     pub chunks: u64,
-    /// Tokens of an event, from the requests that have ended; 1 before the first. For display.
+    /// Tokens per event in completed requests; 1 before the first. For display.
     pub tokens_per_chunk: f64,
 }
 
 impl Progress {
-    /// The counters now.
+    /// A snapshot.
     #[must_use]
     pub fn snapshot(&self) -> ProgressSnapshot {
         let activity = usize::from(self.activity.load(Ordering::Relaxed));

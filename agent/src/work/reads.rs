@@ -1,5 +1,5 @@
-//! How late chunks were read: their stamps are the kernel's, so that most figures stay right; what is
-//! lost is the time between chunks that were read together because nobody read in time.
+//! How late chunks were read: their stamps are the kernel's, so that most figures stay right; what
+//! is lost is the time between chunks that were read together because nobody read in time.
 
 use std::time::Duration;
 
@@ -54,15 +54,15 @@ impl Reads {
         let Self { lateness, count, coalesced } = self;
         if coalesced * ONE_IN > *count {
             let evidence = format!(
-                "{coalesced} of {count} reads were over {LATE:?} late and brought several chunks, \
-                 whose times are lost (limit 10 %)"
+                "{coalesced} of {count} reads were more than {LATE:?} late and returned several \
+                 chunks, whose arrival times are lost (limit 10 %)"
             );
             return Some(finding(Validity::Invalid, evidence));
         }
         let (percent, late) = lateness.p99().filter(|(_, late)| *late > limit)?;
         let evidence = format!(
-            "of {count} reads percentile {percent:.1} was {late:.1?} late (limit {limit:.1?}); the \
-             stamps are the kernel's"
+            "p{percent:.1} lateness of {count} reads was {late:.1?} (limit {limit:.1?}), with \
+             kernel timestamps"
         );
         Some(finding(Validity::Degraded, evidence))
     }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn late_reads_degrade_and_lost_times_spoil() {
+    fn late_reads_degrade_and_lost_arrival_times_invalidate() {
         let punctual = || std::iter::repeat_n((1, 0), 390);
         assert_eq!(validity(punctual()), None);
         assert_eq!(validity(punctual().chain([(1, 9); 3])), None, "not at the 99th percentile");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_without_stamps_say_nothing() {
+    fn reads_without_timestamps_give_no_finding() {
         let mut trace = RequestTrace::new(0, 0, Phase::Measured);
         let at = MonoNs(1);
         let chunk = Chunk { at, late_us: None, kind: ChunkKind::Answer, chars: 4, tokens: None };

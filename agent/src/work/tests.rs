@@ -114,7 +114,7 @@ async fn warm_up(mut worker: Worker, warmup: EngineWarmup) -> AttemptReport {
 }
 
 #[tokio::test]
-async fn an_assignment_becomes_a_report_of_all_its_requests() {
+async fn an_assignment_gives_a_report_of_all_requests() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, windows) = worker(&server);
     let assignment = assignment(2, 3, requests(5));
@@ -142,7 +142,7 @@ async fn an_assignment_becomes_a_report_of_all_its_requests() {
 }
 
 #[tokio::test]
-async fn a_solo_twin_sends_at_the_instants_of_its_case_under_first_lines_of_its_own() {
+async fn a_solo_counterpart_has_the_send_times_of_its_case_and_its_own_first_lines() {
     let mut seen = Vec::new();
     let mut sent = HashSet::new();
     let own = attempt_key().cell.case;
@@ -165,7 +165,7 @@ async fn a_solo_twin_sends_at_the_instants_of_its_case_under_first_lines_of_its_
 }
 
 #[tokio::test]
-async fn every_prompt_has_its_own_first_line_which_all_hosts_share() {
+async fn every_prompt_has_a_unique_first_line_that_is_equal_on_all_hosts() {
     let mut seen = Vec::new();
     for (host, repetition) in [("host-a", 1), ("host-b", 1), ("host-a", 2)] {
         let server = Server::always(vec![Step::Write(answer(3))]).await;
@@ -216,7 +216,7 @@ async fn a_start_without_spinning_is_not_early() {
 }
 
 #[tokio::test]
-async fn nothing_is_begun_after_the_duration() {
+async fn no_request_starts_after_the_duration() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
     let limit = Duration::from_millis(50);
@@ -277,7 +277,7 @@ async fn halted_soon(count: u32) -> AttemptReport {
 }
 
 #[tokio::test]
-async fn halting_soon_lets_the_requests_under_way_end() {
+async fn a_soft_stop_completes_requests_in_flight() {
     let report = halted_soon(100).await;
     assert_eq!(report.outcome, AttemptOutcome::Cancelled);
     assert_eq!(report.traces.len(), 1);
@@ -285,7 +285,7 @@ async fn halting_soon_lets_the_requests_under_way_end() {
 }
 
 #[tokio::test]
-async fn halting_when_all_has_been_begun_completes_the_attempt() {
+async fn a_soft_stop_after_the_last_send_completes_the_attempt() {
     let report = halted_soon(1).await;
     assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 1));
 }
@@ -309,7 +309,7 @@ async fn cancelling_before_the_start_sends_nothing() {
 }
 
 #[tokio::test]
-async fn failures_of_the_engine_complete_the_attempt() {
+async fn an_attempt_with_engine_failures_completes() {
     let refusal = plain("503 Service Unavailable", "text/plain", "busy");
     let server = Server::start(move |n, _| match n {
         1 => vec![Step::Write(refusal.clone())],
@@ -327,16 +327,16 @@ async fn failures_of_the_engine_complete_the_attempt() {
 }
 
 #[tokio::test]
-async fn the_gpus_of_this_machine_say_nothing_about_an_endpoint_on_another() {
+async fn local_gpus_are_not_recorded_for_a_remote_endpoint() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, windows) = worker_for(endpoint_in(server.address, EndpointLocation::Remote));
     let report = within("run", worker.run(assignment(1, 0, requests(1)), &Halt::default())).await;
-    assert_eq!(report.gpu, GpuWindow::missing("the endpoint is on another machine"));
+    assert_eq!(report.gpu, GpuWindow::missing("the endpoint runs on another machine"));
     assert_eq!(windows.begun.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn the_warmup_makes_the_requests_it_is_told_to_each_with_its_own_prompt() {
+async fn the_warmup_sends_the_requested_number_of_unique_prompts() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let (worker, _) = worker(&server);
     let report = warm_up(worker, EngineWarmup::Requests(4)).await;
@@ -351,14 +351,14 @@ async fn the_warmup_makes_the_requests_it_is_told_to_each_with_its_own_prompt() 
 }
 
 #[tokio::test]
-async fn a_warmup_with_no_requests_only_looks_at_the_engine() {
+async fn a_warmup_without_requests_only_inspects_the_engine() {
     let server = Server::always(vec![Step::Write(answer(3))]).await;
     let report = warm_up(worker(&server).0, EngineWarmup::Requests(0)).await;
     assert_eq!((report.outcome, report.traces.len()), (AttemptOutcome::Completed, 1));
 }
 
 #[tokio::test]
-async fn the_warmup_gives_up_after_three_failures_in_a_row() {
+async fn the_warmup_fails_after_three_consecutive_failures() {
     let refusal = plain("500 Internal Server Error", "text/plain", "broken");
     let server = Server::always(vec![Step::Write(refusal)]).await;
     let report = warm_up(worker(&server).0, EngineWarmup::UntilSteady).await;

@@ -11,9 +11,9 @@ use super::halt::Halt;
 /// The thread ended without a result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ThreadError {
-    #[error("cannot start a thread to measure on")]
+    #[error("cannot start the measuring thread")]
     Start(#[source] std::io::Error),
-    #[error("the measuring thread ended without a result; this is a fault of Regatta")]
+    #[error("the measuring thread ended without a result. This is a bug in Regatta")]
     Died,
 }
 

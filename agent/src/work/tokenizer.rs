@@ -14,7 +14,7 @@ pub struct Tokenizer(tokenizers::Tokenizer);
 
 /// It cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: not a tokenizer.json that can be read: {reason}", file.display())]
+#[error("{}: invalid tokenizer.json: {reason}", file.display())]
 pub struct TokenizerError {
     file: PathBuf,
     reason: String,
@@ -57,7 +57,7 @@ impl Tokenizer {
                     trace.tokenizer_count = count;
                 }
             }
-            Err(error) => warn!(%error, "the tokenizer failed; its answers are counted by chunks"),
+            Err(error) => warn!(%error, "tokenizer failed, counting answers by chunks"),
         }
     }
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_tokenizer_is_refused_by_name() {
+    fn an_invalid_tokenizer_file_is_an_error_with_its_path() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tokenizer.json");
         let absent = Tokenizer::open(&file).unwrap_err().to_string();

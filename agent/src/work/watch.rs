@@ -42,7 +42,7 @@ impl Watch {
         self.over.cancel();
         match self.task.join_next().await {
             Some(Ok(watch)) => watch,
-            Some(Err(_)) | None => EngineWatch::missing("a fault of the agent"),
+            Some(Err(_)) | None => EngineWatch::missing("internal error in the agent"),
         }
     }
 }
@@ -56,7 +56,7 @@ async fn watch(endpoint: Endpoint, over: CancellationToken) -> EngineWatch {
     let before = tokio::select! {
         biased;
         before = first => before,
-        () = over.cancelled() => Reading::missing("no answer before the attempt had ended"),
+        () = over.cancelled() => Reading::missing("no answer before the end of the attempt"),
     };
     if metrics.is_told() {
         let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
@@ -111,7 +111,7 @@ impl Metrics {
 
     fn window(self) -> EngineWindow {
         let samples = if self.samples.is_empty() {
-            Reading::missing(self.why.unwrap_or_else(|| "the engine was not asked".to_owned()))
+            Reading::missing(self.why.unwrap_or_else(|| "not requested from the engine".to_owned()))
         } else {
             Reading::Known(self.samples)
         };

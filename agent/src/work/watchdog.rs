@@ -1,7 +1,7 @@
 //! How late the measured thread itself is: a timer on it that should go off every 10 ms.
 //!
-//! A thread that is starved of CPU, or busy with too many streams, stamps late. The watchdog is late
-//! by as much, and says so.
+//! A thread that is starved of CPU, or busy with too many streams, stamps late. The watchdog is
+//! late by as much, and says so.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -66,10 +66,10 @@ impl Stalls {
         }
     }
 
-    /// What the lateness does to an attempt with this pace that took so long. For single gaps between
-    /// chunks the limit is a tenth of such a gap, but not below 1 ms.
+    /// What the lateness does to an attempt with this pace that took so long. For single gaps
+    /// between chunks the limit is a tenth of such a gap, but not below 1 ms.
     pub(super) fn findings(&self, typical: Typical, took: Duration) -> Vec<Finding> {
-        const TICKS: &str = "ticks of the agent's own timer";
+        const TICKS: &str = "ticks of the agent's timer";
         let gap_limit = typical.gap.map(|gap| LEAST_GAP_LIMIT.max(gap / 10));
         let limited =
             (!typical.stamped).then(|| self.lateness.judge(TICKS, typical.limit(), took)).flatten();
@@ -79,7 +79,7 @@ impl Stalls {
         let stall = (longest > LONGEST).then(|| Finding {
             code: FindingCode::ClientStall,
             validity: Validity::Invalid,
-            evidence: format!("the agent stood still for {longest:.1?}"),
+            evidence: format!("the agent stalled for {longest:.1?}"),
             advice: ADVICE.to_owned(),
         });
         limited.into_iter().chain(stall).collect()
@@ -141,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_attempt_is_spoilt_by_its_percentile() {
+    fn the_percentile_invalidates_a_long_attempt() {
         assert_eq!(with(397, &[400, 400, 400]), []);
         assert_eq!(with(395, &[6, 6, 6, 6, 6]), limited(Validity::Invalid));
     }
 
     #[test]
-    fn a_short_attempt_is_spoilt_only_by_lateness_that_weighs() {
+    fn only_significant_lateness_invalidates_a_short_attempt() {
         assert_eq!(with(99, &[14]), [], "one late moment, 9 ms of a second");
         assert_eq!(with(98, &[8, 8]), limited(Validity::Degraded));
         assert_eq!(with(98, &[11, 11]), limited(Validity::Invalid));
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn slow_answers_allow_for_more() {
+    fn slow_answers_raise_the_limit() {
         let late = stalls(std::iter::repeat_n(1, 98).chain([8, 8]));
         assert_eq!(codes(&late, Some(900)), []);
     }
 
     #[test]
-    fn a_tenth_of_a_gap_spoils_single_gaps() {
+    fn lateness_over_a_tenth_of_a_gap_degrades() {
         let late = |n: usize| stalls(std::iter::repeat_n(0, 392).chain(std::iter::repeat_n(4, n)));
         let typical = |ms| Typical { gap: Some(Duration::from_millis(ms)), ..Typical::default() };
         assert_eq!(verdicts(&late(8), typical(20)), limited(Validity::Degraded));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_kernel_stamps_reads_decide() {
+    fn kernel_timestamps_replace_ticks() {
         let late = stalls(std::iter::repeat_n(400, 400));
         let stamped = Typical { stamped: true, ..Typical::default() };
         assert_eq!(verdicts(&late, stamped), []);
@@ -183,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn the_evidence_says_what_the_verdict_rests_on() {
+    fn the_evidence_contains_the_figures() {
         let late = stalls(std::iter::repeat_n(0, 48).chain([8, 9]));
         assert_eq!(
             findings(&late, Typical::default())[0].evidence,
-            "of 50 ticks of the agent's own timer percentile 98.0 was 8.2ms late (limit 5.0ms); \
-             beyond the limit in sum 7.0ms of 500.0ms"
+            "p98.0 lateness of 50 ticks of the agent's timer was 8.2ms (limit 5.0ms), in total 7.0ms \
+             over the limit in 500.0ms"
         );
     }
 
     #[test]
-    fn a_stall_that_lasts_to_the_end_is_seen() {
+    fn a_stall_at_the_end_is_detected() {
         let mut stalls = Stalls::new();
         stalls.due = Some(MonoNs(10_000_000));
         stalls.end(MonoNs(9_000_000));
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn a_single_second_spoils_the_attempt() {
+    fn a_stall_of_one_second_invalidates_the_attempt() {
         let late = stalls(std::iter::repeat_n(0, 1000).chain([1001]));
         assert_eq!(codes(&late, None), [("client_stall".to_owned(), Validity::Invalid)]);
     }
 
     #[test]
-    fn nothing_watched_says_nothing() {
+    fn without_ticks_there_is_no_finding() {
         assert_eq!(codes(&stalls([]), None), []);
     }
 }

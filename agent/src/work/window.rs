@@ -109,7 +109,7 @@ fn late_sends(traces: &[RequestTrace], took: Duration) -> Option<Finding> {
         return Some(Finding {
             code: FindingCode::ClientLimited,
             validity: Validity::Invalid,
-            evidence: format!("{late} of {sends} sends were over {SEND_LATE:?} late"),
+            evidence: format!("{late} of {sends} sends were more than {SEND_LATE:?} late"),
             advice: ADVICE.to_owned(),
         });
     }
@@ -123,11 +123,11 @@ fn not_sent(traces: &[RequestTrace]) -> Option<Finding> {
         code: FindingCode::ClientLimited,
         validity: Validity::Invalid,
         evidence: format!(
-            "{missing} of {} requests were not sent: as many were under way as may be",
+            "{missing} of {} requests were dropped: the maximum number of requests was in flight",
             traces.iter().filter(|trace| trace.scheduled.is_some()).count()
         ),
-        advice: "the endpoint does not keep up with this rate: ask for a lower one, or allow more \
-                 requests under way with `--max-in-flight`"
+        advice: "The endpoint cannot keep up with this rate. Use a lower rate, or raise \
+            `--max-in-flight`"
             .to_owned(),
     })
 }
@@ -138,7 +138,7 @@ fn busy(cpu: Duration, took: Duration) -> Option<Finding> {
         code: FindingCode::ClientCpu,
         validity: Validity::Degraded,
         evidence: format!(
-            "the measuring thread was busy for {share:.0} % of the time (limit {CPU_LIMIT:.0} %)"
+            "the measuring thread was busy {share:.0} % of the time (limit {CPU_LIMIT:.0} %)"
         ),
         advice: ADVICE.to_owned(),
     })
@@ -199,35 +199,35 @@ mod tests {
     }
 
     #[test]
-    fn an_open_loop_is_spoilt_by_the_percentile_of_its_lateness() {
+    fn the_percentile_of_lateness_invalidates_an_open_loop() {
         assert_eq!(with(400, &[]), None);
         assert_eq!(with(397, &[30, 30, 30]), None);
         assert_eq!(with(395, &[6, 6, 6, 6, 6]), Some(Validity::Invalid));
     }
 
     #[test]
-    fn a_hundredth_of_very_late_sends_spoils_any_open_loop() {
+    fn one_percent_of_very_late_sends_invalidates_an_open_loop() {
         assert_eq!(with(1_000, &[51; 10]), None, "p99 is on time");
         assert_eq!(with(1_000, &[51; 11]), Some(Validity::Invalid));
         assert_eq!(with(50, &[51]), Some(Validity::Invalid));
     }
 
     #[test]
-    fn a_few_sends_are_spoilt_only_by_lateness_that_weighs() {
+    fn only_significant_lateness_invalidates_a_few_sends() {
         assert_eq!(with(99, &[14]), None);
         assert_eq!(with(98, &[8, 8]), Some(Validity::Degraded));
         assert_eq!(with(98, &[11, 11]), Some(Validity::Invalid));
     }
 
     #[test]
-    fn closed_loops_have_no_lateness_of_sends() {
+    fn closed_loops_have_no_late_sends() {
         let mut traces = sends([60_000; 100]);
         traces.iter_mut().for_each(|trace| trace.scheduled = None);
         assert_eq!(verdict(&traces), None);
     }
 
     #[test]
-    fn a_request_without_a_free_slot_spoils_the_attempt() {
+    fn a_dropped_request_invalidates_the_attempt() {
         let mut traces = sends([0; 1000]);
         assert_eq!(not_sent(&traces), None);
         traces[7].outcome = Outcome::NotSent;
@@ -237,13 +237,13 @@ mod tests {
             (
                 "client_limited",
                 Validity::Invalid,
-                "1 of 1000 requests were not sent: as many were under way as may be"
+                "1 of 1000 requests were dropped: the maximum number of requests was in flight"
             )
         );
     }
 
     #[test]
-    fn a_thread_that_is_nearly_always_busy_is_remarked() {
+    fn a_busy_measuring_thread_is_a_finding() {
         let ms = Duration::from_millis;
         assert_eq!(busy(ms(800), ms(1000)), None);
         let finding = busy(ms(810), ms(1000)).unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_threads_own_work_is_counted() {
+    fn the_cpu_time_of_the_thread_is_counted() {
         let before = thread_cpu();
         while thread_cpu() == before {
             std::hint::spin_loop();

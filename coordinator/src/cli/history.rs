@@ -1,4 +1,4 @@
-//! Flags of the commands over several runs.
+//! Flags of the commands that compare runs.
 
 use std::path::PathBuf;
 
@@ -13,17 +13,17 @@ use super::{StoreArgs, examples};
 #[derive(Debug, Args)]
 #[command(after_help = examples::COMPARE)]
 pub struct CompareArgs {
-    /// The earlier run: an id, `latest`, or a baseline file
+    /// Earlier run: run id, `latest` or baseline file
     #[arg(value_name = "BEFORE")]
     pub before: String,
-    /// The later run
+    /// Later run: run id or `latest`
     #[arg(value_name = "AFTER", default_value = "latest")]
     pub after: String,
-    /// Changes up to this are of no account: 3%, or by figure: 3%,ttft=10%
+    /// Treat changes within this margin as equivalent: 3%, or per metric: 3%,ttft=10%
     /// [default: 2%, ttft=5%]
     #[arg(long, value_name = "MARGINS")]
     pub margin: Option<Margins>,
-    /// What is compared and where it goes.
+    /// Comparison options.
     #[command(flatten)]
     pub terms: TermsArgs,
 }
@@ -32,23 +32,23 @@ pub struct CompareArgs {
 #[derive(Debug, Args)]
 #[command(after_help = examples::CHECK)]
 pub struct CheckArgs {
-    /// The run to check: an id, or `latest`
+    /// Run to check: run id or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// What it is checked against: a baseline file, or an earlier run
+    /// Baseline file or earlier run to check against
     #[arg(long, value_name = "FILE|RUN")]
     pub baseline: String,
-    /// How much slower a host may be: 3%, or by figure: 3%,ttft=10%
+    /// Maximum allowed slowdown: 3%, or per metric: 3%,ttft=10%
     /// [default: 2%, ttft=5%]
     #[arg(long, value_name = "MARGINS")]
     pub max_regress: Option<Margins>,
-    /// Return 9 also where it is not settled whether a host is slower
+    /// Exit with 9 if a comparison is inconclusive
     #[arg(long)]
     pub strict: bool,
-    /// Return 0 also where hosts of the baseline are not in the run
+    /// Ignore hosts of the baseline that are missing from the run
     #[arg(long)]
     pub allow_absent: bool,
-    /// What is compared and where it goes.
+    /// Comparison options.
     #[command(flatten)]
     pub terms: TermsArgs,
 }
@@ -57,50 +57,49 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(after_help = examples::BASELINE)]
 pub struct BaselineArgs {
-    /// The run to keep: an id, or `latest`
+    /// Run to save: run id or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// File to write; an earlier one is replaced [default: stdout]
+    /// Output file, replaced if it exists [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Where runs are kept.
+    /// Location of the store.
     #[command(flatten)]
     pub store: StoreArgs,
 }
 
-/// What of two runs is compared, and where it goes.
+/// Comparison options.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Comparing runs")]
 pub struct TermsArgs {
-    /// Compare although FACT differs between the runs: engine-version, engine-flags, ...
+    /// Compare even if FACT differs between the runs, e.g. engine-version,engine-flags
     #[arg(long, value_name = "FACT,...", value_delimiter = ',')]
     pub allow_different: Vec<ClassFact>,
-    /// Compare a host with itself, or with all earlier hosts of equal GPU, model and engine; a host
-    /// that is new is always compared with those
+    /// Match hosts by name, or by GPU, model and engine; a new host is always matched by the latter
     #[arg(long, value_name = "WHAT", default_value = "host")]
     pub by: By,
-    /// Write the Markdown to this file instead of stdout
+    /// Write Markdown to this file instead of stdout
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub out: Option<PathBuf>,
     /// Print JSON instead of Markdown
     #[arg(long)]
     pub json: bool,
-    /// Where runs are kept.
+    /// Location of the store.
     #[command(flatten)]
     pub store: StoreArgs,
 }
 
-/// What a host is compared with.
+/// How hosts of two runs are matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
-    /// Itself
+    /// By name
     Host,
-    /// The hosts that are equal to it
+    /// By GPU, model and engine
     Gpu,
 }
 
 impl TermsArgs {
-    /// As the report takes them.
+    /// The terms for the report.
     #[must_use]
     pub fn terms(&self, margins: Option<Margins>) -> Terms {
         let by = match self.by {

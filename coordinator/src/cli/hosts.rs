@@ -12,16 +12,16 @@ use crate::suite::duration;
 #[command(after_help = examples::HOSTS,
           group = ArgGroup::new("which").args(["ssh", "ssh_file"]).required(true))]
 pub struct HostsArgs {
-    /// Model to ask for, where an engine serves several
+    /// Model to request where an engine serves several
     #[arg(long, value_name = "ID")]
     pub model: Option<String>,
-    /// How long to wait for the answers
+    /// Maximum wait for the answers
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::parse)]
     pub wait: Duration,
-    /// Print JSON lines, one a host, instead of the table
+    /// Print one JSON line per host instead of the table
     #[arg(long)]
     pub json: bool,
-    /// Which hosts, and how their agents are started.
+    /// Agents to start over ssh.
     #[command(flatten)]
     pub ssh: SshArgs,
 }

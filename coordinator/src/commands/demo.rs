@@ -56,7 +56,7 @@ pub(super) async fn demo(args: DemoArgs, wall: Arc<dyn WallClock>) -> Result<Exi
             ..SimOptions::default()
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let failed = |e| CommandError::unexpected(format!("a simulated host can't start: {e}"));
+        let failed = |e| CommandError::unexpected(format!("cannot start a simulated host: {e}"));
         let server = SimServer::bind(address, options).await.map_err(failed)?;
         let url = server.local_addr().to_string();
         sims.spawn(server.serve(stop.clone()));

@@ -1,4 +1,4 @@
-//! `--dry-run`: what would be measured.
+//! `--dry-run`: the planned cells.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::output::print;
 use crate::plan::Plan;
 use crate::suite;
 
-/// Prints the cells every host would run, and nothing else.
+/// Prints the planned cells of every host.
 pub(super) fn dry_run(
     suite: &Suite,
     start: Starting,
@@ -44,31 +44,37 @@ pub(super) fn dry_run(
         text.push('\n');
     }
     if !output.json {
-        let order =
-            if seed.is_some() { "" } else { " (the order of a run without --seed is random)" };
+        let order = if seed.is_some() {
+            ""
+        } else {
+            " (the run itself uses a new random order; set --seed \
+                to fix it)"
+        };
         let (cells, mode) = (plan.cells_per_host(), started(start));
-        text.push_str(&format!("{cells} cells on every host{order}\n"));
+        text.push_str(&format!("{cells} cells per host{order}\n"));
         text.push_str(&format!("start mode {}: {mode}\n", start.mode));
     }
     print(&text);
     Ok(Exit::Ok)
 }
 
-/// What a start mode makes of the blocks.
+/// Description of a start mode.
 fn started(start: Starting) -> String {
     let Starting { mode, stagger } = start;
     match (mode, stagger) {
-        (StartMode::Together, _) => "all hosts begin each cell at the same moment".to_owned(),
+        (StartMode::Together, _) => "all hosts start each cell simultaneously".to_owned(),
         (StartMode::Staggered, stagger) => format!(
-            "in each cell every host begins {} s after the one before it, in an order that rotates",
+            "in each cell the hosts start {} s apart, in rotating order",
             stagger.unwrap_or_default().as_secs_f64()
         ),
         (StartMode::Solo, _) => {
-            "one host measures at a time, so that N hosts take N times as long; the order rotates"
+            "one host measures at a time, in rotating order, so N hosts take N times as long"
                 .to_owned()
         }
         (StartMode::Both, _) => {
-            "each cell that ends in `.solo` is measured by one host at a time, the one after it by all hosts at the same moment".to_owned()
+            "cells that end in `.solo` run on one host at a time, the cells after them on all \
+             hosts together"
+                .to_owned()
         }
     }
 }
@@ -81,7 +87,7 @@ fn pace_name(pace: Pace) -> &'static str {
     }
 }
 
-/// A cell of `--dry-run --json`; what a case does not have is null.
+/// A cell of `--dry-run --json`; settings that do not apply to a case are null.
 fn dry_json(cell: usize, case: &Case, repetition: Repetition) -> serde_json::Value {
     let seconds = |time: Option<Duration>| time.map(|d| d.as_secs_f64());
     let (ramp, rate, arrivals, max_in_flight) = match case.load {

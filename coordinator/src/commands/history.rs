@@ -1,4 +1,4 @@
-//! `regatta compare`, `check` and `baseline`: runs against earlier ones.
+//! `regatta compare`, `check` and `baseline`: comparison with earlier runs.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -8,6 +8,7 @@ use regatta_figures::history::{Baseline, Changes, changes};
 use regatta_report::{change_lines, change_page, changes_json};
 use regatta_types::clean;
 use regatta_types::exit::Exit;
+use regatta_types::units::quantity;
 
 use super::state_dir;
 use super::stored::named;
@@ -17,7 +18,7 @@ use crate::execute::tell_damage;
 use crate::output::{print, say};
 use crate::store::{RunSummary, SqliteStore, Store as _, StoreError, StoredRun};
 
-/// Longest baseline file: a hundred times what a fleet of 200 hosts makes.
+/// Maximum size of a baseline file: a hundred times that of a fleet of 200 hosts.
 const FILE_MAX: u64 = 256 << 20;
 
 pub(super) fn compare(args: CompareArgs) -> Result<Exit, CommandError> {
@@ -50,7 +51,7 @@ pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, CommandError> {
         let run = &baseline.run;
         return Err(CommandError {
             exit: Exit::NothingUsable,
-            text: format!("run {run} measured nothing usable: there is nothing to keep"),
+            text: format!("run {run} has no usable results to save as a baseline"),
             source: None,
         });
     }
@@ -58,14 +59,14 @@ pub(super) fn baseline(args: BaselineArgs) -> Result<Exit, CommandError> {
         None => print(&baseline.to_toml()),
         Some(out) => {
             write(&out, &baseline.to_toml())?;
-            let hosts = baseline.hosts.len();
-            say(&format!("baseline of {hosts} hosts from {}: {}", baseline.run, out.display()));
+            let hosts = quantity(baseline.hosts.len(), "host");
+            say(&format!("baseline of {hosts} from {} written to {}", baseline.run, out.display()));
         }
     }
     Ok(Exit::Ok)
 }
 
-/// What `--baseline` names, if it is given.
+/// The baseline of `--baseline`, if given.
 pub(super) fn given_baseline(
     given: Option<&str>,
     store: &StoreArgs,
@@ -87,11 +88,11 @@ fn show(found: &Changes, terms: &TermsArgs) -> Result<(), CommandError> {
     for line in change_lines(found) {
         print(&format!("{line}\n"));
     }
-    say(&format!("comparison: {}", out.display()));
+    say(&format!("comparison written to {}", out.display()));
     Ok(())
 }
 
-/// Writes a file as a whole: under a temporary name, then renamed.
+/// Writes a file atomically: under a temporary name, then renamed.
 fn write(out: &Path, text: &str) -> Result<(), CommandError> {
     let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
@@ -99,7 +100,7 @@ fn write(out: &Path, text: &str) -> Result<(), CommandError> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        // Made private, but meant for git and for everybody the umask allows.
+        // The temporary file is private, but a baseline is meant to be shared.
         let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
         file.as_file().set_permissions(mode)?;
         file.persist(out).map_err(|error| error.error)?;
@@ -107,12 +108,12 @@ fn write(out: &Path, text: &str) -> Result<(), CommandError> {
     })();
     written.map_err(|error| CommandError {
         exit: Exit::Storage,
-        text: format!("writing `{}` failed", out.display()),
+        text: format!("cannot write `{}`", out.display()),
         source: Some(error.into()),
     })
 }
 
-/// The stored runs; a store need not exist for a baseline file.
+/// The stored runs; a baseline file needs no store.
 struct Kept {
     store: Option<SqliteStore>,
     runs: Vec<RunSummary>,
@@ -152,10 +153,11 @@ impl Kept {
             exit: Exit::Usage,
             text: if error.kind() == io::ErrorKind::NotFound {
                 format!(
-                    "`{shown}` is neither a stored run nor a file: `regatta runs` lists the runs"
+                    "`{shown}` is neither a stored run nor a file. List the stored runs with \
+                     `regatta runs`"
                 )
             } else {
-                format!("reading `{shown}` failed")
+                format!("cannot read `{shown}`")
             },
             source: (error.kind() != io::ErrorKind::NotFound).then(|| error.into()),
         })?;

@@ -1,4 +1,4 @@
-//! `regatta hosts`: what each host is, without a run.
+//! `regatta hosts`: facts of each host, without a run.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `regatta report`, `regatta export` and `regatta runs`: what the store has.
+//! `regatta report`, `regatta export` and `regatta runs`: stored runs.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use regatta_report::Out;
 use regatta_types::exit::Exit;
 use regatta_types::ids::RunId;
+use regatta_types::units::quantity;
 
 use super::history::given_baseline;
 use super::state_dir;
@@ -22,7 +23,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, CommandError> {
     let run = named(&args.run, &store.runs()?)?;
     if baseline.as_ref().is_some_and(|baseline| baseline.run == run) {
         return Err(CommandError::usage(format!(
-            "run {run} is its own baseline: name an earlier run"
+            "run {run} cannot be its own baseline. Choose an earlier run"
         )));
     }
     let out = args.out.unwrap_or_else(|| PathBuf::from("reports").join(run.as_str()));
@@ -33,7 +34,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, CommandError> {
 pub(super) fn export(args: ExportArgs) -> Result<Exit, CommandError> {
     let to_stdout = args.out.as_os_str() == "-";
     if to_stdout && args.format.is_binary() && io::stdout().is_terminal() {
-        return Err(CommandError::usage("Parquet is not for a terminal: name a file with --out"));
+        return Err(CommandError::usage("cannot write Parquet to a terminal. Set --out FILE"));
     }
     let mut store = SqliteStore::open_to_read(&state_dir(&args.store)?)?;
     let run = named(&args.run, &store.runs()?)?;
@@ -52,16 +53,16 @@ pub(super) fn export(args: ExportArgs) -> Result<Exit, CommandError> {
     written.map_err(|source| CommandError {
         exit: Exit::Storage,
         text: if to_stdout {
-            "writing to stdout failed".to_owned()
+            "cannot write to stdout".to_owned()
         } else {
-            format!("writing `{}` failed", args.out.display())
+            format!("cannot write `{}`", args.out.display())
         },
         source: Some(source),
     })?;
     Ok(Exit::Ok)
 }
 
-/// The run a user means: an id, or `latest`.
+/// Resolves a run id or `latest`.
 pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, CommandError> {
     let found = if text == "latest" {
         runs.first()
@@ -71,9 +72,9 @@ pub(super) fn named(text: &str, runs: &[RunSummary]) -> Result<RunId, CommandErr
     found.map(|run| run.run.clone()).ok_or_else(|| {
         let text = regatta_types::clean::excerpt(text, 80);
         CommandError::usage(if runs.is_empty() {
-            format!("no run `{text}`: the store has none yet")
+            format!("no run `{text}`: the store is empty")
         } else {
-            format!("no run `{text}`: `regatta runs` lists what there is")
+            format!("no run `{text}`. List the stored runs with `regatta runs`")
         })
     })
 }
@@ -97,15 +98,17 @@ pub(super) fn runs(args: &RunsArgs) -> Result<Exit, CommandError> {
             .to_string()
         } else {
             format!(
-                "{:<40} {created}  {state:<10}  {} hosts, {} attempts",
-                run.run, run.hosts, run.attempts
+                "{:<40} {created}  {state:<10}  {}, {}",
+                run.run,
+                quantity(run.hosts, "host"),
+                quantity(run.attempts, "attempt")
             )
         };
         text.push_str(&line);
         text.push('\n');
     }
     if text.is_empty() {
-        say("the store has no runs yet: `regatta demo` makes one in under a minute");
+        say("no stored runs yet. `regatta demo` makes one in under a minute");
     }
     print(&text);
     Ok(Exit::Ok)

@@ -1,9 +1,10 @@
-//! `regatta runs --host`: one host over the stored runs.
+//! `regatta runs --host`: history of one host.
 
 use regatta_figures::history::{Baseline, trend as rows};
 use regatta_report::{trend_json, trend_line};
 use regatta_types::exit::Exit;
 use regatta_types::ids::HostId;
+use regatta_types::units::quantity;
 
 use super::state_dir;
 use crate::cli::RunsArgs;
@@ -17,7 +18,7 @@ pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, CommandError
     let mut runs = Vec::new();
     match SqliteStore::open_to_read(&state_dir(&args.store)?) {
         Ok(mut store) => {
-            // One at a time: a run's raw traces are large, its baseline is small.
+            // One run at a time: raw traces are large, a baseline is small.
             for summary in store.runs()?.iter().take(last).rev() {
                 let run = StoredRun::open(&mut store, &summary.run)?;
                 runs.push(Baseline::of(&run)?);
@@ -30,8 +31,8 @@ pub(super) fn trend(host: &HostId, args: &RunsArgs) -> Result<Exit, CommandError
     let rows = rows(host, &runs);
     if rows.is_empty() {
         say(&format!(
-            "none of the newest {} stored runs has anything usable of {host}",
-            runs.len()
+            "no usable results for {host} in the newest {}",
+            quantity(runs.len(), "stored run")
         ));
     }
     for row in rows {

@@ -1,4 +1,4 @@
-//! What each host is: a fact a row if all hosts have room beside each other, else a host after another.
+//! Facts of each host: one row per fact if all hosts fit side by side, else one block per host.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use regatta_types::gpu::{GpuFacts, GpuInventory};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
 use regatta_types::record::HostRecord;
-use regatta_types::units::Bytes;
+use regatta_types::units::{Bytes, quantity};
 use serde::Serialize;
 use textwrap::{Options, fill};
 
@@ -17,7 +17,7 @@ use super::table::{WIDTH, grid};
 #[derive(Debug, Serialize)]
 pub(super) struct Line<'r> {
     host: &'r HostId,
-    /// Why it, or its engine, can't take part.
+    /// Why the host was refused.
     refused: Option<&'r str>,
     facts: Option<&'r HostFacts>,
     gpus: &'r Reading<GpuInventory>,
@@ -36,7 +36,7 @@ impl<'r> Line<'r> {
     }
 }
 
-/// The whole text.
+/// The complete output.
 pub(super) fn render(hosts: &[HostRecord]) -> String {
     let (known, away): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.facts.is_some());
     let facts: Vec<Vec<(&str, String)>> = known.iter().filter_map(|host| rows(host)).collect();
@@ -68,18 +68,18 @@ pub(super) fn render(hosts: &[HostRecord]) -> String {
         text.push('\n');
     }
     for host in away {
-        let why = host.refused.as_deref().unwrap_or("it never joined");
+        let why = host.refused.as_deref().unwrap_or("never joined");
         let _ = writeln!(text, "{}", fill(&format!("{}: {why}", host.host), Options::new(WIDTH)));
     }
     text
 }
 
-/// The facts of a host that joined, always the same ones.
+/// The facts of a host that joined; the same rows for all hosts.
 fn rows(host: &HostRecord) -> Option<Vec<(&'static str, String)>> {
     let facts = host.facts.as_ref()?;
     let gpu = |of: fn(&GpuInventory) -> String| shown(&host.gpus, of);
     let engine = |of: fn(&EngineFacts) -> String| shown(&host.engine, of);
-    let cores = shown(&facts.details.cores, |n| format!("{n} cores"));
+    let cores = shown(&facts.details.cores, |n| quantity(*n, "core"));
     Some(vec![
         ("GPUs", gpu(|inventory| gpus(&inventory.gpus))),
         ("driver", gpu(|inventory| shown(&inventory.driver, String::clone))),
@@ -91,7 +91,7 @@ fn rows(host: &HostRecord) -> Option<Vec<(&'static str, String)>> {
             }),
         ),
         ("model", engine(|engine| engine.model.clone())),
-        ("context", engine(|engine| shown(&engine.context_length, |n| format!("{n} tokens")))),
+        ("context", engine(|engine| shown(&engine.context_length, |n| quantity(*n, "token")))),
         ("CPU", shown(&facts.cpu_model, |model| format!("{model}, {cores}"))),
         ("memory", shown(&facts.memory_total, memory)),
         ("governor", shown(&facts.details.governor, String::clone)),
@@ -112,7 +112,7 @@ fn memory(bytes: &Bytes) -> String {
     format!("{:.1} GiB", bytes.gib())
 }
 
-/// `2 x RTX PRO 6000 (95.6 GiB)`, several kinds by commas.
+/// `2 x RTX PRO 6000 (95.6 GiB)`, comma-separated by kind.
 fn gpus(gpus: &[GpuFacts]) -> String {
     let mut kinds: Vec<(String, u32)> = Vec::new();
     for gpu in gpus {
@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn a_few_hosts_stand_beside_each_other_and_those_that_did_not_come_below() {
+    fn a_few_hosts_are_side_by_side_and_missing_ones_below() {
         let why = Some("ssh: me@gpu-03: Permission denied (publickey)");
         let hosts = [host("gpu-01", "EPYC 9115"), host("gpu-02", "EPYC 9115"), away("gpu-03", why)];
         insta::assert_snapshot!(render(&hosts));
     }
 
     #[test]
-    fn many_hosts_stand_below_each_other() {
+    fn many_hosts_are_one_block_each() {
         let names = ["a", "b", "c", "d"];
         let hosts: Vec<_> = names.iter().map(|name| host(name, "AMD EPYC 9115 16-Core")).collect();
         insta::assert_snapshot!(render(&hosts));

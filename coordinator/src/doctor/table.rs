@@ -1,16 +1,17 @@
-//! Host by check, and below it a sentence for everything that is not well.
+//! Table of checks by host, followed by a message for each check that is not ok.
 
 use std::fmt::Write as _;
 
 use regatta_types::check::{Check, CheckOutcome, Mark};
+use regatta_types::units::quantity;
 use textwrap::{Options, fill};
 
 use super::{Examined, State};
 
-/// Columns of a terminal that the table is made for.
+/// Terminal width in columns.
 pub(super) const WIDTH: usize = 100;
 
-/// The whole text.
+/// The complete output.
 pub(super) fn render(hosts: &[Examined]) -> String {
     let checked: Vec<(&str, &[CheckOutcome])> = hosts
         .iter()
@@ -31,7 +32,7 @@ fn name(host: &Examined) -> &str {
     host.host.as_ref().map_or("", |host| host.as_str())
 }
 
-fn word(mark: Mark) -> &'static str {
+fn cell(mark: Mark) -> &'static str {
     match mark {
         Mark::Ok => "ok",
         Mark::Unknown => "?",
@@ -40,7 +41,7 @@ fn word(mark: Mark) -> &'static str {
     }
 }
 
-/// A row for each check if all hosts have room beside each other, else a row for each host.
+/// One row per check if all hosts fit side by side, else one row per host.
 fn matrix(hosts: &[(&str, &[CheckOutcome])]) -> String {
     let mut rows = vec![vec![String::new()]];
     rows[0].extend(hosts.iter().map(|(name, _)| (*name).to_owned()));
@@ -66,10 +67,10 @@ fn matrix(hosts: &[(&str, &[CheckOutcome])]) -> String {
 }
 
 fn mark(checks: &[CheckOutcome], i: usize) -> String {
-    checks.get(i).map_or_else(String::new, |outcome| word(outcome.mark).to_owned())
+    checks.get(i).map_or_else(String::new, |outcome| cell(outcome.mark).to_owned())
 }
 
-/// The name of a check on two short lines.
+/// The name of a check on two lines.
 fn heading(check: Check) -> (&'static str, &'static str) {
     match check {
         Check::Endpoint => ("end-", "point"),
@@ -105,7 +106,7 @@ pub(super) fn grid(rows: &[Vec<String>], apart: &str) -> String {
     text
 }
 
-/// What is not well: what all hosts have in common once, the rest by host.
+/// The messages: common to all hosts first, then per host.
 fn sentences(hosts: &[(&str, &[CheckOutcome])]) -> String {
     let is_common = |outcome: &CheckOutcome| {
         hosts.len() > 1 && hosts.iter().all(|(_, checks)| checks.contains(outcome))
@@ -120,7 +121,7 @@ fn sentences(hosts: &[(&str, &[CheckOutcome])]) -> String {
     text
 }
 
-/// One host's sentences, the worst first; checks that say the same share one.
+/// The messages of one host, worst first. Checks with the same message share a line.
 fn section<'a>(title: &str, outcomes: impl Iterator<Item = &'a CheckOutcome>) -> String {
     let mut lines: Vec<(Mark, &str, Vec<&str>)> = Vec::new();
     for outcome in outcomes.filter(|outcome| outcome.mark != Mark::Ok) {
@@ -147,7 +148,7 @@ fn section<'a>(title: &str, outcomes: impl Iterator<Item = &'a CheckOutcome>) ->
     text
 }
 
-/// The last lines: who could take part in a run.
+/// The last lines: which hosts can take part in a run.
 fn verdict(hosts: &[Examined]) -> String {
     let list = |is: &dyn Fn(&Examined) -> bool| -> Vec<&str> {
         hosts.iter().filter(|host| host.host.is_some() && is(host)).map(name).collect()
@@ -171,13 +172,13 @@ fn verdict(hosts: &[Examined]) -> String {
         lines.push(format!("A run would refuse {}.", refused.join(", ")));
     }
     if !silent.is_empty() {
-        lines.push(format!("No answer before the wait ended: {}.", silent.join(", ")));
+        lines.push(format!("No answer before the timeout: {}.", silent.join(", ")));
     }
     if !away.is_empty() {
         lines.push(format!("Never joined: {}.", away.join(", ")));
     }
     if nameless > 0 {
-        lines.push(format!("{nameless} of the expected hosts never joined."));
+        lines.push(format!("{} never joined.", quantity(nameless, "expected host")));
     }
     if lines.is_empty() {
         lines.push(match (hosts.len(), warned) {
@@ -211,37 +212,37 @@ mod tests {
 
     fn fleet(n: usize) -> Vec<Examined> {
         let governor = Check::Governor.warning(
-            "it is powersave, which may hold back engine and agent; set performance (cpupower \
+            "powersave, which may slow down the engine and the agent. Set performance (cpupower \
              frequency-set -g performance)",
         );
         let mut hosts: Vec<Examined> = (1..=n)
             .map(|i| host(&format!("gpu-{i:02}"), std::slice::from_ref(&governor)))
             .collect();
         let down = Check::Endpoint.failed(
-            "the endpoint does not answer at http://127.0.0.1:8000/v1/models (connection refused); \
-             check that the engine is running there",
+            "no answer from http://127.0.0.1:8000/v1/models (connection refused). Is the engine \
+             running?",
         );
-        let unasked = [Check::Streaming, Check::Usage]
-            .map(|check| check.unknown("there is no engine to ask"));
+        let unasked =
+            [Check::Streaming, Check::Usage].map(|check| check.unknown("not checked: no engine"));
         let [streaming, usage] = unasked;
         hosts[1] = host("gpu-02", &[governor, down, streaming, usage]);
         hosts
     }
 
     #[test]
-    fn a_few_hosts_stand_beside_each_other() {
+    fn a_few_hosts_are_side_by_side() {
         insta::assert_snapshot!(render(&fleet(4)));
     }
 
     #[test]
-    fn many_hosts_stand_below_each_other_and_fit_into_a_terminal() {
+    fn many_hosts_are_rows_that_fit_the_terminal() {
         let text = render(&fleet(12));
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         insta::assert_snapshot!(text);
     }
 
     #[test]
-    fn who_is_not_there_is_named_where_a_name_is_known() {
+    fn missing_hosts_are_named_if_the_name_is_known() {
         let away = Examined {
             host: Some(HostId::new("gpu-05").expect("a slug")),
             state: State::NeverJoined,
@@ -252,7 +253,7 @@ mod tests {
         let mut hosts = vec![host("gpu-01", &[]), away];
         hosts.extend([nobody.clone(), nobody]);
         let text = render(&hosts);
-        let end = "\nNever joined: gpu-05.\n2 of the expected hosts never joined.\n";
+        let end = "\nNever joined: gpu-05.\n2 expected hosts never joined.\n";
         assert!(text.ends_with(end), "{text}");
         let text = render(&[host("gpu-01", &[])]);
         assert!(text.ends_with("\nThis host can take part in a run.\n"), "{text}");

@@ -1,4 +1,4 @@
-//! The agent's program, as it is copied to the hosts: one file for each architecture.
+//! The agent binaries that are copied to the hosts, one per architecture.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use elf::endian::AnyEndian;
 use elf::gnu_symver::VerNeedIterator;
 use regatta_wire::slices::sha256;
 
-/// Digits of the hash that a copied program has in its name.
+/// Number of hash digits in the name of a copied binary.
 const NAME_DIGITS: usize = 16;
 
-/// `--agent-binary ARCH=PATH`, as typed.
+/// The value of `--agent-binary ARCH=PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BinaryFlag {
     arch: String,
@@ -29,12 +29,12 @@ impl FromStr for BinaryFlag {
             Some((arch, path)) if !arch.is_empty() && !path.is_empty() => {
                 Ok(Self { arch: arch.to_owned(), path: path.into() })
             }
-            Some(_) | None => Err("give ARCH=PATH, e.g. aarch64=regatta-agent".to_owned()),
+            Some(_) | None => Err("expected ARCH=PATH, e.g. aarch64=regatta-agent".to_owned()),
         }
     }
 }
 
-/// A version of glibc.
+/// A glibc version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Glibc {
     major: u32,
@@ -42,7 +42,7 @@ pub(super) struct Glibc {
 }
 
 impl Glibc {
-    /// Reads `2.36`, also with more behind it.
+    /// Parses `2.36`, ignoring further components.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(|part| part.parse().ok());
         Some(Self { major: numbers.next()??, minor: numbers.next()?? })
@@ -55,29 +55,30 @@ impl fmt::Display for Glibc {
     }
 }
 
-/// A program that can be an agent.
+/// An agent binary.
 #[derive(Debug, Clone)]
 pub(super) struct Binary {
-    /// As `uname -m` names it.
+    /// As printed by `uname -m`.
     pub(super) arch: String,
     pub(super) content: Bytes,
-    /// In hexadecimal digits.
+    /// SHA-256 in hex.
     pub(super) hash: String,
-    /// The oldest glibc it runs with; `None`: it says of none.
+    /// Minimum glibc version; `None`: not stated.
     pub(super) glibc: Option<Glibc>,
-    /// It is `regatta` itself, which is an agent by a subcommand.
+    /// It is `regatta` itself, which runs the agent as a subcommand.
     pub(super) subcommand: bool,
 }
 
 impl Binary {
-    /// Its name in a host's cache.
+    /// Its file name in the cache of a host.
     pub(super) fn name(&self) -> String {
         format!("agent-{}", self.hash.get(..NAME_DIGITS).unwrap_or(&self.hash))
     }
 
     fn read(path: &Path, subcommand: bool) -> Result<Self, String> {
         let content = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let wrong = |e: &dyn fmt::Display| format!("{} is no Linux program: {e}", path.display());
+        let wrong =
+            |e: &dyn fmt::Display| format!("{} is not a Linux executable: {e}", path.display());
         let program = ElfBytes::<AnyEndian>::minimal_parse(&content).map_err(|e| wrong(&e))?;
         let arch = match program.ehdr.e_machine {
             EM_X86_64 => "x86_64".to_owned(),
@@ -90,7 +91,7 @@ impl Binary {
     }
 }
 
-/// The newest of the glibc versions whose symbols a program cannot do without.
+/// The newest glibc version among the required symbols of a program.
 fn needed_glibc(program: &ElfBytes<'_, AnyEndian>) -> Result<Option<Glibc>, elf::ParseError> {
     let Some(section) = program.section_header_by_name(".gnu.version_r")? else { return Ok(None) };
     let (Some(headers), Ok(link)) = (program.section_headers(), usize::try_from(section.sh_link))
@@ -112,11 +113,11 @@ fn needed_glibc(program: &ElfBytes<'_, AnyEndian>) -> Result<Option<Glibc>, elf:
     Ok(newest)
 }
 
-/// The programs there are: those of the flags, and for this machine's own architecture, unless a
-/// flag names one, the `regatta-agent` beside this program, else this program itself.
+/// The available binaries: those of the flags and, for the architecture of this machine unless a
+/// flag sets it, the `regatta-agent` next to this program, else this program.
 ///
 /// # Errors
-/// One that can't be read or is for another architecture than its flag says, all at once.
+/// All binaries that cannot be read or do not match the architecture of their flag.
 pub(super) fn find(flags: &[BinaryFlag]) -> Result<Vec<Binary>, Vec<String>> {
     let mut found = Vec::new();
     let mut problems = Vec::new();
@@ -124,7 +125,7 @@ pub(super) fn find(flags: &[BinaryFlag]) -> Result<Vec<Binary>, Vec<String>> {
         match Binary::read(path, false) {
             Ok(binary) if binary.arch == *arch => found.push(binary),
             Ok(binary) => problems.push(format!(
-                "--agent-binary {arch}={}: this is a program for {}",
+                "--agent-binary {arch}={}: the executable is for {}",
                 path.display(),
                 binary.arch
             )),
@@ -135,7 +136,7 @@ pub(super) fn find(flags: &[BinaryFlag]) -> Result<Vec<Binary>, Vec<String>> {
         match own() {
             Ok(binary) => found.push(binary),
             Err(problem) => problems.push(format!(
-                "no program for the hosts: {problem}; give --agent-binary {}=PATH",
+                "no agent binary for the hosts: {problem}. Set --agent-binary {}=PATH",
                 std::env::consts::ARCH
             )),
         }
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_says_its_architecture_and_the_glibc_it_needs() {
+    fn architecture_and_glibc_are_read_from_a_binary() {
         let this = std::env::current_exe().unwrap();
         let binary = Binary::read(&this, true).unwrap();
         assert_eq!(binary.arch, std::env::consts::ARCH);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_or_for_another_architecture_is_refused() {
+    fn invalid_binaries_and_other_architectures_are_errors() {
         let dir = tempfile::tempdir().unwrap();
         let text = dir.path().join("agent");
         std::fs::write(&text, "#!/bin/sh\n").unwrap();
@@ -173,8 +174,8 @@ mod tests {
         let this = std::env::current_exe().unwrap();
         let flags = [flag("x86_64", &text), flag("mips", &this), flag("sparc", Path::new("/no"))];
         let problems = find(&flags).unwrap_err();
-        assert!(problems[0].contains("is no Linux program"), "{problems:?}");
-        assert!(problems[1].contains("this is a program for"), "{problems:?}");
+        assert!(problems[0].contains("is not a Linux executable"), "{problems:?}");
+        assert!(problems[1].contains("the executable is for"), "{problems:?}");
         assert!(problems[2].contains("/no: No such file"), "{problems:?}");
     }
 

@@ -1,4 +1,4 @@
-//! One ssh process: what goes in, what comes out, how it ends.
+//! One ssh process: its input, output and exit.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -15,37 +15,37 @@ use tracing::debug;
 
 use crate::timer::sleep_until;
 
-/// What ssh returns when it failed itself; anything else is the remote command's.
+/// Exit code of ssh for its own failures; other codes are from the remote command.
 const SSH_FAILED: i32 = 255;
-/// After the end its streams are read for this long: a connection that ssh keeps open for later calls
-/// (`ControlPersist`) may hold them.
+/// After the exit, its streams are read for this long: a persistent connection (`ControlPersist`)
+/// can hold them open.
 const REST: Duration = Duration::from_secs(1);
-/// Lines of complaint that are kept, and their longest.
+/// Maximum number of stderr lines that are kept, and their maximum length.
 const LINES_KEPT: usize = 8;
 const LINE_MAX: usize = 300;
-/// A line that is longer is cut in two.
+/// Longer lines are split.
 const BUFFER: usize = 16 << 10;
 const SSH: [&str; 9] = [
-    // No question to anybody, no terminal, no display, no agent: nobody is there to use them.
+    // No prompts, no terminal, no X11, no ssh agent: the session is non-interactive.
     "-oBatchMode=yes",
     "-T",
     "-x",
     "-a",
     "-oConnectTimeout=15",
-    // A link that is gone is noticed within a minute.
+    // Detects a lost connection within a minute.
     "-oServerAliveInterval=15",
     "-oServerAliveCountMax=3",
     "-oRemoteCommand=none",
-    // Forwardings of the user's configuration may well be taken by another ssh of theirs.
+    // Forwards from the user's configuration may be in use by another ssh.
     "-oExitOnForwardFailure=no",
 ];
 
-/// A running ssh. Dropping it kills it.
+/// A running ssh process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Call {
     child: Child,
     stdin: Option<ChildStdin>,
-    /// What is still to be written; `None`: standard input is held open.
+    /// Input that is left to write; `None`: stdin stays open.
     input: Option<Bytes>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
@@ -55,12 +55,12 @@ pub(super) struct Call {
     ended: Option<(ExitStatus, Instant)>,
 }
 
-/// What a call says.
+/// An event of a call.
 #[derive(Debug)]
 pub(super) enum CallEvent {
-    /// A line on standard output.
+    /// A line on stdout.
     Line(String),
-    /// It is over.
+    /// The process exited.
     Ended(Ended),
 }
 
@@ -80,8 +80,8 @@ enum Next {
 }
 
 impl Call {
-    /// Starts `program` as ssh with these further arguments. `input` goes to its standard input, which
-    /// is then closed; without, it is held open.
+    /// Starts `program` as ssh with additional arguments. `input` is written to stdin, which is
+    /// then closed. Without input, stdin stays open.
     pub(super) fn start<S: AsRef<OsStr>>(
         program: &OsStr,
         arguments: impl IntoIterator<Item = S>,
@@ -93,7 +93,7 @@ impl Call {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // An interrupt at the terminal is for us: the agents are to end in order.
+            // Ctrl-C in the terminal must reach only this program, which stops the agents cleanly.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -112,12 +112,12 @@ impl Call {
         })
     }
 
-    /// Closes standard input: the remote command is to end.
+    /// Closes stdin, which makes the remote command exit.
     pub(super) fn hang_up(&mut self) {
         self.stdin = None;
     }
 
-    /// The next thing it says. Nothing is lost when the wait is given up.
+    /// The next event. Cancel-safe.
     pub(super) async fn next(&mut self) -> CallEvent {
         loop {
             if let Some(line) = take_line(&mut self.out, self.stdout.is_none()) {
@@ -125,7 +125,7 @@ impl Call {
             }
             while let Some(line) = take_line(&mut self.err, self.stderr.is_none()) {
                 debug!(line, "ssh");
-                // The agent's log, as it is told to write it, is no complaint of ssh's.
+                // JSON lines are the agent's log, not an error message of ssh.
                 if line.is_empty() || line.starts_with('{') {
                     continue;
                 }
@@ -166,11 +166,11 @@ impl Call {
                     self.stdin = None;
                 }
             }
-            // The remote command has ended before it read everything; it says why itself.
+            // The remote command exited before it read all input and reports the reason itself.
             Next::Fed(Err(_)) => self.stdin = None,
             Next::Exit(Ok(status)) => self.ended = Some((status, Instant::now())),
             Next::Exit(Err(error)) => {
-                // Nobody else waits for our children.
+                // No one else waits for the child processes.
                 self.complaints.push_back(error.to_string());
                 self.ended = Some((ExitStatus::default(), Instant::now()));
             }
@@ -179,33 +179,35 @@ impl Call {
 }
 
 impl Ended {
-    /// Whether it ended well.
+    /// Whether it succeeded.
     pub(super) fn is_success(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// Whether ssh itself failed, and not the remote command.
+    /// Whether ssh itself failed, not the remote command.
     pub(super) fn is_ssh_failure(&self) -> bool {
         self.code.is_none_or(|code| code == SSH_FAILED)
     }
 
-    /// Why it failed, in its own words.
+    /// Its error message.
     pub(super) fn why(&self) -> String {
         let error = self.complaints.iter().rev().find_map(|line| line.strip_prefix("error: "));
         match (error, self.complaints.back(), self.code) {
             (Some(error), _, _) => error.to_owned(),
             (None, Some(last), _) => {
-                // Some of ssh's complaints begin with its name.
+                // Some error messages of ssh start with its name.
                 last.strip_prefix("ssh: ").unwrap_or(last).trim_end_matches('.').to_owned()
             }
-            (None, None, Some(SSH_FAILED)) => "the link is gone, and ssh said nothing".to_owned(),
-            (None, None, Some(code)) => format!("it ended with exit code {code} and said nothing"),
+            (None, None, Some(SSH_FAILED)) => {
+                "connection lost without an error message from ssh".to_owned()
+            }
+            (None, None, Some(code)) => format!("exit code {code} without an error message"),
             (None, None, None) => "ssh was killed".to_owned(),
         }
     }
 }
 
-/// Reads more; for ever without a stream.
+/// Reads more; pending forever without a stream.
 async fn read(
     stream: &mut Option<impl tokio::io::AsyncRead + Unpin>,
     buffer: &mut BytesMut,
@@ -216,7 +218,7 @@ async fn read(
     }
 }
 
-/// Writes some of the input; for ever when there is none to write.
+/// Writes some of the input; pending forever without input.
 async fn feed(stdin: &mut Option<ChildStdin>, input: Option<&Bytes>) -> io::Result<usize> {
     match (stdin, input) {
         (Some(stdin), Some(input)) => stdin.write(input).await,
@@ -224,7 +226,7 @@ async fn feed(stdin: &mut Option<ChildStdin>, input: Option<&Bytes>) -> io::Resu
     }
 }
 
-/// A whole line, or what there is if no more comes.
+/// A complete line, or the rest at the end of the stream.
 fn take_line(buffer: &mut BytesMut, closed: bool) -> Option<String> {
     let end = buffer.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
     let cut = (closed && !buffer.is_empty() || buffer.len() >= BUFFER).then_some(buffer.len());
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_come_one_by_one_and_the_last_complaint_says_why() {
+    async fn lines_arrive_one_by_one_and_the_last_stderr_line_is_the_reason() {
         let script = "cat; printf 'no end'; echo 'Warning: one' >&2; echo 'Denied.' >&2; exit 3";
         let (lines, ended) = all(Shell::new().call(script, Some(b"a\nb\n"))).await;
         assert_eq!(lines, ["a", "b", "no end"]);
@@ -277,11 +279,11 @@ mod tests {
         let (_, ended) = all(Shell::new().call(script, None)).await;
         assert_eq!((ended.why().as_str(), ended.is_ssh_failure()), ("no engine", true));
         let (_, ended) = all(Shell::new().call("echo '{}' >&2; exit 255", None)).await;
-        assert_eq!(ended.why(), "the link is gone, and ssh said nothing");
+        assert_eq!(ended.why(), "connection lost without an error message from ssh");
     }
 
     #[tokio::test]
-    async fn a_command_that_reads_nothing_ends_and_one_that_waits_for_the_end_of_input_gets_it() {
+    async fn commands_end_with_unread_input_or_at_the_end_of_input() {
         let shell = Shell::new();
         let much: &'static [u8] = &[b'x'; 1 << 20];
         let (_, ended) = all(shell.call("echo full >&2; exit 1", Some(much))).await;
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn streams_that_somebody_else_holds_open_do_not_hold_it_up() {
+    async fn streams_held_open_by_another_process_do_not_block() {
         let (_, ended) = all(Shell::new().call("sleep 5 & exit 0", None)).await;
         assert!(ended.is_success());
     }

@@ -1,4 +1,4 @@
-//! One host, from the first connection to the end of its agent.
+//! The launch of one host, from the first connection to the exit of its agent.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,34 +18,34 @@ use super::target::Target;
 use crate::run::{Input, LaunchStep, Message};
 use crate::timer::sleep_until;
 
-/// Longest time to connect and be answered, and to copy the agent.
+/// Timeouts for a connection with its answer, and for a copy of the agent.
 const ANSWER: Duration = Duration::from_secs(30);
 const COPY: Duration = Duration::from_secs(300);
-/// At the end: time for the agent to leave by itself, and then after it was asked to.
+/// At the end: time for the agent to exit, and for its exit after a request.
 const LEAVING: Duration = Duration::from_secs(3);
 const ASKED: Duration = Duration::from_secs(15);
-/// Time to tidy up behind a start that failed.
+/// Time to clean up after a failed start.
 const TIDYING: Duration = Duration::from_secs(10);
 
-/// Whether a start has left its room on the host.
+/// Whether a start left its directory on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leftover {
-    /// None was made, or an agent was started in it, and whatever ends that removes it.
+    /// No directory, or the agent started there and removes it on exit.
     Gone,
     Maybe,
 }
 
-/// One host on its way.
+/// The launch of one host.
 pub(super) struct HostLaunch {
     pub(super) launch: Arc<Launch>,
     pub(super) target: Target,
-    /// Where its agent's connection arrives.
+    /// Local socket for the agent's connection.
     pub(super) socket: PathBuf,
-    /// Bounds how many are on their way at once.
+    /// Limits concurrent launches.
     pub(super) permits: Arc<Semaphore>,
     /// To the run.
     pub(super) messages: mpsc::Sender<Message>,
-    /// Cancelled when the run is over.
+    /// Cancelled when the run ends.
     pub(super) leave: CancellationToken,
 }
 
@@ -62,7 +62,7 @@ impl HostLaunch {
                 self.attend(permit, &room, &program, subcommand).await
             }
             Some(Err(failed)) => Err(failed),
-            None => Err(("the run is over".to_owned(), Leftover::Maybe)),
+            None => Err(("the run has ended".to_owned(), Leftover::Maybe)),
         };
         if let Err((why, there)) = ended {
             self.tell(Input::LaunchEnded { host: self.host(), why }).await;
@@ -77,7 +77,7 @@ impl HostLaunch {
     }
 
     async fn tell(&self, input: Input) {
-        // Fails only when the run is over: nobody wants to know then.
+        // Fails only after the end of the run, when no one needs it.
         let _ = self.messages.send(Message::Input(input)).await;
     }
 
@@ -85,7 +85,8 @@ impl HostLaunch {
         self.tell(Input::Launching { host: self.host(), step }).await;
     }
 
-    /// Has a program on the host, and a room for it: the program, and whether it wants its subcommand.
+    /// Prepares the binary and a private directory on the host. Returns the path of the binary and
+    /// whether it needs the subcommand.
     async fn prepare(&self, room: &str) -> Result<(String, bool), (String, Leftover)> {
         self.step(LaunchStep::Connect).await;
         let binaries = &self.launch.binaries;
@@ -94,9 +95,9 @@ impl HostLaunch {
         let lines =
             self.ask(&remote::probe(room, binaries), script, ANSWER).await.map_err(maybe)?;
         let lines = lines.map_err(|ended| {
-            // Where there is no way in, another try to tidy up would find none, either.
+            // Without a login, a cleanup would fail too.
             let there = if ended.is_ssh_failure() { Leftover::Gone } else { Leftover::Maybe };
-            (self.failed("it could not be looked at", &ended), there)
+            (self.failed("cannot inspect the host", &ended), there)
         })?;
         let answer = Answer::read(&lines);
         let binary = answer.choose(binaries).map_err(maybe)?;
@@ -105,12 +106,12 @@ impl HostLaunch {
             let token = format!("{:08x}", rand::random::<u32>());
             let command = remote::copy(binary, &token);
             let copied = self.ask(&command, binary.content.clone(), COPY).await.map_err(maybe)?;
-            copied.map_err(|ended| maybe(self.failed("the agent could not be copied", &ended)))?;
+            copied.map_err(|ended| maybe(self.failed("cannot copy the agent", &ended)))?;
         }
         Ok((format!("{}/{}", answer.cache, binary.name()), binary.subcommand))
     }
 
-    /// Runs a command to its end, and gives its lines.
+    /// Runs a command and returns its output lines.
     async fn ask(
         &self,
         command: &str,
@@ -122,14 +123,16 @@ impl HostLaunch {
         let ended = tokio::time::timeout(limit, async {
             loop {
                 match call.next().await {
-                    // What a login prints is not for ever.
+                    // Limits the output of login scripts.
                     CallEvent::Line(line) if lines.len() < 1_000 => lines.push(line),
                     CallEvent::Line(_) => {}
                     CallEvent::Ended(ended) => return ended,
                 }
             }
         });
-        let ended = ended.await.map_err(|_| format!("ssh: no end within {} s", limit.as_secs()))?;
+        let ended = ended
+            .await
+            .map_err(|_| format!("ssh: command did not finish within {} s", limit.as_secs()))?;
         Ok(if ended.is_success() { Ok(lines) } else { Err(ended) })
     }
 
@@ -138,20 +141,20 @@ impl HostLaunch {
         let arguments = options.iter().chain(&last).filter(|word| !word.is_empty());
         let program = &self.launch.program;
         Call::start(program, arguments, input)
-            .map_err(|e| format!("`{}` can't be run: {e}", program.display()))
+            .map_err(|e| format!("cannot run `{}`: {e}", program.display()))
     }
 
-    /// A sentence for a call that failed.
+    /// The message for a failed call.
     fn failed(&self, what: &str, ended: &Ended) -> String {
         let why = ended.why();
         if ended.is_ssh_failure() {
-            format!("ssh: {why}; try it by hand: ssh {} true", self.target.destination)
+            format!("ssh: {why}. Test the login with `ssh {} true`", self.target.destination)
         } else {
             format!("{what}: {why}")
         }
     }
 
-    /// Runs the agent until it ends, or the run does. An error: the host takes no further part.
+    /// Runs the agent until it exits or the run ends. On an error, the host leaves the run.
     async fn attend(
         &self,
         permit: OwnedSemaphorePermit,
@@ -179,7 +182,7 @@ impl HostLaunch {
             Err(why) => Err((why, Leftover::Maybe)),
         };
         drop(call);
-        // Over a connection that the user's ssh keeps for later calls, the forwarding would stay.
+        // On a persistent connection of the user's ssh, the forward would remain.
         self.tidy(&["-O", "cancel", "-R", &forward], "").await;
         ended
     }
@@ -217,10 +220,10 @@ impl HostLaunch {
                 (Some(CallEvent::Line(_)), _) => {}
                 (Some(CallEvent::Ended(_)), Some(_)) => return Ok(()),
                 (Some(CallEvent::Ended(ended)), None) if ended.is_ssh_failure() => {
-                    return Err(format!("its ssh connection ended: {}", ended.why()));
+                    return Err(format!("ssh connection lost: {}", ended.why()));
                 }
                 (Some(CallEvent::Ended(ended)), None) => {
-                    return Err(format!("its agent ended: {}", ended.why()));
+                    return Err(format!("agent exited: {}", ended.why()));
                 }
                 (None, None) => leaving = Some(Instant::now() + LEAVING),
                 (None, Some(_)) if !asked => {
@@ -228,13 +231,13 @@ impl HostLaunch {
                     asked = true;
                     leaving = Some(Instant::now() + ASKED);
                 }
-                // Dropping the call ends ssh, and the agent notices.
+                // Dropping the call ends ssh, which stops the agent.
                 (None, Some(_)) => return Ok(()),
             }
         }
     }
 
-    /// Does something that need not succeed.
+    /// Runs a best-effort cleanup command.
     async fn tidy(&self, options: &[&str], command: &str) {
         let Ok(mut call) = self.call(options, command, Some(Bytes::new())) else { return };
         let ended = tokio::time::timeout(TIDYING, async {
@@ -247,7 +250,7 @@ impl HostLaunch {
         if let Ok(ended) = ended.await
             && !ended.is_success()
         {
-            debug!(host = %self.target.host, reason = ended.why(), "tidying up");
+            debug!(host = %self.target.host, reason = ended.why(), "cleanup failed");
         }
     }
 }

@@ -1,44 +1,44 @@
-//! What is run on a host, and what it answers. All of it is for a plain `sh` with coreutils; only the
-//! outer command is read by the login shell of the user, whatever that is.
+//! Commands that run on a host, and their output. They need only `sh` with coreutils. The user's
+//! login shell, whatever it is, parses only the outer command.
 
 use super::binary::{Binary, Glibc};
 
-/// Given to `sh -s`; says what the machine is and has.
+/// Input for `sh -s`; prints the system, the C library and the cache of the host.
 pub(super) const PROBE: &str = include_str!("probe.sh");
 
-/// Takes the program from standard input, under another name until it is whole.
+/// Reads the binary from stdin, under a temporary name until it is complete.
 const COPY: &str = "umask 077; dir=${XDG_CACHE_HOME:-$HOME/.cache}/regatta; part=$dir/$1.$2.part; \
     if mkdir -p \"$dir\" && cat > \"$part\" && { \
     [ \"$(sha256sum < \"$part\" | cut -c 1-64)\" = \"$3\" ] || \
-    { echo \"error: it did not arrive whole\" >&2; false; }; } && chmod 700 \"$part\" && \
+    { echo \"error: the copy is incomplete (SHA-256 mismatch)\" >&2; false; }; } && chmod 700 \"$part\" && \
     mv -f \"$part\" \"$dir/$1\"; then :; else rm -f \"$part\"; exit 1; fi";
 
-/// Runs the agent in its room, a private folder, and removes that after it. The socket is there before the command, or
-/// not at all.
+/// Runs the agent in a private directory and removes the directory afterwards. The socket exists
+/// before the command starts, or never.
 const START: &str = "room=$1; shift; echo $$ > \"$room/pid\"; if [ -S \"$room/s\" ]; then \
     echo \"regatta-ssh started\"; \"$@\"; code=$?; else \
-    echo \"error: sshd there forwards no Unix sockets; its sshd_config needs \
-    AllowStreamLocalForwarding yes and no DisableForwarding\" >&2; code=1; fi; \
+    echo \"error: sshd does not forward Unix sockets. In its sshd_config, set \
+    AllowStreamLocalForwarding yes and remove DisableForwarding\" >&2; code=1; fi; \
     rm -rf \"$room\"; exit $code";
 
-/// What [`START`] says when the agent is about to run.
+/// Printed by [`START`] right before the agent starts.
 pub(super) const STARTED: &str = "regatta-ssh started";
 
-/// What a host says of itself.
+/// Answer of a host to [`PROBE`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     /// `uname -sm`.
     system: String,
     /// The C library and its version.
     libc: String,
-    /// The program that is in the cache already.
+    /// Name of the cached binary.
     have: Option<String>,
-    /// The folder of the cache.
+    /// The cache directory.
     pub(super) cache: String,
 }
 
 impl Answer {
-    /// Reads the lines that are ours; what else a login prints is no matter.
+    /// Parses the lines with our prefix and ignores other output of the login.
     pub(super) fn read(lines: &[String]) -> Self {
         let mut answer = Self::default();
         for line in lines {
@@ -55,41 +55,46 @@ impl Answer {
         answer
     }
 
-    /// The program for this host.
+    /// The binary for this host.
     pub(super) fn choose<'b>(&self, binaries: &'b [Binary]) -> Result<&'b Binary, String> {
         let arch = match self.system.split_once(' ') {
             Some(("Linux", arch)) => arch,
-            Some((other, _)) => return Err(format!("it runs {other}; the agent needs Linux")),
+            Some((other, _)) => {
+                return Err(format!(
+                    "host runs {other}, but the agent requires \
+                Linux"
+                ));
+            }
             None => {
                 return Err(
-                    "its shell does not answer: is there a login script that ends it?".to_owned()
+                    "no answer from the login shell. Does a login script exit early?".to_owned()
                 );
             }
         };
         let binary = binaries
             .iter()
             .find(|binary| binary.arch == arch)
-            .ok_or_else(|| format!("it is {arch}: give --agent-binary {arch}=PATH"))?;
+            .ok_or_else(|| format!("no agent binary for {arch}. Set --agent-binary {arch}=PATH"))?;
         if self.libc.starts_with("musl") {
-            return Err("it has musl; the agent needs glibc to load NVML".to_owned());
+            return Err("host uses musl, but the agent requires glibc to load NVML".to_owned());
         }
         let there = self.libc.rsplit(' ').next().and_then(Glibc::parse);
         match (there, binary.glibc) {
             (Some(there), Some(needed)) if there < needed => Err(format!(
-                "its glibc is {there} and the agent needs {needed}: build the agent on a system as old \
-                 as the host, and give --agent-binary {arch}=PATH"
+                "host has glibc {there}, but the agent requires {needed}. Build the agent on a \
+                 system as old as the host and set --agent-binary {arch}=PATH"
             )),
             (Some(_) | None, Some(_) | None) => Ok(binary),
         }
     }
 
-    /// Whether a program need not be copied.
+    /// Whether a binary is already cached.
     pub(super) fn has(&self, binary: &Binary) -> bool {
         self.have.as_deref() == Some(binary.name().as_str())
     }
 }
 
-/// A new room on a host. Making it fails if somebody else has one of this name.
+/// A new directory name on a host. Creating it fails if the name exists.
 pub(super) fn room() -> String {
     format!("/tmp/regatta-ssh.{:016x}", rand::random::<u64>())
 }
@@ -101,7 +106,7 @@ pub(super) fn probe(room: &str, binaries: &[Binary]) -> String {
     command(["sh", "-s", room].into_iter().chain(programs.iter().map(String::as_str)))
 }
 
-/// The command that takes a program; `token` tells copies under way apart.
+/// The command that receives a binary; `token` separates concurrent copies.
 pub(super) fn copy(binary: &Binary, token: &str) -> String {
     command(["sh", "-c", COPY, "regatta", &binary.name(), token, &binary.hash])
 }
@@ -113,7 +118,7 @@ pub(super) fn start(room: &str, program: &str, subcommand: bool, flags: &[String
     command(["sh", "-c", START, "regatta", room].into_iter().chain(agent))
 }
 
-/// The command that removes a room in which no agent was started.
+/// The command that removes a directory without a started agent.
 pub(super) fn clear(room: &str) -> String {
     command(["rm", "-rf", room])
 }
@@ -123,7 +128,7 @@ fn command<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     format!("exec {}", words.join(" "))
 }
 
-/// A word for any login shell.
+/// Quotes a word for any login shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -151,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_found_among_what_a_login_prints() {
+    fn the_answer_is_found_in_other_login_output() {
         let found = answer(&[
             "Welcome to gpu-01!",
             "regatta-ssh system Linux x86_64",
@@ -166,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_cannot_run_the_agent_is_told_so() {
+    fn hosts_that_cannot_run_the_agent_are_errors() {
         let why = |lines: &[&str]| answer(lines).choose(&[binary("x86_64")]).unwrap_err();
         let all = [
             why(&["regatta-ssh system Linux aarch64", "regatta-ssh libc glibc 2.36"]),
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn words_reach_the_program_as_they_are() {
+    fn arguments_reach_the_program_unchanged() {
         let flags = ["--model".to_owned(), "it's a \"model\"; $(reboot)".to_owned()];
         let line = start("/tmp/regatta-ssh.x", "/home/a b/agent", true, &flags);
         assert!(!line.contains('\n') && !line.contains('!'), "csh reads neither");

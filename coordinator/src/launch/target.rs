@@ -1,5 +1,5 @@
-//! The hosts to start agents on, as the user names them: a list of ssh destinations, or a file with
-//! one a line. Every problem is told at once, with its line.
+//! The hosts to start agents on: a list of ssh destinations, or a file with one per line. Reports
+//! all problems at once, each with its line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,18 +8,19 @@ use regatta_agent::endpoint::check_url;
 use regatta_types::clean;
 use regatta_types::ids::HostId;
 
-/// A host and what its agent is told.
+/// A host and the flags of its agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its name in the reports.
     pub host: HostId,
-    /// What ssh is told: `gpu-01`, `user@gpu-01`, `ssh://user@gpu-01:2222`, a name of its configuration.
+    /// ssh destination: `gpu-01`, `user@gpu-01`, `ssh://user@gpu-01:2222` or a host of the ssh
+    /// config.
     pub destination: String,
     /// Flags for the agent.
     pub flags: Vec<String>,
 }
 
-/// Settings of a line and the agent's flags that they become.
+/// Settings of a line and the corresponding agent flags.
 const SETTINGS: [(&str, &str); 5] = [
     ("endpoint", "--endpoint"),
     ("model", "--model"),
@@ -31,7 +32,7 @@ const SETTINGS: [(&str, &str); 5] = [
 /// The hosts of `--ssh`.
 ///
 /// # Errors
-/// Every problem, each a sentence.
+/// All problems, one message each.
 pub fn of_list(destinations: &[String]) -> Result<Vec<Target>, Vec<String>> {
     collect(destinations.iter().map(|text| ("--ssh".to_owned(), text.as_str())))
 }
@@ -39,7 +40,7 @@ pub fn of_list(destinations: &[String]) -> Result<Vec<Target>, Vec<String>> {
 /// The hosts of an `--ssh-file`.
 ///
 /// # Errors
-/// Every problem, each a sentence with its line.
+/// All problems, one message each, with its line.
 pub fn of_file(path: &Path) -> Result<Vec<Target>, Vec<String>> {
     let name = path.display();
     let text =
@@ -47,12 +48,12 @@ pub fn of_file(path: &Path) -> Result<Vec<Target>, Vec<String>> {
     let lines = text.lines().enumerate().map(|(n, line)| (format!("{name}:{}", n + 1), line));
     let targets = collect(lines)?;
     if targets.is_empty() {
-        return Err(vec![format!("--ssh-file {name}: no host in it")]);
+        return Err(vec![format!("--ssh-file {name}: no hosts in the file")]);
     }
     Ok(targets)
 }
 
-/// Reads entries, each with the place it stands at.
+/// Parses entries, each with its position.
 fn collect<'t>(
     entries: impl Iterator<Item = (String, &'t str)>,
 ) -> Result<Vec<Target>, Vec<String>> {
@@ -65,8 +66,8 @@ fn collect<'t>(
                 if let Some(first) = seen.insert(target.host.clone(), place.clone()) {
                     let host = &target.host;
                     problems.push(format!(
-                        "{place}: a second host named `{host}` (the first: {first}); give one of \
-                         them another name=NAME in an --ssh-file"
+                        "{place}: duplicate host name `{host}` (first used at {first}). Set a \
+                         different name=NAME in an --ssh-file"
                     ));
                 }
                 targets.push(target);
@@ -89,11 +90,11 @@ fn entry(text: &str) -> Result<Option<Target>, Vec<String>> {
     for word in words {
         let shown = clean::excerpt(word, 60);
         let Some((key, value)) = word.split_once('=').filter(|(_, value)| !value.is_empty()) else {
-            problems.push(format!("`{shown}` is no setting: write KEY=VALUE, without spaces"));
+            problems.push(format!("`{shown}` is not a setting. Write KEY=VALUE without spaces"));
             continue;
         };
         if given.contains(&key) {
-            problems.push(format!("`{key}` is given twice"));
+            problems.push(format!("`{key}` is set twice"));
         }
         given.push(key);
         let known = SETTINGS.iter().find(|(setting, _)| *setting == key);
@@ -111,19 +112,22 @@ fn entry(text: &str) -> Result<Option<Target>, Vec<String>> {
                 flags.extend([(*flag).to_owned(), value.to_owned()]);
             }
             (_, None) => problems.push(format!(
-                "`{}` is not known; known here: name, {}",
+                "unknown setting `{}`. Known settings: name, {}",
                 clean::excerpt(key, 40),
                 SETTINGS.map(|(setting, _)| setting).join(", ")
             )),
         }
     }
     if destination.starts_with('-') || destination.contains(char::is_control) {
-        problems.push(format!("`{}` is no ssh destination", clean::excerpt(destination, 60)));
+        problems.push(format!("`{}` is not an ssh destination", clean::excerpt(destination, 60)));
     }
     let host = name.or_else(|| HostId::from_hostname(machine(destination)));
     if host.is_none() && problems.is_empty() {
         let shown = clean::excerpt(destination, 60);
-        problems.push(format!("no name can be made of `{shown}`: add name=NAME in an --ssh-file"));
+        problems.push(format!(
+            "cannot derive a host name from `{shown}`. Add name=NAME in an \
+            --ssh-file"
+        ));
     }
     match host {
         Some(host) if problems.is_empty() => {
@@ -133,7 +137,7 @@ fn entry(text: &str) -> Result<Option<Target>, Vec<String>> {
     }
 }
 
-/// The machine in a destination: without user, and in a URL without port.
+/// The machine in a destination: without user, and for a URL without port.
 fn machine(destination: &str) -> &str {
     let url = destination.strip_prefix("ssh://");
     let rest = url.unwrap_or(destination);
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn destinations_name_their_hosts() {
+    fn host_names_are_derived_from_destinations() {
         let list = ["gpu-01", "root@GPU-02.lab", "ssh://me@gpu-03:2222"].map(str::to_owned);
         let expected = [
             target("gpu-01", "gpu-01", &[]),
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_file_becomes_the_agents_flags() {
+    fn settings_become_agent_flags() {
         let text = "# the rack\n\ngpu-01   # plain\n\
                     10.0.0.2 name=gpu-02 endpoint=localhost:9000 gpu=0,1 key-file=/etc/key model=a/b\n";
         let flags = [
@@ -194,12 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_with_its_line() {
+    fn every_problem_has_its_line() {
         let text = "gpu-01 colour=red endpoint=http://u:hunter2@h\n-oProxyCommand=evil\n\
                     gpu-02 name=Bad/Name model\ngpu-03\nme@gpu-03\n";
         let problems = file(text).unwrap_err();
         insta::assert_snapshot!(problems.join("\n"));
         assert!(!problems.join("\n").contains("hunter2"));
-        assert_eq!(file("# nobody\n").unwrap_err(), ["--ssh-file hosts: no host in it"]);
+        assert_eq!(file("# nobody\n").unwrap_err(), ["--ssh-file hosts: no hosts in the file"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Which hosts have come, as plain lines: all there is to see while hosts are only looked at.
+//! Arrival of hosts as plain lines, for preflight checks without a run.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Screen, lines, short};
 use crate::output::say;
 use crate::run::{RunView, Stage};
 
-/// Time between reminders of who is waited for.
+/// Time between reminders of pending hosts.
 const REMINDER: Duration = Duration::from_secs(10);
 
 pub(super) struct Arrivals {
@@ -29,7 +29,7 @@ impl Screen for Arrivals {
 
     fn event(&mut self, event: &RunEvent) {
         let line = match &event.kind {
-            EventKind::HostPrepared { host, refused: None } => Some(format!("{host} is looked at")),
+            EventKind::HostPrepared { host, refused: None } => Some(format!("{host} checked")),
             EventKind::HostPrepared { refused: Some(_), .. }
             | EventKind::HostLeftOut { .. }
             | EventKind::AgentJoined { .. }
@@ -55,7 +55,7 @@ impl Screen for Arrivals {
         let busy = view.hosts.iter().filter(|host| host.stage == Stage::Preparing);
         let busy: Vec<&str> = busy.map(|host| host.host.as_str()).collect();
         if waits && !busy.is_empty() {
-            say(&format!("[{:>6}] looking at {}", short(self.began.elapsed()), busy.join(", ")));
+            say(&format!("[{:>6}] checking {}", short(self.began.elapsed()), busy.join(", ")));
         }
     }
 

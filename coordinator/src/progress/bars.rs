@@ -1,4 +1,4 @@
-//! A bar per host: cells done, what it does, tokens per second, GPU memory, expected end.
+//! A bar per host: cells done, current case, tokens per second, GPU memory, time left.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use super::{Screen, lines, short};
 use crate::run::{HostView, RunView, Stage};
 
-/// Most bars at once; a terminal has no more lines to spare.
+/// Maximum number of bars, to fit a terminal.
 const BARS_MAX: usize = 30;
 
 pub(super) struct Bars {
     area: MultiProgress,
     head: ProgressBar,
     hosts: BTreeMap<HostId, ProgressBar>,
-    /// When the first cell was begun.
+    /// Start of the first cell.
     measuring: Option<Instant>,
 }
 
@@ -67,7 +67,7 @@ fn message(view: &HostView, rest: Option<Duration>) -> String {
             Some(case) if measuring => format!("{case:<16.16}"),
             Some(_) | None => format!("{:<16.16}", view.stage.name()),
         },
-        // Blank while there is nothing to tell, so that the columns stay.
+        // Blank without a value, to keep the columns aligned.
         if measuring && speed > 0.0 { format!("{speed:>7.1} tok/s") } else { " ".repeat(13) },
     ];
     let used: u64 = view.progress.gpus.iter().filter_map(|(_, s)| s.memory_used).map(|b| b.0).sum();
@@ -87,7 +87,7 @@ impl Screen for Bars {
 
     fn event(&mut self, event: &RunEvent) {
         if let Some(line) = lines::describe(&event.kind) {
-            // Nothing can be done about a terminal that is gone.
+            // A closed terminal is not an error.
             let _ = self.area.println(line);
         }
     }
@@ -98,12 +98,11 @@ impl Screen for Bars {
             ExpectedHosts::Named(names) => names.len(),
         };
         let head = if view.gathering {
-            format!("waiting for hosts: {} of {expected}", view.joined())
+            format!("waiting for hosts: {} of {expected} joined", view.joined())
         } else {
             let done = view.hosts.iter().filter(|h| h.stage == Stage::Done).count();
             let hidden = view.hosts.len().saturating_sub(BARS_MAX);
-            let more =
-                if hidden > 0 { format!(" ({hidden} more than shown)") } else { String::new() };
+            let more = if hidden > 0 { format!(" ({hidden} not shown)") } else { String::new() };
             format!("measuring: {done} of {} hosts done{more}", view.hosts.len())
         };
         self.head.set_message(head);

@@ -1,10 +1,11 @@
-//! Plain lines for logs, pipes and CI: what changed, and a summary now and then.
+//! Plain lines for logs, pipes and CI: changes and a periodic summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use regatta_types::event::{Disposition, EventKind, RunEvent};
 use regatta_types::ids::HostId;
+use regatta_types::units::quantity;
 use tokio::time::Instant;
 
 use super::{Screen, short};
@@ -13,14 +14,14 @@ use crate::run::{RunView, Stage};
 /// Time between summaries.
 const SUMMARY: Duration = Duration::from_secs(10);
 
-/// Time between looks at what has changed.
+/// Time between checks for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) struct Lines {
     began: Instant,
-    /// When the next summary is due.
+    /// Time of the next summary.
     summary: Instant,
-    /// What was told of hosts whose agents are being started.
+    /// Last printed stage of hosts whose agents are starting.
     launches: BTreeMap<HostId, Stage>,
     joined: BTreeSet<HostId>,
 }
@@ -32,24 +33,26 @@ impl Lines {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "progress is talk: it goes to stderr")]
+#[expect(clippy::print_stderr, reason = "progress goes to stderr")]
 fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// The line for an event worth one; `None` for those that only move a counter.
+/// The line for an event; `None` for events that only change a counter.
 pub(super) fn describe(kind: &EventKind) -> Option<String> {
     match kind {
-        EventKind::RunStarted { run, cells } => Some(format!("run {run}: {cells} cells per host")),
-        EventKind::AgentJoined { host, again: false } => Some(format!("{host} joined")),
-        EventKind::AgentJoined { host, again: true } => Some(format!("{host} is back")),
-        EventKind::AgentDisconnected { host, reason } => {
-            Some(format!("{host} is disconnected ({reason}); it may come back"))
+        EventKind::RunStarted { run, cells } => {
+            Some(format!("run {run}: {} per host", quantity(*cells, "cell")))
         }
-        EventKind::AgentLost { host, reason } => Some(format!("{host} is lost ({reason})")),
+        EventKind::AgentJoined { host, again: false } => Some(format!("{host} joined")),
+        EventKind::AgentJoined { host, again: true } => Some(format!("{host} reconnected")),
+        EventKind::AgentDisconnected { host, reason } => {
+            Some(format!("{host} disconnected ({reason}), may reconnect"))
+        }
+        EventKind::AgentLost { host, reason } => Some(format!("{host} declared lost ({reason})")),
         EventKind::HostPrepared { host, refused: None } => Some(format!("{host} is ready")),
         EventKind::HostPrepared { host, refused: Some(why) } => {
-            Some(format!("{host} can't take part: {why}"))
+            Some(format!("{host} refused: {why}"))
         }
         EventKind::AttemptFinished { attempt, disposition, ok, failed } => match disposition {
             Disposition::Counted | Disposition::EngineWarmup | Disposition::ClientOverhead
@@ -61,21 +64,23 @@ pub(super) fn describe(kind: &EventKind) -> Option<String> {
                 Some(format!("{attempt}: {failed} of {} requests failed", ok + failed))
             }
             Disposition::Superseded | Disposition::Late | Disposition::Partial => {
-                Some(format!("{attempt} is not counted: {}", disposition.name()))
+                Some(format!("{attempt} not counted: {}", disposition.name()))
             }
         },
         EventKind::CellMissing { .. }
         | EventKind::AssignmentLeased { .. }
         | EventKind::AttemptStarted { .. } => None,
         EventKind::Warning { text } => Some(format!("warning: {text}")),
-        EventKind::HostLeftOut { host, why } => Some(format!("{host} is left out: {why}")),
+        EventKind::HostLeftOut { host, why } => Some(format!("{host} excluded: {why}")),
         EventKind::RunCancelled => Some(
-            "stopping: current requests end, then the report is written (once more: stop now)"
+            "stopping: current requests finish, then the report is written (Ctrl-C again to exit \
+             now)"
                 .to_owned(),
         ),
-        EventKind::CellSkipped { cell, reason } => Some(format!("{cell}: skipped, {reason}")),
+        EventKind::CellSkipped { cell, reason } => Some(format!("{cell} skipped: {reason}")),
         EventKind::RunFinished { counted, skipped, missing } => {
-            Some(format!("finished: {counted} cells counted, {skipped} skipped, {missing} missing"))
+            let counted = quantity(*counted, "cell");
+            Some(format!("finished: {counted} counted, {skipped} skipped, {missing} missing"))
         }
     }
 }
@@ -97,7 +102,7 @@ impl Screen for Lines {
     fn view(&mut self, view: &RunView) {
         let now = short(self.began.elapsed());
         for host in view.hosts.iter().filter(|host| host.stage.is_launch()) {
-            // The picture may lag behind the events.
+            // The view can lag behind the events.
             let is_news = !self.joined.contains(&host.host)
                 && self.launches.insert(host.host.clone(), host.stage) != Some(host.stage);
             if is_news {

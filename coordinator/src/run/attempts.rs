@@ -1,4 +1,4 @@
-//! Attempts that begin and end, and what becomes of their cells.
+//! Start and end of attempts, and the result of their cells.
 
 use regatta_types::assignment::Lease;
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
@@ -99,11 +99,12 @@ impl RunState {
         }
         match stored.stored {
             Stored::New => {}
-            // It was stored before, and its acknowledgement was lost.
+            // It was stored before, but the acknowledgment was lost.
             Stored::Duplicate => return,
             Stored::Conflict => {
-                let text =
-                    format!("a second, different report of {attempt} came; the first counts");
+                let text = format!(
+                    "a second, different report of {attempt} arrived. The first one counts"
+                );
                 effects.push(Effect::Event(EventKind::Warning { text }));
                 return;
             }
@@ -133,16 +134,17 @@ impl RunState {
         } else if cancelled {
             Some(MissingReason::Cancelled)
         } else if lost {
-            let progress = "its last attempt had not completed".to_owned();
+            let progress = "last attempt not completed".to_owned();
             Some(MissingReason::AgentLost { progress })
         } else if out {
-            let why = host.record.refused.clone().unwrap_or_else(|| "it takes no part".to_owned());
+            let why =
+                host.record.refused.clone().unwrap_or_else(|| "excluded from the run".to_owned());
             Some(MissingReason::Refused { why })
         } else if host.tries >= max_attempts {
-            let why = stored.incomplete.unwrap_or_else(|| "its lease had ended".to_owned());
+            let why = stored.incomplete.unwrap_or_else(|| "lease expired".to_owned());
             Some(MissingReason::AttemptFailed { why })
         } else {
-            // Once more, as an attempt of its own.
+            // Retry as a new attempt.
             return;
         };
         let index = host.cursor;
@@ -158,7 +160,7 @@ impl RunState {
         }
     }
 
-    /// Closes the cell of `host` at block `index` as missing, unless it has its end already.
+    /// Closes the cell of `host` at block `index` as missing, unless it is already closed.
     pub(super) fn close(
         &mut self,
         host: &HostId,
@@ -189,7 +191,7 @@ impl RunState {
         }
     }
 
-    /// The number of the next try at the cell a host is at.
+    /// The number of the next attempt at the current cell of a host.
     pub(super) fn next_attempt(host: &mut Host) -> AttemptNo {
         host.attempts += 1;
         host.tries += 1;

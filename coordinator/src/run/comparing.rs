@@ -1,5 +1,4 @@
-//! The checks that only a comparison of hosts can make, and what is said of all of them when the
-//! wait for hosts is over.
+//! Preflight checks that compare hosts, and the warnings after the wait for hosts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +12,13 @@ use super::host::Readiness;
 use super::input::Effect;
 use super::state::RunState;
 
-/// Wall clocks further apart than this are remarked.
+/// Maximum difference of wall clocks without a warning.
 const APART: Duration = Duration::from_secs(1);
-/// Hosts that a warning names.
+/// Maximum number of hosts named in a warning.
 const NAMED: usize = 3;
 
 impl RunState {
-    /// Compares the hosts, adds what comes of it to their checks, and warns of what should be seen to,
-    /// each thing once.
+    /// Compares the hosts, adds the results to their checks, and emits each warning once.
     pub(super) fn compare_hosts(&mut self, effects: &mut Vec<Effect>) {
         let engines = self.hosts.values().filter_map(|host| host.record.engine.known());
         let models: Vec<String> = engines.map(|engine| engine.model.clone()).collect();
@@ -35,7 +33,7 @@ impl RunState {
             }
             effects.push(Effect::StoreHost(Box::new(record.clone())));
         }
-        // Whoever asked for the checks alone is shown all of them.
+        // `doctor` prints all checks itself.
         if !self.preparation.check_only {
             self.warn_of_checks(effects);
         }
@@ -68,7 +66,7 @@ fn named(hosts: &[&HostId], of: usize) -> String {
     format!("{}{more}", first.join(", "))
 }
 
-/// Replaces a check that was well; what its own host remarked stands.
+/// Replaces a check that passed; warnings and failures of the host itself stay.
 fn put(checks: &mut Vec<CheckOutcome>, outcome: CheckOutcome) {
     match checks.iter_mut().find(|own| own.check == outcome.check) {
         Some(own) if own.mark == Mark::Ok => *own = outcome,
@@ -80,7 +78,7 @@ fn put(checks: &mut Vec<CheckOutcome>, outcome: CheckOutcome) {
     }
 }
 
-/// A remark on a host that serves another model than most; `None`: it does not.
+/// A warning for a host that serves a different model than most; `None`: same model.
 fn model(own: &str, all: &[String]) -> Option<CheckOutcome> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for model in all {
@@ -92,8 +90,8 @@ fn model(own: &str, all: &[String]) -> Option<CheckOutcome> {
     match usual {
         Some(usual) if usual == own => None,
         Some(usual) => Some(Check::Model.warning(format!(
-            "it serves `{own}`, {most} of the {} hosts serve `{usual}`: a run compares it apart; load \
-             `{usual}` on it, or choose the model with --model",
+            "serves `{own}`, but {most} of {} hosts serve `{usual}`, so this host is compared \
+             separately. Load `{usual}` on it or choose a model with --model",
             all.len()
         ))),
         None => {
@@ -103,31 +101,31 @@ fn model(own: &str, all: &[String]) -> Option<CheckOutcome> {
                 .map(|model| format!("`{model}`"))
                 .collect();
             Some(Check::Model.warning(format!(
-                "it serves `{own}`, other hosts serve {}: a run compares them apart; load one model \
-                 on all, or choose it with --model",
+                "serves `{own}`, but other hosts serve {}, so they are compared separately. Load \
+                 the same model on all hosts or choose one with --model",
                 others.join(", ")
             )))
         }
     }
 }
 
-/// How far an agent's wall clock is from the coordinator's.
+/// Checks the offset of an agent's wall clock from the coordinator's.
 fn clock(offset: Option<&ClockOffset>) -> CheckOutcome {
     let Some(offset) = offset else {
-        return Check::Clock.unknown("it could not be compared with the coordinator's");
+        return Check::Clock.unknown("offset from the coordinator's clock not measured");
     };
     let apart = Duration::from_nanos(offset.wall_offset_ns.unsigned_abs());
     let doubt = Duration::from_nanos(offset.bound_ns);
     if apart.saturating_sub(doubt) > APART {
         let way = if offset.wall_offset_ns > 0 { "ahead of" } else { "behind" };
         return Check::Clock.warning(format!(
-            "its wall clock is {:.1} s {way} the coordinator's; set up time synchronisation (NTP) on \
-             both: no figure depends on it, but the times of day do",
+            "wall clock is {:.1} s {way} the coordinator's clock, so times of day do not match \
+             (measurements are unaffected). Set up time synchronization (NTP) on both",
             apart.as_secs_f64()
         ));
     }
     let within = (apart + doubt).as_nanos().div_ceil(1_000_000);
-    Check::Clock.ok(format!("within {within} ms of the coordinator's"))
+    Check::Clock.ok(format!("within {within} ms of the coordinator's clock"))
 }
 
 #[cfg(test)]
@@ -141,37 +139,37 @@ mod tests {
     }
 
     #[test]
-    fn the_host_with_another_model_than_most_is_named_with_both() {
+    fn the_warning_of_a_different_model_names_both_models() {
         let all = models(&["coder", "coder", "chat", "coder"]);
         assert_eq!(model("coder", &all), None);
-        let text = model("chat", &all).expect("a remark").text;
-        assert!(text.starts_with("it serves `chat`, 3 of the 4 hosts serve `coder`"), "{text}");
+        let text = model("chat", &all).expect("a warning").text;
+        assert!(text.starts_with("serves `chat`, but 3 of 4 hosts serve `coder`"), "{text}");
         assert_eq!(model("chat", &models(&["chat"])), None);
     }
 
     #[test]
-    fn without_a_usual_model_every_host_is_told_of_the_others() {
+    fn without_a_majority_model_every_host_gets_a_warning() {
         let all = models(&["a", "b", "b", "a", "c"]);
-        let text = model("a", &all).expect("a remark").text;
-        assert!(text.starts_with("it serves `a`, other hosts serve `b`, `c`: "), "{text}");
+        let text = model("a", &all).expect("a warning").text;
+        assert!(text.starts_with("serves `a`, but other hosts serve `b`, `c`, "), "{text}");
     }
 
     #[test]
-    fn clocks_more_than_a_second_apart_beyond_all_doubt_are_remarked() {
+    fn clocks_certainly_more_than_a_second_apart_are_a_warning() {
         let at = |wall_offset_ns: i64, bound_ns: u64| {
             let (offset_ns, pings, at) = (0, 8, MonoNs(0));
             clock(Some(&ClockOffset { offset_ns, bound_ns, wall_offset_ns, pings, at }))
         };
-        assert_eq!(at(-900_000_000, 200_000).text, "within 901 ms of the coordinator's");
+        assert_eq!(at(-900_000_000, 200_000).text, "within 901 ms of the coordinator's clock");
         assert_eq!(at(1_100_000_000, 200_000_000).mark, Mark::Ok, "the ping itself may be late");
         let behind = at(-3_210_000_000, 200_000);
         assert_eq!(behind.mark, Mark::Warning);
-        assert!(behind.text.starts_with("its wall clock is 3.2 s behind the coord"), "{behind:?}");
+        assert!(behind.text.starts_with("wall clock is 3.2 s behind the coord"), "{behind:?}");
         assert_eq!(clock(None).mark, Mark::Unknown);
     }
 
     #[test]
-    fn what_a_host_remarked_itself_stands() {
+    fn the_comparison_does_not_override_failures_of_the_host() {
         let mut checks = vec![Check::Model.failed("not served"), Check::Disk.ok("room")];
         put(&mut checks, Check::Model.warning("another one"));
         put(&mut checks, Check::Clock.ok("within 1 ms"));
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_hosts_are_named_and_all_are_called_so() {
+    fn a_few_hosts_are_named_and_all_are_counted() {
         let names: Vec<HostId> =
             (1..=5).map(|i| HostId::new(format!("gpu-0{i}")).expect("a slug")).collect();
         let names: Vec<&HostId> = names.iter().collect();

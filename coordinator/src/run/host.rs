@@ -1,4 +1,4 @@
-//! What the run knows of one host: its link, its readiness and the cell it works on.
+//! State of one host in a run: its link, its readiness and its current cell.
 
 use std::collections::BTreeMap;
 
@@ -19,22 +19,22 @@ pub(super) struct Host {
     pub(super) link: Link,
     pub(super) last_contact: Instant,
     pub(super) readiness: Readiness,
-    /// It was refused for what its warm-up shows, and the report of that is still to come.
+    /// It was refused after its warm-up, whose report is still pending.
     pub(super) owes: bool,
     pub(super) work: Work,
-    /// Index of the plan's block this host is at.
+    /// Index of its current block in the plan.
     pub(super) cursor: usize,
-    /// Number of the last attempt at the cell of `cursor`.
+    /// Number of the last attempt at the current cell.
     pub(super) attempts: u32,
-    /// Those of them that were begun, as far as is known.
+    /// Number of these attempts that are known to have started.
     pub(super) tries: u32,
     /// Cells with a counted attempt.
     pub(super) counted: usize,
-    /// What its sweeps have shown so far, by the id that their levels share.
+    /// State of its sweeps, by sweep id.
     pub(super) sweeps: BTreeMap<CaseId, SweepState>,
-    /// Engine warm-ups asked of it.
+    /// Number of requested engine warm-ups.
     pub(super) warmups: u32,
-    /// Grows with every lease and with every loss, so that no lease is ever granted twice.
+    /// Incremented with every lease and loss, so that no lease is granted twice.
     pub(super) epoch: Epoch,
     pub(super) clock: Option<ClockOffset>,
     pub(super) progress: Progress,
@@ -46,11 +46,11 @@ pub(super) enum Link {
     Connected(SessionId),
     /// Connected, but silent for some heartbeats.
     Suspect(SessionId),
-    /// May come back; nothing new is given to it and nobody waits for it. With a session: the
-    /// connection is still open but silent.
+    /// May reconnect. It gets no new work and no host waits for it. With a session: the connection
+    /// is open but silent.
     Disconnected(Option<SessionId>),
-    /// Given up: its cells are closed and it takes no further part. With a session: it came back
-    /// to hand over what it still had.
+    /// Declared lost: its cells are closed. With a session: it reconnected to deliver pending
+    /// results.
     Lost(Option<SessionId>),
 }
 
@@ -59,25 +59,25 @@ pub(super) enum Link {
 pub(super) enum Readiness {
     Preparing,
     Ready,
-    /// Refused before the run, or late.
+    /// Refused before the run, or not ready in time.
     Out,
 }
 
 /// What a host is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Its clock is being compared before the next start.
+    /// Its clock is synchronized before the next start.
     Syncing,
-    /// Waiting for the others since then.
+    /// Waiting for the other hosts since this time.
     Waiting(Instant),
     /// Working on a lease.
     Leased { attempt: AttemptKey, started: bool },
-    /// Its report is on the way to the disk.
+    /// Its report is being written to disk.
     Storing { attempt: AttemptKey },
 }
 
 impl Link {
-    /// Whether frames of this session belong to the host.
+    /// Whether messages of this session belong to the host.
     pub(super) fn is_over(self, session: SessionId) -> bool {
         match self {
             Self::Connected(own) | Self::Suspect(own) | Self::Disconnected(Some(own)) => {
@@ -87,7 +87,7 @@ impl Link {
         }
     }
 
-    /// The connection that is still open, whether anything is expected of it or not.
+    /// The open connection, in any state.
     pub(super) fn open(self) -> Option<SessionId> {
         match self {
             Self::Connected(session) | Self::Suspect(session) => Some(session),
@@ -104,7 +104,7 @@ impl Link {
 }
 
 impl Host {
-    /// The connection, while there is one.
+    /// The active connection, if any.
     pub(super) fn session(&self) -> Option<SessionId> {
         match self.link {
             Link::Connected(session) | Link::Suspect(session) => Some(session),
@@ -112,17 +112,17 @@ impl Host {
         }
     }
 
-    /// Whether others wait for this host at a start.
+    /// Whether other hosts wait for this one at a start.
     pub(super) fn is_active(&self, blocks: usize) -> bool {
         self.session().is_some() && self.readiness == Readiness::Ready && self.cursor < blocks
     }
 
-    /// Whether it could begin its next cell now.
+    /// Whether it can start its next cell now.
     pub(super) fn is_waiting(&self, blocks: usize) -> bool {
         self.is_active(blocks) && self.clock.is_some() && matches!(self.work, Work::Waiting(_))
     }
 
-    /// The attempt it holds or has handed over, if any.
+    /// The attempt it runs or has delivered, if any.
     pub(super) fn attempt(&self) -> Option<&AttemptKey> {
         match &self.work {
             Work::Leased { attempt, .. } | Work::Storing { attempt } => Some(attempt),
@@ -130,24 +130,24 @@ impl Host {
         }
     }
 
-    /// Moves on to the next block.
+    /// Advances to the next block.
     pub(super) fn next_cell(&mut self) {
         self.cursor += 1;
         self.attempts = 0;
         self.tries = 0;
     }
 
-    /// What was last known of the work in hand, for the reason of a lost cell.
-    pub(super) fn last_words(&self) -> String {
+    /// Last known progress, for the reason of a lost cell.
+    pub(super) fn last_progress(&self) -> String {
         match &self.work {
             Work::Syncing | Work::Waiting(_) | Work::Leased { started: false, .. } => {
                 "not started".to_owned()
             }
             Work::Leased { started: true, .. } => format!(
-                "after {} finished and {} failed requests by its last heartbeat",
+                "after {} completed and {} failed requests at the last heartbeat",
                 self.progress.requests_done, self.progress.requests_failed
             ),
-            Work::Storing { .. } => "while its report was being stored".to_owned(),
+            Work::Storing { .. } => "while storing its report".to_owned(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Hosts that join, leave, fall silent and come back.
+//! Hosts that join, leave, go silent and reconnect.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use regatta_types::assignment::{Lease, Preparation};
 use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::{AttemptNo, Epoch, HostId};
 use regatta_types::record::{ExpectedHosts, HostRecord};
+use regatta_types::units::quantity;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{Disconnect, Effect, Joining, Now, Progress, Refusal, SessionId};
@@ -26,7 +27,7 @@ impl RunState {
         let known = self.hosts.get(&joining.host).map(|host| (host.link.is_lost(), host.warmups));
         let warmups = match known {
             None => 1,
-            // Nothing has begun: it starts over.
+            // Nothing has started yet: it starts over.
             Some((true, warmups)) if self.is_gathering() => warmups + 1,
             Some(_) => return self.rejoined(now, session, joining, effects),
         };
@@ -75,7 +76,7 @@ impl RunState {
         }
     }
 
-    /// Why this agent can't come in, if it can't.
+    /// Why this agent is refused, if it is.
     pub(super) fn refusal(&self, joining: &Joining) -> Option<Refusal> {
         let name = &joining.host;
         let run = &self.header.run;
@@ -83,10 +84,10 @@ impl RunState {
             return match host.link {
                 Link::Connected(_) if host.instance != joining.instance => {
                     Some(Refusal::NameTaken(format!(
-                        "an agent named `{name}` is already connected: give this one another --name"
+                        "an agent named `{name}` is already connected. Set a different --name"
                     )))
                 }
-                // A silent one gives way: it may be the same host after a power cut.
+                // A silent connection is replaced: it may be the same host after a power failure.
                 Link::Connected(_) | Link::Suspect(_) | Link::Disconnected(_) | Link::Lost(_) => {
                     None
                 }
@@ -94,14 +95,14 @@ impl RunState {
         }
         let reason = match (&self.header.expected, self.phase) {
             (ExpectedHosts::Named(names), _) if !names.contains(name) => {
-                format!("host `{name}` is not one of those run {run} waits for (--hosts)")
+                format!("run {run} does not expect host `{name}` (--hosts)")
             }
             (ExpectedHosts::Count(n), _) if self.hosts.len() >= usize_of(*n) => {
-                format!("run {run} already has its {n} hosts")
+                format!("run {run} already has all of its {}", quantity(*n, "host"))
             }
             (_, Phase::Gathering { .. }) => return None,
             (_, Phase::Running | Phase::Closing { .. } | Phase::Finished) => {
-                format!("run {run} has begun without host `{name}`")
+                format!("run {run} started without host `{name}`")
             }
         };
         Some(Refusal::NotInRun(reason))
@@ -117,10 +118,10 @@ impl RunState {
         let base = self.preparation.clone();
         let Some(host) = self.hosts.get_mut(&joining.host) else { return };
         if host.link.is_lost() {
-            // Only to hand over what it still has; that is kept and shown as late.
+            // Only to deliver pending results, which are stored as late.
             host.link = Link::Lost(Some(session));
             effects.push(Effect::Accept { session, keep: Vec::new() });
-            let reason = format!("host `{}` was given up in this run", joining.host);
+            let reason = format!("host `{}` was declared lost in this run", joining.host);
             effects.push(Effect::Drain { session, reason });
             return;
         }
@@ -130,7 +131,7 @@ impl RunState {
         host.instance = joining.instance;
         host.record.facts = Some(joining.facts);
         if host.boot != joining.boot {
-            // Another boot has another monotonic clock.
+            // The monotonic clock changes with each boot.
             host.boot = joining.boot;
             host.clock = None;
             host.record.clocks.clear();
@@ -161,7 +162,7 @@ impl RunState {
                     effects.push(Effect::CancelAttempt { session, lease });
                 }
             }
-            // Its report is on the way.
+            // Its report is pending.
             Some(lease) if joining.pending.contains(&lease) => {}
             Some(lease) => self.forgotten(&joining.host, &lease, effects),
             None => {
@@ -172,15 +173,15 @@ impl RunState {
         }
     }
 
-    /// An agent came back without a lease it was given: either it never began, or its record of
-    /// the attempt is gone with its disk.
+    /// An agent reconnected without its lease: either it never started the attempt, or it lost its
+    /// record of it.
     fn forgotten(&mut self, name: &HostId, lease: &Lease, effects: &mut Vec<Effect>) {
         let (max_attempts, cancelled) = (self.policy.max_attempts, self.cancelled);
         let Some(host) = self.hosts.get_mut(name) else { return };
         let begun = matches!(host.work, Work::Leased { started: true, .. });
         host.work = Work::Syncing;
         if begun {
-            let text = format!("the agent's record of {} is lost", lease.key);
+            let text = format!("the agent lost its record of {}", lease.key);
             effects.push(Effect::Event(EventKind::Warning { text }));
         } else {
             host.tries = host.tries.saturating_sub(1);
@@ -188,7 +189,9 @@ impl RunState {
         let reason = if cancelled {
             MissingReason::Cancelled
         } else if begun && host.tries >= max_attempts {
-            MissingReason::AttemptFailed { why: "the agent's record of it is lost".to_owned() }
+            MissingReason::AttemptFailed {
+                why: "the agent lost its record of the attempt".to_owned(),
+            }
         } else {
             return;
         };
@@ -218,7 +221,7 @@ impl RunState {
         let name = host.record.host.clone();
         host.last_contact = now.instant;
         let (reason, goodbye) = match disconnect {
-            Disconnect::Goodbye(why) => (format!("it left: {why}"), Some(why)),
+            Disconnect::Goodbye(why) => (format!("agent left: {why}"), Some(why)),
             Disconnect::Lost(reason) => (reason, None),
         };
         effects.push(Effect::Event(EventKind::AgentDisconnected { host: name.clone(), reason }));
@@ -243,7 +246,7 @@ impl RunState {
                     if silence >= beat * DISCONNECT_BEATS =>
                 {
                     host.link = Link::Disconnected(Some(session));
-                    let reason = format!("silent for {} s", silence.as_secs());
+                    let reason = format!("no heartbeat for {} s", silence.as_secs());
                     effects.push(Effect::Event(EventKind::AgentDisconnected {
                         host: name.clone(),
                         reason,
@@ -263,7 +266,7 @@ impl RunState {
                 Link::Connected(_) | Link::Suspect(_) | Link::Disconnected(_) | Link::Lost(_) => {}
             }
         }
-        // While hosts gather it may still come back and start over.
+        // While hosts gather, it can still reconnect and start over.
         if !self.is_gathering() {
             for name in lost {
                 self.close_lost(&name, effects);
@@ -273,12 +276,12 @@ impl RunState {
 
     pub(super) fn close_lost(&mut self, name: &HostId, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.get(name) else { return };
-        let current = MissingReason::AgentLost { progress: host.last_words() };
+        let current = MissingReason::AgentLost { progress: host.last_progress() };
         let rest = MissingReason::AgentLost { progress: "not started".to_owned() };
         self.give_up(name, &current, &rest, effects);
     }
 
-    /// Closes the cells of a host that takes no further part: the one in hand and those after it.
+    /// Closes the current and all later cells of a host that leaves the run.
     pub(super) fn give_up(
         &mut self,
         name: &HostId,
@@ -288,7 +291,7 @@ impl RunState {
     ) {
         let Some(host) = self.hosts.get(name) else { return };
         let cursor = host.cursor;
-        // A report that is on its way to the disk still counts.
+        // A report that is being written still counts.
         let storing = matches!(host.work, Work::Storing { .. });
         if !storing {
             self.close(name, cursor, current.clone(), effects);

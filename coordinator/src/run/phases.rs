@@ -1,4 +1,4 @@
-//! The run as a whole: gathering, beginning, stopping, ending.
+//! Phases of a run: gathering hosts, start, cancellation and end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,13 +8,14 @@ use regatta_types::event::{EventKind, MissingReason};
 use regatta_types::ids::HostId;
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, HostRecord};
+use regatta_types::units::quantity;
 use tokio::time::Instant;
 
 use super::host::{Host, Link, Readiness, Work};
 use super::input::{Effect, LatePolicy, Now};
 use super::state::{Closed, Phase, RunState, usize_of};
 
-/// Longest wait for the last clock comparison, and for the last report of a host that takes no part,
+/// Maximum wait for the last clock synchronization, and for the last report of an excluded host,
 /// before the run is sealed.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -38,7 +39,7 @@ impl RunState {
         }
     }
 
-    /// Closes what has not begun on a host; the attempt in hand is asked to end.
+    /// Closes the pending cells of a host and cancels its current attempt.
     pub(super) fn close_cancelled(&mut self, name: &HostId, effects: &mut Vec<Effect>) {
         let Some(host) = self.hosts.get_mut(name) else { return };
         let (next, busy) = match (&host.work, host.session()) {
@@ -51,7 +52,7 @@ impl RunState {
             (Work::Leased { .. } | Work::Syncing | Work::Waiting(_), _) => (host.cursor, false),
         };
         if !busy && host.attempt().is_some() {
-            // Nobody is there to end it; what may still come of it is late.
+            // The host is not connected; a later result is late.
             host.work = Work::Syncing;
         }
         for index in next..self.plan.blocks().len() {
@@ -62,7 +63,7 @@ impl RunState {
         }
     }
 
-    /// Expected by name, but never seen.
+    /// Expected by name, but never joined.
     pub(super) fn never_joined(&self) -> Vec<HostId> {
         match &self.header.expected {
             ExpectedHosts::Count(_) => Vec::new(),
@@ -84,7 +85,7 @@ impl RunState {
         self.finish_host(host);
     }
 
-    /// Moves the run on as far as it can go now.
+    /// Advances the run as far as possible.
     pub(super) fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if let Phase::Gathering { until } = self.phase {
             self.gather(now, until, effects);
@@ -125,9 +126,9 @@ impl RunState {
         };
         let answered = |host: &Host| match host.readiness {
             _ if host.link.is_lost() => true,
-            // A start instant needs the host's clock.
+            // A start time requires the host's clock.
             Readiness::Ready => host.clock.is_some(),
-            // A check of the hosts compares the clocks of all of them.
+            // Preflight checks compare the clocks of all hosts.
             Readiness::Out => !self.preparation.check_only || host.clock.is_some(),
             Readiness::Preparing => false,
         };
@@ -142,8 +143,7 @@ impl RunState {
                 LatePolicy::Drop => self.begin(effects),
                 LatePolicy::Abort => {
                     effects.push(Effect::Event(EventKind::Warning {
-                        text: "not all hosts were ready when the wait ended (--late abort)"
-                            .to_owned(),
+                        text: "not all hosts were ready in time (--late abort)".to_owned(),
                     }));
                     self.cancel(effects);
                 }
@@ -151,12 +151,12 @@ impl RunState {
         }
     }
 
-    /// The wait is over: whoever is not ready is out.
+    /// Ends the wait: hosts that are not ready are excluded.
     pub(super) fn begin(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Running;
         let missed = self.absent() + self.never_joined().len() - self.never_started();
         if missed > 0 {
-            let text = format!("{missed} of the expected hosts never joined");
+            let text = format!("{} never joined", quantity(missed, "expected host"));
             effects.push(Effect::Event(EventKind::Warning { text }));
         }
         for name in self.never_joined() {
@@ -173,7 +173,7 @@ impl RunState {
                 (Readiness::Ready, _) if host.clock.is_some() => continue,
                 (_, Some(why)) => MissingReason::Refused { why: why.clone() },
                 (_, None) => {
-                    let why = "it was not ready when the wait ended".to_owned();
+                    let why = "not ready in time".to_owned();
                     host.record.refused = Some(why.clone());
                     effects.push(Effect::StoreHost(Box::new(host.record.clone())));
                     MissingReason::Refused { why }
@@ -197,13 +197,13 @@ impl RunState {
         }));
         for host in self.hosts.values() {
             if let Some(session) = host.link.open() {
-                let reason = format!("run {} is over", self.header.run);
+                let reason = format!("run {} has ended", self.header.run);
                 effects.push(Effect::Drain { session, reason });
             }
         }
     }
 
-    /// Hosts that were expected by number only and never came.
+    /// Hosts expected by number that never joined.
     fn absent(&self) -> usize {
         match &self.header.expected {
             ExpectedHosts::Count(n) => usize_of(*n).saturating_sub(self.hosts.len()),
@@ -211,7 +211,7 @@ impl RunState {
         }
     }
 
-    /// What a host is recorded as when it has no facts yet.
+    /// The record of a host without facts.
     pub(super) fn unknown_host(host: HostId) -> HostRecord {
         HostRecord {
             host,

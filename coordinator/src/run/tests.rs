@@ -250,7 +250,7 @@ impl Bench {
 const CELLS: usize = CASES * REPETITIONS as usize;
 
 #[test]
-fn two_hosts_start_every_cell_at_the_same_instant_and_end_well() {
+fn two_hosts_start_every_cell_simultaneously_and_complete() {
     let mut bench = Bench::new(ExpectedHosts::Count(2));
     bench.ready(1, "one");
     assert_eq!(bench.leases("one"), 0, "nobody starts before all are ready");
@@ -271,7 +271,7 @@ fn two_hosts_start_every_cell_at_the_same_instant_and_end_well() {
 }
 
 #[test]
-fn a_slow_host_holds_the_others_up_for_the_barrier_only() {
+fn a_slow_host_delays_the_others_only_at_the_barrier() {
     let mut bench = Bench::new(ExpectedHosts::Count(2));
     bench.ready(1, "fast");
     bench.ready(2, "slow");
@@ -283,7 +283,7 @@ fn a_slow_host_holds_the_others_up_for_the_barrier_only() {
 }
 
 #[test]
-fn a_second_agent_of_a_name_is_refused_while_the_first_is_connected() {
+fn a_second_agent_with_the_same_name_is_refused_while_the_first_is_connected() {
     let mut bench = Bench::new(ExpectedHosts::Count(2));
     bench.join(1, "one");
     bench.join(2, "one");
@@ -294,7 +294,7 @@ fn a_second_agent_of_a_name_is_refused_while_the_first_is_connected() {
 }
 
 #[test]
-fn only_named_hosts_come_in() {
+fn only_named_hosts_can_join() {
     let mut bench = Bench::new(ExpectedHosts::Named(vec![host("one")]));
     bench.join(1, "stranger");
     assert!(matches!(bench.log.last(), Some(Effect::Refuse { .. })));
@@ -303,7 +303,7 @@ fn only_named_hosts_come_in() {
 }
 
 #[test]
-fn a_host_that_dies_is_lost_after_its_time_and_the_other_goes_on() {
+fn a_dead_host_is_lost_after_the_timeout_and_the_other_continues() {
     let mut bench = Bench::new(ExpectedHosts::Count(2));
     bench.ready(1, "good");
     bench.ready(2, "dead");
@@ -324,13 +324,13 @@ fn a_host_that_dies_is_lost_after_its_time_and_the_other_goes_on() {
     let missing = bench.missing();
     assert_eq!(missing.len(), CELLS);
     assert!(
-        matches!(&missing[0].1, MissingReason::AgentLost { progress } if progress.contains("finished"))
+        matches!(&missing[0].1, MissingReason::AgentLost { progress } if progress.contains("completed"))
     );
     assert_eq!(missing[1].1, MissingReason::AgentLost { progress: "not started".to_owned() });
 }
 
 #[test]
-fn a_host_that_dies_while_preparing_holds_the_others_up_until_it_is_lost() {
+fn a_host_that_dies_while_preparing_blocks_the_others_until_it_is_lost() {
     let mut bench = Bench::new(ExpectedHosts::Count(2));
     bench.ready(1, "good");
     bench.join(2, "dead");
@@ -372,7 +372,7 @@ fn a_result_that_survived_a_lost_connection_counts() {
 }
 
 #[test]
-fn a_restarted_agent_gets_a_new_attempt_and_the_old_one_is_shown() {
+fn a_restarted_agent_gets_a_new_attempt_and_the_old_one_is_recorded() {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
     bench.ready(1, "one");
     let (key, epoch, _) = bench.lease("one").unwrap();
@@ -404,7 +404,7 @@ fn a_restarted_agent_gets_a_new_attempt_and_the_old_one_is_shown() {
 }
 
 #[test]
-fn a_zombies_result_is_late() {
+fn the_result_of_a_lost_agent_is_late() {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
     bench.ready(1, "one");
     let (key, epoch, _) = bench.lease("one").unwrap();
@@ -415,7 +415,7 @@ fn a_zombies_result_is_late() {
 }
 
 #[test]
-fn silence_that_ends_in_time_changes_nothing() {
+fn a_short_silence_has_no_effect() {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
     bench.ready(1, "one");
     let (key, epoch, _) = bench.lease("one").unwrap();
@@ -426,7 +426,7 @@ fn silence_that_ends_in_time_changes_nothing() {
 }
 
 #[test]
-fn the_first_interrupt_closes_what_has_not_begun_and_waits_for_what_has() {
+fn the_first_interrupt_cancels_pending_cells_and_waits_for_running_ones() {
     let mut bench = Bench::new(ExpectedHosts::Count(1));
     bench.ready(1, "one");
     let (key, epoch, _) = bench.lease("one").unwrap();

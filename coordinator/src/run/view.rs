@@ -1,4 +1,4 @@
-//! A picture of a run in progress, for people.
+//! View of a run in progress, for display.
 
 use regatta_types::ids::{CaseId, HostId};
 use regatta_types::record::ExpectedHosts;
@@ -8,12 +8,12 @@ use super::input::{LaunchStep, Progress};
 use super::launches::LaunchState;
 use super::state::{Phase, RunState};
 
-/// All hosts at one moment.
+/// A snapshot of all hosts.
 #[derive(Debug, Clone)]
 pub struct RunView {
     /// By name.
     pub hosts: Vec<HostView>,
-    /// Who is waited for.
+    /// The expected hosts.
     pub expected: ExpectedHosts,
     /// Still waiting for hosts.
     pub gathering: bool,
@@ -28,56 +28,56 @@ impl RunView {
     }
 }
 
-/// One host at one moment.
+/// A snapshot of one host.
 #[derive(Debug, Clone)]
 pub struct HostView {
     /// Its name.
     pub host: HostId,
-    /// What it is doing.
+    /// Its stage.
     pub stage: Stage,
-    /// The case it is at.
+    /// Its current case.
     pub case: Option<CaseId>,
-    /// Cells that have ended.
+    /// Completed cells.
     pub done: usize,
-    /// Cells in all.
+    /// Total cells.
     pub total: usize,
     /// Its last heartbeat.
     pub progress: Progress,
 }
 
-/// What a host is doing, in a word.
+/// Stage of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Its agent is started by this program: it is connected to.
+    /// The launch connects to the host.
     Connecting,
-    /// The agent is copied to it.
+    /// The launch copies the agent.
     Copying,
-    /// The agent is started.
+    /// The launch starts the agent.
     Starting,
-    /// Its agent could not be started.
+    /// The launch failed.
     NotStarted,
     /// Checking and warming up its engine.
     Preparing,
-    /// For the others.
+    /// Waiting for other hosts.
     Waiting,
     /// A case runs.
     Measuring,
-    /// A report goes to the disk.
+    /// Writing a report to disk.
     Storing,
-    /// All its cells have ended.
+    /// All cells are completed.
     Done,
     /// No heartbeat for a while.
     Silent,
-    /// May come back.
+    /// May reconnect.
     Disconnected,
-    /// Given up.
+    /// Declared lost.
     Lost,
-    /// Takes no part.
+    /// Excluded from the run.
     Refused,
 }
 
 impl Stage {
-    /// The word.
+    /// The display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Stage {
         }
     }
 
-    /// Whether its agent is being started.
+    /// Whether the launch is in progress.
     #[must_use]
     pub fn is_launch(self) -> bool {
         matches!(self, Self::Connecting | Self::Copying | Self::Starting)
@@ -105,7 +105,7 @@ impl Stage {
 }
 
 impl RunState {
-    /// A picture of the run for the progress display.
+    /// A snapshot of the run for the progress display.
     #[must_use]
     pub fn view(&self) -> RunView {
         let blocks = self.plan.blocks().len();

@@ -101,7 +101,7 @@ impl Session {
             tracing::Span::current().record("agent", joining.host.as_str());
             if let Some(only) = self.context.only.as_ref().filter(|only| **only != joining.host) {
                 return End::Status(Status::permission_denied(format!(
-                    "this way in is for host `{only}`, and not for `{}`",
+                    "this socket is for host `{only}`, not for `{}`",
                     joining.host
                 )));
             }
@@ -110,7 +110,7 @@ impl Session {
             let held = joining.held.clone();
             let join = Message::Join { session: self.id, joining: Box::new(joining), commands };
             if self.messages.send(join).await.is_err() {
-                return End::Status(Status::unavailable("the run is over"));
+                return End::Status(Status::unavailable("the run has ended"));
             }
             let agent = Agent { host: &host, held: &held, protocol };
             let ends = Ends { frames: &mut frames, orders: &mut orders, stop: &stop };
@@ -129,7 +129,7 @@ impl Session {
         match end {
             End::Goodbye(reason) | End::Gone(reason) => debug!(reason, "session ended"),
             End::Status(status) => {
-                debug!(reason = status.message(), "session ended by us");
+                debug!(reason = status.message(), "session closed by the coordinator");
                 // Best effort: the agent may have gone first.
                 let _ = self.down.try_send(Err(status));
             }
@@ -142,7 +142,7 @@ impl Session {
             Ok(Some(SessionCommand::Accept { keep })) => keep,
             Ok(Some(SessionCommand::Refuse(refusal))) => return End::Status(refused(refusal)),
             Ok(Some(SessionCommand::Send(_) | SessionCommand::MeasureClock) | None) | Err(_) => {
-                return End::Status(Status::unavailable("the run did not answer"));
+                return End::Status(Status::unavailable("no answer from the run"));
             }
         };
         let welcome = self.welcome(agent.protocol, agent.held, &keep);
@@ -183,7 +183,7 @@ impl Session {
                 Next::Frame(Ok(Some(frame))) => self.frame(host, frame).await,
                 Next::Frame(Ok(None)) => Err(End::Gone("the connection was closed".to_owned())),
                 Next::Frame(Err(status)) => {
-                    Err(End::Gone(format!("the connection broke: {}", status.message())))
+                    Err(End::Gone(format!("connection error: {}", status.message())))
                 }
                 Next::Command(Some(command)) => self.command(command).await,
                 Next::Command(None) => {
@@ -191,7 +191,7 @@ impl Session {
                     Ok(())
                 }
                 Next::BurstDue => self.burst_ended().await,
-                Next::Stop => Err(End::Status(Status::unavailable("the run is over"))),
+                Next::Stop => Err(End::Status(Status::unavailable("the run has ended"))),
             };
             if let Err(end) = result {
                 return end;
@@ -203,7 +203,7 @@ impl Session {
         match self.down.send_timeout(Ok(frame.into()), STUCK).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                Err(End::Gone("the agent does not read".to_owned()))
+                Err(End::Gone("the agent stopped reading".to_owned()))
             }
             Err(mpsc::error::SendTimeoutError::Closed(_)) => {
                 Err(End::Gone("the connection was closed".to_owned()))
@@ -264,7 +264,7 @@ impl Session {
         let frame = AgentFrame::try_from(frame).map_err(|e| violation(e.to_string()))?;
         let session = self.id;
         match frame {
-            AgentFrame::Hello(_) => Err(violation("a second hello".to_owned())),
+            AgentFrame::Hello(_) => Err(violation("second hello".to_owned())),
             AgentFrame::Heartbeat(beat) => {
                 self.tell(Input::Beat { session, progress: progress(beat) }).await;
                 Ok(())
@@ -288,7 +288,7 @@ impl Session {
     async fn ready(&mut self, ready: Ready) -> Result<(), End> {
         if ready.run != self.context.run || ready.suite_hash != self.context.suite_hash {
             return Err(End::Status(Status::failed_precondition(
-                "the agent prepared for another run or suite",
+                "the agent prepared a different run or suite",
             )));
         }
         let Ready { engine, gpus, refused, checks, run: _, suite_hash: _ } = ready;
@@ -318,7 +318,7 @@ impl Session {
             |e: &dyn std::fmt::Display| End::Status(Status::invalid_argument(e.to_string()));
         let Some((lease, assembler)) = self.upload.take().filter(|(lease, _)| *lease == end.lease)
         else {
-            return Err(violation(&"the end of a report that was not begun"));
+            return Err(violation(&"end of a report without its beginning"));
         };
         let bytes = assembler.finish(&end).map_err(|e| violation(&e))?;
         // Decoding a large report takes a while; other sessions' pings must not wait for it.
@@ -327,12 +327,12 @@ impl Session {
         let (report, bytes) = match decoded {
             Ok(result) => result.map_err(|e| violation(&e))?,
             Err(panic) => {
-                warn!(error = %panic, "decoding a report failed");
-                return Err(End::Status(Status::internal("decoding the report failed")));
+                warn!(error = %panic, "cannot decode a report");
+                return Err(End::Status(Status::internal("cannot decode the report")));
             }
         };
         if report.key != lease.key || report.epoch != lease.epoch {
-            return Err(violation(&"the report is of another attempt than its slices"));
+            return Err(violation(&"the report and its slices belong to different attempts"));
         }
         self.tell(Input::Report { session: self.id, report: Box::new(report), bytes }).await;
         Ok(())
@@ -344,7 +344,7 @@ fn own(run: &RunId, host: &HostId, lease: &Lease) -> Result<(), String> {
     if lease.key.cell.host == *host && lease.key.run == *run {
         Ok(())
     } else {
-        Err(format!("host `{host}` spoke of {} in run {run}", lease.key))
+        Err(format!("host `{host}` sent a message about {} in run {run}", lease.key))
     }
 }
 

@@ -228,7 +228,7 @@ async fn status_of(result: Result<Agent, Status>) -> Status {
 }
 
 #[tokio::test]
-async fn a_run_over_a_pipe_ends_with_its_result_stored() {
+async fn a_run_over_a_pipe_stores_its_result() {
     let cluster = Cluster::start(ExpectedHosts::Count(1)).await;
     let mut agent = cluster.join("one", 1).await.unwrap();
     let assignment = agent.assignment().await.unwrap();
@@ -257,16 +257,16 @@ async fn a_run_over_a_pipe_ends_with_its_result_stored() {
 }
 
 #[tokio::test]
-async fn a_second_agent_of_a_name_is_turned_away_with_a_sentence() {
+async fn a_second_agent_with_the_same_name_is_refused_with_a_message() {
     let cluster = Cluster::start(ExpectedHosts::Count(2)).await;
     let _first = cluster.join("one", 1).await.unwrap();
     let status = status_of(cluster.join("one", 2).await).await;
     assert_eq!(status.code(), Code::AlreadyExists);
-    assert!(status.message().contains("give this one another --name"), "{}", status.message());
+    assert!(status.message().contains("Set a different --name"), "{}", status.message());
 }
 
 #[tokio::test]
-async fn a_stranger_is_turned_away_for_this_run_only() {
+async fn an_unexpected_host_is_refused_for_this_run_only() {
     let cluster = Cluster::start(ExpectedHosts::Named(vec![HostId::new("one").unwrap()])).await;
     let status = status_of(cluster.join("two", 2).await).await;
     assert_eq!(status.code(), Code::PermissionDenied);
@@ -288,14 +288,14 @@ async fn versions_without_overlap_are_refused_with_both_ranges() {
 }
 
 #[tokio::test]
-async fn a_session_begins_with_a_hello() {
+async fn a_session_starts_with_a_hello() {
     let cluster = Cluster::start(ExpectedHosts::Count(1)).await;
     let mut agent = cluster.dial(AgentFrame::Goodbye("hi".to_owned())).await.unwrap();
     assert_eq!(agent.next().await.unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
-async fn an_agent_that_speaks_for_another_host_is_cut_off() {
+async fn an_agent_that_sends_messages_for_another_host_is_disconnected() {
     let cluster = Cluster::start(ExpectedHosts::Count(1)).await;
     let mut agent = cluster.join("one", 1).await.unwrap();
     let assignment = agent.assignment().await.unwrap();

@@ -9,13 +9,13 @@ use regatta_types::ids::RunId;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Nothing is known of this run.
-    #[error("there is no run `{0}`")]
+    #[error("no run `{0}`")]
     NoSuchRun(RunId),
     /// A run of this name is stored already.
-    #[error("run `{0}` exists already")]
+    #[error("run `{0}` already exists")]
     RunExists(RunId),
     /// An event of this number is stored already, with other content.
-    #[error("event {seq} of run `{run}` is stored already with other content")]
+    #[error("event {seq} of run `{run}` is already stored with different content")]
     EventDiffers {
         /// The run.
         run: RunId,
@@ -23,14 +23,15 @@ pub enum StoreError {
         seq: u64,
     },
     /// The state directory holds no store yet.
-    #[error("there are no runs in {}", .0.display())]
+    #[error("no runs in {}", .0.display())]
     Empty(PathBuf),
     /// Another coordinator has the state directory.
     #[error(transparent)]
     Locked(LockError),
     /// Written by a later version.
     #[error(
-        "{} was written by a newer version of regatta (format {found}, this one reads up to {known}); use that version",
+        "{} was written by a newer version of Regatta (format {found}, this version reads up to \
+         {known}). Use the newer version",
         path.display()
     )]
     Newer {
@@ -42,7 +43,7 @@ pub enum StoreError {
         known: i64,
     },
     /// Some other program's database.
-    #[error("{} is not a file of regatta", .0.display())]
+    #[error("{} is not a Regatta store", .0.display())]
     Foreign(PathBuf),
     /// The database fails its own check.
     #[error("{} is damaged: {problem}", path.display())]
@@ -80,7 +81,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// After a failed write or flush nothing that follows can be trusted to be on disk.
-    #[error("the store failed earlier and is not written to any more")]
+    #[error("the store failed earlier and accepts no more writes")]
     Broken,
     /// The writer thread has ended.
     #[error("the store is closed")]

@@ -1,4 +1,5 @@
-//! From rows to a [`RunRecord`] and to attempts: pure functions, so that equal rows give equal reports.
+//! From rows to a [`RunRecord`] and to attempts: pure functions, so that equal rows give equal
+//! reports.
 //!
 //! Whatever cannot be trusted is left out and listed; nothing here panics on a damaged file.
 
@@ -163,7 +164,7 @@ fn text(error: impl Display) -> String {
 }
 
 fn same<T>(is: bool, value: T) -> Read<T> {
-    if is { Ok(value) } else { Err("its key and its content differ".to_owned()) }
+    if is { Ok(value) } else { Err("key and content do not match".to_owned()) }
 }
 
 fn cell(host: String, case: String, repetition: u32) -> Read<CellKey> {
@@ -180,8 +181,8 @@ fn read_host((host, record): (String, Sealed)) -> Read<HostRecord> {
 }
 
 fn read_attempt(run: &RunId, row: AttemptCells) -> Read<AttemptRecord> {
-    let disposition = Disposition::parse(&row.disposition)
-        .ok_or_else(|| "its disposition is unknown".to_owned())?;
+    let disposition =
+        Disposition::parse(&row.disposition).ok_or_else(|| "unknown disposition".to_owned())?;
     let report = row.report.open(decode_report)?;
     let key = AttemptKey {
         run: run.clone(),
@@ -195,7 +196,7 @@ fn read_attempt(run: &RunId, row: AttemptCells) -> Read<AttemptRecord> {
 impl Sealed {
     fn open<T, E: Display>(&self, decode: impl Fn(&[u8]) -> Result<T, E>) -> Read<T> {
         if sha256(&self.bytes)[..] != self.sha256[..] {
-            return Err("its SHA-256 does not match".to_owned());
+            return Err("SHA-256 mismatch".to_owned());
         }
         decode(&self.bytes).map_err(text)
     }

@@ -128,7 +128,7 @@ fn stored(writes: &[Write]) -> SqliteStore {
 }
 
 #[test]
-fn a_run_comes_back_sorted_and_whole() {
+fn a_run_is_loaded_sorted_and_complete() {
     let loaded = whole(&stored(&night()));
     assert_eq!((loaded.damaged.len(), loaded.conflicts.len()), (0, 0));
     let Whole { record, attempts, .. } = loaded;
@@ -155,7 +155,7 @@ fn a_run_comes_back_sorted_and_whole() {
 
 proptest! {
     #[test]
-    fn any_order_of_writes_gives_an_equal_record(
+    fn the_order_of_writes_does_not_change_the_record(
         order in Just((1..night().len()).collect::<Vec<_>>()).prop_shuffle()
     ) {
         let writes = night();
@@ -169,7 +169,7 @@ proptest! {
 }
 
 #[test]
-fn skipped_cells_come_back_sorted_with_their_reason() {
+fn skipped_cells_are_loaded_sorted_with_their_reason() {
     let reason = SkipReason::Saturated {
         at: CaseId::new("chat.c4").unwrap(),
         evidence: "101.0 tok/s at 4 streams".into(),
@@ -186,7 +186,7 @@ fn skipped_cells_come_back_sorted_with_their_reason() {
 }
 
 #[test]
-fn the_same_again_changes_nothing() {
+fn repeated_writes_have_no_effect() {
     let mut store = stored(&night());
     let before = whole(&store);
     let again = store.write(&night()[3..6]).unwrap();
@@ -196,7 +196,7 @@ fn the_same_again_changes_nothing() {
 }
 
 #[test]
-fn a_different_report_of_the_same_attempt_is_kept_and_reported() {
+fn a_conflicting_report_of_an_attempt_is_kept_and_reported() {
     let mut store = stored(&night());
     let before = whole(&store);
     let mut other = report("gpu-01", 1);
@@ -213,7 +213,7 @@ fn a_different_report_of_the_same_attempt_is_kept_and_reported() {
 }
 
 #[test]
-fn writes_that_cannot_be_are_refused_and_none_of_their_batch_is_kept() {
+fn invalid_writes_are_refused_with_their_whole_batch() {
     let mut store = SqliteStore::in_memory().unwrap();
     let orphan = attempt(&report("gpu-01", 1), Disposition::Counted);
     for write in [orphan.clone(), host("gpu-01"), event(0, "x"), night().remove(10)] {
@@ -222,7 +222,7 @@ fn writes_that_cannot_be_are_refused_and_none_of_their_batch_is_kept() {
         assert!(!error.is_storage_failure());
     }
     let twice = store.write(&[header("night", 1), orphan, header("night", 2)]).unwrap_err();
-    assert_eq!(twice.to_string(), "run `night` exists already");
+    assert_eq!(twice.to_string(), "run `night` already exists");
     assert!(matches!(store.load(&run("night")), Err(StoreError::NoSuchRun(_))));
 
     store.write(&[header("night", 1), event(0, "x")]).unwrap();
@@ -245,7 +245,7 @@ fn runs_are_listed_newest_first() {
 }
 
 #[test]
-fn everything_is_there_after_reopening() {
+fn data_survives_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("made/on/demand");
     let mut store = SqliteStore::open(&state).unwrap();
@@ -261,7 +261,7 @@ fn everything_is_there_after_reopening() {
 }
 
 #[test]
-fn a_log_cut_anywhere_leaves_a_prefix_with_everything_that_was_acknowledged() {
+fn a_truncated_log_keeps_all_acknowledged_writes() {
     let dir = tempfile::tempdir().unwrap();
     let log = |dir: &Path| dir.join(format!("{FILE_NAME}-wal"));
     let mut store = SqliteStore::open(dir.path()).unwrap();
@@ -287,7 +287,7 @@ fn a_log_cut_anywhere_leaves_a_prefix_with_everything_that_was_acknowledged() {
 }
 
 #[test]
-fn a_second_coordinator_is_refused_with_the_holder_named() {
+fn the_error_of_a_second_coordinator_names_the_lock_holder() {
     let dir = tempfile::tempdir().unwrap();
     let _first = SqliteStore::open(dir.path()).unwrap();
     let error = SqliteStore::open(dir.path()).unwrap_err();
@@ -297,7 +297,7 @@ fn a_second_coordinator_is_refused_with_the_holder_named() {
 }
 
 #[test]
-fn files_of_others_and_of_later_versions_are_refused_and_left_alone() {
+fn foreign_files_and_newer_versions_are_refused_and_not_modified() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     drop(SqliteStore::open(dir.path()).unwrap());
@@ -305,8 +305,8 @@ fn files_of_others_and_of_later_versions_are_refused_and_left_alone() {
     let newer = SqliteStore::open(dir.path()).unwrap_err();
     assert!(
         newer.to_string().ends_with(
-            "was written by a newer version of regatta (format 99, this one reads up to 1); \
-             use that version"
+            "was written by a newer version of Regatta (format 99, this version reads up to 1). \
+             Use the newer version"
         ),
         "{newer}"
     );
@@ -337,25 +337,22 @@ fn a_damaged_row_is_listed_and_the_rest_is_read() {
     assert_eq!(
         listed,
         [
-            ("attempt night/gpu-01/chat/r2/a2", "its key and its content differ"),
-            ("attempt night/gpu-02/chat/r1/a1", "its SHA-256 does not match"),
+            ("attempt night/gpu-01/chat/r2/a2", "key and content do not match"),
+            ("attempt night/gpu-02/chat/r1/a1", "SHA-256 mismatch"),
             ("event night/0", "EOF while parsing an object at line 1 column 1"),
-            ("host gpu-01", "its SHA-256 does not match"),
+            ("host gpu-01", "SHA-256 mismatch"),
         ]
     );
     assert_eq!(loaded.attempts.len(), 1);
     db.execute("UPDATE run SET sha256 = x'00'", []).unwrap();
     let error = store.load(&run("night")).unwrap_err();
     assert!(error.is_storage_failure());
-    assert_eq!(
-        error.to_string(),
-        "the header of run `night` is damaged: its SHA-256 does not match"
-    );
+    assert_eq!(error.to_string(), "the header of run `night` is damaged: SHA-256 mismatch");
 }
 
 proptest! {
     #[test]
-    fn no_flipped_bit_of_a_report_goes_unnoticed(
+    fn every_flipped_bit_of_a_report_is_detected(
         at in any::<prop::sample::Index>(),
         bit in 0..8_u8,
     ) {
@@ -370,7 +367,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn the_writer_keeps_order_and_answers_everybody() {
+async fn the_writer_keeps_order_and_answers_every_request() {
     let writer = Writer::start(Box::new(SqliteStore::in_memory().unwrap())).unwrap();
     let handle = writer.handle();
     let mut answers = Vec::new();

@@ -1,4 +1,4 @@
-//! Durations as people write them: `500ms`, `30s`, `1m 30s`, `2h`.
+//! Durations: `500ms`, `30s`, `1m 30s`, `2h`.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ pub const SHORTEST: Duration = Duration::from_millis(1);
 /// Longest duration a suite or flag may set.
 pub const LONGEST: Duration = Duration::from_hours(24);
 
-/// Why a text is not a duration.
+/// Not a valid duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a duration from 1ms to 24h such as \"500ms\", \"30s\" or \"1m 30s\"")]
+#[error("`{text}` is not a duration from 1ms to 24h, e.g. \"500ms\", \"30s\" or \"1m 30s\"")]
 pub struct DurationError {
-    /// The offending text, cleaned and cut to 80 characters.
+    /// The text, cleaned and truncated to 80 characters.
     pub text: String,
 }
 
-/// Reads a duration from 1 ms to 24 h. Fit as a value parser of the command line.
+/// Parses a duration from 1 ms to 24 h. Usable as a clap value parser.
 ///
 /// # Errors
-/// When `text` is no duration, has no unit, or is out of range.
+/// If `text` is not a duration, has no unit or is out of range.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     text.trim()
         .parse::<jiff::SignedDuration>()
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_spellings_are_read() {
+    fn common_notations_are_accepted() {
         for (text, ms) in [
             ("500ms", 500),
             ("30s", 30_000),
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn no_unit_no_sign_no_eternity() {
+    fn durations_need_a_unit_and_a_range() {
         for text in ["", "30", "-5s", "0s", "25h", "soon", "1us", "30 parsecs"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -1,7 +1,7 @@
-//! Reads the fields of one TOML table by hand, so that nothing stops at the first problem.
+//! Reads the fields of a TOML table one by one, to collect all problems instead of only the first.
 //!
-//! Its main type is [`Fields`]. It knows types, ranges and misspelt keys; it does not know what a
-//! suite is.
+//! The main type is [`Fields`]. It handles types, ranges and misspelled keys, independent of
+//! suites.
 
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
@@ -13,20 +13,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Origin, Problems, Sourced};
 
-/// The path of the table of defaults.
+/// The key of the defaults table.
 pub(super) const DEFAULTS: &str = "defaults";
 
-/// What one setting makes of a case.
+/// The values of a setting.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Levels<T> {
-    /// The case itself.
+    /// One value for the case.
     One(T),
-    /// A case for each.
+    /// One case per value.
     Many(Vec<T>),
 }
 
 impl<T: Copy> Levels<T> {
-    /// The values, each with `ending` if there may be several.
+    /// The values, each with `ending` if there can be several.
     pub(super) fn each(&self, ending: impl Fn(T) -> String) -> Vec<(T, String)> {
         match self {
             Self::One(value) => vec![(*value, String::new())],
@@ -38,14 +38,14 @@ impl<T: Copy> Levels<T> {
 /// The fields of one table.
 pub(super) struct Fields<'d> {
     table: &'d DeTable<'d>,
-    /// Where the table begins.
+    /// Start of the table.
     pub(super) span: Range<usize>,
     path: String,
     known: Vec<&'static str>,
 }
 
 impl<'d> Fields<'d> {
-    /// `path` is put before the keys in problems; empty for the top of the file.
+    /// `path` is the prefix of keys in problems; empty at the top level.
     pub(super) fn new(table: &'d DeTable<'d>, span: Range<usize>, path: &str) -> Self {
         Self { table, span, path: path.to_owned(), known: Vec::new() }
     }
@@ -60,13 +60,13 @@ impl<'d> Fields<'d> {
         self.table.contains_key(key)
     }
 
-    /// The table that `key` is, if it is one.
+    /// The value of `key`, if it is a table.
     pub(super) fn table_at(&self, key: &str) -> Option<Spanned<&'d DeTable<'d>>> {
         let value = self.table.get(key)?;
         Some(Spanned::new(value.span(), value.get_ref().as_table()?))
     }
 
-    /// The value of `key` if it is there and `read` accepts it.
+    /// The value of `key`, if present and accepted by `read`.
     pub(super) fn take<T>(
         &mut self,
         problems: &mut Problems<'_>,
@@ -84,7 +84,7 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// As [`Self::take`], remembering who says it.
+    /// Like [`Self::take`], with the source of the value.
     pub(super) fn said<T>(
         &mut self,
         problems: &mut Problems<'_>,
@@ -101,7 +101,7 @@ impl<'d> Fields<'d> {
         Some(Sourced { value: spanned.into_inner(), by })
     }
 
-    /// `4`, or a list of different ones such as `[1, 4, 16]`.
+    /// `4`, or an array of distinct values, e.g. `[1, 4, 16]`.
     pub(super) fn levels<T: PartialEq + Display>(
         &mut self,
         problems: &mut Problems<'_>,
@@ -124,11 +124,11 @@ impl<'d> Fields<'d> {
             problems.add(&item.span(), &self.key(key), &wrong, None);
         }
         self.said(problems, key, |_| {
-            if list.is_empty() { Err("no levels".to_owned()) } else { Ok(Levels::Many(levels)) }
+            if list.is_empty() { Err("empty list".to_owned()) } else { Ok(Levels::Many(levels)) }
         })
     }
 
-    /// As [`Self::take`], for a key that must be there.
+    /// Like [`Self::take`], for a required key.
     pub(super) fn require<T>(
         &mut self,
         problems: &mut Problems<'_>,
@@ -137,13 +137,12 @@ impl<'d> Fields<'d> {
         read: impl FnOnce(&'d DeValue<'d>) -> Result<T, String>,
     ) -> Option<Spanned<T>> {
         if !self.has(key) {
-            problems.missing(&self.span, &self.key(key), &format!("write {example}"));
+            problems.missing(&self.span, &self.key(key), &format!("Add {example}"));
         }
         self.take(problems, key, read)
     }
 
-    /// Reports every key that nobody asked for. `instead` knows what people may have meant beyond
-    /// a slip of the finger.
+    /// Reports all unknown keys. `instead` gives the hint for known mistakes other than typos.
     pub(super) fn finish(
         self,
         problems: &mut Problems<'_>,
@@ -155,43 +154,43 @@ impl<'d> Fields<'d> {
                 continue;
             }
             let hint = instead(name).map(str::to_owned).or_else(|| did_you_mean(name, &self.known));
-            let hint = hint.unwrap_or_else(|| format!("known here: {}", self.known.join(", ")));
+            let hint = hint.unwrap_or_else(|| format!("Known keys: {}", self.known.join(", ")));
             problems.add(&key.span(), &self.key(name), "unknown key", Some(hint));
         }
     }
 }
 
-/// The nearest of `known`, if one is near enough to be meant.
+/// The closest of `known`, if it is close enough.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
     let near = known
         .iter()
         .map(|k| (strsim::damerau_levenshtein(&word.to_lowercase(), k), k))
         .filter(|(distance, k)| *distance <= 1 + k.len() / 4)
         .min_by_key(|(distance, _)| *distance)?;
-    Some(format!("did you mean `{}`?", near.1))
+    Some(format!("Did you mean `{}`?", near.1))
 }
 
 fn wrong_type<T>(wanted: &str, got: &DeValue<'_>) -> Result<T, String> {
     let got = match got.type_str() {
-        "integer" => "a whole number",
-        "float" => "a decimal number",
-        "boolean" => "true or false",
-        "array" => "a list",
+        "integer" => "an integer",
+        "float" => "a float",
+        "boolean" => "a boolean",
+        "array" => "an array",
         "table" => "a table",
-        "string" => "text",
+        "string" => "a string",
         other => other,
     };
     Err(format!("must be {wanted}, not {got}"))
 }
 
-/// Any text.
+/// A string.
 pub(super) fn text<'d>(value: &'d DeValue<'d>) -> Result<&'d str, String> {
-    value.as_str().map_or_else(|| wrong_type("text in quotes", value), Ok)
+    value.as_str().map_or_else(|| wrong_type("a string", value), Ok)
 }
 
-/// A list.
+/// An array.
 pub(super) fn list<'d>(value: &'d DeValue<'d>) -> Result<&'d [Spanned<DeValue<'d>>], String> {
-    value.as_array().map_or_else(|| wrong_type("a list", value), |array| Ok(&array[..]))
+    value.as_array().map_or_else(|| wrong_type("an array", value), |array| Ok(&array[..]))
 }
 
 /// A table.
@@ -199,12 +198,12 @@ pub(super) fn table<'d>(value: &'d DeValue<'d>) -> Result<&'d DeTable<'d>, Strin
     value.as_table().map_or_else(|| wrong_type("a table", value), Ok)
 }
 
-/// `true` or `false`.
+/// A boolean.
 pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, String> {
-    value.as_bool().map_or_else(|| wrong_type("true or false", value), Ok)
+    value.as_bool().map_or_else(|| wrong_type("a boolean", value), Ok)
 }
 
-/// One of a few words.
+/// One of several keywords.
 pub(super) fn word<T: Copy>(
     what: &'static str,
     words: &[(&'static str, T)],
@@ -215,20 +214,20 @@ pub(super) fn word<T: Copy>(
         words.iter().find(|(word, _)| *word == said).map(|(_, meant)| *meant).ok_or_else(|| {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             let hint = did_you_mean(said, &known)
-                .unwrap_or_else(|| format!("known: {}", known.join(", ")));
-            format!("unknown {what} `{said}`; {hint}")
+                .unwrap_or_else(|| format!("Known values: {}", known.join(", ")));
+            format!("unknown {what} `{said}`. {hint}")
         })
     }
 }
 
-/// Any whole number of 64 bits.
+/// A 64-bit integer.
 pub(super) fn integer(value: &DeValue<'_>) -> Result<i64, String> {
-    let Some(digits) = value.as_integer() else { return wrong_type("a whole number", value) };
+    let Some(digits) = value.as_integer() else { return wrong_type("an integer", value) };
     i64::from_str_radix(digits.as_str(), digits.radix())
-        .map_err(|_| format!("{digits} does not fit into 64 bits"))
+        .map_err(|_| format!("{digits} does not fit in 64 bits"))
 }
 
-/// A whole number within `range`.
+/// An integer in `range`.
 pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&DeValue<'_>) -> Result<u32, String> {
     move |value| {
         let number = integer(value)?;
@@ -239,7 +238,7 @@ pub(super) fn whole(range: RangeInclusive<u32>) -> impl Fn(&DeValue<'_>) -> Resu
     }
 }
 
-/// A number within `range`; `1` is as good as `1.0`.
+/// A number in `range`; accepts `1` for `1.0`.
 pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&DeValue<'_>) -> Result<f64, String> {
     move |value| {
         let digits = match (value.as_float(), value.as_integer()) {
@@ -254,12 +253,12 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&DeValue<'_>) -> Res
     }
 }
 
-/// What is said of a number outside of `range`.
+/// The message for a number outside of `range`.
 pub(super) fn not_within(range: &RangeInclusive<f64>, number: impl Display) -> String {
     format!("must be from {} to {}, not {number}", range.start(), range.end())
 }
 
-/// What is said of a whole number outside of `range`.
+/// The message for an integer outside of `range`.
 pub(super) fn not_among(range: &RangeInclusive<u32>, number: impl Display) -> String {
     let (start, end) = (grouped((*range.start()).into()), grouped((*range.end()).into()));
     format!("must be from {start} to {end}, not {number}")
@@ -268,7 +267,7 @@ pub(super) fn not_among(range: &RangeInclusive<u32>, number: impl Display) -> St
 /// A size such as `"3GB"`.
 pub(super) fn bytes(value: &DeValue<'_>) -> Result<Bytes, String> {
     let Some(text) = value.as_str() else {
-        return wrong_type("a size in quotes such as \"3GB\"", value);
+        return wrong_type("a size string, e.g. \"3GB\"", value);
     };
     super::size::parse(text).map_err(|e| e.to_string())
 }
@@ -276,7 +275,7 @@ pub(super) fn bytes(value: &DeValue<'_>) -> Result<Bytes, String> {
 /// A duration such as `"30s"`.
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
     let Some(text) = value.as_str() else {
-        return wrong_type("a duration in quotes such as \"30s\"", value);
+        return wrong_type("a duration string, e.g. \"30s\"", value);
     };
     super::duration::parse(text).map_err(|e| e.to_string())
 }

@@ -1,4 +1,4 @@
-//! What the command line says above a suite.
+//! Overrides of a suite from the command line.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -11,47 +11,47 @@ use super::problem::{Origin, Problems, Sourced};
 use super::range;
 use super::settings::{Limit, Settings};
 
-/// Flags that stand above the suite; `None` leaves it as it is.
+/// Flags that override the suite; `None`: no override.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// One number of streams for every case, or several: one case for each.
+    /// Concurrent streams; several values make one case each.
     pub concurrency: Option<Vec<u32>>,
-    /// Streams begin one after another.
+    /// Start the streams one after another.
     pub ramp: bool,
-    /// Requests a second for every case, or several rates: one case for each.
+    /// Requests per second; several values make one case each.
     pub rate: Option<Vec<f64>>,
-    /// How the instants of an open loop are spread.
+    /// Distribution of arrivals in an open loop.
     pub arrivals: Option<Arrivals>,
-    /// Most requests under way in an open loop.
+    /// Maximum requests in flight in an open loop.
     pub max_in_flight: Option<u32>,
-    /// Measured requests. This and `duration` together replace the suite's stop rule.
+    /// Measured requests. Together with `duration`, replaces the stop rule of the suite.
     pub requests: Option<u32>,
-    /// Time after which no request is begun.
+    /// Time after which no request starts.
     pub duration: Option<Duration>,
-    /// Length of the text that is sent, or several: one case for each.
+    /// Prompt length; several values make one case each.
     pub prompt_tokens: Option<Vec<u32>>,
-    /// Completion tokens.
+    /// Maximum output tokens.
     pub max_tokens: Option<u32>,
-    /// Where answers end.
+    /// Output length.
     pub length: Option<Length>,
-    /// What a request must keep.
+    /// SLO per request.
     pub slo: Option<Slo>,
-    /// Times a case is run on every host.
+    /// Repetitions of each case on every host.
     pub repetitions: Option<u32>,
-    /// Bytes of weights that the model reads for one token.
+    /// Weights read per token, bytes.
     pub active_weights: Option<Bytes>,
-    /// To open a connection.
+    /// Connect timeout.
     pub connect_timeout: Option<Duration>,
-    /// From the send to the first token.
+    /// Timeout from the send to the first token.
     pub first_token_timeout: Option<Duration>,
-    /// Between two chunks.
+    /// Timeout between two chunks.
     pub chunk_timeout: Option<Duration>,
-    /// From the send to the end of the response.
+    /// Timeout from the send to the end of the response.
     pub request_timeout: Option<Duration>,
 }
 
 impl Overrides {
-    /// The settings the flags stand for; what they cannot be goes to `problems`.
+    /// The settings of the flags; invalid values go to `problems`.
     pub(super) fn settings(&self, problems: &mut Problems<'_>) -> Settings {
         let mut among = |flag, values: &[u32], range: std::ops::RangeInclusive<u32>| {
             for value in values.iter().filter(|value| !range.contains(value)) {
@@ -95,7 +95,7 @@ fn said<T>(flag: &'static str, value: Option<T>) -> Option<Sourced<T>> {
     value.map(|value| Sourced { value, by: Origin::Flag(flag) })
 }
 
-/// One value changes the cases, several make a case of each.
+/// One value changes the cases; several make one case each.
 fn levels<T: Copy + PartialEq + Display>(
     flag: &'static str,
     values: Option<&[T]>,
@@ -111,7 +111,7 @@ fn levels<T: Copy + PartialEq + Display>(
     }
     match different[..] {
         [] => {
-            problems.flag(flag, "no levels".to_owned(), None);
+            problems.flag(flag, "empty list".to_owned(), None);
             None
         }
         [one] => said(flag, Some(Levels::One(one))),
@@ -119,38 +119,38 @@ fn levels<T: Copy + PartialEq + Display>(
     }
 }
 
-/// Reads `--arrivals`: `poisson`, `constant`, or `gamma:SHAPE`.
+/// Parses `--arrivals`: `poisson`, `constant`, or `gamma:SHAPE`.
 ///
 /// # Errors
-/// When it is none of them.
+/// If the value is invalid.
 pub fn arrivals(text: &str) -> Result<Arrivals, String> {
     match (text, text.strip_prefix("gamma:").map(str::parse::<f64>)) {
         ("constant", _) => Ok(Arrivals::Constant),
         ("poisson", _) => Ok(Arrivals::Poisson),
         (_, Some(Ok(shape))) if range::SHAPE.contains(&shape) => Ok(Arrivals::Gamma { shape }),
         (_, Some(_)) => Err(format!(
-            "the shape of gamma is a number from {} to {}",
+            "expected a gamma shape from {} to {}",
             range::SHAPE.start(),
             range::SHAPE.end()
         )),
-        (_, None) => Err("poisson, constant, or gamma:SHAPE such as gamma:0.5".to_owned()),
+        (_, None) => Err("expected poisson, constant or gamma:SHAPE, e.g. gamma:0.5".to_owned()),
     }
 }
 
-/// Reads `--length`: `fixed` or `natural`.
+/// Parses `--length`: `fixed` or `natural`.
 ///
 /// # Errors
-/// When it is neither.
+/// If the value is invalid.
 pub fn length(text: &str) -> Result<Length, String> {
     match text {
         "fixed" => Ok(Length::Fixed),
         "natural" => Ok(Length::Natural),
-        _ => Err("fixed or natural".to_owned()),
+        _ => Err("expected fixed or natural".to_owned()),
     }
 }
 
-/// Limits that MLPerf Inference sets on a model, as milliseconds of time to first token and of time
-/// per output token: in its server scenario and in its interactive one.
+/// MLPerf Inference limits per model, in milliseconds of time to first token and time per output
+/// token, for the server and the interactive scenario.
 const MLPERF: [(&str, [(u64, u64); 2]); 4] = [
     ("llama2-70b", [(2_000, 200), (450, 40)]),
     ("llama3.1-8b", [(2_000, 100), (500, 30)]),
@@ -166,17 +166,18 @@ fn mlperf(name: &str) -> Result<Slo, String> {
     };
     let Some((_, limits)) = MLPERF.iter().find(|(known, _)| *known == model) else {
         let known = MLPERF.map(|(model, _)| model).join(", ");
-        return Err(format!("a model of MLPerf: {known}, each also with -interactive"));
+        return Err(format!("expected an MLPerf model: {known}, each also with -interactive"));
     };
     let (ttft, tpot) = limits[scenario];
     let ms = |ms| Some(Duration::from_millis(ms));
     Ok(Slo { ttft: ms(ttft), tpot: ms(tpot), e2e: None })
 }
 
-/// Reads `--slo`: limits such as `ttft=2s,tpot=100ms`, or those of MLPerf: `mlperf:llama2-70b`.
+/// Parses `--slo`: limits, e.g. `ttft=2s,tpot=100ms`, or an MLPerf preset, e.g.
+/// `mlperf:llama2-70b`.
 ///
 /// # Errors
-/// When a limit or a model is unknown, a limit is said twice, or it is no duration.
+/// If a limit or a model is unknown, a limit is set twice, or a value is not a duration.
 pub fn slo(text: &str) -> Result<Slo, String> {
     if let Some(model) = text.trim().strip_prefix("mlperf:") {
         return mlperf(model);
@@ -190,13 +191,14 @@ pub fn slo(text: &str) -> Result<Slo, String> {
             "e2e" => &mut slo.e2e,
             _ => {
                 return Err(
-                    "limits such as ttft=2s,tpot=100ms,e2e=30s, or mlperf:llama2-70b".to_owned()
+                    "expected limits, e.g. ttft=2s,tpot=100ms,e2e=30s, or mlperf:llama2-70b"
+                        .to_owned(),
                 );
             }
         };
         let time = super::duration::parse(time).map_err(|e| e.to_string())?;
         if limit.replace(time).is_some() {
-            return Err(format!("{} is there twice", name.trim()));
+            return Err(format!("{} is set twice", name.trim()));
         }
     }
     Ok(slo)

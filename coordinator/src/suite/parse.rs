@@ -1,7 +1,7 @@
-//! From the text of a suite file to checked cases, or to everything that is wrong with it.
+//! Parses a suite file into validated cases, or into a list of all its problems.
 //!
-//! The entry is [`parse_with`]. Sweeps and grids become one case per level here; of grids nothing
-//! later knows.
+//! The entry point is [`parse_with`]. It expands sweeps and grids into one case per level. Later
+//! stages do not know about grids.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -19,12 +19,12 @@ use super::prompt;
 use super::settings::Settings;
 use super::shape::{Shape, Variant};
 
-/// Most cases of a suite, levels of sweeps counted one by one.
+/// Maximum number of cases in a suite, including the levels of sweeps.
 pub const CASES_MAX: usize = 1_000;
-/// Most characters of a title or description.
+/// Maximum length of a title or description, in characters.
 const LINE_MAX: usize = 200;
 
-/// Reads a suite. `file` is only for the problems' text.
+/// Parses a suite. `file` is used only in problems.
 ///
 /// # Errors
 /// All problems of the file, by line.
@@ -32,7 +32,7 @@ pub fn parse(source: &str, file: &str) -> Result<Suite, SuiteProblems> {
     parse_with(source, file, &Overrides::default())
 }
 
-/// Reads a suite, with what the flags say above it.
+/// Parses a suite with overrides from flags.
 ///
 /// # Errors
 /// All problems of the flags and of the file, by line.
@@ -50,7 +50,7 @@ pub fn parse_with(source: &str, file: &str, flags: &Overrides) -> Result<Suite, 
     Ok(Suite { active_weights: active_weights.or(suite.active_weights), ..suite })
 }
 
-/// A case to be, with its id and its place in a sweep.
+/// A variant with its id and its position in a sweep.
 type Named = (CaseId, Option<Sweep>, Variant);
 
 struct Reader<'p, 's> {
@@ -61,7 +61,7 @@ struct Reader<'p, 's> {
 }
 
 impl Reader<'_, '_> {
-    /// The suite; only complete when no problem was found.
+    /// The suite; complete only without problems.
     fn suite(mut self, document: &DeTable<'_>, span: Range<usize>) -> Suite {
         let mut top = Fields::new(document, span.start..span.start, "");
         let name = top
@@ -77,7 +77,7 @@ impl Reader<'_, '_> {
         };
         let list = top.require(self.problems, "case", "at least one [[case]]", list);
         top.finish(self.problems, |key| match key {
-            "cases" | "test" | "tests" => Some("each case is a [[case]]"),
+            "cases" | "test" | "tests" => Some("Write each case as [[case]]"),
             _ => None,
         });
 
@@ -90,17 +90,17 @@ impl Reader<'_, '_> {
             }
             match cases.len() {
                 0 if items.is_empty() => {
-                    self.problems.missing(&span, "case", "write at least one [[case]]")
+                    self.problems.missing(&span, "case", "Add at least one [[case]]")
                 }
                 0..=CASES_MAX => {}
                 n => {
-                    let what = format!("{n} cases are more than the {CASES_MAX} allowed");
+                    let what = format!("{n} cases exceed the maximum of {CASES_MAX}");
                     self.problems.add(&span, "case", &what, None);
                 }
             }
         }
         Suite {
-            // Without a name there is a problem, and the suite is not used.
+            // A missing name is a problem, so the suite is not used.
             name: name.unwrap_or_else(unnamed),
             description: description.map(Spanned::into_inner).unwrap_or_default(),
             cases,
@@ -112,13 +112,13 @@ impl Reader<'_, '_> {
         let mut fields = Fields::new(table.get_ref(), table.span(), DEFAULTS);
         let settings = Settings::read(&mut fields, self.problems);
         fields.finish(self.problems, |key| match key {
-            "id" | "title" | "messages" | "turns" => Some("this belongs into a [[case]]"),
+            "id" | "title" | "messages" | "turns" => Some("Move it into a [[case]]"),
             other => meant(other),
         });
         settings
     }
 
-    /// The cases of one `[[case]]`: one, or one for each level.
+    /// The cases of one `[[case]]`: one, or one per level.
     fn case(&mut self, item: &Spanned<DeValue<'_>>, path: &str, defaults: &Settings) -> Vec<Case> {
         let table = match table(item.get_ref()) {
             Ok(table) => table,
@@ -129,12 +129,8 @@ impl Reader<'_, '_> {
         };
         let before = self.problems.count();
         let mut fields = Fields::new(table, item.span(), path);
-        let title = fields.require(
-            self.problems,
-            "title",
-            "title = \"Short name for people\"",
-            line_of_text,
-        );
+        let title =
+            fields.require(self.problems, "title", "title = \"Short display name\"", line_of_text);
         let id = self.id(&mut fields, title.as_ref());
         let own = prompt::own(&mut fields, self.problems);
         let settings = self.flags.clone().or(&Settings::read(&mut fields, self.problems));
@@ -143,9 +139,9 @@ impl Reader<'_, '_> {
         let shape = Shape::new(&settings, own, self.problems);
         fields.finish(self.problems, |key| match key {
             "prompt" | "system" | "user" | "assistant" | "content" | "message" => {
-                Some("write messages = [{ role = \"user\", content = \"...\" }]")
+                Some("Write messages = [{ role = \"user\", content = \"...\" }]")
             }
-            "name" => Some("write id or title"),
+            "name" => Some("Write id or title"),
             other => meant(other),
         });
         let title = title.map(Spanned::into_inner).unwrap_or_default();
@@ -175,21 +171,21 @@ impl Reader<'_, '_> {
         variants.into_iter().map(case).collect()
     }
 
-    /// What a case must say, itself or through the defaults.
+    /// Checks required keys of a case, including the defaults.
     fn required(&mut self, fields: &Fields<'_>, settings: &Settings) {
         let written = ["messages", "turns", "prompt_tokens"].into_iter().any(|key| fields.has(key));
         if settings.prompt_tokens.is_none() && !written {
-            let hint = "write messages = [{ role = \"user\", content = \"...\" }], or prompt_tokens \
-                        = 512 for a text of that length";
+            let hint = "Add messages = [{ role = \"user\", content = \"...\" }], or prompt_tokens \
+                = 512 for a generated prompt";
             self.problems.missing(&fields.span, &fields.key("messages"), hint);
         }
         if settings.max_tokens.is_none() && !fields.has("max_tokens") {
             let key = fields.key("max_tokens");
-            self.problems.missing(&fields.span, &key, "write max_tokens = 500");
+            self.problems.missing(&fields.span, &key, "Add max_tokens = 500");
         }
     }
 
-    /// The id as written, or made of the title.
+    /// The id as given, or derived from the title.
     fn id(
         &mut self,
         fields: &mut Fields<'_>,
@@ -198,7 +194,7 @@ impl Reader<'_, '_> {
         let written = fields.take(self.problems, "id", |v| {
             let id = CaseId::new(text(v)?).map_err(|e| e.to_string())?;
             if id.is_reserved() {
-                return Err(format!("`{id}` is reserved for the requests before a run"));
+                return Err(format!("`{id}` is reserved for requests before a run"));
             }
             Ok(id.to_string())
         });
@@ -208,14 +204,14 @@ impl Reader<'_, '_> {
         let title = title?;
         let slug = slug_of(title.get_ref());
         if slug.is_empty() || CaseId::new(slug.as_str()).is_ok_and(|id| id.is_reserved()) {
-            let hint = Some("write id = \"a-short-id\"".to_owned());
-            self.problems.add(&title.span(), &fields.key("title"), "gives no id", hint);
+            let hint = Some("Add id = \"a-short-id\"".to_owned());
+            self.problems.add(&title.span(), &fields.key("title"), "cannot derive an id", hint);
             return None;
         }
         Some(Spanned::new(title.span(), slug))
     }
 
-    /// The variants with their ids, each checked to be new in the suite.
+    /// The variants with their ids, which must be unique in the suite.
     fn new_ids(&mut self, id: &Spanned<String>, variants: Vec<Variant>, path: &str) -> Vec<Named> {
         let mut out = Vec::new();
         let key = format!("{path}.id");
@@ -223,8 +219,8 @@ impl Reader<'_, '_> {
         for variant in variants {
             let full = format!("{}{}", id.get_ref(), variant.id_ending);
             if let Some(first) = self.first_use.get(&full) {
-                let what = format!("duplicate case id `{full}`, first used in line {first}");
-                let hint = Some("write an id of its own".to_owned());
+                let what = format!("duplicate case id `{full}`, first used on line {first}");
+                let hint = Some("Set a unique id".to_owned());
                 self.problems.add(&id.span(), &key, &what, hint);
                 break;
             }
@@ -245,31 +241,32 @@ impl Reader<'_, '_> {
     }
 }
 
-/// What people may have meant by a key that other programs have.
+/// Hints for keys of other programs.
 fn meant(key: &str) -> Option<&'static str> {
     Some(match key {
-        "rps" | "qps" | "request_rate" => "write rate = 2.5",
-        "burstiness" => "write arrivals = \"gamma\" and shape",
-        "streams" | "users" | "clients" | "max_concurrency" => "write concurrency",
-        "input_tokens" | "input_len" | "prompt_length" => "write prompt_tokens",
-        "output_tokens" | "output_len" | "min_tokens" => "write max_tokens",
-        "ignore_eos" => "write length = \"fixed\"",
-        "goodput" => "write slo = { ttft = \"2s\" }",
+        "rps" | "qps" | "request_rate" => "Write rate = 2.5",
+        "burstiness" => "Write arrivals = \"gamma\" and shape",
+        "streams" | "users" | "clients" | "max_concurrency" => "Write concurrency",
+        "input_tokens" | "input_len" | "prompt_length" => "Write prompt_tokens",
+        "output_tokens" | "output_len" | "min_tokens" => "Write max_tokens",
+        "ignore_eos" => "Write length = \"fixed\"",
+        "goodput" => "Write slo = { ttft = \"2s\" }",
         _ => return None,
     })
 }
 
-/// A title or description: one clean line that is not empty.
+/// A title or description: one non-empty line.
 fn line_of_text(value: &DeValue<'_>) -> Result<String, String> {
     let line = clean::line(text(value)?);
     match line.chars().count() {
         0 => Err("is empty".to_owned()),
         1..=LINE_MAX => Ok(line),
-        n => Err(format!("has {n} characters; at most {LINE_MAX} fit into a table")),
+        n => Err(format!("has {n} characters, the maximum is {LINE_MAX}")),
     }
 }
 
-/// Lower case, everything but letters and digits made one `-`; short enough for a level's ending.
+/// Lower case, other characters than letters and digits replaced by `-`; leaves space for the
+/// suffix of a level.
 fn slug_of(title: &str) -> String {
     const ROOM: usize = 50;
     let mut slug = String::new();

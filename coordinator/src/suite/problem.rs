@@ -1,43 +1,42 @@
-//! What is wrong with a suite file or with the flags above it, and where.
+//! Problems of a suite file or of the flags that override it, with their position.
 
 use std::fmt;
 use std::ops::Range;
 
 use regatta_types::clean;
 
-/// One thing to mend.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where.
+    /// Its position.
     pub at: At,
-    /// What is wrong.
+    /// Description.
     pub what: String,
-    /// What to do about it.
+    /// Hint.
     pub hint: Option<String>,
 }
 
-/// Where something is wrong.
+/// Position of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum At {
-    /// In a flag, named without its dashes.
+    /// A flag, without its dashes.
     Flag(&'static str),
-    /// In a suite file.
+    /// A suite file.
     File {
-        /// The file, as the user named it.
+        /// The path as given by the user.
         file: String,
-        /// From 1.
+        /// 1-based.
         line: usize,
-        /// From 1, in characters.
+        /// 1-based, in characters.
         column: usize,
-        /// The setting, e.g. `case[2].max_tokens`, cases counted from 1. Empty for the file as a
-        /// whole.
+        /// The key, e.g. `case[2].max_tokens` (1-based). Empty for the entire file.
         key: String,
     },
 }
 
 impl fmt::Display for Problem {
-    /// `FILE:LINE:COL: KEY: WHAT; HINT`, as editors and terminals make it a link; or
-    /// `--FLAG: WHAT; HINT`.
+    /// `FILE:LINE:COL: KEY: WHAT. HINT`, which editors and terminals turn into a link, or
+    /// `--FLAG: WHAT. HINT`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.at {
             At::Flag(flag) => write!(f, "--{flag}: ")?,
@@ -49,16 +48,16 @@ impl fmt::Display for Problem {
             }
         }
         f.write_str(&self.what)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, ". {hint}"))
     }
 }
 
-/// Every problem of the flags and of one file, by position. Never empty.
+/// All problems of the flags and of one file, by position. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct SuiteProblems(pub Vec<Problem>);
 
 impl fmt::Display for SuiteProblems {
-    /// One line for each problem.
+    /// One line per problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, problem) in self.0.iter().enumerate() {
             let newline = if i == 0 { "" } else { "\n" };
@@ -68,18 +67,18 @@ impl fmt::Display for SuiteProblems {
     }
 }
 
-/// Who says something: what is said further up in this list stands above the rest.
+/// Source of a value, in order of precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     /// A flag.
     Flag(&'static str),
-    /// A `[[case]]`, at these bytes, by this full key.
+    /// A `[[case]]`: byte range and full key.
     Case(Range<usize>, String),
     /// `[defaults]`.
     Defaults(Range<usize>, String),
 }
 
-/// A value, and who says it.
+/// A value and its source.
 #[derive(Debug, Clone)]
 pub(super) struct Sourced<T> {
     pub(super) value: T,
@@ -94,7 +93,7 @@ impl<T> Sourced<T> {
         }
     }
 
-    /// Whether it is said for this case, and not for all that do not say otherwise.
+    /// Whether it is set for this case, not by the defaults.
     pub(super) fn is_meant(&self) -> bool {
         match self.by {
             Origin::Flag(_) | Origin::Case(..) => true,
@@ -103,13 +102,13 @@ impl<T> Sourced<T> {
     }
 }
 
-/// Collects the problems of one file while it is read.
+/// Collects the problems of one file.
 #[derive(Debug)]
 pub(super) struct Problems<'a> {
     file: &'a str,
     source: &'a str,
     found: Vec<Problem>,
-    /// Lines that are not TOML: what else is odd there is a consequence.
+    /// Lines with TOML errors: other problems there are consequences.
     broken: Vec<usize>,
 }
 
@@ -118,14 +117,14 @@ impl<'a> Problems<'a> {
         Self { file, source, found: Vec::new(), broken: Vec::new() }
     }
 
-    /// A place where the file is not TOML.
+    /// Adds a TOML syntax error.
     pub(super) fn syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().unwrap_or(0..0);
-        self.add(&at, "", &format!("not TOML: {}", error.message()), None);
+        self.add(&at, "", &format!("invalid TOML: {}", error.message()), None);
         self.broken.push(self.position(at.start).0);
     }
 
-    /// Something wrong at the bytes `at`.
+    /// Adds a problem at the bytes `at`.
     pub(super) fn add(&mut self, at: &Range<usize>, key: &str, what: &str, hint: Option<String>) {
         let (line, column) = self.position(at.start);
         if !self.broken.contains(&line) {
@@ -135,12 +134,12 @@ impl<'a> Problems<'a> {
         }
     }
 
-    /// Something wrong with a flag.
+    /// Adds a problem of a flag.
     pub(super) fn flag(&mut self, flag: &'static str, what: String, hint: Option<String>) {
         self.found.push(Problem { at: At::Flag(flag), what, hint });
     }
 
-    /// Something wrong with a setting, whoever says it.
+    /// Adds a problem of a setting, from any source.
     pub(super) fn wrong<T>(&mut self, said: &Sourced<T>, what: &str, hint: Option<String>) {
         match &said.by {
             Origin::Flag(flag) => self.flag(flag, what.to_owned(), hint),
@@ -150,19 +149,19 @@ impl<'a> Problems<'a> {
         }
     }
 
-    /// Something that is not there; not said of a file whose syntax hides parts of it.
+    /// Adds a missing key; ignored if syntax errors hide parts of the file.
     pub(super) fn missing(&mut self, at: &Range<usize>, key: &str, hint: &str) {
         if self.broken.is_empty() {
-            self.add(at, key, "is missing", Some(hint.to_owned()));
+            self.add(at, key, "missing", Some(hint.to_owned()));
         }
     }
 
-    /// How many were found so far.
+    /// Number of problems so far.
     pub(super) fn count(&self) -> usize {
         self.found.len()
     }
 
-    /// Line and column of a byte, from 1.
+    /// 1-based line and column of a byte.
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
         let offset = self.source.floor_char_boundary(offset);
         let before = &self.source[..offset];
@@ -170,9 +169,9 @@ impl<'a> Problems<'a> {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// All problems: those of the flags, then those of the file by position.
+    /// All problems: flags first, then the file by position.
     pub(super) fn into_result(mut self) -> Result<(), SuiteProblems> {
-        // Stable: of two problems at one place the one found first comes first.
+        // Stable: problems at the same position keep their order.
         self.found.sort_by_key(place);
         let mut seen = std::collections::HashSet::new();
         self.found.retain(|p| seen.insert(p.to_string()));

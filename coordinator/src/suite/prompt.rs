@@ -1,4 +1,4 @@
-//! The prompts that a case writes out: messages, and the turns of a conversation.
+//! Explicit prompts of a case: messages, and the turns of a conversation.
 
 use std::ops::Range;
 
@@ -9,13 +9,13 @@ use toml::de::{DeTable, DeValue};
 use super::fields::{Fields, list, table, text, word};
 use super::problem::Problems;
 
-/// Most bytes of text in the messages and turns of one case: with its title it fits into one
+/// Maximum text in the messages and turns of one case, in bytes: with the title it fits in one
 /// assignment.
 pub const MESSAGES_MAX: usize = 760 << 10;
 
 type Items<'d> = Spanned<&'d [Spanned<DeValue<'d>>]>;
 
-/// What `messages` and `turns` of a case say; `None` if it has neither.
+/// The prompt from `messages` and `turns` of a case; `None` without both.
 pub(super) fn own(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Prompt> {
     let messages = fields.take(problems, "messages", list);
     let turns = fields.take(problems, "turns", list);
@@ -25,7 +25,7 @@ pub(super) fn own(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Optio
             && list.len() == said.get_ref().len()
             && list.last().is_some_and(|m| m.role != Role::User)
         {
-            let what = "the last message is not the user's";
+            let what = "the last message must have role \"user\"";
             problems.add(&said.span(), &fields.key("messages"), what, None);
         }
         return list.map(Prompt::Messages);
@@ -34,8 +34,8 @@ pub(super) fn own(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Optio
     if let Some(said) = messages
         && opening.last().is_some_and(|m| m.role == Role::User)
     {
-        let what = "before turns, the last message can't be the user's";
-        let hint = Some("make it the first of turns".to_owned());
+        let what = "the last message before turns must not have role \"user\"";
+        let hint = Some("Make it the first entry of turns".to_owned());
         problems.add(&said.span(), &fields.key("messages"), what, hint);
     }
     let turns = texts(&turns, &fields.key("turns"), problems);
@@ -48,8 +48,8 @@ pub(super) fn own(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Optio
 fn texts(list: &Items<'_>, path: &str, problems: &mut Problems<'_>) -> Vec<String> {
     let items = *list.get_ref();
     if items.len() < 2 {
-        let hint = Some("write messages for a single one".to_owned());
-        problems.add(&list.span(), path, "a conversation has at least two turns", hint);
+        let hint = Some("Write messages for a single turn".to_owned());
+        problems.add(&list.span(), path, "a conversation needs at least two turns", hint);
     }
     let mut turns = Vec::with_capacity(items.len());
     for (i, item) in items.iter().enumerate() {
@@ -74,7 +74,7 @@ fn read(list: &Items<'_>, path: &str, problems: &mut Problems<'_>) -> Vec<Messag
         }
     }
     if items.is_empty() {
-        let hint = Some("write at least { role = \"user\", content = \"...\" }".to_owned());
+        let hint = Some("Add at least { role = \"user\", content = \"...\" }".to_owned());
         problems.add(&list.span(), path, "no messages", hint);
     }
     let bytes = messages.iter().map(|m| m.content.len()).sum();
@@ -84,7 +84,7 @@ fn read(list: &Items<'_>, path: &str, problems: &mut Problems<'_>) -> Vec<Messag
 
 fn within(bytes: usize, at: &Range<usize>, path: &str, problems: &mut Problems<'_>) {
     if bytes > MESSAGES_MAX {
-        let what = format!("{bytes} bytes of text are more than the {MESSAGES_MAX} allowed");
+        let what = format!("{bytes} bytes of text exceed the maximum of {MESSAGES_MAX}");
         problems.add(at, path, &what, None);
     }
 }

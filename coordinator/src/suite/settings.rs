@@ -1,8 +1,6 @@
-//! The settings that flags may give for every case, a case may name, and `[defaults]` may give for
-//! the cases that are silent.
+//! Settings of a case from three layers: flags, the case and `[defaults]`.
 //!
-//! The type is [`Settings`]. It reads and merges; what the settings make of a case, and which of
-//! them contradict each other, is `shape`'s.
+//! [`Settings`] reads and merges the layers. `shape` turns them into cases and reports conflicts.
 
 use std::time::Duration;
 
@@ -14,7 +12,7 @@ use super::fields::{Fields, Levels, duration, integer, number, table, truth, who
 use super::problem::{Problems, Sourced};
 use super::range;
 
-/// What a layer says; `None` where it is silent.
+/// The settings of a layer; `None`: not set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) prompt_tokens: Option<Sourced<Levels<u32>>>,
@@ -40,12 +38,12 @@ pub(super) struct Settings {
     pub(super) request: Option<Duration>,
 }
 
-/// Limits on the tokens of an answer.
+/// Maximum output tokens.
 #[derive(Debug, Clone)]
 pub(super) enum Limit {
-    /// The same for all requests of a case.
+    /// Equal for all requests of a case.
     Same(Levels<u32>),
-    /// Each request's own, from the first to the second.
+    /// Drawn per request, from the first to the second.
     Between(u32, u32),
 }
 
@@ -83,8 +81,8 @@ impl Settings {
         }
     }
 
-    /// These settings, with those of `below` where they are silent. What belongs together is one
-    /// setting: the stop rule; streams or rate; the two names of a beginning that is shared.
+    /// These settings, completed with those of `below`. Related keys count as one setting: the stop
+    /// rule, streams and rate, and the two keys for a shared prefix.
     pub(super) fn or(self, below: &Self) -> Self {
         let b = below.clone();
         let (requests, duration) = if self.requests.is_some() || self.duration.is_some() {
@@ -177,7 +175,10 @@ fn max_tokens(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<So
     let ends = (end("from", "from = 96"), end("to", "to = 160"));
     inside.finish(problems, |_| None);
     fields.said(problems, key, |_| match ends {
-        (Some(from), Some(to)) if from > to => Err(format!("from {from} is more than to {to}")),
+        (Some(from), Some(to)) if from > to => Err(format!(
+            "from ({from}) is greater than to \
+            ({to})"
+        )),
         (from, to) => Ok(Limit::Between(from.unwrap_or(1), to.unwrap_or(1))),
     })
 }
@@ -189,16 +190,16 @@ enum Spread {
     Gamma,
 }
 
-/// `arrivals = "poisson"`, or `"gamma"` beside a `shape`.
+/// `arrivals = "poisson"`, or `"gamma"` with a `shape`.
 fn arrivals(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Sourced<Arrivals>> {
     let words =
         [("constant", Spread::Constant), ("poisson", Spread::Poisson), ("gamma", Spread::Gamma)];
-    let spread = fields.said(problems, "arrivals", word("spread", &words));
+    let spread = fields.said(problems, "arrivals", word("distribution", &words));
     let shape = fields.said(problems, "shape", number(range::SHAPE));
     let gamma = spread.as_ref().is_some_and(|s| matches!(s.value, Spread::Gamma));
     if let Some(shape) = shape.as_ref().filter(|_| !gamma) {
-        let hint = Some("write arrivals = \"gamma\" beside it".to_owned());
-        problems.wrong(shape, "is for gamma distributed arrivals", hint);
+        let hint = Some("Add arrivals = \"gamma\"".to_owned());
+        problems.wrong(shape, "requires gamma arrivals", hint);
     }
     let spread = spread?;
     let value = match (spread.value, shape) {
@@ -207,8 +208,8 @@ fn arrivals(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Sour
         (Spread::Gamma, Some(shape)) => Arrivals::Gamma { shape: shape.value },
         (Spread::Gamma, None) => {
             if !fields.has("shape") {
-                let hint = Some("write shape = 0.5 beside it (1 is poisson)".to_owned());
-                problems.wrong(&spread, "gamma has no shape", hint);
+                let hint = Some("Add shape = 0.5 (1 is Poisson)".to_owned());
+                problems.wrong(&spread, "gamma requires shape", hint);
             }
             return None;
         }
@@ -223,8 +224,8 @@ fn slo(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> Option<Slo> {
     let mut limit = |key| inside.take(problems, key, duration).map(inner);
     let slo = Slo { ttft: limit("ttft"), tpot: limit("tpot"), e2e: limit("e2e") };
     inside.finish(problems, |key| match key {
-        "itl" => Some("write tpot"),
-        "latency" => Some("write e2e"),
+        "itl" => Some("Write tpot"),
+        "latency" => Some("Write e2e"),
         _ => None,
     });
     Some(slo)

@@ -1,7 +1,7 @@
-//! What the settings of one `[[case]]` make of it: a case for each prompt length, beginning, limit
-//! and level of load, each with its id, title and stop rule; or what contradicts what.
+//! Expands the settings of one `[[case]]` into cases, one per prompt length, shared prefix, output
+//! limit and load level, each with its id, title and stop rule. Reports conflicting settings.
 //!
-//! The entry is [`Shape::new`].
+//! The entry point is [`Shape::new`].
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use super::problem::{Problems, Sourced};
 use super::range;
 use super::settings::{Limit, Settings};
 
-/// Least requests of a level of a sweep that names none; and least for each of its streams, so
-/// that between the first and the last answers of a stream there is a part at constant load.
+/// Default minimum of requests per level of a sweep, and per stream of a level, so that each stream
+/// has a window at constant load between its first and last answers.
 const LEVEL_REQUESTS: u32 = 20;
 const STREAM_REQUESTS: u32 = 4;
-/// Most requests under way in an open loop, unless the case says otherwise.
+/// Default maximum of requests in flight in an open loop.
 const MAX_IN_FLIGHT: u32 = 1_024;
 
-/// One case made of a `[[case]]`.
+/// One case of a `[[case]]`.
 #[derive(Debug, Clone)]
 pub(super) struct Variant {
-    /// What stands after the id of the `[[case]]`.
+    /// Suffix of the id.
     pub(super) id_ending: String,
-    /// What stands after its title.
+    /// Suffix of the title.
     pub(super) title_ending: String,
     pub(super) prompt: Prompt,
     pub(super) min_max_tokens: u32,
     pub(super) max_tokens: u32,
     pub(super) load: Load,
     pub(super) stop: StopRule,
-    /// The ending of the id that all levels of its sweep share, and its number among them.
+    /// The common id suffix of its sweep, and its level.
     pub(super) sweep: Option<(String, u32)>,
 }
 
-/// What a `[[case]]` says of prompt, limit and load, free of contradictions.
+/// Prompt, limit and load of a `[[case]]`, without conflicts.
 #[derive(Debug)]
 pub(super) struct Shape<'s> {
     settings: &'s Settings,
@@ -44,12 +44,12 @@ pub(super) struct Shape<'s> {
     requests_yield: bool,
 }
 
-/// A part of a grid: endings of id and title, and what is measured.
+/// A dimension of a grid: suffixes of id and title, and the value.
 type Part<T> = (String, Vec<String>, T);
 
 impl<'s> Shape<'s> {
-    /// `own` is the prompt that the case writes out, if it does: it stands above the defaults'
-    /// lengths. Contradictions go to `problems`.
+    /// `own` is the explicit prompt of the case, if any. It overrides default lengths. Conflicts go
+    /// to `problems`.
     pub(super) fn new(
         settings: &'s Settings,
         own: Option<Prompt>,
@@ -57,7 +57,7 @@ impl<'s> Shape<'s> {
     ) -> Self {
         let raised = |said: &Sourced<Levels<u32>>| said.is_flag();
         let shape = Self {
-            // A number of requests in the file is one for the file's number of streams.
+            // The number of requests in a file applies to the number of streams in the file.
             requests_yield: settings.concurrency.as_ref().is_some_and(raised)
                 && settings.requests.as_ref().is_some_and(|said| !said.is_flag()),
             settings,
@@ -69,14 +69,14 @@ impl<'s> Shape<'s> {
         shape
     }
 
-    /// Where answers end.
+    /// Output length.
     pub(super) fn length(&self) -> Length {
         let natural = if self.own.is_some() { Length::Natural } else { Length::Fixed };
         self.settings.length.unwrap_or(natural)
     }
 
-    /// The cases, the levels of a sweep one after another from the lowest. When something was wrong
-    /// only their ids mean anything.
+    /// The cases, with the levels of a sweep in ascending order. With problems, only the ids are
+    /// valid.
     pub(super) fn variants(&self) -> Vec<Variant> {
         let mut out = Vec::new();
         for (prompt_id, prompt_title, prompt) in self.prompts() {
@@ -127,7 +127,7 @@ impl<'s> Shape<'s> {
         out
     }
 
-    /// The prompts of one length, with every beginning that is asked for.
+    /// The prompts of one length, one per shared prefix.
     fn texts(&self, tokens: u32) -> Vec<(TextPrompt, String)> {
         if let Some(depth) = &self.settings.depth {
             let at =
@@ -218,15 +218,14 @@ impl<'s> Shape<'s> {
         let lengths = [&settings.prompt_tokens, &settings.shared_prefix, &settings.depth];
         if self.own.is_some() {
             for said in lengths.into_iter().flatten().filter(|said| said.is_meant()) {
-                let what =
-                    "is for a text of an asked length, and this case writes out what is sent";
-                problems.wrong(said, what, Some("leave one of them out".to_owned()));
+                let what = "requires a generated prompt, but this case sets its own messages";
+                problems.wrong(said, what, Some("Remove one of the two".to_owned()));
             }
             return;
         }
         if let (Some(prefix), Some(_)) = (&settings.shared_prefix, &settings.depth) {
-            let what = "stands beside depth, which is another way to say it";
-            problems.wrong(prefix, what, Some("leave one of them out".to_owned()));
+            let what = "conflicts with depth, which also sets the shared tokens";
+            problems.wrong(prefix, what, Some("Remove one of the two".to_owned()));
         } else if let (Some(prefix), Some(tokens)) =
             (&settings.shared_prefix, &settings.prompt_tokens)
         {
@@ -235,11 +234,11 @@ impl<'s> Shape<'s> {
                 each(Some(tokens), "").into_iter().map(|(n, _)| n).min().unwrap_or(u32::MAX);
             if longest >= least {
                 let what = format!(
-                    "{} is a part of the prompt, and there are prompt_tokens of {}",
+                    "{} must be less than prompt_tokens ({})",
                     grouped(longest.into()),
                     grouped(least.into())
                 );
-                let hint = "write less than prompt_tokens, or depth for what comes before them";
+                let hint = "Set a smaller value, or use depth for tokens before the prompt";
                 problems.wrong(prefix, &what, Some(hint.to_owned()));
             }
         }
@@ -248,34 +247,36 @@ impl<'s> Shape<'s> {
     fn check_load(&self, problems: &mut Problems<'_>) {
         let settings = self.settings;
         if let (Some(rate), Some(_)) = (&settings.rate, &settings.concurrency) {
-            let what = "stands beside concurrency: requests are sent at a rate, or as answers end";
-            problems.wrong(rate, what, Some("leave one of them out".to_owned()));
+            let what = "conflicts with concurrency: a load is either open loop (rate) or closed \
+                loop (concurrency)";
+            problems.wrong(rate, what, Some("Remove one of the two".to_owned()));
         }
         if let Some(rate) = &settings.rate {
             let turns = self.own.as_ref().map_or(1, Prompt::turns);
             if turns > 1 {
-                let what = "a turn of a conversation is sent when the answer before it has come";
-                problems.wrong(rate, what, Some("write concurrency".to_owned()));
+                let what = "conversations require a closed loop: each turn waits for the previous \
+                    answer";
+                problems.wrong(rate, what, Some("Use concurrency".to_owned()));
             }
             if let Some(ramp) =
-                settings.ramp.as_ref().filter(|said| said.value && self.stands(said))
+                settings.ramp.as_ref().filter(|said| said.value && self.applies(said))
             {
-                problems.wrong(ramp, "is for streams (concurrency)", None);
+                problems.wrong(ramp, "requires concurrency", None);
             }
         } else {
-            let hint = || Some("write rate = 2.5, or leave it out".to_owned());
-            if let Some(said) = settings.arrivals.as_ref().filter(|said| self.stands(said)) {
-                problems.wrong(said, "is for requests sent at a rate", hint());
+            let hint = || Some("Add rate = 2.5, or omit it".to_owned());
+            if let Some(said) = settings.arrivals.as_ref().filter(|said| self.applies(said)) {
+                problems.wrong(said, "requires rate", hint());
             }
-            if let Some(said) = settings.max_in_flight.as_ref().filter(|said| self.stands(said)) {
-                problems.wrong(said, "is for requests sent at a rate", hint());
+            if let Some(said) = settings.max_in_flight.as_ref().filter(|said| self.applies(said)) {
+                problems.wrong(said, "requires rate", hint());
             }
         }
     }
 
-    /// Whether a detail of the load is meant for the load that is asked for: flags replace a file's
-    /// load with its details.
-    fn stands<T>(&self, detail: &Sourced<T>) -> bool {
+    /// Whether a detail applies to the load: a load from flags replaces the load of a file
+    /// including its details.
+    fn applies<T>(&self, detail: &Sourced<T>) -> bool {
         let by_flag = self.settings.rate.as_ref().is_some_and(Sourced::is_flag)
             || self.settings.concurrency.as_ref().is_some_and(Sourced::is_flag);
         detail.is_flag() || (detail.is_meant() && !by_flag)
@@ -299,11 +300,14 @@ impl<'s> Shape<'s> {
         let least = streams.saturating_mul(turns);
         if requests.value < least {
             let what = if turns > 1 {
-                format!("{} are not a conversation of {turns} turns a stream", requests.value)
+                format!(
+                    "{} requests are too few for a conversation of {turns} turns per stream",
+                    requests.value
+                )
             } else {
-                format!("{} cannot keep {streams} streams busy", requests.value)
+                format!("{} requests are too few for {streams} streams", requests.value)
             };
-            let hint = format!("write at least {least}, or leave it out");
+            let hint = format!("Set at least {least}, or omit it");
             problems.wrong(requests, &what, Some(hint));
         }
     }
@@ -314,14 +318,18 @@ impl<'s> Shape<'s> {
         let fastest = fastest.fold(0.0, f64::max);
         match (&settings.requests, &settings.duration) {
             (None, None) => {
-                let what = "needs an end";
-                let hint = "give requests or duration (\"30s\"), or both: the first reached counts";
+                let what = "requires an end";
+                let hint = "Add requests or duration (\"30s\"). With both, the first one reached \
+                    ends the attempt";
                 problems.wrong(rate, what, Some(hint.to_owned()));
             }
             (None, Some(duration)) if too_many(fastest, duration.value) => {
                 let most = grouped((*range::REQUESTS.end()).into());
-                let what = format!("at {fastest} a second has more than {most} requests");
-                problems.wrong(duration, &what, Some("give requests too".to_owned()));
+                let what = format!(
+                    "at {fastest} requests per second exceeds the maximum of {most} \
+                    requests"
+                );
+                problems.wrong(duration, &what, Some("Also set requests".to_owned()));
             }
             (Some(_), _) | (None, Some(_)) => {}
         }
@@ -332,7 +340,7 @@ fn too_many(rate: f64, duration: Duration) -> bool {
     rate * duration.as_secs_f64() > f64::from(*range::REQUESTS.end())
 }
 
-/// The values of a setting with the endings of their ids.
+/// The values of a setting with their id suffixes.
 fn each(said: Option<&Sourced<Levels<u32>>>, letter: &str) -> Vec<(u32, String)> {
     said.map_or_else(Vec::new, |said| said.value.each(|n| format!(".{letter}{n}")))
 }

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `3GB`, `2.8 GiB`, `700MB`.
+//! Sizes: `3GB`, `2.8 GiB`, `700MB`.
 
 use std::ops::RangeInclusive;
 
@@ -6,21 +6,21 @@ use bytesize::ByteSize;
 use regatta_types::clean;
 use regatta_types::units::Bytes;
 
-/// What weights read for a token may be.
+/// Range of the weights read per token.
 pub const RANGE: RangeInclusive<u64> = 1_000_000..=10_000_000_000_000;
 
-/// Why a text is not a size.
+/// Not a valid size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a size from 1MB to 10TB such as \"3GB\" (10^9 bytes) or \"2.8GiB\"")]
+#[error("`{text}` is not a size from 1MB to 10TB, e.g. \"3GB\" (10^9 bytes) or \"2.8GiB\"")]
 pub struct SizeError {
-    /// The offending text, cleaned and cut to 80 characters.
+    /// The text, cleaned and truncated to 80 characters.
     pub text: String,
 }
 
-/// Reads a size from 1 MB to 10 TB. Fit as a value parser of the command line.
+/// Parses a size from 1 MB to 10 TB. Usable as a clap value parser.
 ///
 /// # Errors
-/// When `text` is no size or is out of range.
+/// If `text` is not a size or is out of range.
 pub fn parse(text: &str) -> Result<Bytes, SizeError> {
     let size = text.trim().parse::<ByteSize>().ok().map(|size| size.as_u64());
     size.filter(|size| RANGE.contains(size))
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_spellings_are_read() {
+    fn common_notations_are_accepted() {
         for (text, bytes) in [
             ("3GB", 3_000_000_000),
             ("3 GB", 3_000_000_000),
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_weights_is_refused() {
+    fn invalid_sizes_are_errors() {
         for text in ["", "3", "GB", "-3GB", "3 tokens", "1kB", "11TB"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -70,9 +70,9 @@ fn an_unknown_name_lists_what_there_is() {
     let error = |name| load(name).unwrap_err().to_string();
     assert_eq!(
         error("nonesuch"),
-        "there is no suite or file `nonesuch`; built in: complex, quick, load, grid, text"
+        "no suite or file `nonesuch`. Built-in suites: complex, quick, load, grid, text"
     );
-    assert_eq!(error("quik"), "there is no suite or file `quik`; did you mean `quick`?");
+    assert_eq!(error("quik"), "no suite or file `quik`. Did you mean `quick`?");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_file_is_read_and_its_problems_name_it() {
     file.write_all(b"[defautls]\n").unwrap();
     let error = load(&path).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{path}:")), "{error}");
-    assert!(error.ends_with("did you mean `defaults`?"), "{error}");
+    assert!(error.ends_with("Did you mean `defaults`?"), "{error}");
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn list_and_check_tell_what_would_be_measured() {
     assert_eq!(
         list(),
         "complex  10 cases  ten engineering tasks with answers of 500 to 800 tokens\n\
-         quick     3 cases  three short answers, for a first look at a host\n\
-         load      7 cases  1 to 64 streams, prompts of 512 tokens, answers of 96 to 160, until saturated\n\
-         grid      8 cases  prompts of 512 and 2048 tokens, answers of 32 and 128, at depth 0 and 4096\n\
-         text       1 case  a text of 512 tokens, answers of 128; the flags say how many at once\n"
+         quick     3 cases  three short answers, for a quick test of a host\n\
+         load      7 cases  1 to 64 streams until saturation, prompts of 512 tokens, answers of 96 to 160 tokens\n\
+         grid      8 cases  prompts of 512 and 2,048 tokens, answers of 32 and 128 tokens, at depth 0 and 4,096\n\
+         text       1 case  prompts of 512 tokens, answers of 128 tokens, load set by flags\n"
     );
     assert_eq!(
         check("quick").unwrap(),
@@ -144,7 +144,7 @@ fn list_and_check_tell_what_would_be_measured() {
          explain-code    3            1 stream  1 message   128         fixed   0       1 request\n\
          write-function  3            1 stream  2 messages  96          fixed   0       1 request\n\
          short-answer    3            1 stream  1 message   64          fixed   0       1 request\n\
-         quick: no problems; 9 cells per host\n"
+         quick: no problems, 9 cells per host\n"
     );
     let lines = |name| check(name).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(

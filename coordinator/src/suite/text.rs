@@ -1,8 +1,9 @@
-//! What `regatta suite list|show|check` print, and the words for what a case measures.
+//! Output of `regatta suite list|show|check`, and short descriptions of a case.
 
 use std::fmt::Write as _;
 
 use regatta_types::suite::{Arrivals, Case, Length, Load, Prompt, Ramp, StopRule, Suite};
+use regatta_types::units::{grouped, quantity};
 
 use super::{Overrides, SuiteError, builtin, load, source};
 
@@ -12,25 +13,25 @@ pub fn list() -> String {
     let mut out = String::new();
     for builtin in builtin() {
         let suite = builtin.suite();
-        let cases = format!("{} case{}", suite.cases.len(), plural(suite.cases.len()));
+        let cases = quantity(suite.cases.len(), "case");
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{:<8} {cases:>8}  {}", builtin.name, suite.description);
     }
     out
 }
 
-/// The TOML of a suite, to read or to start your own from.
+/// The TOML of a suite.
 ///
 /// # Errors
-/// When there is no such suite or it cannot be read.
+/// If the suite does not exist or cannot be read.
 pub fn show(name_or_path: &str) -> Result<String, SuiteError> {
     source(name_or_path)
 }
 
-/// What a suite that was read without problems measures: a line for each case and the sum.
+/// Summary of a valid suite: one line per case and the total.
 ///
 /// # Errors
-/// When there is no such suite, it cannot be read, or something in it is wrong.
+/// If the suite does not exist, cannot be read or has problems.
 pub fn check(name_or_path: &str) -> Result<String, SuiteError> {
     Ok(summary(&load(name_or_path, &Overrides::default())?))
 }
@@ -59,11 +60,11 @@ fn summary(suite: &Suite) -> String {
         let _ = writeln!(out, "{}", line.trim_end());
     }
     let cells: u64 = suite.cases.iter().map(|c| u64::from(c.repetitions)).sum();
-    let _ = writeln!(out, "{}: no problems; {cells} cells per host", suite.name);
+    let _ = writeln!(out, "{}: no problems, {} per host", suite.name, quantity(cells, "cell"));
     out
 }
 
-/// When requests are sent: `4 streams`, `2.5/s poisson`.
+/// The load: `4 streams`, `2.5/s poisson`.
 pub(crate) fn load_of(case: &Case) -> String {
     match case.load {
         Load::Closed { streams, ramp } => {
@@ -71,7 +72,7 @@ pub(crate) fn load_of(case: &Case) -> String {
                 Ramp::None => "",
                 Ramp::Service => ", ramped",
             };
-            format!("{streams} stream{}{ramp}", plural(streams))
+            format!("{}{ramp}", quantity(streams, "stream"))
         }
         Load::Open { rate, arrivals, max_in_flight } => {
             format!("{rate}/s {}, at most {max_in_flight}", arrivals_of(arrivals))
@@ -79,7 +80,7 @@ pub(crate) fn load_of(case: &Case) -> String {
     }
 }
 
-/// How instants are spread, as `--arrivals` spells it.
+/// The distribution of arrivals, in the notation of `--arrivals`.
 pub(crate) fn arrivals_of(arrivals: Arrivals) -> String {
     match arrivals {
         Arrivals::Constant => "constant".to_owned(),
@@ -88,21 +89,19 @@ pub(crate) fn arrivals_of(arrivals: Arrivals) -> String {
     }
 }
 
-/// What is sent, in short: `2 messages`, `512 tokens`, `3 turns`.
+/// The prompt: `2 messages`, `512 tokens`, `3 turns`.
 pub(crate) fn prompt_of(case: &Case) -> String {
     match &case.prompt {
-        Prompt::Messages(messages) => {
-            format!("{} message{}", messages.len(), plural(messages.len()))
-        }
+        Prompt::Messages(messages) => quantity(messages.len(), "message"),
         Prompt::Text(text) if text.shared > 0 => {
-            format!("{} tokens, {} shared", text.tokens, text.shared)
+            format!("{}, {} shared", quantity(text.tokens, "token"), grouped(text.shared.into()))
         }
-        Prompt::Text(text) => format!("{} tokens", text.tokens),
-        Prompt::Conversation { turns, .. } => format!("{} turns", turns.len()),
+        Prompt::Text(text) => quantity(text.tokens, "token"),
+        Prompt::Conversation { turns, .. } => quantity(turns.len(), "turn"),
     }
 }
 
-/// Limits of the answers: `128`, `96-160`.
+/// Maximum output tokens: `128`, `96-160`.
 pub(crate) fn tokens_of(case: &Case) -> String {
     if case.min_max_tokens == case.max_tokens {
         case.max_tokens.to_string()
@@ -111,7 +110,7 @@ pub(crate) fn tokens_of(case: &Case) -> String {
     }
 }
 
-/// Where answers end, as suites spell it.
+/// The output length, in the notation of suites.
 pub(crate) fn length_of(case: &Case) -> &'static str {
     match case.length {
         Length::Natural => "natural",
@@ -119,13 +118,9 @@ pub(crate) fn length_of(case: &Case) -> &'static str {
     }
 }
 
-/// When an attempt has measured enough: `20 requests or 30s`.
+/// The stop rule: `20 requests or 30s`.
 pub(crate) fn stop_of(rule: &StopRule) -> String {
-    let requests = rule.requests.map(|n| format!("{n} request{}", plural(n)));
+    let requests = rule.requests.map(|n| quantity(n, "request"));
     let duration = rule.duration.map(|d| format!("{d:?}"));
     [requests, duration].into_iter().flatten().collect::<Vec<_>>().join(" or ")
-}
-
-fn plural<N: PartialEq + From<u8>>(n: N) -> &'static str {
-    if n == N::from(1) { "" } else { "s" }
 }

@@ -1,48 +1,47 @@
-//! What is looked at on a host before it measures, and what came of it: one list for `regatta doctor`
-//! and for every run.
+//! Preflight checks of a host and their results: one list for `regatta doctor` and for every run.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that is looked at.
+/// A preflight check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
     /// The endpoint answers.
     Endpoint,
-    /// The model is served, and is that of the other hosts.
+    /// The model is served, and the other hosts serve the same one.
     Model,
-    /// Requests are answered, token by token.
+    /// Answers are streamed incrementally.
     Streaming,
-    /// The engine counts tokens.
+    /// The engine reports token counts.
     Usage,
-    /// Reasoning can be told from the answer.
+    /// Reasoning is separate from the answer.
     Reasoning,
-    /// Answers end at a fixed length when told so.
+    /// The engine supports answers of a fixed length.
     FixedLength,
-    /// The context holds the suite's prompts and answers.
+    /// The context is long enough for the suite's prompts and answers.
     Context,
-    /// The GPUs can be read.
+    /// NVML readings are available.
     GpuReadings,
-    /// The GPUs that the user named are there.
+    /// The GPUs of --gpu exist.
     GpuChoice,
-    /// Nobody else uses the engine's GPUs.
+    /// No other process uses the engine's GPUs.
     GpuProcesses,
-    /// The driver stays loaded.
+    /// Persistence mode is on.
     #[serde(rename = "persistence-mode")]
     Persistence,
-    /// The CPU's clock is not held down.
+    /// The CPU frequency governor does not limit the clock.
     #[serde(rename = "cpu-governor")]
     Governor,
-    /// There is room for results.
+    /// There is disk space for results.
     Disk,
     /// The wall clock agrees with the coordinator's.
     Clock,
 }
 
 impl Check {
-    /// All of them, in the order of tables.
+    /// All checks, in display order.
     pub const ALL: [Self; 14] = [
         Self::Endpoint,
         Self::Model,
@@ -60,7 +59,7 @@ impl Check {
         Self::Clock,
     ];
 
-    /// The name for people.
+    /// The display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -83,22 +82,22 @@ impl Check {
 }
 
 impl Check {
-    /// All is well.
+    /// The check passed.
     pub fn ok(self, text: impl Into<String>) -> CheckOutcome {
         CheckOutcome { check: self, mark: Mark::Ok, text: text.into() }
     }
 
-    /// It could not be looked at, and why.
+    /// The check could not be made, with the reason.
     pub fn unknown(self, text: impl Into<String>) -> CheckOutcome {
         CheckOutcome { check: self, mark: Mark::Unknown, text: text.into() }
     }
 
-    /// Something should be seen to.
+    /// A problem that does not exclude the host.
     pub fn warning(self, text: impl Into<String>) -> CheckOutcome {
         CheckOutcome { check: self, mark: Mark::Warning, text: text.into() }
     }
 
-    /// The host cannot take part.
+    /// A problem that excludes the host.
     pub fn failed(self, text: impl Into<String>) -> CheckOutcome {
         CheckOutcome { check: self, mark: Mark::Failed, text: text.into() }
     }
@@ -110,22 +109,22 @@ impl fmt::Display for Check {
     }
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {
-    /// Nothing to remark.
+    /// Passed.
     Ok,
-    /// It could not be looked at.
+    /// Not checked.
     Unknown,
-    /// A run measures this host, but something should be seen to.
+    /// A run accepts this host, but there is a problem to fix.
     Warning,
     /// A run refuses this host.
     Failed,
 }
 
 impl Mark {
-    /// The name for people.
+    /// The display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -143,18 +142,19 @@ impl fmt::Display for Mark {
     }
 }
 
-/// One check of one host.
+/// The outcome of one check on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckOutcome {
-    /// What was looked at.
+    /// The check.
     pub check: Check,
-    /// What came of it.
+    /// The result.
     pub mark: Mark,
-    /// One sentence: what was seen and, unless all is well, what to do.
+    /// What was found and, unless it passed, a hint.
     pub text: String,
 }
 
-/// Why a host with these checks cannot take part: the sentences of those that failed. `None`: it can.
+/// Why a host with these checks is refused: the messages of the failed checks. `None`: it is
+/// accepted.
 #[must_use]
 pub fn refusal(checks: &[CheckOutcome]) -> Option<String> {
     let failed = checks.iter().filter(|outcome| outcome.mark == Mark::Failed);
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_refused_with_the_sentences_of_what_failed_and_only_those() {
+    fn the_refusal_has_the_messages_of_failed_checks_only() {
         let mut checks = vec![
             Check::Endpoint.ok("it answers"),
             Check::Usage.warning("it counts nothing"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn files_name_checks_as_people_do() {
+    fn serialized_names_match_display_names() {
         for check in Check::ALL {
             let name = check.name().to_lowercase().replace(' ', "-");
             assert_eq!(serde_json::to_value(check).expect("a name"), name);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_distinct_and_the_order_is_that_of_the_list() {
+    fn names_are_unique_and_the_list_is_sorted() {
         let mut names = Check::ALL.map(Check::name).to_vec();
         names.dedup();
         assert_eq!(names.len(), Check::ALL.len());

@@ -93,7 +93,8 @@ pub enum ClassFact {
 /// Not the name of a fact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no such fact; one of model, quantisation, kv-cache-type, engine, engine-version, context-length, prefix-cache, speculative-decoding, engine-flags, gpu"
+    "unknown fact. Known facts: model, quantisation, kv-cache-type, engine, engine-version, \
+     context-length, prefix-cache, speculative-decoding, engine-flags, gpu"
 )]
 pub struct NoSuchFact;
 
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fact_is_read_as_it_is_written_and_named_in_the_error() {
+    fn every_fact_round_trips_and_is_listed_in_the_error() {
         for fact in ClassFact::ALL {
             assert_eq!(fact.to_string().parse(), Ok(fact));
             assert!(NoSuchFact.to_string().contains(&fact.to_string()), "{fact}");

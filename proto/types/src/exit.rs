@@ -4,27 +4,27 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// Every cell counted or skipped, nothing invalid.
+    /// Every cell is counted or skipped, none is invalid.
     Ok = 0,
-    /// An unexpected error, or a panic of ours that was caught.
+    /// Unexpected error, or a caught panic.
     Unexpected = 1,
     /// Usage or suite error; nothing was started.
     Usage = 2,
-    /// No cell missing, but some invalid.
+    /// No cell is missing, but some are invalid.
     Invalid = 3,
-    /// At least one cell missing.
+    /// At least one cell is missing.
     Partial = 4,
-    /// Nothing usable was measured.
+    /// No usable results.
     NothingUsable = 5,
-    /// Our own storage failed: disk full, fsync error, corruption.
+    /// Local storage failure: disk full, fsync error, corruption.
     Storage = 6,
-    /// Refused: identity, authorisation or protocol.
+    /// Refused: identity, authorization or protocol.
     Refused = 7,
-    /// `check`: a host is settled slower than the baseline allows.
+    /// `check`: a host is significantly slower than the baseline allows.
     Regression = 8,
-    /// `check` and `compare`: it cannot be judged.
+    /// `check` and `compare`: no verdict is possible.
     CannotJudge = 9,
-    /// Stopped by a second interrupt.
+    /// Second interrupt.
     Interrupted = 130,
 }
 
@@ -59,10 +59,10 @@ impl Exit {
             Self::Usage => "usage or suite error, nothing started",
             Self::Invalid => "no cell missing, but some invalid (listed)",
             Self::Partial => "partial: at least one cell missing",
-            Self::NothingUsable => "nothing usable measured",
-            Self::Storage => "own storage failed (disk full, fsync error, corruption)",
-            Self::Refused => "refused: identity, authorisation or protocol",
-            Self::Regression => "`check`: a regression is settled",
+            Self::NothingUsable => "no usable results",
+            Self::Storage => "local storage failure (disk full, fsync error, corruption)",
+            Self::Refused => "refused: identity, authorization or protocol",
+            Self::Regression => "`check`: significant regression",
             Self::CannotJudge => "`check`, `compare`: cannot judge",
             Self::Interrupted => "second interrupt",
         }

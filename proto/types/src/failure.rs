@@ -1,22 +1,22 @@
-//! What went wrong with one request. A failure of the engine is data: stored, counted, shown.
+//! Failures of a request. A failure of the engine is data: stored, counted and reported.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of failure: one list for code, reports and docs.
+/// The kinds of failure, shared by code, reports and docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The endpoint refused or could not be reached.
+    /// The endpoint refused the connection or is unreachable.
     Unreachable,
-    /// No connection within the connect limit.
+    /// No connection within the connect timeout.
     ConnectTimeout,
-    /// No token within the first-token limit.
+    /// No token within the first-token timeout.
     FirstTokenTimeout,
-    /// Silence between chunks beyond the chunk limit.
+    /// No chunk within the chunk timeout.
     ChunkTimeout,
-    /// The whole request exceeded its limit.
+    /// The request exceeded the request timeout.
     RequestTimeout,
     /// A status other than 200.
     HttpStatus,
@@ -24,19 +24,19 @@ pub enum FailureKind {
     Reset,
     /// The stream ended without a finish reason.
     IncompleteStream,
-    /// Bytes that are not the protocol: bad chunking, bad JSON, bad UTF-8.
+    /// Protocol violation: invalid chunking, JSON or UTF-8.
     BadStream,
-    /// An error object inside a 200.
+    /// An error object in a 200 response.
     ErrorEvent,
-    /// More bytes, or longer lines, than any honest answer has.
+    /// More bytes, or longer lines, than any valid answer has.
     LimitExceeded,
-    /// A success without a single token of text.
+    /// A successful response without any text.
     EmptyAnswer,
-    /// The answer came from another model than the one asked for.
+    /// The answer came from a different model than requested.
     WrongModel,
-    /// Stopped by us before its end.
+    /// Cancelled by Regatta before the end.
     Cancelled,
-    /// A fault of Regatta itself.
+    /// An internal error of Regatta.
     Harness,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// A failed request: its kind and what the other side said.
+/// A failed request: its kind and the error message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind.
@@ -107,7 +107,7 @@ impl Failure {
         Self { kind, message: crate::clean::excerpt(message, 300), http_status: None }
     }
 
-    /// The same failure with the status that was received.
+    /// The same failure with an HTTP status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.http_status = Some(status);

@@ -18,10 +18,10 @@ pub struct Margins([Option<f64>; Metric::ALL.len()]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadMargin {
     /// Not a number of per cent.
-    #[error("`{0}`: a number of per cent over 0 and below 100, e.g. 3% or ttft=10%")]
+    #[error("`{0}`: expected a percentage above 0 and below 100, e.g. 3% or ttft=10%")]
     Percent(String),
     /// Not the name of a figure.
-    #[error("no figure `{0}`; one of decode, ttft, answer, e2e, output, energy")]
+    #[error("unknown metric `{0}`. Known metrics: decode, ttft, answer, e2e, output, energy")]
     Figure(String),
 }
 
@@ -34,7 +34,8 @@ impl Margins {
 }
 
 impl Metric {
-    /// Differences smaller than this are treated as equivalent, as a share: the user's margin, else its own.
+    /// Differences smaller than this are treated as equivalent, as a share: the user's margin, else
+    /// its own.
     #[must_use]
     pub fn margin(self, set: &Margins) -> f64 {
         set.of(self).unwrap_or(self.info().margin)
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn margins_are_for_all_figures_or_for_one() {
+    fn margins_apply_to_all_metrics_or_one() {
         let margins: Margins = "3%, ttft=7".parse().unwrap();
         assert_eq!(margins.of(Metric::DecodeTps), Some(0.03));
         assert_eq!(margins.of(Metric::Ttft), Some(0.07));

@@ -26,7 +26,7 @@ impl<T> Reading<T> {
     /// A value that an agent of an earlier version does not tell.
     #[must_use]
     pub fn untold() -> Self {
-        Self::missing("the agent is of an earlier version")
+        Self::missing("not reported by this agent version")
     }
 
     /// The value, if known.

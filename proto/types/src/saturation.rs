@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::units::grouped_real;
 
-/// Why a level of a sweep is the last one. Its text is the evidence of [`SkipReason::Saturated`](crate::event::SkipReason).
+/// Why a level of a sweep is the last one. Its text is the evidence of
+/// [`SkipReason::Saturated`](crate::event::SkipReason).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Saturation {
     /// A closed loop gave little more output than the level before.
@@ -13,7 +14,8 @@ pub enum Saturation {
         streams: [usize; 2],
         /// Its output and that of the level before, tokens per second.
         tps: [f64; 2],
-        /// Whether the outputs are those of the steady windows, else of the time in which all streams were busy.
+        /// Whether the outputs are those of the steady windows, else of the time in which all
+        /// streams were busy.
         steady: bool,
     },
     /// Requests of an open loop came faster than they were answered.
@@ -45,7 +47,9 @@ impl fmt::Display for Saturation {
                 let [short, long] = ttft_s.map(|seconds| grouped_real(seconds * 1e3, 0));
                 write!(
                     f,
-                    "over the last {seconds:.0} s the requests under way rose from {few:.1} to {many:.1} and the time to first token from {short} to {long} ms (means of the first and the last tenth)"
+                    "over the last {seconds:.0} s, requests in flight rose from {few:.1} to \
+                     {many:.1} and time to first token from {short} to {long} ms (means of the \
+                     first and last tenth)"
                 )
             }
         }

@@ -47,6 +47,13 @@ pub fn grouped(n: u64) -> String {
     group(&n.to_string())
 }
 
+/// A count and its noun: `1 host`, `1,024 tokens`. `noun` is singular and takes an `s`.
+#[must_use]
+pub fn quantity(n: impl TryInto<u64>, noun: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
 /// A number with so many decimals, and commas between the thousands of its whole part.
 #[must_use]
 pub fn grouped_real(value: f64, decimals: usize) -> String {
@@ -73,10 +80,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_name_their_unit() {
+    fn numbers_have_units_and_separators() {
         assert_eq!(Bytes(97_887 << 20).to_string(), "97,887 MiB (95.6 GiB)");
         assert_eq!(Bytes(512 << 20).to_string(), "512 MiB");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(quantity(1_u32, "host"), "1 host");
+        assert_eq!(quantity(1_024_usize, "token"), "1,024 tokens");
         assert_eq!(grouped_real(1_234_567.891, 2), "1,234,567.89");
         assert_eq!(grouped_real(-1_791.6, 0), "-1,792");
         assert_eq!(grouped_real(12.5, 1), "12.5");

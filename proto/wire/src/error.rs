@@ -16,7 +16,7 @@ pub struct ConvertError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A required message, or the choice of a oneof.
-    #[error("missing (or of a kind this version does not know)")]
+    #[error("missing, or of a type unknown to this version")]
     Missing,
     /// An enum left at zero or set to an unknown number.
     #[error("unspecified or unknown value {0}")]
@@ -40,7 +40,7 @@ pub enum Problem {
     #[error("must be {0}")]
     OutOfRange(&'static str),
     /// A text over its limit.
-    #[error("{len} bytes are more than the {max} allowed")]
+    #[error("{len} bytes exceed the maximum of {max}")]
     TooLong {
         /// Its length, bytes.
         len: usize,
@@ -48,7 +48,7 @@ pub enum Problem {
         max: usize,
     },
     /// A list over its limit.
-    #[error("{len} items are more than the {max} allowed")]
+    #[error("{len} items exceed the maximum of {max}")]
     TooMany {
         /// Its length.
         len: usize,
@@ -56,7 +56,7 @@ pub enum Problem {
         max: usize,
     },
     /// Columns that differ in length.
-    #[error("{len} items where {expected} are expected")]
+    #[error("{len} items, expected {expected}")]
     Length {
         /// Its length.
         len: usize,
@@ -86,13 +86,13 @@ impl<T> At for Result<T, ConvertError> {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not protobuf of this kind.
-    #[error("the bytes are not a valid message")]
+    #[error("malformed message")]
     Malformed(#[from] prost::DecodeError),
     /// A message that does not say what it must.
-    #[error("the message is not acceptable")]
+    #[error("invalid message")]
     Invalid(#[from] ConvertError),
     /// More bytes than allowed.
-    #[error("{len} bytes are more than the {max} allowed")]
+    #[error("{len} bytes exceed the maximum of {max}")]
     TooLarge {
         /// Their number.
         len: usize,

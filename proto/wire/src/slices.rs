@@ -41,7 +41,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SliceError {
     /// A slice was left out.
-    #[error("slice {index} came where slice {expected} was due")]
+    #[error("received slice {index}, expected slice {expected}")]
     Gap {
         /// What came.
         index: u32,
@@ -52,7 +52,7 @@ pub enum SliceError {
     #[error("the report is larger than {} MiB", REPORT_MAX >> 20)]
     TooLarge,
     /// The end disagrees with the slices.
-    #[error("the end announces {announced} {what}, {received} arrived")]
+    #[error("received {received} {what}, expected {announced}")]
     Count {
         /// Slices or bytes.
         what: &'static str,
@@ -62,7 +62,7 @@ pub enum SliceError {
         received: u64,
     },
     /// The bytes are not those that were sent.
-    #[error("the report's SHA-256 does not match")]
+    #[error("SHA-256 mismatch of the report")]
     Hash,
 }
 

@@ -29,7 +29,8 @@ impl fmt::Display for Versions {
 /// The two sides have no version in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no common protocol version: the other side speaks {theirs}, this side speaks {ours}; update the older one"
+    "no common protocol version: the peer supports {theirs}, this side supports {ours}. Update the \
+     older program"
 )]
 pub struct VersionMismatch {
     /// The other side's range.
@@ -71,7 +72,7 @@ mod tests {
         let error = negotiate(range(1, 2), range(3, 3)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no common protocol version: the other side speaks 1 to 2, this side speaks 3; update the older one"
+            "no common protocol version: the peer supports 1 to 2, this side supports 3. Update the older program"
         );
     }
 }

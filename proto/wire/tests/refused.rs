@@ -72,27 +72,27 @@ fn assign_error(change: impl FnOnce(&mut v1::Case)) -> String {
 }
 
 #[test]
-fn the_samples_themselves_are_accepted() {
+fn valid_samples_are_accepted() {
     let frame = v1::AgentFrame { frame: Some(Up::Heartbeat(heartbeat())) };
     assert!(AgentFrame::try_from(frame).is_ok());
     assert!(CoordinatorFrame::try_from(assign(|_| ())).is_ok());
 }
 
 #[test]
-fn a_frame_of_an_unknown_kind_is_missing() {
+fn a_frame_of_an_unknown_type_is_missing() {
     // Field 99, as a later version might send it.
     let frame = v1::AgentFrame::decode(&[0x9a, 0x06, 0x00][..]).unwrap();
     assert_eq!(
         AgentFrame::try_from(frame).unwrap_err().to_string(),
-        "frame: missing (or of a kind this version does not know)"
+        "frame: missing, or of a type unknown to this version"
     );
 }
 
 #[test]
-fn missing_fields_and_bad_ids_are_named_by_their_path() {
+fn errors_of_missing_fields_and_bad_ids_contain_the_path() {
     assert_eq!(
         up(Up::AttemptStarted(v1::AttemptStarted { lease: None })),
-        "attempt_started.lease: missing (or of a kind this version does not know)"
+        "attempt_started.lease: missing, or of a type unknown to this version"
     );
     let mut foreign = lease();
     foreign.key.as_mut().unwrap().cell.as_mut().unwrap().host = "../etc".into();
@@ -119,7 +119,7 @@ fn ready(checks: Vec<v1::CheckOutcome>) -> Up {
 }
 
 #[test]
-fn checks_are_known_ones_and_each_comes_once() {
+fn checks_must_be_known_and_unique() {
     let disk = v1::CheckOutcome {
         check: v1::Check::Disk.into(),
         mark: v1::CheckMark::Ok.into(),
@@ -134,7 +134,7 @@ fn checks_are_known_ones_and_each_comes_once() {
 }
 
 #[test]
-fn a_context_need_is_a_range_or_none() {
+fn a_context_requirement_is_a_range_or_absent() {
     let prepare = |least, most| {
         down(Down::Prepare(v1::Prepare {
             run: "night".into(),
@@ -162,7 +162,7 @@ fn unspecified_and_unknown_enum_values_are_refused() {
 }
 
 #[test]
-fn numbers_that_are_none_are_refused() {
+fn non_finite_numbers_are_refused() {
     let counters = v1::Counters { tokens_per_second: Some(f64::NAN), ..v1::Counters::default() };
     let beat = v1::Heartbeat { counters: Some(counters), ..heartbeat() };
     assert_eq!(
@@ -184,12 +184,12 @@ fn numbers_that_are_none_are_refused() {
     );
     assert_eq!(
         assign_error(|c| c.stop = Some(v1::StopRule::default())),
-        format!("{prefix}.stop.requests: missing (or of a kind this version does not know)")
+        format!("{prefix}.stop.requests: missing, or of a type unknown to this version")
     );
 }
 
 #[test]
-fn an_assignment_is_for_the_case_of_its_lease() {
+fn an_assignment_must_match_the_case_of_its_lease() {
     assert_eq!(
         assign_error(|c| c.id = "other".into()),
         "assign.case_assignment.case_spec.id: must be the case of the lease"
@@ -197,20 +197,20 @@ fn an_assignment_is_for_the_case_of_its_lease() {
 }
 
 #[test]
-fn too_much_is_refused() {
+fn oversized_fields_are_refused() {
     assert_eq!(
         down(Down::Welcome(welcome(vec![lease(); HELD_MAX + 1]))),
-        "welcome.held: 65 items are more than the 64 allowed"
+        "welcome.held: 65 items exceed the maximum of 64"
     );
     assert_eq!(
         down(Down::Drain(v1::Drain { reason: "x".repeat(5_000) })),
-        "drain.reason: 5000 bytes are more than the 4096 allowed"
+        "drain.reason: 5000 bytes exceed the maximum of 4096"
     );
     let message =
         v1::Message { role: v1::Role::User.into(), content: "x".repeat(CASE_TEXT_MAX + 1) };
     assert_eq!(
         assign_error(|c| c.messages = vec![message]),
-        "assign.case_assignment.case_spec.messages: 786433 bytes are more than the 786432 allowed"
+        "assign.case_assignment.case_spec.messages: 786433 bytes exceed the maximum of 786432"
     );
     for len in [0, CHUNK_MAX + 1] {
         let data = vec![0; len].into();
@@ -222,7 +222,7 @@ fn too_much_is_refused() {
 }
 
 #[test]
-fn columns_of_different_length_and_stamps_that_go_back_are_refused() {
+fn columns_of_different_length_and_decreasing_timestamps_are_refused() {
     use regatta_wire::codec::decode_report;
 
     let report = |chunks| {
@@ -246,7 +246,7 @@ fn columns_of_different_length_and_stamps_that_go_back_are_refused() {
     };
     let kind = v1::ChunkKind::Answer.into();
     let chunks = v1::Chunks { delta_ns: vec![1, 2], kind: vec![kind], ..v1::Chunks::default() };
-    assert_eq!(report(chunks), "traces[0].chunks.kind: 1 items where 2 are expected");
+    assert_eq!(report(chunks), "traces[0].chunks.kind: 1 items, expected 2");
     let chunks = v1::Chunks {
         delta_ns: vec![5, u64::MAX],
         kind: vec![kind; 2],
@@ -258,18 +258,18 @@ fn columns_of_different_length_and_stamps_that_go_back_are_refused() {
 }
 
 #[test]
-fn a_report_of_empty_messages_is_refused_before_it_fills_the_memory() {
+fn a_report_of_many_empty_messages_is_refused_before_allocation() {
     // Two bytes each: decoded they would take a hundred times as much.
     let report = [0x52, 0x00].repeat(250_001);
     let error = regatta_wire::codec::decode_report(&report).unwrap_err();
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "traces: 250001 items are more than the 250000 allowed"
+        "traces: 250001 items exceed the maximum of 250000"
     );
 }
 
 #[test]
-fn texts_for_people_are_cut_by_the_sender_not_refused() {
+fn long_display_texts_are_truncated_by_the_sender() {
     let frame = AgentFrame::Goodbye("ä".repeat(5_000));
     let back = AgentFrame::try_from(v1::AgentFrame::from(frame)).unwrap();
     assert_eq!(back, AgentFrame::Goodbye("ä".repeat(2_048)));

@@ -145,7 +145,7 @@ fn script(raw: RawScript) -> Result<GpuScript, Problem> {
         let span = entry.span();
         let gpu = gpu(entry)?;
         if gpus.iter().any(|other| other.uuid == gpu.uuid) {
-            return Err((span, format!("a second GPU with uuid {}", gpu.uuid)));
+            return Err((span, format!("duplicate GPU uuid {}", gpu.uuid)));
         }
         gpus.push(gpu);
     }
@@ -158,7 +158,7 @@ fn cuda(raw: Spanned<String>) -> Result<CudaVersion, Problem> {
         .get_ref()
         .split_once('.')
         .and_then(|(major, minor)| Some(CudaVersion { major: part(major)?, minor: part(minor)? }));
-    version.ok_or((raw.span(), "cuda must be like \"13.0\"".into()))
+    version.ok_or((raw.span(), "cuda must be a version, e.g. \"13.0\"".into()))
 }
 
 fn gpu(entry: Spanned<RawGpu>) -> Result<ScriptedGpu, Problem> {
@@ -168,10 +168,10 @@ fn gpu(entry: Spanned<RawGpu>) -> Result<ScriptedGpu, Problem> {
     let memory_used_mib = series(raw.memory_used_mib)?;
     let (total, reserved) = (raw.memory_total_mib, raw.memory_reserved_mib);
     let Some(room) = total.checked_sub(reserved) else {
-        return Err((span, "memory_reserved_mib is more than memory_total_mib".into()));
+        return Err((span, "memory_reserved_mib exceeds memory_total_mib".into()));
     };
     if memory_used_mib.0.iter().any(|(_, used)| *used > f64::from(room)) {
-        let message = format!("memory_used_mib exceeds the {room} MiB beside the reserve");
+        let message = format!("memory_used_mib exceeds the {room} MiB that are not reserved");
         return Err((used_span, message));
     }
     let mib = |n: u32| Bytes(u64::from(n) * Bytes::MIB);
@@ -248,7 +248,7 @@ fn series(raw: Spanned<RawSeries>) -> Result<Series, Problem> {
         return Err(problem("the first step must be at 0 seconds".into()));
     }
     if steps.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
-        return Err(problem("steps must be in order of time".into()));
+        return Err(problem("steps must be in chronological order".into()));
     }
     let step = |(from, value)| {
         Ok((Duration::from_secs_f64(in_range(from, LONGEST)?), in_range(value, LARGEST)?))
@@ -294,7 +294,7 @@ fn failure(raw: Spanned<RawFailure>) -> Result<Failure, Problem> {
     let span = raw.span();
     let RawFailure { call, from_s, code } = raw.into_inner();
     if code == 0 {
-        return Err((span, "code 0 is success".into()));
+        return Err((span, "code 0 means success, not failure".into()));
     }
     let from = seconds(from_s).map_err(|message| (span, message))?;
     Ok(Failure { call, from, code: NvmlCode(code) })
@@ -375,7 +375,7 @@ mod tests {
         assert!(problem("cuda = \"13.0\"", "cuda = \"new\"").starts_with("line 2: cuda must"));
         assert!(problem("cuda", "kuda").contains("unknown field `kuda`"));
         assert!(problem("[[0, 512], ", "[").contains("first step"));
-        assert!(problem("[2, 81920]", "[6, 81920]").contains("order of time"));
+        assert!(problem("[2, 81920]", "[6, 81920]").contains("chronological order"));
         assert!(problem("[2, 81920]", "[2, 99999]").contains("exceeds"));
         assert!(problem("code = 15", "code = 0").contains("success"));
         assert!(problem("from_s = 20", "from_s = 40").contains("until_s must be after from_s"));
@@ -385,7 +385,7 @@ mod tests {
             "GPU-00000000-0000-0000-0000-000000000002",
             "GPU-00000000-0000-0000-0000-000000000001",
         );
-        assert!(twice.contains("second GPU"), "{twice}");
+        assert!(twice.contains("duplicate GPU"), "{twice}");
     }
 
     #[test]

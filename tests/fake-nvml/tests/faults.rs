@@ -81,7 +81,7 @@ async fn a_blocked_call_is_a_gap_and_the_end_of_the_window_does_not_wait_for_it(
     let while_blocked = handle.end_window(open).await;
     assert!(MonoNs::now().since(before) < Duration::from_millis(600));
     let gap = while_blocked.gaps.last().expect("the call has not answered");
-    assert!(gap.reason.starts_with("a call (memory) has not answered for "), "{}", gap.reason);
+    assert!(gap.reason.starts_with("no answer from a driver call (memory) for "), "{}", gap.reason);
     let series = &while_blocked.series.known().unwrap()[0];
     assert!(!series.samples.is_empty() && series.samples.last().unwrap().at < gap.until);
 
@@ -235,7 +235,7 @@ async fn named_gpus_and_the_only_process_and_nothing_at_all() {
         (
             &none,
             vec![],
-            Attribution::Unattributed { reason: "no process is seen on any GPU".into() },
+            Attribution::Unattributed { reason: "no process on any GPU".into() },
             [true, true],
         ),
     ] {
@@ -281,7 +281,7 @@ async fn eight_gpus_are_sampled_and_none_are_a_reason() {
     let (_folder, handle) = start(&script(&[]));
     assert!(handle.inventory().await.known().is_some_and(|inventory| inventory.gpus.is_empty()));
     let none = handle.end_window(handle.begin_window(WindowPlan::default())).await;
-    assert_eq!(none.series.reason(), Some("the driver shows no GPU"));
+    assert_eq!(none.series.reason(), Some("the driver lists no GPU"));
     handle.stop().await;
 }
 
@@ -309,7 +309,7 @@ async fn every_scripted_failure_is_its_reason_and_leaves_the_rest() {
 
 #[tokio::test]
 async fn switched_off_there_is_a_reason() {
-    let reason = "switched off (--gpu-rate 0)";
+    let reason = "disabled (--gpu-rate 0)";
     let source = GpuSource::None { reason: reason.into() };
     let handle = Sampler::start(source, SamplerOptions::default());
     let window = handle.begin_window(WindowPlan::default());

@@ -242,8 +242,8 @@ async fn a_driver_that_comes_up_later_is_found_by_a_window_ten_seconds_on() {
     let limit = Duration::from_secs(30);
     let series = loop {
         let window = handle.begin_window(WindowPlan::default());
-        // The length of an attempt: only a window looks for the driver, and the one that finds it has
-        // samples.
+        // The length of an attempt: only a window looks for the driver, and the one that finds it
+        // has samples.
         tokio::time::sleep(Duration::from_millis(500)).await;
         match handle.end_window(window).await.series {
             Reading::Known(series) => break series,
@@ -265,7 +265,7 @@ async fn a_driver_without_gpus_is_known_and_its_windows_say_so() {
     let inventory = handle.inventory().await;
     assert_eq!(inventory.known().map(|i| i.gpus.len()), Some(0));
     let window = handle.begin_window(WindowPlan::default());
-    assert_eq!(handle.end_window(window).await.series.reason(), Some("the driver shows no GPU"));
+    assert_eq!(handle.end_window(window).await.series.reason(), Some("the driver lists no GPU"));
     handle.stop().await;
 }
 

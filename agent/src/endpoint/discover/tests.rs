@@ -56,7 +56,7 @@ async fn refused(options: &EndpointOptions) -> String {
 }
 
 #[tokio::test]
-async fn vllm_is_recognised() {
+async fn vllm_is_recognized() {
     let server = engine(&[
         ("/v1/models", recorded("vllm/models")),
         ("/version", recorded("vllm/version")),
@@ -68,7 +68,7 @@ async fn vllm_is_recognised() {
     assert_eq!(facts.version, Reading::Known("0.32.0".to_owned()));
     assert_eq!(facts.model, "tiny-qwen3");
     assert_eq!(facts.context_length, Reading::Known(4096));
-    assert_eq!(facts.quantization, Reading::missing("the engine does not tell"));
+    assert_eq!(facts.quantization, Reading::missing("not reported by the engine"));
     assert_eq!(facts.location, EndpointLocation::Loopback { port: server.address.port() });
     let settings = facts.settings;
     assert_eq!(settings.kv_dtype, Reading::Known("auto".to_owned()));
@@ -79,7 +79,7 @@ async fn vllm_is_recognised() {
 }
 
 #[tokio::test]
-async fn sglang_tells_its_own_flags() {
+async fn sglang_reports_its_own_flags() {
     let list = r#"{"data":[{"id":"m","owned_by":"sglang","max_model_len":8192}]}"#;
     let info = r#"{"version":"0.5.9","quantization":"fp8","kv_cache_dtype":"fp8_e4m3","tp_size":1,
         "disable_radix_cache":true,"speculative_algorithm":null,"attention_backend":"flashinfer",
@@ -101,7 +101,7 @@ async fn sglang_tells_its_own_flags() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_another_one_now_is_seen() {
+async fn an_engine_change_is_detected() {
     let version = Arc::new(AtomicU64::new(1));
     let now = Arc::clone(&version);
     let server = Server::start(move |_, path| {
@@ -126,12 +126,12 @@ async fn an_engine_that_is_another_one_now_is_seen() {
     assert_eq!(told(within("again", endpoint.facts_now()).await), "0.2.0");
     version.store(3, Ordering::SeqCst);
     let gone = told(within("again", endpoint.facts_now()).await);
-    assert_eq!(gone, "it no longer lists the model tiny-qwen3");
+    assert_eq!(gone, "the engine no longer lists model tiny-qwen3");
     assert_eq!(endpoint.metrics_now().await, Err("/metrics: status 404".to_owned()));
 }
 
 #[tokio::test]
-async fn llama_cpp_is_recognised_and_an_unknown_build_is_no_version() {
+async fn llama_cpp_is_recognized_and_an_unknown_build_is_not_a_version() {
     let server = engine(&[
         ("/v1/models", recorded("llamacpp/models")),
         ("/props", recorded("llamacpp/props")),
@@ -145,24 +145,24 @@ async fn llama_cpp_is_recognised_and_an_unknown_build_is_no_version() {
 }
 
 #[tokio::test]
-async fn an_engine_that_says_nothing_of_itself_is_measured_all_the_same() {
+async fn an_unidentified_engine_can_be_measured() {
     let server = engine(&[("/v1/models", models(&["m"]))]).await;
     let facts = found(&at(&server)).await.facts().clone();
     assert_eq!(facts.model, "m");
-    assert_eq!(facts.engine, Reading::missing("it does not name itself"));
+    assert_eq!(facts.engine, Reading::missing("not reported by the engine"));
     assert_eq!(facts.version, Reading::missing("/version: status 404"));
 }
 
 #[tokio::test]
-async fn of_several_models_one_must_be_named_and_it_must_be_there() {
+async fn one_of_several_models_must_be_selected_and_served() {
     let server = engine(&[("/v1/models", models(&["a", "b"]))]).await;
     let none = at(&server);
     assert_eq!(
         refused(&none).await,
-        "the endpoint serves several models; choose one with --model: a, b"
+        "the endpoint serves several models: a, b. Choose one with --model"
     );
     let wrong = EndpointOptions { model: Some("c".to_owned()), ..at(&server) };
-    assert_eq!(refused(&wrong).await, "the endpoint does not serve `c`; it has: a, b");
+    assert_eq!(refused(&wrong).await, "the endpoint does not serve `c`. Available: a, b");
     let right = EndpointOptions { model: Some("b".to_owned()), ..at(&server) };
     let endpoint = found(&right).await;
     assert_eq!(endpoint.facts().model, "b");
@@ -171,7 +171,7 @@ async fn of_several_models_one_must_be_named_and_it_must_be_there() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_list_its_models_is_taken_at_the_users_word() {
+async fn a_server_without_a_model_list_uses_the_model_of_the_user() {
     let broken = plain("500 Internal Server Error", "text/plain", "no cache");
     let server = engine(&[("/v1/models", broken)]).await;
     assert!(refused(&at(&server)).await.contains("status 500: no cache"));
@@ -182,12 +182,12 @@ async fn a_server_that_cannot_list_its_models_is_taken_at_the_users_word() {
 }
 
 #[tokio::test]
-async fn refusals_say_what_to_do() {
+async fn refusals_have_a_hint() {
     let redirect = plain("307 Temporary Redirect\r\nLocation: /v1/models", "text/plain", "");
     for (bytes, part) in [
-        (recorded("vllm/wrong-api-key"), "status 401: Unauthorized; give the API key"),
-        (plain("503 Service Unavailable", "text/plain", "loading"), "wait and try again"),
-        (plain("200 OK", "text/html", "<html>"), "does not answer like an OpenAI-compatible"),
+        (recorded("vllm/wrong-api-key"), "status 401: Unauthorized. Pass the API key"),
+        (plain("503 Service Unavailable", "text/plain", "loading"), "Try again later"),
+        (plain("200 OK", "text/html", "<html>"), "is not an OpenAI-compatible endpoint"),
         (models(&[]), "lists no model"),
         (redirect, "status 307"),
     ] {
@@ -201,20 +201,20 @@ async fn refusals_say_what_to_do() {
     assert_eq!(
         error,
         format!(
-            "the endpoint does not answer at http://{nobody}/v1/models (Connection refused (os error 111)); check that the engine is running there"
+            "no answer from http://{nobody}/v1/models (Connection refused (os error 111)). Is the engine running?"
         )
     );
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut() {
+async fn an_endless_response_is_truncated() {
     let head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     let server = Server::always(vec![Step::Write(head), Step::Flood(vec![b' '; 8192])]).await;
-    assert!(refused(&at(&server)).await.contains("over 1 MiB"));
+    assert!(refused(&at(&server)).await.contains("exceeds 1 MiB"));
 }
 
 #[tokio::test]
-async fn of_the_usual_ports_the_first_that_answers_is_taken_and_the_others_are_named() {
+async fn the_first_default_port_that_answers_is_used_and_the_others_are_a_notice() {
     let engine_client = EngineClient::new(tls::config(None).unwrap(), None).unwrap();
     let silent = engine(&[]).await;
     let first = engine(&[("/v1/models", models(&["a"]))]).await;
@@ -227,7 +227,7 @@ async fn of_the_usual_ports_the_first_that_answers_is_taken_and_the_others_are_n
     assert_eq!(
         notices,
         [format!(
-            "port {} is measured; engines answer on port {} too: choose with --endpoint",
+            "measuring port {}, but engines also answer on port {}. Choose one with --endpoint",
             ports[1], ports[2]
         )]
     );
@@ -238,7 +238,7 @@ async fn of_the_usual_ports_the_first_that_answers_is_taken_and_the_others_are_n
 }
 
 #[test]
-fn only_a_machine_of_ones_own_is_this_host() {
+fn only_own_addresses_are_this_host() {
     let address = Address::loopback(8000);
     let at = |ip: [u8; 4]| location(&address, &[SocketAddr::from((ip, 8000))]);
     assert_eq!(at([127, 0, 0, 1]), EndpointLocation::Loopback { port: 8000 });
@@ -275,7 +275,7 @@ async fn request(endpoint: &Endpoint) -> RequestTrace {
 }
 
 #[tokio::test]
-async fn the_key_is_sent_with_every_request_and_shown_nowhere() {
+async fn the_key_is_sent_with_every_request_and_never_shown() {
     let server = engine(&[("/v1/models", models(&["m"]))]).await;
     let options = EndpointOptions { api_key: Some(SecretString::from("sk-canary")), ..at(&server) };
     let endpoint = found(&options).await;
@@ -322,7 +322,7 @@ async fn secured(plain: SocketAddr) -> (SocketAddr, tempfile::NamedTempFile, Joi
 }
 
 #[tokio::test]
-async fn https_is_measured_like_http_and_only_with_a_trusted_certificate() {
+async fn https_requires_a_trusted_certificate() {
     let server = engine(&[("/v1/models", models(&["m"]))]).await;
     let (address, ca_file, _tasks) = secured(server.address).await;
     let trusting = EndpointOptions {
@@ -343,14 +343,14 @@ async fn https_is_measured_like_http_and_only_with_a_trusted_certificate() {
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_or_no_file_is_refused() {
+async fn a_ca_file_without_certificates_or_a_missing_one_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let options = EndpointOptions {
         url: Some("https://localhost:1".to_owned()),
         ca_file: Some(file.path().to_owned()),
         ..EndpointOptions::default()
     };
-    assert!(refused(&options).await.ends_with("holds no certificate in PEM form"));
+    assert!(refused(&options).await.ends_with("contains no PEM certificate"));
 
     let gone = file.path().with_extension("pem");
     let error = refused(&EndpointOptions { ca_file: Some(gone.clone()), ..options }).await;

@@ -25,7 +25,7 @@ const SGLANG: [&str; 14] = [
     "tp_size",
 ];
 const VLLM_CACHE: &str = "vllm:cache_config_info";
-const UNTOLD: &str = "the engine does not tell";
+const UNTOLD: &str = "not reported by the engine";
 
 pub(super) fn of(engine: &Engine) -> EngineSettings {
     EngineSettings {
@@ -91,7 +91,7 @@ fn speculative(engine: &Engine) -> Option<String> {
     }
     let drafts = engine.metrics.as_ref().ok()?.has("vllm:spec_decode_num_draft_tokens_total");
     match (is_vllm(engine), drafts, engine.flags.known().is_some()) {
-        (true, true, _) => Some("on, the method is not told".to_owned()),
+        (true, true, _) => Some("on, method not reported".to_owned()),
         (true, false, true) => Some("none".to_owned()),
         _ => None,
     }

@@ -178,7 +178,7 @@ fn a_text_that_was_not_fitted_says_why() {
     let said = |abilities: &Abilities| {
         made(&assignment(&case, &attempt_key(), 7), abilities).unwrap_err().to_string()
     };
-    let none = "no text of 9 tokens was fitted to the engine";
+    let none = "no prompt of 9 tokens was generated for the engine";
     assert_eq!(said(&Abilities::default()), none);
     let refused =
         Abilities { texts: [(asked, Err("too long".to_owned()))].into(), ..Abilities::default() };

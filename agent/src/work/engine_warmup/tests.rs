@@ -47,11 +47,12 @@ fn a_minute_without_steadiness_is_remarked() {
     assert_eq!(
         steady(&traces, 60),
         Next::NotSteady(
-            "60 s after the first request the last 3 speeds differed by 100.0 %".to_owned()
+            "60 s after the first request, the last 3 speeds still differed by 100.0 %".to_owned()
         )
     );
     let traces = [at_speed(50), failure(), at_speed(50)];
-    let none = "60 s after the first request fewer than 3 of 3 have a speed".to_owned();
+    let none = "60 s after the first request, fewer than 3 of 3 requests had a measurable speed"
+        .to_owned();
     assert_eq!(steady(&traces, 60), Next::NotSteady(none));
 }
 

@@ -151,7 +151,7 @@ async fn texts_have_the_asked_length_by_the_engines_own_count() {
     }
     let report = sim.run(Case { prompt: Prompt::Text(texts[3]), ..fixed() }).await;
     let AttemptOutcome::Failed(why) = report.outcome else { panic!("no room for 60,000 tokens") };
-    assert!(why.contains("the engine refuses the text"), "{why}");
+    assert!(why.contains("the engine refused the prompt"), "{why}");
     sim.end().await;
 }
 

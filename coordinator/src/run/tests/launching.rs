@@ -21,7 +21,7 @@ fn left_out(bench: &Bench) -> Vec<(String, String)> {
 }
 
 #[test]
-fn nobody_waits_for_a_host_whose_start_failed() {
+fn the_run_does_not_wait_for_a_failed_launch() {
     let mut bench = Bench::new(named(&["good", "bad"]));
     bench.input(Input::Launching { host: host("bad"), step: LaunchStep::Connect });
     assert_eq!(bench.state.view().hosts[0].stage, Stage::Connecting);
@@ -38,7 +38,7 @@ fn nobody_waits_for_a_host_whose_start_failed() {
 }
 
 #[test]
-fn a_run_ends_when_no_start_succeeded() {
+fn a_run_ends_if_all_launches_fail() {
     let mut bench = Bench::new(named(&["one", "two"]));
     bench.input(ended("one", "ssh: no"));
     bench.input(ended("two", "ssh: no"));
@@ -46,11 +46,11 @@ fn a_run_ends_when_no_start_succeeded() {
 }
 
 #[test]
-fn a_host_whose_ssh_ends_in_mid_run_is_lost_at_once_and_the_others_go_on() {
+fn a_host_whose_ssh_ends_during_the_run_is_lost_and_the_others_continue() {
     let mut bench = Bench::new(named(&["good", "cut"]));
     bench.ready(1, "good");
     bench.ready(2, "cut");
-    bench.input(ended("cut", "its ssh connection ended"));
+    bench.input(ended("cut", "ssh connection lost"));
     assert_eq!(bench.missing().len(), CELLS);
     assert!(bench.missing().iter().all(|(_, why)| matches!(why, MissingReason::AgentLost { .. })));
     for _ in 0..CELLS {
@@ -60,7 +60,7 @@ fn a_host_whose_ssh_ends_in_mid_run_is_lost_at_once_and_the_others_go_on() {
 }
 
 #[test]
-fn a_host_that_has_measured_everything_may_go() {
+fn a_host_can_leave_after_its_last_cell() {
     let mut bench = Bench::new(named(&["done", "slow"]));
     bench.ready(1, "done");
     bench.ready(2, "slow");
@@ -70,12 +70,12 @@ fn a_host_that_has_measured_everything_may_go() {
             bench.finish(2, "slow");
         }
     }
-    bench.input(ended("done", "its agent ended"));
+    bench.input(ended("done", "agent exited"));
     assert_eq!(bench.missing(), []);
 }
 
 #[test]
-fn hosts_that_never_join_are_left_out_where_that_is_allowed() {
+fn hosts_that_never_join_are_excluded_if_allowed() {
     let policy = RunPolicy { allow_missing: true, ..RunPolicy::default() };
     let mut bench = Bench::with(named(&["good", "bad", "late"]), policy);
     bench.ready(1, "good");

@@ -7,12 +7,13 @@ use crate::suite::{builtin, parse_with};
 
 const TEXT: &str = "name = \"s\"\n[[case]]\ntitle = \"Chat\"\nmax_tokens = 10\n";
 
-/// A case that sends a message, and the same with a text of an asked length.
+/// A case that sends a message.
 fn suite(lines: &str, flags: &Overrides) -> Suite {
     let text = format!("{TEXT}messages = [{{ role = \"user\", content = \"hi\" }}]\n{lines}\n");
     parse_with(&text, "s.toml", flags).unwrap()
 }
 
+/// A case with a generated prompt.
 fn text(lines: &str, flags: &Overrides) -> Suite {
     parse_with(&format!("{TEXT}prompt_tokens = 512\n{lines}\n"), "s.toml", flags).unwrap()
 }
@@ -22,7 +23,7 @@ fn refused(lines: &str, flags: &Overrides) -> String {
     parse_with(&text, "s.toml", flags).unwrap_err().to_string()
 }
 
-/// Id, title, requests in flight and requests in all of each case.
+/// Id, title, maximum requests in flight and total requests of each case.
 fn shape(suite: &Suite) -> Vec<(&str, &str, u32, Option<u32>)> {
     suite
         .cases
@@ -40,14 +41,14 @@ fn rate(rates: &[f64]) -> Overrides {
 }
 
 #[test]
-fn one_concurrency_keeps_the_ids_so_that_runs_line_up() {
+fn a_single_concurrency_keeps_the_case_ids() {
     let changed = suite("", &concurrency(&[16]));
     assert_eq!(shape(&changed), [("chat", "Chat", 16, Some(16))]);
     assert_eq!(changed.cases[0].sweep, None);
 }
 
 #[test]
-fn a_files_number_of_requests_is_one_for_its_own_streams() {
+fn the_number_of_requests_of_a_file_scales_with_the_streams() {
     for (streams, requests) in [(1, 5), (4, 16), (16, 64)] {
         let seen = suite("requests = 5", &concurrency(&[streams]));
         assert_eq!(seen.cases[0].stop.requests, Some(requests), "{streams}");
@@ -57,7 +58,7 @@ fn a_files_number_of_requests_is_one_for_its_own_streams() {
 }
 
 #[test]
-fn several_concurrencies_make_a_case_of_each_long_enough_for_a_steady_part() {
+fn each_concurrency_level_is_long_enough_for_a_steady_window() {
     let wanted = [
         ("chat.c1", "Chat (1 stream)", 1, Some(20)),
         ("chat.c4", "Chat (4 streams)", 4, Some(20)),
@@ -71,7 +72,7 @@ fn several_concurrencies_make_a_case_of_each_long_enough_for_a_steady_part() {
 }
 
 #[test]
-fn rates_stand_above_streams() {
+fn rates_override_streams() {
     let flags = Overrides {
         duration: Some(Duration::from_secs(30)),
         arrivals: Some(Arrivals::Constant),
@@ -89,7 +90,7 @@ fn rates_stand_above_streams() {
 }
 
 #[test]
-fn a_files_load_goes_with_its_details() {
+fn overriding_the_load_of_a_file_drops_its_details() {
     let open = "rate = [1, 2]\narrivals = \"constant\"\nmax_in_flight = 4\nrequests = 9";
     let closed = suite(open, &concurrency(&[4]));
     assert_eq!(shape(&closed), [("chat", "Chat", 4, Some(16))]);
@@ -134,7 +135,7 @@ fn single_settings_apply_to_every_case() {
 }
 
 #[test]
-fn lengths_of_prompts_replace_lengths_and_nothing_else() {
+fn prompt_lengths_override_only_prompt_lengths() {
     let prompts = |flags: &[u32]| {
         let flags = Overrides { prompt_tokens: Some(flags.to_vec()), ..Overrides::default() };
         text("depth = 100", &flags)
@@ -150,11 +151,11 @@ fn lengths_of_prompts_replace_lengths_and_nothing_else() {
     assert_eq!(one, [cut("chat", 64)]);
     assert_eq!(two, [cut("chat.p64", 64), cut("chat.p256", 256)]);
     let flags = Overrides { prompt_tokens: Some(vec![64]), ..Overrides::default() };
-    assert!(refused("", &flags).starts_with("--prompt-tokens: is for a text of an asked length"));
+    assert!(refused("", &flags).starts_with("--prompt-tokens: requires a generated prompt"));
 }
 
 #[test]
-fn flags_that_cannot_be_are_refused_together_and_once() {
+fn invalid_flags_are_reported_together_and_once() {
     let default = Overrides::default;
     assert_eq!(
         refused("", &Overrides { max_tokens: Some(0), repetitions: Some(0), ..default() }),
@@ -162,19 +163,19 @@ fn flags_that_cannot_be_are_refused_together_and_once() {
          --repetitions: must be from 1 to 1,000, not 0"
     );
     assert_eq!(refused("", &concurrency(&[1, 0])), "--concurrency: must be from 1 to 4,096, not 0");
-    assert_eq!(refused("", &concurrency(&[])), "--concurrency: no levels");
+    assert_eq!(refused("", &concurrency(&[])), "--concurrency: empty list");
     assert_eq!(refused("", &concurrency(&[2, 2])), "--concurrency: level 2 is listed twice");
     assert_eq!(
         refused("", &Overrides { requests: Some(3), ..concurrency(&[4]) }),
-        "--requests: 3 cannot keep 4 streams busy; write at least 4, or leave it out"
+        "--requests: 3 requests are too few for 4 streams. Set at least 4, or omit it"
     );
     for bad in [0.0, -1.0, 10_001.0, f64::NAN, f64::INFINITY] {
         let seen = refused("requests = 5", &rate(&[bad]));
         assert_eq!(seen, format!("--rate: must be from 0.001 to 10000, not {bad}"));
     }
-    assert!(refused("", &rate(&[1.0])).starts_with("--rate: needs an end; give requests or"));
+    assert!(refused("", &rate(&[1.0])).starts_with("--rate: requires an end. Add requests or"));
     let spread = Overrides { arrivals: Some(Arrivals::Poisson), ..default() };
-    assert!(refused("", &spread).starts_with("--arrivals: is for requests sent at a rate"));
+    assert!(refused("", &spread).starts_with("--arrivals: requires rate"));
     let ten = crate::suite::load("complex", &rate(&[1.0])).unwrap_err().to_string();
     assert_eq!(ten.lines().count(), 1, "not once for every case: {ten}");
     let long = format!("id = \"{}\"", "x".repeat(60));
@@ -182,7 +183,7 @@ fn flags_that_cannot_be_are_refused_together_and_once() {
 }
 
 #[test]
-fn words_of_flags_are_read() {
+fn flag_values_are_parsed() {
     assert_eq!(arrivals("gamma:0.5"), Ok(Arrivals::Gamma { shape: 0.5 }));
     assert_eq!(
         (arrivals("poisson"), arrivals("constant")),

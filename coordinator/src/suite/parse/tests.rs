@@ -19,18 +19,18 @@ fn suite(text: &str) -> Suite {
     parse(&format!("name = \"s\"\n{text}"), "s.toml").expect("a suite without problems")
 }
 
-/// The problems of `text`, one a line.
+/// The problems of `text`, one per line.
 fn problems(text: &str) -> String {
     parse(text, "s.toml").expect_err("problems").to_string()
 }
 
-/// The problems of a suite with a name, which is its line 1, and `text` from line 2.
+/// The problems of a suite with a name on line 1 and `text` from line 2.
 fn named(text: &str) -> String {
     problems(&format!("name = \"s\"\n{text}"))
 }
 
 #[test]
-fn a_case_that_says_little_gets_the_documented_defaults() {
+fn a_minimal_case_gets_the_documented_defaults() {
     let suite = suite(&case("Hello, World!", ""));
     assert_eq!(
         suite.cases,
@@ -56,7 +56,7 @@ fn a_case_that_says_little_gets_the_documented_defaults() {
 }
 
 #[test]
-fn a_case_stands_above_the_defaults() {
+fn a_case_overrides_the_defaults() {
     let suite = suite(&format!(
         "[defaults]\nmax_tokens = 7\ntemperature = 1\nseed = -3\nrepetitions = 2\nwarmup = 1\n\
          concurrency = 2\nrequests = 9\nconnect_timeout = \"1s\"\nfirst_token_timeout = \"2s\"\n\
@@ -85,7 +85,7 @@ fn a_case_stands_above_the_defaults() {
 }
 
 #[test]
-fn a_list_of_concurrencies_is_a_case_for_each() {
+fn a_list_of_concurrencies_makes_one_case_per_level() {
     let suite = suite(&case("Chat", "id = \"chat\"\nconcurrency = [16, 1]"));
     let seen: Vec<_> = suite
         .cases
@@ -103,7 +103,7 @@ fn a_list_of_concurrencies_is_a_case_for_each() {
 }
 
 #[test]
-fn every_problem_is_named_with_its_line() {
+fn every_problem_has_its_line() {
     let text = format!(
         "{}{}{}",
         case("One", "max_token = 5"),
@@ -112,70 +112,70 @@ fn every_problem_is_named_with_its_line() {
     );
     assert_eq!(
         named(&text),
-        "s.toml:6:1: case[1].max_token: unknown key; did you mean `max_tokens`?\n\
-         s.toml:8:9: case[2].id: duplicate case id `one`, first used in line 3; write an id of its own\n\
+        "s.toml:6:1: case[1].max_token: unknown key. Did you mean `max_tokens`?\n\
+         s.toml:8:9: case[2].id: duplicate case id `one`, first used on line 3. Set a unique id\n\
          s.toml:9:14: case[2].max_tokens: must be from 1 to 1,000,000, not 0\n\
-         s.toml:11:15: case[2].temperature: must be a number, not text\n\
-         s.toml:15:22: case[3].messages[1].role: unknown role `usr`; did you mean `user`?"
+         s.toml:11:15: case[2].temperature: must be a number, not a string\n\
+         s.toml:15:22: case[3].messages[1].role: unknown role `usr`. Did you mean `user`?"
     );
 }
 
 #[test]
-fn syntax_errors_stand_beside_the_other_problems() {
+fn syntax_errors_are_reported_with_the_other_problems() {
     let text =
         format!("{}{}", case("One", "temperature = = 1\nseeds = 4"), case("Two", "id = \"A\""));
     let seen = named(&text);
     let lines: Vec<_> = seen.lines().collect();
-    assert!(lines[0].starts_with("s.toml:6:15: not TOML: "), "{seen}");
+    assert!(lines[0].starts_with("s.toml:6:15: invalid TOML: "), "{seen}");
     assert!(
-        lines.contains(&"s.toml:7:1: case[1].seeds: unknown key; did you mean `seed`?"),
+        lines.contains(&"s.toml:7:1: case[1].seeds: unknown key. Did you mean `seed`?"),
         "{seen}"
     );
     assert!(seen.contains("s.toml:12:6: case[2].id: `A` is not a valid case id"), "{seen}");
 }
 
 #[test]
-fn a_broken_file_is_not_blamed_for_what_the_break_hides() {
+fn a_syntax_error_hides_missing_keys() {
     let seen = named("[[case]\ntitle = \"a\"\n");
     assert!(seen.starts_with("s.toml:2:"), "{seen}");
-    assert!(!seen.contains("is missing"), "{seen}");
+    assert!(!seen.contains("missing"), "{seen}");
 }
 
 #[test]
-fn what_must_be_there_is_asked_for() {
+fn missing_required_keys_are_reported() {
     assert_eq!(
         problems(""),
-        "s.toml:1:1: name: is missing; write name = \"my-suite\"\n\
-         s.toml:1:1: case: is missing; write at least one [[case]]"
+        "s.toml:1:1: name: missing. Add name = \"my-suite\"\n\
+         s.toml:1:1: case: missing. Add at least one [[case]]"
     );
     assert_eq!(
         named("[[case]]\n"),
-        "s.toml:2:1: case[1].title: is missing; write title = \"Short name for people\"\n\
-         s.toml:2:1: case[1].messages: is missing; write messages = [{ role = \"user\", content = \"...\" }], or prompt_tokens = 512 for a text of that length\n\
-         s.toml:2:1: case[1].max_tokens: is missing; write max_tokens = 500"
+        "s.toml:2:1: case[1].title: missing. Add title = \"Short display name\"\n\
+         s.toml:2:1: case[1].messages: missing. Add messages = [{ role = \"user\", content = \"...\" }], or prompt_tokens = 512 for a generated prompt\n\
+         s.toml:2:1: case[1].max_tokens: missing. Add max_tokens = 500"
     );
-    assert!(named("case = []\n").contains("write at least one [[case]]"));
+    assert!(named("case = []\n").contains("Add at least one [[case]]"));
 }
 
 #[test]
-fn messages_are_checked_one_by_one() {
+fn each_message_is_checked() {
     let with =
         |list: &str| named(&case("a", "").replace("[{ role = \"user\", content = \"hi\" }]", list));
     assert!(with("[]").contains("no messages"));
-    assert!(with("\"hi\"").contains("5:12: case[1].messages: must be a list, not text"));
-    assert!(with("[\"hi\"]").contains("case[1].messages[1]: must be a table, not text"));
+    assert!(with("\"hi\"").contains("5:12: case[1].messages: must be an array, not a string"));
+    assert!(with("[\"hi\"]").contains("case[1].messages[1]: must be a table, not a string"));
     assert!(with("[{ role = \"user\", content = \" \" }]").contains("content: is empty"));
-    assert!(with("[{ role = \"user\" }]").contains("messages[1].content: is missing"));
+    assert!(with("[{ role = \"user\" }]").contains("messages[1].content: missing"));
     assert!(with("[{ role = \"user\", content = \"a\", name = \"b\" }]").contains("unknown key"));
     let prefilled =
         "[{ role = \"user\", content = \"a\" }, { role = \"assistant\", content = \"b\" }]";
-    assert!(with(prefilled).contains("the last message is not the user's"));
+    assert!(with(prefilled).contains("the last message must have role \"user\""));
     let long = format!("[{{ role = \"user\", content = \"{}\" }}]", "x".repeat(MESSAGES_MAX + 1));
-    assert!(with(&long).contains("more than the 778240 allowed"));
+    assert!(with(&long).contains("exceed the maximum of 778240"));
 }
 
 #[test]
-fn what_a_suite_allows_fits_into_the_protocol() {
+fn suite_limits_fit_the_protocol() {
     use regatta_wire::limits::{CASE_TEXT_MAX, REQUESTS_MAX};
 
     use crate::suite::range::{CONCURRENCY, REQUESTS, WARMUP};
@@ -192,33 +192,32 @@ fn numbers_durations_and_ids_are_checked() {
     let with = |line: &str| named(&case("a", line));
     for (line, what) in [
         ("repetitions = 0", "repetitions: must be from 1 to 1,000, not 0"),
-        ("repetitions = 2.0", "repetitions: must be a whole number, not a decimal number"),
+        ("repetitions = 2.0", "repetitions: must be an integer, not a float"),
         ("temperature = 2.1", "temperature: must be from 0 to 2, not 2.1"),
         ("temperature = nan", "temperature: must be from 0 to 2, not nan"),
         ("warmup = -1", "warmup: must be from 0 to 1,000, not -1"),
-        ("requests = 99999999999999999999", "does not fit into 64 bits"),
+        ("requests = 99999999999999999999", "does not fit in 64 bits"),
         ("concurrency = 5000", "concurrency: must be from 1 to 4,096, not 5000"),
-        ("concurrency = []", "concurrency: no levels"),
+        ("concurrency = []", "concurrency: empty list"),
         (
             "concurrency = [1, \"2\", 4, 4]",
-            "6:19: case[1].concurrency: must be a whole number, not text",
+            "6:19: case[1].concurrency: must be an integer, not a string",
         ),
         ("concurrency = [1, \"2\", 4, 4]", "6:27: case[1].concurrency: level 4 is listed twice"),
-        ("concurrency = [1, 8]\nrequests = 4", "requests: 4 cannot keep 8 streams busy"),
-        (
-            "duration = 30",
-            "duration: must be a duration in quotes such as \"30s\", not a whole number",
-        ),
+        ("concurrency = [1, 8]\nrequests = 4", "requests: 4 requests are too few for 8 streams"),
+        ("duration = 30", "duration: must be a duration string, e.g. \"30s\", not an integer"),
         ("chunk_timeout = \"30\"", "chunk_timeout: `30` is not a duration"),
         ("id = \"../x\"", "id: `../x` is not a valid case id"),
         ("id = \"settling\"", "id: `settling` is reserved"),
         ("id = \"client-floor\"", "id: `client-floor` is reserved"),
-        ("prompt = \"hi\"", "unknown key; write messages = ["),
+        ("prompt = \"hi\"", "unknown key. Write messages = ["),
     ] {
         let seen = with(line);
         assert!(seen.contains(what), "{line}: {seen}");
     }
-    assert!(named(&case("数据", "")).contains("title: gives no id; write id = \"a-short-id\""));
+    assert!(
+        named(&case("数据", "")).contains("title: cannot derive an id. Add id = \"a-short-id\"")
+    );
     assert!(named(&case("a", "")[1..]).contains("s.toml:2:"));
 }
 
@@ -237,13 +236,13 @@ fn hostile_text_does_not_reach_the_terminal() {
 }
 
 #[test]
-fn levels_may_not_take_the_id_of_another_case() {
+fn the_id_of_a_level_must_not_equal_the_id_of_another_case() {
     let text =
         format!("{}{}", case("Chat", "concurrency = [1, 16]"), case("x", "id = \"chat.c16\""));
-    assert!(named(&text).contains("duplicate case id `chat.c16`, first used in line 3"));
+    assert!(named(&text).contains("duplicate case id `chat.c16`, first used on line 3"));
 }
 
-/// A case that sends a text of an asked length.
+/// A case with a generated prompt.
 fn cut(lines: &str) -> String {
     format!("[[case]]\ntitle = \"t\"\nmax_tokens = 100\n{lines}\n")
 }
@@ -253,7 +252,7 @@ fn ids(suite: &Suite) -> Vec<&str> {
 }
 
 #[test]
-fn lists_of_lengths_make_a_grid_with_its_sweeps_inside() {
+fn lists_of_lengths_make_a_grid_of_sweeps() {
     let grid = suite(
         &cut(
             "prompt_tokens = [512, 64]\ndepth = [0, 4096]\nmax_tokens = [16]\nconcurrency = [1, 2]"
@@ -281,7 +280,7 @@ fn lists_of_lengths_make_a_grid_with_its_sweeps_inside() {
 }
 
 #[test]
-fn a_text_may_share_its_beginning_and_end_where_the_model_does() {
+fn a_prompt_can_have_a_shared_prefix_and_a_natural_length() {
     let suite = suite(&cut("prompt_tokens = 512\nshared_prefix = 384\nlength = \"natural\"\n\
          slo = { ttft = \"2s\", e2e = \"1m\" }"));
     let [only] = &suite.cases[..] else { panic!("one case") };
@@ -292,17 +291,17 @@ fn a_text_may_share_its_beginning_and_end_where_the_model_does() {
 }
 
 #[test]
-fn limits_may_differ_between_requests() {
+fn output_limits_can_vary_between_requests() {
     let range = "max_tokens = { from = 96, to = 160 }";
     let suite = suite(&case("a", "").replace("max_tokens = 100", range));
     assert_eq!((suite.cases[0].min_max_tokens, suite.cases[0].max_tokens), (96, 160));
     let with = |value: &str| {
         named(&case("a", "").replace("max_tokens = 100", &format!("max_tokens = {value}")))
     };
-    assert!(with("{ from = 9, to = 8 }").contains("max_tokens: from 9 is more than to 8"));
-    assert!(with("{ from = 9 }").contains("max_tokens.to: is missing; write to = 160"));
+    assert!(with("{ from = 9, to = 8 }").contains("max_tokens: from (9) is greater than to (8)"));
+    assert!(with("{ from = 9 }").contains("max_tokens.to: missing. Add to = 160"));
     assert!(with("{ from = 0, to = 8, by = 1 }").contains("max_tokens.by: unknown key"));
-    assert!(with("[]").contains("max_tokens: no levels"));
+    assert!(with("[]").contains("max_tokens: empty list"));
     assert_eq!(with("{ from = 0, to = 8 }").lines().count(), 1);
 }
 
@@ -319,7 +318,7 @@ fn a_rate_makes_an_open_loop() {
 }
 
 #[test]
-fn a_conversation_is_its_turns_and_what_comes_before() {
+fn a_conversation_has_turns_and_an_opening() {
     let turns = "turns = [\"one\", \"two\", \"three\"]\nconcurrency = 2";
     let talk = suite(&cut(turns));
     let Prompt::Conversation { opening, turns: said } = &talk.cases[0].prompt else {
@@ -332,50 +331,58 @@ fn a_conversation_is_its_turns_and_what_comes_before() {
     let opened = suite(&cut(&format!("{system}\n{turns}")));
     assert_eq!(opened.cases[0].prompt.messages().len(), 1);
     let with = |lines: &str| named(&cut(lines));
-    assert!(with("turns = [\"one\"]").contains("5:9: case[1].turns: a conversation has at least"));
+    assert!(
+        with("turns = [\"one\"]").contains("5:9: case[1].turns: a conversation needs at least")
+    );
     assert!(with("turns = [\"one\", \" \"]").contains("case[1].turns[2]: is empty"));
-    assert!(with("turns = \"one\"").contains("case[1].turns: must be a list, not text"));
+    assert!(with("turns = \"one\"").contains("case[1].turns: must be an array, not a string"));
     let mine = "messages = [{ role = \"user\", content = \"hi\" }]\nturns = [\"a\", \"b\"]";
-    assert!(with(mine).contains("before turns, the last message can't be the user's"));
+    assert!(with(mine).contains("the last message before turns must not have role \"user\""));
     let half = with(&format!("{turns}\nrequests = 5"));
-    assert!(half.contains("requests: 5 are not a conversation of 3 turns a stream"), "{half}");
+    assert!(
+        half.contains("requests: 5 requests are too few for a conversation of 3 turns per stream"),
+        "{half}"
+    );
 }
 
 #[test]
-fn contradictions_are_named() {
+fn conflicting_settings_are_problems() {
     let text = |lines: &str| named(&cut(lines));
     let told = |lines: &str| named(&case("a", lines));
     for (seen, what) in [
-        (told("rate = 1\nconcurrency = 2\nrequests = 9"), "rate: stands beside concurrency"),
-        (told("rate = 1"), "6:8: case[1].rate: needs an end; give requests or duration"),
+        (told("rate = 1\nconcurrency = 2\nrequests = 9"), "rate: conflicts with concurrency"),
+        (told("rate = 1"), "6:8: case[1].rate: requires an end. Add requests or duration"),
         (told("rate = [1, 1]\nrequests = 9"), "rate: level 1 is listed twice"),
         (told("rate = 0\nrequests = 9"), "rate: must be from 0.001 to 10000, not 0"),
         (
             told("rate = 9000\nduration = \"1h\""),
-            "duration: at 9000 a second has more than 200,000",
+            "duration: at 9000 requests per second exceeds the maximum of 200,000",
         ),
-        (told("rate = 1\nrequests = 9\nramp = true"), "ramp: is for streams"),
-        (told("arrivals = \"poisson\""), "arrivals: is for requests sent at a rate"),
-        (told("max_in_flight = 4"), "max_in_flight: is for requests sent at a rate"),
-        (told("arrivals = \"gama\""), "unknown spread `gama`; did you mean `gamma`?"),
-        (told("rate = 1\nrequests = 9\narrivals = \"gamma\""), "arrivals: gamma has no shape"),
-        (told("rate = 1\nrequests = 9\nshape = 2"), "shape: is for gamma distributed"),
-        (told("prompt_tokens = 9"), "prompt_tokens: is for a text of an asked length"),
-        (told("depth = 9"), "depth: is for a text of an asked length"),
-        (told("ramp = 1"), "ramp: must be true or false, not a whole number"),
-        (told("length = \"long\""), "unknown length `long`; known: fixed, natural"),
+        (told("rate = 1\nrequests = 9\nramp = true"), "ramp: requires concurrency"),
+        (told("arrivals = \"poisson\""), "arrivals: requires rate"),
+        (told("max_in_flight = 4"), "max_in_flight: requires rate"),
+        (told("arrivals = \"gama\""), "unknown distribution `gama`. Did you mean `gamma`?"),
+        (told("rate = 1\nrequests = 9\narrivals = \"gamma\""), "arrivals: gamma requires shape"),
+        (told("rate = 1\nrequests = 9\nshape = 2"), "shape: requires gamma arrivals"),
+        (told("prompt_tokens = 9"), "prompt_tokens: requires a generated prompt"),
+        (told("depth = 9"), "depth: requires a generated prompt"),
+        (told("ramp = 1"), "ramp: must be a boolean, not an integer"),
+        (told("length = \"long\""), "unknown length `long`. Known values: fixed, natural"),
         (told("slo = { ttft = 2 }"), "slo.ttft: must be a duration"),
-        (told("slo = { itl = \"2s\" }"), "slo.itl: unknown key; write tpot"),
-        (told("rps = 2"), "rps: unknown key; write rate = 2.5"),
-        (text("prompt_tokens = [9, 99]\nshared_prefix = 9"), "shared_prefix: 9 is a part of the"),
+        (told("slo = { itl = \"2s\" }"), "slo.itl: unknown key. Write tpot"),
+        (told("rps = 2"), "rps: unknown key. Write rate = 2.5"),
+        (
+            text("prompt_tokens = [9, 99]\nshared_prefix = 9"),
+            "shared_prefix: 9 must be less than prompt_tokens",
+        ),
         (
             text("prompt_tokens = 9\nshared_prefix = 1\ndepth = 1"),
-            "shared_prefix: stands beside depth",
+            "shared_prefix: conflicts with depth",
         ),
-        (text("shared_prefix = 9"), "messages: is missing; write messages = "),
+        (text("shared_prefix = 9"), "messages: missing. Add messages = "),
         (
             text("turns = [\"a\", \"b\"]\nrate = 1\nrequests = 4"),
-            "rate: a turn of a conversation is sent when",
+            "rate: conversations require a closed loop",
         ),
     ] {
         assert!(seen.contains(what), "{what}: {seen}");
@@ -384,7 +391,7 @@ fn contradictions_are_named() {
 }
 
 #[test]
-fn defaults_that_do_not_fit_a_case_are_not_held_against_it() {
+fn defaults_that_do_not_apply_to_a_case_are_no_problem() {
     let defaults = "[defaults]\nrate = 2\narrivals = \"constant\"\nrequests = 40\n\
                     prompt_tokens = 512\nshared_prefix = 100\n";
     let suite = suite(&format!(

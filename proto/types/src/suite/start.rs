@@ -68,6 +68,6 @@ impl FromStr for StartMode {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|mode| mode.name() == text);
-        found.ok_or_else(|| "one of together, staggered, solo, both".to_owned())
+        found.ok_or_else(|| "expected together, staggered, solo or both".to_owned())
     }
 }

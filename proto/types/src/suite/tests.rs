@@ -30,13 +30,13 @@ fn a_twin_whose_id_is_taken_or_too_long_is_refused_in_one_sentence() {
     let refused = |cases| suite(cases).with_solo_twins().unwrap_err().to_string();
     assert_eq!(
         refused(vec![case("chat"), case("chat.solo")]),
-        "`--start both` measures case `chat` a second time as `chat.solo`, and the suite has something of that id: rename it"
+        "`--start both` adds `chat.solo` for case `chat`, but the suite already uses this id. Rename it"
     );
     let long = "x".repeat(60);
     assert_eq!(
         refused(vec![case(&long)]),
         format!(
-            "`--start both` measures case `{long}` a second time as `{long}.solo`, which is too long for an id: shorten it to 58 characters"
+            "`--start both` adds `{long}.solo` for case `{long}`, but this id is too long. Shorten `{long}` to 58 characters"
         )
     );
 }

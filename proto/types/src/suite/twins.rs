@@ -13,7 +13,8 @@ const SOLO: &str = ".solo";
 pub enum TwinError {
     /// An id that a twin needs is taken.
     #[error(
-        "`--start both` measures case `{case}` a second time as `{case}{SOLO}`, and the suite has something of that id: rename it"
+        "`--start both` adds `{case}{SOLO}` for case `{case}`, but the suite already uses this id. \
+         Rename it"
     )]
     Taken {
         /// The case.
@@ -21,7 +22,8 @@ pub enum TwinError {
     },
     /// No id can be so long.
     #[error(
-        "`--start both` measures case `{case}` a second time as `{case}{SOLO}`, which is too long for an id: shorten it to {max} characters",
+        "`--start both` adds `{case}{SOLO}` for case `{case}`, but this id is too long. Shorten \
+         `{case}` to {max} characters",
         max = SLUG_MAX - SOLO.len()
     )]
     TooLong {
