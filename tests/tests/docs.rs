@@ -62,6 +62,11 @@ fn every_finding_and_comparability_code_is_explained() {
     for row in findings.iter().chain(&codes) {
         assert!(doc.contains(row.as_str()), "docs/reports.md has no row {row}");
     }
+    let glossary = self::doc("docs/glossary.md");
+    for code in Code::ALL {
+        let row = format!("[{code}][who] | {} |", code.meaning());
+        assert!(glossary.contains(&row), "docs/glossary.md has no row {row}");
+    }
 }
 
 #[test]

@@ -57,7 +57,8 @@ impl Root {
             // From here on a failure is ours.
             said(
                 Command::new("cargo")
-                    .args(["deb", "--no-build", "--profile", "dev", "--locked", "-p", package])
+                    .args(["deb", "--no-build", "--profile", "dev", "--locked", "--fast"])
+                    .args(["-p", package])
                     .arg("-o")
                     .arg(&folder)
                     .env("PATH", &path)

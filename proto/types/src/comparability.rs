@@ -35,6 +35,29 @@ pub enum Code {
 }
 
 impl Code {
+    /// What it says about hosts, cases or runs; docs/glossary.md has the same.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::C1 => "different model: not compared",
+            Self::C2 => "different quantization or KV cache type: not compared",
+            Self::C3 => "different engine, version or settings: not compared",
+            Self::C4 => "different GPU models or GPU memory: not compared",
+            Self::C5 => {
+                "different power limit, driver, CPU, kernel, ...: compared, and named as a possible cause"
+            }
+            Self::C6 => "answers differ in length or in how they end",
+            Self::C7 => "answers of natural length were truncated",
+            Self::C8 => "cached prompt tokens differ, or are not reported alike",
+            Self::C9 => "token counts come from different sources",
+            Self::C10 => "the attempt is invalid",
+            Self::C11 => {
+                "fewer complete repetitions than planned, or than the 3 that a verdict needs"
+            }
+            Self::C12 => "runs with different start modes: not compared",
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 12] = [
         Self::C1,

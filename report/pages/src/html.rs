@@ -103,9 +103,9 @@ fn contents(out: &mut String, headings: &[Heading], shown: &[&HostId], hosts: us
     }
     let left_out = hosts - shown.len();
     if left_out > 0 {
-        let pages = count_of(left_out, "host");
+        let pages = count_of(left_out, "per-host report");
         out.push_str(&format!(
-            "<p>The pages of {pages} are not in this file: from {} hosts on it has only those of hosts settled as different, {PAGES_MAX} at most. The folder of the report has all of them, below <code>hosts</code>.</p>\n",
+            "<p>{pages} not included: with {} or more hosts this file contains only hosts with a significant difference, at most {PAGES_MAX}. All are in the folder <code>hosts</code> of the report.</p>\n",
             PAGES_MAX + 1
         ));
     }

@@ -1,6 +1,6 @@
-//! The answer first: what was found, in sentences of plain text, and what could not be judged.
+//! Every sentence of a report: the summary and the caveats, verdicts, reasons and findings.
 //!
-//! The same sentences stand at the top of `report.md` and on the terminal. They hold names that
+//! The same sentences appear at the top of `report.md` and on the terminal. They contain names that
 //! are slugs, and facts of hosts cleaned to one line; Markdown still has to escape them.
 
 pub(crate) mod absent;
@@ -31,7 +31,7 @@ use serde::Serialize;
 
 pub(crate) use causes::{cause, causes_of, is_mirrored};
 pub(crate) use contention::contended;
-pub(crate) use limits::{changed_engine, not_judged, remarked, unmeasured};
+pub(crate) use limits::{caveats, changed_engine, finding_counts, unmeasured};
 use names::{NAMED, first_few};
 pub(crate) use names::{excluded, first_names, some_names};
 use numbers::{count_of, digits, level_range, with_unit};
@@ -46,7 +46,7 @@ use crate::report::Report;
 /// A report in a few lines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// What was found, then what could not be judged; one sentence each.
+    /// The summary, then the caveats; one sentence each.
     pub verdict_lines: Vec<String>,
     /// Cells by what became of them.
     pub cells: Cells,
@@ -71,7 +71,7 @@ pub struct HostSummary {
 }
 
 pub(crate) fn summarise(analysis: &Report<'_>) -> Summary {
-    let verdict_lines = answer(analysis).into_iter().chain(not_judged(analysis)).collect();
+    let verdict_lines = answer(analysis).into_iter().chain(caveats(analysis)).collect();
     let of_host = |host: &HostAnalysis<'_>| {
         let report = analysis.class_of(host.host).and_then(|c| c.metric(Metric::DecodeTps));
         let report = report.filter(|report| !report.series.cases.is_empty());
@@ -81,14 +81,14 @@ pub(crate) fn summarise(analysis: &Report<'_>) -> Summary {
             host: host.host.clone(),
             decode_tps: judged.and_then(|j| j.mean).map(f64::exp),
             difference_percent: judged.and_then(|j| j.effect).map(|e| e.mean.exp_m1() * 100.0),
-            verdict: verdict.unwrap_or_else(|| "nothing to judge".to_owned()),
+            verdict: verdict.unwrap_or_else(|| "no verdict".to_owned()),
         }
     };
     let hosts = analysis.hosts.iter().map(of_host).collect();
     Summary { verdict_lines, cells: analysis.cells, completeness: analysis.completeness(), hosts }
 }
 
-/// The answer: the verdicts and what may be behind them, then what else was found.
+/// The summary: the verdicts and their possible causes, then the other results.
 pub(crate) fn answer(analysis: &Report<'_>) -> Vec<String> {
     let mut out = found(analysis);
     out.extend(causes::causes(analysis));
@@ -100,14 +100,13 @@ pub(crate) fn answer(analysis: &Report<'_>) -> Vec<String> {
     out
 }
 
-/// What the hosts give together, or why nobody can say.
+/// The sums over the hosts, or why there are none.
 fn capacity(analysis: &Report<'_>) -> Option<String> {
     match &analysis.capacity {
         Ok(capacity) => capacity::sentence(capacity),
         Err(NoCapacity::OneHost) => None,
-        Err(why) => (!analysis.classes.is_empty()).then(|| {
-            format!("Capacity of the hosts together: not available, {}.", capacity::why_none(*why))
-        }),
+        Err(why) => (!analysis.classes.is_empty())
+            .then(|| format!("Total capacity is not available: {}.", capacity::why_none(*why))),
     }
 }
 
@@ -119,7 +118,7 @@ fn found(analysis: &Report<'_>) -> Vec<String> {
     let mut out = Vec::new();
     if several {
         out.push(format!(
-            "The hosts fall into {} comparability classes; hosts of different classes are not compared.",
+            "The hosts are in {} comparability classes. Hosts are compared only within a class.",
             analysis.classes.len()
         ));
     }
@@ -145,33 +144,32 @@ fn alone(analysis: &Report<'_>, host: &HostId) -> String {
     let peak = peak.map(|(_, tps)| format!("highest system output {} tok/s", digits(Some(tps), 2)));
     let mut figures = headlines.chain(peak).join("; ");
     if figures.is_empty() {
-        // What could not be measured says so by itself, below.
         figures = match found.map_or(0, |host| host.figures.ttft_s.n()) {
-            0 => "no time to first token and no speed was measured".to_owned(),
-            _ => "no repetition is complete".to_owned(),
+            0 => "neither time to first token nor speed was measured".to_owned(),
+            _ => "no complete repetition".to_owned(),
         };
     }
     let why = analysis.why_alone(host).map_or_else(
-        || "There is no host to compare it with.".to_owned(),
-        |why| format!("It is {}.", not_comparable(&why)),
+        || "There is no other host to compare with.".to_owned(),
+        |why| format!("This host is {}.", not_comparable(&why)),
     );
     format!("{host}: {figures}. {why}")
 }
 
-/// A host's figure as it is compared: `166.45 tok/s at one stream (95 % CI 166.09–166.81, 5
-/// repetitions, geometric mean of 3 cases)`.
+/// A host's compared figure: `166.45 tok/s single-stream (95 % CI 166.09–166.81, n = 5, geometric
+/// mean of 3 cases)`.
 pub(crate) fn headline(analysis: &Report<'_>, metric: Metric, host: &HostId) -> Option<String> {
     let report = analysis.class_of(host)?.metric(metric)?;
     let judged = report.judged(host)?;
     let value = with_unit(metric, judged.mean?);
     let streams = match analysis.streams_of(&report.series.cases) {
-        Some((1, 1)) => " at one stream".to_owned(),
-        Some((few, many)) if few == many => format!(", {many} streams at once"),
-        Some((few, many)) => format!(", {few} to {many} streams at once"),
+        Some((1, 1)) => " single-stream".to_owned(),
+        Some((few, many)) if few == many => format!(" at {many} concurrent streams"),
+        Some((few, many)) => format!(" at {few} to {many} concurrent streams"),
         None => match analysis.rates_of(&report.series.cases) {
-            Some((low, high)) if low < high => format!(", {low} to {high} requests/s"),
-            Some((rate, _)) => format!(", {rate} requests/s"),
-            None => ", closed and open loops".to_owned(),
+            Some((low, high)) if low < high => format!(" at {low} to {high} requests/s"),
+            Some((rate, _)) => format!(" at {rate} requests/s"),
+            None => " in closed and open loops".to_owned(),
         },
     };
     let interval = |level| format!("95 % CI {}, ", level_range(metric, level));
@@ -187,18 +185,16 @@ pub(crate) fn headline(analysis: &Report<'_>, metric: Metric, host: &HostId) -> 
         (n, all) if n == all => format!(", geometric mean of {what}{n} cases"),
         (n, all) => format!(", geometric mean of {what}{n} of {all} cases"),
     };
-    Some(format!(
-        "{value}{streams} ({interval}{}{cases})",
-        count_of(judged.repetitions, "repetition")
-    ))
+    Some(format!("{value}{streams} ({interval}n = {}{cases})", judged.repetitions))
 }
 
 /// One metric over the hosts of one class, of so many: `Decode speed: ...`.
 fn sentence(report: &MetricReport, of: usize) -> String {
     let able: Vec<&Judged> = report.outcome.hosts.iter().filter(|j| j.effect.is_some()).collect();
-    let said = if report.series.cases.is_empty() {
-        report.why_nothing().map_or_else(String::new, |why| not_comparable(&why))
-    } else if report.outcome.two_groups {
+    if let Some(why) = report.why_nothing() {
+        return format!("{} is {}.", report.metric.heading(), not_comparable(&why));
+    }
+    let said = if report.outcome.two_groups {
         two_groups(report)
     } else if able.is_empty() {
         no_verdict(report)
@@ -215,17 +211,17 @@ fn no_verdict(report: &MetricReport) -> String {
     let hosts = &report.outcome.hosts;
     let few_shared = Judgement::NotJudged(Reason::TooFewShared);
     if hosts.len() < 2 {
-        "no verdict, the other hosts had to stay out".to_owned()
+        "no verdict: all other hosts are excluded".to_owned()
     } else if hosts.iter().any(|j| j.verdict == few_shared) {
-        format!("no verdict, no two hosts share {MIN_REPETITIONS} complete repetitions")
+        format!("no verdict: no two hosts share {MIN_REPETITIONS} complete repetitions")
     } else {
-        format!("no verdict, fewer than two hosts have {MIN_REPETITIONS} complete repetitions")
+        format!("no verdict: fewer than two hosts have {MIN_REPETITIONS} complete repetitions")
     }
 }
 
 fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
     let metric = report.metric;
-    // Told of the host that is slower, or of the second where neither is.
+    // From the point of view of the slower host, or of the second if neither is slower.
     let (told, other) =
         if first.verdict == Verdict::Slower { (first, second) } else { (second, first) };
     let (a, b) = (&first.host, &second.host);
@@ -238,7 +234,7 @@ fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
             format!("{a} and {b} are equivalent within {}{level}", margin(report))
         }
         Some(Verdict::Inconclusive { .. }) | None => format!(
-            "whether {a} and {b} differ is not settled ({} against {}: {})",
+            "the comparison of {a} and {b} is inconclusive ({} against {}: {})",
             told.host,
             other.host,
             estimate(told)
@@ -248,17 +244,18 @@ fn pair(report: &MetricReport, first: &Judged, second: &Judged) -> String {
 
 fn fleet(report: &MetricReport, able: &[&Judged], of: usize) -> String {
     let all = able.len();
-    let hosts = if all == of { "hosts".to_owned() } else { format!("judged hosts (of {of})") };
+    let hosts = if all == of { "hosts".to_owned() } else { format!("compared hosts (of {of})") };
     let equivalent = able.iter().filter(|j| j.verdict == Verdict::Equivalent).count();
     let within = margin(report);
     let level = around(report.metric, able.iter().filter(|j| j.verdict == Verdict::Equivalent));
     let head = match equivalent {
-        0 => format!("for no host could equivalence within {within} be shown"),
-        1 => format!("1 of {all} {hosts} is equivalent to the rest within {within}{level}"),
+        0 => format!("no host is shown to be equivalent to the others within {within}"),
+        1 => format!("1 of {all} {hosts} is equivalent to the others within {within}{level}"),
         n if n == all => format!("all {n} {hosts} are equivalent within {within}{level}"),
         n => format!("{n} of {all} {hosts} are equivalent within {within}{level}"),
     };
-    std::iter::once(head).chain(different(report.metric, able)).chain(inconclusive(able)).join("; ")
+    let different = different(report.metric, able).into_iter();
+    different.chain([head]).chain(inconclusive(able)).join("; ")
 }
 
 /// The hosts that differ significantly, the largest differences first where not all are named.
@@ -268,9 +265,8 @@ fn different(metric: Metric, able: &[&Judged]) -> Vec<String> {
         let size = |j: &Judged| j.effect.map_or(0.0, |e| e.mean.abs());
         different.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
     }
-    first_few(different.iter().map(|j| difference(metric, j, "")).collect(), |more| match more {
-        1 => "1 more host differs (section 3)".to_owned(),
-        n => format!("{n} more hosts differ (section 3)"),
+    first_few(different.iter().map(|j| difference(metric, j, "")).collect(), |more| {
+        format!("{} different (see Side by side)", count_of(more, "more host"))
     })
 }
 
@@ -279,12 +275,13 @@ fn inconclusive(able: &[&Judged]) -> Vec<String> {
     let open: Vec<&&Judged> = able.iter().filter(|j| j.verdict.is_inconclusive()).collect();
     if open.len() > 2 {
         let hosts: Vec<&HostId> = open.iter().map(|j| &j.host).collect();
-        return vec![format!("not settled: {} (section 3)", some_names(&hosts))];
+        return vec![format!("inconclusive: {} (see Side by side)", some_names(&hosts))];
     }
-    open.iter().map(|j| format!("{} is not settled ({})", j.host, estimate(j))).collect()
+    let named = open.iter().map(|j| format!("{} ({})", j.host, estimate(j))).join(", ");
+    (!open.is_empty()).then(|| format!("inconclusive: {named}")).into_iter().collect()
 }
 
-/// ` (median 41.68 tok/s, 5 repetitions)`, over these hosts; the fewest repetitions.
+/// ` (median 41.68 tok/s, n = 5)`, over these hosts; the fewest repetitions.
 fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> String {
     let (means, repeated): (Vec<f64>, Vec<usize>) =
         hosts.filter_map(|j| Some((j.mean?, j.basis()))).unzip();
@@ -294,13 +291,13 @@ fn around<'a>(metric: Metric, hosts: impl Iterator<Item = &'a &'a Judged>) -> St
     })
 }
 
-/// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4, 5 repetitions)`.
+/// `sim-3 is 20.1 % slower (95 % CI 19.8–20.4, n = 5)`.
 fn difference(metric: Metric, judged: &Judged, than: &str) -> String {
     let told = |e| Difference::of(e).told(&judged.host, metric, &judged.verdict, than);
     judged.effect.map_or_else(String::new, told)
 }
 
-/// `-1.4 %, 95 % CI -4.0 to +1.3, 5 repetitions; about 3 more repetitions needed`.
+/// `-1.4 %, 95 % CI -4.0 to +1.3, n = 5; about 3 more repetitions needed`.
 fn estimate(judged: &Judged) -> String {
     let estimate = judged.effect.map_or_else(String::new, |e| Difference::of(e).signed());
     format!("{estimate}{}", more(&judged.verdict, ""))
@@ -316,7 +313,7 @@ fn two_groups(report: &MetricReport) -> String {
     let names = |group: &[(f64, &HostId)]| group.iter().map(|(_, host)| host).join(", ");
     let (low, high) = levels.split_at(split);
     format!(
-        "the hosts form two groups, so that none can be called the slow or the fast one: {} with the lower values, {} with the higher",
+        "the hosts fall into two groups, so no host is called slow or fast: {} with the lower values, {} with the higher",
         names(low),
         names(high)
     )

@@ -4,7 +4,7 @@ use regatta_types::ids::{HostId, RunId};
 use regatta_types::metric::Metric;
 
 use super::{Baseline, Terms, changes};
-use crate::compare::{Reason, Verdict};
+use crate::compare::{Effect, Reason, Verdict};
 
 /// One run of a host.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,13 +13,11 @@ pub struct TrendRow {
     pub run: RunId,
     /// When it began, UTC.
     pub created: String,
-    /// Decode speed, tokens a second: geometric mean over the cases of the suite.
-    pub decode_tps: Option<f64>,
-    /// Its 95 % interval.
-    pub decode_ci95: Option<(f64, f64)>,
-    /// Time to first token, seconds, alike.
-    pub ttft_s: Option<f64>,
-    /// Against the nearest earlier run that it can be compared with.
+    /// Decode speed, log of tokens per second: mean over the cases of the suite.
+    pub decode: Option<Effect>,
+    /// Time to first token, log of seconds, alike.
+    pub ttft: Option<Effect>,
+    /// Since the nearest earlier run that it can be compared with.
     pub change: Option<TrendChange>,
     /// Why it is compared with none.
     pub not_comparable: Option<Reason>,
@@ -55,16 +53,11 @@ pub fn trend(host: &HostId, runs: &[Baseline]) -> Vec<TrendRow> {
 
 fn row(run: &Baseline, earlier: &[Baseline]) -> TrendRow {
     let mean = |metric: Metric| run.hosts.first().and_then(|host| host.level(metric));
-    let speed = mean(Metric::DecodeTps);
     let mut row = TrendRow {
         run: run.run.clone(),
         created: run.created.clone(),
-        decode_tps: speed.map(|effect| effect.mean.exp()),
-        decode_ci95: speed.map(|effect| {
-            let (low, high) = effect.interval(0.95);
-            (low.exp(), high.exp())
-        }),
-        ttft_s: mean(Metric::Ttft).map(|effect| effect.mean.exp()),
+        decode: mean(Metric::DecodeTps),
+        ttft: mean(Metric::Ttft),
         change: None,
         not_comparable: None,
     };

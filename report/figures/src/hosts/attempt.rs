@@ -10,8 +10,9 @@ use regatta_types::ids::{AttemptKey, BootId, Epoch, InstanceId};
 use regatta_types::record::AttemptRecord;
 use regatta_types::time::UnixNs;
 use regatta_types::trace::{Outcome, Phase};
+use regatta_types::validity::Validity;
 
-use super::case::{CaseAnalysis, Cell};
+use super::case::{CaseAnalysis, Cell, Counted};
 use crate::metrics::{Figures, Requests};
 
 /// An attempt without its traces and readings.
@@ -23,6 +24,8 @@ pub struct Attempt {
     pub instance: InstanceId,
     pub boot: BootId,
     pub outcome: AttemptOutcome,
+    /// Of the counted attempt of a cell.
+    pub validity: Option<Validity>,
     pub began: UnixNs,
     pub finished: UnixNs,
     /// All requests, warm-up included.
@@ -55,8 +58,8 @@ impl Attempt {
         let cell =
             of_case.and_then(|c| c.cells.iter().find(|c| c.repetition == key.cell.repetition));
         let counted = cell.and_then(Cell::counted).filter(|c| c.attempt == key.attempt);
-        let counted = counted.map(|counted| Cow::Borrowed(&counted.figures));
-        let figures = counted.unwrap_or_else(|| Cow::Owned(Figures::of(own())));
+        let figures = counted.map(|counted| Cow::Borrowed(&counted.figures));
+        let figures = figures.unwrap_or_else(|| Cow::Owned(Figures::of(own())));
         Self {
             disposition: record.disposition,
             key: key.clone(),
@@ -64,6 +67,7 @@ impl Attempt {
             instance: report.instance,
             boot: report.boot.clone(),
             outcome: report.outcome.clone(),
+            validity: counted.map(Counted::validity),
             began: report.anchor.to_unix(report.began),
             finished: report.anchor.to_unix(report.finished),
             traces: report.traces.len(),

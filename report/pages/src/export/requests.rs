@@ -200,9 +200,9 @@ mod tests {
     use crate::tests::{client_overhead, page};
     use regatta_types::testing::RunBuilder;
 
-    /// Rows of the client overhead once said `measured`, and got into sums over the engine's requests.
+    /// Requests of the client overhead used to be `measured` and part of sums over requests.
     #[test]
-    fn measured_are_the_requests_of_cases_and_not_those_that_an_agent_sent_to_itself() {
+    fn requests_of_the_client_overhead_are_not_measured() {
         let mut run = RunBuilder::new(&["Tiny"], 2).fleet(1).build();
         let mut own = client_overhead(&run, 1);
         let mut warmup = own.report.traces[0].clone();

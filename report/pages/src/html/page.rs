@@ -1,6 +1,6 @@
-//! One page of Markdown as HTML: of what it can hold only the structure is taken over. Raw HTML
-//! becomes text, a link leads to another page in the file or is only its text, a picture is one of
-//! the report's own or only its description.
+//! One page of Markdown as HTML; only structure is kept. Raw HTML becomes text, a link leads to
+//! another place in the file or becomes its text, a picture is one of the report's or becomes its
+//! description.
 
 use std::collections::BTreeMap;
 
@@ -36,16 +36,16 @@ impl Pages<'_> {
     pub(super) fn page(&self, path: &str, id: &str) -> (String, Vec<Heading>) {
         let markdown = self.files.get(path).map(|bytes| String::from_utf8_lossy(bytes));
         let markdown = markdown.unwrap_or_default();
-        let mut writer = Writer { pages: *self, id, ..Writer::default() };
-        let events: Vec<Event<'_>> = Parser::new_ext(&markdown, Options::ENABLE_TABLES)
-            .filter_map(|event| writer.event(event))
-            .collect();
+        let parser = || Parser::new_ext(&markdown, Options::ENABLE_TABLES);
+        let headings = headings(parser(), id);
+        let mut writer = Writer { pages: *self, headings: &headings, ..Writer::default() };
+        let events: Vec<Event<'_>> = parser().filter_map(|event| writer.event(event)).collect();
         let mut out = String::with_capacity(markdown.len() * 2);
         push_html(&mut out, events.into_iter());
-        (out, writer.headings)
+        (out, headings)
     }
 
-    /// The place in this file where a link of ours leads.
+    /// The anchor of a link to a per-host report.
     fn target(&self, link: &str) -> Option<String> {
         let name = link.trim_start_matches("../").strip_prefix("hosts/")?.strip_suffix(".md")?;
         let host = self.hosts.iter().find(|host| host.as_str() == name)?;
@@ -57,7 +57,7 @@ impl Pages<'_> {
         let path = link.trim_start_matches("../");
         let svg = path.ends_with(".svg").then(|| self.files.get(path)).flatten()?;
         let svg = String::from_utf8_lossy(svg);
-        // The page's own style sheet has the colours, once for all pictures.
+        // The page's own style sheet has the colors, once for all pictures.
         let svg = svg.replacen(&plot::style_element(), "", 1);
         let (before, after) = svg.split_once("</title>")?;
         let described = as_text(description);
@@ -73,13 +73,33 @@ impl Default for Pages<'_> {
     }
 }
 
+/// The sections of a page.
+fn headings<'e>(events: impl Iterator<Item = Event<'e>>, id: &str) -> Vec<Heading> {
+    let mut headings: Vec<Heading> = Vec::new();
+    let mut is_open = false;
+    for event in events {
+        if matches!(event, Event::Start(Tag::Heading { level: HeadingLevel::H2, .. })) {
+            is_open = true;
+            let id = format!("{id}:{}", headings.len() + 1);
+            headings.push(Heading { id, text: String::new() });
+        } else if matches!(event, Event::End(TagEnd::Heading(_))) {
+            is_open = false;
+        } else if let (true, Event::Text(text) | Event::Code(text), Some(heading)) =
+            (is_open, event, headings.last_mut())
+        {
+            heading.text.push_str(&text);
+        }
+    }
+    headings
+}
+
 /// Turns the events of a page into those that may be written.
 #[derive(Debug, Default)]
 struct Writer<'a> {
     pages: Pages<'a>,
-    id: &'a str,
-    headings: Vec<Heading>,
-    in_heading: bool,
+    headings: &'a [Heading],
+    /// How many of them were written.
+    written: usize,
     /// How each tag that is open ends; `None` of one that is not written.
     ends: Vec<Option<Event<'static>>>,
     /// The picture that is open, with its description so far.
@@ -110,12 +130,10 @@ impl Writer<'_> {
             // Of a picture inside the description of another.
             Event::End(TagEnd::Image) => None,
             Event::End(tag) => {
-                self.in_heading &= !matches!(tag, TagEnd::Heading(_));
                 self.in_head &= tag != TagEnd::TableHead;
                 self.ends.pop().flatten()
             }
-            Event::Text(text) => Some(Event::Text(self.heard(text))),
-            Event::Code(text) => Some(Event::Code(self.heard(text))),
+            Event::Text(_) | Event::Code(_) => Some(event),
             Event::SoftBreak | Event::HardBreak | Event::Rule => Some(event),
             Event::Html(text)
             | Event::InlineHtml(text)
@@ -126,13 +144,11 @@ impl Writer<'_> {
         }
     }
 
-    fn heard<'e>(&mut self, text: CowStr<'e>) -> CowStr<'e> {
-        if self.in_heading
-            && let Some(heading) = self.headings.last_mut()
-        {
-            heading.text.push_str(&text);
-        }
-        text
+    /// Where a link leads in this file: to a section of this page, or to another page.
+    fn target(&self, link: &str) -> Option<String> {
+        let Some(section) = link.strip_prefix('#') else { return self.pages.target(link) };
+        let found = self.headings.iter().find(|heading| heading.text.to_lowercase() == section)?;
+        Some(found.id.clone())
     }
 
     /// How a tag begins and ends, if it is written.
@@ -140,15 +156,13 @@ impl Writer<'_> {
         let own = |start: String, end: &'static str| Some((raw(start), raw(end)));
         match tag {
             Tag::Link { dest_url, .. } => {
-                let target = self.pages.target(&dest_url)?;
+                let target = self.target(&dest_url)?;
                 own(format!("<a href=\"#{target}\">"), "</a>")
             }
             Tag::Heading { level: HeadingLevel::H2, .. } => {
-                let id = format!("{}:{}", self.id, self.headings.len() + 1);
-                let start = format!("<h2 id=\"{id}\">");
-                self.headings.push(Heading { id, text: String::new() });
-                self.in_heading = true;
-                own(start, "</h2>\n")
+                let heading = self.headings.get(self.written)?;
+                self.written += 1;
+                own(format!("<h2 id=\"{}\">", heading.id), "</h2>\n")
             }
             Tag::Table(align) => {
                 self.align = align;

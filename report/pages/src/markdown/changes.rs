@@ -5,7 +5,6 @@ use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS};
 use regatta_figures::history::{Changes, Estimated};
 
 use super::layout::{Inline, Page, Table, known, level};
-use super::sections;
 use crate::words::changes::{Figure, figures, limits, of_figure, sentence, verdict};
 use crate::words::numbers::{margins, signed_percent, signed_range};
 
@@ -14,10 +13,11 @@ use crate::words::numbers::{margins, signed_percent, signed_range};
 pub fn change_page(changes: &Changes) -> String {
     let mut page = Page::default();
     let (before, after) = (Inline::text(&changes.before), Inline::text(&changes.after));
-    page.title(Inline::own(format!("Regatta comparison: {after} against {before}")));
+    page.title(Inline::own(format!("Regatta comparison: {after} vs. {before}")));
     found(changes, &mut page, Page::section);
     page.section("Method");
     method(changes, &mut page);
+    page.codes();
     page.finish()
 }
 
@@ -25,10 +25,14 @@ pub fn change_page(changes: &Changes) -> String {
 pub(crate) fn found(changes: &Changes, page: &mut Page, heading: fn(&mut Page, Inline)) {
     let sentences = figures().filter_map(|figure| sentence(changes, figure)).collect_vec();
     if sentences.is_empty() {
-        page.paragraph("**Nothing could be compared.**");
+        page.paragraph("**No host can be compared.**");
     }
     page.sentences(sentences);
-    sections::limits(page, limits(changes));
+    let caveats = limits(changes);
+    if !caveats.is_empty() {
+        heading(page, "Caveats".into());
+        page.sentences(caveats);
+    }
     for figure in figures() {
         table(changes, page, figure, heading);
     }
@@ -57,13 +61,13 @@ fn table(changes: &Changes, page: &mut Page, figure: Figure, heading: fn(&mut Pa
     }
 }
 
-/// How changes are judged.
+/// The method of the comparison.
 pub(crate) fn method(changes: &Changes, page: &mut Page) {
     page.paragraph(Inline::own(format!(
-        "Each host against itself, in the cases that are the same work in both runs: geometric means over the cases, of the repetitions that have all of them (first number: before, second: after). The interval is Welch's t over the repetitions of both runs, 95 %; Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin ({}). *Equivalent*: the 90 % interval lies inside the margin. Fewer than {MIN_REPETITIONS} repetitions on a side give no verdict, fewer than {FULL_REPETITIONS} an *indicative* one.",
+        "Each host against itself, in the cases with the same work in both runs: geometric means over the cases, of the repetitions that have all of them (before; after). Interval: Welch's t over the repetitions of both runs, 95 %. *Slower* and *faster*: p < 0.05 after Holm's correction over the hosts, and an estimate at or beyond the margin ({}). *Equivalent*: the 90 % interval lies inside the margin. Fewer than {MIN_REPETITIONS} repetitions in either run give no verdict, fewer than {FULL_REPETITIONS} an *indicative* one.",
         margins(&changes.margins)
     )));
-    page.paragraph("The interval holds the scatter between repetitions of a run. What a restart of the engine changes comes on top; the margin is there for it.");
+    page.paragraph("The interval covers the scatter between repetitions of a run, but not the effect of an engine restart; the margin allows for that.");
 }
 
 /// `-5.1 (-5.4 to -4.8)`.

@@ -1,4 +1,4 @@
-//! `report.md`: the hosts side by side.
+//! `report.md`: the combined report.
 
 mod completeness;
 mod contention;
@@ -16,7 +16,7 @@ use regatta_types::metric::Metric;
 use super::changes;
 use super::grid::{Reference, metric_grid};
 use super::layout::{Inline, Page};
-use super::sections::{limits, load, reproduce};
+use super::sections::{load, reproduce};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words;
@@ -30,23 +30,23 @@ pub(crate) fn combined(report: &Report<'_>, plots: &Plots) -> String {
     notices(&mut page, report);
     page.paragraph(headline(report));
     summary(&mut page, report);
-    facts::classes(&mut page, report);
     side_by_side::side_by_side(&mut page, report, plots);
+    baseline(&mut page, report);
     by_case(&mut page, report);
     loads(&mut page, report, plots);
-    facts::differing(&mut page, report);
-    facts::answers(&mut page, report);
+    facts::configuration(&mut page, report);
+    machines::machines(&mut page, report);
     start::start(&mut page, report);
     contention::contention(&mut page, report);
     completeness::completeness(&mut page, report);
     totals::totals(&mut page, report);
-    baseline(&mut page, report);
     method::method(&mut page, report);
-    reproduce(&mut page, 11, report.record);
+    page.codes();
+    reproduce(&mut page, report.record);
     page.finish()
 }
 
-/// What must not be overlooked.
+/// Warnings at the top of the page.
 fn notices(page: &mut Page, report: &Report<'_>) {
     let simulated = report.hosts.iter().filter(|h| h.record.is_some_and(|r| r.simulated));
     let simulated: Vec<Inline> = simulated.map(|h| Inline::text(h.host)).collect();
@@ -54,21 +54,21 @@ fn notices(page: &mut Page, report: &Report<'_>) {
         let (all, several) = (simulated.len() == report.hosts.len(), simulated.len() > 1);
         let who = if all { "All hosts".into() } else { Inline::join(simulated, ", ") };
         page.notice(Inline::own(format!(
-            "**Simulated.** {who} in this run {} simulated: no machine, no GPU and no model was measured. The figures show how a report looks, nothing else.",
+            "**Simulated.** {who} in this run {} simulated: no machine, GPU or model was measured. The figures only show what a report looks like.",
             if all || several { "are" } else { "is" }
         )));
     }
     if report.record.redacted {
-        page.notice("**Redacted.** Hosts, GPUs, addresses, URLs and home folders have made-up names here, one name for one thing on all pages; of the command line flags and numbers are left.");
+        page.notice("**Redacted.** Names of hosts and GPUs, addresses, URLs and home directories are replaced, consistently on all pages. The command line keeps only flags and numbers.");
     }
     if report.record.sealed.is_none() {
         page.notice(
-            "**Not finished.** The run was still open when this was written, or was abandoned.",
+            "**Not finished.** The run was still in progress when this report was written, or was abandoned.",
         );
     }
     if report.record.header.insecure {
         page.notice(
-            "**Plain text.** Agents were allowed to connect over the network without encryption.",
+            "**Unencrypted.** Agents were allowed to connect over the network without encryption.",
         );
     }
 }
@@ -89,12 +89,16 @@ fn headline(report: &Report<'_>) -> Inline {
 }
 
 fn summary(page: &mut Page, report: &Report<'_>) {
-    page.section("1. Answer first");
+    page.section("Summary");
     page.sentences(words::answer(report));
-    limits(page, words::not_judged(report));
+    let caveats = words::caveats(report);
+    if !caveats.is_empty() {
+        page.section("Caveats");
+        page.sentences(caveats);
+    }
 }
 
-/// The load levels of all hosts, under "Host by case".
+/// The load levels of all hosts, in "Per case".
 fn loads(page: &mut Page, report: &Report<'_>, plots: &Plots) {
     load(page, &report.hosts);
     for class in &report.classes {
@@ -103,7 +107,7 @@ fn loads(page: &mut Page, report: &Report<'_>, plots: &Plots) {
 }
 
 fn by_case(page: &mut Page, report: &Report<'_>) {
-    page.section("4. Host by case");
+    page.section("Per case");
     for class in &report.classes {
         for compared in &class.metrics {
             let unit = compared.metric.info().title;
@@ -112,7 +116,7 @@ fn by_case(page: &mut Page, report: &Report<'_>) {
                 "Geometric mean over the repetitions. {}{}",
                 Reference::of(compared).words(),
                 if compared.metric == Metric::Energy {
-                    " Power limits, idle power and prompt tokens per output token: section 3."
+                    " Power limits, idle power and prompt tokens per output token: see Side by side."
                 } else {
                     ""
                 }
@@ -121,19 +125,16 @@ fn by_case(page: &mut Page, report: &Report<'_>) {
         }
     }
     if report.classes.is_empty() {
-        page.paragraph("Nothing usable was measured.");
+        page.paragraph("No usable results.");
     }
 }
 
-/// Section 9: what changed since an earlier run.
+/// Changes since an earlier run, if one was given.
 fn baseline(page: &mut Page, report: &Report<'_>) {
-    page.section("9. Against a baseline");
-    let Some(since) = &report.since else {
-        page.paragraph("No baseline was given. `regatta report RUN --baseline RUN|FILE` compares each host with itself in an earlier run.");
-        return;
-    };
+    let Some(since) = &report.since else { return };
+    page.section("Change since baseline");
     let before = Inline::text(&since.before);
-    page.paragraph(Inline::own(format!("Each host against itself in run `{before}`.")));
+    page.paragraph(Inline::own(format!("Each host compared with itself in run `{before}`.")));
     changes::found(since, page, Page::subsection);
     changes::method(since, page);
 }

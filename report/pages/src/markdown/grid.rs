@@ -1,4 +1,4 @@
-//! Tables of host by case, turned so that they stay narrow.
+//! Tables of host by case, transposed to stay narrow.
 
 use regatta_figures::compare::{ClassReport, Judged, MetricReport};
 use regatta_types::ids::HostId;
@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::words::not_comparable;
 use crate::words::numbers::{NONE, signed_percent};
 
-/// Up to so many hosts stand side by side, with a row for each case.
+/// Up to this many hosts have a column each, with a row for each case.
 const HOSTS_ABREAST: usize = 8;
 
 /// A table with one cell per host and case, by the number of its row.
@@ -33,7 +33,7 @@ pub(crate) fn grid(
     }
 }
 
-/// What the differences of a table by case are from: one thing for the whole table.
+/// The reference of the differences in a table by case, the same for the whole table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// There is one host.
@@ -61,15 +61,15 @@ impl Reference {
     /// The sentence above the table.
     pub(crate) fn words(self) -> &'static str {
         match self {
-            Self::Nothing => "One host, so no difference.",
+            Self::Nothing => "Only one host, so no difference.",
             Self::TooFew => {
                 "Fewer than two hosts have three repetitions of a case, so no difference."
             }
             Self::OtherHost => {
-                "In brackets: difference from the other host that has enough repetitions; both values are then of the repetitions that both hosts have. **Bold**: settled."
+                "In parentheses: difference from the other host that has enough repetitions. Values and difference are over the repetitions that both have. **Bold**: significant."
             }
             Self::Median => {
-                "In brackets: difference from the median of the hosts, paired repetition by repetition. **Bold**: settled."
+                "In parentheses: difference from the median of the hosts, paired by repetition. **Bold**: significant."
             }
         }
     }
@@ -83,7 +83,7 @@ impl Reference {
     }
 }
 
-/// One metric by host and case: the value and its distance, bold where it is significant.
+/// One metric by host and case: the value and its difference, bold if significant.
 pub(crate) fn metric_grid(
     page: &mut Page,
     analysis: &Report<'_>,

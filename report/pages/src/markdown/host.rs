@@ -1,4 +1,4 @@
-//! `hosts/<host>.md`: everything about one host.
+//! `hosts/<host>.md`: the report of one host.
 
 mod attempts;
 mod before;
@@ -23,8 +23,8 @@ use crate::report::Report;
 use crate::words::bandwidth::{DIM_MEANS, evidence, share};
 use crate::words::numbers::{count_of, if_any, signed_estimate, with_unit};
 use crate::words::{
-    capacity, cause, causes_of, changes, headline, is_mirrored, not_comparable, offered, remarked,
-    unmeasured, verdict_on,
+    capacity, cause, causes_of, changes, finding_counts, headline, is_mirrored, not_comparable,
+    offered, unmeasured, verdict_on,
 };
 
 /// The page of one host.
@@ -32,35 +32,36 @@ pub(crate) fn host(report: &Report<'_>, host: &HostAnalysis<'_>, plots: &Plots) 
     let mut page = Page::default();
     page.title(Inline::own(format!("Regatta report: host {}", Inline::text(host.host))));
     if host.record.is_some_and(|r| r.simulated) {
-        page.notice("**Simulated host.** No machine, no GPU and no model was measured. The figures show how a report looks, nothing else.");
+        page.notice("**Simulated host.** No machine, GPU or model was measured. The figures only show what a report looks like.");
     }
     if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
-        page.notice(Inline::own(format!("**Took no part:** {}.", Inline::text(why))));
+        page.notice(Inline::own(format!("**Refused:** {}.", Inline::text(why))));
     }
-    verdict(&mut page, report, host);
-    facts::measured(&mut page, report, host);
-    before::warmup(&mut page, host);
-    before::client_overhead(&mut page, host);
+    summary(&mut page, report, host);
     cases::cases(&mut page, report, host);
     page.picture(plots.find(PlotKind::Cases(host.host)), "../");
     cases::engine(&mut page, host);
     gpu::gpu(&mut page, host);
     page.picture(plots.find(PlotKind::Timeline(host.host)), "../");
-    attempts::attempts(&mut page, report, host);
     notes::notes(&mut page, report, host);
-    page.section("9. Definitions");
+    facts::configuration(&mut page, report, host);
+    before::warmup(&mut page, host);
+    before::client_overhead(&mut page, host);
+    attempts::attempts(&mut page, report, host);
+    page.section("Definitions");
     definitions(&mut page);
-    reproduce(&mut page, 10, report.record);
+    page.codes();
+    reproduce(&mut page, report.record);
     page.finish()
 }
 
-/// Section 1: valid or not, how fast, and against the others.
-fn verdict(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section("1. Verdict");
+/// Validity, results and verdicts against the other hosts.
+fn summary(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section("Summary");
     let mut lines = vec![validity(host)];
     lines.extend(headlines(report, host));
     lines.extend(first_tokens(host));
-    let keep = unmeasured(host).into_iter().map(|said| format!("Keep in mind: {said}."));
+    let keep = unmeasured(host).into_iter().map(|said| format!("Caveat: {said}."));
     lines.extend(keep.map(|line| Inline::sentence(&line)));
     lines.extend(against_others(report, host));
     let since = report.since.iter().flat_map(|since| changes::of_host(since, host.host));
@@ -68,7 +69,7 @@ fn verdict(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
     let causes = causes_of(report, host.host);
     let differs = (!causes.is_empty() && !is_mirrored(report, host.host)).then(|| {
         let causes = causes.join("; ");
-        format!("What differs on it from the others of its class: {causes}. Evidence, not proof.")
+        format!("Differences from the other hosts of its class: {causes}. Evidence, not proof.")
     });
     let why = differs.or_else(|| cause(report, host.host));
     lines.extend(why.map(|said| Inline::sentence(&said)));
@@ -83,26 +84,26 @@ fn verdict(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
         )));
     }
     if let Some(users) = HostUsers::of(host) {
-        lines.push(Inline::own(format!("Within the limits: {}.", capacity::users(&users))));
+        lines.push(Inline::own(format!("Within the SLO: {}.", capacity::users(&users))));
     }
     lines.extend(saturation(host));
     lines.extend(before::cold_start(host));
-    lines.extend(before::remarks(host));
+    lines.extend(before::findings(host));
     lines.push(done(host));
     lines.extend(sums(host));
     page.list(lines);
 }
 
-/// The figures of the host as they are compared, the same as in the combined report.
+/// The compared figures of the host, as in the combined report.
 fn headlines(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
     let said = |metric: Metric| {
         let said = headline(report, metric, host.host)?;
         let heading = metric.heading();
         Some(Inline::own(match metric {
             Metric::DecodeTps => format!("**{heading}: {said}.**"),
-            Metric::Ttft => format!("{heading}: {said}; p50 and p95 of each case in section 4."),
+            Metric::Ttft => format!("{heading}: {said}. Percentiles: see Latency."),
             Metric::Energy => format!(
-                "{heading}: {said}; power limit, idle power and prompt tokens per output token in section 5."
+                "{heading}: {said}. Power limit, idle power and prompt tokens per output token: see GPU."
             ),
             Metric::FirstAnswer | Metric::E2e | Metric::OutputTps => format!("{heading}: {said}."),
         }))
@@ -110,36 +111,33 @@ fn headlines(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
     let lines: Vec<Inline> = Metric::ALL.into_iter().filter_map(said).collect();
     if lines.is_empty() && host.has_usable() && host.figures.ttft_s.n() > 0 {
         return vec![
-            "No repetition has all compared cases, so there is no figure over them; section 4 has each case.".into(),
+            "No repetition has all compared cases, so there is no overall figure. See Per case."
+                .into(),
         ];
     }
     lines
 }
 
-/// How near decoding comes to what the memory could feed, if that can be said.
+/// Decode speed relative to the memory bandwidth, if known.
 fn bandwidth(report: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inline> {
     let bandwidth = report.bandwidth(host).ok()?;
     let means = if bandwidth.is_dim() { format!(" {DIM_MEANS}.") } else { String::new() };
     let (share, evidence) = (share(&bandwidth), evidence(&bandwidth));
-    Some(Inline::own(format!("Decoding runs at **{share}** ({evidence}).{means}")))
+    Some(Inline::own(format!("Decoding uses **{share}** ({evidence}).{means}")))
 }
 
-/// What was done, over one population: the counted attempts.
+/// Requests and tokens of the counted attempts.
 fn done(host: &HostAnalysis<'_>) -> Inline {
     let attempts = || host.cases.iter().flat_map(|case| &case.cells).filter_map(Cell::counted);
     let invalid = attempts().filter(|c| !c.is_usable()).count();
-    let usable = match invalid {
-        0 => String::new(),
-        1 => " One of these attempts is invalid and in no figure.".to_owned(),
-        n => format!(" {n} of these attempts are invalid and in no figure."),
-    };
-    let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(Cell::counted).count();
-    let beside = if_any(solo, |n| {
-        format!(" Beside them, in no figure of the host: {}.", count_of(n, "solo attempt"))
+    let usable = if_any(invalid, |n| {
+        format!(" {} invalid, excluded from all figures (C10).", count_of(n, "attempt"))
     });
+    let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(Cell::counted).count();
+    let beside = if_any(solo, |n| format!(" Not included: {}.", count_of(n, "solo attempt")));
     let requests = &host.requests;
     Inline::own(format!(
-        "In {} ({} s): {} ok, {} failed, {} answers truncated; {} prompt and {} completion tokens.{usable}{beside}",
+        "{} ({} s): {} OK, {} failed, {} truncated; {} prompt tokens, {} completion tokens.{usable}{beside}",
         count_of(attempts().count(), "counted attempt"),
         fixed(Some(host.measured_seconds()), 2),
         count_of(u64::from(requests.ok), "measured request"),
@@ -150,18 +148,18 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
     ))
 }
 
-/// The only place of the ratios of sums over all cases: they are not what is compared.
+/// The ratios of sums over all cases, which are not compared.
 fn sums(host: &HostAnalysis<'_>) -> Option<Inline> {
     let (decode, e2e) = (host.figures.decode.per_second(), host.figures.e2e.per_second());
     let decode = decode
         .map(|v| format!("{} tok/s decode (all decode tokens / all decode seconds)", tps(Some(v))));
     let e2e = e2e.map(|v| {
-        format!("{} tok/s end to end (all completion tokens / all end-to-end seconds; contains prefill and queueing)", tps(Some(v)))
+        format!("{} tok/s end to end (all completion tokens / all end-to-end seconds, including prefill and queueing)", tps(Some(v)))
     });
     let parts = decode.into_iter().chain(e2e).join(", ");
     (!parts.is_empty()).then(|| {
         Inline::own(format!(
-            "Ratio of sums over all usable requests, in which long answers weigh more: {parts}. It is not what is compared."
+            "Not compared: ratio of sums over all usable requests, in which long answers weigh more: {parts}."
         ))
     })
 }
@@ -176,7 +174,7 @@ fn spread_of_cases(report: &Report<'_>, host: &HostAnalysis<'_>) -> Option<Inlin
     };
     let mut cases = cases.map(named);
     let (slowest, fastest) = (cases.next()?, cases.next_back()?);
-    Some(Inline::own(format!("Slowest case {slowest}, fastest case {fastest}, by decode speed.")))
+    Some(Inline::own(format!("Decode speed by case: slowest {slowest}, fastest {fastest}.")))
 }
 
 fn validity(host: &HostAnalysis<'_>) -> Inline {
@@ -185,7 +183,7 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     let n = |validity| counted.iter().filter(|c| c.validity() == validity).count();
     let (degraded, invalid) = (n(Validity::Degraded), n(Validity::Invalid));
     let word = if counted.len() == invalid {
-        "nothing usable"
+        "no usable results"
     } else if host.missing() > 0 {
         "partial"
     } else if invalid > 0 {
@@ -195,10 +193,9 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     } else {
         "valid"
     };
-    let skipped = if_any(host.cells().count() - planned, |n| {
-        format!(" {n} more skipped, as a sweep was saturated before.")
-    });
-    let codes = remarked(std::iter::once(host))
+    let skipped =
+        if_any(host.cells().count() - planned, |n| format!(" {n} more skipped after saturation."));
+    let codes = finding_counts(std::iter::once(host))
         .map_or_else(String::new, |codes| format!(" ({})", Inline::sentence(&codes)));
     Inline::own(format!(
         "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid{codes}.{skipped}",
@@ -207,16 +204,16 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     ))
 }
 
-/// The times to first token of all usable requests together, whatever the case.
+/// TTFT of all usable requests of all cases.
 fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
     let ttft = &host.first_token;
     let largest = ttft.max()?;
     let p95 = match ttft.percentile(0.95) {
         Some(Percentile { value, .. }) => format!("p95 {} ms", millis(Some(value))),
-        None => format!("p95 not available ({} of the 72 requests it needs)", ttft.n()),
+        None => format!("p95 not available ({} of 72 required requests)", ttft.n()),
     };
     Some(Inline::own(format!(
-        "TTFT of {} of all cases together: p50 {} ms, {p95}, largest {} ms.",
+        "TTFT over {} of all cases: p50 {} ms, {p95}, max {} ms.",
         count_of(ttft.n(), "request"),
         millis(ttft.median()),
         millis(Some(largest))
@@ -225,12 +222,12 @@ fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
 
 fn against_others(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
     let Some(class) = report.class_of(host.host) else {
-        return vec!["Not compared: nothing usable was measured on this host.".into()];
+        return vec!["Not compared: no usable results on this host.".into()];
     };
     if class.class.hosts.len() < 2 {
         return vec![match report.why_alone(host.host) {
-            Some(why) => Inline::sentence(&format!("It is {}.", not_comparable(&why))),
-            None => "Not compared: no other host of this class.".into(),
+            Some(why) => Inline::sentence(&format!("This host is {}.", not_comparable(&why))),
+            None => "Not compared: no other host in this class.".into(),
         }];
     }
     let mut out = Vec::new();
@@ -238,12 +235,11 @@ fn against_others(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Inline> {
         let Some(words) = verdict_on(report, metric, host.host) else { continue };
         let judged = class.metric(metric).and_then(|m| m.judged(host.host));
         let estimate = judged.and_then(|j| j.effect).map_or_else(String::new, |e| {
-            let n = count_of(e.n, "repetition");
-            format!(" ({}, {n})", signed_estimate(e.mean, e.interval(0.95)))
+            format!(" ({}, n = {})", signed_estimate(e.mean, e.interval(0.95)), e.n)
         });
         let others = if class.class.hosts.len() == 2 { "other host" } else { "other hosts" };
         out.push(Inline::own(format!(
-            "Against the {others} in {}: **{}**{estimate}.",
+            "Compared with the {others}, {}: **{}**{estimate}.",
             metric.label(),
             Inline::sentence(&words)
         )));

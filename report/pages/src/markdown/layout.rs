@@ -4,6 +4,9 @@ mod inline;
 mod numbers;
 mod table;
 
+use itertools::Itertools as _;
+use regatta_types::comparability::Code;
+
 pub(crate) use inline::{Inline, fenced};
 pub(crate) use numbers::{
     count, fixed, good, interval, interval_ms, known, known_count, level, mean, mib, millis,
@@ -11,7 +14,7 @@ pub(crate) use numbers::{
 };
 pub(crate) use table::{Align, Table};
 
-/// A Markdown document, that grows from top to bottom with one blank line between its parts.
+/// A Markdown document that grows from top to bottom with one blank line between its parts.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     out: String,
@@ -68,6 +71,26 @@ impl Page {
         if let Some((path, alt)) = found {
             self.block(&format!("![{}]({up}{path})", Inline::text(alt)));
         }
+    }
+
+    /// Links the first use of each comparability code to a list of what they mean.
+    pub(crate) fn codes(&mut self) {
+        let used = Code::ALL.into_iter().filter(|code| self.link(*code)).collect_vec();
+        if !used.is_empty() {
+            self.section("Codes");
+            let rows = used.into_iter().map(|c| (Inline::own(c.to_string()), c.meaning().into()));
+            Table::pairs(["Code", "Meaning"], rows).add_to(self);
+        }
+    }
+
+    /// Links the first use of a code, `... (C9)` or a cell of a row, if there is one.
+    fn link(&mut self, code: Code) -> bool {
+        let uses = [format!("({code})"), format!(" {code})"), format!("\n| {code} ")];
+        let first = uses.iter().filter_map(|used| Some(self.out.find(used)? + used.find('C')?));
+        let Some(at) = first.min() else { return false };
+        let name = code.to_string();
+        self.out.replace_range(at..at + name.len(), &format!("[{name}](#codes)"));
+        true
     }
 
     pub(crate) fn finish(self) -> String {

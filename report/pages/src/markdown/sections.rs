@@ -1,4 +1,4 @@
-//! Sections that the combined report and the page of a host have both.
+//! Sections that the combined report and a per-host report share.
 
 use regatta_figures::hosts::{CaseAnalysis, HostAnalysis, SweepEnd, is_load};
 use regatta_figures::metrics::Steady;
@@ -10,12 +10,15 @@ use super::layout::{Inline, Page, Table, count, fenced, fixed, good, millis, per
 use crate::words::absent::why;
 use crate::words::{offered, skipped};
 
-/// The short definitions of figures that hosts are not compared in.
+/// Short definitions of figures that hosts are not compared in.
 const OTHERS: [(&str, &str); 4] = [
-    ("At a rate", "TTFT and end to end count from the instant the request was scheduled for"),
+    ("Open loop (rate)", "TTFT and end to end count from the scheduled instant, not from the send"),
     ("End-to-end speed", "all completion tokens / end-to-end time; contains prefill and queueing"),
     ("ITL", "gap before a chunk divided by its tokens, weighted by tokens"),
-    ("Truncated", "success with finish reason `length`: cut by `max_tokens` or the context"),
+    (
+        "Truncated",
+        "success with finish reason `length`: stopped by `max_tokens` or the context length",
+    ),
 ];
 
 /// The short definitions of all figures.
@@ -29,18 +32,10 @@ pub(super) fn definitions(page: &mut Page) {
     Table::pairs(["Figure", "Definition"], rows).add_to(page);
 }
 
-/// What stands beside an answer, if anything does.
-pub(super) fn limits(page: &mut Page, limits: Vec<String>) {
-    if !limits.is_empty() {
-        page.paragraph("What could not be judged, and what to keep in mind:");
-        page.sentences(limits);
-    }
-}
-
 /// The last section of a page.
-pub(super) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
+pub(super) fn reproduce(page: &mut Page, record: &RunRecord) {
     let header = &record.header;
-    page.section(Inline::own(format!("{number}. Reproduce")));
+    page.section("How to reproduce");
     page.block(&fenced(&header.command));
     let rows = [
         ("Suite", Inline::text(&header.suite.name)),
@@ -48,7 +43,7 @@ pub(super) fn reproduce(page: &mut Page, number: u32, record: &RunRecord) {
         ("Seed", Inline::own(header.seed.to_string())),
         ("Coordinator", Inline::text(&header.coordinator_version)),
     ];
-    Table::pairs(["What", "Value"], rows).add_to(page);
+    Table::pairs(["Item", "Value"], rows).add_to(page);
 }
 
 /// A host and one of its levels.
@@ -71,15 +66,15 @@ pub(super) fn load(page: &mut Page, hosts: &[HostAnalysis<'_>]) {
         let name = if hosts.len() > 1 { name } else { String::new() };
         saturation(host).into_iter().map(move |said| Inline::own(format!("{name}{said}")))
     }));
-    page.paragraph("Output of all requests together in the steady window: from the first send plus one mean service time to the last send; what comes before and after is outside. At a rate, times to first token count from the scheduled instant.");
+    page.paragraph("Output: tokens of all requests in the steady window, from the first send plus one mean service time to the last send. Open loop: TTFT from the scheduled instant.");
 }
 
 fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
     let is_open = levels.iter().any(|(_, level)| level.case.concurrency().is_none());
     let has_slo = levels.iter().any(|(_, level)| level.case.slo.is_set());
-    let no_window = "there is no steady window";
+    let no_window = "no steady window";
     let few = "no usable attempt, or answers of fewer than 17 tokens";
-    let no_limits = "the case has no limits";
+    let no_limits = "the case has no SLO";
     let steady = |level: &CaseAnalysis<'_>, figure: fn(&Steady) -> Option<f64>, digits| {
         fixed(level.steady.as_ref().ok().and_then(figure), digits)
     };
@@ -88,7 +83,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
         .only_if(by_host)
         .text("Case", |(_, l)| Inline::text(&l.case.title))
         .number("Offered", |(_, l)| Inline::own(offered(l.case)))
-        .number("Ok", |(_, l)| count(l.requests.ok))
+        .number("OK", |(_, l)| count(l.requests.ok))
         .number("Failed", |(_, l)| count(l.requests.failures()))
         .number_or("Requests/s", no_window, |(_, l)| steady(l, Steady::request_rate, 2))
         .number("Output (tok/s)", |(_, l)| match &l.steady {
@@ -107,7 +102,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
         })
         .number_or("Sent/s", no_window, |(_, l)| steady(l, Steady::send_rate, 2))
         .only_if(is_open)
-        .number("Not sent", |(_, l)| count(l.requests.not_sent))
+        .number("Dropped", |(_, l)| count(l.requests.not_sent))
         .only_if(is_open)
         .number("Lateness p99 (ms)", |(_, l)| {
             percentile_ms(l.figures.send_lateness_s.percentile(0.99))
@@ -117,13 +112,13 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
         .number("Lateness max (ms)", |(_, l)| millis(l.figures.send_lateness_s.max()))
         .absent("no schedule, or nothing was sent")
         .only_if(is_open)
-        .number_or("Good/s", no_limits, |(_, l)| steady(l, Steady::goodput, 2))
+        .number_or("Goodput (requests/s)", no_limits, |(_, l)| steady(l, Steady::goodput, 2))
         .only_if(has_slo)
-        .number_or("Good (%)", no_limits, |(_, l)| good(l.goodput))
+        .number_or("SLO met (%)", no_limits, |(_, l)| good(l.goodput))
         .only_if(has_slo)
 }
 
-/// Of every sweep, the level that brought no more than the one before it, or that none did.
+/// The saturated level of each sweep, if any.
 pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let sentence = |sweep: &SweepEnd<'_>| {
         let name = Inline::text(sweep.of.as_str());
@@ -134,7 +129,7 @@ pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
                 Inline::text(&saturated.evidence),
                 skipped(sweep)
             ),
-            None => format!("{name}: not saturated at any level that was measured."),
+            None => format!("{name}: not saturated at any measured level."),
         })
     };
     host.sweeps.iter().map(sentence).collect()

@@ -62,14 +62,14 @@ pub(super) fn cases(host: &HostAnalysis<'_>, class: &ClassSpeeds<'_>) -> Option<
     }
     let note = cut(&mut rows, CASES_MAX, |_| format!(" (the first {CASES_MAX} cases)"));
     let title = format!("{}: decode speed of each repetition{note}", host.host);
-    let alt = ", by case, against the median of the hosts of its class";
+    let alt = ", by case, vs. the median of the hosts of its class";
     let ends =
         rows.iter().flat_map(|row| row.own.iter().copied().chain([row.hosts.0, row.hosts.1]));
     let frame = Rows {
         labels: rows.iter().map(|row| row.title).collect(),
         range: range_of(ends.chain([-1.0, 1.0])).ok()?,
         band: None,
-        axis: "decode speed against the median of the hosts, per cent",
+        axis: "decode speed vs. the median of the hosts (%)",
         legend: "circle: one repetition · band: from the slowest to the fastest host",
     };
     frame.picture(&title, alt, |chart| {

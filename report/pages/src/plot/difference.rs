@@ -39,8 +39,9 @@ pub(super) fn difference(report: &MetricReport) -> Option<Plot> {
     // Significant differences first, then the farthest.
     rows.sort_by(|a, b| b.middle.abs().total_cmp(&a.middle.abs()));
     rows.sort_by_key(|row| !row.judged.verdict.is_difference());
-    let note =
-        cut(&mut rows, HOSTS_MAX, |more| format!(" ({more} more hosts are nearer to the others)"));
+    let note = cut(&mut rows, HOSTS_MAX, |more| {
+        format!(" ({more} more hosts with smaller differences not shown)")
+    });
     // Read from the largest to the smallest.
     rows.sort_by_key(|row| &row.judged.host);
     rows.sort_by(|a, b| b.middle.total_cmp(&a.middle));
@@ -54,7 +55,7 @@ pub(super) fn difference(report: &MetricReport) -> Option<Plot> {
         range: range_of(ends.chain([margin * 1.5, opposite * 1.5])).ok()?,
         band: Some((opposite, margin)),
         axis: axis(report.metric),
-        legend: "circle: equivalent · square: slower · triangle: faster · hollow: not settled · line: 95 % interval · band: margin",
+        legend: "circle: equivalent · square: slower · triangle: faster · hollow: inconclusive · line: 95 % interval · band: margin",
     };
     frame.picture(&title, alt, |chart| paint(chart, &frame, &rows))
 }
@@ -87,11 +88,9 @@ fn paint(chart: &mut Chart<'_, '_>, frame: &Rows<'_>, rows: &[Row<'_>]) -> Drawn
 
 fn axis(metric: Metric) -> &'static str {
     match metric {
-        Metric::DecodeTps | Metric::OutputTps => "slower  ←  difference, per cent  →  faster",
-        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => {
-            "shorter  ←  difference, per cent  →  longer"
-        }
-        Metric::Energy => "less  ←  difference, per cent  →  more",
+        Metric::DecodeTps | Metric::OutputTps => "slower  ←  difference (%)  →  faster",
+        Metric::Ttft | Metric::FirstAnswer | Metric::E2e => "shorter  ←  difference (%)  →  longer",
+        Metric::Energy => "less  ←  difference (%)  →  more",
     }
 }
 

@@ -36,8 +36,8 @@ pub(super) fn first_token(hosts: &[Shown<'_, '_>]) -> Option<Plot> {
         let shares = (0..=POINTS).map(|i| f64::from(i) / f64::from(POINTS));
         shares.filter_map(|p| Some((values.quantile(p)? * 1e3, p))).collect()
     };
-    let title = "Time to first token: share of the requests";
-    draw(title, "time to first token, ms (logarithmic)", hosts, line)
+    let title = "Time to first token: cumulative share of requests";
+    draw(title, "time to first token (ms, log scale)", hosts, line)
 }
 
 /// Gaps between the chunks of a request; `None` without any.
@@ -45,7 +45,7 @@ pub(super) fn gaps(hosts: &[Shown<'_, '_>]) -> Option<Plot> {
     let line = |host: &HostAnalysis<'_>| {
         host.gaps.shares().into_iter().map(|(seconds, share)| (seconds * 1e3, share)).collect()
     };
-    draw("Gaps between chunks: share of the gaps", "gap, ms (logarithmic)", hosts, line)
+    draw("Gaps between chunks: cumulative share of gaps", "gap (ms, log scale)", hosts, line)
 }
 
 fn draw(
@@ -65,7 +65,7 @@ fn draw(
         .collect();
     let xs = || lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
     let (low, high) = (xs().reduce(f64::min)?, xs().reduce(f64::max)?);
-    let alt = " at or below a time, for each host; the table above has percentiles";
+    let alt = ", by host; percentiles are in the table above";
     picture(title, alt, HEIGHT, |root| paint(root, axis, (low * 0.9, high * 1.1), &lines))
 }
 

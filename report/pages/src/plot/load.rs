@@ -50,9 +50,9 @@ pub(super) fn load(hosts: &[(&HostAnalysis<'_>, bool)]) -> Option<Plot> {
     if lines.is_empty() {
         return None;
     }
-    let note = cut(&mut lines, NAMED_MAX, |more| format!(" ({more} more hosts are not shown)"));
-    let title = format!("System output against time to first token ({}){note}", at.0);
-    let alt = ", one line a host over its load levels; the table has the figures";
+    let note = cut(&mut lines, NAMED_MAX, |more| format!(" ({more} more hosts not shown)"));
+    let title = format!("System output vs. time to first token ({}){note}", at.0);
+    let alt = ", one line per host over its load levels; the figures are in the table";
     picture(&title, alt, HEIGHT, |root| paint(root, at.0, &lines))
 }
 
@@ -65,8 +65,8 @@ fn paint(root: &Area<'_>, at: &str, lines: &[Line]) -> Drawn {
     axes(&mut chart)
         .x_label_formatter(&time_label)
         .y_label_formatter(&|y| digits(*y))
-        .x_desc(format!("time to first token, {at}, ms (logarithmic)"))
-        .y_desc("system output, tok/s")
+        .x_desc(format!("time to first token, {at} (ms, log scale)"))
+        .y_desc("system output (tok/s)")
         .draw()?;
     let colours = [BLUE, ORANGE, GREEN, INK, MUTED];
     for ((line, index), colour) in lines.iter().zip(0_i32..).zip(colours.into_iter().cycle()) {

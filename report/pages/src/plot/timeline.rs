@@ -1,4 +1,4 @@
-//! What a host did over time: decode speed, clock, power and temperature, one below the other.
+//! Timeline of a host: decode speed, clock, power and temperature.
 
 use std::ops::Range;
 
@@ -19,10 +19,10 @@ const BELOW: u32 = 62;
 /// `None` for a host that measured nothing.
 pub(super) fn timeline(host: &HostAnalysis<'_>) -> Option<Plot> {
     let times = host.timeline.as_ref()?;
-    let title = format!("{}: over the time of the run", host.host);
+    let title = format!("{}: timeline", host.host);
     let panels = u32::try_from(times.curves.len()).ok()?;
     let names: Vec<&str> = times.curves.iter().map(|panel| panel.name).collect();
-    let alt = format!(": {}", names.join(", "));
+    let alt = format!(" of {}", names.join("; "));
     picture(&title, &alt, ABOVE + PANEL * panels + BELOW, |root| paint(root, times))
 }
 
@@ -37,10 +37,7 @@ fn paint(root: &Area<'_>, times: &Timeline) -> Drawn {
         area.draw_text(panel.name, &font(12, &INK), (70, 0))?;
         top += i32::try_from(PANEL)?;
     }
-    foot(
-        root,
-        "grey line: attempts · orange bar: clocks held by a limit or a fault · orange cross: no token for over 1 s",
-    )
+    foot(root, "gray line: attempts · orange bar: throttled · orange cross: no token for over 1 s")
 }
 
 fn one(area: &Area<'_>, panel: &Curve, times: &Timeline, x: Range<f64>, is_last: bool) -> Drawn {
@@ -61,7 +58,7 @@ fn one(area: &Area<'_>, panel: &Curve, times: &Timeline, x: Range<f64>, is_last:
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| digits(*y));
     if is_last {
-        mesh.x_desc("seconds since the host's first attempt");
+        mesh.x_desc("time since the host's first attempt (s)");
     }
     mesh.draw()?;
     let at = |share: f64| low + (high - low) * share;

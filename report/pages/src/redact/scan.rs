@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_found_wherever_they_stand() {
+    fn addresses_are_found_in_any_context() {
         let text = "connect to 10.0.0.5:8000 (host=192.168.1.7) failed: fe80::1: [2001:db8::2]:80, \
             see http://user:pw@x.example/v1?a=b). ops@lab.example 00:1b:44:11:3a:b7 at addr:10.1.2.3.";
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_alike_stays() {
+    fn similar_text_is_not_an_address() {
         let text = "127.0.0.1:8000 ::1 0.0.0.0 580.126.09 00000000:01:00.0 12:34:56 std::io b6123 \
             1.2.3 8000 v0.15.1 Qwen/Qwen3-Coder /v1/models sha256:ab";
         assert_eq!(found(text), Vec::<&str>::new());

@@ -1,4 +1,4 @@
-//! Nothing of the originals is left in any file, and the report says the same as before.
+//! No file contains an original name, and the report is otherwise unchanged.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ fn redact(run: WholeRun) -> WholeRun {
     whole(&super::redact(run).unwrap())
 }
 
-/// What a careless engine, agent or user may say.
-const TELLING: &str = "dial gpu-02.acme.example:8000 (10.20.30.40, [fe80::77]:80) by \
+/// Text with names that must be replaced.
+const REVEALING: &str = "dial gpu-02.acme.example:8000 (10.20.30.40, [fe80::77]:80) by \
     http://bob@gpu-03.acme.example/v1?key=sesame as bob.smith@acme.example from /home/bob/x: \
     GPU-01 has GPU-gpu-01, GPU-5e6a77a0-0000-4000-8000-0000000000aa and 00:1b:44:11:3a:b7; ";
 
-fn telling() -> WholeRun {
-    let mut record = poisoned(TELLING);
+fn revealing() -> WholeRun {
+    let mut record = poisoned(REVEALING);
     record.header.command =
         "regatta run /srv/acme/night.toml --hosts gpu-01,gpu-03 --listen=10.20.30.40:7717 --repetitions 5"
             .to_owned();
@@ -30,7 +30,7 @@ fn telling() -> WholeRun {
     for host in &mut record.hosts {
         host.facts.as_mut().unwrap().hostname = format!("{}.ACME.example", host.host);
     }
-    let kind = EventKind::AgentLost { host: hosts[1].clone(), reason: TELLING.to_owned() };
+    let kind = EventKind::AgentLost { host: hosts[1].clone(), reason: REVEALING.to_owned() };
     let event = RunEvent { seq: 1, kind, ..record.events[0].clone() };
     record.events.push(event);
     record.header.expected = ExpectedHosts::Named(hosts);
@@ -60,8 +60,8 @@ fn originals(record: &WholeRun) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_file_holds_an_original() {
-    let record = telling();
+fn no_file_contains_an_original() {
+    let record = revealing();
     let originals = originals(&record);
     assert!(originals.len() > 15, "{originals:?}");
     let holds = |record: WholeRun| {
@@ -75,16 +75,16 @@ fn no_file_holds_an_original() {
     };
     let before = holds(record.clone());
     let shown = |original: &&String| before.iter().any(|held| held.starts_with(original.as_str()));
-    assert!(originals.iter().filter(shown).count() > 12, "the search finds what is there");
+    assert!(originals.iter().filter(shown).count() > 12, "the search finds them before redaction");
     assert_eq!(holds(redact(record)), BTreeSet::new());
 }
 
 #[test]
-fn substitutes_keep_the_order_and_are_the_same_everywhere() {
-    let record = redact(telling());
+fn substitutes_are_ordered_and_consistent() {
+    let record = redact(revealing());
     let names: Vec<&str> = record.hosts.iter().map(|host| host.host.as_str()).collect();
     assert_eq!(names, ["host-1", "host-2", "host-3"]);
-    let (before, after) = (summary(&telling()).verdict_lines, summary(&record).verdict_lines);
+    let (before, after) = (summary(&revealing()).verdict_lines, summary(&record).verdict_lines);
     assert!(before.iter().any(|line| line.contains("gpu-03")), "{before:?}");
     assert_eq!(before[0].replace("gpu-0", "host-"), after[0]);
     let said = "dial host-2:8000 (address-2, [address-4]:80) by url-1 as address-3 from path-1: \
@@ -100,8 +100,8 @@ fn substitutes_keep_the_order_and_are_the_same_everywhere() {
 }
 
 #[test]
-fn the_order_of_the_rows_changes_no_substitute() {
-    let record = telling();
+fn substitutes_do_not_depend_on_the_order_of_rows() {
+    let record = revealing();
     let mut shuffled = record.clone();
     shuffled.attempts.reverse();
     shuffled.hosts.reverse();
@@ -109,7 +109,7 @@ fn the_order_of_the_rows_changes_no_substitute() {
 }
 
 #[test]
-fn a_name_is_only_replaced_as_a_whole_word() {
+fn a_name_is_replaced_only_as_a_whole_word() {
     let mut record = poisoned("x");
     record.header.suite.description = "gpu-011 xgpu-01 gpu-01x gpu-01-a (GPU-01)".to_owned();
     let redacted = redact(record);

@@ -1,11 +1,11 @@
-//! What hosts take from each other, and how the start modes are told.
+//! Contention between hosts, and how the report describes start modes.
 
 use regatta_figures::compare::Contention;
 use regatta_types::suite::StartMode;
 
 use super::*;
 
-/// Three hosts; the second generates 5 % more slowly when all run at once.
+/// Three hosts; the second is 5 % slower when all run at the same time.
 fn three(mode: StartMode) -> WholeRun {
     let contended = |n, host: TestHost| host.contended_by(if n == 2 { 1.0 / 19.0 } else { 0.0 });
     two_cases(5).fleet_of(3, contended).start(mode).build()
@@ -22,7 +22,7 @@ fn verdicts(found: &Contention) -> Vec<Judgement> {
 }
 
 #[test]
-fn five_per_cent_that_one_host_loses_together_are_found_and_nothing_else() {
+fn a_contention_loss_of_five_percent_is_found_on_one_host_only() {
     let run = three(StartMode::Both);
     let analysis = Analysis::new(&run).unwrap();
     let metrics: Vec<Metric> = analysis.contention.iter().map(|found| found.metric).collect();
@@ -33,20 +33,21 @@ fn five_per_cent_that_one_host_loses_together_are_found_and_nothing_else() {
     assert_eq!(verdicts(&analysis.contention[1]), [same; 3]);
     let lost = -decode.hosts[1].effect.unwrap().mean.exp_m1();
     assert!((lost - 0.05).abs() < 0.003, "{lost}");
-    let told: Vec<String> = lines(&run).into_iter().filter(|l| l.contains("at once")).collect();
-    assert!(told.len() == 1 && told[0].starts_with("gpu-02 (4."), "{told:?}");
-    insta::assert_snapshot!(section(&page(&run, "report.md"), "## 6. Start and clocks"));
+    let is_said = |line: &String| line.contains("when all hosts run at the same time.");
+    let said: Vec<String> = lines(&run).into_iter().filter(is_said).collect();
+    assert!(said.len() == 1 && said[0].starts_with("gpu-02 (4."), "{said:?}");
+    insta::assert_snapshot!(section(&page(&run, "report.md"), "## Start synchronization"));
 }
 
 #[test]
-fn hosts_that_share_nothing_short_are_told_so() {
+fn hosts_without_contention_are_as_fast_together_as_solo() {
     let run = two_cases(5).fleet(2).start(StartMode::Both).build();
-    let told = "Contention: both hosts decode as fast together as alone, within 2 %.";
-    assert_eq!(line(&run, "Contention"), told);
+    let said = "Contention: both hosts decode as fast together as solo, within 2 %.";
+    assert_eq!(line(&run, "Contention"), said);
 }
 
 #[test]
-fn a_host_that_is_by_itself_shares_nothing() {
+fn a_single_host_has_no_contention_section() {
     let one = TestHost::new("gpu-01").contended_by(0.05);
     let run = two_cases(5).host(one).start(StartMode::Both).build();
     assert!(Analysis::new(&run).unwrap().contention.is_empty());
@@ -54,7 +55,7 @@ fn a_host_that_is_by_itself_shares_nothing() {
 }
 
 #[test]
-fn what_is_measured_solo_enters_no_comparison_of_hosts() {
+fn solo_attempts_are_excluded_from_the_comparison_of_hosts() {
     let run = two_cases(5).levels(&[1, 2, 4]).requests(16).fleet(2);
     let both = run.start(StartMode::Both).build();
     let mut together = both.clone();
@@ -78,22 +79,22 @@ fn what_is_measured_solo_enters_no_comparison_of_hosts() {
 }
 
 #[test]
-fn a_run_of_one_mode_says_what_was_planned_and_that_contention_was_not_measured() {
+fn a_run_with_one_start_mode_describes_the_plan_and_that_contention_was_not_measured() {
     for (mode, planned, measured) in [
-        (StartMode::Together, "**synchronised**", "only together"),
-        (StartMode::Staggered, "every host begins 1 s after the one before it", "only staggered"),
-        (StartMode::Solo, "one host measures at a time", "only solo"),
+        (StartMode::Together, "**synchronized**", "every case ran only together."),
+        (StartMode::Staggered, "hosts start 1 s apart", "every case ran only staggered."),
+        (StartMode::Solo, "one host measures at a time", "every case ran only solo."),
     ] {
         let report = page(&three(mode), "report.md");
-        let start = section(&report, "## 6. Start and clocks");
+        let start = section(&report, "## Start synchronization");
         assert!(start.contains(planned) && start.contains(measured), "{mode}: {start}");
-        has(start, "`--start both`");
-        assert_eq!(start.contains("synchronised"), mode == StartMode::Together, "{start}");
+        has(start, "With `--start both` each case runs solo and together");
+        assert_eq!(start.contains("synchronized"), mode == StartMode::Together, "{start}");
     }
 }
 
 #[test]
-fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
+fn runs_are_compared_in_the_start_modes_that_both_have() {
     let compared = |before, after| under(&Terms::default(), &three(before), &three(after));
     let speeds = |changes: &Changes| -> Vec<String> {
         let lines = change_lines(changes).into_iter();
@@ -111,34 +112,37 @@ fn runs_are_compared_by_what_was_measured_in_one_way_in_both() {
         assert!(changes.is_all_judged() && !changes.is_regression(), "{:?}", speeds(&changes));
     }
     let other = compared(StartMode::Solo, StartMode::Together);
-    has(&told(&other), "C12: start mode together, before solo");
+    has(&change_text(&other), "not comparable: start mode together, before: solo (C12).");
 }
 
-/// With two repetitions nothing is judged; the page said that no host had usable attempts.
+/// With two repetitions there is no verdict; the page used to say that no host had usable attempts.
 #[test]
-fn too_few_repetitions_both_ways_say_so_of_every_host() {
+fn every_host_with_too_few_repetitions_both_ways_is_listed_without_a_verdict() {
     let run = two_cases(2).fleet(2).start(StartMode::Both).build();
     let page = page(&run, "report.md");
     let said = section(&page, "### Contention");
-    assert_eq!(said.matches("no verdict: too few repetitions both ways").count(), 4, "{said}");
-    let why = "gpu-01, gpu-02: decode speed without backend-system, debug-task (fewer than 3 repetitions have it both ways).";
+    let verdicts = said.matches("no verdict: too few repetitions measured both ways");
+    assert_eq!(verdicts.count(), 4, "{said}");
+    let why = "gpu-01, gpu-02: decode speed excludes backend-system, debug-task: fewer than 3 repetitions measured both ways.";
     has(said, why);
 }
 
-/// A check of two such runs returned 9 for the level that the sweep had skipped in its solo twin.
+/// A check of two such runs returned 9 for the level that the sweep had skipped when solo.
 #[test]
-fn a_skipped_level_of_a_solo_twin_is_no_gap() {
+fn a_skipped_level_of_a_solo_counterpart_is_not_a_gap() {
     let sweep = RunBuilder::new(&["Load"], 5).requests(24).levels(&[1, 2, 4]);
     let before = sweep.fleet(1).start(StartMode::Both).build();
     let mut after = before.clone();
     skip(&mut after, "load.c2", |cell| cell.case.as_str().starts_with("load.c4"));
     let found = under(&Terms::default(), &before, &after);
-    assert!(found.is_all_judged(), "{}", told(&found));
-    has(&told(&found), "(solo) not compared in case load.c4 (no value in the later run: skipped");
+    let said = change_text(&found);
+    assert!(found.is_all_judged(), "{said}");
+    let skipped = "no value in the later run, skipped after saturation.";
+    has(&said, &format!("(solo) not compared in case load.c4: {skipped}"));
 }
 
 #[test]
-fn a_baseline_of_both_ways_is_read_as_it_is_written() {
+fn a_baseline_with_solo_cases_is_read_as_written() {
     let text = baseline(&three(StartMode::Both)).to_toml();
     has(&text, "\"backend-system.solo\" = \"backend-system\"");
     assert_eq!(Baseline::parse(&text).unwrap().to_toml(), text);

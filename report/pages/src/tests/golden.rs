@@ -15,12 +15,12 @@ fn a_slow_host_among_three_is_named_with_its_difference() {
 }
 
 #[test]
-fn a_host_page_holds_what_was_measured_on_it() {
+fn the_report_of_a_slow_host_among_three() {
     insta::assert_snapshot!(page(&three_hosts(), "hosts/gpu-03.md"));
 }
 
 #[test]
-fn one_host_of_several_streams_has_figures_and_no_verdict() {
+fn one_host_with_several_streams_has_figures_but_no_verdict() {
     let run = RunBuilder::new(&["Chat at eight streams"], 3).requests(80).concurrency(8);
     let record = run.fleet(1).build();
     insta::assert_snapshot!("one_host_combined", page(&record, "report.md"));
@@ -28,7 +28,7 @@ fn one_host_of_several_streams_has_figures_and_no_verdict() {
 }
 
 #[test]
-fn a_partial_run_says_what_is_missing_and_why() {
+fn a_partial_run_lists_missing_cells_with_reasons() {
     let mut record = three_hosts();
     let lost = MissingReason::AgentLost { progress: "7 of 10 requests".to_owned() };
     lose(&mut record, &lost, |cell| cell.host.as_str() == "gpu-02" && cell.repetition.0 > 2);
@@ -65,7 +65,7 @@ fn a_request_line_has_every_field_in_order() {
 }
 
 #[test]
-fn answers_appear_only_where_their_text_was_kept() {
+fn answers_appear_only_if_their_text_was_kept() {
     let mut run = RunBuilder::new(&["Tiny"], 3).fleet(1);
     lacks(&page(&run.build(), "hosts/gpu-01.md"), "previews");
     run.keep_text = true;

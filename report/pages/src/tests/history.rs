@@ -1,4 +1,4 @@
-//! Runs against earlier ones: made-up runs, in memory and through a file.
+//! Comparison of runs with earlier ones, in memory and through a baseline file.
 
 use regatta_figures::history::{BaselineError, Match, trend};
 use regatta_types::ids::RunId;
@@ -6,7 +6,7 @@ use regatta_types::ids::RunId;
 use super::*;
 use crate::{change_page, trend_line};
 
-/// Two hosts, of which the second takes longer for a token by this share.
+/// Two hosts; the second takes longer per token by this share.
 fn run(name: &str, slower: f64, change: impl Fn(TestHost) -> TestHost) -> WholeRun {
     let host = |n, host: TestHost| change(host.slower_by(if n == 2 { slower } else { 0.0 }));
     let mut record = two_cases(5).fleet_of(2, host).build();
@@ -14,12 +14,12 @@ fn run(name: &str, slower: f64, change: impl Fn(TestHost) -> TestHost) -> WholeR
     record
 }
 
-/// The run that others are compared with.
+/// The earlier run.
 fn before() -> WholeRun {
     run("before", 0.0, |host| host)
 }
 
-/// A later one, whose second host takes longer for a token by this share.
+/// A later run; its second host takes longer per token by this share.
 fn after(slower: f64) -> WholeRun {
     run("after", slower, |host| host)
 }
@@ -41,7 +41,7 @@ fn an_unchanged_run_is_equivalent_and_a_slower_host_a_regression() {
     let before = before();
     let same = compared(&before, &before);
     assert!(!same.is_regression() && same.is_all_judged() && !same.is_inconclusive());
-    assert!(told(&same).starts_with("Decode speed: both hosts are equivalent within 3 %."));
+    assert!(change_text(&same).starts_with("Decode speed: both hosts are equivalent within 3 %."));
     let slower = compared(&before, &after(0.0526));
     assert!(slower.is_regression());
     insta::assert_snapshot!("one_of_two_hosts_is_slower_than_before", change_page(&slower));
@@ -50,34 +50,35 @@ fn an_unchanged_run_is_equivalent_and_a_slower_host_a_regression() {
 }
 
 #[test]
-fn a_report_with_a_baseline_says_on_every_page_what_changed() {
+fn a_report_with_a_baseline_shows_the_changes_on_every_page() {
     let run = after(0.0526);
     let (written, of_run) = rendered(&run, Some(&baseline(&before())));
     let text = |path: &str| String::from_utf8(written[path].clone()).unwrap();
     let combined = text("report.md");
-    let (answer, rest) = combined.split_once("## 2. ").unwrap();
-    let said = "Against run before, decode speed: gpu-02 is 5.0 % slower than before (95 % CI";
+    let (answer, rest) = combined.split_once("\n## Side by side\n").unwrap();
+    let said = "Since run before, decode speed: gpu-02 is 5.0 % slower than before (95 % CI";
     has(answer, said);
-    let (_, section) = rest.split_once("## 9. Against a baseline").unwrap();
-    let (section, _) = section.split_once("## 10. ").unwrap();
+    let heading = "\n## Change since baseline\n";
+    let (_, section) = rest.split_once(heading).unwrap();
+    let (section, _) = section.split_once("\n## Per case\n").unwrap();
     insta::assert_snapshot!("a_section_against_a_baseline", section);
     assert!(of_run.verdict_lines.iter().any(|line| line.starts_with(said)));
     for (host, said) in [
         ("gpu-01", "equivalent ("),
-        ("gpu-02", "slower (-5.0 %, 95 % CI -5.3 to -4.7, 5 and 5 repetitions)."),
+        ("gpu-02", "slower (-5.0 %, 95 % CI -5.3 to -4.7, n = 5 and 5)."),
     ] {
-        let said = format!("Against run before in decode speed: {said}");
+        let said = format!("Since run before, decode speed: {said}");
         has(&text(&format!("hosts/{host}.md")), &said);
     }
     let json: serde_json::Value = serde_json::from_slice(&written["run.json"]).unwrap();
     assert_eq!(json["since"]["hosts"][1]["metrics"][0]["verdict"], "slower");
 
-    has(&page(&run, "report.md"), "No baseline was given.");
+    lacks(&page(&run, "report.md"), heading);
     assert!(run_json(&run)["since"].is_null());
 }
 
 #[test]
-fn a_significant_change_below_the_margin_is_no_regression() {
+fn a_significant_change_below_the_margin_is_not_a_regression() {
     let (before, after) = (before(), after(0.02));
     assert!(!compared(&before, &after).is_regression());
     let strict = Terms { margins: "1%".parse().unwrap(), ..Terms::default() };
@@ -85,77 +86,79 @@ fn a_significant_change_below_the_margin_is_no_regression() {
 }
 
 #[test]
-fn noise_is_no_regression_and_says_how_much_more_is_needed() {
+fn noise_is_not_a_regression_and_shows_how_many_repetitions_are_needed() {
     let noisy = |host: TestHost| TestHost { noise: 0.2, ..host.slower_by(0.03) };
     let found = compared(&before(), &run("after", 0.0, noisy));
-    assert!(!found.is_regression() && found.is_inconclusive(), "{}", told(&found));
-    let lines = told(&found);
-    has(&lines, "not settled (");
-    assert!(lines.contains("needed") || lines.contains("would not settle it"), "{lines}");
+    assert!(!found.is_regression() && found.is_inconclusive(), "{}", change_text(&found));
+    let lines = change_text(&found);
+    has(&lines, "gpu-01: inconclusive (");
+    assert!(lines.contains("needed") || lines.contains("would not decide it"), "{lines}");
 }
 
 #[test]
-fn another_engine_version_is_not_compared_unless_it_is_allowed() {
+fn a_different_engine_version_is_compared_only_if_allowed() {
     let (before, after) = (before(), run("after", 0.0526, upgraded));
     let found = compared(&before, &after);
     assert!(!found.is_judged());
     assert_eq!(
         change_lines(&found),
         [
-            "Nothing could be compared.",
-            "gpu-01, gpu-02: not comparable (C3: engine version 0.16.0, before 0.15.1).",
+            "No host can be compared.",
+            "gpu-01, gpu-02: not comparable: engine version 0.16.0, before: 0.15.1 (C3).",
         ]
     );
     let allowed = Terms { allowed: vec![ClassFact::EngineVersion], ..three_per_cent() };
     let found = under(&allowed, &before, &after);
     assert!(found.is_regression());
-    has(&told(&found), "gpu-01, gpu-02: compared although the class is another: C3:");
+    let said = "gpu-01, gpu-02: compared despite a different class (--allow): engine version 0.16.0, before: 0.15.1 (C3).";
+    has(&change_text(&found), said);
 }
 
 #[test]
-fn a_driver_that_is_new_is_named_beside_the_change() {
+fn a_new_driver_is_listed_with_the_change() {
     let (before, mut after) = (before(), after(0.0526));
     for host in ["gpu-01", "gpu-02"] {
         gpus(&mut after, host).driver = Reading::Known("590.10".to_owned());
     }
-    let said = "gpu-01, gpu-02: not as before: GPU driver 590.10, before 580.126.09.";
-    has(&told(&compared(&before, &after)), said);
+    let said = "gpu-01, gpu-02: changed facts: GPU driver 590.10, before: 580.126.09.";
+    has(&change_text(&compared(&before, &after)), said);
 }
 
 #[test]
-fn a_host_without_a_past_is_compared_with_those_of_its_gpu_and_one_that_is_gone_is_said() {
+fn a_new_host_is_compared_with_hosts_of_the_same_gpu_and_a_missing_host_is_listed() {
     let before = before();
     let new = two_cases(5).fleet(1).host(TestHost::new("gpu-09").slower_by(0.0526)).build();
     let found = compared(&before, &new);
     assert!(found.is_regression() && found.is_all_judged() && !found.absent.is_empty());
-    has(&told(&found), "gpu-09: compared with gpu-01, gpu-02, of equal GPU");
-    let said = "Only in the earlier run, so not judged: gpu-02.";
-    assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
+    let said = "gpu-09: compared with gpu-01, gpu-02, which had the same GPU, model and engine.";
+    has(&change_text(&found), said);
+    let said = "Only in the earlier run, so not compared: gpu-02.";
+    assert!(change_lines(&found).iter().any(|line| line == said), "{}", change_text(&found));
     let by_gpu = under(&Terms { by: Match::Gpu, ..three_per_cent() }, &before, &new);
-    has(&told(&by_gpu), "compared with gpu-01, gpu-02");
-    assert!(by_gpu.absent.is_empty(), "by GPU no host has a name");
+    has(&change_text(&by_gpu), "compared with gpu-01, gpu-02");
+    assert!(by_gpu.absent.is_empty(), "by GPU host names do not matter");
 }
 
 #[test]
-fn a_case_that_is_other_work_stays_out_and_too_few_repetitions_give_no_verdict() {
+fn a_case_with_different_work_is_excluded_and_few_repetitions_give_no_verdict() {
     let (before, mut after) = (before(), after(0.0));
     after.header.suite.cases[0].temperature = 0.7;
     let found = compared(&before, &after);
-    let lines = told(&found);
-    has(&lines, "not compared in case backend-system (not the same work");
+    let lines = change_text(&found);
+    has(&lines, "not compared in case backend-system: different work in the two runs.");
     assert_eq!(lines.matches("backend-system").count(), 1, "one line for all: {lines}");
     assert!(found.is_all_judged());
     let of = |repetitions, slow| {
         two_cases(repetitions).host(TestHost::new("gpu-01").slower_by(slow)).build()
     };
-    let slower = told(&compared(&of(3, 0.0), &of(3, 0.0526)));
-    has(&slower, ", 3 and 3 repetitions, indicative).");
+    let slower = change_text(&compared(&of(3, 0.0), &of(3, 0.0526)));
+    has(&slower, ", n = 3 and 3, indicative).");
     lacks(&slower, ") (");
     assert!(!compared(&before, &of(2, 0.0)).is_judged());
 }
 
 #[test]
-fn a_baseline_is_a_small_file_that_gives_the_same_verdicts() {
+fn a_baseline_file_gives_the_same_verdicts() {
     let before = before();
     let text = baseline(&before).to_toml();
     insta::assert_snapshot!("a_baseline_of_two_hosts", text);
@@ -167,7 +170,7 @@ fn a_baseline_is_a_small_file_that_gives_the_same_verdicts() {
 }
 
 #[test]
-fn a_file_that_is_no_baseline_says_what_is_wrong() {
+fn an_invalid_baseline_file_is_rejected_with_the_reason() {
     let good = baseline(&before()).to_toml();
     let error = |text: &str| Baseline::parse(text).unwrap_err().to_string();
     assert!(error("{}").starts_with("not a baseline: line 1: "), "{}", error("{}"));
@@ -185,7 +188,7 @@ fn a_file_that_is_no_baseline_says_what_is_wrong() {
 }
 
 #[test]
-fn a_host_is_followed_from_run_to_run_past_one_of_another_engine() {
+fn a_trend_continues_after_a_run_with_a_different_engine() {
     let records = [("first", 0.0), ("upgraded", 0.0), ("slower", 0.0526)].map(|(name, slower)| {
         run(name, slower, if name == "upgraded" { upgraded } else { |host| host })
     });
@@ -196,15 +199,15 @@ fn a_host_is_followed_from_run_to_run_past_one_of_another_engine() {
     assert!(trend(&HostId::new("gpu-03").unwrap(), &runs).is_empty());
 }
 
-/// Takes cells away, as their attempts failed.
+/// Removes cells, with failed attempts as the reason.
 fn fail(record: &mut WholeRun, is_lost: impl Fn(&CellKey) -> bool) {
     let why = "it ran out of time".to_owned();
     lose(record, &MissingReason::AttemptFailed { why }, is_lost);
 }
 
 #[test]
-fn a_case_that_lost_its_values_is_said_and_is_not_judged() {
-    // A check of a run in which a case had only two values left returned 0 and did not name it.
+fn a_case_without_enough_values_is_listed_and_not_judged() {
+    // A check of a run with only two values of a case used to return 0 and not list it.
     let (before, mut after) = (before(), after(0.0));
     fail(&mut after, |cell| {
         (cell.host.as_str(), cell.case.as_str()) == ("gpu-02", "debug-task")
@@ -212,16 +215,16 @@ fn a_case_that_lost_its_values_is_said_and_is_not_judged() {
     });
     let found = compared(&before, &after);
     assert!(found.is_judged() && !found.is_all_judged() && !found.is_regression());
-    let said = "not compared in case debug-task (no value in the later run: only 2 of 5 repetitions have one, a verdict needs 3).";
-    has(&told(&found), said);
-    lacks(&told(&found), "gpu-01: ");
+    let said = "not compared in case debug-task: no value in the later run, 2 of 5 repetitions have a value, at least 3 needed.";
+    has(&change_text(&found), said);
+    lacks(&change_text(&found), "gpu-01: ");
     let back = compared(&after, &before);
-    assert!(back.is_all_judged(), "what the earlier run lacks is no gap of the later one");
-    has(&told(&back), "(no value in the earlier run)");
+    assert!(back.is_all_judged(), "values missing in the earlier run are not a gap");
+    has(&change_text(&back), "not compared in case debug-task: no value in the earlier run.");
 }
 
 #[test]
-fn a_metric_that_vanished_or_counts_otherwise_is_a_gap_beside_others_that_are_judged() {
+fn a_missing_or_differently_counted_metric_is_a_gap_and_others_are_judged() {
     let before = two_cases(5).requests(3).fleet(2).build();
     let (mut without_energy, mut by_chunks) = (before.clone(), before.clone());
     let gpus = counted(&mut without_energy).flat_map(series);
@@ -231,48 +234,51 @@ fn a_metric_that_vanished_or_counts_otherwise_is_a_gap_beside_others_that_are_ju
     for (after, said) in [
         (
             &without_energy,
-            "energy per output token: not compared (no case can be compared: no value in the later run: no usable attempt has one)",
+            "energy per output token: not compared: no comparable case, no value in the later run, no usable attempt has a value.",
         ),
-        (&by_chunks, "decode speed: not compared (C9: "),
+        (
+            &by_chunks,
+            "decode speed: not compared: token counts from `chunks`, before: `usage` (C9).",
+        ),
     ] {
         let found = compared(&before, after);
-        assert!(found.is_judged() && !found.is_all_judged(), "{}", told(&found));
-        has(&told(&found), said);
-        has(&told(&found), "End-to-end time: both");
+        assert!(found.is_judged() && !found.is_all_judged(), "{}", change_text(&found));
+        has(&change_text(&found), said);
+        has(&change_text(&found), "End-to-end time: both");
     }
 }
 
 #[test]
-fn what_the_later_suite_leaves_out_is_listed_and_no_gap() {
+fn a_case_in_only_one_suite_is_listed_and_not_a_gap() {
     let (before, mut after) = (before(), after(0.0));
     let removed = after.header.suite.cases.remove(1).id;
     after.attempts.retain(|attempt| attempt.report.key.cell.case != removed);
     let found = compared(&before, &after);
     assert!(found.is_all_judged());
     for (found, which) in [(found, "later"), (compared(&after, &before), "earlier")] {
-        let said = format!("not compared in case debug-task (not in the suite of the {which} run)");
-        has(&told(&found), &said);
+        let said = format!("not compared in case debug-task: not in the suite of the {which} run.");
+        has(&change_text(&found), &said);
     }
 }
 
 #[test]
-fn levels_that_a_sweep_skipped_are_listed_and_no_gap() {
+fn skipped_levels_are_listed_and_not_a_gap() {
     let run = RunBuilder::new(&["Load"], 5).requests(24).levels(&[1, 2, 4]);
     let before = run.fleet(1).build();
     let mut after = before.clone();
     skip(&mut after, "load.c2", |cell| cell.case.as_str() == "load.c4");
     let found = compared(&before, &after);
-    assert!(found.is_all_judged(), "{}", told(&found));
-    let said = "not compared in case load.c4 (no value in the later run: skipped, its sweep was saturated before)";
-    has(&told(&found), said);
+    assert!(found.is_all_judged(), "{}", change_text(&found));
+    let said = "not compared in case load.c4: no value in the later run, skipped after saturation.";
+    has(&change_text(&found), said);
 }
 
 #[test]
-fn a_host_with_nothing_usable_is_not_judged_and_says_why() {
+fn a_host_without_usable_results_is_listed_with_the_reason() {
     let (before, mut after) = (before(), after(0.0));
     fail(&mut after, |cell| cell.host.as_str() == "gpu-02");
     let found = compared(&before, &after);
     assert!(found.is_judged() && !found.is_all_judged() && found.absent.is_empty());
-    let said = "gpu-02: not comparable (nothing usable was measured: the attempt did not complete: it ran out of time).";
-    assert!(change_lines(&found).iter().any(|line| line == said), "{}", told(&found));
+    let said = "gpu-02: not comparable: no usable results, the attempt did not complete: it ran out of time.";
+    assert!(change_lines(&found).iter().any(|line| line == said), "{}", change_text(&found));
 }

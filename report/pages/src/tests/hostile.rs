@@ -1,4 +1,4 @@
-//! Text from engines, hosts and suite files stays text, whatever it holds.
+//! Text from engines, hosts and suite files stays text, regardless of its content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ pub(crate) const CORPUS: [&str; 30] = [
     "`",
 ];
 
-/// A run in which every text that comes from outside is `text`.
+/// A run in which every text from outside is `text`.
 pub(crate) fn poisoned(text: &str) -> WholeRun {
     let mut record = three_hosts();
     record.header.suite.description = text.to_owned();
@@ -102,12 +102,12 @@ fn poison_attempt(attempt: &mut AttemptRecord, index: u32, text: &str) {
     }
 }
 
-/// What a reader of the page could act on or be misled by.
+/// Structure of a page that hostile text could change.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Structure {
     links: BTreeSet<String>,
     headings: Vec<String>,
-    /// Rows whose number of cells is not that of their header.
+    /// Rows with a different number of cells than their header.
     ragged_rows: usize,
     rows: usize,
     rules: usize,
@@ -121,7 +121,7 @@ fn structure(markdown: &str) -> Structure {
     for event in Parser::new_ext(markdown, Options::all()) {
         match event.clone() {
             Event::Html(html) | Event::InlineHtml(html) => panic!("markup: {html}"),
-            // Among the links: only those of a clean run are allowed.
+            // Images count as links: only those of a clean run are allowed.
             Event::Start(Tag::Image { dest_url, .. } | Tag::Link { dest_url, .. }) => {
                 out.links.insert(dest_url.to_string());
             }
@@ -161,7 +161,7 @@ fn structure(markdown: &str) -> Structure {
     out
 }
 
-/// The files of a report that end so, by their paths.
+/// The files of a report with this ending, by path.
 fn ending<'a>(
     files: &'a BTreeMap<String, Vec<u8>>,
     end: &'a str,
@@ -191,7 +191,7 @@ fn hostile_text_changes_no_structure_and_survives_in_json_byte_for_byte() {
 }
 
 #[test]
-fn the_text_of_a_cell_reads_as_it_was() {
+fn escaped_text_renders_as_the_original() {
     for text in CORPUS {
         let escaped = crate::markdown::layout::Inline::text(text);
         let mut read = String::new();

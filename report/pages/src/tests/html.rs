@@ -1,4 +1,4 @@
-//! The report as one HTML file: what stands in it, what never does, and how large it may get.
+//! The report as one HTML file: its content, what it never contains, and its size limit.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ const TAGS: [(&str, &str); 8] = [
     ),
 ];
 
-/// An element as a browser would have it.
+/// An element as a browser parses it.
 struct Element {
     name: String,
     attributes: BTreeMap<String, String>,
@@ -38,7 +38,7 @@ struct Element {
     rows: Vec<usize>,
 }
 
-/// Fails at anything that is no proper HTML.
+/// Panics at invalid HTML.
 fn parse(text: &str) -> Vec<Element> {
     let dom = parse_document(RcDom::default(), ParseOpts::default()).one(text);
     assert!(dom.errors.borrow().is_empty(), "{:?}", dom.errors.borrow());
@@ -85,7 +85,7 @@ fn has_word(words: &str, word: &str) -> bool {
     words.split(' ').any(|one| one == word)
 }
 
-/// How often each tag occurs; panics at anything that acts, loads, or leads out of the file.
+/// How often each tag occurs; panics at scripts, external resources and external links.
 fn checked(text: &str) -> BTreeMap<String, usize> {
     let elements = parse(text);
     let mut tags = BTreeMap::new();
@@ -112,8 +112,8 @@ fn checked(text: &str) -> BTreeMap<String, usize> {
     tags
 }
 
-/// Text in which each of the corpus stands as it is and in places where it would do more: three of
-/// them in each, as a report takes long to parse. And none.
+/// Texts with each entry of the corpus, bare and in contexts that try to break out. Three entries per
+/// text, because parsing a report is slow. The last one is empty.
 fn hostile() -> impl Iterator<Item = String> {
     let around = [
         ("", ""),
@@ -139,7 +139,7 @@ fn hostile_text_adds_no_link_picture_script_or_cell() {
     for text in hostile() {
         let tags = checked(&page(&poisoned(&text), "report.html"));
         for (tag, times) in &tags {
-            // Addresses stand in code, and no text is no bold text.
+            // Addresses become code, and empty text is not bold.
             let differs = tag == "code" || tag == "strong" && text.is_empty();
             let same = differs || clean.get(tag) == Some(times);
             assert!(same, "{text:?}: {times} of {tag}, of a clean run {:?}", clean.get(tag));
@@ -180,7 +180,7 @@ fn every_page_and_picture_is_in_the_file() {
     assert_eq!(named(&elements, "svg").len(), pictures);
     let sections = named(&elements, "section").into_iter().map(|s| s.attributes["id"].as_str());
     assert_eq!(sections.collect::<Vec<_>>(), ["host:gpu-01", "host:gpu-02", "host:gpu-03"]);
-    // As many rows and headings as the Markdown has.
+    // As many rows and headings as in the Markdown.
     let markdown: String = files
         .iter()
         .filter(|(path, _)| path.ends_with(".md"))
@@ -192,7 +192,7 @@ fn every_page_and_picture_is_in_the_file() {
 }
 
 #[test]
-fn of_many_hosts_only_the_different_ones_have_their_page_in_the_file() {
+fn with_many_hosts_only_different_ones_have_their_page_in_the_file() {
     let host = |index: u32| TestHost::new(&format!("gpu-{index:03}"));
     let fleet = |hosts| (0..hosts).fold(RunBuilder::new(&["Tiny"], 5), |run, n| run.host(host(n)));
     let limit = u32::try_from(PAGES_MAX).expect("small");
@@ -202,5 +202,6 @@ fn of_many_hosts_only_the_different_ones_have_their_page_in_the_file() {
     checked(&html);
     assert_eq!(html.matches("<section").count(), 1);
     has(&html, "<section id=\"host:gpu-040\">");
-    has(&html, "The pages of 40 hosts are not in this file");
+    let said = "<p>40 per-host reports not included: with 41 or more hosts this file contains only hosts with a significant difference, at most 40.";
+    has(&html, said);
 }

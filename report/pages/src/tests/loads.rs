@@ -1,4 +1,4 @@
-//! Sweeps, rates, prompt lengths and what the client adds.
+//! Sweeps, open loops, prompt lengths and client overhead.
 
 use regatta_figures::capacity::HostUsers;
 use regatta_types::suite::{Prompt, TextPrompt};
@@ -7,13 +7,13 @@ use regatta_types::time::MonoNs;
 use super::*;
 use crate::words::capacity;
 
-/// One host that gives no more from two streams on, over one, two, four and eight.
+/// One host at one, two, four and eight streams, saturated at two.
 fn sweep() -> WholeRun {
     let host = TestHost { saturates_at: 2, ..TestHost::new("gpu-01") };
     RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4, 8]).requests(80).host(host).build()
 }
 
-/// The cell of the first row that begins so, from the first table on that has the column.
+/// The cell of the first row with this beginning, in the first table with this column.
 fn cell<'a>(page: &'a str, row: &str, column: &str) -> &'a str {
     let cells = |line: &'a str| line.split('|').map(str::trim).collect::<Vec<_>>();
     let mut rows = page.lines().map(cells).skip_while(|cells| !cells.contains(&column));
@@ -22,13 +22,13 @@ fn cell<'a>(page: &'a str, row: &str, column: &str) -> &'a str {
     rows.find(|cells| cells.get(1) == Some(&row)).expect("the table has the row")[index]
 }
 
-/// The part of a page that has its loads.
+/// The subsection of a page with its loads.
 fn loads(page: &str) -> &str {
-    from(page, "### Load").split("### What").next().unwrap()
+    from(page, "### Load").split("### Tokens").next().unwrap()
 }
 
 #[test]
-fn a_sweep_is_a_table_of_levels_that_names_where_it_is_saturated() {
+fn a_sweep_is_a_table_of_levels_with_the_saturated_one() {
     let page = page(&sweep(), "hosts/gpu-01.md");
     insta::assert_snapshot!("sweep_loads", loads(&page));
 }
@@ -41,21 +41,20 @@ fn skipped_levels_are_not_missing() {
     let summary = summary(&record);
     assert_eq!((summary.cells.planned, summary.cells.skipped), (12, 3));
     let lines = summary.verdict_lines.join("\n");
-    has(
-        &lines,
-        "gpu-01: load saturated at 4 streams: 82.1 tok/s at 4 streams; the level above is skipped.",
-    );
-    has(&lines, "3 of 12 cells are skipped, as their sweep was saturated.");
+    let said =
+        "gpu-01: load saturated at 4 streams: 82.1 tok/s at 4 streams; 1 more level skipped.";
+    has(&lines, said);
+    has(&lines, "3 of 12 cells skipped after saturation of their sweep.");
     lacks(&lines, "missing");
     let combined = page(&record, "report.md");
-    has(&combined, "| skipped: saturated |");
-    // Nine measured cells and three that were skipped read "3 missing" and "partial".
+    has(&combined, "| skipped (saturated) |");
+    // Nine measured cells and three skipped ones used to be "3 missing" and "partial".
     assert_eq!(cell(&combined, "gpu-01", "Cells counted"), "9 of 9");
     let host = page(&record, "hosts/gpu-01.md");
     let result = host.lines().find(|line| line.contains("**Result: ")).unwrap();
     has(result, "9 of 9 cells counted");
     lacks(result, "partial");
-    assert!(result.ends_with("3 more skipped, as a sweep was saturated before."), "{result}");
+    assert!(result.ends_with(" 3 more skipped after saturation."), "{result}");
     let json = run_json(&record);
     assert_eq!(json["cells"]["skipped"], 3);
     let host = &json["hosts"][0];
@@ -65,14 +64,14 @@ fn skipped_levels_are_not_missing() {
 }
 
 #[test]
-fn a_level_that_some_host_skipped_is_compared_on_none() {
+fn a_level_skipped_on_one_host_is_not_compared() {
     let mut record = RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4]).requests(40).fleet(2).build();
     skip(&mut record, "load.c2", |cell| {
         (cell.host.as_str(), cell.case.as_str()) == ("gpu-02", "load.c4")
     });
     let lines = answer(&record);
     has(&lines, "gpu-01 and gpu-02 are equivalent within 2 %");
-    has(&lines, "(skipped on some hosts, their sweep was saturated before): load.c4");
+    has(&lines, ": 1 case (load.c4). Reason: skipped on some hosts after saturation.");
 }
 
 /// 400 requests at ten a second on one host.
@@ -82,10 +81,10 @@ fn at_a_rate() -> WholeRun {
 }
 
 #[test]
-fn a_rate_has_times_from_the_schedule_lateness_and_goodput() {
+fn an_open_loop_has_times_from_the_schedule_lateness_and_goodput() {
     let mut record = at_a_rate();
     for attempt in counted(&mut record) {
-        // Every fourth answer comes too late.
+        // Every fourth answer is too late.
         for trace in attempt.report.traces.iter_mut().step_by(4) {
             let later = |at: MonoNs| at.after(Duration::from_millis(200));
             trace.chunks.iter_mut().for_each(|chunk| chunk.at = later(chunk.at));
@@ -95,15 +94,15 @@ fn a_rate_has_times_from_the_schedule_lateness_and_goodput() {
     let text = page(&record, "hosts/gpu-01.md");
     insta::assert_snapshot!("rate_loads", loads(&text));
     has(&text.to_lowercase(), "decode speed");
-    has(&text, ", 10 requests/s (95 % CI");
+    has(&text, " at 10 requests/s (95 % CI");
     let line = page(&record, "requests.jsonl");
     let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
     assert_eq!((&line["case"], &line["send_lateness_s"]), (&"rate".into(), &0.001.into()));
 }
 
 #[test]
-fn a_freeze_at_a_rate_is_in_the_times_of_the_host_and_of_its_attempts() {
-    // Sent late because everything before stood still: from its send each request was quick.
+fn a_stall_in_an_open_loop_is_in_the_times_of_the_host_and_its_attempts() {
+    // All requests are sent 2 s late; counted from the send they are fast.
     let mut record = at_a_rate();
     for trace in traces_of(&mut record, "gpu-01") {
         trace.scheduled = trace.scheduled.map(|at| MonoNs(at.0 - 2_000_000_000));
@@ -115,12 +114,12 @@ fn a_freeze_at_a_rate_is_in_the_times_of_the_host_and_of_its_attempts() {
         assert!(shown > 2_150.0, "{column}: {shown}");
     }
     let host = page(&record, "hosts/gpu-01.md");
-    let attempts = from(&host, "## 6. Attempts");
+    let attempts = from(&host, "## Attempts");
     assert!(ms(cell(attempts, "rate", "TTFT (ms)")) > 2_150.0, "{attempts}");
 }
 
 #[test]
-fn limits_show_their_good_requests_beside_every_case() {
+fn every_case_with_an_slo_has_its_share_of_requests_that_meet_it() {
     let mut record = RunBuilder::new(&["Chat", "Code"], 3).requests(10).fleet(1).build();
     record.header.suite.cases[0].slo.ttft = Some(Duration::from_millis(100));
     record.header.suite.cases[1].slo.tpot = Some(Duration::from_millis(30));
@@ -129,19 +128,19 @@ fn limits_show_their_good_requests_beside_every_case() {
     trace.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
     let host = page(&record, "hosts/gpu-01.md");
     let speeds = from(&host, "### Speed");
-    assert_eq!(cell(speeds, "Chat", "Good (%)"), "0.0", "none has its first token in 100 ms");
-    assert_eq!(cell(speeds, "Code", "Good (%)"), "96.7", "29 of 30: the failed one misses");
-    has(speeds, "Limits: Chat TTFT 100 ms; Code time per token 30 ms.");
+    assert_eq!(cell(speeds, "Chat", "SLO met (%)"), "0.0", "none has its first token in 100 ms");
+    assert_eq!(cell(speeds, "Code", "SLO met (%)"), "96.7", "29 of 30: one failed");
+    has(speeds, "SLO: Chat TTFT 100 ms; Code TPOT 30 ms.");
     let combined = page(&record, "report.md");
-    assert_eq!(cell(&combined, "gpu-01", "Good (%)"), "48.3");
+    assert_eq!(cell(&combined, "gpu-01", "SLO met (%)"), "48.3");
     let mut plain = at_a_rate();
     plain.header.suite.cases[0].slo.ttft = None;
-    lacks(&page(&plain, "hosts/gpu-01.md"), "Good (%)");
+    lacks(&page(&plain, "hosts/gpu-01.md"), "SLO met (%)");
 }
 
 #[test]
-fn users_within_the_limits_need_every_case_of_their_streams_and_all_fewer_streams() {
-    // Two sweeps on one host; by the limits below one is kept everywhere.
+fn streams_within_the_slo_need_every_case_at_that_and_all_lower_levels() {
+    // Two sweeps on one host.
     let users = |limits: [[u64; 3]; 2]| {
         let run = RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4]).requests(40);
         let mut record = run.fleet(1).build();
@@ -160,24 +159,20 @@ fn users_within_the_limits_need_every_case_of_their_streams_and_all_fewer_stream
         }
         let analysis = Analysis::new(&record).unwrap();
         let users = capacity::users(&HostUsers::of(&analysis.hosts[0]).unwrap());
-        has(&page(&record, "hosts/gpu-01.md"), &format!("Within the limits: {users}."));
+        has(&page(&record, "hosts/gpu-01.md"), &format!("Within the SLO: {users}."));
         users
     };
-    let (kept, missed) = (500, 100);
-    assert_eq!(users([[kept; 3]; 2]), "at least 4 streams (100.0 % of 240 requests good)");
-    assert_eq!(
-        users([[kept; 3], [kept, kept, missed]]),
-        "2 streams (100.0 % of 240 requests good); not at 4 (0.0 % of 120 requests good)"
-    );
-    assert_eq!(
-        users([[kept, missed, kept], [kept, missed, kept]]),
-        "1 stream (100.0 % of 240 requests good); not at 2 (0.0 % of 120 requests good)"
-    );
-    assert_eq!(users([[missed; 3], [kept; 3]]), "none; not at 1 (0.0 % of 120 requests good)");
+    let (met, missed) = (500, 100);
+    assert_eq!(users([[met; 3]; 2]), "at least 4 streams (100.0 % of 240 requests)");
+    let two = "2 streams (100.0 % of 240 requests); not at 4 (0.0 % of 120 requests)";
+    assert_eq!(users([[met; 3], [met, met, missed]]), two);
+    let one = "1 stream (100.0 % of 240 requests); not at 2 (0.0 % of 120 requests)";
+    assert_eq!(users([[met, missed, met], [met, missed, met]]), one);
+    assert_eq!(users([[missed; 3], [met; 3]]), "none; not at 1 (0.0 % of 120 requests)");
 }
 
 #[test]
-fn a_load_has_its_output_for_a_watt() {
+fn a_load_has_its_output_per_watt() {
     let record = RunBuilder::new(&["Load"], 3).levels(&[1, 2]).requests(40).fleet(1).build();
     let host = page(&record, "hosts/gpu-01.md");
     let table = from(&host, "| Load  ");
@@ -189,33 +184,33 @@ fn a_load_has_its_output_for_a_watt() {
 }
 
 #[test]
-fn a_load_is_drawn_at_a_p95_only_where_every_level_has_one() {
+fn a_load_is_drawn_at_the_p95_only_if_every_level_has_one() {
     let picture = |requests: u32| {
         let run = RunBuilder::new(&["Load"], 3).levels(&[1, 2]).requests(requests);
         page(&run.fleet(1).build(), "plots/load-a.svg")
     };
     let (many, few) = (picture(24), picture(23));
-    // 3 x 24 requests are 72.
-    has(&many, "time to first token, p95, ms");
-    has(&few, "time to first token, p50, ms");
+    // 3 x 24 = 72 requests.
+    has(&many, "time to first token, p95 (ms, log scale)");
+    has(&few, "time to first token, p50 (ms, log scale)");
     lacks(&few, "p95");
 }
 
 #[test]
-fn asked_and_counted_prompt_lengths_stand_side_by_side() {
+fn requested_and_counted_prompt_lengths_are_compared() {
     let mut record = RunBuilder::new(&["Long"], 3).fleet(1).build();
     record.header.suite.cases[0].prompt = Prompt::Text(TextPrompt { tokens: 1_000, shared: 0 });
     traces_of(&mut record, "gpu-01").for_each(|t| t.usage.as_mut().unwrap().prompt = 1_012);
     let page = page(&record, "hosts/gpu-01.md");
     let of = |column| cell(from(&page, "### Prompt lengths"), "Long", column);
-    let lengths = ["Asked (tokens)", "Counted (tokens)", "Difference (%)"].map(of);
+    let lengths = ["Requested (tokens)", "Counted (tokens)", "Difference (%)"].map(of);
     assert_eq!(lengths, ["1,000", "1,012.0", "+1.20"]);
     let prefill: f64 = of("Prefill (tok/s)").replace(',', "").parse().unwrap();
     assert!((prefill / (1_012.0 / 0.18) - 1.0).abs() < 0.01, "{prefill}");
 }
 
 #[test]
-fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
+fn client_overhead_is_shown_and_is_a_caveat_above_one_percent() {
     let record = RunBuilder::new(&["Tiny"], 3).fleet(1).build();
     let with_overhead = |ttft_us: u64| {
         let mut record = record.clone();
@@ -232,12 +227,12 @@ fn what_the_client_adds_is_shown_and_remarked_where_it_weighs() {
     };
     let light = with_overhead(400);
     let text = page(&light, "hosts/gpu-01.md");
-    let adds = |column| cell(from(&text, "### What the client adds"), "1", column);
+    let of = |column| cell(from(&text, "### Client overhead"), "1", column);
     let columns = ["TTFT p50 (ms)", "Gap error p99 (ms)", "CPU per 1,000 tokens (ms)"];
-    assert_eq!(columns.map(adds), ["0.400", "0.030", "62.500"]);
-    lacks(&answer(&light), "the client itself");
+    assert_eq!(columns.map(of), ["0.400", "0.030", "62.500"]);
+    lacks(&answer(&light), "client overhead");
     let heavy = with_overhead(4_000);
-    let said = "gpu-01: the client itself may add 4.00 ms to the time to first token of 179.37 ms";
-    has(&answer(&heavy), said);
-    assert_eq!(completeness(&heavy), Completeness::Complete, "it belongs to no cell");
+    let said = "gpu-01: the client overhead of 4.00 ms is over 1 % of the time to first token of 179.37 ms.";
+    assert_eq!(line(&heavy, "gpu-01: the client overhead"), said);
+    assert_eq!(completeness(&heavy), Completeness::Complete, "it is not a cell");
 }

@@ -1,4 +1,4 @@
-//! The machine beside the number: what its GPUs did, and how near it comes to its memory.
+//! GPU telemetry, possible causes, capacity, events and memory bandwidth.
 
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_types::gpu::{ClockReasons, GpuSample};
@@ -17,12 +17,12 @@ fn causes(record: &WholeRun, host: &str) -> Vec<String> {
 }
 
 fn cause_lines(record: &WholeRun) -> Vec<String> {
-    let is_cause = |line: &String| line.starts_with("On ") || line.starts_with("Nothing ");
+    let is_cause = |l: &String| l.starts_with("Possible causes ") || l.starts_with("No recorded ");
     lines(record).into_iter().filter(is_cause).collect()
 }
 
 #[test]
-fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
+fn gpu_telemetry_of_a_slow_host_is_a_possible_cause_with_faults_first() {
     let mut record = three_hosts();
     samples(&mut record, "gpu-03", |sample| {
         sample.clock_sm_mhz = Some(2_000);
@@ -35,46 +35,44 @@ fn what_the_gpus_of_a_host_did_stands_beside_its_verdict_faults_first() {
     assert_eq!(
         causes(&record, "gpu-03"),
         [
-            "clocks held by hardware slowdown in 100 % of the samples (median of the others 0 %)",
+            "throttled by hardware slowdown in 100 % of the samples (median of the others 0 %)",
             "GPU power limit 450 W (most others 600 W)",
             "PCIe link with 8 lanes (median of the others 16)",
-            "clocks held by power limit in 100 % of the samples (median of the others 75 %)",
+            "throttled by power limit in 100 % of the samples (median of the others 75 %)",
             "SM clock 2,000 MHz, 22.8 % below the median of the others (2,590 MHz)",
-            "GPU at 91 °C (median of the others 63 °C)",
-            "GPU busy 60 % of the time (median of the others 97 %)",
+            "GPU temperature 91 °C (median of the others 63 °C)",
+            "GPU utilization 60 % (median of the others 97 %)",
         ]
     );
     for host in ["gpu-01", "gpu-02"] {
-        assert_eq!(causes(&record, host), Vec::<String>::new(), "{host} was not touched");
+        assert_eq!(causes(&record, host), Vec::<String>::new(), "{host} is unchanged");
     }
-    line(
-        &record,
-        "On gpu-03 (worse in decode speed, end-to-end time) and not on most others: clocks",
-    );
+    let said = line(&record, "Possible causes on gpu-03 (worse in decode speed, end-to-end time)");
+    has(&said, ", not seen on most others: throttled by hardware slowdown");
 }
 
-/// A host that was late with first tokens alone had no line at all, whatever was on it.
+/// A host that was slow only in time to first token used to have no causes.
 #[test]
-fn a_host_that_is_slower_in_any_metric_has_its_evidence() {
+fn a_host_slower_in_any_metric_has_possible_causes() {
     let late = TestHost { ttft_ms: 270.0, ..TestHost::new("gpu-03") };
     let mut record = RunBuilder::new(&["Backend system"], 5).fleet(2).host(late).build();
     samples(&mut record, "gpu-03", |sample| sample.pcie_width = Some(4));
-    let told = "On gpu-03 (worse in time to first token, end-to-end time) and not on most others: \
-                PCIe link with 4 lanes (median of the others 16). Evidence, not proof.";
-    assert_eq!(cause_lines(&record), [told]);
+    let cause = "Possible causes on gpu-03 (worse in time to first token, end-to-end time), not seen on \
+                 most others: PCIe link with 4 lanes (median of the others 16). Evidence, not proof.";
+    assert_eq!(cause_lines(&record), [cause]);
 }
 
 #[test]
-fn a_slower_host_without_evidence_is_told_with_what_to_look_at() {
-    let told = "Nothing that was recorded differs on gpu-03 (worse in decode speed, end-to-end time): \
-                look at the CPU, at engine flags that no process shows, and at other processes.";
+fn a_slow_host_without_evidence_has_a_next_step() {
+    let said = "No recorded fact explains why gpu-03 is worse in decode speed, end-to-end time. Check \
+                CPU contention, engine flags and other processes.";
     let record = three_hosts();
     for host in ["gpu-01", "gpu-02", "gpu-03"] {
         assert_eq!(causes(&record, host), Vec::<String>::new(), "the GPUs are equal: {host}");
     }
-    assert_eq!(cause_lines(&record), [told]);
-    has(&page(&record, "hosts/gpu-03.md"), told);
-    lacks(&page(&record, "hosts/gpu-01.md"), "Nothing that was recorded");
+    assert_eq!(cause_lines(&record), [said]);
+    has(&page(&record, "hosts/gpu-03.md"), said);
+    lacks(&page(&record, "hosts/gpu-01.md"), "No recorded fact");
 }
 
 #[test]
@@ -82,15 +80,15 @@ fn of_a_pair_only_the_slower_host_is_explained() {
     let slow = TestHost::new("gpu-02").slower_by(0.25);
     let mut record = RunBuilder::new(&["Backend system"], 5).fleet(1).host(slow).build();
     gpus(&mut record, "gpu-02").gpus[0].power_limit_w = Reading::Known(450.0);
-    let told = "On gpu-02 (worse in decode speed, end-to-end time) and not on the other host: GPU \
-                power limit 450 W (the other host 600 W). Evidence, not proof.";
-    assert_eq!(cause_lines(&record), [told]);
-    lacks(&page(&record, "hosts/gpu-01.md"), "What differs on it");
-    has(&page(&record, "hosts/gpu-02.md"), "What differs on it");
+    let cause = "Possible causes on gpu-02 (worse in decode speed, end-to-end time), not seen on the \
+                 other host: GPU power limit 450 W (the other host 600 W). Evidence, not proof.";
+    assert_eq!(cause_lines(&record), [cause]);
+    lacks(&page(&record, "hosts/gpu-01.md"), "Differences from the other hosts of its class");
+    has(&page(&record, "hosts/gpu-02.md"), "Differences from the other hosts of its class");
 }
 
 #[test]
-fn a_minor_fact_stands_behind_what_was_measured() {
+fn a_minor_fact_comes_after_telemetry() {
     let mut record = three_hosts();
     host(&mut record, "gpu-03").facts.as_mut().unwrap().kernel = Reading::Known("6.1.0".to_owned());
     samples(&mut record, "gpu-03", |sample| sample.clock_sm_mhz = Some(2_000));
@@ -100,7 +98,7 @@ fn a_minor_fact_stands_behind_what_was_measured() {
 }
 
 #[test]
-fn what_explains_a_difference_stands_side_by_side() {
+fn the_machines_section_has_the_readings_of_each_host() {
     let mut record = three_hosts();
     samples(&mut record, "gpu-03", |sample| {
         sample.clock_sm_mhz = Some(2_000);
@@ -111,15 +109,15 @@ fn what_explains_a_difference_stands_side_by_side() {
     let unknown = Reading::missing("not supported by this board");
     gpus(&mut record, "gpu-02").gpus[0].power_limit_w = unknown;
     let page = page(&record, "report.md");
-    let machines = from(&page, "### Machines and requests");
+    let machines = from(&page, "## Machines");
     assert_eq!(
         row(machines, "| Host   | GPU memory")[3..9],
         [
             "GPU power limit",
             "GPU temperature, max (°C)",
             "SM clock, mean (MHz)",
-            "Held by the power limit (%)",
-            "Held by heat (%)",
+            "Power-capped (%)",
+            "Thermally throttled (%)",
             "PCIe lanes"
         ]
     );
@@ -129,31 +127,31 @@ fn what_explains_a_difference_stands_side_by_side() {
 }
 
 #[test]
-fn energy_stands_beside_its_limit_what_is_drawn_at_rest_and_the_share_of_prompts() {
+fn energy_is_shown_with_power_limit_idle_power_and_prompt_share() {
     let mut record = two_cases(5).requests(8).fleet(2).build();
     let own = record.attempts.iter_mut().filter(|a| a.report.key.cell.host.as_str() == "gpu-02");
     own.flat_map(series).for_each(|one| one.quiet.clear());
     let page = page(&record, "report.md");
     let table = from(&page, "### Energy per output token");
     let first = row(table, "| gpu-01 ");
-    // 96 prompt tokens for 120 and for 160 output tokens.
+    // 96 prompt tokens for 120 and 160 output tokens.
     assert_eq!((first[2], first[3], first[7]), ("600 W", "60.0", "0.69"));
     let [total, above]: [f64; 2] = [4, 6].map(|cell: usize| first[cell].parse().unwrap());
-    assert!(above < total && above > total * 0.75, "60 of some 320 W less: {first:?}");
+    assert!(above < total && above > total * 0.75, "minus 60 of about 320 W: {first:?}");
     assert_eq!(first[9], "equivalent");
     let second = row(table, "| gpu-02 ");
-    let why = "not available: the engine was never seen at rest for half a second";
+    let why = "not available: the engine was never idle for 0.5 s";
     assert_eq!((second[3], second[6]), (why, "-"));
 }
 
 #[test]
-fn errors_strangers_and_a_busy_cpu_are_told_only_of_the_host_that_has_them() {
+fn errors_foreign_processes_and_a_busy_cpu_are_causes_on_the_affected_host_only() {
     let mut record = three_hosts();
     for one in attempts_of(&mut record, "gpu-02").flat_map(series) {
         one.samples.last_mut().unwrap().ecc_uncorrected = Some(2);
     }
     for (host, code, evidence) in [
-        ("gpu-01", "gpu_shared", "process 7 (blender), which is not the engine's, has 9 GiB"),
+        ("gpu-01", "gpu_shared", "process 7 (blender), not part of the engine, uses 9 GiB"),
         ("gpu-02", "client_stall", "stalled for 80 ms"),
     ] {
         let evidence = evidence.to_owned();
@@ -163,40 +161,38 @@ fn errors_strangers_and_a_busy_cpu_are_told_only_of_the_host_that_has_them() {
     let first = causes(&record, "gpu-01");
     assert!(first.iter().any(|cause| cause.contains("blender")), "{first:?}");
     let second = causes(&record, "gpu-02");
-    assert!(second[0].contains("uncorrected memory errors (the others 0)"), "{second:?}");
-    assert!(second[1].starts_with("its agent was short of CPU in"), "{second:?}");
+    assert!(second[0].contains("uncorrected memory errors (others: 0)"), "{second:?}");
+    assert_eq!(second[1], "its agent lacked CPU time in 10 of 10 attempts (others: none)");
     assert_eq!(causes(&record, "gpu-03"), Vec::<String>::new());
 }
 
-/// 25.8 tok/s with 3 GB read for each token, on a board that reads 1,792 GB/s.
+/// 25.8 tok/s at 3 GB per token, with a memory bandwidth of 1,792 GB/s.
 #[test]
-fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
+fn a_small_share_of_the_memory_bandwidth_is_in_the_summary() {
     let host = TestHost { token_ms: 1_000.0 / 25.8, ..TestHost::new("gpu-01") };
     let mut builder = RunBuilder::new(&["Explain Code", "Write Essay"], 3).host(host);
     let without = page(&builder.build(), "hosts/gpu-01.md");
-    lacks(&without, "bandwidth ceiling");
+    lacks(&without, "theoretical memory bandwidth");
     has(&without, "--active-weights");
     builder.active_weights = Some(Bytes(3_000_000_000));
     let mut record = builder.build();
     let own = page(&record, "hosts/gpu-01.md");
-    has(&own, "Decoding runs at **4 % of the bandwidth ceiling** (");
-    has(&own, "x 3.00 GB a token, of 1,792 GB/s)");
-    has(&own, "usually means");
-    line(&record, "gpu-01 decodes at 4 % of the");
+    has(&own, "Decoding uses **4 % of the theoretical memory bandwidth** (");
+    has(&own, " tok/s single-stream x 3.00 GB per token, of 1,792 GB/s).");
+    has(&own, "Usually something other than memory limits the engine");
+    line(&record, "gpu-01 uses 4 % of the theoretical memory bandwidth when decoding (");
 
     let bandwidth = |record: &WholeRun| {
         let analysis = Analysis::new(record).unwrap();
         Bandwidth::of(&analysis, &analysis.hosts[0])
     };
-    let Ok(known) = bandwidth(&record) else { panic!("it is known") };
+    let Ok(known) = bandwidth(&record) else { panic!("it is available") };
     assert!((known.share - 25.8 * 3.0 / 1792.128).abs() < 0.001, "{known:?}");
     let board = gpus(&mut record, "gpu-01").gpus[0].board.as_mut().unwrap();
     board.memory_bus_bits = Reading::missing("not supported by this board");
-    let why = "the GPU's bus and clock are not known: not supported by this board";
-    assert_eq!(
-        bandwidth(&record).map_err(|absent| crate::words::absent::why(&absent)),
-        Err(why.to_owned())
-    );
+    let why = "GPU memory bus and clock unknown: not supported by this board";
+    let absent = bandwidth(&record).map_err(|absent| crate::words::absent::why(&absent));
+    assert_eq!(absent, Err(why.to_owned()));
 }
 
 fn capacity_of(record: &WholeRun) -> Capacity {
@@ -204,9 +200,9 @@ fn capacity_of(record: &WholeRun) -> Capacity {
     Capacity::of(&analysis).expect("a capacity")
 }
 
-/// One dead host, one of another class or one that never came: and the line was gone, without a word.
+/// One excluded host used to remove the line.
 #[test]
-fn the_capacity_of_the_other_hosts_stays_where_some_are_left_out_by_name() {
+fn the_capacity_names_excluded_hosts() {
     let mut record = RunBuilder::new(&["Explain Code"], 5).requests(8).fleet(5).build();
     record.header.tariff = Some(0.36);
     record.absent = 1;
@@ -215,28 +211,25 @@ fn the_capacity_of_the_other_hosts_stays_where_some_are_left_out_by_name() {
     for attempt in attempts_of(&mut record, "gpu-02") {
         attempt.report.gpu.series = Reading::missing("no NVML here");
     }
-    let said = line(
-        &record,
-        "Capacity of 3 of 6 hosts, without gpu-04 (another class); gpu-05 (nothing usable); \
-         host #6 (never joined): 125 tok/s at one stream on each host",
-    );
-    let without = "; not available: power of the GPU boards (none of gpu-02); not available: \
-                   electricity (none of gpu-02).";
-    assert!(said.ends_with(without), "{said}");
+    let said = line(&record, "Capacity of 3 of 6 hosts: 125 tok/s with one stream per host");
+    let excluded = "gpu-04 (another class); gpu-05 (no usable results); host #6 (never joined)";
+    let without = "; not available: GPU board power (none from gpu-02); not available: electricity \
+                   (none from gpu-02); excluded: ";
+    assert!(said.ends_with(&format!("{without}{excluded}.")), "{said}");
     let page = page(&record, "report.md");
-    has(&page, "| 3 of 6 hosts together");
-    has(&page, "Not among them: gpu-04 (another class);");
+    has(&page, "| 3 of 6 hosts ");
+    has(&page, &format!("Excluded: {excluded}."));
     let alone = RunBuilder::new(&["Explain Code"], 5).fleet(1).build();
-    lacks(&answer(&alone), "Capacity");
+    lacks(&answer(&alone), "apacity");
     let mut apart = three_hosts();
     ["gpu-02", "gpu-03"].iter().for_each(|host| keep(&mut apart, host, 0));
-    let why = "Capacity of the hosts together: not available, fewer than two hosts of one class have \
-               figures of whole repetitions.";
-    assert_eq!(line(&apart, "Capacity"), why);
+    let why = "Total capacity is not available: fewer than two hosts of one class have complete \
+               repetitions.";
+    assert_eq!(line(&apart, "Total capacity"), why);
 }
 
 #[test]
-fn what_happened_to_a_host_is_told_with_its_time() {
+fn events_of_a_host_have_their_time() {
     let mut record = three_hosts();
     let event = |seq: u64, kind| RunEvent {
         seq,
@@ -260,26 +253,26 @@ fn what_happened_to_a_host_is_told_with_its_time() {
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert_eq!(rows.len(), 4, "{table}");
     for (time, what) in [
-        ("2026-11-24 12:01:40 UTC", "the agent was disconnected (silent)"),
-        ("2026-11-24 12:01:41 UTC", "the agent joined again"),
-        ("2026-11-24 12:0", "a token came after 2.52 s without one ("),
-        ("2026-11-24 12:0", "the engine was restarted: one of its counters ran backwards"),
+        ("2026-11-24 12:01:40 UTC", "the agent disconnected (silent)"),
+        ("2026-11-24 12:01:41 UTC", "the agent rejoined"),
+        ("2026-11-24 12:0", "no token for 2.52 s ("),
+        ("2026-11-24 12:0", "the engine restarted: one of its counters went backwards"),
     ] {
         let row = rows.iter().find(|row| row.contains(what));
         assert!(row.is_some_and(|row| row.contains(time)), "{what}: {rows:#?}");
     }
-    assert!(rows.is_sorted_by_key(|row| &row[..25]), "in order of time: {rows:#?}");
+    assert!(rows.is_sorted_by_key(|row| &row[..25]), "in chronological order: {rows:#?}");
     let slow = text.lines().skip_while(|line| !line.starts_with("| Slowest requests")).nth(2);
     let slow = slow.unwrap();
-    assert!(slow.contains("| power limit, during it "), "{slow}");
+    assert!(slow.contains("| power limit, during "), "{slow}");
     let ratio = slow.split('|').map(str::trim).nth(4).unwrap().parse::<f64>().unwrap();
     assert!((1.5..2.0).contains(&ratio), "{slow}");
-    let quiet = "No answer stood still for over 1 s, and no lost connection,";
+    let quiet = "No stall over 1 s, lost connection, engine restart or lost GPU.";
     has(&page(&record, "hosts/gpu-01.md"), quiet);
 }
 
-/// Three hosts over twelve repetitions; the last one's time a token is longer by `share` in those
-/// from `from` on, its clock lower and its GPU hotter.
+/// Three hosts with twelve repetitions; from repetition `from` on the last host is slower by `share`,
+/// with a lower clock and a hotter GPU.
 fn throttled(share: f64, from: u32) -> WholeRun {
     let mut record = RunBuilder::new(&["Explain Code", "Debug task"], 12).fleet(3).build();
     let is_late = |a: &&mut AttemptRecord| a.report.key.cell.repetition.0 >= from;
@@ -293,21 +286,22 @@ fn throttled(share: f64, from: u32) -> WholeRun {
 }
 
 #[test]
-fn a_host_that_is_slower_only_in_the_last_quarter_is_a_matter_of_cooling() {
+fn a_host_slower_only_in_the_last_quarter_points_to_its_cooling() {
     let record = throttled(0.06, 10);
     let said = causes(&record, "gpu-03").concat();
-    let wanted = "slower in the last quarter of its repetitions and not in the first, SM clock 2,5";
-    assert!(said.contains(wanted) && said.contains("86 °C: look at its cooling"), "{said}");
+    let wanted =
+        " % lower in the last quarter of the run but not in the first, SM clock from 2,590 MHz";
+    assert!(said.contains(wanted) && said.contains(" to 86 °C; check its cooling"), "{said}");
     lacks(&causes(&record, "gpu-01").concat(), "quarter");
-    has(&answer(&record), "and not on most others: decode 5.");
+    has(&answer(&record), ", not seen on most others: decode speed 5.");
     let host = page(&record, "hosts/gpu-03.md");
     let last = row(&host, "| last ");
     assert!(["10–12", "2,310", "86.0"].iter().all(|cell| last.contains(cell)), "{last:?}");
-    has(&host, "**It is slower only in the last quarter: look at its cooling.**");
+    has(&host, "**Slower only in the last quarter: check the cooling.**");
 }
 
 #[test]
-fn a_host_that_is_slow_throughout_and_a_fleet_that_slows_together_do_not_fade() {
+fn constant_slowness_and_a_common_slowdown_are_not_fading() {
     for steady in [throttled(0.06, 1), throttled(0.0, 10)] {
         lacks(&causes(&steady, "gpu-03").concat(), "quarter");
     }
@@ -326,46 +320,46 @@ fn a_host_that_is_slow_throughout_and_a_fleet_that_slows_together_do_not_fade() 
 }
 
 #[test]
-fn too_few_repetitions_say_that_no_quarter_is_judged() {
+fn quarters_need_eight_complete_repetitions() {
     let record = RunBuilder::new(&["Explain Code"], 7).fleet(2).build();
-    let said = "First against last quarter of the run: not judged, as it needs 8 complete repetitions with";
+    let said = "First compared with last quarter of the run: not available, at least 8 complete repetitions";
     has(&page(&record, "hosts/gpu-01.md"), said);
 }
 
 #[test]
-fn a_host_alone_that_fades_is_told_beside_its_own_mean() {
+fn a_single_fading_host_is_compared_with_its_own_mean() {
     let mut record = throttled(0.06, 10);
     record.hosts.retain(|host| host.host.as_str() == "gpu-03");
     record.attempts.retain(|a| a.report.key.cell.host.as_str() == "gpu-03");
     let host = page(&record, "hosts/gpu-03.md");
-    has(&host, "Decode speed against its own mean (%)");
-    has(&host, "**It became slower over the run: look at its cooling.**");
+    has(&host, "Decode speed vs. its own mean (%)");
+    has(&host, "**Slower towards the end of the run: check the cooling.**");
 }
 
 #[test]
-fn what_the_hosts_give_together_is_told_with_the_slowest_the_spread_and_the_price() {
+fn the_capacity_has_the_slowest_host_the_spread_and_the_price() {
     let slow = TestHost::new("gpu-02").slower_by(0.25);
     let record = RunBuilder::new(&["Explain Code"], 5).fleet(1).host(slow).build();
-    let plain = line(&record, "Capacity of the 2 hosts: 75 tok/s at one stream on each");
-    has(&plain, "(slowest gpu-02 with 33.3, fastest 24.8");
-    has(&plain, "644 W of GPU boards");
+    let plain = line(&record, "Capacity of the 2 hosts: 75 tok/s with one stream per host");
+    has(&plain, "(slowest gpu-02 at 33.3, fastest 24.8 % faster)");
+    has(&plain, "644 W GPU board power");
     lacks(&plain, "million");
-    // An attempt of under 5 s has no energy: these answers are longer.
+    // Attempts shorter than 5 s have no energy: these are longer.
     let mut record = RunBuilder::new(&["Explain Code"], 5).requests(8).fleet(2).build();
     record.header.tariff = Some(0.36);
     let analysis = Analysis::new(&record).unwrap();
     let capacity = capacity_of(&record);
     let energy = analysis.hosts[0].cases[0].energy.as_ref().unwrap().j_per_out_tok.unwrap();
     let price = capacity.price_per_million.unwrap();
-    let told =
-        format!("electricity: {price:.3} per million output tokens (in the tariff's currency");
-    has(&line(&record, "Capacity"), &told);
+    let said =
+        format!("electricity {price:.3} per million output tokens (tariff currency, GPU boards");
+    has(&line(&record, "Capacity"), &said);
     let tenth = (price - energy * 0.1).abs() < 0.02 * price;
-    assert!(tenth, "a tenth of a price for each joule: {price}");
+    assert!(tenth, "0.1 per joule and token: {price}");
     let mut record = RunBuilder::new(&["x"], 3).levels(&[1, 2, 4]).requests(40).fleet(2).build();
     for case in &mut record.header.suite.cases {
         case.slo.ttft = Some(Duration::from_secs(2));
     }
     let users = capacity_of(&record).users.unwrap();
-    assert_eq!((users.streams, users.at_least), (8, true), "four on each host, or more");
+    assert_eq!((users.streams, users.at_least), (8, true), "at least four on each host");
 }

@@ -1,17 +1,17 @@
-//! The pictures: what they show is inert, bounded, and linked from the pages.
+//! Pictures are inert, bounded, and linked from the pages.
 
 use roxmltree::Document;
 
 use super::*;
 
-/// Hosts of nine speeds, from `gpu-001` on.
+/// Hosts with nine speeds, named from `gpu-000` on.
 fn many(hosts: u32) -> RunBuilder {
     let host = |index| TestHost::new(&format!("gpu-{index:03}"));
     let host = |index| host(index).slower_by(f64::from(index % 9) * 0.004);
     (0..hosts).fold(two_cases(5), |run, index| run.host(host(index)))
 }
 
-/// Fails unless it is a picture of lines, shapes and text, and nothing that acts or loads.
+/// Panics unless the picture has only lines, shapes and text, without scripts or external resources.
 pub(super) fn check(text: &str) {
     let document = Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     for node in document.descendants().filter(roxmltree::Node::is_element) {
@@ -61,15 +61,15 @@ fn one_host_has_no_difference_and_a_load_has_its_curve() {
     let load = many(2).levels(&[1, 2, 4]).requests(80).build();
     assert!(files(&load).contains_key("plots/load-a.svg"));
     let rate = files(&many(2).rate(2.0, Duration::from_secs(1)).build());
-    assert!(!rate.contains_key("plots/load-a.svg"), "one level is no curve");
+    assert!(!rate.contains_key("plots/load-a.svg"), "one level is not a curve");
 }
 
 #[test]
-fn a_large_fleet_makes_no_large_pictures() {
+fn a_large_fleet_has_no_large_pictures() {
     let files = files(&many(45).build());
     for (path, content) in files.iter().filter(|(path, _)| path.ends_with(".svg")) {
         assert!(content.len() < 120_000, "{path}: {} bytes", content.len());
     }
     let picture = String::from_utf8_lossy(&files["plots/difference-decode-speed-a.svg"]);
-    has(&picture, "15 more hosts are nearer to the others");
+    has(&picture, "(15 more hosts with smaller differences not shown)");
 }

@@ -1,11 +1,10 @@
-//! A run of one host of which only send, end and token counts are known: what may be said of it, and
-//! what may not.
+//! A run of one host with only send, end and token counts: what the report may state.
 
 use regatta_types::trace::Usage;
 
 use super::*;
 
-/// Title, seconds, prompt tokens, completion tokens (which are the limit of each).
+/// Title, seconds, prompt tokens, completion tokens (equal to max_tokens).
 const ROWS: [(&str, f64, u64, u32); 10] = [
     ("Full Backend System", 120.56, 88, 800),
     ("Microservices Architecture", 23.43, 95, 600),
@@ -48,27 +47,27 @@ fn replay() -> WholeRun {
 }
 
 #[test]
-fn ten_answers_without_stamps_of_their_tokens_say_what_they_can_and_no_more() {
+fn answers_without_token_timestamps_have_no_invented_figures() {
     let record = replay();
     insta::assert_snapshot!("the_reference_report_in_a_few_lines", answer(&record));
     let host = page(&record, "hosts/localhost.md");
     insta::assert_snapshot!("the_reference_report_of_the_host", host);
-    // A tenth of the time is no TTFT.
+    // A tenth of the time is not a TTFT.
     for invented in ["12.056", "2.343", "12056", "2343"] {
         lacks(&host, invented);
     }
 }
 
 #[test]
-fn a_first_attempt_like_the_others_is_no_warm_up() {
+fn a_first_attempt_like_the_others_is_not_cold() {
     let mut record = replay();
     let trace = &mut record.attempts[0].report.traces[0];
     trace.done = trace.sent.map(|sent| sent.before.after(Duration::from_secs(31)));
-    lacks(&answer(&record), "warm-up");
+    lacks(&answer(&record), "cold first attempt");
 }
 
 #[test]
-fn other_attempts_of_its_case_tell_best_whether_the_first_is_warm_up() {
+fn a_cold_first_attempt_is_found_by_other_attempts_of_its_case() {
     let mut record = RunBuilder::new(&["Long prompt", "Short"], 3).host(TestHost::new("a")).build();
     record.attempts.retain(|a| a.disposition == Disposition::Counted);
     let slow = |repetitions: u32| {
@@ -82,7 +81,7 @@ fn other_attempts_of_its_case_tell_best_whether_the_first_is_warm_up() {
         }
         answer(&record)
     };
-    lacks(&slow(3), "warm-up");
-    has(&slow(1), "a: first attempt is warm-up: its requests took 43");
-    has(&slow(1), "that the other attempts of its case take");
+    lacks(&slow(3), "cold first attempt");
+    has(&slow(1), "a: the requests of the cold first attempt took 43");
+    has(&slow(1), " s of the other attempts of its case.");
 }

@@ -1,4 +1,4 @@
-//! What a strange store does to a report.
+//! Reports of damaged or unusual stores.
 
 use regatta_figures::source::{Cause, Run};
 use regatta_types::ids::AttemptNo;
@@ -7,7 +7,7 @@ use regatta_types::record::RunRecord;
 use super::*;
 use crate::redact;
 
-/// A run with rows of one more host, none of which can be read.
+/// A run with rows of one more host, none of them readable.
 struct Haunted {
     run: WholeRun,
     ghost: HostId,
@@ -34,7 +34,7 @@ fn redacted_paths(run: &impl Run) -> Vec<String> {
 }
 
 #[test]
-fn a_host_of_damaged_rows_alone_is_no_host_whether_redacted_or_not() {
+fn a_host_with_only_damaged_rows_is_ignored_redacted_or_not() {
     let run = three_hosts();
     let haunted = Haunted { run: run.clone(), ghost: HostId::new("gpu-99").unwrap() };
     assert_eq!(files(&haunted), files(&run));
@@ -42,7 +42,7 @@ fn a_host_of_damaged_rows_alone_is_no_host_whether_redacted_or_not() {
 }
 
 #[test]
-fn a_second_counted_attempt_of_a_cell_has_its_own_figures_and_no_verdict() {
+fn a_second_counted_attempt_of_a_cell_has_its_own_figures_and_no_validity() {
     let mut run = three_hosts();
     let mut second = counted(&mut run).next().unwrap().clone();
     second.report.key.attempt = AttemptNo(2);

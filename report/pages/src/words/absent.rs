@@ -3,56 +3,56 @@
 use regatta_figures::absent::{Absent, Figure};
 use regatta_types::reading::Reading;
 
-/// What stands after `not available:`.
+/// The text after `not available:`.
 pub(crate) fn why(absent: &Absent) -> String {
     let words = match absent {
         Absent::Told(reason) => reason,
         Absent::NeverJoined => "the host never joined",
-        Absent::UnknownHost => "nothing is known of the host",
-        Absent::NothingKnown => "nothing is known of it",
+        Absent::UnknownHost => "no facts of the host",
+        Absent::NothingKnown => "no facts",
         Absent::NoEngineAnswer => "the engine did not answer",
-        Absent::NotOfThisHost => "not told of this host",
-        Absent::OldAgent => "its agent does not tell",
+        Absent::NotOfThisHost => "not reported by this host",
+        Absent::OldAgent => "not reported by this agent version",
         Absent::NoUsableAttempt => "no usable attempt",
-        Absent::OneStream => "one stream",
-        Absent::SeveralRequestsAtOnce => "several requests at once",
+        Absent::OneStream => "single stream",
+        Absent::SeveralRequestsAtOnce => "concurrent requests",
         Absent::FewerThanThreeRequests => "fewer than 3 requests",
-        Absent::NothingSent => "nothing was sent",
+        Absent::NothingSent => "no request was sent",
         Absent::NoSteadyPart => {
-            "no steady part: the last send was within one and a half mean service times of the first"
+            "no steady window: the last send was within 1.5 mean service times of the first"
         }
         Absent::TooFewRequests { got, needed } => {
-            return format!("requests between start and drain: {got}, needed: {needed}");
+            return format!("{got} of {needed} required requests between ramp-up and drain");
         }
-        Absent::NoOrderInTime => "decode speeds without an order in time",
+        Absent::NoOrderInTime => "decode speeds without time order",
         Absent::ShortPrompts => {
-            "fewer than 256 uncached prompt tokens, or the engine does not count them"
+            "fewer than 256 uncached prompt tokens, or not reported by the engine"
         }
-        Absent::NoSingleStreamDecode => "no decode speed at one stream",
+        Absent::NoSingleStreamDecode => "no single-stream decode speed",
         Absent::NoGpuSamples => "no attempt has GPU samples",
-        Absent::NoEngineSamples => "no attempt has samples",
+        Absent::NoEngineSamples => "no attempt has engine metrics",
         Absent::NoServingGpu => "no GPU serves the endpoint",
         Absent::NoKnownServingGpu => "no GPU is known to serve the endpoint",
-        Absent::ShortAttempt => "an attempt of less than 5 s",
-        Absent::CounterRanBackwards => "the energy counter ran backwards",
+        Absent::ShortAttempt => "attempts shorter than 5 s",
+        Absent::CounterRanBackwards => "the energy counter went backwards",
         Absent::CounterNotReadAtBegin => {
-            "the energy counter was not read within 0.5 s of the attempt's begin"
+            "the energy counter was not read within 0.5 s of the start of the attempt"
         }
         Absent::CounterNotReadAtEnd => {
-            "the energy counter was not read within 0.5 s of the attempt's end"
+            "the energy counter was not read within 0.5 s of the end of the attempt"
         }
         Absent::CounterDisagrees { residual } => {
             let percent = residual * 100.0;
             return format!("counter and power samples differ by {percent:+.1} % (limit 10 %)");
         }
-        Absent::NeverAtRest => "the engine was never seen at rest for half a second",
+        Absent::NeverAtRest => "the engine was never idle for 0.5 s",
         Absent::ActiveWeightsNotGiven => {
-            "nobody has said what the model reads for one token (active_weights in the suite, or --active-weights)"
+            "bytes read per token unknown (set active_weights in the suite, or --active-weights)"
         }
-        Absent::NoBoardFacts => "the agent does not tell the GPU's bus and clock",
-        Absent::NoMemoryBus => "the driver says that the GPU has no bus",
+        Absent::NoBoardFacts => "GPU memory bus and clock not reported by this agent version",
+        Absent::NoMemoryBus => "the driver reports no memory bus",
         Absent::BoardFactsUnknown(reason) => {
-            return format!("the GPU's bus and clock are not known: {reason}");
+            return format!("GPU memory bus and clock unknown: {reason}");
         }
     };
     words.to_owned()
@@ -72,14 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_words_of_its_own() {
+    fn every_reason_has_its_own_text() {
         let words: BTreeSet<String> = Absent::iter().map(|absent| why(&absent)).collect();
         assert_eq!(words.len(), Absent::iter().count());
         for (absent, words) in [
             (Absent::Told("no driver".to_owned()), "no driver"),
             (
                 Absent::TooFewRequests { got: 12, needed: 48 },
-                "requests between start and drain: 12, needed: 48",
+                "12 of 48 required requests between ramp-up and drain",
             ),
             (
                 Absent::CounterDisagrees { residual: 0.2 },
@@ -87,7 +87,7 @@ mod tests {
             ),
             (
                 Absent::BoardFactsUnknown("no driver".to_owned()),
-                "the GPU's bus and clock are not known: no driver",
+                "GPU memory bus and clock unknown: no driver",
             ),
         ] {
             assert_eq!(why(&absent), words);

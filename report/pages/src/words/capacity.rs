@@ -1,4 +1,4 @@
-//! What the hosts give together, in words.
+//! Total capacity of the hosts, in words.
 
 use itertools::Itertools as _;
 use regatta_figures::capacity::{Capacity, HostUsers, Member, NoCapacity, Sum, WhyExcluded};
@@ -17,7 +17,7 @@ pub(crate) fn whose(capacity: &Capacity) -> String {
     }
 }
 
-/// Those left out, by reason: `gpu-05, gpu-06 (another class); host #7 (never joined)`.
+/// Excluded hosts by reason: `gpu-05, gpu-06 (another class); host #7 (never joined)`.
 pub(crate) fn without(capacity: &Capacity) -> Option<String> {
     let said = capacity.left_out.iter().map(|(host, why)| (member(host), why_left_out(why)));
     let said = together(said).into_iter().map(|(hosts, why)| format!("{hosts} ({why})")).join("; ");
@@ -34,7 +34,7 @@ pub(crate) fn member(host: &Member) -> String {
 
 pub(crate) fn why_left_out(why: &WhyExcluded) -> String {
     match why {
-        WhyExcluded::NothingUsable => "nothing usable".to_owned(),
+        WhyExcluded::NothingUsable => "no usable results".to_owned(),
         WhyExcluded::AnotherClass => "another class".to_owned(),
         WhyExcluded::NotCompared(why) => reason(why),
         WhyExcluded::NoCompleteRepetition => "no complete repetition".to_owned(),
@@ -44,22 +44,20 @@ pub(crate) fn why_left_out(why: &WhyExcluded) -> String {
 
 pub(crate) fn why_none(why: NoCapacity) -> &'static str {
     match why {
-        NoCapacity::OneHost => "there is one host",
-        NoCapacity::NothingUsable => "nothing usable was measured",
-        NoCapacity::TooFewHosts => {
-            "fewer than two hosts of one class have figures of whole repetitions"
-        }
+        NoCapacity::OneHost => "only one host",
+        NoCapacity::NothingUsable => "no usable results",
+        NoCapacity::TooFewHosts => "fewer than two hosts of one class have complete repetitions",
     }
 }
 
-/// `power of the GPU boards (none of gpu-02)`.
+/// `GPU board power (none from gpu-02)`.
 pub(crate) fn lacking((figure, hosts): &(Sum, Vec<HostId>)) -> String {
     let figure = match figure {
         Sum::PeakOutput => "output under load",
-        Sum::Power => "power of the GPU boards",
+        Sum::Power => "GPU board power",
         Sum::Electricity => "electricity",
     };
-    format!("{figure} (none of {})", some_names(hosts))
+    format!("{figure} (none from {})", some_names(hosts))
 }
 
 /// One sentence; `None` where there is no decode speed at one stream and no system output.
@@ -67,7 +65,7 @@ pub(crate) fn sentence(capacity: &Capacity) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(decode) = &capacity.decode {
         parts.push(format!(
-            "{} tok/s at one stream on each host (slowest {} with {}, fastest {:.1} % more)",
+            "{} tok/s with one stream per host (slowest {} at {}, fastest {:.1} % faster)",
             grouped_real(decode.sum, 0),
             decode.slowest,
             grouped_real(decode.slowest_tps, 1),
@@ -75,7 +73,7 @@ pub(crate) fn sentence(capacity: &Capacity) -> Option<String> {
         ));
     }
     if let Some(peak) = capacity.peak_output_tps {
-        parts.push(format!("at most {} tok/s under load", grouped_real(peak, 0)));
+        parts.push(format!("peak {} tok/s under load", grouped_real(peak, 0)));
     }
     if parts.is_empty() {
         return None;
@@ -83,28 +81,28 @@ pub(crate) fn sentence(capacity: &Capacity) -> Option<String> {
     if let Some(users) = &capacity.users {
         let least = if users.at_least { "at least " } else { "" };
         let (streams, n) = (users.streams, grouped(u64::from(users.requests)));
-        parts.push(format!("{least}{streams} streams within the limits ({n} requests)"));
+        parts.push(format!("{least}{streams} streams within the SLO ({n} requests)"));
     }
     if let Some(watts) = capacity.power_w {
-        parts.push(format!("{} W of GPU boards", grouped_real(watts, 0)));
+        parts.push(format!("{} W GPU board power", grouped_real(watts, 0)));
     }
     if let Some(price) = capacity.price_per_million {
         parts.push(format!(
-            "electricity: {price:.3} per million output tokens (in the tariff's currency, GPU boards only)"
+            "electricity {price:.3} per million output tokens (tariff currency, GPU boards only)"
         ));
     }
     parts.extend(
         capacity.not_available.iter().map(|what| format!("not available: {}", lacking(what))),
     );
-    let without = without(capacity).map_or_else(String::new, |who| format!(", without {who}"));
-    Some(format!("Capacity of {}{without}: {}.", whose(capacity), parts.join("; ")))
+    parts.extend(without(capacity).map(|who| format!("excluded: {who}")));
+    Some(format!("Capacity of {}: {}.", whose(capacity), parts.join("; ")))
 }
 
-/// `at least 8 streams (100.0 % of 300 requests good)`, with the level that fails.
+/// `at least 8 streams (100.0 % of 300 requests)`, with the level that fails.
 pub(crate) fn users(host: &HostUsers) -> String {
     let of = |goodput: Goodput| {
         let share = goodput.share().unwrap_or(0.0) * 100.0;
-        format!("{share:.1} % of {} requests good", grouped(u64::from(goodput.offered)))
+        format!("{share:.1} % of {} requests", grouped(u64::from(goodput.offered)))
     };
     let least = if host.at_least { "at least " } else { "" };
     let kept = match host.streams {

@@ -1,5 +1,5 @@
-//! What can explain that a host is slower: what its GPUs did, its engine said and its agent saw, and
-//! facts that are not those of most others, the strongest first. Evidence, not proof.
+//! Possible causes of a slow host: differences in GPU telemetry, engine metrics, agent findings and
+//! facts, strongest first. Evidence, not proof.
 
 mod gpu;
 
@@ -19,22 +19,21 @@ use regatta_figures::metrics::{Distribution, EngineFigures, Mean, Thermals};
 use super::names::{first_few, some_names};
 use gpu::Gpus;
 
-/// How much longer than on the others requests must wait for their turn to be told of, and from how
-/// many seconds on.
+/// By which factor, and at least how many seconds, the queue time must exceed that of the others.
 const QUEUE_FACTOR: f64 = 2.0;
 const QUEUE_S: f64 = 0.001;
-/// Points by which a share must differ from the median of the others to be told of.
+/// By how much a share must differ from the median of the others.
 const SHARE: f64 = 0.05;
-/// Share of the KV cache from which on it is full.
+/// Share of the KV cache in use that counts as full.
 const KV_FULL: f64 = 0.95;
 
-/// How a figure is written: times what, with how many digits, and its unit.
+/// How a figure is written: factor, digits, unit.
 type Scale = (f64, usize, &'static str);
 const COUNT: Scale = (1.0, 0, "");
 const MILLIS: Scale = (1e3, 1, " ms");
 const PERCENT: Scale = (100.0, 0, " %");
 
-/// A figure of this host, put into a sentence at `{}`, beside the median of the others; `None` where
+/// A figure of this host, inserted in a sentence at `{}`, with the median of the others; `None` if
 /// the two do not differ in this way.
 fn unusual(
     figures: Option<(f64, f64)>,
@@ -47,25 +46,24 @@ fn unusual(
     Some(format!("{} (median of the others {usual})", sentence.replace("{}", &own)))
 }
 
-/// Where no counter tells.
-const LOOK_AT: &str =
-    "look at the CPU, at engine flags that no process shows, and at other processes.";
+/// The next step if no recorded fact differs.
+const CHECK: &str = "Check CPU contention, engine flags and other processes.";
 
-/// A sentence for each host that differs significantly: of a slower one also that nothing was found.
-/// Of two hosts only the slower one has one: what differs on the other is the same thing again.
+/// A sentence for each host that differs significantly; for a slower one also if nothing was found.
+/// Of two hosts only the slower one has one: the differences of the other are the same.
 pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.classes.iter().flat_map(|class| &class.class.hosts);
     let explained = |host: &&HostId| !causes_of(analysis, host).is_empty();
     let (explained, bare): (Vec<&HostId>, Vec<&HostId>) = hosts.partition(explained);
     let said = explained.iter().filter_map(|host| cause(analysis, host)).collect();
     let mut out = first_few(said, |more| {
-        format!("What differs on {} stands on their pages.", count_of(more, "more host"))
+        format!("Possible causes for {}: see the per-host reports.", count_of(more, "more host"))
     });
     let (bare, said): (Vec<&HostId>, Vec<String>) =
         bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).unzip();
     if bare.len() > 1 {
         let hosts = some_names(&bare);
-        out.push(format!("Nothing that was recorded differs on {hosts}: {LOOK_AT}"));
+        out.push(format!("No recorded fact explains why {hosts} are worse. {CHECK}"));
     } else {
         out.extend(said);
     }
@@ -93,19 +91,19 @@ pub(crate) fn cause(analysis: &Report<'_>, host: &HostId) -> Option<String> {
         (slower, _, _) => (slower, "worse"),
     };
     Some(format!(
-        "On {host} ({word} in {}) and not on {}: {}. Evidence, not proof.",
+        "Possible causes on {host} ({word} in {}), not seen on {}: {}. Evidence, not proof.",
         metrics.join(", "),
         others_of(class),
         causes.join("; ")
     ))
 }
 
-/// The ends of the run of a host that is slower than the others only at the last of them.
+/// The first and last quarter of a host that becomes slower than the others during the run.
 fn fades<'a>(class: &'a ClassReport, host: &HostId) -> Option<&'a Quarters> {
     class.quarters(host).filter(|quarters| quarters.is_fading && quarters.against_others)
 }
 
-/// Whether what differs on a host is only that its one neighbour is slower.
+/// Whether a host differs only because the one other host is slower.
 pub(crate) fn is_mirrored(analysis: &Report<'_>, host: &HostId) -> bool {
     let Some(class) = analysis.class_of(host) else { return false };
     let has = |verdict: Verdict| {
@@ -114,17 +112,17 @@ pub(crate) fn is_mirrored(analysis: &Report<'_>, host: &HostId) -> bool {
     class.class.hosts.len() == 2 && has(Verdict::Faster) && !has(Verdict::Slower)
 }
 
-/// What to look at where no counter tells.
+/// The next step for a slow host without any recorded difference.
 fn nothing_found(analysis: &Report<'_>, host: &HostId, metrics: &[&str]) -> String {
     let unread = analysis.hosts.iter().any(|h| h.host == host && h.gpus.is_err());
-    let unread = if unread { ", its GPUs were not read" } else { "" };
+    let unread = if unread { " Its GPUs were not read." } else { "" };
     format!(
-        "Nothing that was recorded differs on {host} (worse in {}){unread}: {LOOK_AT}",
+        "No recorded fact explains why {host} is worse in {}.{unread} {CHECK}",
         metrics.join(", ")
     )
 }
 
-/// What differs on a host from most others of its class, whatever its verdict.
+/// How a host differs from most others of its class, regardless of its verdict.
 pub(crate) fn causes_of(analysis: &Report<'_>, host: &HostId) -> Vec<String> {
     analysis.class_of(host).map(|class| causes_in(analysis, class, host)).unwrap_or_default()
 }
@@ -147,12 +145,12 @@ fn causes_in(analysis: &Report<'_>, class: &ClassReport, host: &HostId) -> Vec<S
     causes.iter().map(|cause| clean::line(cause)).collect()
 }
 
-/// Who a host is unlike, if it is.
+/// The hosts that a host is compared with.
 fn others_of(class: &ClassReport) -> &'static str {
     if class.class.hosts.len() == 2 { "the other host" } else { "most others" }
 }
 
-/// `GPU power limit 450 W (most others 600 W)`: what limits the GPU by itself, and the rest.
+/// `GPU power limit 450 W (most others 600 W)`: facts that limit the GPU directly, and the rest.
 fn unusual_facts(
     own: &HostAnalysis<'_>,
     others: &[&HostAnalysis<'_>],
@@ -175,23 +173,23 @@ fn unusual_facts(
     [telling, minor].map(|facts| facts.into_iter().filter_map(differing).collect())
 }
 
-/// Slower only at the end of the run, with what its GPUs did at both ends.
+/// Slower only at the end of the run, with its GPU telemetry at both ends.
 fn fading(quarters: &Quarters) -> String {
     let (first, last) = (quarters.first.gpus, quarters.last.gpus);
     let both = |of: fn(Thermals) -> Mean| of(first).value().zip(of(last).value());
     let clock = both(|gpus| gpus.clock_sm_mhz).map_or_else(String::new, |(first, last)| {
-        format!(", SM clock {} MHz then {} MHz", grouped_real(first, 0), grouped_real(last, 0))
+        format!(", SM clock from {} MHz to {} MHz", grouped_real(first, 0), grouped_real(last, 0))
     });
     let heat = both(|gpus| gpus.temperature_c).map_or_else(String::new, |(first, last)| {
-        format!(", GPU at {first:.0} °C then {last:.0} °C")
+        format!(", GPU temperature from {first:.0} °C to {last:.0} °C")
     });
     format!(
-        "decode {:.1} % slower in the last quarter of its repetitions and not in the first{clock}{heat}: look at its cooling",
+        "decode speed {:.1} % lower in the last quarter of the run but not in the first{clock}{heat}; check its cooling",
         -quarters.last.mean_log.exp_m1() * 100.0
     )
 }
 
-/// Attempts in which the agent itself was late, where that is no matter on the others.
+/// Attempts in which the agent itself was late, if that did not happen on the others.
 fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
     let late = |host: &HostAnalysis<'_>| {
         let counted = || host.compared().filter_map(Cell::counted);
@@ -203,10 +201,10 @@ fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<
     };
     let (n, of) = late(own);
     (n > 0 && others.iter().all(|host| late(host).0 == 0))
-        .then(|| format!("its agent was short of CPU in {n} of {of} attempts (the others' never)"))
+        .then(|| format!("its agent lacked CPU time in {n} of {of} attempts (others: none)"))
 }
 
-/// What the engine of a host said that those of the others did not.
+/// Engine metrics in which a host differs from the others.
 fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<String> {
     let Some(own) = own.engine_metrics.as_ref().ok().copied() else { return Vec::new() };
     let others: Vec<EngineFigures> =
@@ -221,7 +219,7 @@ fn engine_evidence(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Vec<
         unusual(both(|f| f.preemptions), COUNT, |own, usual| own > usual, "preemptions {}"),
         unusual(both(|f| f.queue_mean_s), MILLIS, queues, "mean queue time {}"),
         unusual(both(|f| f.kv_peak), PERCENT, fills, "KV cache {} full"),
-        unusual(both(|f| f.acceptance), PERCENT, differs, "accepted drafts {}"),
+        unusual(both(|f| f.acceptance), PERCENT, differs, "draft tokens accepted {}"),
         unusual(both(|f| f.prefix_hit_share), PERCENT, differs, "prefix cache hits {}"),
     ];
     told.into_iter().flatten().collect()

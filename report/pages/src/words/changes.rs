@@ -1,4 +1,4 @@
-//! What changed since an earlier run, in sentences: the answer first, then what could not be judged.
+//! Changes since an earlier run, in sentences: verdicts, then caveats.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use super::names::{excluded, first_few, some_names, together};
 use super::reason::{changes as fact_changes, reason};
 use super::verdict::{Difference, Sides, if_indicative, judgement_words, more};
 
-/// A metric, of what was measured solo beside the rest, or of the rest.
+/// A metric of the solo counterparts, or of all other cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) metric: Metric,
     pub(crate) solo: bool,
 }
 
-/// All of them: what hosts are compared by first.
+/// All of them: the metrics that hosts are compared in first.
 pub(crate) fn figures() -> impl Iterator<Item = Figure> {
     let of = |solo| Metric::ALL.into_iter().map(move |metric| Figure { metric, solo });
     of(false).chain(of(true))
@@ -42,18 +42,18 @@ impl Figure {
     }
 }
 
-/// The answer, a sentence of plain text for each metric, then what could not be judged.
+/// One sentence of plain text per metric, then the caveats.
 #[must_use]
 pub fn change_lines(changes: &Changes) -> Vec<String> {
     let mut lines: Vec<String> = figures().filter_map(|figure| sentence(changes, figure)).collect();
     if lines.is_empty() {
-        lines.push("Nothing could be compared.".to_owned());
+        lines.push("No host can be compared.".to_owned());
     }
     lines.extend(limits(changes));
     lines
 }
 
-/// For the answer of a report: decode speed, and whatever else differs significantly.
+/// For the summary of a report: decode speed, and other metrics with a significant difference.
 pub(crate) fn headlines(changes: &Changes) -> Vec<String> {
     let differs = |(_, change): (_, &MetricChange)| change.verdict.is_difference();
     let told = |figure: &Figure| {
@@ -61,31 +61,31 @@ pub(crate) fn headlines(changes: &Changes) -> Vec<String> {
     };
     let line = |figure: Figure| {
         let finding = finding(changes, figure)?;
-        Some(format!("Against run {}, {}: {finding}", changes.before, figure.label()))
+        Some(format!("Since run {}, {}: {finding}", changes.before, figure.label()))
     };
     let lines: Vec<String> = figures().filter(told).filter_map(line).collect();
     if lines.is_empty() {
-        return vec![format!("Nothing could be compared with run {}.", changes.before)];
+        return vec![format!("No host can be compared with run {}.", changes.before)];
     }
     lines
 }
 
-/// What changed on one host, a sentence for each metric.
+/// The changes of one host, one sentence per metric.
 pub(crate) fn of_host(changes: &Changes, host: &HostId) -> Vec<String> {
     let before = &changes.before;
     let Some(own) = changes.hosts.iter().find(|own| own.host == *host) else {
         return Vec::new();
     };
     if let Some(why) = &own.not_comparable {
-        return vec![format!("Not comparable with run {before} ({}).", reason(why))];
+        return vec![format!("Not comparable with run {before}: {}.", reason(why))];
     }
     let line = |metric: &MetricChange| {
         let label = Figure::of(metric).label();
         if let Some(why) = metric.verdict.why_not() {
-            return Some(format!("Not compared with run {before} in {label} ({}).", reason(why)));
+            return Some(format!("Since run {before}, {label}: not compared: {}.", reason(why)));
         }
         let (verdict, estimate) = (verdict(metric), difference(metric)?.signed());
-        Some(format!("Against run {before} in {label}: {verdict} ({estimate})."))
+        Some(format!("Since run {before}, {label}: {verdict} ({estimate})."))
     };
     own.metrics.iter().filter_map(line).collect()
 }
@@ -128,9 +128,9 @@ fn finding(changes: &Changes, figure: Figure) -> Option<String> {
     parts.extend(who.map(|who| format!("{who} equivalent within {margin} %{indicative}")));
     let inconclusive = with(Judgement::is_inconclusive).filter_map(|(host, change)| {
         let (change, more) = (difference(change)?.signed(), more(&change.verdict, " in each run"));
-        Some(format!("{} is not settled ({change}{more})", host.host))
+        Some(format!("{}: inconclusive ({change}{more})", host.host))
     });
-    parts.extend(first_few(inconclusive.collect(), |more| format!("{more} more are not settled")));
+    parts.extend(first_few(inconclusive.collect(), |more| format!("{more} more inconclusive")));
     (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
 }
 
@@ -139,23 +139,23 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
     for host in &changes.hosts {
         let mut say = |what: String| said.push((host.host.to_string(), what));
         if let Some(why) = &host.not_comparable {
-            say(format!(": not comparable ({}).", reason(why)));
+            say(format!(": not comparable: {}.", reason(why)));
         }
         if host.with.iter().any(|with| *with != host.host) {
             let with = some_names(&host.with);
-            say(format!(": compared with {with}, of equal GPU, model and engine."));
+            say(format!(": compared with {with}, which had the same GPU, model and engine."));
         }
         for change in &host.metrics {
             let Some(why) = change.verdict.why_not() else { continue };
-            say(format!(", {}: not compared ({}).", Figure::of(change).label(), reason(why)));
+            say(format!(", {}: not compared: {}.", Figure::of(change).label(), reason(why)));
         }
         let facts = |facts: &[FactChange]| clean::line(&fact_changes(facts));
         if !host.allowed.is_empty() {
             let facts = facts(&host.allowed);
-            say(format!(": compared although the class is another: {facts}."));
+            say(format!(": compared despite a different class (--allow): {facts}."));
         }
         if !host.other_facts.is_empty() {
-            say(format!(": not as before: {}.", facts(&host.other_facts)));
+            say(format!(": changed facts: {}.", facts(&host.other_facts)));
         }
     }
     let line = |(hosts, what): (String, String)| format!("{hosts}{what}");
@@ -163,14 +163,14 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
     out.extend(cases_left_out(changes));
     if !changes.absent.is_empty() {
         let names = some_names(&changes.absent);
-        out.push(format!("Only in the earlier run, so not judged: {names}."));
+        out.push(format!("Only in the earlier run, so not compared: {names}."));
     }
     out
 }
 
-/// Cases that stay out, a sentence for each reason and not for each host, metric and case.
+/// Excluded cases: one sentence per reason, not per host, metric and case.
 fn cases_left_out(changes: &Changes) -> Vec<String> {
-    // Of the same reason, hosts and cases: the metrics.
+    // Metrics by reason, hosts and cases.
     let mut metrics: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for figure in figures() {
         let compared =
@@ -183,16 +183,16 @@ fn cases_left_out(changes: &Changes) -> Vec<String> {
     let said = metrics.into_iter().map(|((why, hosts, cases), metrics)| {
         let noun = if cases.len() == 1 { "case" } else { "cases" };
         let (hosts, metrics) = (some_names(&hosts), metrics.iter().join(", "));
-        format!("{hosts}: {metrics} not compared in {noun} {} ({why}).", some_names(&cases))
+        format!("{hosts}: {metrics} not compared in {noun} {}: {why}.", some_names(&cases))
     });
     said.collect()
 }
 
-/// The change, on `4 and 5 repetitions, indicative`.
+/// The change, with `n = 4 and 5, indicative`.
 fn difference(change: &MetricChange) -> Option<Difference> {
     let Estimated { mean_log, ci95_log, .. } = change.change?;
     let indicative = if_indicative(change.fewest(), ", indicative");
-    let basis = format!("{} and {} repetitions{indicative}", change.before?.n, change.after?.n);
+    let basis = format!("n = {} and {}{indicative}", change.before?.n, change.after?.n);
     Some(Difference { mean_log, ci95_log, basis })
 }
 

@@ -1,4 +1,4 @@
-//! What is said of hosts that are slower together than solo.
+//! Contention: hosts that are slower together than solo, in words.
 
 use itertools::Itertools as _;
 use regatta_types::margin::percent;
@@ -10,15 +10,15 @@ use super::verdict::{Difference, if_indicative};
 use crate::report::Report;
 use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
 
-/// A sentence for each metric in which hosts are significantly slower together, and one where
-/// nobody is in decode speed.
+/// One sentence per metric in which hosts are significantly slower together, and one if no host is
+/// in decode speed.
 pub(crate) fn contended(analysis: &Report<'_>) -> Vec<String> {
     let hosts = analysis.hosts.len();
     let said = |found| slower(found).or_else(|| nobody(found, hosts));
     analysis.contention.iter().filter_map(said).collect()
 }
 
-/// `gpu-02 (4.1 %) and gpu-05 (3.8 %) lose decode speed when all hosts run at once`, the most first.
+/// `gpu-02 (4.1 %), gpu-05 (3.8 %) lose decode speed when all hosts run at the same time`, most first.
 fn slower(found: &Contention) -> Option<String> {
     let slower = found.hosts.iter().filter(|host| host.verdict == Verdict::Slower);
     let slower = slower.filter_map(|host| Some((&host.host, host.effect?)));
@@ -43,17 +43,17 @@ fn slower(found: &Contention) -> Option<String> {
     };
     let s = if one { "s" } else { "" };
     Some(format!(
-        "{who} {verb}{s} {what} when all hosts run at once: that points to something they share, such as power, cooling, network or storage."
+        "{who} {verb}{s} {what} when all hosts run at the same time. Check shared power, cooling, network and storage."
     ))
 }
 
-/// Where every host of this many is as fast together as solo.
+/// If every host is as fast together as solo.
 fn nobody(found: &Contention, of: usize) -> Option<String> {
     let same = |host: &SoloAndTogether| host.verdict == Verdict::Equivalent;
     let is_told = found.metric == Metric::DecodeTps && found.hosts.iter().all(same);
     let hosts = match found.hosts.len() {
         0 | 1 => return None,
-        n if n < of => format!("the {n} hosts that were judged, of {of},"),
+        n if n < of => format!("{n} compared hosts (of {of})"),
         2 => "both hosts".to_owned(),
         n => format!("all {}", count_of(n, "host")),
     };
@@ -61,7 +61,7 @@ fn nobody(found: &Contention, of: usize) -> Option<String> {
     let indicative = if_indicative(fewest, " (indicative)");
     is_told.then(|| {
         format!(
-            "Contention: {hosts} decode as fast together as alone, within {} %{indicative}.",
+            "Contention: {hosts} decode as fast together as solo, within {} %{indicative}.",
             percent(found.margin)
         )
     })

@@ -1,4 +1,4 @@
-//! Findings in words: the evidence behind each, and what to do about it.
+//! Findings in words: evidence and advice.
 
 use itertools::Itertools as _;
 use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit, Share};
@@ -27,7 +27,7 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             let failures: u32 = failed.values().sum();
             let of = failures + ok;
             format!(
-                "{} of {} requests failed ({:.1} %, bound 1 %): {}",
+                "{} of {} requests failed ({:.1} %, limit 1 %): {}",
                 grouped(failures.into()),
                 grouped(of.into()),
                 f64::from(failures) / f64::from(of) * 100.0,
@@ -39,31 +39,35 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
         }
         FindingEvidence::Drifting { drift, .. } => drifting(drift),
         FindingEvidence::BufferedStream(Share { n, of }) => {
-            format!("{n} of {of} answers came in one burst instead of a stream")
+            format!("{n} of {of} answers arrived in one burst instead of a stream")
         }
         FindingEvidence::EmptyAnswers(Share { n, of }) => {
-            format!("{n} of {of} answers had no text, which is a failure")
+            format!("{n} of {of} answers had no text, which counts as a failure")
         }
         FindingEvidence::Truncated { cut: Share { n, of }, max_tokens } => {
-            format!("{n} of {of} answers were cut by max_tokens ({max_tokens}) or the context")
+            format!(
+                "{n} of {of} answers were truncated by max_tokens ({max_tokens}) or the context length"
+            )
         }
         FindingEvidence::LengthNotFixed(Share { n, of }) => {
-            format!("{n} of {of} answers are shorter than asked")
+            format!("{n} of {of} answers are shorter than requested")
         }
         FindingEvidence::TokenMismatch(Share { n, of }) => format!(
-            "in {n} of {of} requests the tokens of the chunks and the final usage differ by more than 1 %"
+            "in {n} of {of} requests the token counts of the chunks and the final usage differ by more than 1 %"
         ),
         FindingEvidence::MoreChunksThanTokens(Share { n, of }) => {
-            format!("in {n} of {of} requests")
+            format!("more chunks than tokens in {n} of {of} requests")
         }
         FindingEvidence::CacheHits { cached, prompt } => format!(
-            "{} of {} prompt tokens ({:.1} %) came from a cache, though no prompt begins like another",
+            "{} of {} prompt tokens ({:.1} %) came from a cache, although no two prompts share a prefix",
             grouped(*cached),
             grouped(*prompt),
             *cached as f64 / *prompt as f64 * 100.0
         ),
         FindingEvidence::ApproximateTokens(Share { n, of }) => {
-            format!("in {n} of {of} requests chunks were counted, the engine gives no token counts")
+            format!(
+                "in {n} of {of} requests chunks were counted, because the engine reports no token counts"
+            )
         }
         FindingEvidence::GpuLost { uuid, reason, after_s } => {
             let when = after_s.map_or_else(
@@ -73,14 +77,15 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             format!("{uuid}: {reason} {when}")
         }
         FindingEvidence::GpuShared { pid, name, memory, taken } => {
-            let (has, when) = if *taken { ("took", " during the attempt") } else { ("has", "") };
+            let (has, when) =
+                if *taken { ("allocated", " during the attempt") } else { ("uses", "") };
             format!(
-                "process {pid} ({name}), which is not the engine's, {has} {memory} on its GPU{when}"
+                "process {pid} ({name}), not part of the engine, {has} {memory} on its GPU{when}"
             )
         }
         FindingEvidence::EngineChanged(changes) => at_first(changes),
         FindingEvidence::ColdFirstAttempt { seconds, due, fit } => format!(
-            "first attempt is warm-up: its requests took {} s, {:.1} times the {} s {}",
+            "the requests of the cold first attempt took {} s, {:.1} times the {} s {}",
             grouped_real(*seconds, 2),
             seconds / due,
             grouped_real(*due, 2),
@@ -91,7 +96,7 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
 
 fn drifting(drift: &Drift) -> String {
     format!(
-        "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % a minute over {} requests",
+        "decode speed changed by {:+.1} % from the first to the last quarter (99 % CI {:+.1} to {:+.1}), {:+.2} % per minute over {} requests",
         drift.change * 100.0,
         drift.change_ci99.0 * 100.0,
         drift.change_ci99.1 * 100.0,
@@ -100,64 +105,50 @@ fn drifting(drift: &Drift) -> String {
     )
 }
 
-/// What a first attempt is measured by.
+/// The reference for a first attempt.
 fn due_by(fit: Option<Fit>) -> String {
     let Some(Fit { attempts, at_zero_s, s_per_token }) = fit else {
-        return "that the other attempts of its case take".to_owned();
+        return "of the other attempts of its case".to_owned();
     };
     format!(
-        "that a fit of the other {attempts} attempts gives ({at_zero_s:.2} s and {:.1} ms for each token)",
+        "expected from the other {attempts} attempts ({at_zero_s:.2} s and {:.1} ms per token)",
         s_per_token * 1e3
     )
 }
 
-/// What to do next.
+/// The next step.
 fn advice(found: &FindingEvidence) -> &str {
     match found {
         FindingEvidence::Told { advice, .. } => advice,
-        FindingEvidence::NoOkRequest { .. } => "see the failures of this attempt",
-        FindingEvidence::ErrorRate { .. } => "see the failures; with less load they may go away",
+        FindingEvidence::NoOkRequest { .. } => "See the failures of this attempt.",
+        FindingEvidence::ErrorRate { .. } => "See the failures. Try a lower load.",
         FindingEvidence::TooFewSamples { .. } => {
-            "give a load level at least 20 requests or 30 s (--requests, --duration)"
+            "Use at least 20 requests or 30 s per load level (--requests, --duration)."
         }
         FindingEvidence::Drifting { in_step: true, .. } => {
-            "streams that begin together and ask for equal lengths fall out of step: begin them one after another (--ramp), or let lengths vary"
+            "Streams that start together with equal answer lengths run in lockstep: stagger their starts (--ramp) or vary the lengths."
         }
         FindingEvidence::Drifting { in_step: false, .. } => {
-            "look for heat, a power limit or other work on the host; warm up longer"
+            "Check temperature, power limit and other processes on the host; use a longer warm-up."
         }
-        FindingEvidence::BufferedStream(_) => {
-            "turn off response buffering in the proxy before the engine"
+        FindingEvidence::BufferedStream(_) => "Turn off response buffering in front of the engine.",
+        FindingEvidence::EmptyAnswers(_) => "Check the engine's log, chat template and context.",
+        FindingEvidence::Truncated { .. } => "Raise max_tokens, or use answers of fixed length.",
+        FindingEvidence::LengthNotFixed(_) => "Compare decode speed only.",
+        FindingEvidence::TokenMismatch(_) => "Check the engine's tool-call and reasoning parsers.",
+        FindingEvidence::MoreChunksThanTokens(_) => {
+            "Tokens were distributed evenly over the chunks."
         }
-        FindingEvidence::EmptyAnswers(_) => {
-            "look at the engine's log and chat template; the prompt may exceed its context"
-        }
-        FindingEvidence::Truncated { .. } => "raise max_tokens, or ask for answers of fixed length",
-        FindingEvidence::LengthNotFixed(_) => {
-            "the engine does not keep ignore_eos and min_tokens: compare decode speed only"
-        }
-        FindingEvidence::TokenMismatch(_) => {
-            "check the engine's parser for tool calls or reasoning"
-        }
-        FindingEvidence::MoreChunksThanTokens(_) => "tokens were shared out evenly over the chunks",
         FindingEvidence::CacheHits { .. } => {
-            "times to first token are too good: turn off prefix caching, or look at what the chat template puts first"
+            "TTFT is too low: turn off prefix caching, or check what the chat template puts first."
         }
         FindingEvidence::ApproximateTokens(_) => {
-            "have the engine send usage (stream_options.include_usage), or give the model's tokenizer.json with `--tokenizer`"
+            "Let the engine send usage (stream_options.include_usage), or pass the model's tokenizer.json with `--tokenizer`."
         }
-        FindingEvidence::GpuLost { .. } => {
-            "look for Xid messages in the kernel's log; only a reboot brings the GPU back"
-        }
-        FindingEvidence::GpuShared { .. } => {
-            "end the other process, or name the endpoint's GPUs with --gpu"
-        }
-        FindingEvidence::EngineChanged(_) => {
-            "it belongs to another comparability class: run again with one engine throughout"
-        }
-        FindingEvidence::ColdFirstAttempt { .. } => {
-            "settle the engine before it is measured (leave out `--warmup 0`), and measure again"
-        }
+        FindingEvidence::GpuLost { .. } => "Check the kernel log for Xid messages, then reboot.",
+        FindingEvidence::GpuShared { .. } => "Stop the other process, or set --gpu.",
+        FindingEvidence::EngineChanged(_) => "Repeat the run with one engine.",
+        FindingEvidence::ColdFirstAttempt { .. } => "Repeat the run without `--warmup 0`.",
     }
 }
 
@@ -169,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_evidence_is_told_with_its_values_and_an_advice() {
+    fn every_evidence_has_its_values_and_an_advice() {
         let drift = Drift {
             requests: 96,
             blocks: 12,
@@ -211,23 +202,23 @@ mod tests {
             all.iter().map(evidence).join("\n"),
             "\
 0 of 4 requests succeeded
-2 of 101 requests failed (2.0 %, bound 1 %): 2 reset
+2 of 101 requests failed (2.0 %, limit 1 %): 2 reset
 3 requests in 1.2 s
-decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % a minute over 96 requests
-2 of 3 answers came in one burst instead of a stream
-1 of 3 answers had no text, which is a failure
-1 of 2 answers were cut by max_tokens (40) or the context
-1 of 2 answers are shorter than asked
-in 1 of 2 requests the tokens of the chunks and the final usage differ by more than 1 %
-in 1 of 2 requests
-1,200 of 4,800 prompt tokens (25.0 %) came from a cache, though no prompt begins like another
-in 1 of 2 requests chunks were counted, the engine gives no token counts
+decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % per minute over 96 requests
+2 of 3 answers arrived in one burst instead of a stream
+1 of 3 answers had no text, which counts as a failure
+1 of 2 answers were truncated by max_tokens (40) or the context length
+1 of 2 answers are shorter than requested
+in 1 of 2 requests the token counts of the chunks and the final usage differ by more than 1 %
+more chunks than tokens in 1 of 2 requests
+1,200 of 4,800 prompt tokens (25.0 %) came from a cache, although no two prompts share a prefix
+in 1 of 2 requests chunks were counted, because the engine reports no token counts
 GPU-a: GPU is lost 2.2 s after the first request
 GPU-a: GPU is lost before the attempt
-process 412 (python3), which is not the engine's, took 300 MiB on its GPU during the attempt
-process 412 (python3), which is not the engine's, has 300 MiB on its GPU
-first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that the other attempts of its case take
-first attempt is warm-up: its requests took 12.00 s, 4.0 times the 3.00 s that a fit of the other 9 attempts gives (0.20 s and 24.0 ms for each token)"
+process 412 (python3), not part of the engine, allocated 300 MiB on its GPU during the attempt
+process 412 (python3), not part of the engine, uses 300 MiB on its GPU
+the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s of the other attempts of its case
+the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s expected from the other 9 attempts (0.20 s and 24.0 ms per token)"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What stands beside the answer: what could not be judged, what to keep in mind.
+//! The caveats: what limits or qualifies the results.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use regatta_figures::compare::{
 use regatta_figures::completeness::left_out;
 use regatta_figures::hosts::{CellState, HostAnalysis};
 
-/// `: 10 of host #4, 4 of gpu-03`, those with the most first; nothing where there is no host.
+/// `: 10 on host #4, 4 on gpu-03`, most missing cells first; empty if there are none.
 fn whose_are_missing(analysis: &Report<'_>) -> String {
     let known = analysis.hosts.iter().map(|host| (host.missing(), host.host.to_string()));
     let suite = &analysis.record.header.suite;
@@ -32,29 +32,31 @@ fn whose_are_missing(analysis: &Report<'_>) -> String {
     let absent = analysis.absent_numbers().map(|number| (planned, format!("host #{number}")));
     let hosts = known.chain(absent).filter(|(missing, _)| *missing > 0);
     let hosts = hosts.sorted_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    let named = hosts.map(|(missing, host)| format!("{missing} of {host}")).collect();
-    let named = first_few(named, |more| format!("and those of {more} more"));
+    let named = hosts.map(|(missing, host)| format!("{missing} on {host}")).collect();
+    let named = first_few(named, |more| format!("and those on {more} more"));
     if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
 }
 
-/// The first few of many remarks of one kind, each with figures of its own.
-fn remarks(said: impl Iterator<Item = String>, what: &str) -> Vec<String> {
+/// The first few of many findings of one kind, each with its own figures.
+fn findings(said: impl Iterator<Item = String>, what: &str) -> Vec<String> {
     first_few(said.collect(), |more| {
-        format!("{} on {what}: see the hosts' pages.", count_of(more, "more remark"))
+        format!("{} about {what}: see the per-host reports.", count_of(more, "more finding"))
     })
 }
 
-/// What could not be judged, and what to keep in mind.
-pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
+/// Hosts, cases and cells that are excluded, and other limits of the results.
+pub(crate) fn caveats(analysis: &Report<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let nothing = analysis.hosts.iter().filter(|h| !h.has_usable());
     for (hosts, why) in together(nothing.map(|h| (h.host.to_string(), why_nothing(h)))) {
-        out.push(format!("{hosts} could not be judged: {why}."));
+        out.push(format!("No verdict on {hosts}: {why}."));
     }
     out.extend(absent(analysis));
     let left = left_out(analysis.record).map(|(host, why)| (host.to_string(), why.to_string()));
     for (hosts, why) in together(left) {
-        out.push(clean::line(&format!("Left out of the run (--allow-missing): {hosts} ({why}).")));
+        out.push(clean::line(&format!(
+            "Excluded from the run (--allow-missing): {hosts} ({why})."
+        )));
     }
     let each = |host: &HostAnalysis<'_>| {
         let name = host.host.to_string();
@@ -64,27 +66,28 @@ pub(crate) fn not_judged(analysis: &Report<'_>) -> Vec<String> {
         out.push(clean::line(&format!("{hosts}: {said}.")));
     }
     out.extend(unrepeated(analysis));
-    out.extend(remarks(analysis.later.iter().map(changed_engine), "changed engines"));
-    out.extend(analysis.classes.iter().flat_map(class_limits));
-    let floors = analysis.hosts.iter().flat_map(floors);
-    out.extend(remarks(floors, "what the client itself may add"));
-    out.extend(remarked(analysis.hosts.iter()).map(|codes| format!("Run: {codes}.")));
+    out.extend(findings(analysis.later.iter().map(changed_engine), "changed engines"));
+    let several = analysis.classes.len() > 1;
+    out.extend(analysis.classes.iter().flat_map(|class| class_caveats(class, several)));
+    let overhead = analysis.hosts.iter().flat_map(overhead);
+    out.extend(findings(overhead, "client overhead"));
+    out.extend(finding_counts(analysis.hosts.iter()).map(|codes| format!("Findings: {codes}.")));
     out.extend(cells(analysis));
-    out.extend(remarks(analysis.hosts.iter().flat_map(not_warm), "hosts that were not warm"));
+    out.extend(findings(analysis.hosts.iter().flat_map(not_warm), "engine warm-up"));
     out.extend(endings(analysis));
     out
 }
 
-/// `invalid: gpu_shared 1 attempt; degraded: client_cpu 4 attempts, truncated 2 attempts`, of the
-/// counted attempts of these hosts and what was remarked while settling; `None` without any.
-pub(crate) fn remarked<'a>(
+/// `invalid: gpu_shared 1 attempt; degraded: client_cpu 4 attempts, truncated 2 attempts`, over the
+/// counted attempts and the engine warm-ups of these hosts; `None` without any.
+pub(crate) fn finding_counts<'a>(
     hosts: impl Iterator<Item = &'a HostAnalysis<'a>> + Clone,
 ) -> Option<String> {
     let mut codes: BTreeMap<Reverse<Validity>, BTreeMap<(&str, &str), u64>> = BTreeMap::new();
     let attempts = hosts.clone().flat_map(HostAnalysis::cells);
     let attempts = attempts.filter_map(|(_, cell)| cell.counted()).flat_map(|c| &c.findings);
-    let settling = hosts.flat_map(HostAnalysis::warmup_findings);
-    let all = attempts.map(|f| (f, "attempt")).chain(settling.map(|f| (f, "settling")));
+    let warmups = hosts.flat_map(HostAnalysis::warmup_findings);
+    let all = attempts.map(|f| (f, "attempt")).chain(warmups.map(|f| (f, "engine warm-up")));
     for (finding, what) in all.filter(|(finding, _)| finding.validity > Validity::Valid) {
         let of_validity = codes.entry(Reverse(finding.validity)).or_default();
         *of_validity.entry((finding.code.as_str(), what)).or_default() += 1;
@@ -96,7 +99,7 @@ pub(crate) fn remarked<'a>(
     (!codes.is_empty()).then(|| parts.format("; ").to_string())
 }
 
-/// Cells and requests that are no part of the figures.
+/// Cells and requests that are not in the figures.
 fn cells(analysis: &Report<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let cells = analysis.cells;
@@ -104,18 +107,16 @@ fn cells(analysis: &Report<'_>) -> Vec<String> {
     let planned = n(cells.planned);
     if cells.skipped > 0 {
         let skipped = n(cells.skipped);
-        out.push(format!(
-            "{skipped} of {planned} cells are skipped, as their sweep was saturated."
-        ));
+        out.push(format!("{skipped} of {planned} cells skipped after saturation of their sweep."));
     }
     let lost = cells.missing + cells.open;
     if lost > 0 {
         let (lost, of) = (n(lost), whose_are_missing(analysis));
-        out.push(format!("{lost} of {planned} cells are missing{of} (section Completeness)."));
+        out.push(format!("{lost} of {planned} cells missing{of} (see Completeness)."));
     }
     if cells.invalid > 0 {
         let (invalid, counted) = (n(cells.invalid), n(cells.counted));
-        out.push(format!("Invalid, kept and not compared: {invalid} of {counted} counted cells."));
+        out.push(format!("{invalid} of {counted} counted cells invalid: stored, but excluded from all figures (C10)."));
     }
     let cases = analysis.hosts.iter().flat_map(HostAnalysis::all_cases);
     let failed: u64 = cases.map(|case| u64::from(case.requests.failures())).sum();
@@ -125,26 +126,23 @@ fn cells(analysis: &Report<'_>) -> Vec<String> {
     out
 }
 
-/// Cells that another engine served than the host's at first.
+/// Cells served by a different engine than the host's first cells.
 pub(crate) fn changed_engine(later: &Later) -> String {
     clean::line(&format!(
-        "{} was another engine from {} repetition {} on ({}): {} kept and not compared with the rest.",
+        "The engine of {} changed before {}, repetition {}: {}. Not compared: {}.",
         later.host,
         later.from.case,
         later.from.repetition.0,
         at_first(&later.change),
-        match later.cells {
-            1 => "1 cell is".to_owned(),
-            n => format!("{n} cells are"),
-        }
+        count_of(later.cells, "cell")
     ))
 }
 
-/// Where the client itself weighs beside what was measured.
-fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
+/// Where the client overhead exceeds 1 % of a measured time.
+fn overhead<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
     host.notable_overhead().map(|notable| {
         format!(
-            "{}: the client itself may add {} ms to the {} of {} ms, over 1 %.",
+            "{}: the client overhead of {} ms is over 1 % of the {} of {} ms.",
             host.host,
             grouped_real(notable.overhead_s * 1e3, 2),
             notable.what,
@@ -153,59 +151,58 @@ fn floors<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<
     })
 }
 
-/// How a host was not warm when the run began.
+/// Findings of the engine warm-up of a host.
 fn not_warm<'a>(host: &'a HostAnalysis<'_>) -> impl Iterator<Item = String> + use<'a> {
     host.warmup_findings().map(|finding| {
         let (code, said) = (&finding.code, evidence(&finding.evidence));
-        clean::line(&format!("{}: {code} before the run: {said}.", host.host))
+        clean::line(&format!("{}: engine warm-up: {said} ({code}).", host.host))
     })
 }
 
-/// Whether answers were cut.
+/// Whether answers were truncated.
 fn endings(analysis: &Report<'_>) -> Option<String> {
     let mut cases = analysis.record.header.suite.cases.iter();
     let is_fixed = cases.all(|case| case.length == Length::Fixed);
     Some(match analysis.endings() {
         Endings::NoneCut => return None,
         Endings::AllAtLimit if is_fixed => {
-            "Every answer ran to max_tokens, so the lengths are equal.".to_owned()
+            "All answers ran to max_tokens, so their lengths are equal.".to_owned()
         }
         Endings::AllAtLimit => {
-            "All answers truncated: every one ran to max_tokens, so that the lengths are equal and none says where the model would have ended it.".to_owned()
+            "All answers were truncated at max_tokens: their lengths are equal, but none ended naturally.".to_owned()
         }
         Endings::AllCut => {
-            "All answers truncated: cut by max_tokens or the context (finish reason length).".to_owned()
+            "All answers were truncated by max_tokens or the context length (finish reason length).".to_owned()
         }
         Endings::SomeCut { truncated, ok } => format!(
-            "{} of {} answers were cut by max_tokens or the context (finish reason length).",
+            "{} of {} answers were truncated by max_tokens or the context length (finish reason length).",
             grouped(truncated),
             grouped(ok)
         ),
     })
 }
 
-/// What a host could not show: its first attempt is warm-up, or no chunk of its answers was stamped.
+/// Limits of a host's figures: a cold first attempt, or no timestamp of any chunk.
 pub(crate) fn unmeasured(host: &HostAnalysis<'_>) -> Vec<String> {
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
     let cold = counted.flat_map(|c| &c.findings).find(|f| f.code == FindingCode::ColdFirstAttempt);
     let figures = &host.figures;
     let unstamped = figures.requests.ok > figures.requests.buffered && figures.ttft_s.n() == 0;
-    let unstamped = unstamped.then(|| {
-        "TTFT not measured, nor any speed: no chunk of its answers was stamped".to_owned()
-    });
+    let unstamped =
+        unstamped.then(|| "TTFT and speeds were not measured: no chunk has a timestamp".to_owned());
     cold.map(|f| evidence(&f.evidence)).into_iter().chain(unstamped).collect()
 }
 
-/// A run that cannot rank anybody, however many hosts it has.
+/// A run with too few repetitions for any verdict.
 fn unrepeated(analysis: &Report<'_>) -> Option<String> {
     let most = analysis.record.header.suite.cases.iter().map(|case| case.repetitions).max()?;
     let is_few = usize::try_from(most).is_ok_and(|most| most < MIN_REPETITIONS);
     (is_few && !analysis.classes.is_empty()).then(|| {
-        format!("No ranking: n = {most}, the repetitions of each case; a verdict needs {MIN_REPETITIONS}.")
+        format!("No verdicts: n = {most}, at least {MIN_REPETITIONS} repetitions needed (C11).")
     })
 }
 
-/// Why a host has nothing usable.
+/// Why a host has no usable results.
 fn why_nothing(host: &HostAnalysis<'_>) -> String {
     if let Some(why) = host.record.and_then(|r| r.refused.as_deref()) {
         return clean::line(why);
@@ -215,27 +212,28 @@ fn why_nothing(host: &HostAnalysis<'_>) -> String {
         CellState::Counted(_) | CellState::Skipped(_) | CellState::Open => None,
     });
     let only = reasons.unique().exactly_one();
-    only.unwrap_or_else(|_| "nothing usable was measured on it".to_owned())
+    only.unwrap_or_else(|_| "no usable results".to_owned())
 }
 
-/// Expected hosts that nobody saw.
+/// Expected hosts that never joined.
 fn absent(analysis: &Report<'_>) -> Option<String> {
     let names = analysis.absent_numbers().map(|n| format!("#{n}")).collect_vec();
     let hosts = if names.len() == 1 { "Host" } else { "Hosts" };
     (!names.is_empty()).then(|| format!("{hosts} {} never joined.", some_names(&names)))
 }
 
-/// What stays out of the comparison of a class.
-fn class_limits(class: &ClassReport) -> Vec<String> {
+/// What is excluded from the comparison of a class.
+fn class_caveats(class: &ClassReport, several: bool) -> Vec<String> {
     let mut out = Vec::new();
-    let (label, unverified) = (&class.class.label, class.class.unverified());
+    let unverified = class.class.unverified();
+    let of_class = if several { format!(" in class {}", class.class.label) } else { String::new() };
     if !unverified.is_empty() && class.class.hosts.len() > 1 {
         let facts = unverified.join(", ");
-        out.push(format!("Class {label} is unverified: {facts} unknown on all its hosts."));
+        out.push(format!("Not verified as equal{of_class}: {facts} (unknown on all hosts)."));
     }
     if !class.class.assumed.is_empty() {
         out.push(format!(
-            "Class {label}: {} not known on some of its hosts and taken as equal (--assume-equal).",
+            "Assumed equal{of_class} (--assume-equal): {}.",
             class.class.assumed.join(", ")
         ));
     }
@@ -245,19 +243,21 @@ fn class_limits(class: &ClassReport) -> Vec<String> {
     let hosts = class.metrics.iter().map(|m| (m.metric.label(), &m.series.hosts_left_out));
     for ((reason, names), metrics) in excluded(hosts) {
         let (names, metrics) = (some_names(&names), metrics.join(", "));
-        out.push(format!("Left out of the comparison of {metrics}: {names} ({reason})."));
+        out.push(format!("Excluded from the comparison of {metrics}: {names}. Reason: {reason}."));
     }
     let cases = class.metrics.iter().map(|m| (m.metric.label(), &m.series.cases_left_out));
     for ((reason, names), metrics) in excluded(cases) {
         let n = count_of(names.len(), "case");
         let (names, metrics) = (some_names(&names), metrics.join(", "));
-        out.push(format!("Left out of the comparison of {metrics}, {n} ({reason}): {names}."));
+        out.push(format!(
+            "Excluded from the comparison of {metrics}: {n} ({names}). Reason: {reason}."
+        ));
     }
     out.extend(class.metric(Metric::DecodeTps).map(too_few).unwrap_or_default());
     out
 }
 
-/// Hosts with too few repetitions for a verdict, by what is lacking.
+/// Hosts with too few repetitions for a verdict.
 fn too_few(report: &MetricReport) -> Vec<String> {
     let few = format!("fewer than {MIN_REPETITIONS} complete repetitions");
     let said = |(why, that): (Reason, &str)| {
@@ -265,8 +265,8 @@ fn too_few(report: &MetricReport) -> Vec<String> {
         let hosts = report.outcome.hosts.iter().filter(|j| j.verdict == why);
         let hosts: Vec<&HostId> = hosts.map(|j| &j.host).collect();
         let names = some_names(&hosts);
-        (!hosts.is_empty()).then(|| format!("No verdict on {names} (C11: {few}{that})."))
+        (!hosts.is_empty()).then(|| format!("No verdict on {names}: {few}{that} (C11)."))
     };
-    let shared = (Reason::TooFewShared, " that the others have, too");
+    let shared = (Reason::TooFewShared, " shared with other hosts");
     [(Reason::TooFewRepetitions, ""), shared].into_iter().filter_map(said).collect()
 }

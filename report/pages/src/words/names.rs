@@ -8,7 +8,7 @@ use regatta_figures::compare::Reason;
 
 use super::reason::reason;
 
-/// Most hosts or cases that a sentence names.
+/// Most hosts or cases named in a sentence.
 pub(crate) const NAMED: usize = 5;
 
 /// `a, b, c, d, e and 3 more`.
@@ -23,7 +23,7 @@ pub(crate) fn first_names<T: Display>(most: usize, names: &[T]) -> String {
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
-/// The first few of many things said, and what is said of how many more there are.
+/// The first few of many sentences, and one about how many more there are.
 pub(super) fn first_few(mut said: Vec<String>, rest: impl Fn(usize) -> String) -> Vec<String> {
     let more = said.len().saturating_sub(NAMED);
     said.truncate(NAMED);
@@ -31,7 +31,7 @@ pub(super) fn first_few(mut said: Vec<String>, rest: impl Fn(usize) -> String) -
     said
 }
 
-/// Hosts with what is said of each: those of which the same is said together, in order of the first.
+/// Hosts grouped by what is said about them, in order of the first.
 pub(crate) fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (host, what) in said {
@@ -43,7 +43,7 @@ pub(crate) fn together(said: impl IntoIterator<Item = (String, String)>) -> Vec<
     groups.into_iter().map(|(what, hosts)| (some_names(&hosts), what)).collect()
 }
 
-/// What was excluded, by reason and names: with who excludes the same for the same reason.
+/// Exclusions grouped by reason and names, with those that exclude the same for the same reason.
 pub(crate) fn excluded<'a, T: Ord, W: Clone>(
     by: impl IntoIterator<Item = (W, &'a Vec<(T, Reason)>)>,
 ) -> BTreeMap<(String, Vec<&'a T>), Vec<W>> {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_names_are_read_and_more_are_counted() {
+    fn five_names_are_listed_and_more_are_counted() {
         let names = ["a", "b", "c", "d", "e", "f", "g"];
         assert_eq!(some_names(&names[..5]), "a, b, c, d, e");
         assert_eq!(some_names(&names), "a, b, c, d, e and 2 more");

@@ -6,7 +6,7 @@ use regatta_types::margin::{Margins, percent};
 use regatta_types::metric::Metric;
 use regatta_types::units::{grouped, grouped_real};
 
-/// What stands where there is no number; the reason is in the notes.
+/// In place of a missing number; the reason is in the notes.
 pub(crate) const NONE: &str = "-";
 
 /// A number with fixed digits, or `-`.
@@ -53,11 +53,7 @@ pub(crate) fn level(metric: Metric, log: Option<f64>) -> String {
 
 /// The 95 % interval of a host's own mean, on the scale of the metric: `41.52–41.84`.
 pub(crate) fn level_range(metric: Metric, spread: Effect) -> String {
-    range(metric, spread.interval(0.95))
-}
-
-/// Ends on the scale of logarithms, on the scale of the metric.
-pub(crate) fn range(metric: Metric, (low, high): (f64, f64)) -> String {
+    let (low, high) = spread.interval(0.95);
     format!("{}–{}", level(metric, Some(low)), level(metric, Some(high)))
 }
 
@@ -73,7 +69,7 @@ pub(crate) fn margins(margins: &Margins) -> String {
     Metric::ALL.into_iter().map(margin).join(", ")
 }
 
-/// What is said of a number that is not 0.
+/// Text about a number, unless it is 0.
 pub(crate) fn if_any<N: Copy + Default + PartialEq>(n: N, say: impl Fn(N) -> String) -> String {
     if n == N::default() { String::new() } else { say(n) }
 }

@@ -1,4 +1,4 @@
-//! Where the sweeps of a run ended, a sentence for each sweep and not for each host.
+//! Where the sweeps of a run ended: one sentence per sweep, not per host.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,12 @@ use itertools::Itertools as _;
 use regatta_types::ids::{CaseId, HostId};
 
 use super::names::some_names;
+use super::numbers::{count_of, if_any};
 use crate::report::Report;
 use regatta_figures::hosts::{SaturatedLevel, SweepEnd};
 use regatta_types::suite::{Case, Load};
 
-/// A host, what became of a sweep on it, and where that was saturated.
+/// A host, the result of a sweep on it, and its saturated level.
 type End<'a> = (&'a HostId, &'a SweepEnd<'a>, &'a SaturatedLevel<'a>);
 
 pub(crate) fn saturated(analysis: &Report<'_>) -> Vec<String> {
@@ -35,23 +36,19 @@ fn sentence((of, ends): (&CaseId, Vec<End<'_>>)) -> String {
         levels.entry(level).or_insert_with(|| (offered(at), Vec::new())).1.push(host);
     }
     let mut levels = levels.values().map(|(at, hosts)| format!("at {at} on {}", some_names(hosts)));
-    format!("{of} saturated {} (section 4).", levels.join("; "))
+    format!("{of} saturated {} (see Per case).", levels.join("; "))
 }
 
-/// `; the 2 levels above are skipped`, or nothing.
+/// `; 2 more levels skipped`, or nothing.
 pub(crate) fn skipped(sweep: &SweepEnd<'_>) -> String {
-    match sweep.skipped {
-        0 => String::new(),
-        1 => "; the level above is skipped".to_owned(),
-        n => format!("; the {n} levels above are skipped"),
-    }
+    if_any(sweep.skipped, |n| format!("; {} skipped", count_of(n, "more level")))
 }
 
-/// What a level offers: streams, or requests a second.
+/// The offered load of a level: streams, or requests per second.
 pub(crate) fn offered(case: &Case) -> String {
     match case.load {
         Load::Closed { streams: 1, .. } => "1 stream".to_owned(),
         Load::Closed { streams, .. } => format!("{streams} streams"),
-        Load::Open { rate, .. } => format!("{rate}/s"),
+        Load::Open { rate, .. } => format!("{rate} requests/s"),
     }
 }

@@ -1,12 +1,13 @@
-//! What one host did run by run, as lines of a terminal and for programs.
+//! History of one host, as lines for a terminal and for programs.
 
+use regatta_figures::compare::Effect;
 use regatta_figures::history::TrendRow;
 use regatta_types::clean;
 use regatta_types::ids::RunId;
 use regatta_types::metric::Metric;
 use serde::Serialize;
 
-use super::numbers::{level, range, signed_percent};
+use super::numbers::{NONE, level, level_range, signed_percent};
 use super::reason::reason;
 use super::verdict::verdict_word;
 
@@ -29,19 +30,16 @@ struct WrittenChange<'a> {
     verdict: &'static str,
 }
 
-fn ci95(row: &TrendRow) -> Option<String> {
-    row.decode_ci95.map(|(low, high)| range(Metric::DecodeTps, (low.ln(), high.ln())))
-}
-
 /// One object on one line.
 #[must_use]
 pub fn trend_json(row: &TrendRow) -> String {
+    let value = |effect: Option<Effect>| effect.map(|effect| effect.mean.exp());
     let written = Written {
         run: &row.run,
         created: &row.created,
-        decode_tps: row.decode_tps,
-        decode_ci95: ci95(row),
-        ttft_s: row.ttft_s,
+        decode_tps: value(row.decode),
+        decode_ci95: row.decode.map(|speed| level_range(Metric::DecodeTps, speed)),
+        ttft_s: value(row.ttft),
         change: row.change.as_ref().map(|c| WrittenChange {
             from: &c.from,
             percent: c.percent,
@@ -56,10 +54,9 @@ pub fn trend_json(row: &TrendRow) -> String {
 /// A line for a terminal.
 #[must_use]
 pub fn trend_line(row: &TrendRow) -> String {
-    let log = |value: Option<f64>| value.map(f64::ln);
-    let speed = level(Metric::DecodeTps, log(row.decode_tps));
-    let ci = ci95(row).unwrap_or_else(|| "-".to_owned());
-    let ttft = level(Metric::Ttft, log(row.ttft_s));
+    let mean = |metric, effect: Option<Effect>| level(metric, effect.map(|effect| effect.mean));
+    let (speed, ttft) = (mean(Metric::DecodeTps, row.decode), mean(Metric::Ttft, row.ttft));
+    let ci = row.decode.map_or(NONE.to_owned(), |speed| level_range(Metric::DecodeTps, speed));
     let change = match (&row.change, &row.not_comparable) {
         (Some(change), _) => {
             let percent = signed_percent((change.percent / 100.0).ln_1p());
@@ -67,7 +64,7 @@ pub fn trend_line(row: &TrendRow) -> String {
             format!("{percent} % {verdict} (from {})", change.from)
         }
         (None, Some(why)) => format!("not comparable: {}", clean::line(&reason(why))),
-        (None, None) => "the first".to_owned(),
+        (None, None) => "first run".to_owned(),
     };
     let (run, created) = (&row.run, &row.created);
     format!("{run:<32} {created}  {speed:>8} tok/s ({ci})  TTFT {ttft:>7} ms  {change}")

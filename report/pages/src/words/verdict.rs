@@ -30,8 +30,8 @@ pub(crate) enum Sides {
     Runs,
 }
 
-/// What a judgement on `n` repetitions says: the verdict with its badges, `slower (indicative; C11: 4
-/// of 5 repetitions)`, or why there is none.
+/// A judgement based on `n` repetitions: the verdict with its badges, `slower (indicative; 4 of 5
+/// repetitions, C11)`, or why there is none.
 pub(crate) fn judgement_words(
     metric: Metric,
     judgement: &Judgement,
@@ -40,10 +40,10 @@ pub(crate) fn judgement_words(
 ) -> String {
     let verdict = match (judgement, sides) {
         (Judgement::Verdict(verdict), _) => *verdict,
-        // Why not is said beside the table, once for all hosts.
+        // The reason is beside the table, once for all hosts.
         (Judgement::NotJudged(_), Sides::Runs) => return "no verdict".to_owned(),
         (Judgement::NotJudged(_), Sides::SoloAndTogether) => {
-            return "no verdict: too few repetitions both ways".to_owned();
+            return "no verdict: too few repetitions measured both ways".to_owned();
         }
         (Judgement::NotJudged(why), Sides::Hosts { .. }) => return why_no_verdict(why, n),
     };
@@ -56,7 +56,7 @@ pub(crate) fn judgement_words(
         Sides::Runs => (String::new(), 0),
     };
     let indicative = (n < FULL_REPETITIONS).then(|| "indicative".to_owned());
-    let some_missing = (n < planned).then(|| format!("C11: {n} of {planned} repetitions"));
+    let some_missing = (n < planned).then(|| format!("{n} of {planned} repetitions, C11"));
     let badges: Vec<String> = indicative.into_iter().chain(some_missing).collect();
     let words = format!("{}{addition}", verdict_word(metric, verdict));
     if badges.is_empty() { words } else { format!("{words} ({})", badges.join("; ")) }
@@ -65,9 +65,9 @@ pub(crate) fn judgement_words(
 /// Of a host with `n` complete repetitions beside others.
 fn why_no_verdict(why: &Reason, n: usize) -> String {
     if *why == Reason::TooFewRepetitions {
-        format!("no verdict (C11: {n} of {MIN_REPETITIONS} complete repetitions)")
+        format!("no verdict: too few repetitions, {n} of at least {MIN_REPETITIONS} (C11)")
     } else if *why == Reason::TooFewShared {
-        format!("no verdict ({})", reason(why))
+        format!("no verdict: {}", reason(why))
     } else if matches!(why, Reason::Alone | Reason::TwoGroups) {
         reason(why)
     } else {
@@ -83,26 +83,26 @@ pub(super) fn verdict_word(metric: Metric, verdict: Verdict) -> &'static str {
         (Verdict::Slower, _) => "slower",
         (Verdict::Faster, _) => "faster",
         (Verdict::Equivalent, _) => "equivalent",
-        (Verdict::Inconclusive { .. }, _) => "not settled",
+        (Verdict::Inconclusive { .. }, _) => "inconclusive",
     }
 }
 
-/// `about 3 more repetitions in each run needed`; `None` where more would decide nothing.
+/// `about 3 more repetitions in each run needed`; `None` if more would decide nothing.
 fn needed(judgement: &Judgement, each: &str) -> Option<String> {
     let Some(Verdict::Inconclusive { more }) = judgement.verdict() else { return None };
     more.map(|n| format!("about {}{each} needed", count_of(n, "more repetition")))
 }
 
-/// What it takes to decide an inconclusive verdict, after a semicolon.
+/// How many repetitions would decide an inconclusive verdict, after a semicolon.
 pub(super) fn more(judgement: &Judgement, each: &str) -> String {
     if !judgement.is_inconclusive() {
         return String::new();
     }
-    let never = || "more repetitions would not settle it".to_owned();
+    let never = || "more repetitions would not decide it".to_owned();
     format!("; {}", needed(judgement, each).unwrap_or_else(never))
 }
 
-/// This mark, where so few repetitions at the least give an indicative verdict only.
+/// The mark of an indicative verdict, if there are this few repetitions.
 pub(super) fn if_indicative(fewest: Option<usize>, mark: &'static str) -> &'static str {
     if fewest.is_some_and(|n| n < FULL_REPETITIONS) { mark } else { "" }
 }
@@ -111,7 +111,7 @@ pub(super) fn if_indicative(fewest: Option<usize>, mark: &'static str) -> &'stat
 pub(super) struct Difference {
     pub(super) mean_log: f64,
     pub(super) ci95_log: (f64, f64),
-    /// `5 repetitions`.
+    /// `n = 5`.
     pub(super) basis: String,
 }
 
@@ -126,19 +126,19 @@ impl Difference {
         format!("{:.1} %", unsigned_percent(self.mean_log))
     }
 
-    /// What it rests on where it is significant: `95 % CI 4.8–5.4, 5 repetitions`.
+    /// The evidence for a significant one: `95 % CI 4.8–5.4, n = 5`.
     pub(super) fn unsigned(&self) -> String {
         let mut ends = [self.ci95_log.0, self.ci95_log.1].map(unsigned_percent);
         ends.sort_by(f64::total_cmp);
         format!("95 % CI {:.1}–{:.1}, {}", ends[0], ends[1], self.basis)
     }
 
-    /// `-1.4 %, 95 % CI -4.0 to +1.3, 5 repetitions`.
+    /// `-1.4 %, 95 % CI -4.0 to +1.3, n = 5`.
     pub(super) fn signed(&self) -> String {
         format!("{}, {}", signed_estimate(self.mean_log, self.ci95_log), self.basis)
     }
 
-    /// `sim-3 is 20.1 % slower than before (95 % CI 19.8–20.4, 5 repetitions)`.
+    /// `sim-3 is 20.1 % slower than before (95 % CI 19.8–20.4, n = 5)`.
     pub(super) fn told(
         &self,
         host: &HostId,
@@ -162,7 +162,7 @@ fn unsigned_percent(log: f64) -> f64 {
     log.exp_m1().abs() * 100.0
 }
 
-/// What a verdict rests on: `4 repetitions, indicative`.
+/// The sample size of a verdict: `n = 4, indicative`.
 pub(super) fn basis(n: usize) -> String {
-    format!("{}{}", count_of(n, "repetition"), if_indicative(Some(n), ", indicative"))
+    format!("n = {n}{}", if_indicative(Some(n), ", indicative"))
 }

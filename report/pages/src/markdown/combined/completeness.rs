@@ -1,4 +1,4 @@
-//! Which cells counted, and why the others did not.
+//! Completeness: counted cells, and why others are missing.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use regatta_types::ids::HostId;
 use regatta_types::suite::Case;
 use regatta_types::validity::Validity;
 
+use super::machines::requests;
 use crate::markdown::grid::grid;
 use crate::markdown::layout::{Align, Inline, Page, Table, count, fixed};
 use crate::report::Report;
@@ -17,17 +18,17 @@ use crate::words::finding::evidence;
 use crate::words::first_names;
 use crate::words::numbers::{NONE, count_of, if_any};
 
-/// Most cells that are named beside one reason.
+/// Most cells named beside one reason.
 const NAMED_CELLS: usize = 4;
 
-/// Section 7.
+/// The section on cells, requests and events.
 pub(super) fn completeness(page: &mut Page, report: &Report<'_>) {
-    page.section("7. Completeness");
+    page.section("Completeness");
     let cells = report.cells;
     let skipped = if_any(cells.skipped, |skipped| format!(", {} skipped", count(skipped)));
-    let open = if_any(cells.open, |open| format!(", {} never ended", count(open)));
+    let open = if_any(cells.open, |open| format!(", {} open", count(open)));
     page.paragraph(Inline::own(format!(
-        "{} planned: {} counted ({} degraded, {} invalid){skipped}, {} missing{open}. A cell is one repetition of one case on one host.",
+        "{} planned (one repetition of one case on one host each): {} counted ({} degraded, {} invalid){skipped}, {} missing{open}.",
         count_of(u64::from(cells.planned), "cell"),
         count(cells.counted),
         count(cells.degraded),
@@ -43,13 +44,14 @@ pub(super) fn completeness(page: &mut Page, report: &Report<'_>) {
     };
     grid(&hosts, &cases, Align::Left, cell).add_to(page);
     page.list(report.absent_numbers().map(|number| {
-        Inline::own(format!("host #{number}: never joined, all its cells are missing"))
+        Inline::own(format!("host #{number} never joined: all its cells are missing"))
     }));
+    requests(page, report);
     reasons(page, report);
     events(page, report);
 }
 
-/// What happened beside the measuring: losses, refusals, warnings, a stop.
+/// Losses, refusals, warnings and cancellation.
 fn events(page: &mut Page, report: &Report<'_>) {
     let events = report.record.events.iter().sorted_by_key(|event| event.seq);
     let told = events.filter_map(|event| {
@@ -60,9 +62,9 @@ fn events(page: &mut Page, report: &Report<'_>) {
             }
             EventKind::AgentLost { host, reason } => format!("{host}: lost ({reason})"),
             EventKind::HostPrepared { host, refused: Some(why) } => {
-                format!("{host}: cannot take part ({why})")
+                format!("{host}: refused ({why})")
             }
-            EventKind::HostLeftOut { host, why } => format!("{host}: left out ({why})"),
+            EventKind::HostLeftOut { host, why } => format!("{host}: excluded ({why})"),
             EventKind::Warning { text } => format!("warning: {text}"),
             EventKind::RunCancelled => "the user stopped the run".to_owned(),
             EventKind::RunStarted { .. }
@@ -83,10 +85,10 @@ fn events(page: &mut Page, report: &Report<'_>) {
         .add_to(page);
 }
 
-/// `5 of 5`, or which repetitions lack.
+/// `5 of 5`, or the missing repetitions.
 fn matrix_cell(cells: &[Cell<'_>]) -> Inline {
     if cells.iter().all(|c| matches!(c.state, CellState::Skipped(_))) {
-        return "skipped: saturated".into();
+        return "skipped (saturated)".into();
     }
     let counted = cells.iter().filter(|c| c.usable().is_some()).count();
     let mut out = format!("{counted} of {}", cells.len());
@@ -107,32 +109,32 @@ fn matrix_cell(cells: &[Cell<'_>]) -> Inline {
     Inline::own(out)
 }
 
-/// Every cell that does not count, by host and reason.
+/// Every cell with a finding or without a counted attempt, by host and reason.
 fn reasons(page: &mut Page, report: &Report<'_>) {
     let mut groups: BTreeMap<(&HostId, String), Vec<String>> = BTreeMap::new();
-    let remark = |found: &AttemptFinding| {
+    let finding = |found: &AttemptFinding| {
         format!("{}: {} ({})", found.validity, found.code, evidence(&found.evidence))
     };
     for host in &report.hosts {
         let mut add = |reason: String, name: String| {
             groups.entry((host.host, reason)).or_default().push(name);
         };
-        host.warmup_findings().for_each(|found| add(remark(found), "settling".to_owned()));
+        host.warmup_findings().for_each(|found| add(finding(found), "engine warm-up".to_owned()));
         for (case, cell) in host.cells() {
             let name = format!("{}/r{}", case.id, cell.repetition);
             match &cell.state {
                 CellState::Skipped(reason) => add(format!("skipped: {reason}"), name),
                 CellState::Missing(reason) => add(format!("missing: {reason}"), name),
-                CellState::Open => add("missing: the run did not end".to_owned(), name),
+                CellState::Open => add("missing: the run did not finish".to_owned(), name),
                 CellState::Counted(counted) => {
-                    counted.findings.iter().for_each(|found| add(remark(found), name.clone()));
+                    counted.findings.iter().for_each(|found| add(finding(found), name.clone()));
                 }
             }
         }
     }
     Table::of(groups)
         .text("Host", |((host, _), _)| Inline::text(host))
-        .text("What", |((_, reason), _)| Inline::text(reason))
+        .text("Finding or reason", |((_, reason), _)| Inline::text(reason))
         .text("Cells", |(_, cells)| Inline::text(first_names(NAMED_CELLS, cells)))
         .add_to(page);
 }

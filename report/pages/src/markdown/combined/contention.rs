@@ -1,4 +1,4 @@
-//! Each host solo against together.
+//! Contention: each host solo against together.
 
 use itertools::Itertools as _;
 use regatta_figures::compare::{Contention, SoloAndTogether};
@@ -12,7 +12,7 @@ use crate::words::numbers::{signed_interval, signed_percent};
 use crate::words::verdict::{Sides, judgement_words};
 use crate::words::{excluded, some_names};
 
-/// The end of section 6.
+/// Do the hosts slow each other down?
 pub(super) fn contention(page: &mut Page, report: &Report<'_>) {
     if report.hosts.len() < 2 {
         return;
@@ -25,28 +25,28 @@ pub(super) fn contention(page: &mut Page, report: &Report<'_>) {
         StartMode::Both => return both(page, report),
     };
     page.paragraph(Inline::own(format!(
-        "What the hosts take from each other was not measured: every case was measured {measured}. A run with `--start both` measures each case solo and together."
+        "Not measured: every case ran {measured}. With `--start both` each case runs solo and together, which shows whether the hosts slow each other down."
     )));
 }
 
 fn both(page: &mut Page, report: &Report<'_>) {
     if report.contention.is_empty() {
-        page.paragraph("Nothing to compare: fewer than two hosts have usable attempts, or none has one of a case both solo and together.");
+        page.paragraph("Not available: fewer than two hosts have usable attempts, or no case has both solo and together.");
         return;
     }
     table(page, &report.contention);
     page.sentences(report.contention.iter().flat_map(left_out));
     let margins = report.contention.iter().map(|Contention { margin, metric, .. }| {
-        format!("{} % in {}", percent(*margin), metric.label())
+        format!("{} {} %", metric.label(), percent(*margin))
     });
     page.paragraph(Inline::own(format!(
-        "Each host against itself: the logarithm together minus that of the same case and repetition solo, right before it; one number per repetition, the mean over the cases; Student's t over the repetitions, Holm over the hosts. Differences up to {} are of no account. All other sections are of what was measured together. A difference points to something that the hosts share; it does not say what.",
+        "Each host against itself: log difference between together and solo for the same case and repetition, averaged over the cases; Student's t over repetitions, Holm over hosts. Margin: {}. All other sections use the attempts that ran together. A difference indicates a shared resource, but not which one.",
         margins.format(", ")
     )));
 }
 
 fn table(page: &mut Page, contention: &[Contention]) {
-    let few = "too few repetitions have every case both ways";
+    let few = "too few repetitions have every case both solo and together";
     let hosts =
         contention.iter().flat_map(|found| found.hosts.iter().map(|host| (found.metric, host)));
     Table::of(hosts)
@@ -56,7 +56,7 @@ fn table(page: &mut Page, contention: &[Contention]) {
         .text("Host", |(_, host)| Inline::text(&host.host))
         .number_or("Solo", few, |(metric, host)| level(*metric, host.solo_log))
         .number_or("Together", few, |(metric, host)| level(*metric, host.together_log))
-        .number_or("Together against solo (%)", few, |(_, host)| {
+        .number_or("Together vs. solo (%)", few, |(_, host)| {
             known(host.effect.map(|effect| signed_percent(effect.mean)))
         })
         .number_or("95 % CI (%)", few, |(_, host)| known(host.effect.map(signed_interval)))
@@ -72,12 +72,12 @@ fn verdict(metric: Metric, host: &SoloAndTogether) -> Inline {
     Inline::own(words).bold_if(host.verdict.is_difference())
 }
 
-/// Cases that stayed out, a sentence for each reason and not for each host and case.
+/// Excluded cases: one sentence per reason, not per host and case.
 fn left_out(found: &Contention) -> Vec<String> {
     let by = found.hosts.iter().map(|host| (&host.host, &host.cases_left_out));
     let said = excluded(by).into_iter().map(|((why, cases), hosts)| {
         let (metric, hosts, cases) = (found.metric.label(), some_names(&hosts), some_names(&cases));
-        format!("{hosts}: {metric} without {cases} ({why}).")
+        format!("{hosts}: {metric} excludes {cases}: {why}.")
     });
     said.collect()
 }

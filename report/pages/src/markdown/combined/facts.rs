@@ -1,4 +1,4 @@
-//! Which hosts may be compared, in what they differ, and whether they gave the same answers.
+//! Configuration differences: comparison groups, differing facts, identical answers.
 
 use regatta_figures::absent::Absent;
 use regatta_figures::compare::{Class, ClassReport, DriftRow, differing_facts, drift};
@@ -12,10 +12,10 @@ use crate::words::absent::why;
 use crate::words::numbers::NONE;
 use crate::words::{changed_engine, shown};
 
-/// Most hosts that are named beside one value.
+/// Most hosts named beside one value.
 const NAMED_HOSTS: usize = 12;
 
-/// A value in a cell, or why there is none.
+/// A value in a cell, or why it is not available.
 fn value(name: &str, value: Option<&str>, absent: Option<&Absent>) -> Inline {
     let lacks = || {
         absent.map_or("not available".into(), |absent| {
@@ -36,7 +36,7 @@ fn names(hosts: &[&HostId]) -> Inline {
     Inline::join(named.chain(more), ", ")
 }
 
-/// `, class B` where there are several.
+/// `, class B` if there are several.
 pub(super) fn class_name(report: &Report<'_>, class: &ClassReport) -> String {
     match report.classes.len() {
         1 => String::new(),
@@ -44,28 +44,44 @@ pub(super) fn class_name(report: &Report<'_>, class: &ClassReport) -> String {
     }
 }
 
-/// Section 2.
-pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
-    page.section("2. Comparability classes");
-    let [first, rest @ ..] = report.classes.as_slice() else {
-        page.paragraph("No host measured anything usable, so there is no class.");
-        return;
-    };
+/// The section on configurations: differing facts, groups, equal facts, equal answers.
+pub(super) fn configuration(page: &mut Page, report: &Report<'_>) {
+    let several = report.hosts.len() > 1;
+    page.section(if several { "Configuration differences" } else { "Configuration" });
+    let (differ, same): (Vec<DriftRow>, Vec<DriftRow>) =
+        drift(&report.hosts).into_iter().partition(DriftRow::differs);
+    if several {
+        differing(page, &differ);
+    }
+    groups(page, report);
+    if !same.is_empty() {
+        page.subsection(if several { "Same on all hosts" } else { "Facts" });
+        let rows = same.iter().map(|row| {
+            let same = row.values.values().next().and_then(Option::as_deref);
+            (row.name, value(row.name, same, row.not_available.values().next()))
+        });
+        Table::pairs(["Fact", "Value"], rows).add_to(page);
+    }
+    answers(page, report);
+}
+
+/// The comparability classes, and the facts that distinguish them.
+fn groups(page: &mut Page, report: &Report<'_>) {
+    let [first, rest @ ..] = report.classes.as_slice() else { return };
+    page.subsection("Comparison groups");
     Table::of(report.classes.iter().map(|class| &class.class))
         .text("Class", |class| Inline::own(&class.label))
         .text("Fingerprint", |class| Inline::own(&class.fingerprint))
         .text("Hosts", |class| names(&class.hosts.iter().collect::<Vec<_>>()))
-        .text("Badge", |class| Inline::own(badges(report, class).join("; ")))
+        .text("Status", |class| Inline::own(badges(report, class).join("; ")))
         .add_to(page);
     page.sentences(report.later.iter().map(|later| {
         format!("Class {} ({}): {}", later.label, later.fingerprint, changed_engine(later))
     }));
     if rest.is_empty() {
-        let facts = first.class.facts.iter().map(|fact| (fact.name, value_of(fact)));
-        Table::pairs(["Fact", "On all compared hosts"], facts).add_to(page);
         return;
     }
-    page.paragraph("Hosts of different classes are not compared, because they differ in:");
+    page.paragraph("Hosts of different classes are not compared. The classes differ in:");
     let differ = |&index: &usize| {
         rest.iter().any(|c| c.class.facts[index].value != first.class.facts[index].value)
     };
@@ -80,7 +96,7 @@ pub(super) fn classes(page: &mut Page, report: &Report<'_>) {
         .add_to(page);
 }
 
-/// How sure it is that the hosts of a class are equal.
+/// How certain it is that the hosts of a class are equal.
 fn badges(report: &Report<'_>, class: &Class) -> Vec<String> {
     let unverified = class.unverified();
     let mut badges = Vec::new();
@@ -96,20 +112,16 @@ fn badges(report: &Report<'_>, class: &Class) -> Vec<String> {
     let differ = differing_facts(&report.hosts, class);
     if !differ.is_empty() {
         let verb = if differ.len() == 1 { "differs" } else { "differ" };
-        badges.push(format!("C5: {} {verb}", differ.join(", ")));
+        badges.push(format!("{} {verb} (C5)", differ.join(", ")));
     }
     badges
 }
 
-/// Section 5: the drift matrix.
-pub(super) fn differing(page: &mut Page, report: &Report<'_>) {
-    page.section("5. Facts that differ");
-    let (differ, same): (Vec<DriftRow>, Vec<DriftRow>) =
-        drift(&report.hosts).into_iter().partition(DriftRow::differs);
+fn differing(page: &mut Page, differ: &[DriftRow]) {
     if differ.is_empty() {
-        page.paragraph("None of the recorded facts.");
+        page.paragraph("None in the recorded facts.");
     } else {
-        Table::of(&differ)
+        Table::of(differ)
             .text("Code", |row| Inline::own(row.code.to_string()))
             .text("Fact", |row| row.name.into())
             .text("Most hosts", |row| match row.majority.as_deref() {
@@ -120,27 +132,18 @@ pub(super) fn differing(page: &mut Page, report: &Report<'_>) {
                 let others = row.others().into_iter().map(|(own, hosts)| {
                     let why = hosts.first().and_then(|host| row.not_available.get(host));
                     let own = value(row.name, own, why);
-                    // A reason has a colon of its own.
+                    // A reason contains a colon.
                     let own = if why.is_some() { format!("({own})") } else { own.to_string() };
                     Inline::own(format!("{own}: {}", names(&hosts)))
                 });
                 Inline::join(others, "; ")
             })
             .add_to(page);
-        page.paragraph("C1 model, C2 quantisation and KV cache, C3 engine, version and settings, C4 GPU: separate classes. C5: same class, and the first causes to look at.");
-    }
-    if report.hosts.len() > 1 && !same.is_empty() {
-        page.paragraph("The same on all hosts:");
-        let rows = same.iter().map(|row| {
-            let same = row.values.values().next().and_then(Option::as_deref);
-            (row.name, value(row.name, same, row.not_available.values().next()))
-        });
-        Table::pairs(["Fact", "Value"], rows).add_to(page);
     }
 }
 
-/// Whether the hosts gave the same answers to the same requests: the end of section 5; nothing without two hosts of one class.
-pub(super) fn answers(page: &mut Page, report: &Report<'_>) {
+/// Whether the hosts gave the same answers to the same requests; nothing without two hosts of a class.
+fn answers(page: &mut Page, report: &Report<'_>) {
     for class in report.classes.iter().filter(|c| c.class.hosts.len() > 1) {
         let compared = report.record.header.suite.compared_cases().map(|case| {
             let hosts = report.members(class).into_iter();
@@ -148,7 +151,7 @@ pub(super) fn answers(page: &mut Page, report: &Report<'_>) {
             let answers: Vec<_> = own.map(|case| &case.answers).collect();
             (case, same_answers(&answers).filter(|_| is_repeatable(case)))
         });
-        let none = "no request that two hosts or more answered at the first attempt";
+        let none = "no request answered by two or more hosts in the first attempt";
         page.subsection(Inline::own(format!("Same answers{}", class_name(report, class))));
         Table::of(compared)
             .text("Case", |(case, _)| Inline::text(&case.title))
@@ -156,12 +159,12 @@ pub(super) fn answers(page: &mut Page, report: &Report<'_>) {
                 Some(same) if same.hosts == 1 => Inline::own(format!("none of {}", same.of)),
                 Some(same) => Inline::own(format!("{} of {}", same.hosts, same.of)),
                 None if is_repeatable(case) => NONE.into(),
-                None => "not compared: text is drawn, and without a seed".into(),
+                None => "not compared: sampled without a seed".into(),
             })
             .number_or("Requests compared", none, |(_, found)| {
                 known_count(found.as_ref().map(|same| same.requests))
             })
             .add_to(page);
-        page.paragraph("By the SHA-256 of each answer, reasoning included, in the first repetition. Answers that differ are information and no error: also at temperature 0 the arithmetic follows how requests are batched.");
+        page.paragraph("By SHA-256 of each answer including reasoning, first repetition. Different answers are not an error: batching changes the arithmetic even at temperature 0.");
     }
 }

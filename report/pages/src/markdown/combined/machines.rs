@@ -1,4 +1,4 @@
-//! What the machine of each host did, beside its figures, and how its requests ended.
+//! Machines: memory, power, throttling and links of each host, and how its requests ended.
 
 use itertools::Itertools as _;
 use regatta_figures::analysis::Endings;
@@ -13,7 +13,17 @@ use crate::report::Report;
 use crate::words::absent::why;
 use crate::words::numbers::NONE;
 
-/// The power limits of a host's GPUs, or why they are not known.
+/// The section on machines.
+pub(super) fn machines(page: &mut Page, report: &Report<'_>) {
+    page.section("Machines");
+    telemetry(page, &report.hosts.iter().collect_vec());
+    let links = report.hosts.iter().map(|HostAnalysis { host, .. }| {
+        Inline::own(format!("[{}](hosts/{host}.md)", Inline::text(host)))
+    });
+    page.paragraph(Inline::own(format!("Per-host reports: {}.", Inline::join(links, ", "))));
+}
+
+/// The power limits of a host's GPUs, or why they are unknown.
 pub(super) fn power_limit(host: &HostAnalysis<'_>) -> Inline {
     let Some(record) = host.record else { return "not available: the host never joined".into() };
     let inventory = match (record.gpus.known(), record.gpus.reason()) {
@@ -35,39 +45,40 @@ pub(super) fn power_limit(host: &HostAnalysis<'_>) -> Inline {
     Inline::text(shown.format("; "))
 }
 
-/// What a reader needs beside a difference: no figure is scaled by any of it.
-pub(super) fn machines(page: &mut Page, members: &[&HostAnalysis<'_>]) {
-    let none = "no such reading, see the notes and the host's page";
+/// GPU telemetry beside the results. No result is scaled by it.
+fn telemetry(page: &mut Page, members: &[&HostAnalysis<'_>]) {
+    let none = "no reading, see the notes and the per-host report";
     let gpus = |host: &HostAnalysis<'_>| GpuSum::of(host.gpus.as_deref().unwrap_or_default());
     let rows = members.iter().map(|host| (host, gpus(host))).collect_vec();
     let several = rows.iter().any(|(_, gpus)| gpus.is_unattributed());
     Table::of(rows)
         .text("Host", |(host, _)| Inline::text(host.host))
-        .number_or("GPU memory in use, peak (MiB)", none, |(_, gpus)| mib(gpus.memory_peak))
+        .number_or("GPU memory, peak (MiB)", none, |(_, gpus)| mib(gpus.memory_peak))
         .number_or("GPU power, mean (W)", none, |(_, gpus)| fixed(gpus.power_mean_w, 1))
         .number("GPU power limit", |(host, _)| power_limit(host))
         .number("GPU temperature, max (°C)", |(_, gpus)| known_count(gpus.temperature_max_c))
         .absent(none)
         .number_or("SM clock, mean (MHz)", none, |(_, gpus)| fixed(gpus.clock_sm_mean_mhz, 0))
-        .number_or("Held by the power limit (%)", none, |(_, gpus)| share(gpus.power_capped, 0))
-        .number_or("Held by heat (%)", none, |(_, gpus)| share(gpus.thermally_throttled, 0))
+        .number_or("Power-capped (%)", none, |(_, gpus)| share(gpus.power_capped, 0))
+        .number_or("Thermally throttled (%)", none, |(_, gpus)| share(gpus.thermally_throttled, 0))
         .number_or("PCIe lanes", none, |(_, gpus)| known_count(gpus.pcie_width))
         .text("Notes", |(host, gpus)| notes(host, gpus.gpus))
         .add_to(page);
     if members.iter().any(|h| h.gpus.is_ok()) {
         let whose = if several {
-            " Of a host with more than one GPU, memory and power are sums over all GPUs of the host, unattributed: nothing says which of them serve the endpoint."
+            " With more than one GPU per host, memory and power are sums over all GPUs of the host, unattributed: it is not known which of them serve the endpoint."
         } else {
             ""
         };
         page.paragraph(Inline::own(format!(
-            "Over usable attempts. Power is that of the GPU board: of the moment where the driver tells it, else its mean of the last second. Clocks held: share of the samples, by the power limit, and by the temperature target or a hardware thermal slowdown, whichever held more. Of several GPUs the slowest, the most held and the fewest lanes are shown. Nothing is scaled by any of it.{whose}"
+            "Over usable attempts. GPU board power, instantaneous if the driver reports it, else averaged over 1 s. Power-capped, thermally throttled: share of the samples with that throttle reason. With several GPUs: the lowest clock, the most throttling, the fewest lanes. No result is adjusted for these readings.{whose}"
         )));
     }
 }
 
-/// How requests ended, over all counted attempts, those solo apart.
-pub(super) fn requests(page: &mut Page, report: &Report<'_>, members: &[&HostAnalysis<'_>]) {
+/// How requests ended, over all counted attempts except solo ones.
+pub(super) fn requests(page: &mut Page, report: &Report<'_>) {
+    let members = &report.hosts;
     let some_invalid = report.cells.invalid > 0;
     let has_limits = members.iter().any(|host| host.goodput().is_some());
     let is_mixed = matches!(report.endings(), Endings::SomeCut { .. });
@@ -79,7 +90,7 @@ pub(super) fn requests(page: &mut Page, report: &Report<'_>, members: &[&HostAna
             let counted = host.compared().filter_map(Cell::counted).count();
             Inline::own(format!("{counted} of {due}"))
         })
-        .number("Requests ok", |host| count(host.requests.ok))
+        .number("Requests OK", |host| count(host.requests.ok))
         .number("Failed", |host| count(host.requests.failures()))
         .number("Truncated", |host| {
             let truncated = host.requests.truncated;
@@ -90,14 +101,16 @@ pub(super) fn requests(page: &mut Page, report: &Report<'_>, members: &[&HostAna
             known(Some(counted.filter(|c| !c.is_usable()).count()))
         })
         .only_if(some_invalid)
-        .number("Requests ok in them", |host| count(host.requests.ok - host.figures.requests.ok))
+        .number("OK requests in invalid cells", |host| {
+            count(host.requests.ok - host.figures.requests.ok)
+        })
         .only_if(some_invalid)
-        .number("Good (%)", |host| good(host.goodput()))
+        .number("SLO met (%)", |host| good(host.goodput()))
         .only_if(has_limits)
         .add_to(page);
 }
 
-/// In a few words what a reader of the row has to know.
+/// Notes for a row.
 fn notes(host: &HostAnalysis<'_>, gpus: usize) -> Inline {
     let mut notes: Vec<String> = Vec::new();
     if host.record.is_some_and(|r| r.simulated) {

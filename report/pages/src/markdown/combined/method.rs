@@ -1,4 +1,4 @@
-//! How it was measured and judged, and how to do it again.
+//! The method of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,30 +17,30 @@ pub(super) fn rule(compared: usize) -> Option<&'static str> {
     match compared {
         0 | 1 => None,
         2 => Some(
-            "Two compared hosts: their difference, paired repetition by repetition in the repetitions that both have, decides the verdict.",
+            "Two compared hosts: the difference between them, paired by repetition, decides the verdict.",
         ),
         3 => Some(
-            "Three compared hosts: every pair counts. A host is slower (faster) only if it is so against both others, and equivalent if it is so to each other host that is not itself slower or faster. \"vs. others\" is the difference from the mean of the others that are not settled so; the pairs decide.",
+            "Three compared hosts: every pair is tested. A host is slower (or faster) only if it is so against both others, and equivalent if it is equivalent to each other host that is not itself slower or faster. \"vs. others\" is the difference from the mean of the others that are neither; the pairs decide the verdict.",
         ),
         _ => Some(
-            "Four and more compared hosts: first each host against the middle of the others; who is settled slower or faster there is set aside. Then each host against the mean of the others that were not set aside, paired repetition by repetition: this is \"vs. others\", and it decides the verdict.",
+            "Four or more compared hosts: first each host is tested against the median of the others; hosts that are significantly slower or faster are excluded from the reference. Then each host is compared with the mean of the remaining others, paired by repetition: this is \"vs. others\", and it decides the verdict.",
         ),
     }
 }
 
-/// Section 10.
+/// The section on the method.
 pub(super) fn method(page: &mut Page, report: &Report<'_>) {
     let header = &report.record.header;
-    page.section("10. Method");
+    page.section("Method");
     page.list([
         Inline::own(format!(
-            "Every case is planned on every host, {}; the order of the cases changes from repetition to repetition and is the same on all hosts (seed {}).",
+            "Every case runs on every host, {}. The order of the cases changes from repetition to repetition and is the same on all hosts (seed {}).",
             repetitions(&header.suite),
             header.seed
         )),
-        Inline::own("The unit is one number for each host, case and repetition, as a logarithm: speeds as a ratio of sums over the requests that succeeded, times as their median. A host's value in a repetition is the mean over the cases, only if all of them are there."),
+        Inline::own("The sample is one logarithm per host, case and repetition: speeds are ratios of sums over the successful requests, times are medians. A host's value in a repetition is the mean over the cases, if all of them are complete."),
         Inline::own(format!(
-            "Intervals are Student's t over repetitions, 95 %. Holm's correction over the hosts decides. *Slower* and *faster*: corrected p below 0.05 and the estimate at or beyond the margin. *Equivalent*: the 90 % interval lies inside the margin. Margins: {}, on the logarithm. Anything else is *not settled*, which is not \"equal\".",
+            "Confidence intervals (CI): Student's t over repetitions, 95 %. *Slower* and *faster*: p < 0.05 after Holm's correction over the hosts, and an estimate at or beyond the margin. *Equivalent*: the 90 % interval lies inside the margin. Anything else is *inconclusive*, which does not mean equal. Margins, on the logarithm: {}.",
             margins(&header.margins)
         )),
     ]
@@ -48,17 +48,17 @@ pub(super) fn method(page: &mut Page, report: &Report<'_>) {
     .chain(rules(report))
     .chain([
         Inline::own(format!(
-            "Fewer than {MIN_REPETITIONS} complete repetitions give no verdict; fewer than {FULL_REPETITIONS} give one that is marked *indicative* and establish no order. In the tables by case the level is 0.05 divided by the number of cases."
+            "Fewer than {MIN_REPETITIONS} complete repetitions give no verdict. Fewer than {FULL_REPETITIONS} give an *indicative* verdict and no ranks. In the tables per case the level is 0.05 divided by the number of cases."
         )),
-        Inline::own("Percentiles need as many values as their distribution-free 95 % interval: 6 for p50, 72 for p95, 368 for p99."),
+        Inline::own("A percentile needs enough requests for a distribution-free 95 % interval: 6 for p50, 72 for p95, 368 for p99."),
     ]));
     definitions(page);
     page.paragraph(Inline::own(format!(
-        "Definitions: metrics schema {METRICS_SCHEMA}. All times are differences of one host's monotonic clock."
+        "Metrics schema {METRICS_SCHEMA}. All times are differences on one host's monotonic clock."
     )));
 }
 
-/// The rules that were used in this run.
+/// The rules that apply to this run.
 fn rules(report: &Report<'_>) -> impl Iterator<Item = Inline> + use<> {
     let metrics = report.classes.iter().flat_map(|class| &class.metrics);
     let compared: BTreeSet<Option<&str>> = metrics.map(|m| rule(m.outcome.compared())).collect();

@@ -1,14 +1,12 @@
-//! One row per host.
+//! Side by side: one row per host.
 
 use std::collections::BTreeSet;
 
 use itertools::Itertools as _;
 use regatta_figures::compare::{ClassReport, MetricReport, OUTLIER_Z};
-use regatta_figures::hosts::HostAnalysis;
 use regatta_types::metric::Metric;
 
 use super::facts::class_name;
-use super::machines::{machines, requests};
 use super::method::rule;
 use super::verdicts::{Compared, alone, difference, either, latency};
 use crate::markdown::layout::{Inline, Page, Table, millis, percentile_ms};
@@ -26,11 +24,11 @@ const ORDER: [Metric; 6] = [
     Metric::Energy,
 ];
 
-/// Section 3.
+/// The section of verdicts.
 pub(super) fn side_by_side(page: &mut Page, analysis: &Report<'_>, plots: &Plots) {
-    page.section("3. Side by side");
+    page.section("Side by side");
     if analysis.classes.is_empty() {
-        page.paragraph("Nothing usable was measured.");
+        page.paragraph("No usable results.");
         return;
     }
     for class in &analysis.classes {
@@ -47,30 +45,24 @@ pub(super) fn side_by_side(page: &mut Page, analysis: &Report<'_>, plots: &Plots
             }
             page.picture(plots.find(PlotKind::Difference(&class.class, metric)), "");
         }
-        distributions(page, compared, plots);
         reading(page, class);
-        let name = class_name(analysis, class);
-        page.subsection(Inline::own(format!("Machines and requests{name}")));
-        machines(page, &members);
-        requests(page, analysis, &members);
+        distributions(page, compared, plots);
     }
-    let links = analysis.hosts.iter().map(|HostAnalysis { host, .. }| {
-        Inline::own(format!("[{}](hosts/{host}.md)", Inline::text(host)))
-    });
-    page.paragraph(Inline::own(format!("Each host by itself: {}.", Inline::join(links, ", "))));
 }
 
-/// How the requests and the gaps of each host are spread.
-fn distributions(page: &mut Page, Compared { class, members, .. }: Compared<'_>, plots: &Plots) {
+/// Distributions of TTFT and chunk gaps of each host.
+fn distributions(page: &mut Page, compared: Compared<'_>, plots: &Plots) {
+    let Compared { analysis, class, members } = compared;
+    page.subsection(Inline::own(format!("Distributions{}", class_name(analysis, class))));
     let mut cases = members.iter().flat_map(|host| &host.cases);
     let from = match cases.any(|case| case.case.concurrency().is_none()) {
-        true => " (at a rate, times count from the instant a request was scheduled for)",
+        true => " (open loop: times from the scheduled instant)",
         false => "",
     };
     page.paragraph(Inline::own(format!(
-        "All requests of all cases together{from}, and the gaps between the chunks of each:"
+        "TTFT of all requests of all cases{from}, and gaps between chunks:"
     )));
-    let few = "too few requests for its interval";
+    let few = "too few requests for a confidence interval";
     let none = "no usable stream";
     Table::of(members)
         .text("Host", |h| Inline::text(h.host))
@@ -85,9 +77,9 @@ fn distributions(page: &mut Page, Compared { class, members, .. }: Compared<'_>,
     page.picture(plots.find(PlotKind::Gaps(&class.class)), "");
 }
 
-/// How the tables above are to be read: the rule that was used, pairs, what could have been found.
+/// How to read the tables: the rule, the pairs, the minimum detectable difference.
 fn reading(page: &mut Page, class: &ClassReport) {
-    page.paragraph("Speeds and times are geometric means over the compared cases, equally weighted, and over the repetitions that have all of them.");
+    page.paragraph("Speeds and times are geometric means over the compared cases, equally weighted, and over the repetitions that have all of them. n is the number of repetitions.");
     let rules: BTreeSet<usize> = class.metrics.iter().map(|m| m.outcome.compared()).collect();
     rules.into_iter().filter_map(rule).for_each(|words| page.paragraph(words));
     pairs(page, class);
@@ -95,7 +87,7 @@ fn reading(page: &mut Page, class: &ClassReport) {
         let aside = &report.outcome.set_aside;
         if !aside.is_empty() && report.outcome.pairs.is_empty() {
             page.paragraph(Inline::own(format!(
-                "Set aside in {}, so that they do not shift the reference of the others: {}.",
+                "Excluded from the reference of the other hosts in {}: {}.",
                 report.metric.label(),
                 Inline::join(aside.iter().map(Inline::text), ", ")
             )));
@@ -109,15 +101,15 @@ fn reading(page: &mut Page, class: &ClassReport) {
     let detectable = detectable.join(", ");
     if !detectable.is_empty() {
         page.paragraph(Inline::own(format!(
-            "With the scatter seen, these repetitions would have found a difference of this size in 8 of 10 such runs: {detectable}. (Never less than the margin.)"
+            "Minimum detectable difference (80 % power, at least the margin): {detectable}."
         )));
     }
 }
 
-/// How the ranks are to be read, and who stands far from the rest.
+/// How to read the ranks, and outliers.
 fn outliers(page: &mut Page, class: &ClassReport) {
     if class.metrics.iter().any(|m| !m.ranks.is_empty()) {
-        page.paragraph("*Place*: hosts that are equivalent share one (\"=\"); a host that is not settled has none. In brackets: where its rank lies by all pairs of hosts (Holm over the pairs).");
+        page.paragraph("*Rank*: equivalent hosts share a rank (\"=\"); an inconclusive host has none. In parentheses: the range of ranks by all pairs of hosts (Holm over the pairs).");
     }
     for report in class.metrics.iter().filter(|m| !m.outliers.is_empty()) {
         let named = report.outliers.iter().map(|outlier| {
@@ -125,14 +117,14 @@ fn outliers(page: &mut Page, class: &ClassReport) {
             Inline::own(format!("{host} ({z})"))
         });
         page.paragraph(Inline::own(format!(
-            "Outliers in {}, by robust z (0.6745 times the distance from the median / median absolute deviation, over {OUTLIER_Z}): {}.",
+            "Outliers in {} (robust z = 0.6745 x distance from the median / median absolute deviation, over {OUTLIER_Z}): {}.",
             report.metric.label(),
             Inline::join(named, ", ")
         )));
     }
 }
 
-/// With three hosts no mean of others decides, but every pair.
+/// With three hosts every pair decides, not the mean of the others.
 fn pairs(page: &mut Page, class: &ClassReport) {
     let with_pairs: Vec<&MetricReport> =
         class.metrics.iter().filter(|m| !m.outcome.pairs.is_empty()).collect();
@@ -145,7 +137,7 @@ fn pairs(page: &mut Page, class: &ClassReport) {
     });
     let table = Table::of(found.filter(|(.., effects)| effects.iter().any(Option::is_some)))
         .text("Pair", |(first, second, _)| {
-            Inline::own(format!("{} against {}", Inline::text(first), Inline::text(second)))
+            Inline::own(format!("{} vs. {}", Inline::text(first), Inline::text(second)))
         })
         .number("Repetitions", |(.., effects)| {
             either(effects.iter().flatten().map(|effect| effect.n.to_string()))
@@ -154,5 +146,5 @@ fn pairs(page: &mut Page, class: &ClassReport) {
         let name = Inline::own(format!("{} (%, 95 % CI)", report.metric.heading()));
         table.number(name, |(.., effects)| difference(effects[index]))
     });
-    table.all_absent("the two share too few repetitions").add_to(page);
+    table.all_absent("too few shared repetitions").add_to(page);
 }

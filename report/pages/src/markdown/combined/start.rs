@@ -1,4 +1,4 @@
-//! How closely the hosts started, and what their clocks say.
+//! Start synchronization and clocks.
 
 use itertools::Itertools as _;
 use regatta_figures::start::{HostStart, SYNCHRONISED_MS, StartReport};
@@ -10,9 +10,9 @@ use crate::markdown::layout::{Inline, Page, Table, fixed, known};
 use crate::report::Report;
 use crate::words::numbers::count_of;
 
-/// Section 6.
+/// The section on start times and clocks.
 pub(super) fn start(page: &mut Page, report: &Report<'_>) {
-    page.section("6. Start and clocks");
+    page.section("Start synchronization and clocks");
     let start = &report.start;
     if start.hosts.is_empty() {
         page.paragraph("No attempt had a planned start.");
@@ -25,29 +25,29 @@ pub(super) fn start(page: &mut Page, report: &Report<'_>) {
         let off = host.clocks.iter().map(|c| c.wall_offset_ns.unsigned_abs()).max()?;
         (off > 1_000_000_000).then(|| {
             Inline::own(format!(
-                "{}: its wall clock differs from the coordinator's by more than 1 s; set up time synchronisation.",
+                "{}: its wall clock differs from the coordinator's by more than 1 s. Set up time synchronization.",
                 Inline::text(&host.host)
             ))
         })
     });
     page.list(wrong_clocks);
-    page.paragraph("Lateness is taken on each host's own clock. The spread uses the monotonic clocks; their drift from the estimate before the run to the one after it is drawn as a straight line, and its part is in the error. Offsets are of the wall clocks, for display. No figure depends on any of it.");
+    page.paragraph("Lateness is measured on each host's own clock. The spread compares monotonic clocks; their drift between the estimates before and after the run is interpolated linearly and included in the error. Wall-clock offsets are for information only. No other figure depends on them.");
 }
 
-/// What was planned, where it was not that all hosts begin together.
+/// The planned start, unless all hosts start together.
 fn planned(header: &RunHeader) -> Option<Inline> {
     let rotates = "in an order that rotates from block to block";
     Some(match header.start {
         StartMode::Together => return None,
         StartMode::Staggered => Inline::own(format!(
-            "Planned: in each block (case and repetition) every host begins {} s after the one before it, {rotates}. No two begin together, so there is no spread; lateness is against each host's own planned start.",
+            "Planned: in each block (case and repetition) hosts start {} s apart, {rotates}. There is no spread; lateness is relative to each host's own planned start.",
             header.stagger.unwrap_or_default().as_secs_f64()
         )),
         StartMode::Solo => Inline::own(format!(
-            "Planned: one host measures at a time, {rotates}. No two begin together, so there is no spread; lateness is against each host's own planned start."
+            "Planned: one host measures at a time, {rotates}. There is no spread; lateness is relative to each host's own planned start."
         )),
         StartMode::Both => Inline::own(format!(
-            "Planned: each block (case and repetition) solo, one host at a time {rotates}, and then together. The spread is that of the blocks together; lateness is of all."
+            "Planned: each block (case and repetition) first solo, one host at a time {rotates}, then together. The spread covers the blocks that run together, lateness covers all."
         )),
     })
 }
@@ -56,12 +56,12 @@ fn spread(start: &StartReport) -> Option<Inline> {
     let (median, largest) = (start.spread_ms.median()?, start.spread_ms.max()?);
     let bound = start.bound_ms?;
     let badge = if start.is_synchronised()? {
-        "**synchronised**".to_owned()
+        "**synchronized**".to_owned()
     } else {
-        format!("**not synchronised**: spread and clock error exceed {SYNCHRONISED_MS:.0} ms")
+        format!("**not synchronized**: spread plus clock error exceeds {SYNCHRONISED_MS:.0} ms")
     };
     Some(Inline::own(format!(
-        "Spread between the first and the last host of a block (case and repetition): median {median:.2} ms, largest {largest:.2} ms over {}, each ±{bound:.2} ms or less by the clocks; {badge}.",
+        "Spread from the first to the last host of a block (case and repetition): median {median:.2} ms, max {largest:.2} ms over {}, clock error up to ±{bound:.2} ms: {badge}.",
         count_of(start.spread_ms.n(), "block"),
     )))
 }
@@ -70,18 +70,18 @@ fn table(start: &StartReport) -> Table<&HostStart> {
     Table::of(&start.hosts)
         .text("Host", |h| Inline::text(&h.host))
         .number("Blocks", |h| known(Some(h.lateness_ms.n())))
-        .number("Late, median (ms)", |h| fixed(h.lateness_ms.median(), 2))
-        .number("Late, largest (ms)", |h| fixed(h.lateness_ms.max(), 2))
-        .number("Clock drift over the run (ms)", |h| fixed(h.drift_ms, 3))
-        .absent("there is no second clock estimate; a drift is then not in the error of the spread")
-        .text("Clock against the coordinator (before the run; after)", |h| clocks(h))
+        .number("Lateness, median (ms)", |h| fixed(h.lateness_ms.median(), 2))
+        .number("Lateness, max (ms)", |h| fixed(h.lateness_ms.max(), 2))
+        .number("Clock drift (ms)", |h| fixed(h.drift_ms, 3))
+        .absent("there is no second clock estimate, so the error of the spread excludes drift")
+        .text("Wall clock minus coordinator's (before; after the run)", |h| clocks(h))
 }
 
 fn clocks(host: &HostStart) -> Inline {
     let estimate = |c: &ClockOffset| {
         // No `-0.00`.
         let offset = (c.wall_offset_ns as f64 / 1e4).round() / 100.0 + 0.0;
-        format!("offset {offset:+.2} ms ±{:.2} ms", c.bound_ns as f64 / 1e6)
+        format!("{offset:+.2} ms ±{:.2} ms", c.bound_ns as f64 / 1e6)
     };
     let clocks = host.clocks.iter().map(estimate).join("; ");
     if clocks.is_empty() { "not measured".into() } else { Inline::own(clocks) }

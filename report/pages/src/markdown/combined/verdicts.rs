@@ -1,4 +1,4 @@
-//! Tables of a class with its verdicts, one row per host: a metric by itself, both latencies, energy.
+//! Tables of verdicts of a class, one row per host: single metrics, both latencies, energy.
 
 use itertools::Itertools as _;
 use regatta_figures::compare::{
@@ -16,17 +16,17 @@ use crate::words::absent::why;
 use crate::words::numbers::{NONE, signed_interval, signed_percent};
 use crate::words::{not_comparable, verdict_on};
 
-/// From so many compared hosts on a difference from their median is shown, too.
+/// With at least this many compared hosts, the difference from their median is shown too.
 const MEDIAN_FROM: usize = 4;
 
 /// Why there is no mean of a host.
-const LEFT_OUT: &str = "left out, or no complete repetition";
+const LEFT_OUT: &str = "excluded, or no complete repetition";
 /// Why it has no interval.
 const NO_INTERVAL: &str = "fewer than two complete repetitions";
 /// Why there is no difference.
 const NO_VERDICT: &str = "no verdict";
 
-/// The hosts of a class, which stand side by side.
+/// The hosts of a class.
 #[derive(Clone, Copy)]
 pub(super) struct Compared<'a> {
     pub(super) analysis: &'a Report<'a>,
@@ -34,7 +34,7 @@ pub(super) struct Compared<'a> {
     pub(super) members: &'a [&'a HostAnalysis<'a>],
 }
 
-/// Cells of what was found on a host in a metric.
+/// Table cells of a host and a metric.
 struct Cells<'a> {
     of: Compared<'a>,
     metric: Metric,
@@ -97,14 +97,14 @@ fn title(what: &str, of: Compared<'_>, reports: &[&MetricReport]) -> Inline {
     Inline::own(format!("{what}{}{order}", class_name(of.analysis, of.class)))
 }
 
-/// What stands in place of a table where every case had to stay out.
+/// In place of a table if every case is excluded.
 fn left_out(why: &Reason) -> Inline {
     let said = not_comparable(why);
     let (first, rest) = said.split_at(1);
-    Inline::sentence(&format!("{}{rest}: no case is left.", first.to_uppercase()))
+    Inline::sentence(&format!("{}{rest}. No case remains.", first.to_uppercase()))
 }
 
-/// A metric in a table of its own, for as far as it is compared.
+/// A metric in its own table, if it is compared.
 pub(super) fn alone(page: &mut Page, of: Compared<'_>, metric: Metric) {
     let cells = Cells::new(of, metric);
     let Some(report) = cells.report else { return };
@@ -134,7 +134,7 @@ fn figures(page: &mut Page, report: &MetricReport, cells: &Cells<'_>) {
         .only_if(report.outcome.compared() >= MEDIAN_FROM)
         .number_or("vs. others (%, 95 % CI)", NO_VERDICT, |host| cells.difference(host))
         .text("Verdict", |host| cells.verdict(host))
-        .number_or("Place (rank)", NO_VERDICT, |host| known(report.rank(host.host).map(rank)))
+        .number_or("Rank", NO_VERDICT, |host| known(report.rank(host.host).map(rank)))
         .only_if(!report.ranks.is_empty())
         .add_to(page);
 }
@@ -151,7 +151,7 @@ fn rank(rank: &Rank) -> String {
     }
 }
 
-/// Both latencies, for as far as they are compared.
+/// Both latencies, if they are compared.
 pub(super) fn latency(page: &mut Page, of: Compared<'_>) {
     let both = [Metric::Ttft, Metric::E2e].map(|metric| Cells::new(of, metric));
     let reports = both.iter().filter_map(|cells| cells.report).collect_vec();
@@ -177,8 +177,7 @@ pub(super) fn latency(page: &mut Page, of: Compared<'_>) {
         .add_to(page);
 }
 
-/// Energy of each host with what it cannot be read without: the power limit, what is drawn at rest,
-/// and how much of the work was prompt.
+/// Energy of each host with its context: power limit, idle power and share of prompt tokens.
 fn energy(page: &mut Page, report: &MetricReport, cells: &Cells<'_>) {
     let beside = |host: &HostAnalysis<'_>| {
         let cases = host.cases.iter().filter(|c| report.series.cases.contains(&c.case.id));
@@ -196,11 +195,11 @@ fn energy(page: &mut Page, report: &MetricReport, cells: &Cells<'_>) {
         .number_or("Energy (J/token)", LEFT_OUT, |(host, _)| cells.mean(host))
         .number_or("95 % CI (J/token)", NO_INTERVAL, |(host, _)| cells.interval(host))
         .number("Above idle (J/token)", |(_, beside)| fixed(beside.above_idle, 3))
-        .absent("no energy in some case, no idle power, or it is above the power of a case")
+        .absent("no energy in some case, no idle power, or idle power above that of a case")
         .number("Prompt tokens per output token", |(_, beside)| fixed(beside.prompt_per_out_tok, 2))
-        .absent("no energy in some case, or some requests do not tell their tokens")
+        .absent("no energy in some case, or requests without token counts")
         .number_or("vs. others (%, 95 % CI)", NO_VERDICT, |(host, _)| cells.difference(host))
         .text("Verdict", |(host, _)| cells.verdict(host))
         .add_to(page);
-    page.paragraph("Energy of the GPU boards alone: host, fans and losses of the supply are not in it. It follows the power limit and the share of prompts in the work. Above idle: less the idle power over the same time, geometric mean over the compared cases, of all their attempts that have energy.");
+    page.paragraph("Energy of the GPU boards only: without host, fans and power-supply losses. It depends on the power limit and the share of prompt tokens. Above idle: minus the idle power over the same time, geometric mean over the compared cases, over attempts with an energy figure.");
 }

@@ -1,43 +1,33 @@
-//! Every attempt, counted or not, and every cell without one.
-
-use std::collections::BTreeMap;
+//! Every attempt, and every cell without a counted one.
 
 use itertools::Itertools as _;
 use regatta_figures::hosts::{Attempt, CellState, HostAnalysis};
 use regatta_types::event::Disposition;
-use regatta_types::ids::CellKey;
 
 use super::stability::stability;
 use crate::markdown::layout::{Inline, Page, Table, count, known, millis, tps};
 use crate::report::Report;
 
-/// Section 6 and 7.
+/// The sections on attempts and failures.
 pub(super) fn attempts(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section("6. Attempts");
-    page.paragraph("Every attempt that was stored, in order of time.");
+    page.section("Attempts");
+    page.paragraph("All stored attempts in chronological order.");
     if host.attempts.is_empty() {
-        page.paragraph("None was recorded.");
+        page.paragraph("None.");
     }
     let attempts = host.attempts.iter().sorted_by_key(|attempt| attempt.began);
-    let cells = host.cells().map(|(case, cell)| ((&case.id, cell.repetition), cell));
-    let cells: BTreeMap<_, _> = cells.collect();
-    let validity = |attempt: &Attempt| {
-        let CellKey { case, repetition, .. } = &attempt.key.cell;
-        let counted = cells.get(&(case, *repetition))?.counted()?;
-        let is_counted =
-            attempt.disposition == Disposition::Counted && counted.attempt == attempt.key.attempt;
-        is_counted.then(|| counted.validity())
-    };
-    let none = "no request succeeded, its stream was buffered, or its answer is too short for it";
+    let is_warmup = |a: &Attempt| a.disposition == Disposition::EngineWarmup;
+    let warmup = || Inline::from("engine warm-up");
+    let none = "no request succeeded, the stream was buffered, or the answer is too short";
     Table::of(attempts)
-        .text("Case", |a| Inline::text(&a.key.cell.case))
+        .text("Case", |a| if is_warmup(a) { warmup() } else { Inline::text(&a.key.cell.case) })
         .number("Repetition", |a| known(Some(a.key.cell.repetition)))
         .number("Attempt", |a| known(Some(a.key.attempt)))
-        .text("Disposition", |a| a.disposition.name().into())
+        .text("Disposition", |a| if is_warmup(a) { warmup() } else { a.disposition.name().into() })
         .text("Outcome", |a| Inline::text(&a.outcome))
-        .text("Validity", |a| known(validity(a)))
-        .absent("only counted attempts are judged")
-        .number("Ok", |a| count(a.requests.ok))
+        .text("Validity", |a| known(a.validity))
+        .absent("only counted attempts are validated")
+        .number("OK", |a| count(a.requests.ok))
         .number("Failed", |a| count(a.requests.failures()))
         .number("Truncated", |a| count(a.requests.truncated))
         .number_or("TTFT (ms)", none, |a| millis(a.ttft_s))
@@ -52,34 +42,34 @@ fn missing(page: &mut Page, host: &HostAnalysis<'_>) {
     let missing = host.cells().filter_map(|(case, cell)| match &cell.state {
         CellState::Counted(_) | CellState::Skipped(_) => None,
         CellState::Missing(reason) => Some((case, cell.repetition, Inline::text(reason))),
-        CellState::Open => Some((case, cell.repetition, "the run did not end".into())),
+        CellState::Open => Some((case, cell.repetition, "the run did not finish".into())),
     });
     let table = Table::of(missing)
         .text("Case", |(case, ..)| Inline::text(&case.id))
         .number("Repetition", |(_, repetition, _)| known(Some(repetition)))
-        .text("Why there is no counted attempt", |(.., why)| why.clone());
+        .text("Reason", |(.., why)| why.clone());
     if !table.is_empty() {
         page.subsection("Missing cells");
         table.add_to(page);
     }
 }
 
-/// Failures by kind, with what the other side said last.
+/// Failures by kind, with an example of each.
 fn failures(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.section("7. Failures");
+    page.section("Failures");
     if host.failed.is_empty() {
         page.paragraph("No request failed.");
         return;
     }
     page.paragraph(
-        "Over all attempts, warm-up included. A failed request is in no latency and no speed.",
+        "Over all attempts including warm-up. Failed requests are excluded from latencies and speeds.",
     );
     Table::of(&host.failed)
         .text("Kind", |(kind, _)| kind.name().into())
         .number("Requests", |(_, failed)| known(Some(failed.requests)))
-        .text("For example", |(_, failed)| Inline::text(&failed.example.message))
+        .text("Example", |(_, failed)| Inline::text(&failed.example.message))
         .number("HTTP status", |(_, failed)| known(failed.example.http_status))
-        .absent("the failure came before a response or after its head")
+        .absent("the request failed before the response or after its header")
         .text("Request id", |(_, failed)| Inline::text(&failed.request_id))
         .add_to(page);
 }

@@ -1,4 +1,4 @@
-//! One row per case: how fast, what was generated, and what the engine said meanwhile.
+//! Per case: speeds, latencies, tokens, prompts and engine metrics.
 
 use itertools::Itertools as _;
 use regatta_figures::analysis::Endings;
@@ -15,44 +15,45 @@ use crate::markdown::layout::{
 use crate::markdown::sections::load;
 use crate::report::Report;
 use crate::words::absent::why;
+use crate::words::numbers::count_of;
 use crate::words::offered;
 
-/// Section 4.
+/// The section on cases.
 pub(super) fn cases(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section("4. Cases");
+    page.section("Per case");
     match report.class_of(host.host) {
         Some(class) => figures(page, class, host),
-        None => page.paragraph("Nothing usable was measured."),
+        None => page.paragraph("No usable results."),
     }
-    page.subsection("What was generated");
+    page.subsection("Tokens and finish reasons");
     generated(page, report, host);
     if host.cases.iter().any(CaseAnalysis::is_cut) {
-        page.paragraph("**Bold** completion tokens: answers of natural length were cut (C7). The end-to-end times of such a case are compared only where its answers are equally long on all hosts.");
+        page.paragraph("**Bold** completion tokens: answers of natural length were truncated (C7). End-to-end times of such a case are compared only if its answers are equally long on all hosts.");
     }
-    page.paragraph("Sums over the requests of all counted attempts, invalid ones included. Token counts, best first: `token_ids` and `continuous_usage` come with each chunk, `usage` with the last, all from the engine; `chunks` counts events, is approximate and not compared.");
+    page.paragraph("Sums over the requests of all counted attempts, including invalid ones. Token counts, best first: `token_ids` and `continuous_usage` (in each chunk) and `usage` (in the last chunk) come from the engine; `chunks` counts events, is approximate and not compared.");
     page.subsection("Prompts");
     prompts(page, host);
     previews(page, host);
 }
 
-/// What follows from usable attempts.
+/// Speeds, latencies and loads of usable attempts.
 fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     page.subsection("Speed");
     speeds(page, host, class);
-    page.paragraph("Of usable attempts. Decode speed and end to end: geometric mean over the repetitions (of each the ratio of sums, or the median), with Student's t over their logarithms. The last row is what is compared over the cases (section 1). End-to-end speed: all completion tokens of a case / all its end-to-end seconds.");
+    page.paragraph("Usable attempts only. Decode speed and end to end: geometric mean over the repetitions (speed: ratio of sums, time: median), CI by Student's t over their logarithms. The last row is the compared figure (see Summary). End-to-end speed: all completion tokens / all end-to-end seconds of a case.");
     let limits = limits(host);
     if !limits.is_empty() {
         page.paragraph(Inline::own(format!(
-            "Good: requests that keep every limit of their case, of those offered; failed and unsent ones miss. Limits: {limits}."
+            "SLO met: share of the offered requests that meet the SLO of their case; failed and dropped requests do not. SLO: {limits}."
         )));
     }
     if !host.solo.is_empty() {
-        page.paragraph("Cases that end in (solo) were measured on this host while the others rested. They are in no figure over several cases and are not compared between hosts; section 6 of the combined report has what the hosts take from each other.");
+        page.paragraph("Cases that end in (solo) ran on this host while the others were idle. They are excluded from all other figures; see Contention in the combined report.");
     }
     page.subsection("Latency");
     latencies(page, host);
     if !has_reasoning(host) {
-        page.paragraph("No reasoning text came apart from the answer, so the first token is the first answer token.");
+        page.paragraph("No separate reasoning text, so the first token is the first answer token.");
     }
     page.list(late_ends(host));
     load(page, std::slice::from_ref(host));
@@ -60,14 +61,14 @@ fn figures(page: &mut Page, class: &ClassReport, host: &HostAnalysis<'_>) {
     if !lengths.is_empty() {
         page.subsection("Prompt lengths");
         lengths.add_to(page);
-        page.paragraph("Counted by the engine, chat template and salt included. Prefill speed is uncached prompt tokens / TTFT; it contains whatever waiting there was.");
+        page.paragraph("Counted by the engine, including chat template and salt. Prefill speed: uncached prompt tokens / TTFT, including any queueing.");
     }
 }
 
-/// The limits of the cases: once where all have the same, else case by case.
+/// The SLO of the cases: once if all have the same, else by case.
 fn limits(host: &HostAnalysis<'_>) -> String {
     let words = |slo: &Slo| {
-        let limits = [("TTFT", slo.ttft), ("time per token", slo.tpot), ("end to end", slo.e2e)];
+        let limits = [("TTFT", slo.ttft), ("TPOT", slo.tpot), ("end to end", slo.e2e)];
         let mut limits = limits.into_iter().filter_map(|(name, limit)| {
             let ms = limit?.as_secs_f64() * 1e3;
             Some(format!("{name} {} ms", grouped_real(ms, 0)))
@@ -95,7 +96,7 @@ fn speeds(page: &mut Page, host: &HostAnalysis<'_>, class: &ClassReport) {
         report.judged(host.host).cloned()
     };
     let all = (None, of_all(Metric::DecodeTps), of_all(Metric::E2e));
-    let of_requests = "the last row is of whole repetitions, not of requests";
+    let of_requests = "the last row is over whole repetitions, not requests";
     let no_repetition = "no usable attempt, or no repetition with all cases";
     let no_interval = "fewer than two repetitions";
     Table::of(host.all_cases().map(of_case).chain([all]))
@@ -121,10 +122,10 @@ fn speeds(page: &mut Page, host: &HostAnalysis<'_>, class: &ClassReport) {
         .number_or("End-to-end speed (tok/s)", of_requests, |(case, ..)| {
             tps(case.and_then(|c| c.figures.e2e.per_second()))
         })
-        .number("Good (%)", |(case, ..)| {
+        .number("SLO met (%)", |(case, ..)| {
             good(case.map_or_else(|| host.goodput(), |case| case.goodput))
         })
-        .absent("the case has no limits, or no usable attempt")
+        .absent("the case has no SLO, or no usable attempt")
         .only_if(host.goodput().is_some())
         .add_to(page);
 }
@@ -138,7 +139,7 @@ fn latencies(page: &mut Page, host: &HostAnalysis<'_>) {
     let with_ttft = host.all_cases().map(|c| (c, c.figures.first_token(&c.case.load)));
     let most = host.cases.iter().map(|c| c.figures.first_token(&c.case.load).n()).max();
     let most = most.unwrap_or(0);
-    let few = |needed: &str| Inline::own(format!("{needed}; the most a case has here is {most}"));
+    let few = |needed: &str| Inline::own(format!("{needed}, the largest case has {most}"));
     let few_for_tail = few("a p90 needs 36 requests, a p95 72, a p99 368");
     let ms = |seconds: Option<f64>| fixed(seconds.map(|s| s * 1e3), 2);
     let unusable = "no usable attempt";
@@ -147,7 +148,7 @@ fn latencies(page: &mut Page, host: &HostAnalysis<'_>) {
         .text("Case", |(case, _)| title(case))
         .number_or("TTFT p50 (ms)", unusable, |(_, ttft)| millis(ttft.median()))
         .number("95 % interval (ms)", |(_, ttft)| interval_ms(ttft.percentile(0.50)))
-        .absent(few("a p50 needs 6 requests for an interval"))
+        .absent(few("a p50 interval needs 6 requests"))
         .number("TTFT p90 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.90)))
         .absent(few_for_tail.clone())
         .number("TTFT p95 (ms)", |(_, ttft)| percentile_ms(ttft.percentile(0.95)))
@@ -156,11 +157,11 @@ fn latencies(page: &mut Page, host: &HostAnalysis<'_>) {
         .number_or("TTFT min (ms)", unusable, |(_, ttft)| millis(ttft.min()))
         .number_or("TTFT max (ms)", unusable, |(_, ttft)| millis(ttft.max()))
         .number("First answer p50 (ms)", |(case, _)| {
-            // It would count from the send, and the other columns at a rate do not.
+            // It counts from the send; in an open loop the other columns do not.
             let closed = case.case.concurrency().is_some();
             millis(case.figures.ttfa_s.median().filter(|_| closed))
         })
-        .absent("no answer text came, or the case runs at a rate")
+        .absent("no answer text, or an open loop")
         .only_if(has_reasoning(host))
         .number_or("ITL p50 (ms)", no_gap, |(case, _)| ms(case.figures.inter_token_s.p50))
         .number_or("ITL p99 (ms)", no_gap, |(case, _)| ms(case.figures.inter_token_s.p99))
@@ -169,12 +170,12 @@ fn latencies(page: &mut Page, host: &HostAnalysis<'_>) {
         .add_to(page);
 }
 
-/// Cases whose responses ended late, and what open loops count from.
+/// Cases whose responses ended late, and the start instant of open loops.
 fn late_ends(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let ends = host.cases.iter().filter_map(|case| {
         let ends = &case.figures.e2e_done_s;
         Some(Inline::own(format!(
-            "{}: {} of {} responses ended over 50 ms after their last token, at {:.3} s in the median.",
+            "{}: {} of {} responses ended more than 50 ms after their last token, at {:.3} s (median).",
             title(case),
             ends.n(),
             case.figures.requests.ok,
@@ -182,11 +183,11 @@ fn late_ends(host: &HostAnalysis<'_>) -> Vec<Inline> {
         )))
     });
     let is_open = host.cases.iter().any(|case| case.case.concurrency().is_none());
-    let open = "At a rate, times count from the instant a request was scheduled for.";
+    let open = "Open loop: times count from the scheduled instant.";
     is_open.then(|| open.into()).into_iter().chain(ends).collect()
 }
 
-/// Asked against counted prompt tokens, for texts of an asked length.
+/// Requested and counted prompt tokens, for texts of a set length.
 fn lengths(host: &HostAnalysis<'_>) -> Table<impl Sized> {
     let rows = host.cases.iter().filter_map(|case| {
         let Prompt::Text(text) = &case.case.prompt else { return None };
@@ -194,11 +195,11 @@ fn lengths(host: &HostAnalysis<'_>) -> Table<impl Sized> {
         let counted = prompt.known().filter(|_| prompt.of > 0);
         Some((case, text, counted.map(|sum| sum as f64 / f64::from(prompt.of))))
     });
-    let uncounted = "the engine does not count";
+    let uncounted = "not reported by the engine";
     let short = "no usable attempt, or a short answer";
     Table::of(rows)
         .text("Case", |(case, ..)| title(case))
-        .number("Asked (tokens)", |(_, text, _)| count(text.tokens))
+        .number("Requested (tokens)", |(_, text, _)| count(text.tokens))
         .number_or("Counted (tokens)", uncounted, |&(.., counted)| fixed(counted, 1))
         .number_or("Difference (%)", uncounted, |(_, text, counted)| {
             let asked = f64::from(text.tokens);
@@ -206,24 +207,24 @@ fn lengths(host: &HostAnalysis<'_>) -> Table<impl Sized> {
         })
         .number("Shared (tokens)", |(_, text, _)| count(text.shared))
         .number("Cached (%)", |(case, ..)| share(case.tokens.cached_share(), 1))
-        .absent("the engine does not tell")
+        .absent("not reported by the engine")
         .number_or("TTFT p50 (ms)", short, |(case, ..)| {
             millis(case.figures.first_token(&case.case.load).median())
         })
         .number("Prefill (tok/s)", |(case, ..)| {
             fixed(case.prefill_tps.as_ref().ok().and_then(|speeds| speeds.median()), 1)
         })
-        .absent("several requests at once, or fewer than 256 uncached prompt tokens")
+        .absent("concurrent requests, or fewer than 256 uncached prompt tokens")
         .number_or("Decode p50 (tok/s)", short, |(case, ..)| tps(case.figures.decode_tps.median()))
 }
 
 fn generated(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
-    let all = if host.solo.is_empty() { "All cases" } else { "All cases, those solo apart" };
+    let all = if host.solo.is_empty() { "All cases" } else { "All cases except solo" };
     let all = (Inline::from(all).bold(), &host.requests, &host.tokens, false);
     let cases = host.all_cases().map(|c| (title(c), &c.requests, &c.tokens, c.is_cut()));
     let is_mixed = matches!(report.endings(), Endings::SomeCut { .. });
-    let untold = "the engine does not tell";
-    let none = "no request succeeded, or the engine does not tell";
+    let untold = "not reported by the engine";
+    let none = "no request succeeded, or not reported by the engine";
     Table::of(cases.chain([all]))
         .text("Case", |(name, ..)| name.clone())
         .number_or("Prompt tokens", none, |(_, _, tokens, _)| token_sum(tokens.prompt))
@@ -247,7 +248,7 @@ fn generated(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
         .add_to(page);
 }
 
-/// Messages that are sent with the last request of a prompt, answers carried forward left out.
+/// Messages sent with the last request of a prompt, without carried-forward answers.
 fn turns(prompt: &Prompt) -> usize {
     match prompt {
         Prompt::Messages(messages) => messages.len(),
@@ -278,17 +279,17 @@ fn previews(page: &mut Page, host: &HostAnalysis<'_>) {
     let texts = host.cases.iter().filter_map(|case| Some((case, case.preview.as_deref()?)));
     for (index, (case, text)) in texts.enumerate() {
         if index == 0 {
-            page.subsection("Answers, previews");
+            page.subsection("Answer previews");
         }
         page.paragraph(Inline::own(format!("{}:", title(case))));
         page.block(&fenced(text));
     }
 }
 
-/// What the engine says of itself: queue, KV cache, prefix cache, preemptions, drafts; one row per
-/// case, or why there is none.
+/// Engine metrics (queue, KV cache, prefix cache, preemptions, draft tokens) by case, or why there
+/// are none.
 pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.subsection("The engine's own metrics");
+    page.subsection("Engine metrics");
     let known = || host.cases.iter().filter_map(|case| Some((case, case.engine.as_ref().ok()?)));
     if known().next().is_none() {
         let absent = host.cases.iter().filter_map(|c| c.engine.as_ref().err());
@@ -301,19 +302,20 @@ pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
         .number("Running, max", |(_, engine)| fixed(engine.running_max, 0))
         .number("Waiting, max", |(_, engine)| fixed(engine.waiting_max, 0))
         .number("Queue time, mean (ms)", |(_, engine)| millis(engine.queue_mean_s))
-        .number("KV cache in use, max (%)", |(_, engine)| share(engine.kv_peak, 1))
+        .number("KV cache usage, max (%)", |(_, engine)| share(engine.kv_peak, 1))
         .number("Prefix cache hits (%)", |(_, engine)| share(engine.prefix_hit_share, 1))
         .number("Preemptions", |(_, engine)| fixed(engine.preemptions, 0))
-        .number("Drafts accepted (%)", |(_, engine)| share(engine.acceptance, 1))
+        .number("Draft tokens accepted (%)", |(_, engine)| share(engine.acceptance, 1))
         .number("Samples", |(_, engine)| count(engine.samples))
-        .number("No answer", |(_, engine)| count(engine.failed))
-        .all_absent("the engine does not tell, or nothing of it happened")
+        .number("Failed scrapes", |(_, engine)| count(engine.failed))
+        .all_absent("not reported by the engine, or no such event")
         .add_to(page);
     let restarts: u32 = known().map(|(_, engine)| engine.restarts).sum();
     if restarts > 0 {
         page.paragraph(Inline::own(format!(
-            "Counters ran backwards over {restarts} of the attempts, as they do when an engine is restarted; these attempts are in no figure of a counter."
+            "Counters went backwards in {}, as after an engine restart; excluded from counter figures.",
+            count_of(restarts, "attempt")
         )));
     }
-    page.paragraph("As the engine tells at /metrics, asked before, once a second during and after each usable attempt, over a connection of its own. Peaks between two samples are not seen. Other users of the engine are in it.");
+    page.paragraph("From the engine's /metrics, scraped before, every second during and after each usable attempt over a separate connection. Peaks between samples are missed. Requests of other clients are included.");
 }

@@ -1,4 +1,4 @@
-//! What was measured: run, engine, GPUs, machine, each missing fact with its reason.
+//! Configuration: run, engine, machine and GPUs, each missing fact with its reason.
 
 use std::fmt::Display;
 
@@ -16,26 +16,26 @@ use crate::words::numbers::count_of;
 /// A fact's name and its value.
 type Row = (&'static str, Inline);
 
-/// Why nothing is known of a host.
+/// Why a host has no facts.
 const NEVER_JOINED: &str = "the host never joined";
 
 fn not_available(reason: Option<&str>) -> Inline {
     Inline::text(format!("not available: {}", reason.unwrap_or(NEVER_JOINED)))
 }
 
-/// A reading in a cell: the value as words, or why there is none.
+/// A reading in a cell: the value, or why it is not available.
 fn reading<T, D: Display>(value: &Reading<T>, say: impl Fn(&T) -> D) -> Inline {
     Inline::text(value.as_ref().map(say))
 }
 
-/// Something that is so or not.
+/// A setting that is on or off.
 fn switch(value: &Reading<bool>, [on, off]: [&'static str; 2]) -> Inline {
     reading(value, |&is_on| if is_on { on } else { off })
 }
 
-/// Section 2.
-pub(super) fn measured(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section("2. What was measured");
+/// The section on the configuration.
+pub(super) fn configuration(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
+    page.section("Configuration");
     let facts = run(report, host).into_iter().chain(engine(host)).chain(machine(host));
     Table::pairs(["Fact", "Value"], facts).add_to(page);
     Table::pairs(["GPU fact", "Value"], gpus(host)).add_to(page);
@@ -55,8 +55,8 @@ fn run(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Suite", Inline::own(format!("{}, {cases}", Inline::text(&header.suite.name)))),
         ("Suite hash (SHA-256)", Inline::own(header.suite.hash())),
         ("Run created", at(header.created)),
-        ("First attempt, host's clock", first.map_or("no attempt".into(), at)),
-        ("Last attempt ended, host's clock", last.map_or("no attempt".into(), at)),
+        ("First attempt (host's clock)", first.map_or("no attempt".into(), at)),
+        ("Last attempt ended (host's clock)", last.map_or("no attempt".into(), at)),
         ("Comparability class", class),
     ]
 }
@@ -76,7 +76,7 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Model", Inline::text(&facts.model)),
         ("Engine", Inline::text(&facts.engine)),
         ("Engine version", Inline::text(&facts.version)),
-        ("Quantisation", Inline::text(&facts.quantization)),
+        ("Quantization", Inline::text(&facts.quantization)),
         ("Context length", reading(&facts.context_length, tokens)),
         ("KV cache type", Inline::text(&settings.kv_dtype)),
         ("Prefix cache", switch(&settings.prefix_cache, ["on", "off"])),
@@ -128,7 +128,7 @@ fn gpus(host: &HostAnalysis<'_>) -> Vec<(Inline, Inline)> {
     rows
 }
 
-/// What of a GPU does not change during a run.
+/// Facts of a GPU that do not change during a run.
 fn constants(gpu: &GpuFacts) -> Vec<Row> {
     let watts = |limit: &f64| format!("{limit:.0} W");
     let mut rows = vec![
@@ -141,7 +141,7 @@ fn constants(gpu: &GpuFacts) -> Vec<Row> {
     ];
     let Some(board) = &gpu.board else { return rows };
     if board.unified {
-        rows.push(("memory", "the machine's main memory (unified)".into()));
+        rows.push(("memory", "unified with main memory".into()));
     }
     let link = match (&board.pcie_gen_max, &board.pcie_width_max) {
         (Reading::Known(generation), width) => {
@@ -152,9 +152,9 @@ fn constants(gpu: &GpuFacts) -> Vec<Row> {
     let bandwidth = board.memory_bandwidth_gb_s();
     let bandwidth = reading(&bandwidth, |v| format!("{} GB/s", grouped_real(*v, 0)));
     rows.extend([
-        ("memory, driver's reserve", Inline::text(&board.memory_reserved)),
+        ("memory reserved by the driver", Inline::text(&board.memory_reserved)),
         ("memory bandwidth, theoretical", bandwidth),
-        ("PCIe, at most", link),
+        ("PCIe, max", link),
         ("ECC", switch(&board.ecc, ["on", "off"])),
         ("persistence mode", switch(&board.persistence, ["on", "off"])),
         ("compute mode", Inline::text(&board.compute_mode)),

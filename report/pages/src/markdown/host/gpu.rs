@@ -1,4 +1,4 @@
-//! GPU telemetry: memory, power, clocks, limits, energy, processes, and what reading it cost.
+//! GPU telemetry: memory, power, clocks, throttling, energy, processes, and its overhead.
 
 mod energy;
 
@@ -13,12 +13,12 @@ use crate::markdown::layout::{Inline, Page, Table, count, fixed, known, known_co
 use crate::words::absent::why;
 use crate::words::numbers::count_of;
 
-/// Why a reading of the samples is absent.
-const UNTOLD: &str = "the driver does not tell, or no sample was taken";
+/// Why a reading is missing.
+const UNTOLD: &str = "not reported by the driver, or no samples";
 
-/// Section 5.
+/// The section on GPUs.
 pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
-    page.section("5. GPU");
+    page.section("GPU");
     let gpus = match &host.gpus {
         Ok(gpus) => gpus,
         Err(absent) => {
@@ -30,7 +30,7 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
     let hertz = |period_ms| format!("{:.0} Hz samples", 1e3 / f64::from(period_ms));
     let rate = host.telemetry.period_ms.map_or("samples".to_owned(), hertz);
     page.paragraph(Inline::own(format!(
-        "Memory in use is without the driver's own reserve; the peak is the maximum of {rate} over the usable attempts. Engines reserve memory ahead, so the peak follows their settings more than the load. Power is that of the GPU board; host, fans and supply are not in it. It is that of the moment where the driver tells it, else its mean of the last second."
+        "Memory excludes the driver's reserve; the peak is the maximum of {rate} over the usable attempts. Engines preallocate memory, so the peak depends on their settings more than on the load. Power: GPU board only, without host, fans and power supply; instantaneous if the driver reports it, else averaged over 1 s."
     )));
     page.list(attribution(host, gpus));
     clocks(page, host, gpus);
@@ -53,7 +53,7 @@ pub(super) fn gpu(page: &mut Page, host: &HostAnalysis<'_>) {
     }));
 }
 
-/// What was found of a GPU before the run.
+/// The facts of a GPU.
 fn facts<'a>(host: &HostAnalysis<'a>, uuid: &str) -> Option<&'a GpuFacts> {
     host.record?.gpus.known()?.gpus.iter().find(|gpu| gpu.uuid == uuid)
 }
@@ -68,7 +68,7 @@ fn per_gpu(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let total = |gpu: &GpuFigures| facts(host, &gpu.uuid)?.memory_total.known().copied();
     Table::of(gpus.iter().map(|gpu| (gpu, total(gpu))))
         .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
-        .number("Memory in use before the run (MiB)", |(gpu, _)| mib(gpu.memory_baseline))
+        .number("Memory before the run (MiB)", |(gpu, _)| mib(gpu.memory_baseline))
         .number("Peak (MiB)", |(gpu, _)| mib(gpu.memory_peak))
         .number("Peak (GiB)", |(gpu, _)| fixed(gpu.memory_peak.map(|b| b.gib()), 1))
         .number("Total (MiB)", |(_, total)| mib(*total))
@@ -76,29 +76,29 @@ fn per_gpu(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
         .number("Power, mean (W)", |(gpu, _)| fixed(gpu.power_mean_w, 1))
         .number("Power, max (W)", |(gpu, _)| fixed(gpu.power_max_w, 1))
         .number("Temperature, max (°C)", |(gpu, _)| known_count(gpu.temperature_max_c))
-        .number("Utilisation, mean (%)", |(gpu, _)| fixed(gpu.utilization_mean_pct, 1))
+        .number("Utilization, mean (%)", |(gpu, _)| fixed(gpu.utilization_mean_pct, 1))
         .number("Samples", |(gpu, _)| count(gpu.samples))
         .all_absent(UNTOLD)
         .add_to(page);
 }
 
-/// Which GPUs are the endpoint's, each way of knowing once.
+/// Which GPUs are the endpoint's, and how that is known.
 fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
     let ways = host.telemetry.attributions.iter().filter_map(|attribution| {
         Some(match attribution {
-            Some(Attribution::Named) => "The endpoint's GPUs are those named with --gpu.".into(),
+            Some(Attribution::Named) => "GPUs of the endpoint: named with --gpu.".into(),
             Some(Attribution::PortOwner) => {
-                "The endpoint's GPUs are those of the processes that own its port.".into()
+                "GPUs of the endpoint: used by the processes that own its port.".into()
             }
             Some(Attribution::OnlyProcess) => {
-                "The endpoint's GPUs are those of the only process on any GPU.".into()
+                "GPUs of the endpoint: used by the only process on any GPU.".into()
             }
             Some(Attribution::Unattributed { reason }) => {
                 let reason = Inline::text(reason);
                 Inline::own(format!("All GPUs of the host, unattributed: {reason}."))
             }
             None if gpus.len() > 1 => {
-                "All GPUs of the host, unattributed: nothing says which of them serve the endpoint."
+                "All GPUs of the host, unattributed: it is not known which of them serve the endpoint."
                     .into()
             }
             None => return None,
@@ -106,7 +106,7 @@ fn attribution(host: &HostAnalysis<'_>, gpus: &[GpuFigures]) -> Vec<Inline> {
     });
     let others = gpus.iter().filter(|gpu| !gpu.serves).map(|gpu| name(host, &gpu.uuid)).join(", ");
     let others = (!others.is_empty())
-        .then(|| Inline::own(format!("Not the endpoint's, and in no sum: {others}.")));
+        .then(|| Inline::own(format!("Not used by the endpoint, excluded from sums: {others}.")));
     ways.chain(others).collect()
 }
 
@@ -124,31 +124,31 @@ fn clocks(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
         .text("Slowest P-state", |gpu| {
             known(gpu.performance_state_max.map(|state| format!("P{state}")))
         })
-        .number("PCIe generation, highest", |gpu| known_count(gpu.pcie_gen))
-        .number("PCIe lanes, most", |gpu| known_count(gpu.pcie_width))
-        .number("Time under the power limit (%)", |gpu| share(gpu.power_limited, 1))
-        .number("Time under a heat limit (%)", |gpu| share(gpu.heat_limited, 1))
+        .number("PCIe generation, max", |gpu| known_count(gpu.pcie_gen))
+        .number("PCIe lanes, max", |gpu| known_count(gpu.pcie_width))
+        .number("Power-capped (% of time)", |gpu| share(gpu.power_limited, 1))
+        .number("Thermally throttled (% of time)", |gpu| share(gpu.heat_limited, 1))
         .number("ECC corrected", |gpu| known_count(gpu.ecc_corrected))
         .number("ECC uncorrected", |gpu| known_count(gpu.ecc_uncorrected))
-        .number("Main memory available, least (MiB)", |gpu| mib(gpu.host_memory_available_min))
+        .number("Main memory available, min (MiB)", |gpu| mib(gpu.host_memory_available_min))
         .only_if(gpus.iter().any(|gpu| gpu.host_memory_available_min.is_some()))
-        .all_absent("the driver does not tell, or no attempt was long enough")
+        .all_absent("not reported by the driver, or no attempt was long enough")
         .add_to(page);
 }
 
-/// Why the clocks were what they were.
+/// Throttle reasons.
 fn reasons(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let mut rows = Vec::new();
     for gpu in gpus {
         let Some(reasons) = &gpu.reasons else { continue };
         rows.extend(reasons.iter().map(|(reason, share)| (gpu, *reason, *share)));
         if reasons.is_empty() {
-            rows.push((gpu, "nothing", 1.0));
+            rows.push((gpu, "none", 1.0));
         }
     }
     Table::of(rows)
         .text("GPU", |(gpu, ..)| name(host, &gpu.uuid))
-        .text("Clocks held by", |(_, reason, _)| (*reason).into())
+        .text("Throttle reason", |(_, reason, _)| (*reason).into())
         .number("Share of the samples (%)", |(.., held)| share(Some(*held), 1))
         .add_to(page);
 }
@@ -159,14 +159,14 @@ fn processes(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
         .text("GPU", |(gpu, _)| name(host, &gpu.uuid))
         .text("Process", |(_, process)| known(Some(process.pid)))
         .text("Name", |(_, process)| Inline::text(&process.name))
-        .text("Whose", |(_, process)| match process.owner {
-            ProcessOwner::Engine => "the engine's".into(),
-            ProcessOwner::Foreign => "**another's**".into(),
-            ProcessOwner::Unknown => "not known".into(),
+        .text("Owner", |(_, process)| match process.owner {
+            ProcessOwner::Engine => "engine".into(),
+            ProcessOwner::Foreign => "**other**".into(),
+            ProcessOwner::Unknown => "unknown".into(),
         })
         .number("Memory, first seen (MiB)", |(_, process)| mib(process.memory_first))
-        .number("Memory, most (MiB)", |(_, process)| mib(process.memory_peak))
-        .all_absent("the driver does not tell")
+        .number("Memory, max (MiB)", |(_, process)| mib(process.memory_peak))
+        .all_absent("not reported by the driver")
         .add_to(page);
 }
 
@@ -177,18 +177,18 @@ fn per_case(page: &mut Page, host: &HostAnalysis<'_>) {
     Table::of(gpus)
         .text("Case", |(case, _)| Inline::text(&case.title))
         .text("GPU", |(_, gpu)| name(host, &gpu.uuid))
-        .number("Memory in use before (MiB)", |(_, gpu)| mib(gpu.memory_baseline))
+        .number("Memory before (MiB)", |(_, gpu)| mib(gpu.memory_baseline))
         .number("Peak (MiB)", |(_, gpu)| mib(gpu.memory_peak))
         .number("Power, mean (W)", |(_, gpu)| fixed(gpu.power_mean_w, 1))
         .number("Power, max (W)", |(_, gpu)| fixed(gpu.power_max_w, 1))
         .number("Temperature, max (°C)", |(_, gpu)| known_count(gpu.temperature_max_c))
-        .number("Utilisation, mean (%)", |(_, gpu)| fixed(gpu.utilization_mean_pct, 1))
+        .number("Utilization, mean (%)", |(_, gpu)| fixed(gpu.utilization_mean_pct, 1))
         .number("SM clock, mean (MHz)", |(_, gpu)| fixed(gpu.clock_sm_mean_mhz, 0))
         .all_absent(UNTOLD)
         .add_to(page);
 }
 
-/// What reading the GPUs cost, and when nothing was read.
+/// Telemetry overhead and gaps.
 fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     let mut calls: BTreeMap<&str, CallCost> = BTreeMap::new();
     for (name, cost) in gpus.iter().flat_map(|gpu| &gpu.costs) {
@@ -197,24 +197,24 @@ fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
     // Times of calls are far below 2^53 ns.
     let nanos = |ns: u64| ns as f64;
     Table::of(calls)
-        .text("Reading of the GPUs", |(name, _)| Inline::text(name))
+        .text("GPU telemetry call", |(name, _)| Inline::text(name))
         .number("Calls", |(_, cost)| count(cost.calls))
         .number("Mean (us)", |(_, cost)| {
             fixed(Some(nanos(cost.total_ns) / nanos(cost.calls.max(1)) / 1e3), 1)
         })
-        .number("Longest (us)", |(_, cost)| fixed(Some(nanos(cost.max_ns) / 1e3), 1))
-        .number("In all (ms)", |(_, cost)| fixed(Some(nanos(cost.total_ns) / 1e6), 1))
+        .number("Max (us)", |(_, cost)| fixed(Some(nanos(cost.max_ns) / 1e3), 1))
+        .number("Total (ms)", |(_, cost)| fixed(Some(nanos(cost.total_ns) / 1e6), 1))
         .add_to(page);
     let telemetry = &host.telemetry;
     let left_out = (telemetry.rounds_left_out > 0).then(|| {
-        let rounds = count_of(telemetry.rounds_left_out, "GPU round");
-        format!("{rounds} left out, because those before took over 5 % of the time.")
+        let rounds = count_of(telemetry.rounds_left_out, "telemetry round");
+        format!("{rounds} skipped to keep the telemetry below 5 % of the time.")
     });
     let gaps = telemetry.gaps.iter().map(|gap| {
         let seconds = gap.until.since(gap.from).as_secs_f64();
         format!("No readings for {seconds:.1} s: {}.", Inline::text(&gap.reason))
     });
     let more = (telemetry.more_gaps > 0)
-        .then(|| format!("{} more times without readings.", telemetry.more_gaps));
+        .then(|| format!("{} more gaps without readings.", telemetry.more_gaps));
     page.list(left_out.into_iter().chain(gaps).chain(more).map(Inline::own));
 }

@@ -1,4 +1,4 @@
-//! What to keep in mind: every remark with its evidence and advice.
+//! Findings with evidence and advice, preflight checks and notes.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use crate::report::Report;
 use crate::words::absent::why;
 use crate::words::finding::finding;
 
-/// Section 8.
+/// The section on findings.
 pub(super) fn notes(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
-    page.section("8. Notes and limits");
+    page.section("Findings and notes");
     let mut groups = BTreeMap::new();
     let counted = host.cells().filter_map(|(_, cell)| cell.counted());
     for found in host.warmup_findings().chain(counted.flat_map(|c| &c.findings)) {
@@ -32,22 +32,22 @@ pub(super) fn notes(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_
     checks(page, host);
     let absent = report.bandwidth(host).err().map(|absent| {
         let reason = Inline::text(why(&absent));
-        Inline::own(format!("Share of the memory bandwidth: not available: {reason}."))
+        Inline::own(format!("Share of the memory bandwidth not available: {reason}."))
     });
     page.list(absent.into_iter().chain([
-        "Reasoning that an engine writes between `<think>` and `</think>` inside the answer is not told apart: it counts as answer.".into(),
-        "Every answer is kept as a SHA-256 and a length; its text only with `--keep-text`.".into(),
-        "A dash means that there is no such figure, never zero; the reason stands below its table. A column that would hold nothing else is left out.".into(),
+        "Reasoning inside the answer (between `<think>` and `</think>`) counts as answer text.".into(),
+        "Answers are stored as SHA-256 and length; their text only with `--keep-text`.".into(),
+        "\"-\" means not available, never zero; the reason is below the table. Columns without any value are omitted.".into(),
     ]));
 }
 
-/// The checks before the run that did not end well, the worst first.
+/// The preflight checks that did not pass, the worst first.
 fn checks(page: &mut Page, host: &HostAnalysis<'_>) {
     let checks = host.record.iter().flat_map(|record| &record.checks);
-    let remarked = checks.filter(|check| check.mark != Mark::Ok);
-    Table::of(remarked.sorted_by_key(|check| Reverse(check.mark)))
-        .text("Check before the run", |check| check.check.name().into())
+    let not_ok = checks.filter(|check| check.mark != Mark::Ok);
+    Table::of(not_ok.sorted_by_key(|check| Reverse(check.mark)))
+        .text("Preflight check", |check| check.check.name().into())
         .text("Result", |check| check.mark.name().into())
-        .text("What was seen", |check| Inline::text(&check.text))
+        .text("Details", |check| Inline::text(&check.text))
         .add_to(page);
 }

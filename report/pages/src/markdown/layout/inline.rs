@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_stand_in_code_where_nothing_links_them() {
+    fn addresses_become_code_so_that_nothing_links_them() {
         assert_eq!(
             Inline::text("see http://x/?a|b` <").as_str(),
             "see `http://x/?a`&#124;`` b` `` &lt;"

@@ -18,7 +18,7 @@ pub(crate) fn fixed(value: Option<f64>, digits: usize) -> Inline {
     Inline::own(numbers::digits(value, digits))
 }
 
-/// A share as per cent.
+/// A share in percent.
 pub(crate) fn share(value: Option<f64>, digits: usize) -> Inline {
     fixed(value.map(|share| share * 100.0), digits)
 }
@@ -48,13 +48,13 @@ pub(crate) fn known_count(value: Option<impl TryInto<u64>>) -> Inline {
     value.map_or(NONE.into(), count)
 }
 
-/// A sum of tokens; where only some requests told theirs, no more than what it is at least.
+/// A sum of tokens; a lower bound if only some requests reported theirs.
 pub(crate) fn token_sum(tokens: TokenSum) -> Inline {
     Inline::own(match tokens.known() {
         Some(sum) => grouped(sum),
         None if tokens.reported == 0 => NONE.to_owned(),
         None => format!(
-            "at least {} ({} of {} requests told)",
+            "at least {} (reported by {} of {} requests)",
             grouped(tokens.sum),
             tokens.reported,
             tokens.of
@@ -62,7 +62,7 @@ pub(crate) fn token_sum(tokens: TokenSum) -> Inline {
     })
 }
 
-/// The good requests as a share of those offered, in per cent.
+/// Requests that meet the SLO, in percent of those offered.
 pub(crate) fn good(goodput: Option<Goodput>) -> Inline {
     share(goodput.and_then(Goodput::share), 1)
 }
@@ -89,7 +89,7 @@ pub(crate) fn level(metric: Metric, log: Option<f64>) -> Inline {
     Inline::own(numbers::level(metric, log))
 }
 
-/// The mean of a host that was judged.
+/// The mean of a compared host.
 pub(crate) fn mean(metric: Metric, judged: Option<&Judged>) -> Inline {
     level(metric, judged.and_then(|judged| judged.mean))
 }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(known_count(None::<u64>).as_str(), "-");
         assert_eq!(mib(Some(Bytes(97_887 << 20))).as_str(), "97,887");
         let some = TokenSum { sum: 1_270, reported: 3, of: 5 };
-        assert_eq!(token_sum(some).as_str(), "at least 1,270 (3 of 5 requests told)");
+        assert_eq!(token_sum(some).as_str(), "at least 1,270 (reported by 3 of 5 requests)");
         assert_eq!(token_sum(TokenSum { reported: 0, ..some }).as_str(), "-");
         let long = Some(Percentile { value: 2.58, low: 0.9, high: 12.0 });
         assert_eq!(percentile_ms(long).as_str(), "2,580.0");

@@ -1,4 +1,4 @@
-//! Tables that line up in the source as well as on the page.
+//! Tables that are aligned in the source and on the page.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -8,7 +8,7 @@ use crate::words::numbers::NONE;
 /// Cells wider than this do not widen their column in the source.
 const WIDEST: usize = 60;
 
-/// On which side a column lines up.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Text.
@@ -23,7 +23,7 @@ struct Column {
     align: Align,
     /// One for each row.
     cells: Vec<Inline>,
-    /// Why a dash stands in it, where one does.
+    /// Why a cell is "-".
     absent: Option<Inline>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Table<T> {
 }
 
 impl Table<(Inline, Inline)> {
-    /// Two columns of text, one line for each thing and its value.
+    /// Two columns of text: name and value.
     pub(crate) fn pairs(
         [name, value]: [&'static str; 2],
         rows: impl IntoIterator<Item = (impl Into<Inline>, Inline)>,
@@ -60,7 +60,7 @@ impl<T> Table<T> {
         self.column(heading, Align::Right, cell)
     }
 
-    /// Adds a column of numbers, and says why a dash stands in it.
+    /// Adds a column of numbers, with the reason for "-".
     pub(crate) fn number_or(
         self,
         heading: impl Into<Inline>,
@@ -81,7 +81,7 @@ impl<T> Table<T> {
         self
     }
 
-    /// Says why a dash stands in the last column. A column of dashes only is not shown.
+    /// The reason for "-" in the last column. A column of only "-" is omitted.
     pub(crate) fn absent(mut self, why: impl Into<Inline>) -> Self {
         if let Some(column) = self.columns.last_mut() {
             column.absent = Some(why.into());
@@ -89,14 +89,14 @@ impl<T> Table<T> {
         self
     }
 
-    /// Says it of all columns there are.
+    /// The same for all columns so far.
     pub(crate) fn all_absent(mut self, why: impl Into<Inline>) -> Self {
         let why = why.into();
         self.columns.iter_mut().for_each(|column| column.absent = Some(why.clone()));
         self
     }
 
-    /// Keeps the last column only on this condition.
+    /// Drops the last column unless `shown`.
     pub(crate) fn only_if(mut self, shown: bool) -> Self {
         if !shown {
             self.columns.pop();
@@ -108,7 +108,7 @@ impl<T> Table<T> {
         self.rows.is_empty()
     }
 
-    /// Adds it to a page, with the reasons of its dashes below it; nothing without rows.
+    /// Adds it to a page, with the reasons for "-" below it; nothing without rows.
     pub(crate) fn add_to(mut self, page: &mut Page) {
         if self.is_empty() {
             return;
@@ -120,8 +120,8 @@ impl<T> Table<T> {
         }
     }
 
-    /// Drops the explained columns that hold only dashes; the sentences that say so, and why dashes
-    /// stand in the others.
+    /// Drops the explained columns that are all "-", and returns the sentences about them and about
+    /// "-" in the others.
     fn explain(&mut self) -> Vec<Inline> {
         let mut reasons: Vec<(Inline, bool, Vec<Inline>)> = Vec::new();
         self.columns.retain(|column| {
@@ -138,9 +138,9 @@ impl<T> Table<T> {
         let sentence = |(why, all, headings): (Inline, bool, Vec<Inline>)| {
             let headings = Inline::join(headings, ", ");
             Inline::own(if all {
-                format!("Not shown: {headings}, because {why}.")
+                format!("{headings} omitted: {why}.")
             } else {
-                format!("A dash in {headings}: {why}.")
+                format!("\"-\" in {headings}: {why}.")
             })
         };
         reasons.into_iter().map(sentence).collect()
@@ -176,21 +176,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dash_has_its_reason_and_a_column_of_dashes_only_that() {
+    fn a_dash_has_its_reason_and_a_column_of_dashes_is_omitted() {
         let mut table = Table::of([["x", "1", "-", "-"], ["y", "-", "-", "-"]])
             .text("Host", |row| row[0].into())
             .number("A", |row| row[1].into())
-            .absent("nobody tells")
-            .number_or("B", "nobody tells", |row| row[2].into())
+            .absent("not reported")
+            .number_or("B", "not reported", |row| row[2].into())
             .number("C", |row| row[3].into());
         let reasons = table.explain();
         assert_eq!(table.render().lines().next(), Some("| Host |   A |   C |"));
         let reasons: Vec<&str> = reasons.iter().map(Inline::as_str).collect();
-        assert_eq!(reasons, ["A dash in A: nobody tells.", "Not shown: B, because nobody tells."]);
+        assert_eq!(reasons, ["\"-\" in A: not reported.", "B omitted: not reported."]);
     }
 
     #[test]
-    fn columns_line_up_in_the_source() {
+    fn columns_are_aligned_in_the_source() {
         let table = Table::of([("gpu-01", "25.8"), ("漢字", "6.6")])
             .text("Host", |row| Inline::text(row.0))
             .number("tok/s", |row| row.1.into());

@@ -1,4 +1,4 @@
-//! What the GPUs of a host did that those of the others did not.
+//! GPU telemetry in which a host differs from the others.
 
 use regatta_types::units::grouped_real;
 use regatta_types::validity::FindingCode;
@@ -8,15 +8,15 @@ use crate::words::finding::evidence;
 use regatta_figures::hosts::{Cell, HostAnalysis};
 use regatta_figures::metrics::{Distribution, GpuFigures};
 
-/// Points by which a share of the time must be larger than the median of the others to be told of.
+/// By how much a share of the time must exceed the median of the others.
 const SHARE: f64 = 0.05;
 /// Share by which a clock must be below the median of the others.
 const CLOCK: f64 = 0.02;
-/// Degrees by which a GPU must be hotter than the median of the others.
+/// Degrees Celsius by which a GPU must be hotter than the median of the others.
 const DEGREES: f64 = 10.0;
-/// Points by which it must be less busy.
+/// Percentage points by which its utilization must be lower.
 const BUSY: f64 = 10.0;
-/// Reasons by which clocks are held that point at a fault or a limit, the worst first.
+/// Throttle reasons that indicate a fault or a limit, the worst first.
 const FAULTS: [&str; 3] = ["hardware slowdown", "hardware thermal slowdown", "power brake"];
 const LIMITS: [&str; 2] = ["temperature target", "power limit"];
 
@@ -32,7 +32,7 @@ fn serving<'a>(host: &'a HostAnalysis<'_>) -> Vec<&'a GpuFigures> {
     host.gpus.iter().flatten().filter(|gpu| gpu.serves).collect()
 }
 
-/// What is known of another process on a host's GPUs.
+/// The evidence of another process on a host's GPUs.
 fn shared(host: &HostAnalysis<'_>) -> Option<String> {
     let counted = host.compared().filter_map(Cell::counted);
     let mut findings = counted.flat_map(|counted| &counted.findings);
@@ -58,40 +58,40 @@ impl<'a> Gpus<'a> {
         figure(&self.own).zip(Distribution::new(self.others.iter().filter_map(figure)).median())
     }
 
-    /// What can hardly be without consequence.
+    /// Faults of a GPU.
     pub(super) fn faults(&self) -> Vec<String> {
         let lost = self.own.iter().find_map(|gpu| gpu.ended.as_ref());
         let lost = lost.map(|end| format!("a GPU was lost ({})", end.reason));
         let errors = self.worst(|gpu| gpu.ecc_uncorrected.map(|n| n as f64), f64::max);
         let errors = errors.filter(|(own, usual)| own > usual).map(|(own, usual)| {
             let (own, usual) = (grouped_real(own, 0), grouped_real(usual, 0));
-            format!("{own} uncorrected memory errors (the others {usual})")
+            format!("{own} uncorrected memory errors (others: {usual})")
         });
         let held = FAULTS.into_iter().filter_map(|reason| self.held_by(reason));
         lost.into_iter().chain(errors).chain(held).collect()
     }
 
-    /// What shows where the speed went.
+    /// Limits on the speed of a GPU.
     pub(super) fn limits(&self) -> Vec<String> {
         let held = LIMITS.into_iter().filter_map(|reason| self.held_by(reason));
         self.link().into_iter().chain(held).chain(self.clock()).collect()
     }
 
-    /// What goes with a cause more than it is one.
+    /// Signs that accompany a cause.
     pub(super) fn signs(&self) -> Vec<String> {
         let heat = self.worst(|gpu| gpu.temperature_max_c.map(f64::from), f64::max);
         let busy = self.worst(|gpu| gpu.utilization_mean_pct, f64::min);
         let (is_hot, is_idle) =
             (|own, usual| own >= usual + DEGREES, |own, usual| own <= usual - BUSY);
-        let hot = unusual(heat, (1.0, 0, " °C"), is_hot, "GPU at {}");
-        let idle = unusual(busy, (1.0, 0, " %"), is_idle, "GPU busy {} of the time");
+        let hot = unusual(heat, (1.0, 0, " °C"), is_hot, "GPU temperature {}");
+        let idle = unusual(busy, (1.0, 0, " %"), is_idle, "GPU utilization {}");
         hot.into_iter().chain(idle).collect()
     }
 
     fn held_by(&self, reason: &str) -> Option<String> {
         let share =
             |gpu: &GpuFigures| Some(gpu.reasons.as_ref()?.get(reason).copied().unwrap_or(0.0));
-        let held = format!("clocks held by {reason} in {{}} of the samples");
+        let held = format!("throttled by {reason} in {{}} of the samples");
         let is_more = |own, usual| own > usual + SHARE;
         unusual(self.worst(share, f64::max), PERCENT, is_more, &held)
     }

@@ -8,9 +8,9 @@ use crate::markdown::layout::{Inline, Page, Table, fixed, known, tps};
 use crate::words::absent::why;
 
 /// Why there is no figure per token.
-const UNTOLD: &str = "some requests do not tell their tokens";
+const UNTOLD: &str = "requests without token counts";
 
-/// Nothing at all without a reading of the counter: the list of what is missing says why.
+/// Empty without a reading of the counter; the list below gives the reason.
 pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
     let withheld = host.cases.iter().filter_map(|case| match &case.energy {
         Ok(energy) => energy.withheld.as_ref().map(why),
@@ -30,13 +30,13 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         .number("Energy per output token (J)", |(_, energy)| fixed(energy.j_per_out_tok, 3))
         .absent(UNTOLD)
         .number("Above idle (J)", |(_, energy)| fixed(energy.j_per_out_tok_above_idle, 3))
-        .absent("no idle power, or it is above the power of the case")
+        .absent("no idle power, or above the power of the case")
         .number("Prompt tokens per output token", |(_, energy)| fixed(energy.prompt_per_out_tok, 2))
         .absent(UNTOLD)
-        .number("Check by power samples (%)", |(_, energy)| {
+        .number("Difference from power samples (%)", |(_, energy)| {
             known(energy.residual.map(|residual| format!("{:+.1}", residual * 100.0)))
         })
-        .absent("the power samples have holes")
+        .absent("the power samples have gaps")
         .number("Attempts", |(_, energy)| {
             Inline::own(format!("{} of {}", energy.attempts, energy.of))
         });
@@ -44,8 +44,9 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
         table.add_to(page);
         page.paragraph(method(host));
     }
-    let flagged = (!flagged.is_empty())
-        .then(|| format!("**Energy counter and power samples differ by over 5 %:** {flagged}."));
+    let flagged = (!flagged.is_empty()).then(|| {
+        format!("**Energy counter and power samples differ by more than 5 %:** {flagged}.")
+    });
     let withheld = withheld.counts().into_iter().sorted().map(|(why, cases)| {
         let (of, why) = (host.cases.len(), Inline::text(why));
         format!(
@@ -55,7 +56,7 @@ pub(super) fn energy(page: &mut Page, host: &HostAnalysis<'_>) {
     page.list(flagged.into_iter().chain(withheld).map(Inline::own));
 }
 
-/// What each load gives for a watt.
+/// Output per watt of each load.
 pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
     let known = host.cases.iter().filter_map(|case| {
         Some((case, case.steady.as_ref().ok()?, case.gpus.as_ref().ok()?, case.tps_per_watt()?))
@@ -70,15 +71,15 @@ pub(super) fn efficiency(page: &mut Page, host: &HostAnalysis<'_>) {
         });
     if !table.is_empty() {
         table.add_to(page);
-        page.paragraph("Output of all requests together in the steady windows; power is the mean of the samples over the whole attempts, of the endpoint's GPU boards together.");
+        page.paragraph("Output of all requests in the steady windows; power is the mean over the whole attempts, summed over the endpoint's GPU boards.");
     }
 }
 
-/// How energy was measured, and what it follows.
+/// How energy was measured.
 fn method(host: &HostAnalysis<'_>) -> Inline {
     let idle = match &host.idle {
         Ok(idle) => format!(
-            "Idle power, with the model resident and nothing asked: {:.1} W over {:.1} s.",
+            "Idle power with the model loaded: {:.1} W over {:.1} s.",
             idle.watts, idle.seconds
         ),
         Err(absent) => format!("Idle power not available: {}.", Inline::text(why(absent))),
@@ -92,8 +93,8 @@ fn method(host: &HostAnalysis<'_>) -> Inline {
         })
     });
     let limits = limits.join(", ");
-    let limits = if limits.is_empty() { "not known" } else { &limits };
+    let limits = if limits.is_empty() { "unknown" } else { &limits };
     Inline::own(format!(
-        "Energy is the driver's counter at the end of an attempt minus that at its begin, over the endpoint's GPUs, for attempts of at least 5 s: the GPU board only; host, fans and losses of the supply are not in it. The check is the area under the power samples against the counter; over 10 % the energy is withheld. {idle} Power limits, which energy follows: {limits}."
+        "Energy: difference of the driver's counter over an attempt of at least 5 s, summed over the endpoint's GPUs; GPU boards only, without host, fans and power-supply losses. If it differs from the integral of the power samples by more than 10 %, it is withheld. {idle} Power limits: {limits}."
     ))
 }
