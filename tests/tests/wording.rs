@@ -1,0 +1,286 @@
+//! People read plain technical English: no page, help text, message, comment or golden report uses a
+//! phrase that has a better word.
+//!
+//! Code spans, code blocks, names with an underscore and literals without a space are schema, not
+//! prose. When this test fails, rewrite the sentence; do not only replace the phrase.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use proc_macro2::{TokenStream, TokenTree};
+use regatta_tests::{repository, rust_files};
+
+/// This file, which has to name the phrases.
+const HERE: &str = "tests/tests/wording.rs";
+
+/// A phrase in lower case and what to write instead. `|` marks the edge of a word.
+const PHRASES: &[(&str, &str)] = &[
+    // Verdicts.
+    ("not settled", "inconclusive"),
+    ("unsettled", "inconclusive"),
+    ("settled slower", "significantly slower"),
+    ("not settle it", "would not decide it"),
+    ("|settled|", "decided, significant, or warmed up"),
+    ("|settling|", "engine warm-up"),
+    ("|settles|", "warms up, or decides"),
+    ("of no account", "treated as equivalent"),
+    ("differences up to this", "smaller differences are treated as equivalent"),
+    ("|on place", "rank"),
+    ("twin of", "solo counterpart"),
+    // Who takes part.
+    ("left out", "excluded"),
+    ("leaves out", "excludes"),
+    ("leave out", "exclude"),
+    ("stays out", "is excluded"),
+    ("stay out", "be excluded"),
+    ("stayed out", "were excluded"),
+    ("looked at", "checked"),
+    ("looks at", "checks"),
+    ("given up", "timed out, declared lost"),
+    ("gives up", "times out, declares lost"),
+    ("let go", "released"),
+    ("lets go", "releases"),
+    ("host that is not there", "missing host"),
+    ("hosts that are not there", "missing hosts"),
+    ("of another version", "runs a different version"),
+    ("|remark|", "finding"),
+    ("|remarks|", "findings"),
+    // GPUs and engines.
+    ("held by the power limit", "power-capped"),
+    ("held by heat", "thermally throttled"),
+    ("held by power", "power-capped"),
+    ("clocks held", "throttle reason"),
+    ("does not tell", "does not report"),
+    ("do not tell", "do not report"),
+    ("did not tell", "did not report"),
+    ("client floor", "client overhead"),
+    ("at one stream", "single-stream"),
+    ("request is good", "request meets the SLO"),
+    ("good requests", "requests that meet the SLO"),
+    ("the word of", "the error, the message"),
+    ("its word|", "its error message"),
+    ("runs over time", "history"),
+    ("word by word", "incrementally"),
+    ("bit by bit", "incrementally"),
+    // Headings.
+    ("answer first", "Summary"),
+    ("what could not be judged", "Caveats"),
+    ("## comparability classes", "Comparison groups"),
+    ("facts that differ", "Configuration differences"),
+    ("start and clocks", "Start synchronization and clocks"),
+    ("each host by itself", "Per-host reports"),
+    ("## against a baseline", "Change since baseline"),
+    ("## reproduce", "How to reproduce"),
+    // Sentences.
+    ("that was recorded differs", "No recorded fact explains why ..."),
+    ("with the scatter seen", "Minimum detectable difference"),
+    ("not shown:", "X omitted: ..."),
+    ("a dash in", "\"-\" in X means ..."),
+    ("take something from each other", "slow each other down"),
+    ("take from each other", "slow each other down"),
+    ("come what may", "regardless"),
+    ("whatever becomes of", "regardless"),
+    ("whatever comes", "regardless"),
+    ("until there is no more", "until saturation"),
+    ("how much it gives", "throughput"),
+    ("without a question", "non-interactively"),
+    ("those who prefer", "if you prefer"),
+    ("own storage failed", "local storage failure"),
+    ("silence after which", "declared lost after this long without contact"),
+    ("|under way|", "in flight, running"),
+    ("one due beyond is not sent", "excess requests are dropped and counted"),
+    ("streams kept busy", "concurrent streams"),
+    ("times each case is run", "repetitions of each case"),
+    ("|be an agent", "Run as an agent"),
+    ("seen to before", "fixed before"),
+    ("has no more or", "drops or changes"),
+    ("sends otherwise", "drops or changes"),
+    ("that of most hosts", "differs from most hosts"),
+    ("so long as", "while, if"),
+    ("nor could", "and cannot"),
+    ("be it ", "whether"),
+    // Spelling.
+    ("quantis", "quantiz"),
+    ("utilis", "utiliz"),
+    ("synchronis", "synchroniz"),
+    ("serialis", "serializ"),
+    ("recognis", "recogniz"),
+    ("summaris", "summariz"),
+    ("normalis", "normaliz"),
+    ("virtualis", "virtualiz"),
+    ("behaviour", "behavior"),
+    ("colour", "color"),
+    ("neighbour", "neighbor"),
+    ("favour", "favor"),
+    ("licence", "license"),
+    ("|analyse", "analyze"),
+    ("|centre", "center"),
+];
+
+/// Hits that stay: what is searched, the phrase, and why.
+const EXEMPT: &[(&str, &str, &str)] = &[];
+
+/// Prose from one source, as words with the line of each.
+#[derive(Default)]
+struct Prose(Vec<(usize, String)>);
+
+impl Prose {
+    /// The words of Markdown outside its code. `first` is the number of the first line.
+    fn of(text: &str, first: usize) -> Self {
+        let (mut words, mut in_block, mut in_span) = (Vec::new(), false, false);
+        for (line, text) in (first..).zip(text.lines()) {
+            let is_fence = text.trim_start().starts_with("```");
+            in_block ^= is_fence;
+            // A code span ends with its paragraph at the latest.
+            in_span &= !text.trim().is_empty();
+            if is_fence || in_block {
+                continue;
+            }
+            let mut outside = String::new();
+            for (index, part) in text.split('`').enumerate() {
+                in_span ^= index > 0;
+                outside.push_str(if in_span { "code" } else { part });
+            }
+            let is_key = |word: &&str| word.contains('_');
+            let kept = outside.split_whitespace().filter(|word| !is_key(word));
+            words.extend(kept.map(|word| (line, word.to_lowercase())));
+        }
+        Self(words)
+    }
+
+    /// The lines on which a phrase starts.
+    fn find(&self, phrase: &str) -> BTreeSet<usize> {
+        let (mut text, mut lines) = (String::new(), Vec::new());
+        for (line, word) in &self.0 {
+            lines.push((text.len(), *line));
+            text.push_str(word);
+            text.push(' ');
+        }
+        let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        let bare = phrase.trim_matches('|');
+        let is_hit = |at: &usize| {
+            let starts = !phrase.starts_with('|') || is_edge(text[..*at].chars().next_back());
+            starts && (!phrase.ends_with('|') || is_edge(text[at + bare.len()..].chars().next()))
+        };
+        let hits = text.match_indices(bare).map(|(at, _)| at).filter(is_hit);
+        hits.map(|at| lines[lines.partition_point(|(start, _)| *start <= at) - 1].1).collect()
+    }
+}
+
+/// Everything that is searched, by the name to print for it.
+#[derive(Default)]
+struct Searched(Vec<(String, Prose)>);
+
+impl Searched {
+    /// The pages, suites and golden reports, and what is deployed with them.
+    fn folder(&mut self, folder: &str) {
+        for entry in fs::read_dir(repository().join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(repository()).expect("below the top").to_string_lossy();
+            let has = |endings: &[&str]| path.extension().is_some_and(|e| endings.iter().any(|x| e == *x));
+            if has(&["md", "snap", "toml", "yaml", "service", "env"]) || path.ends_with("Dockerfile") {
+                let text = fs::read_to_string(&path).expect("UTF-8");
+                self.0.push((name.into_owned(), Prose::of(&text, 1)));
+            }
+        }
+    }
+
+    /// The help of a command and those below it.
+    fn help(&mut self, command: &clap::Command, parent: &str) {
+        let name = format!("{parent}{}", command.get_name());
+        let help = command.clone().render_long_help().to_string();
+        self.0.push((format!("{name} --help"), Prose::of(&help, 1)));
+        command.get_subcommands().for_each(|sub| self.help(sub, &format!("{name} ")));
+    }
+
+    /// The comments, messages and names of tests in a Rust file.
+    fn rust(&mut self, file: &str, source: &str) {
+        let comment = |line: &str| {
+            let line = line.trim_start().strip_prefix("//");
+            line.map_or("", |text| text.trim_start_matches(['/', '!'])).to_owned()
+        };
+        // Code between two comments is a word that no phrase has.
+        let comments: Vec<String> = source.lines().map(comment).collect();
+        self.0.push((file.to_owned(), Prose::of(&comments.join("\n"), 1)));
+        self.tokens(file, &source.parse().expect("Rust"));
+    }
+
+    fn tokens(&mut self, file: &str, tokens: &TokenStream) {
+        let mut before = [String::new(), String::new()];
+        for tree in tokens.clone() {
+            let line = tree.span().start().line;
+            let [first, second] = &before;
+            match &tree {
+                TokenTree::Group(group) => self.tokens(file, &group.stream()),
+                // The comments of docs are read above.
+                TokenTree::Literal(_) if first == "doc" && second == "=" => {}
+                TokenTree::Literal(literal) => {
+                    if let syn::Lit::Str(text) = syn::Lit::new(literal.clone())
+                        && text.value().trim().contains(' ')
+                    {
+                        self.0.push((file.to_owned(), Prose::of(&text.value(), line)));
+                    }
+                }
+                // A name of four words and more is the sentence of a test.
+                TokenTree::Ident(name) if second == "fn" => {
+                    let words = name.to_string().replace('_', " ");
+                    if words.matches(' ').count() > 2 {
+                        self.0.push((file.to_owned(), Prose::of(&words, line)));
+                    }
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
+            let [_, second] = before;
+            before = [second, tree.to_string()];
+        }
+    }
+
+    /// What is wrong, one line for each hit.
+    fn hits(&self) -> BTreeSet<String> {
+        let mut hits = BTreeSet::new();
+        for (name, prose) in self.0.iter().filter(|(name, _)| name != HERE) {
+            let stays = |phrase| EXEMPT.iter().any(|(file, of, _)| file == name && *of == phrase);
+            for (phrase, instead) in PHRASES.iter().filter(|(phrase, _)| !stays(*phrase)) {
+                for line in prose.find(phrase) {
+                    hits.insert(format!("{name}:{line}: \"{phrase}\": write {instead}"));
+                }
+            }
+        }
+        hits
+    }
+}
+
+#[test]
+fn every_text_is_plain_english() {
+    let mut searched = Searched::default();
+    let snapshots = "report/pages/src/tests/snapshots";
+    for folder in ["", "docs", "docs/adr", "deploy", "deploy/debian", "coordinator/suites", snapshots] {
+        searched.folder(folder);
+    }
+    searched.help(&regatta_coordinator::cli::Cli::command(), "");
+    searched.help(&regatta_agent::cli::Cli::command(), "");
+    for file in rust_files() {
+        let source = fs::read_to_string(repository().join(&file)).expect("UTF-8");
+        searched.rust(&file, &source);
+    }
+    let hits: Vec<String> = searched.hits().into_iter().collect();
+    assert!(hits.is_empty(), "{} phrases\n{}", hits.len(), hits.join("\n"));
+}
+
+#[test]
+fn a_planted_phrase_is_found_with_its_line_and_code_is_left_alone() {
+    let find = |text: &str, phrase: &str| Prose::of(text, 1).find(phrase);
+    assert_eq!(find("one\ntwo left\n  Out three", "left out"), [2].into());
+    assert_eq!(find("it is unsettled", "|settled|"), [].into());
+    assert_eq!(find("`left out`, not_settled\n```toml\nleft out\n```\n", "left out"), [].into());
+    assert_eq!(find("a lone ` ends\n\nthe colour", "colour"), [3].into());
+    let mut searched = Searched::default();
+    let source = "/// Not settled\n/// of a host.\nfn a_host_is_given_up() { f(\"two\\nstay out\", \"colour\") }";
+    searched.rust("a.rs", source);
+    let hits: Vec<String> = searched.hits().into_iter().collect();
+    let expected = ["a.rs:1: \"not settled\"", "a.rs:1: \"|settled|\"", "a.rs:3: \"given up\"", "a.rs:4: \"stay out\""];
+    assert_eq!(hits.len(), expected.len(), "{hits:?}");
+    assert!(expected.iter().all(|due| hits.iter().any(|hit| hit.starts_with(due))), "{hits:?}");
+}
