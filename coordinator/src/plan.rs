@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_with_fewer_repetitions_is_left_out_of_the_later_ones() {
+    fn later_repetitions_skip_a_case_with_fewer_repetitions() {
         let mut suite = complex();
         suite.cases.truncate(3);
         suite.cases[1].repetitions = 2;

@@ -12,7 +12,7 @@ use crate::freeze::Freeze;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The behaviour of one simulated host.
+/// The behavior of one simulated host.
 #[derive(Debug, Clone)]
 pub struct SimOptions {
     /// The one model it serves.

@@ -206,8 +206,8 @@ fn the_tables_of_the_readme_are_those_of_a_report() {
     }
 }
 
-/// The commands in a page's fenced blocks: lines that begin with one of the programs, wherever it
-/// lies, without the remark or redirection after them.
+/// The commands in a page's fenced blocks: lines that begin with one of the programs, in any folder,
+/// without the comment or redirection after them.
 fn commands(page: &str) -> Vec<String> {
     let lines = page.split("```").skip(1).step_by(2).flat_map(str::lines).map(str::trim);
     lines

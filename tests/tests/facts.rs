@@ -120,8 +120,8 @@ fn hosts_that_agree_in_what_nobody_knows_are_compared_and_marked() {
     let report = Report::of(&run, program.home());
     assert_complete(&run, &report);
     let page = report.text("report.md");
-    // No GPU and no quantisation is known here.
-    assert!(page.contains("unverified: quantisation, "), "{page}");
+    // Neither the GPU nor the quantization is known here.
+    assert!(page.contains("unverified: quantization, "), "{page}");
     assert_eq!(report.run()["classes"][0]["hosts"].as_array().map(Vec::len), Some(3));
     let case = &report.run()["hosts"][0]["cases"][0];
     let cells = case["cells"].as_array().expect("cells").iter();

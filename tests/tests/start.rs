@@ -1,5 +1,5 @@
-//! Start modes, with agents and engines as processes: who measures while the others rest, and what
-//! hosts that share an engine take from each other.
+//! Start modes, with agents and engines as processes: who measures while the others rest, and how
+//! much hosts that share an engine slow each other down.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The JSON of a chat completion: serialised once, filled in for each request.
+//! The JSON of a chat completion: serialized once, filled in for each request.
 //!
 //! What differs between two requests of an attempt is patched into the bytes: salts, which are all
 //! of one length, and limits, which are padded to one. Only the further turns of a conversation are

@@ -68,9 +68,9 @@ pub struct Abilities {
     pub fields: Fields,
     /// Whether answers end at a fixed length when told so. `None`: nobody wanted to know.
     pub fixed_length: Option<bool>,
-    /// Whether reasoning stands in the answer, in tags.
+    /// Whether the answer contains reasoning, in tags.
     pub inline_reasoning: bool,
-    /// What deserves a remark.
+    /// Findings about the endpoint.
     pub findings: Vec<Finding>,
 }
 

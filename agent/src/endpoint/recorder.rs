@@ -65,7 +65,7 @@ pub enum Ending {
     Complete,
     /// The connection closed or was reset in the middle; with what was seen.
     Cut(String),
-    /// Given up, and why.
+    /// Failed, and why.
     Failed(Failure),
     /// Stopped by us.
     Cancelled,

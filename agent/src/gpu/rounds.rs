@@ -17,8 +17,8 @@ use super::processes::SeenProcess;
 use super::shared::{MetricScope, SamplerShared};
 use super::window::{GpuRound, MetricResult};
 
-/// A round may take one part in so many of the time: past that the next ones are left out,
-/// because NVML calls hold a lock that the engine's own work needs.
+/// A round may take one part in this many of the time. After a longer one the next rounds are
+/// skipped, because NVML calls hold a lock that the engine also needs.
 const SHARE: u32 = 20;
 /// Longest rest after a round, unless the round itself was longer: one call that hangs must not
 /// end the telemetry of an attempt.
@@ -231,7 +231,7 @@ impl AskedMetric {
         due
     }
 
-    /// Takes an answer; whether it is given up because of it.
+    /// Records an answer. Returns whether to stop calling because of it.
     fn note(&mut self, answer: Result<(), &GpuError>) -> bool {
         let Err(error) = answer else {
             self.failures = 0;

@@ -57,8 +57,8 @@ impl RunState {
         case.map_or(Pace::Together, |case| self.header.start.pace(case))
     }
 
-    /// Whether anything is measured now, and whether that is to be alone. A host that is out of reach
-    /// may be measuring still, so it counts until it is given up.
+    /// Whether anything is measured now, and whether it must run alone. An unreachable host may
+    /// still be measuring, so it counts until it is declared lost.
     fn measuring(&self) -> Measuring {
         let leased = self.hosts.values().filter(|host| match host.work {
             Work::Leased { .. } => !host.link.is_lost(),

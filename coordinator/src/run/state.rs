@@ -287,7 +287,7 @@ impl RunState {
     }
 }
 
-/// Beats of silence after which an agent is suspect, and disconnected.
+/// Missed heartbeats after which an agent is suspect, and disconnected.
 pub(super) const SUSPECT_BEATS: u32 = 3;
 pub(super) const DISCONNECT_BEATS: u32 = 10;
 

@@ -59,7 +59,7 @@ pub struct Wants {
     pub texts: Vec<TextPrompt>,
     /// Whether answers can be made to end at a fixed length.
     pub fixed_length: bool,
-    /// Most requests that any case has under way: the load of the client overhead. 0: not measured.
+    /// Most requests in flight in any case: the load for the client overhead. 0: not measured.
     pub overhead_streams: u32,
     /// Tokens of context that the cases need; `None`: nobody wants to know.
     pub context: Option<ContextNeed>,

@@ -60,7 +60,7 @@ impl EngineWindow {
     }
 }
 
-/// One reading of an engine's metrics. `None`: this engine does not tell.
+/// One reading of an engine's metrics. `None`: not reported by the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct EngineSample {
     /// When the answer was there, agent's clock.

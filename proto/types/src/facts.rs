@@ -77,7 +77,7 @@ pub struct EngineFacts {
     pub model: String,
     /// Longest context, tokens.
     pub context_length: Reading<u32>,
-    /// Quantisation or weight type, where the engine tells.
+    /// Quantization or weight type, if the engine reports it.
     pub quantization: Reading<String>,
     /// Whether it ends answers at a fixed length when told so (`ignore_eos`, `min_tokens`). `None`:
     /// nobody has asked.
@@ -97,8 +97,8 @@ pub struct EngineSettings {
     pub prefix_cache: Reading<bool>,
     /// How tokens are drafted ahead, or `none`.
     pub speculative: Reading<String>,
-    /// What its command line, or the engine itself, says of how it was started: one entry a flag,
-    /// sorted. Addresses, secrets and the folders of paths are left out.
+    /// How it was started, from its command line or from the engine itself: one entry per flag,
+    /// sorted. Addresses, secrets and the folders of paths are removed.
     pub flags: Reading<Vec<String>>,
 }
 

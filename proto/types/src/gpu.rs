@@ -26,7 +26,7 @@ pub struct GpuFacts {
     pub power_limit_w: Reading<f64>,
     /// Power limit the board ships with, watts.
     pub power_limit_default_w: Reading<f64>,
-    /// More about it; `None` from an agent that does not tell.
+    /// More about it; `None` if the agent does not report it.
     pub board: Option<GpuBoard>,
 }
 
@@ -193,7 +193,7 @@ pub struct GpuProcess {
 pub struct ProcessMemory {
     /// When it was read, agent's clock.
     pub at: MonoNs,
-    /// `None`: the driver does not tell.
+    /// `None`: not reported by the driver.
     pub used: Option<Bytes>,
 }
 
@@ -286,11 +286,11 @@ pub struct GpuWindow {
     pub series: Reading<Vec<GpuSeries>>,
     /// Nominal time between samples, milliseconds.
     pub period_ms: u32,
-    /// Which of them are the endpoint's; `None` from an agent that does not tell.
+    /// Which of them are the endpoint's; `None` if the agent does not report it.
     pub attribution: Option<Attribution>,
     /// Times without readings, in order of time.
     pub gaps: Vec<TelemetryGap>,
-    /// Rounds left out because the one before took more than its share of the time.
+    /// Rounds skipped because the one before took more than its share of the time.
     pub rounds_left_out: u64,
 }
 

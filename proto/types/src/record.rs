@@ -96,7 +96,7 @@ pub struct HostRecord {
     pub refused: Option<String>,
     /// Simulated, so that no report passes it off as a machine.
     pub simulated: bool,
-    /// What was looked at before the run; empty if nothing was, or its agent is of an earlier version.
+    /// Preflight checks; empty if there were none, or if the agent has an earlier version.
     pub checks: Vec<CheckOutcome>,
 }
 

@@ -119,7 +119,7 @@ impl Case {
         }
     }
 
-    /// Most requests that are under way at once.
+    /// Most requests in flight at once.
     #[must_use]
     pub fn in_flight_max(&self) -> u32 {
         match self.load {
@@ -197,7 +197,7 @@ pub enum Length {
 pub enum Load {
     /// Each stream sends its next request when the one before has ended. One stream: sequential.
     Closed {
-        /// Streams kept busy at once, 1 to 4,096.
+        /// Concurrent streams, 1 to 4,096.
         streams: u32,
         /// How the streams begin.
         ramp: Ramp,
@@ -208,7 +208,7 @@ pub enum Load {
         rate: f64,
         /// How the instants are spread.
         arrivals: Arrivals,
-        /// Most requests under way, 1 to 4,096; one that is due when there are so many is not sent.
+        /// Maximum requests in flight, 1 to 4,096. Excess requests are dropped and counted.
         max_in_flight: u32,
     },
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validity {
-    /// Nothing to remark.
+    /// No findings.
     Valid,
     /// Counted, with a badge.
     Degraded,
@@ -170,7 +170,7 @@ impl<'de> Deserialize<'de> for FindingCode {
     }
 }
 
-/// One remark on a result: what was seen and what to do about it.
+/// One finding about a result: what was seen and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What was seen.

@@ -136,7 +136,7 @@ pub(crate) trait Numbered: Sized {
     fn number(self) -> i32;
 }
 
-/// Pairs an enum with its generated twin of the same variants.
+/// Pairs an enum with the generated enum of the same variants.
 macro_rules! numbered {
     ($value:ident = $twin:path { $($variant:ident),+ $(,)? }) => {
         impl $crate::field::Numbered for $value {

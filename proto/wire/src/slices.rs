@@ -40,7 +40,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// Why slices do not make a report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SliceError {
-    /// A slice was left out.
+    /// A slice is missing.
     #[error("received slice {index}, expected slice {expected}")]
     Gap {
         /// What came.

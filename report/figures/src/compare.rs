@@ -59,7 +59,7 @@ const ALPHA: f64 = 0.05;
 #[derive(Debug)]
 pub struct ClassReport {
     pub class: Class,
-    /// One entry per metric that exists for any case, also where every case had to stay out.
+    /// One entry per metric that exists for any case, even if every case is excluded.
     pub metrics: Vec<MetricReport>,
     /// Decode speed of the hosts with enough complete repetitions, first against last quarter.
     pub quarters: Vec<Quarters>,
@@ -100,7 +100,7 @@ impl ClassReport {
         self.quarters.iter().find(|quarters| quarters.host == *host)
     }
 
-    /// One case of one host: as it was compared, or by itself where it stayed out.
+    /// One case of one host: as compared, or its value alone if it was excluded.
     pub fn of_case(&self, metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Judged {
         let compared = self.metric(metric).and_then(|m| m.by_case(&case.case.id));
         let judged = compared.and_then(|o| o.hosts.iter().find(|j| j.host == *host));

@@ -3,12 +3,12 @@
 
 use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
-use regatta_types::comparability::{ClassFact, Code};
+use regatta_types::comparability::{ClassFact, Code, stored_name};
 use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::absent::{Absent, Figure, told};
 
@@ -16,6 +16,7 @@ use crate::absent::{Absent, Figure, told};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fact {
     pub code: Code,
+    #[serde(serialize_with = "as_stored")]
     pub name: &'static str,
     /// As baselines keep it; `None`: not known.
     pub value: Option<String>,
@@ -29,6 +30,14 @@ impl Fact {
         let not_available = value.as_ref().err().cloned();
         Self { code, name, value: value.ok(), not_available }
     }
+}
+
+/// Writes the name of a fact as `run.json` spells it.
+pub(crate) fn as_stored<S: Serializer>(
+    name: &impl AsRef<str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(stored_name(name.as_ref()))
 }
 
 /// What facts say: hosts are equal in these, whatever the reason why one is not known.
@@ -69,7 +78,7 @@ fn engine_facts(engine: Option<&EngineFacts>) -> Vec<Fact> {
     let model = engine.map(|engine| engine.model.clone()).ok_or(Absent::NoEngineAnswer);
     vec![
         Fact::new(Code::C1, ClassFact::Model.name(), model),
-        fact(Code::C2, ClassFact::Quantisation, |e| text(&e.quantization)),
+        fact(Code::C2, ClassFact::Quantization, |e| text(&e.quantization)),
         fact(Code::C2, ClassFact::KvCacheType, |e| text(&e.settings.kv_dtype)),
         fact(Code::C3, ClassFact::Engine, |e| text(&e.engine)),
         fact(Code::C3, ClassFact::EngineVersion, |e| text(&e.version)),
@@ -136,7 +145,7 @@ pub fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
         of_machine("kernel", |m| text(&m.kernel)),
         of_machine("distribution", |m| text(&m.distribution)),
         of_machine("clock source", |m| text(&m.details.clock_source)),
-        of_machine("wall clock synchronised", |m| {
+        of_machine("wall clock synchronized", |m| {
             either(&m.details.clock_synchronised, ["yes", "no"])
         }),
         fact("agent version", agent),
@@ -173,6 +182,7 @@ pub fn first_engine<'a>(
 pub struct FactChange {
     /// `None` of a fact that only may explain a difference.
     pub code: Option<Code>,
+    #[serde(serialize_with = "as_stored")]
     pub name: String,
     /// `None`: not known.
     pub is: Option<String>,

@@ -16,10 +16,10 @@ use crate::metrics::{
     Distribution, Span, all_busy, arrived, in_flight, least_squares, measured, real, steady_span,
 };
 
-/// A level that gives less than this share more than the level before is the last one.
+/// A level whose output is less than this share above the level before is the last one.
 const LEAST_GAIN: f64 = 0.05;
 
-/// The part of an open loop that is looked at: its last so many seconds, and at least so many.
+/// The part of an open loop that is evaluated: its last seconds, and the least it must span.
 const WINDOW_S: f64 = 120.0;
 const SHORTEST_WINDOW_S: f64 = 30.0;
 
@@ -81,13 +81,13 @@ impl SweepLevel {
     }
 }
 
-/// Whether requests of an open loop came faster than they were answered: both the requests under
-/// way and the time to first token (from the scheduled instant) rose significantly.
+/// Whether requests of an open loop arrived faster than they were answered: both the requests in
+/// flight and the time to first token (from the scheduled instant) rose significantly.
 ///
-/// Looked at are the 120 s before the last scheduled send, less the start (one service time, as the
-/// first tenth of the requests had it) and at least 30 s, in ten parts of equal length; rising
-/// means that the 95 % t-interval of the slope over the parts lies above zero. `None` for a closed
-/// loop, and for an attempt that is too short to say.
+/// This uses the 120 s before the last scheduled send, without the start (one service time, taken
+/// from the first tenth of the requests) and at least 30 s, in ten parts of equal length. "Rose"
+/// means that the 95 % t-interval of the slope over the parts is above zero. `None` for a closed loop, and
+/// for an attempt that is too short to tell.
 fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
     let traces: Vec<&RequestTrace> = measured(traces).collect();
     let span = window(&traces)?;
@@ -111,7 +111,7 @@ fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
     Some(Saturation::Overload { seconds: span.seconds(), in_flight, ttft_s })
 }
 
-/// The part of an open loop that is looked at.
+/// The part of an open loop that is evaluated.
 fn window(traces: &[&RequestTrace]) -> Option<Span> {
     let mut due: Vec<(MonoNs, Option<f64>)> =
         traces.iter().filter_map(|t| Some((t.scheduled?, t.e2e()))).collect();

@@ -99,7 +99,7 @@ async fn rounds_that_take_too_long_are_made_less_often() {
     let blocks = format!("{USES}blocks = [{{ call = \"temperature\", ms = 30, until_s = 3600 }}]");
     let (_folder, handle) = start(&script(&[gpu(1, &blocks)]));
     let window = window(&handle, Duration::from_secs(3), WindowPlan::default()).await;
-    // 30 ms of each second: five rounds of ten are left out after it.
+    // 30 ms of each second: five rounds of ten are skipped after it.
     assert!(window.rounds_left_out >= 5, "{}", window.rounds_left_out);
     let cost = window.series.known().unwrap()[0].costs["temperature"];
     assert!(cost.calls >= 2 && cost.max_ns >= 30_000_000, "{cost:?}");

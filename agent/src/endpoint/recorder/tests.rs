@@ -201,8 +201,8 @@ fn every_split_in_two_gives_the_same_events() {
     }
 }
 
-/// The work grows with the square of the length; unoptimised, the long recordings would take a
-/// minute, so they are left to optimised builds. What they could show beyond their events, which
+/// The work grows with the square of the length; unoptimized, the long recordings would take a
+/// minute, so they are left to optimized builds. What they could show beyond their events, which
 /// are compared above in any build, the others show as well.
 #[test]
 fn every_split_in_two_fills_the_trace_alike() {

@@ -134,7 +134,7 @@ impl World {
         self.seen = bench.log.len();
     }
 
-    /// Whoever is to be alone is, among the hosts that were not given up.
+    /// A host that must measure alone does so, among the hosts that are not lost.
     fn look_alone(&self, bench: &Bench, leased: usize, case: &Case) {
         let is_solo = |case: &Case| self.start.pace(case) == suite::Pace::Solo;
         let is_lost = |index: usize| bench.state.hosts[&host(NAMES[index])].link.is_lost();

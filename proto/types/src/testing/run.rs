@@ -122,7 +122,7 @@ impl TestHost {
                 version: known(&self.version),
                 model: "example/Coder-30B-A3B-FP8".to_owned(),
                 context_length: Reading::Known(32_768),
-                quantization: Reading::missing("the engine does not tell"),
+                quantization: Reading::missing("not reported by the engine"),
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
                 settings: EngineSettings {

@@ -189,7 +189,7 @@ impl RequestTrace {
     /// of 5 ms that also looks like one burst. That many tokens in 5 ms may come from a really
     /// fast engine (some 6,000 tokens per second), whose chunks have an arrival each and whose
     /// first one is not held back. So the burst must either share few arrivals, at most one for
-    /// ten chunks, because a buffer is let go in a few writes; or take at most a hundredth of the
+    /// ten chunks, because a buffer is flushed in a few writes, or take at most a hundredth of the
     /// time to first token, because whoever holds an answer back until its end, and then passes on
     /// chunk by chunk, makes the first token as late as the last.
     #[must_use]

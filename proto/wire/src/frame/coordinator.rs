@@ -99,7 +99,7 @@ pub struct Ack {
 pub enum Acked {
     /// The slice of this index is in memory: the next may be sent.
     Chunk(u32),
-    /// The whole report is on disk: the agent may let go of it.
+    /// The whole report is on disk: the agent may delete its copy.
     Stored,
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_types::comparability::ClassFact;
+use regatta_types::comparability::{ClassFact, stored_name};
 use regatta_types::ids::{CellKey, HostId};
 use regatta_types::suite::Case;
 use sha2::{Digest, Sha256};
@@ -103,7 +103,7 @@ fn label(index: usize) -> String {
 fn fingerprint(facts: &[Fact]) -> String {
     let mut hash = Sha256::new();
     for fact in facts {
-        hash.update(fact.name);
+        hash.update(stored_name(fact.name));
         hash.update([0, u8::from(fact.value.is_some())]);
         hash.update(fact.value.as_deref().unwrap_or_default());
         hash.update([0]);

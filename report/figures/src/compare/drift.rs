@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use super::class::Class;
 use crate::absent::Absent;
-use crate::facts::{facts_of, other_facts_of};
+use crate::facts::{as_stored, facts_of, other_facts_of};
 use crate::hosts::HostAnalysis;
 
 /// One fact over all hosts that joined.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DriftRow {
     pub code: Code,
+    #[serde(serialize_with = "as_stored")]
     pub name: &'static str,
     /// What more than half of the hosts have; `None`: no value is on so many, or it is not known.
     pub majority: Option<String>,

@@ -1,4 +1,4 @@
-//! From cells to one number per host and repetition, and what has to stay out.
+//! From cells to one number per host and repetition, and what is excluded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,9 +62,9 @@ impl Series {
 pub struct MetricSeries {
     /// Compared cases, in the order of the suite.
     pub cases: Vec<CaseId>,
-    /// Cases that stay out, with the reason.
+    /// Excluded cases, with the reason.
     pub cases_left_out: Vec<(CaseId, Reason)>,
-    /// Hosts that stay out, with the reason.
+    /// Excluded hosts, with the reason.
     pub hosts_left_out: Vec<(HostId, Reason)>,
     /// Repetitions that every compared case was planned for.
     pub planned_repetitions: u32,

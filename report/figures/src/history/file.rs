@@ -53,7 +53,7 @@ impl Baseline {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it is none, of another version, or its values cannot be: all of those at once.
+    /// If it is not a baseline, has a different version or impossible values: all problems at once.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
         #[derive(serde::Deserialize)]
         struct Versions {

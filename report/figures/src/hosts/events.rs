@@ -35,9 +35,9 @@ pub enum Happened {
     JoinedAgain,
     /// Its connection ended, or it was silent.
     Disconnected(String),
-    /// It was given up.
+    /// It was declared lost.
     Lost(String),
-    /// An attempt found another engine than the one of the beginning.
+    /// An attempt found a different engine than at the start.
     EngineChanged(Vec<FactChange>),
     /// A counter of the engine ran backwards.
     EngineRestarted,

@@ -78,7 +78,7 @@ pub struct HostAnalysis<'a> {
 pub(super) struct Context<'a, 'r> {
     /// What the engine was at first.
     pub(super) engine: Option<&'r EngineFacts>,
-    /// The first attempt, with the remark that it is warm-up.
+    /// The first attempt, with the finding that it is warm-up.
     pub(super) cold: Option<(&'r AttemptKey, AttemptFinding)>,
     /// The reports that count.
     counted: ByCell<'r, &'r AttemptReport>,

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{Distribution, count};
 use crate::absent::{Absent, Figure, told};
 
-/// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
-/// happened.
+/// An engine's own metrics over a set of attempts. `None`: not reported by the engine, or no such
+/// event.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct EngineFigures {
     /// Samples in all attempts.
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_an_engine_that_was_restarted_are_left_out() {
+    fn counters_of_a_restarted_engine_are_ignored() {
         let restarted = window(vec![sample(0, 4.0), sample(1, 6.0), sample(2, 1.0)]);
         let figures = engine_figures([&restarted].into_iter());
         let known = figures.unwrap();

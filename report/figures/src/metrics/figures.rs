@@ -157,7 +157,7 @@ impl Serialize for Rate {
 }
 
 impl Figures {
-    /// The figures of `traces`; warm-up must already be left out.
+    /// The figures of `traces`, which must not include warm-up.
     pub fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
         let traces: Vec<&RequestTrace> = traces.into_iter().collect();
         let ok: Vec<&RequestTrace> = traces.iter().copied().filter(|t| t.is_ok()).collect();
@@ -202,8 +202,8 @@ impl Figures {
         out
     }
 
-    /// Of all requests of several attempts, whose values are not let go of yet; without any values
-    /// of chunks itself.
+    /// The figures of all requests of several attempts whose values are not released yet. The result
+    /// has no values of chunks.
     pub fn sum(parts: &[&Self]) -> Self {
         let rate = |of: fn(&Self) -> Rate| {
             let mut sum = Rate::default();

@@ -90,7 +90,7 @@ impl Tokens {
         }
     }
 
-    /// Prompt tokens for each completion token; `None` where some requests do not tell theirs.
+    /// Prompt tokens per completion token; `None` if some requests do not report theirs.
     pub fn prompt_per_output(&self) -> Option<f64> {
         let output = self.completion.known().filter(|&n| n > 0)?;
         Some(self.prompt.known()? as f64 / output as f64)

@@ -16,7 +16,7 @@ pub struct Weighted {
     pub p95: Option<f64>,
     pub p99: Option<f64>,
     pub max: Option<f64>,
-    /// `(value, weight)`; `None` once they are let go of. Shared where two metrics agree.
+    /// `(value, weight)`; `None` once released. Shared where two metrics agree.
     #[serde(skip)]
     values: Option<Arc<Vec<(f64, f64)>>>,
 }
@@ -47,7 +47,7 @@ impl Weighted {
         out
     }
 
-    /// All values, until they are let go of.
+    /// All values; empty once released.
     pub fn values(&self) -> impl Iterator<Item = f64> {
         self.pairs().iter().map(|(value, _)| *value)
     }

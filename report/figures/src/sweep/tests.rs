@@ -76,7 +76,7 @@ fn open(rate: f64, capacity: f64, seconds: f64) -> Vec<RequestTrace> {
 fn requests_that_come_faster_than_they_are_answered_overload() {
     assert_eq!(overloaded(&open(8.0, 10.0, 60.0)), None, "answered as they come");
     let said = overloaded(&open(11.0, 10.0, 60.0)).unwrap().to_string();
-    assert!(said.starts_with("over the last 57 s the requests under way rose from"), "{said}");
+    assert!(said.starts_with("over the last 57 s, requests in flight rose from"), "{said}");
     assert!(overloaded(&open(30.0, 10.0, 60.0)).is_some(), "three times as many as it can");
     assert_eq!(overloaded(&open(11.0, 10.0, 25.0)), None, "too short to say");
 }

@@ -117,7 +117,7 @@ fn an_unknown_fact_is_taken_as_equal_only_when_told_and_when_the_others_agree_or
     }
     let analysis = Analysis::new(&record).unwrap();
     assert_eq!(analysis.classes.len(), 1);
-    assert_eq!(analysis.classes[0].class.unverified(), ["quantisation", "engine version"]);
+    assert_eq!(analysis.classes[0].class.unverified(), ["quantization", "engine version"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_power_cap_stays_in_the_class_as_a_badge_and_stands_beside_the_verdict() {
     assert_eq!(line(&record, "On gpu-03"), cause);
     let page = page(&record, "report.md");
     has(&page, "| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |");
-    has(&page, "| unverified: quantisation unknown; C5: GPU power limit differs |");
+    has(&page, "| unverified: quantization unknown; C5: GPU power limit differs |");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn steady_attempts_are_called_drifting_in_less_than_one_of_a_hundred() {
 
 #[test]
 fn the_drain_of_a_closed_loop_is_no_drift() {
-    // The last round of each stream runs twice as fast, as fewer are under way.
+    // The last round of each stream runs twice as fast, because fewer are in flight.
     let mut uneven = requests(4, 16, |round| if round == 15 { 5.0 } else { 10.0 });
     let ends = uneven.iter().position(|t| t.stream == 0 && t.seq == 14).unwrap();
     uneven.remove(ends + 4);

@@ -168,7 +168,7 @@ pub struct EnergyFigures {
     pub seconds: f64,
     /// Largest difference of power samples and counter, as a share; `None`: some have no check.
     pub residual: Option<f64>,
-    /// Joules per output token; `None`: some requests do not tell their tokens.
+    /// Joules per output token; `None`: some requests do not report their tokens.
     pub j_per_out_tok: Option<f64>,
     /// The same above idle power.
     pub j_per_out_tok_above_idle: Option<f64>,
