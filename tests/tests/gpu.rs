@@ -71,7 +71,7 @@ fn energy_and_memory_are_those_of_the_engines_gpu_and_not_of_a_strangers() {
 }
 
 #[test]
-fn a_lost_gpu_and_memory_taken_by_a_stranger_are_remarked_and_the_run_goes_on() {
+fn a_lost_gpu_and_memory_used_by_another_process_are_findings_and_the_run_continues() {
     let steps: Vec<String> =
         (0..60).map(|second| format!("[{second}, {}]", 300 + 100 * second)).collect();
     let strangers = format!(

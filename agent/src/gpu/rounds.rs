@@ -23,15 +23,15 @@ const SHARE: u32 = 20;
 /// Longest rest after a round, unless the round itself was longer: one call that hangs must not
 /// end the telemetry of an attempt.
 const REST_MAX: Duration = Duration::from_secs(2);
-/// A library or driver that is not there is looked for again after this long, when a window opens.
+/// Retry a missing library or driver after this long, when a window opens.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
-/// A call that failed so often in a row is not made again until the next window opens.
+/// After this many failures in a row a call is disabled until the next window opens.
 const FAILURES: u32 = 3;
 /// The sum over processes as memory in use is asked for in no more than one round of so many.
 const SUMS_EVERY: Duration = Duration::from_secs(1);
 
-/// Samples the real driver. One that is not there, or not yet, is looked for again when a window
-/// opens, at most once in `retry`.
+/// Samples the real driver. If it is missing, tries again when a window opens, at most once in
+/// `retry`.
 pub(super) fn sample_nvml(
     library: Option<&Path>,
     shared: &SamplerShared,

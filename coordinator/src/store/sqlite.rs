@@ -237,7 +237,7 @@ fn apply_one(tx: &Transaction<'_>, write: &Write) -> Result<Stored, StoreError> 
     }
 }
 
-/// A violated foreign key means that the run is not there.
+/// A violated foreign key means that the run does not exist.
 fn of_run(run: &RunId, source: rusqlite::Error) -> StoreError {
     match source.sqlite_error().map(|e| e.extended_code) {
         Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StoreError::NoSuchRun(run.clone()),

@@ -162,7 +162,7 @@ impl<'a> HostAnalysis<'a> {
         self.client_overhead.iter().flat_map(|overhead| overhead.notable(&self.figures))
     }
 
-    /// What its agent remarked in the engine warm-up.
+    /// The agent's findings about the engine warm-up.
     pub fn warmup_findings(&self) -> impl Iterator<Item = &AttemptFinding> {
         self.warmups.iter().flat_map(|report| &report.findings)
     }

@@ -1,4 +1,4 @@
-//! Attempts and what is remarked on them.
+//! Attempts and their findings.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ fn counts_that_disagree_and_counts_of_chunks_are_found() {
 }
 
 #[test]
-fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
+fn cached_tokens_without_shared_prompts_are_a_finding() {
     let mut cached = good();
     cached.usage.as_mut().unwrap().cached = Some(32);
     assert_eq!(codes(&case(), vec![cached.clone()]), "", "the chat template is always the same");

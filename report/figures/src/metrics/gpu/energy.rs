@@ -21,7 +21,7 @@ const SHORTEST: Duration = Duration::from_secs(5);
 const EDGE: Duration = Duration::from_millis(500);
 /// Longest time between two power samples that the check bridges.
 const HOLE: Duration = Duration::from_secs(1);
-/// A larger difference of counter and samples, as a share, is remarked.
+/// A larger relative difference between counter and samples is a finding.
 pub const RESIDUAL_FLAG: f64 = 0.05;
 /// With a larger one there is no energy.
 const RESIDUAL_LIMIT: f64 = 0.10;
