@@ -26,13 +26,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Repetition by repetition, the cases that have that many repetitions in an order of its own,
-    /// so that effects of the position (heat, caches) cancel. Two repetitions in a row never have
-    /// the same order, unless there is but one case. The levels of a sweep stay together, the lowest
+    /// For each repetition, the cases with that many repetitions, in a new random order, so that
+    /// effects of the position (heat, caches) cancel. Two repetitions in a row never have
+    /// the same order, unless there is only one case. The levels of a sweep stay together, the lowest
     /// first, and are shuffled as one; a case that is measured solo and together has both blocks in a
     /// row, solo first, and the order of the cases is the same as without.
     ///
-    /// Stable for ever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
+    /// Stable forever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
     /// that draws `floor(next_u64 * n / 2^64)`. No library decides the order.
     #[must_use]
     pub fn new(suite: &Suite, seed: u64) -> Self {
@@ -65,8 +65,8 @@ impl Plan {
     }
 }
 
-/// The cases of one repetition: each by itself, the levels of a sweep together, and a solo twin right
-/// before its case, so that as little as possible lies between the two.
+/// The cases of one repetition: each separately, the levels of a sweep together, and a solo
+/// counterpart right before its case, so that the two are measured close together.
 fn units(suite: &Suite, repetition: u32) -> Vec<Vec<usize>> {
     let by_id: BTreeMap<&CaseId, &Case> = suite.cases.iter().map(|case| (&case.id, case)).collect();
     let key = |case: usize| {

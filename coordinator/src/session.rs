@@ -37,7 +37,7 @@ const QUEUE: usize = 64;
 pub struct Context {
     /// The run that is open.
     pub run: RunId,
-    /// Its suite's hash; an agent that was told another one is refused.
+    /// Its suite's hash; an agent with a different one is refused.
     pub suite_hash: String,
     /// Time between heartbeats.
     pub beat: std::time::Duration,

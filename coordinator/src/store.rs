@@ -42,7 +42,7 @@ pub trait Store: Send {
     /// [`StoreError::NoSuchRun`], or the storage failed. Damaged rows are no error: they are listed.
     fn load(&self, run: &RunId) -> Result<Loaded, StoreError>;
 
-    /// The attempts of one host of a run, to be opened by whoever asked.
+    /// The attempts of one host of a run, which the caller opens.
     ///
     /// # Errors
     /// When the storage failed.
@@ -87,7 +87,7 @@ pub struct AttemptRow {
     pub key: AttemptKey,
     /// The lease it ran under.
     pub epoch: Epoch,
-    /// What became of it.
+    /// Its outcome.
     pub disposition: Disposition,
     /// The encoded report.
     pub report: Bytes,

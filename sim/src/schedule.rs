@@ -134,7 +134,7 @@ impl SimOptions {
     }
 }
 
-/// When the first event of the `number`-th request is due after its arrival, whatever its prompt.
+/// When the first event of the `number`-th request is due after its arrival, for any prompt.
 fn first_due(options: &SimOptions, number: u64) -> Duration {
     let (ttft, inter_token) = draw_times(options, number, Duration::ZERO).1;
     ttft + inter_token * (options.first_chunk - 1)

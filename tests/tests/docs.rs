@@ -268,7 +268,7 @@ fn row(arg: &Arg) -> String {
     format!("| {} |", cells.join(" | ")).replace("|  |", "| |")
 }
 
-/// Where a flag stands: flags with a heading are shared, and have a section of their own.
+/// The section of a flag: flags with a heading are shared, and have their own section.
 fn section(command: &str, arg: &Arg) -> String {
     match arg.get_help_heading() {
         _ if ["verbose", "log_json"].contains(&arg.get_id().as_str()) => "Everywhere".to_owned(),

@@ -103,7 +103,7 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
     assert!(page.contains("engine version 2.0.0, at first 1.0.0"), "{page}");
 }
 
-/// Three hosts whose servers tell nothing of themselves are compared all the same.
+/// Three hosts whose servers report nothing about themselves are still compared.
 #[test]
 fn hosts_that_agree_in_what_nobody_knows_are_compared_and_marked() {
     let sims = [(); 3].map(|()| Sim::start(&["--ttft", "20ms", "--inter-token", "4ms"]));

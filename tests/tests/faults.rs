@@ -40,7 +40,7 @@ request_timeout = "3s"
 messages = [{ role = "user", content = "hello" }]
 "#;
 
-/// What came of one run.
+/// The outcome of one run.
 struct Run {
     code: Option<i32>,
     /// The code that its `run.json` asks for. With several programs at a time on purpose, any.

@@ -1,5 +1,5 @@
 //! Six hosts, of which three have a fault each: the report must name these three with what is wrong
-//! and nobody else.
+//! and no others.
 //!
 //! One seed is run by default; `cargo nextest run --profile slow` runs twenty.
 

@@ -24,6 +24,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("differences up to this", "smaller differences are treated as equivalent"),
     ("|on place", "rank"),
     ("twin of", "solo counterpart"),
+    ("solo twin", "solo counterpart"),
     // Who takes part.
     ("left out", "excluded"),
     ("|leave out|", "exclude"),
@@ -101,7 +102,6 @@ const PHRASES: &[(&str, &str)] = &[
     ("recognis", "recogniz"),
     ("summaris", "summariz"),
     ("normalis", "normaliz"),
-    ("virtualis", "virtualiz"),
     ("behaviour", "behavior"),
     ("colour", "color"),
     ("neighbour", "neighbor"),

@@ -3,7 +3,7 @@
 //! The connection is driven by the task that reads the body, in turn with it: body, connection,
 //! body. hyper decodes at most one piece of a body ahead of its reader and reads the socket only
 //! when it has nothing left to decode, so whenever a piece comes out, the socket's last read is the
-//! one that completed it. A connection in a task of its own could read again in between, and the
+//! one that completed it. A connection in its own task could read again in between, and the
 //! piece would be given the later stamp.
 
 use std::borrow::Cow;

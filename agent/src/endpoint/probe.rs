@@ -66,7 +66,7 @@ pub struct Abilities {
     pub texts: HashMap<TextPrompt, Result<Fitted, String>>,
     /// The fields that it takes and that do something.
     pub fields: Fields,
-    /// Whether answers end at a fixed length when told so. `None`: nobody wanted to know.
+    /// Whether the engine can end answers at a fixed length. `None`: not tested.
     pub fixed_length: Option<bool>,
     /// Whether the answer contains reasoning, in tags.
     pub inline_reasoning: bool,

@@ -121,7 +121,7 @@ impl<'n> OpenGpu<'n> {
 impl MemorySource {
     fn of(device: &Device<'_>) -> Self {
         let unified = match device.memory_info() {
-            // A board of its own, which may be as large as the machine's memory, has a power limit.
+            // A discrete board, whose memory may be as large as the machine's, has a power limit.
             Ok(memory) => {
                 MainMemory::now()
                     .is_some_and(|main| is_whole_machine(Bytes(memory.total), main.total))

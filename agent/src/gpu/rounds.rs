@@ -27,7 +27,7 @@ const REST_MAX: Duration = Duration::from_secs(2);
 pub(super) const RETRY: Duration = Duration::from_secs(10);
 /// After this many failures in a row a call is disabled until the next window opens.
 const FAILURES: u32 = 3;
-/// The sum over processes as memory in use is asked for in no more than one round of so many.
+/// Memory in use, summed over processes, is read at most once in this many rounds.
 const SUMS_EVERY: Duration = Duration::from_secs(1);
 
 /// Samples the real driver. If it is missing, tries again when a window opens, at most once in
@@ -57,7 +57,7 @@ pub(super) fn sample_nvml(
     }
 }
 
-/// Rounds on a fixed grid of instants until told to stop.
+/// Runs rounds on a fixed grid of instants until stopped.
 pub(super) fn sample(probe: &impl Probe, shared: &SamplerShared, period: Duration) {
     let inventory = probe.inventory();
     let mut sampling = Sampling {

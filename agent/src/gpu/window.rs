@@ -41,7 +41,7 @@ pub(super) enum MetricResult {
     /// Its turn comes in another round.
     #[default]
     NotAsked,
-    /// It was read, in so much time.
+    /// It was read, in this time.
     Read(Duration),
     /// It is missing because of this; the time is that of the call.
     Failed(GpuError, Duration),

@@ -81,7 +81,7 @@ async fn watch(endpoint: Endpoint, over: CancellationToken) -> EngineWatch {
     EngineWatch { before, after, metrics: metrics.window() }
 }
 
-/// What the engine has told so far.
+/// What the engine has reported so far.
 #[derive(Debug, Default)]
 struct Metrics {
     samples: Vec<EngineSample>,

@@ -28,7 +28,7 @@ pub struct RunState {
     pub(super) phase: Phase,
     /// Cells that have their end.
     pub(super) closed: BTreeMap<CellKey, Closed>,
-    /// Blocks that somebody has begun: nobody waits for them any more.
+    /// Blocks that a host has begun: no host waits for them any more.
     pub(super) begun: usize,
     pub(super) cancelled: bool,
     /// Hosts whose agents this program starts itself.

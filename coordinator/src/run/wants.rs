@@ -7,7 +7,7 @@ use regatta_types::suite::{Case, Length, Load, Message, Prompt, Suite, TextPromp
 
 /// Streams of the client overhead for cases that send at a rate.
 const OPEN_OVERHEAD_STREAMS: u32 = 64;
-/// No tokenizer makes fewer tokens of a text than one for so many characters.
+/// No tokenizer makes fewer tokens of a text than one for this many characters.
 const CHARS_A_TOKEN: usize = 8;
 
 /// Waits of a check: one that takes longer than a person stays has missed its purpose.

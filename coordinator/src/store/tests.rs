@@ -391,7 +391,7 @@ async fn the_writer_keeps_order_and_answers_every_request() {
 async fn a_failed_storage_fails_every_later_write() {
     let dir = tempfile::tempdir().unwrap();
     drop(SqliteStore::open(dir.path()).unwrap());
-    // A store that may not write stands for a device that fails.
+    // A read-only store simulates a failing device.
     let store = SqliteStore::open_to_read(dir.path()).unwrap();
     let writer = Writer::start(Box::new(store)).unwrap();
     let first = writer.handle().write(vec![header("night", 1)]).await.unwrap_err();

@@ -61,7 +61,7 @@ pub struct Wants {
     pub fixed_length: bool,
     /// Most requests in flight in any case: the load for the client overhead. 0: not measured.
     pub overhead_streams: u32,
-    /// Tokens of context that the cases need; `None`: nobody wants to know.
+    /// Tokens of context that the cases need; `None`: not asked.
     pub context: Option<ContextNeed>,
 }
 
@@ -80,6 +80,6 @@ pub enum EngineWarmup {
     /// Until at least three requests are done, and the last three decode speeds are within 3 % or
     /// 60 s have passed since the first one ended.
     UntilSteady,
-    /// Exactly so many requests.
+    /// Exactly this many requests.
     Requests(u32),
 }

@@ -73,7 +73,7 @@ pub struct RunHeader {
 /// Who is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpectedHosts {
-    /// Any so many.
+    /// Any hosts, this many.
     Count(u32),
     /// These and nobody else.
     Named(Vec<HostId>),
@@ -103,7 +103,7 @@ pub struct HostRecord {
 /// One stored attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttemptRecord {
-    /// What became of it.
+    /// Its outcome.
     pub disposition: Disposition,
     /// The agent's report.
     pub report: AttemptReport,

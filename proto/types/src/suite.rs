@@ -37,7 +37,7 @@ impl Suite {
         self.cases.iter().find(|case| case.id == *id)
     }
 
-    /// The cases that hosts are compared by: all but the twins of others.
+    /// The cases in which hosts are compared: all except solo counterparts.
     pub fn compared_cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.iter().filter(|case| case.solo_of.is_none())
     }
@@ -104,7 +104,7 @@ impl Case {
         hash_of(&(self.prompt_hash(), self.load))
     }
 
-    /// The id that what it draws at random follows from: a case and its twin draw alike.
+    /// The id that seeds its random draws: a case and its solo counterpart draw the same.
     #[must_use]
     pub fn drawn_as(&self) -> &CaseId {
         self.solo_of.as_ref().unwrap_or(&self.id)

@@ -36,7 +36,7 @@ pub enum FindingCode {
     EngineChanged,
     /// The first attempt was the warm-up of the engine.
     ColdFirstAttempt,
-    /// The agent stood still for over a second.
+    /// The agent froze for over a second.
     ClientStall,
     /// The measuring thread used most of a core.
     ClientCpu,

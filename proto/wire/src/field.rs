@@ -128,7 +128,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// An enum of the vocabulary that has its twin in the contract.
+/// An enum of the vocabulary that has a counterpart in the contract.
 pub(crate) trait Numbered: Sized {
     /// Reads the number of a field.
     fn read(field: &str, number: i32) -> Checked<Self>;

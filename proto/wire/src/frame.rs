@@ -1,7 +1,7 @@
 //! What either side of a session says, over checked values.
 //!
 //! Main types: [`AgentFrame`] (up) and [`CoordinatorFrame`] (down). A frame is made from its
-//! generated twin by `TryFrom`, which checks every field, and becomes one by `From`. The order of
+//! generated counterpart by `TryFrom`, which checks every field, and becomes one by `From`. The order of
 //! frames and the timers belong to the two session modules, not here.
 
 mod agent;

@@ -31,7 +31,7 @@ pub struct Analysis<'a> {
     pub start: StartReport,
     /// Each host solo against together, metric by metric; empty unless the run measured both.
     pub contention: Vec<Contention>,
-    /// Cells by what became of them.
+    /// Cells by their outcome.
     pub cells: Cells,
 }
 

@@ -49,7 +49,7 @@ pub use crate::metrics::{Change, Effect, Estimate, Repeated, holm};
 /// Fewest complete repetitions for a verdict.
 pub const MIN_REPETITIONS: usize = 3;
 
-/// From so many repetitions on a verdict is more than indicative.
+/// With fewer repetitions than this, a verdict is only indicative.
 pub const FULL_REPETITIONS: usize = 5;
 
 /// Family-wise error rate.
@@ -76,15 +76,15 @@ pub struct MetricReport {
     pub outcome: Outcome,
     /// The smallest difference that its repetitions would have found in 8 of 10 such runs.
     pub detectable_log: Option<f64>,
-    /// Where each host stands; empty for a pair, and where no order is established.
+    /// The rank of each host; empty for a pair, and if no order is established.
     pub ranks: Vec<Rank>,
     /// Hosts far from the median; from five hosts on.
     pub outliers: Vec<Outlier>,
-    /// Each case by itself, at `alpha / cases`.
+    /// Each case separately, at `alpha / cases`.
     pub by_case: Vec<CaseOutcome>,
 }
 
-/// One case compared by itself.
+/// One case compared separately.
 #[derive(Debug, Serialize)]
 pub struct CaseOutcome {
     pub case: CaseId,

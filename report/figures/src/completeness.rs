@@ -1,4 +1,4 @@
-//! What became of the cells of a run, and what that makes of the run as a whole.
+//! The outcome of each cell of a run, and of the run as a whole.
 
 use regatta_types::event::EventKind;
 use regatta_types::ids::HostId;

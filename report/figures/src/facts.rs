@@ -1,5 +1,5 @@
 //! What a host, its GPUs and its engine are: the facts that decide which hosts may be compared, those that may explain a difference, and
-//! whether an engine was another one later in a run.
+//! whether an engine changed during a run.
 
 use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
@@ -20,7 +20,7 @@ pub struct Fact {
     pub name: &'static str,
     /// As baselines keep it; `None`: not known.
     pub value: Option<String>,
-    /// Why it is not known; written by who has the words for a reason.
+    /// Why it is unknown; the pages write the text.
     #[serde(skip)]
     pub not_available: Option<Absent>,
 }
@@ -40,14 +40,14 @@ pub(crate) fn as_stored<S: Serializer>(
     serializer.serialize_str(stored_name(name.as_ref()))
 }
 
-/// What facts say: hosts are equal in these, whatever the reason why one is not known.
+/// The values of facts, which make hosts equal or different, without the reasons for unknown ones.
 pub fn values(facts: &[Fact]) -> Vec<Option<String>> {
     facts.iter().map(|fact| fact.value.clone()).collect()
 }
 
 /// The facts that make a class, in the order of [`ClassFact::ALL`].
 pub fn facts_of(record: Option<&HostRecord>, engine: Option<&EngineFacts>) -> Vec<Fact> {
-    // The GPUs of this machine say nothing of an endpoint on another.
+    // The GPUs of this machine say nothing about an endpoint on another.
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
     let here = record.filter(|_| is_here).ok_or(Absent::NotOfThisHost);
     let gpus =
@@ -177,7 +177,7 @@ pub fn first_engine<'a>(
     }
 }
 
-/// A fact that is another one now.
+/// A fact that has changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FactChange {
     /// `None` of a fact that only may explain a difference.

@@ -1,8 +1,8 @@
-//! When a sweep has shown that the endpoint gives no more.
+//! When a sweep has shown that the endpoint is saturated.
 //!
-//! Both rules look at the measured requests of one attempt on one host and answer with the figures
-//! they rest on. They say nothing of an attempt that is invalid for another reason: whoever asks
-//! leaves those out.
+//! Both rules use the measured requests of one attempt on one host and return the figures behind the
+//! decision. They do not apply to attempts that are invalid for another reason: the caller excludes
+//! those.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LEAST_GAIN: f64 = 0.05;
 const WINDOW_S: f64 = 120.0;
 const SHORTEST_WINDOW_S: f64 = 30.0;
 
-/// The window is cut into so many parts: single requests wait for each other, so that any slope
+/// The window is cut into this many parts: single requests wait for each other, so that any slope
 /// over them would look significant.
 const PARTS: u32 = 10;
 

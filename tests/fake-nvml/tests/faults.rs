@@ -179,7 +179,7 @@ async fn the_counters_are_read_just_before_the_start_and_after_the_end() {
 }
 
 /// A child that stands for somebody else's program, and its number. It is not a descendant of the
-/// listener, which lives in a child of its own.
+/// listener, which lives in its own child.
 fn foreign() -> std::process::Child {
     std::process::Command::new("sleep").arg("60").spawn().unwrap()
 }

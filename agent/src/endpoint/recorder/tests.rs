@@ -283,7 +283,7 @@ fn a_last_event_without_its_blank_line_counts_unless_it_is_cut() {
 }
 
 proptest! {
-    /// Whatever an engine sends is recorded or classified, and never panics.
+    /// Any bytes from an engine are recorded or classified, and never cause a panic.
     #[test]
     fn no_stream_panics(
         parts in prop::collection::vec(

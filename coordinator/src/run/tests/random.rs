@@ -1,4 +1,4 @@
-//! Random lives of a small fleet: whatever happens in whatever order, the promises hold.
+//! Random events in a small fleet: the invariants hold for all events in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 

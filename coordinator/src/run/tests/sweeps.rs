@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     (0..4).map(level).chain([case("other")]).collect()
 }
 
-/// The requests of a level whose streams together make so many tokens a second.
+/// The requests of a level whose streams together make this many tokens a second.
 pub(super) fn requests(streams: u32, output: f64) -> Vec<RequestTrace> {
     let token_ms = f64::from(streams) * 1e3 / output;
     let pace = Pace { ttft_ms: token_ms, token_ms, tokens: 50 };

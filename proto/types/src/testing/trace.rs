@@ -19,7 +19,7 @@ pub struct Pace {
     pub tokens: u32,
 }
 
-/// A successful measured request that began so many milliseconds after zero.
+/// A successful measured request that began this many milliseconds after zero.
 #[must_use]
 pub fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
     trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })

@@ -110,7 +110,7 @@ impl MetricSeries {
         self.each_host(|own| mean_over(self.cases.iter().map(|case| &own[case])))
     }
 
-    /// Per host one case by itself.
+    /// Per host, one case separately.
     pub fn of_case(&self, case: &CaseId) -> Vec<Series> {
         self.each_host(|own| own[case].clone())
     }
@@ -127,7 +127,7 @@ fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Logs
     host.cases.iter().map(of_case).collect()
 }
 
-/// One case of one host, whatever the others have.
+/// One case of one host, regardless of the others.
 pub fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
     let cells = case.cells.iter().filter_map(|cell| {
         let value = cell_value(metric, case.case, cell.usable()?)?;

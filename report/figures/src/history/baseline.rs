@@ -240,7 +240,7 @@ fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Reason> 
     host.all_cases().map(|case| (case.case.id.clone(), why(case))).collect()
 }
 
-/// Why nothing of a host is usable: its refusal, what became of its attempts, or of its cells.
+/// Why nothing of a host is usable: its refusal, the outcome of its attempts, or of its cells.
 fn why_unusable(host: &HostAnalysis<'_>) -> Reason {
     if let Some(why) = host.record.and_then(|record| record.refused.clone()) {
         return Reason::Refused(why);

@@ -1,5 +1,5 @@
 //! What happened to a host while it measured: its connection, its engine, its GPUs, and answers that
-//! stood still.
+//! stalled.
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::EventKind;

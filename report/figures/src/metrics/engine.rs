@@ -108,8 +108,8 @@ mod tests {
         EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 1 }
     }
 
-    /// A second later, so many requests more: each of 100 tokens, of which 25 were cached, after half
-    /// a second in the queue.
+    /// The counters at a second after this many requests, each of 100 tokens, 25 of them cached, and
+    /// half a second in the queue.
     fn sample(second: u64, requests: f64) -> EngineSample {
         EngineSample {
             at: MonoNs(second * 1_000_000_000),

@@ -19,7 +19,7 @@ use super::gpu::growth;
 use super::{Drift, Figures, count, serving};
 use crate::absent::Figure;
 
-/// A load level needs so many requests, or so much time.
+/// A load level needs this many requests, or this much time.
 const ENOUGH_REQUESTS: u32 = 20;
 const ENOUGH_SECONDS: f64 = 30.0;
 
@@ -41,7 +41,7 @@ pub struct AttemptInput<'a> {
 }
 
 impl AttemptInput<'_> {
-    /// So many of its successes, if any.
+    /// The number of these successes, if any.
     fn of_successes(&self, n: u32) -> Option<Share> {
         (n > 0).then_some(Share { n, of: self.figures.requests.ok })
     }

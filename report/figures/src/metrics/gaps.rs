@@ -2,7 +2,7 @@
 
 use super::index;
 
-/// Bins of a factor of ten, and the shortest gap that is told apart, seconds.
+/// Bins of a factor of ten, and the shortest gap that is resolved, seconds.
 const BINS: f64 = 40.0;
 const SHORTEST: f64 = 1e-6;
 /// Up to 1,000 s.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 /// Values with weights: inter-token latencies weighted by the tokens they brought, gaps by one.
-/// There are as many as chunks, and those of a request hang together: only quantiles are told, and
-/// they have no interval.
+/// There are as many as chunks, and those of a request are correlated: only quantiles are reported,
+/// without intervals.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Weighted {
     /// Sum of the weights.

@@ -9,7 +9,7 @@ use super::{Absent, Change, Drift, Effect};
 use crate::metrics::Estimate as _;
 use regatta_types::testing::{Pace, trace};
 
-/// A closed loop: so many requests on each stream, with the time per token of each.
+/// A closed loop: this many requests on each stream, with the time per token of each.
 fn requests(streams: u32, each: u32, mut token_ms: impl FnMut(u32) -> f64) -> Vec<RequestTrace> {
     let mut free = vec![MonoNs(1_000_000_000); streams as usize];
     let mut out = Vec::new();
