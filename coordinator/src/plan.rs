@@ -1,7 +1,7 @@
-//! The order of work: which case comes when, the same on every host.
+//! The order of work: the sequence of cases, the same on every host.
 //!
-//! The entry is [`Plan::new`]. A plan knows nothing of hosts or time; it is a pure function of the
-//! suite and a seed, so a run that is resumed gets the very same one.
+//! The entry is [`Plan::new`]. A plan knows nothing about hosts or time. It is a pure function of the
+//! suite and a seed, so a resumed run gets the same plan.
 
 use std::collections::BTreeMap;
 
@@ -179,7 +179,7 @@ mod tests {
         let mut suite = complex();
         for level in 0..3 {
             let of = CaseId::new("load").unwrap();
-            // In the suite the highest stands first.
+            // The suite lists the highest first.
             suite.cases[2 + level].sweep =
                 Some(Sweep { of, level: 2 - u32::try_from(level).unwrap() });
         }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_solo_twin_comes_right_before_its_case_and_changes_no_order() {
+    fn a_solo_counterpart_comes_right_before_its_case_and_keeps_the_order() {
         let mut suite = complex();
         for level in 0..3 {
             let of = CaseId::new("load").unwrap();

@@ -64,7 +64,7 @@ impl Hub {
         Self { context, messages, next: Arc::default(), tasks: TaskTracker::new(), stop }
     }
 
-    /// The same service for a way in that belongs to one host: its agent can't speak for another one.
+    /// The same service for an entry that belongs to one host: its agent cannot act for another host.
     #[must_use]
     pub fn for_host(&self, host: HostId) -> Self {
         let mut own = self.clone();

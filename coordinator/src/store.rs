@@ -3,8 +3,9 @@
 //! Main types: [`Store`], the trait that hides SQL from the rest; [`SqliteStore`], its only
 //! implementation for now, on a file or in memory; [`Writer`], the one thread that writes to it;
 //! [`StoredRun`], a run that a report reads host by host.
-//! [`Store::load`] is a pure fold: the same rows give the same [`RunRecord`], in whatever order they
-//! were written. This module decides nothing: dispositions and reasons come from the run's state.
+//! [`Store::load`] is a pure fold: the same rows give the same [`RunRecord`], regardless of the order
+//! in which they were written. This module decides nothing: dispositions and reasons come from the
+//! run's state.
 
 mod error;
 mod fold;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use clap::CommandFactory as _;
 use proc_macro2::{TokenStream, TokenTree};

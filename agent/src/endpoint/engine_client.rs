@@ -77,8 +77,8 @@ impl EngineClient {
         Ok(Exposition::parse(&String::from_utf8_lossy(&answer.body)))
     }
 
-    /// What else the engine reports. Anything it does not report is "not available" with the reason. `before`
-    /// is what it was when it was asked last.
+    /// What else the engine reports. Anything it does not report is "not available" with the
+    /// reason. `before` is what it reported last.
     pub(super) async fn engine(
         &self,
         address: &Address,

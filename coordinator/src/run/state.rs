@@ -110,7 +110,7 @@ impl RunState {
         (state, vec![begin])
     }
 
-    /// Takes one input and says what is to be done.
+    /// Takes one input and returns the effects.
     pub fn apply(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.forgive_own_pause(now);

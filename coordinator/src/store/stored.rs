@@ -23,7 +23,7 @@ pub struct StoredRun<'s> {
     damaged: Mutex<BTreeSet<Damage>>,
 }
 
-/// A store of which one moment is read, until this is dropped.
+/// A store read at one moment, until this is dropped.
 #[derive(Debug)]
 struct Reading<'s>(&'s mut SqliteStore);
 

@@ -51,11 +51,11 @@ pub struct Preparation {
     pub check_only: bool,
 }
 
-/// What is to be found out of an engine before its first case, and at which load the agent measures
-/// itself.
+/// What to find out about an engine before its first case, and the load at which the agent measures
+/// its overhead.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wants {
-    /// The texts whose lengths are to be fitted to the engine's own count.
+    /// The texts whose lengths to fit to the engine's own token count.
     pub texts: Vec<TextPrompt>,
     /// Whether answers can be made to end at a fixed length.
     pub fixed_length: bool,

@@ -29,7 +29,7 @@ impl Default for EngineWatch {
 }
 
 impl EngineWatch {
-    /// Nobody looked, with the reason.
+    /// Not watched, with the reason.
     #[must_use]
     pub fn missing(reason: &str) -> Self {
         Self {

@@ -61,7 +61,7 @@ pub enum EventKind {
         /// `None`: ready.
         refused: Option<String>,
     },
-    /// The host never joined, and the run goes on as if it had not been asked for.
+    /// The host never joined, and the run continues without it.
     HostLeftOut {
         /// The host.
         host: HostId,

@@ -24,7 +24,7 @@ pub struct RunRecord {
     pub sealed: Option<UnixNs>,
     /// The hosts, sorted by name.
     pub hosts: Vec<HostRecord>,
-    /// Expected hosts that never joined and whose name nobody knows.
+    /// Expected hosts that never joined and whose names are unknown.
     pub absent: u32,
     /// Cells that were skipped with a reason, sorted by key.
     pub skipped: Vec<(CellKey, SkipReason)>,
@@ -33,7 +33,7 @@ pub struct RunRecord {
     pub missing: Vec<(CellKey, MissingReason)>,
     /// The events, by number.
     pub events: Vec<RunEvent>,
-    /// Names and addresses were replaced, to publish what is made of it. Never so in a store.
+    /// Names and addresses were replaced, to publish reports. Never set in a store.
     pub redacted: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct RunHeader {
 pub enum ExpectedHosts {
     /// Any hosts, this many.
     Count(u32),
-    /// These and nobody else.
+    /// These and no others.
     Named(Vec<HostId>),
 }
 

@@ -129,9 +129,8 @@ impl Case {
     }
 }
 
-/// What is sent with the requests of a case. Whatever it is, its first line is a salt, so that no
-/// prefix cache answers for the engine; where a beginning is shared on purpose, the salt changes
-/// with the attempt only.
+/// The prompt of a case's requests. Its first line is always a salt, so that no prefix cache answers
+/// for the engine. If a beginning is shared on purpose, the salt changes only with the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
@@ -187,7 +186,7 @@ pub enum Length {
     /// Where the model ends them, at `max_tokens` the latest.
     #[default]
     Natural,
-    /// At `max_tokens`, where the engine can be told so (`ignore_eos`, `min_tokens`).
+    /// At `max_tokens`, if the engine supports it (`ignore_eos`, `min_tokens`).
     Fixed,
 }
 
@@ -202,7 +201,7 @@ pub enum Load {
         /// How the streams begin.
         ramp: Ramp,
     },
-    /// Requests are sent at instants fixed before, whatever has become of those before them.
+    /// Requests are sent at fixed instants, regardless of outstanding requests.
     Open {
         /// Requests a second, over 0, at most 10,000.
         rate: f64,

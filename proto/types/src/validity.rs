@@ -32,7 +32,7 @@ impl fmt::Display for Validity {
 pub enum FindingCode {
     /// The agent's own delays weigh beside what was measured.
     ClientLimited,
-    /// The engine was another one than at the beginning of the run.
+    /// The engine changed since the start of the run.
     EngineChanged,
     /// The first attempt was the warm-up of the engine.
     ColdFirstAttempt,

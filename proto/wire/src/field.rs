@@ -132,7 +132,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 pub(crate) trait Numbered: Sized {
     /// Reads the number of a field.
     fn read(field: &str, number: i32) -> Checked<Self>;
-    /// The number that stands for this value.
+    /// The number of this value.
     fn number(self) -> i32;
 }
 

@@ -1,7 +1,7 @@
 //! A report in pieces: cut by the agent, put together by the coordinator.
 //!
 //! Main type: [`Assembler`], which holds at most [`REPORT_MAX`] bytes of one attempt and gives them
-//! out only when their number and hash are right. It knows nothing of acks or leases.
+//! out only when their number and hash are right. It knows nothing about acks or leases.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};

@@ -282,7 +282,7 @@ proptest! {
             let due = bench.state.next_deadline();
             prop_assert!(due.is_none_or(|at| at > bench.now.instant), "a deadline in the past spins");
         }
-        // Then nobody is heard of any more.
+        // Then no host sends anything any more.
         for _ in 0..4 {
             world.flush(&mut bench);
             world.look(&bench);
