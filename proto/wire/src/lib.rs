@@ -2,8 +2,9 @@
 //!
 //! Main types: [`frame::AgentFrame`] and [`frame::CoordinatorFrame`], the messages of both sides of a
 //! session; [`codec`] for values that are stored as bytes (attempt reports, headers, host records);
-//! [`slices`] for carrying a report in pieces. Any input from a peer becomes a checked value or an error that names
-//! the field. Nothing here panics on foreign bytes. This crate opens no socket and knows no timers.
+//! [`slices`] for carrying a report in pieces. Any input from a peer becomes a checked value or an
+//! error that names the field. Nothing here panics on foreign bytes. This crate opens no socket and
+//! has no timers.
 
 pub mod codec;
 mod convert;
