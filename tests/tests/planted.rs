@@ -58,7 +58,7 @@ impl Plan {
     }
 }
 
-/// The lines of the answer at the top of the page, and those of what could not be judged.
+/// The lines of the summary at the top of the page, and its caveats.
 fn answer(page: &str) -> (Vec<&str>, Vec<&str>) {
     let first = page.split("## 1. Answer first").nth(1).expect("an answer");
     let first = first.split("\n## ").next().unwrap_or_default();
