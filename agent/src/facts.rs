@@ -53,7 +53,7 @@ fn details(root: &Path) -> HostDetails {
             &root.join("sys/devices/system/clocksource/clocksource0/current_clocksource"),
             word,
         ),
-        clock_synchronised: clock::synchronised().into(),
+        clock_synchronised: clock::synchronized().into(),
         disk_free: disk_free(root),
     }
 }

@@ -1,6 +1,6 @@
 //! GPU telemetry: what the GPUs are, readings of them, and which of them are the endpoint's.
 //!
-//! [`Sampler`] starts a thread of its own, because NVML calls block in the driver; everybody else
+//! [`Sampler`] starts its own thread, because NVML calls block in the driver; everybody else
 //! holds its [`GpuHandle`]. Whatever cannot be had (no library, no driver, one call) is a reason
 //! in place of a value and never fails a run. Nothing here decides what an attempt is: the runner
 //! opens and closes windows.

@@ -1,7 +1,7 @@
-//! Prompts of asked length, cut from a text that the agent carries.
+//! Prompts of a requested length, cut from a text that the agent contains.
 //!
-//! [`fit()`] finds how much of the [`text`] makes so many tokens by an engine's own count. Here is no
-//! connection and no tokenizer: whoever calls does the counting.
+//! [`fit()`] finds how much of the [`text`] makes the requested number of tokens, as the engine
+//! counts them. This module has no connection and no tokenizer: the caller counts.
 
 pub mod fit;
 pub mod text;

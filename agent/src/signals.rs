@@ -16,7 +16,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Begins to listen. From here on the process does not die of these signals by itself.
+    /// Starts listening. From here on these signals do not end the process.
     ///
     /// # Errors
     /// When the system gives no handler.

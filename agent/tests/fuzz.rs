@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
-/// Inputs of each target: some seconds without optimisation.
+/// Inputs of each target: some seconds without optimization.
 const INPUTS: usize = 50_000;
 /// Longest input, bytes.
 const LONGEST: usize = 3000;

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             problem.exit
         }
     };
-    // Nothing of ours is still worth waiting for; a blocked system call must not hold the exit.
+    // Nothing is left to wait for: a blocked system call must not delay the exit.
     runtime.shutdown_background();
     exit.into()
 }

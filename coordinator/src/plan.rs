@@ -1,7 +1,7 @@
-//! The order of work: which case comes when, the same on every host.
+//! The order of work: the sequence of cases, the same on every host.
 //!
-//! The entry is [`Plan::new`]. A plan knows nothing of hosts or time; it is a pure function of the
-//! suite and a seed, so a run that is resumed gets the very same one.
+//! The entry is [`Plan::new`]. A plan knows nothing about hosts or time. It is a pure function of the
+//! suite and a seed, so a resumed run gets the same plan.
 
 use std::collections::BTreeMap;
 
@@ -26,13 +26,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Repetition by repetition, the cases that have that many repetitions in an order of its own,
-    /// so that effects of the position (heat, caches) cancel. Two repetitions in a row never have
-    /// the same order, unless there is but one case. The levels of a sweep stay together, the lowest
+    /// For each repetition, the cases with that many repetitions, in a new random order, so that
+    /// effects of the position (heat, caches) cancel. Two repetitions in a row never have
+    /// the same order, unless there is only one case. The levels of a sweep stay together, the lowest
     /// first, and are shuffled as one; a case that is measured solo and together has both blocks in a
     /// row, solo first, and the order of the cases is the same as without.
     ///
-    /// Stable for ever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
+    /// Stable forever: ChaCha20 keyed with the seed and the repetition, and a Fisher-Yates shuffle
     /// that draws `floor(next_u64 * n / 2^64)`. No library decides the order.
     #[must_use]
     pub fn new(suite: &Suite, seed: u64) -> Self {
@@ -65,8 +65,8 @@ impl Plan {
     }
 }
 
-/// The cases of one repetition: each by itself, the levels of a sweep together, and a solo twin right
-/// before its case, so that as little as possible lies between the two.
+/// The cases of one repetition: each separately, the levels of a sweep together, and a solo
+/// counterpart right before its case, so that the two are measured close together.
 fn units(suite: &Suite, repetition: u32) -> Vec<Vec<usize>> {
     let by_id: BTreeMap<&CaseId, &Case> = suite.cases.iter().map(|case| (&case.id, case)).collect();
     let key = |case: usize| {
@@ -179,7 +179,7 @@ mod tests {
         let mut suite = complex();
         for level in 0..3 {
             let of = CaseId::new("load").unwrap();
-            // In the suite the highest stands first.
+            // The suite lists the highest first.
             suite.cases[2 + level].sweep =
                 Some(Sweep { of, level: 2 - u32::try_from(level).unwrap() });
         }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_solo_twin_comes_right_before_its_case_and_changes_no_order() {
+    fn a_solo_counterpart_comes_right_before_its_case_and_keeps_the_order() {
         let mut suite = complex();
         for level in 0..3 {
             let of = CaseId::new("load").unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_with_fewer_repetitions_is_left_out_of_the_later_ones() {
+    fn later_repetitions_skip_a_case_with_fewer_repetitions() {
         let mut suite = complex();
         suite.cases.truncate(3);
         suite.cases[1].repetitions = 2;

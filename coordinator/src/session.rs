@@ -37,7 +37,7 @@ const QUEUE: usize = 64;
 pub struct Context {
     /// The run that is open.
     pub run: RunId,
-    /// Its suite's hash; an agent that was told another one is refused.
+    /// Its suite's hash; an agent with a different one is refused.
     pub suite_hash: String,
     /// Time between heartbeats.
     pub beat: std::time::Duration,
@@ -64,7 +64,7 @@ impl Hub {
         Self { context, messages, next: Arc::default(), tasks: TaskTracker::new(), stop }
     }
 
-    /// The same service for a way in that belongs to one host: its agent can't speak for another one.
+    /// The same service for an entry that belongs to one host: its agent cannot act for another host.
     #[must_use]
     pub fn for_host(&self, host: HostId) -> Self {
         let mut own = self.clone();

@@ -3,8 +3,9 @@
 //! Main types: [`Store`], the trait that hides SQL from the rest; [`SqliteStore`], its only
 //! implementation for now, on a file or in memory; [`Writer`], the one thread that writes to it;
 //! [`StoredRun`], a run that a report reads host by host.
-//! [`Store::load`] is a pure fold: the same rows give the same [`RunRecord`], in whatever order they
-//! were written. This module decides nothing: dispositions and reasons come from the run's state.
+//! [`Store::load`] is a pure fold: the same rows give the same [`RunRecord`], regardless of the order
+//! in which they were written. This module decides nothing: dispositions and reasons come from the
+//! run's state.
 
 mod error;
 mod fold;
@@ -42,7 +43,7 @@ pub trait Store: Send {
     /// [`StoreError::NoSuchRun`], or the storage failed. Damaged rows are no error: they are listed.
     fn load(&self, run: &RunId) -> Result<Loaded, StoreError>;
 
-    /// The attempts of one host of a run, to be opened by whoever asked.
+    /// The attempts of one host of a run, which the caller opens.
     ///
     /// # Errors
     /// When the storage failed.
@@ -87,7 +88,7 @@ pub struct AttemptRow {
     pub key: AttemptKey,
     /// The lease it ran under.
     pub epoch: Epoch,
-    /// What became of it.
+    /// Its outcome.
     pub disposition: Disposition,
     /// The encoded report.
     pub report: Bytes,

@@ -1,4 +1,4 @@
-//! Answers whose timing is set: written to the socket itself, each event in one write of its own.
+//! Answers whose timing is set: written to the socket itself, each event in its own write.
 //!
 //! hyper has read the request and is out of the way until the next one.
 

@@ -26,7 +26,7 @@ pub(crate) struct Accepted {
     pub(crate) cached_tokens: Option<u32>,
     /// Every choice carries its tokens' ids.
     pub(crate) token_ids: bool,
-    /// Exactly so many will be made; at least 1.
+    /// Exactly this many will be made; at least 1.
     pub(crate) completion_tokens: u32,
     /// `stop` or `length`.
     pub(crate) finish_reason: &'static str,
@@ -34,7 +34,7 @@ pub(crate) struct Accepted {
 
 #[cfg(test)]
 impl Accepted {
-    /// A plain streamed request for so many tokens.
+    /// A plain streamed request for this many tokens.
     pub(crate) fn for_tests(completion_tokens: u32) -> Self {
         Self {
             stream: true,

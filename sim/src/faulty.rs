@@ -211,7 +211,7 @@ async fn drip(writer: &mut StreamWriter<'_>, close: bool, event: &str) -> io::Re
     }
 }
 
-/// The same bytes so many times, as fast as they are read, and then nothing.
+/// The same bytes this many times, as fast as they are read, and then nothing.
 async fn repeat(
     writer: &mut StreamWriter<'_>,
     bytes: &[u8],
@@ -245,7 +245,7 @@ fn crlf(events: &[u8]) -> Vec<u8> {
     chunk(&out)
 }
 
-/// Every byte in a chunk of its own; with characters of two, three and four bytes.
+/// Every byte in its own chunk; with characters of two, three and four bytes.
 fn tiny_chunks(events: &[u8]) -> Vec<u8> {
     const TEXT: &str = r#""delta":{"content":""#;
     let events =

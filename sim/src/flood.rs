@@ -38,7 +38,7 @@ struct Batch {
 }
 
 impl Flood {
-    /// The answer to a request, `batch` events a write, each a chunk of its own.
+    /// The answer to a request, `batch` events a write, each its own chunk.
     fn new(request: Accepted, options: &SimOptions, batch: usize) -> Self {
         // Of all answers of this shape: neither id nor random chunk sizes differ.
         let schedule = Schedule::new(options, 0, &request);

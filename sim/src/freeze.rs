@@ -1,7 +1,7 @@
-//! A host that stands still once: when what is due in or after that really goes out.
+//! A host that freezes once: when events that are due in or after that time are really sent.
 //!
-//! The host does nothing in that time, so whatever it still has to do is later by as long as it
-//! stood still. Pure, so that a test can compute the truth.
+//! The host does nothing in that time, so everything after it is delayed by the length of the
+//! freeze. Pure, so that a test can compute the truth.
 
 use std::time::Duration;
 

@@ -141,7 +141,7 @@ pub enum Call {
     PowerInstant,
     /// GPU sensor.
     Temperature,
-    /// Utilisation of GPU and memory.
+    /// Utilization of GPU and memory.
     Utilization,
     /// Product name.
     Name,

@@ -280,7 +280,7 @@ impl Host {
     }
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 enum Routed {
     /// Answered by hyper.
     Reply(Reply),

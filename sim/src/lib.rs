@@ -5,7 +5,7 @@
 //! exact than what is checked against it: [`SimServer`] sends every token at an absolute instant
 //! and logs when each write ended. [`gpu_script`] is one format with two readers, the agent's
 //! simulated GPUs and the fake NVML library. [`Alarm`] is the exact timer of both this endpoint and
-//! the agent's open loop. It measures nothing and knows nothing of runs.
+//! the agent's open loop. It measures nothing and knows nothing about runs.
 
 mod alarm;
 mod answer;

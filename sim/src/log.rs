@@ -1,4 +1,4 @@
-//! The server's own record: one JSON line a chat request, written by a thread of its own so that
+//! The server's own record: one JSON line a chat request, written by its own thread so that
 //! no disk delays a token.
 
 use std::fs::OpenOptions;

@@ -82,7 +82,7 @@ impl Metrics {
 }
 
 impl Waiting {
-    /// Its turn has come after `waited`: so many tokens are kept for it.
+    /// Its turn has come after `waited`: this many tokens are kept for it.
     pub(crate) fn works(self, tokens: u32, waited: Duration) -> Working {
         let metrics = Arc::clone(&self.0);
         let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! What a simulated host is told to be: [`SimOptions`], checked once.
+//! Settings of a simulated host: [`SimOptions`], checked once.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::freeze::Freeze;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The behaviour of one simulated host.
+/// The behavior of one simulated host.
 #[derive(Debug, Clone)]
 pub struct SimOptions {
     /// The one model it serves.
@@ -41,12 +41,12 @@ pub struct SimOptions {
     pub seed: u64,
     /// Longest prompt and answer together, tokens; at least 16.
     pub context_length: u32,
-    /// Natural end after so many tokens (at least 1), unless `max_tokens` comes first or the
+    /// Natural end after this many tokens (at least 1), unless `max_tokens` comes first or the
     /// request sets `ignore_eos`. `None`: the answer goes on to `max_tokens`.
     pub stop_after: Option<u32>,
     /// Whether `ignore_eos` and `min_tokens` do anything, or are taken and ignored.
     pub forced_length: bool,
-    /// The first so many tokens of each answer are reasoning (`reasoning_content`).
+    /// This many tokens at the start of each answer are reasoning (`reasoning_content`).
     pub reasoning_tokens: u32,
     /// Requests that are worked on at once (at least 1); more wait their turn before their
     /// TTFT begins. `None`: no limit.
@@ -54,7 +54,7 @@ pub struct SimOptions {
     /// Tokens a second that all streams together get at most (at least 1): of `n` streams each
     /// waits at least `n / decode_capacity` seconds for its next token. `None`: no limit.
     pub decode_capacity: Option<u32>,
-    /// The whole host stands still once.
+    /// The whole host freezes once.
     pub freeze: Option<Freeze>,
     /// Keep a prefix cache: usage then says `cached_tokens`, the longest beginning in common with
     /// an earlier prompt in whole blocks of 16 tokens.
@@ -65,8 +65,9 @@ pub struct SimOptions {
     pub usage: UsagePolicy,
     /// Fields of a request (of its top level) that are refused with a 400, as strict servers do.
     pub refuse: Vec<String>,
-    /// Stream without a schedule, so many events a write (1 to 1,000), each stream with a pause of
-    /// `inter_token` after a write, or none; `ttft`, `jitter` and `slow_percent` then say nothing.
+    /// Stream without a schedule, this many events per write (1 to 1,000), each stream with a pause
+    /// of `inter_token` after a write, or none. `ttft`, `jitter` and `slow_percent` then have no
+    /// effect.
     /// `None`: every event at its instant.
     pub flood: Option<u32>,
     /// Faults and how many requests they hit; where several hit one, the first does.
@@ -126,7 +127,7 @@ pub enum UsagePolicy {
 /// How many tokens share one event; one is sent when the last of its tokens is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokensPerChunk {
-    /// Always so many, 1 to 1,000.
+    /// Always this many, 1 to 1,000.
     Fixed(u32),
     /// Evenly distributed from 1 to `max` (1 to 1,000), drawn from the seed.
     Random {

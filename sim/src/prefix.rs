@@ -1,7 +1,7 @@
 //! A simulated prefix cache: how much of a prompt was seen before, in whole blocks.
 //!
 //! As in vLLM, a block is known by everything up to its end, so that only a common beginning
-//! counts. Only hashes are kept, and only so many.
+//! counts. Only hashes are kept, and only this many.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher};

@@ -134,7 +134,7 @@ impl SimOptions {
     }
 }
 
-/// When the first event of the `number`-th request is due after its arrival, whatever its prompt.
+/// When the first event of the `number`-th request is due after its arrival, for any prompt.
 fn first_due(options: &SimOptions, number: u64) -> Duration {
     let (ttft, inter_token) = draw_times(options, number, Duration::ZERO).1;
     ttft + inter_token * (options.first_chunk - 1)
@@ -164,7 +164,7 @@ pub(crate) fn ids(seed: u64, tokens: Range<u32>) -> String {
 
 /// Which of [`WORDS`] a token is.
 fn word(seed: u64, token: u32) -> usize {
-    // SplitMix64's finaliser: neighbouring numbers get unrelated words.
+    // SplitMix64's finalizer: adjacent numbers get unrelated words.
     let mut z = seed.wrapping_add(u64::from(token).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -28,7 +28,7 @@ pub(crate) struct Stream {
     pub(crate) events: Events,
     /// What the other streams leave.
     pub(crate) capacity: Option<Capacity>,
-    /// Whether the host stands still at some time.
+    /// Whether the host freezes at any time.
     pub(crate) standstill: Option<Standstill>,
 }
 

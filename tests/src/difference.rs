@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Number, Value};
 
-/// Where `run.json` has sentences for people, places in lists left out, and why their words are free.
+/// Where `run.json` has sentences for people, without list indices, and why their text may change.
 pub const PROSE: [(&str, &str); 15] = [
     (".not_available", "why a reading is missing"),
     (".checks.text", "what a check saw; its mark is compared"),
@@ -14,11 +14,11 @@ pub const PROSE: [(&str, &str); 15] = [
     (".missing.progress", "what a lost agent was doing"),
     (".evidence", "the figures behind a finding or the end of a sweep"),
     (".advice", "what to do about a finding"),
-    (".causes", "facts that differ"),
+    (".causes", "differences in configuration"),
     (".later_engines.change", "which fact of an engine changed"),
     (".left_out.why", "why a host is in no sum"),
-    (".cases_left_out", "pairs of a case, which is compared, and why it is left out"),
-    (".hosts_left_out", "pairs of a host, which is compared, and why it is left out"),
+    (".cases_left_out", "pairs of a case, which is compared, and why it is excluded"),
+    (".hosts_left_out", "pairs of a host, which is compared, and why it is excluded"),
     (".not_comparable", "why a host is not compared with its baseline"),
     (".why_not", "why there is no verdict"),
     (".other_facts", "facts that are no longer those of the baseline"),

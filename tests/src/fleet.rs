@@ -129,7 +129,7 @@ impl Report {
     /// A file of it, as text.
     ///
     /// # Panics
-    /// When it is not there.
+    /// If it is missing.
     #[must_use]
     pub fn text(&self, name: &str) -> String {
         let path = self.folder.join(name);

@@ -20,7 +20,7 @@ pub fn read(path: &str) -> Option<String> {
     fs::read_to_string(repository().join(path)).ok()
 }
 
-/// What one crate is made of, without its tests.
+/// The modules of one crate, without its tests.
 #[derive(Debug, Default)]
 pub struct Modules {
     /// The children of the root.

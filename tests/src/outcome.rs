@@ -1,4 +1,4 @@
-//! What a run returned against what its own `run.json` says became of its cells.
+//! The exit code of a run against the outcome of its cells in its own `run.json`.
 //!
 //! A test machine may be busy, and then the client rightly finds itself in the way of what it
 //! measures: [`BUSY`] lists the findings that this may cause. Which of them came decides between

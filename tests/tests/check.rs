@@ -66,7 +66,7 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
     let name = hosts.lines().find(|line| line.starts_with("name = ")).expect("its name");
     let fleet = format!("{file}\n{}", hosts.replacen(name, "name = \"gone-01\"", 1));
     std::fs::write(program.home().join("fleet.toml"), fleet).unwrap();
-    let gone = "Only in the earlier run, so not judged: gone-01.";
+    let gone = "Only in the earlier run, so not compared: gone-01.";
     returns(&check(&program, &same, "fleet.toml"), 9, gone);
     let flags = ["check", &same, "--baseline", "fleet.toml", "--allow-absent"];
     returns(&program.clone().args(flags).run(LIMIT), 0, gone);
@@ -80,11 +80,11 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
     }
     let upgraded = measure(&program, "2.0", &[]);
     let other = check(&program, &upgraded, "baseline.toml");
-    returns(&other, 9, "not comparable (C3: engine version 2.0, before 1.0)");
+    returns(&other, 9, "not comparable: engine version 2.0, before: 1.0 ([C3](#codes))");
 
     let report = |flags: &[&str]| program.clone().args(["report", &slow]).args(flags).run(LIMIT);
     let page = report(&["--baseline", &before, "--out", "since"]);
-    returns(&page, 0, &format!("Against run {before}, decode speed: "));
+    returns(&page, 0, &format!("Since run {before}, decode speed: "));
     let page = std::fs::read_to_string(program.home().join("since/report.md")).unwrap();
     assert!(page.contains("% slower than before"), "{page}");
     let own = report(&["--baseline", &slow]);
@@ -94,10 +94,14 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
     let compared =
         |flags: &[&str]| program.clone().args(["compare", &before]).args(flags).run(LIMIT);
     returns(&compared(&[&slow]), 0, "% slower than before");
-    returns(&compared(&[]), 9, "Nothing could be compared.");
+    returns(&compared(&[]), 9, "No host can be compared.");
     let allowed = ["--allow-different", "engine-version", "--out", "change.md"];
     let allowed = compared(&allowed);
-    returns(&allowed, 0, ": compared although the class is another: C3: engine version 2.0");
+    returns(
+        &allowed,
+        0,
+        ": compared despite a different class (--allow-different): engine version 2.0",
+    );
     let page = std::fs::read_to_string(program.home().join("change.md")).unwrap();
     assert!(page.starts_with(&format!("# Regatta comparison: {upgraded} against {before}\n")));
     let json = compared(&[&slow, "--json"]).stdout;
@@ -108,9 +112,9 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
     let trend = program.clone().args(["runs", "--host", &host]).run(LIMIT);
     let lines: Vec<&str> = trend.stdout.lines().collect();
     assert_eq!(lines.len(), 5, "{}", trend.stdout);
-    assert!(lines[0].starts_with(&before) && lines[0].ends_with("the first"), "{}", lines[0]);
+    assert!(lines[0].starts_with(&before) && lines[0].ends_with("first run"), "{}", lines[0]);
     assert!(lines[3].starts_with(&slow) && lines[3].contains("% slower"), "{}", lines[3]);
-    assert!(lines[4].contains("not comparable: C3"), "{}", lines[4]);
+    assert!(lines[4].contains("not comparable: ") && lines[4].ends_with(" (C3)"), "{}", lines[4]);
 }
 
 #[test]

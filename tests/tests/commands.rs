@@ -15,7 +15,7 @@ fn every_problem_of_a_suite_is_named_with_its_line_and_nothing_starts() {
     let file = program.home().join("bad.toml");
     let source = "\
 name = \"bad\"
-colour = \"red\"
+color = \"red\"
 
 [[case]]
 title = \"One\"
@@ -31,7 +31,7 @@ messages = [{ role = \"boss\", content = \"hello\" }]
     for command in [vec!["run", "bad.toml", "--expect", "1"], vec!["suite", "check", "bad.toml"]] {
         let done = program.clone().args(command).run(LIMIT);
         assert_eq!(done.code, Some(2), "{}", done.stderr);
-        for (line, what) in [(2, "colour"), (6, "max_tokens"), (11, "temperature"), (12, "boss")] {
+        for (line, what) in [(2, "color"), (6, "max_tokens"), (11, "temperature"), (12, "boss")] {
             let place = format!("bad.toml:{line}:");
             let named = done.stderr.lines().any(|l| l.contains(&place) && l.contains(what));
             assert!(named, "{place} {what}\n{}", done.stderr);

@@ -211,8 +211,8 @@ fn the_tables_of_the_readme_are_those_of_a_report() {
     }
 }
 
-/// The commands in a page's fenced blocks: lines that begin with one of the programs, wherever it
-/// lies, without the remark or redirection after them.
+/// The commands in a page's fenced blocks: lines that begin with one of the programs, in any folder,
+/// without the comment or redirection after them.
 fn commands(page: &str) -> Vec<String> {
     let lines = page.split("```").skip(1).step_by(2).flat_map(str::lines).map(str::trim);
     lines
@@ -273,7 +273,7 @@ fn row(arg: &Arg) -> String {
     format!("| {} |", cells.join(" | ")).replace("|  |", "| |")
 }
 
-/// Where a flag stands: flags with a heading are shared, and have a section of their own.
+/// The section of a flag: flags with a heading are shared, and have their own section.
 fn section(command: &str, arg: &Arg) -> String {
     match arg.get_help_heading() {
         _ if ["verbose", "log_json"].contains(&arg.get_id().as_str()) => "Everywhere".to_owned(),

@@ -52,7 +52,10 @@ fn a_capped_host_on_half_its_lanes_with_another_driver_stays_in_its_class_and_al
     assert_eq!(causes[1], "PCIe lanes 8 (most others 16)");
     let driver = "GPU driver 570.86 (most others 580.126.09)";
     assert_eq!(causes.last(), Some(&driver), "behind what was measured: {causes:?}");
-    assert!(report.text("hosts/gpu-03.md").contains("What differs on it"), "{page}");
+    assert!(
+        report.text("hosts/gpu-03.md").contains("Differences from the other hosts of its class: "),
+        "{page}"
+    );
 }
 
 /// A simulated engine of this version on this port.
@@ -92,7 +95,7 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
     assert_eq!(version["value"], "1.0.0");
     let later = &json["later_engines"][0];
     assert_eq!((&later["host"], &later["label"]), (&"gpu-01".into(), &"B".into()), "{page}");
-    assert_eq!(later["change"], "C3: engine version 2.0.0, at first 1.0.0");
+    assert_eq!(later["change"], "engine version 2.0.0, at first: 1.0.0 (C3)");
     assert!(later["cells"].as_u64().is_some_and(|n| n >= 6), "two repetitions of three: {later}");
     // Nothing that the second engine answered is in a figure.
     let cells = json["hosts"][0]["cases"].as_array().expect("cases").iter();
@@ -100,10 +103,10 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
     let late = cells.filter(|cell| cell["repetition"].as_u64().is_some_and(|n| n >= 5));
     assert!(late.clone().all(|cell| cell["validity"] == "invalid"), "{page}");
     assert_eq!(late.count(), 2 * 3);
-    assert!(page.contains("engine version 2.0.0, at first 1.0.0"), "{page}");
+    assert!(page.contains("engine version 2.0.0, at first: 1.0.0"), "{page}");
 }
 
-/// Three hosts whose servers tell nothing of themselves are compared all the same.
+/// Three hosts whose servers report nothing about themselves are still compared.
 #[test]
 fn hosts_that_agree_in_what_nobody_knows_are_compared_and_marked() {
     let sims = [(); 3].map(|()| Sim::start(&["--ttft", "20ms", "--inter-token", "4ms"]));
@@ -120,8 +123,8 @@ fn hosts_that_agree_in_what_nobody_knows_are_compared_and_marked() {
     let report = Report::of(&run, program.home());
     assert_complete(&run, &report);
     let page = report.text("report.md");
-    // No GPU and no quantisation is known here.
-    assert!(page.contains("unverified: quantisation, "), "{page}");
+    // Neither the GPU nor the quantization is known here.
+    assert!(page.contains("unverified: quantization, "), "{page}");
     assert_eq!(report.run()["classes"][0]["hosts"].as_array().map(Vec::len), Some(3));
     let case = &report.run()["hosts"][0]["cases"][0];
     let cells = case["cells"].as_array().expect("cells").iter();

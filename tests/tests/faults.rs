@@ -40,7 +40,7 @@ request_timeout = "3s"
 messages = [{ role = "user", content = "hello" }]
 "#;
 
-/// What came of one run.
+/// The outcome of one run.
 struct Run {
     code: Option<i32>,
     /// The code that its `run.json` asks for. With several programs at a time on purpose, any.
@@ -99,7 +99,7 @@ fn run(fault: Option<Fault>) -> Run {
     }
 }
 
-/// The largest resident size that a process had, looked at until it is gone; bytes.
+/// The largest resident size of a process in bytes, sampled until it ends.
 fn peak_of(pid: u32) -> u64 {
     let mut peak = 0;
     // A process that has ended has no memory to speak of.

@@ -53,11 +53,11 @@ fn energy_and_memory_are_those_of_the_engines_gpu_and_not_of_a_strangers() {
     );
     assert_complete(&done, &report);
     let page = host_page(&report);
-    has(&page, "The endpoint's GPUs are those of the processes that own its port.");
-    has(&page, "Not the endpoint's, and in no sum: GPU 1.");
+    has(&page, "GPUs of the endpoint: used by the processes that own its port.");
+    has(&page, "Not used by the endpoint, excluded from sums: GPU 1.");
     has(&page, "GPU 0: 450 W (default 600 W)");
     has(&page, "1,792 GB/s");
-    has(&page, "the engine's");
+    has(&page, "| engine ");
     has(&page, "power limit");
     let energy: Value = report.run()["hosts"][0]["cases"][0]["energy"].clone();
     let of = |name: &str| energy[name].as_f64().unwrap_or_else(|| panic!("{name} in {energy}"));
@@ -71,7 +71,7 @@ fn energy_and_memory_are_those_of_the_engines_gpu_and_not_of_a_strangers() {
 }
 
 #[test]
-fn a_lost_gpu_and_memory_taken_by_a_stranger_are_remarked_and_the_run_goes_on() {
+fn a_lost_gpu_and_memory_used_by_another_process_are_findings_and_the_run_continues() {
     let steps: Vec<String> =
         (0..60).map(|second| format!("[{second}, {}]", 300 + 100 * second)).collect();
     let strangers = format!(
@@ -103,8 +103,8 @@ fn a_host_at_a_small_part_of_its_memory_bandwidth_says_so_in_its_verdict() {
     let report = Report::of(&done, program.home());
     assert_complete(&done, &report);
     let page = host_page(&report);
-    let verdict = page.split("## 2.").next().expect("a page begins with its verdict");
-    has(verdict, "Decoding runs at **4 % of the bandwidth ceiling**");
+    let verdict = page.split("## Per case").next().expect("a page begins with a summary");
+    has(verdict, "Decoding uses **4 % of the theoretical memory bandwidth**");
     has(verdict, "of 1,792 GB/s");
     let share = report.run()["hosts"][0]["bandwidth"]["share"].as_f64().expect("a share");
     assert!((share - 25.8 * 3.0 / 1792.0).abs() < 0.002, "{share}");

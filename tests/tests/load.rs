@@ -1,4 +1,4 @@
-//! Loads against the real program: what an endpoint that stands still does to an open loop and to a
+//! Loads against the real program: what an endpoint that freezes does to an open loop and to a
 //! closed one, and a sweep that ends where its endpoint gives no more.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn p99(mut values: Vec<f64>) -> f64 {
     values[below] + share * (values[above] - values[below])
 }
 
-/// Measures a host that stands still once; the measured requests and the simulator's log.
+/// Measures a host that freezes once; the measured requests and the simulator's log.
 fn bench(load: &[&str]) -> (Vec<Value>, Vec<Value>) {
     let sim = Sim::start(&["--ttft", "50ms", "--inter-token", "2ms", "--freeze", "7s+2s"]);
     let program = regatta();

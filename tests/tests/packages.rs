@@ -1,5 +1,5 @@
 //! The Debian packages, in a clean Debian root: they install, their unit is sound, their agent runs
-//! as a user of its own and joins a run, and they leave nothing behind.
+//! as its own user and joins a run, and they leave nothing behind.
 //!
 //! Needs root, `cargo-deb`, `debootstrap` and a package mirror; without them it says what is
 //! missing.

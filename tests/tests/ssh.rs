@@ -1,5 +1,5 @@
 //! Fleets over ssh, with real OpenSSH servers on loopback: what is measured, what fails alone, and
-//! that nothing is left on any host, whatever ends the run.
+//! that nothing is left on any host, regardless of how the run ends.
 //!
 //! Needs OpenSSH; the host with a full disk needs root. Without them a test says what is missing.
 
@@ -32,11 +32,11 @@ fn run(rack: &Rack, program: &Program, hosts: &str, flags: &[&str]) -> Program {
         .args(["run", "quick", "--ssh", hosts, "--warmup", "1", "--ssh-command"])
         .args([rack.ssh()])
         .args(flags)
-        // A place of its own for the sockets, so that what is left there is seen.
+        // A separate folder for the sockets, to check that nothing is left there.
         .env("TMPDIR", program.home())
 }
 
-/// Nothing of the run is left on the control node.
+/// The run leaves nothing on the control node.
 fn assert_no_sockets(program: &Program) {
     let names =
         fs::read_dir(program.home()).expect("its home").flatten().map(|entry| entry.file_name());
@@ -190,7 +190,7 @@ fn a_host_with_a_full_disk_can_be_excluded_and_keeps_no_files() {
     let done = run(&rack, &program, "good,full", &["--allow-missing"]).run(LIMIT);
     let report = Report::of(&done, program.home());
     assert_complete(&done, &report);
-    let told = format!("Left out of the run (--allow-missing): full ({why}).");
+    let told = format!("Excluded from the run (--allow-missing): full ({why}).");
     assert!(report.text("report.md").contains(&told), "{}", report.text("report.md"));
     assert_eq!(report.run()["hosts"].as_array().map(Vec::len), Some(1));
     rack.wait_until_clean(SOON);

@@ -1,5 +1,5 @@
-//! Start modes, with agents and engines as processes: who measures while the others rest, and what
-//! hosts that share an engine take from each other.
+//! Start modes, with agents and engines as processes: who measures while the others rest, and how
+//! much hosts that share an engine slow each other down.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn hosts_that_share_an_engine_are_found_to_be_slower_together() {
     let told = page.lines().find(|line| line.contains(" lose decode speed when all hosts run at"));
     let told = told.expect("the answer names the hosts");
     assert!(NAMES.iter().all(|name| told.contains(name)), "{told}");
-    assert!(told.contains("something they share"), "{told}");
+    assert!(told.contains("Check shared power"), "{told}");
     // Solo first, then together; the solo cells alone in their time.
     let windows = windows(&report);
     assert_eq!(windows.len(), NAMES.len() * 2 * 2 * 4);

@@ -2,8 +2,8 @@
 //! was.
 //!
 //! `fixtures/runs` holds the stores as text and what was rendered from them. The runs were made by
-//! `regatta run` with agents and simulated engines as processes on one machine; what the agents told
-//! of that machine was replaced by an invented one, and the store dumped with its pragmas.
+//! `regatta run` with agents and simulated engines as processes on one machine. The facts of that
+//! machine were replaced by invented ones, and the store was dumped with its pragmas.
 //!
 //! Where a change is meant, the message of the failed test has the command that takes what is
 //! rendered now. Review the diff of every number.
@@ -20,14 +20,14 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// Longest value that stands on one line of a stored file.
+/// Longest value on one line of a stored file.
 const LINE: usize = 120;
 
 /// A stored run and how it is rendered.
 struct Kind {
     /// What is rendered: `<name>.json`.
     name: &'static str,
-    /// Of which store: `<store>.sql`.
+    /// Its store: `<store>.sql`.
     store: &'static str,
     flags: &'static [&'static str],
     /// The exit code of `regatta report`.
@@ -47,7 +47,7 @@ impl Kind {
 }
 
 const KINDS: [Kind; 10] = [
-    Kind::new("one_host", 0, r#""not_available":"there is one host""#),
+    Kind::new("one_host", 0, r#""not_available":"only one host""#),
     Kind::new("three_hosts", 0, r#""verdict":"slower""#),
     Kind::new("sweep", 0, r#""code":"saturated""#),
     // Some attempts are invalid.
@@ -85,7 +85,7 @@ fn render(kind: &Kind) -> (Value, Option<i32>) {
     (Report::of(&done, program.home()).run(), done.code)
 }
 
-/// JSON for readable diffs: what fits stands on one line. `newline` holds the indentation.
+/// JSON for readable diffs: a value that fits is on one line. `newline` holds the indentation.
 fn lay_out(value: &Value, newline: &str, out: &mut String) {
     let whole = value.to_string();
     let inner = format!("{newline} ");

@@ -13,7 +13,7 @@ const ROOM: Bytes = Bytes(1 << 30);
 
 pub(super) fn governor(governor: &Reading<String>) -> CheckOutcome {
     match governor {
-        Reading::Known(name) if name == FAST => Check::Governor.ok(format!("{FAST}")),
+        Reading::Known(name) if name == FAST => Check::Governor.ok(FAST),
         Reading::Known(name) => Check::Governor.warning(format!(
             "{name}, which may slow down the engine and the agent. Set {FAST} (cpupower \
              frequency-set -g {FAST})"

@@ -239,9 +239,9 @@ fn a_refused_field_or_prompt_is_ok_if_other_requests_succeed() {
 fn buffered_answers_fail_if_they_are_the_majority() {
     let burst = answer(64, 0);
     let checks = Host::but(|host| host.warmup.traces = vec![burst.clone(); 3]);
-    only(&checks, Check::Streaming, Mark::Failed, "3 of 3 answers came in one burst");
+    only(&checks, Check::Streaming, Mark::Failed, "3 of 3 answers arrived in one burst");
     let checks = Host::but(|host| host.warmup.traces[0] = burst);
-    only(&checks, Check::Streaming, Mark::Warning, "1 of 3 answers came in one burst");
+    only(&checks, Check::Streaming, Mark::Warning, "1 of 3 answers arrived in one burst");
     let checks = Host::but(|host| host.warmup.traces = vec![answer(1, 0)]);
     only(&checks, Check::Streaming, Mark::Unknown, "no answer was long enough");
 }
@@ -251,7 +251,7 @@ fn missing_token_counts_are_a_warning_without_a_tokenizer() {
     let mut uncounted = answer(64, 20);
     uncounted.usage = None;
     let checks = Host::but(|host| host.warmup.traces = vec![uncounted.clone(); 3]);
-    only(&checks, Check::Usage, Mark::Warning, "3 of 3 answers came without token counts");
+    only(&checks, Check::Usage, Mark::Warning, "3 of 3 answers have no token counts");
     let checks = Host::but(|host| {
         host.warmup.traces = vec![uncounted.clone(); 3];
         host.wants.texts = vec![TextPrompt { tokens: 512, shared: 0 }];
@@ -280,10 +280,10 @@ fn an_engine_without_fixed_length_is_a_warning_with_the_token_count() {
             code: FindingCode::LengthNotFixed,
             validity: Validity::Degraded,
             evidence: "asked for 24 tokens, it made 2".into(),
-            advice: "compare decode speed only".into(),
+            advice: "Compare decode speed only".into(),
         }];
     });
-    let text = "asked for 24 tokens, it made 2; compare decode speed only";
+    let text = "asked for 24 tokens, it made 2. Compare decode speed only";
     only(&checks, Check::FixedLength, Mark::Warning, text);
 }
 
@@ -291,7 +291,7 @@ fn an_engine_without_fixed_length_is_a_warning_with_the_token_count() {
 fn a_context_too_short_for_all_cases_fails_and_for_some_is_a_warning() {
     let with =
         |least, most| Host::but(|host| host.wants.context = Some(ContextNeed { least, most }));
-    let every = "4,096 tokens is too short: every case needs 5,000 or more";
+    let every = "4,096 tokens is too short: every case needs at least 5,000";
     only(&with(5_000, 9_000), Check::Context, Mark::Failed, every);
     let some = "too short for some cases, which need up to 9,000";
     only(&with(4_096, 9_000), Check::Context, Mark::Warning, some);
@@ -306,7 +306,7 @@ fn a_context_too_short_for_all_cases_fails_and_for_some_is_a_warning() {
 #[test]
 fn unreadable_gpus_are_a_warning_and_unknown_ones_a_failure() {
     let checks = Host::but(|host| host.gpus = Reading::missing("no driver"));
-    only(&checks, Check::GpuReadings, Mark::Warning, "GPUs not readable: no driver; ");
+    only(&checks, Check::GpuReadings, Mark::Warning, "GPUs not readable (no driver), so ");
     let checks = Host::but(|host| host.chosen = vec!["1".parse().unwrap(), "7".parse().unwrap()]);
     let text = "--gpu 7 matches no GPU of this host. Available: 0 (GPU-0), 1 (GPU-1)";
     only(&checks, Check::GpuChoice, Mark::Failed, text);

@@ -40,7 +40,7 @@ pub(super) struct Address {
     /// Without brackets.
     pub(super) host: String,
     pub(super) port: u16,
-    /// What stands before `/v1`, without a slash at its end; usually empty.
+    /// The path before `/v1`, without a trailing slash; usually empty.
     prefix: String,
 }
 

@@ -32,8 +32,8 @@ const CONTROL: usize = 32;
 pub struct Arrival {
     /// By the kernel; else when the read of them returned.
     pub at: MonoNs,
-    /// How much later the read returned, microseconds, rounded: in the store and in the exports it
-    /// stands beside every token. `None` if the kernel did not say.
+    /// How much later the read returned, microseconds, rounded: the store and
+    /// the exports have it for every token. `None` if the kernel did not say.
     pub late_us: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! The JSON of a chat completion: serialised once, filled in for each request.
+//! The JSON of a chat completion: serialized once, filled in for each request.
 //!
 //! What differs between two requests of an attempt is patched into the bytes: salts, which are all
 //! of one length, and limits, which are padded to one. Only the further turns of a conversation are
@@ -15,7 +15,7 @@ use super::salt::Salt;
 /// Digits of the greatest limit.
 const LIMIT_WIDTH: usize = 10;
 
-/// Which salt stands somewhere.
+/// Which salt to insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The request's own, or its conversation's.
@@ -31,7 +31,7 @@ pub(super) struct Part<'a> {
     pub(super) text: &'a str,
 }
 
-/// What an engine is told beside the messages.
+/// Parameters of a request besides its messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     pub(super) temperature: f64,

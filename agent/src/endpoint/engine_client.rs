@@ -1,5 +1,5 @@
 //! Asks an engine what it is and how it fares. Nothing here is measured: reqwest does it, over
-//! connections of its own, each question with its limit.
+//! its own connections, each request with its timeout.
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ impl EngineClient {
         Ok(Exposition::parse(&String::from_utf8_lossy(&answer.body)))
     }
 
-    /// What else the engine says. Whatever it does not is "not available" with the reason. `before`
-    /// is what it was when it was asked last.
+    /// What else the engine reports. Anything it does not report is "not available" with the
+    /// reason. `before` is what it reported last.
     pub(super) async fn engine(
         &self,
         address: &Address,

@@ -40,7 +40,7 @@ pub enum DiscoverError {
     Unreachable {
         /// What was tried.
         url: String,
-        /// The innermost cause: what stands around it names only the layers of the client.
+        /// The innermost cause: the errors around it name only layers of the client.
         why: String,
     },
     /// An answer, but a refusal.

@@ -3,7 +3,7 @@
 //! The connection is driven by the task that reads the body, in turn with it: body, connection,
 //! body. hyper decodes at most one piece of a body ahead of its reader and reads the socket only
 //! when it has nothing left to decode, so whenever a piece comes out, the socket's last read is the
-//! one that completed it. A connection in a task of its own could read again in between, and the
+//! one that completed it. A connection in its own task could read again in between, and the
 //! piece would be given the later stamp.
 
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ const ERROR_BODY: usize = 64 << 10;
 const NUDGES: usize = 8;
 /// Pieces of a body taken in a row; then it is the turn of the other streams, and of the limits.
 const IN_A_ROW: u32 = 128;
-/// How long the end of a body may lag behind `[DONE]` before the connection is given up.
+/// How long the end of a body may lag behind `[DONE]` before the connection is dropped.
 const TAIL: Duration = Duration::from_millis(100);
 
 /// What to send and where to note it.
@@ -108,15 +108,15 @@ enum First<T> {
 }
 
 impl Exchange<'_> {
-    /// Waits for `source`, a part of hyper, driving the connection between two looks at it.
+    /// Waits for `source`, a part of hyper, driving the connection between two polls of it.
     ///
-    /// Only the socket, the stop and the timer wake the task. What hyper's parts have for each
-    /// other they say to a `WakeFlag`, and it is looked after right here: woken for each piece that
-    /// one part hands the other, the task would run twice for every read. The timer remembers the
-    /// task, so it is looked at only when it may have run out.
+    /// Only the socket, the stop and the timer wake the task. Hyper's parts wake each other through
+    /// a `WakeFlag` that is checked right here: if they woke the task for each piece that they pass
+    /// on, the task would run twice for every read. The timer keeps its registration of the task, so
+    /// it is polled only when it may have expired.
     async fn first<T>(&mut self, mut source: impl FnMut(&mut Context<'_>) -> Poll<T>) -> First<T> {
         let mut was_woken = false;
-        // Whether the source has been looked at and has said nothing since.
+        // Whether the source was polled and has not woken us since.
         let mut is_quiet = false;
         poll_fn(|cx| {
             if self.in_a_row == IN_A_ROW {
@@ -371,7 +371,7 @@ impl Deadlines {
         }
     }
 
-    /// Whether the timer has to be looked at: it may have run out by `now`, or is to be set.
+    /// Whether to poll the timer: it may have expired by `now`, or it is not set yet.
     fn may_have_passed(&self, now: MonoNs) -> bool {
         self.set_for.is_none_or(|at| at <= now)
     }

@@ -10,7 +10,7 @@ const ENGINES: [(&str, &str); 4] =
 /// Most lines that are kept.
 const LINES: usize = 10_000;
 
-/// The lines of the engines that are known, buckets of histograms left out.
+/// The lines of known engines, without histogram buckets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Exposition(Vec<Line>);
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn several_engines_are_summed_and_what_cannot_be_read_is_left_out() {
+    fn several_engines_are_summed_and_unreadable_lines_are_skipped() {
         let text = Exposition::parse(
             "# HELP sglang:num_running_reqs of each rank\n\
              sglang:num_running_reqs{dp_rank=\"0\",model_name=\"a,b}\"} 3\n\

@@ -116,7 +116,7 @@ impl Endpoint {
         StreamConnection::new(Arc::clone(&self.target))
     }
 
-    /// Notes whether the engine ends answers at a fixed length when told so.
+    /// Records whether the engine can end answers at a fixed length.
     pub fn set_fixed_length(&mut self, fixed_length: Option<bool>) {
         self.facts.fixed_length = fixed_length;
     }

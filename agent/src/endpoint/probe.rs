@@ -66,11 +66,11 @@ pub struct Abilities {
     pub texts: HashMap<TextPrompt, Result<Fitted, String>>,
     /// The fields that it takes and that do something.
     pub fields: Fields,
-    /// Whether answers end at a fixed length when told so. `None`: nobody wanted to know.
+    /// Whether the engine can end answers at a fixed length. `None`: not tested.
     pub fixed_length: Option<bool>,
-    /// Whether reasoning stands in the answer, in tags.
+    /// Whether the answer contains reasoning, in tags.
     pub inline_reasoning: bool,
-    /// What deserves a remark.
+    /// Findings about the endpoint.
     pub findings: Vec<Finding>,
 }
 

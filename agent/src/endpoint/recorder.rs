@@ -31,7 +31,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits for a prompt of so many bytes and an answer of at most so many tokens.
+    /// The limits for a prompt of this many bytes and an answer of at most this many tokens.
     #[must_use]
     pub fn new(prompt_bytes: usize, max_tokens: u32) -> Self {
         let tokens = usize::try_from(max_tokens).unwrap_or(usize::MAX);
@@ -65,7 +65,7 @@ pub enum Ending {
     Complete,
     /// The connection closed or was reset in the middle; with what was seen.
     Cut(String),
-    /// Given up, and why.
+    /// Failed, and why.
     Failed(Failure),
     /// Stopped by us.
     Cancelled,
@@ -164,7 +164,7 @@ impl Recorder {
         self.state.last_event
     }
 
-    /// The body has ended at `at`; what became of the request.
+    /// Ends the body at `at` and returns the outcome of the request.
     #[must_use]
     pub fn conclude(self, ending: Ending, at: MonoNs) -> RequestTrace {
         let Self { mut sse, mut state } = self;
@@ -316,7 +316,7 @@ impl State {
             && let Some(last) = self.trace.chunks.last_mut()
             && let Some(tokens) = &mut last.tokens
         {
-            // An end-of-text token has no text of its own.
+            // An end-of-text token has no text.
             *tokens = tokens.saturating_add(self.carried_tokens);
         }
         self.trace.answer = self.answer();
@@ -343,7 +343,7 @@ impl State {
         self.trace
     }
 
-    /// Whether what came is a whole answer.
+    /// Whether the answer is complete.
     fn verdict(&self, end: &str) -> Outcome {
         if self.trace.finish_reason.is_none() {
             let message = format!("{end} without a finish reason");

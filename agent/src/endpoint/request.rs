@@ -239,7 +239,7 @@ impl Prepared {
         Some(self.built(body, 1, &format!("{}/prime", self.key)))
     }
 
-    /// An id that no header can hold is left out.
+    /// Omits an id that is not a valid header value.
     fn built(&self, body: Vec<u8>, max_tokens: u32, id: &str) -> Built {
         let expected = Expected {
             limits: Limits::new(body.len(), max_tokens),

@@ -1,4 +1,4 @@
-//! The first line of every prompt, another one in each request.
+//! The first line of every prompt, different in each request.
 //!
 //! Engines keep the prompts they have seen and skip their common beginning, so a prompt that is sent
 //! twice has a time to first token that measures a cache. Not every engine has a field to prevent

@@ -26,7 +26,7 @@ pub(super) struct Stamps {
     sent: Cell<Option<SendStamp>>,
     closed: Cell<bool>,
     error: Cell<Option<io::ErrorKind>>,
-    /// Who is woken when the socket can go on; as long as there is none, whoever polls it.
+    /// The task to wake when the socket is ready; if `None`, the task that polls it.
     task: RefCell<Option<Waker>>,
 }
 
@@ -37,8 +37,8 @@ impl Stamps {
         self.sent.set(None);
     }
 
-    /// From now on this task waits for the socket, whoever polls it. Whether it is another one than
-    /// before.
+    /// From now on the socket wakes this task, regardless of which task polls it. Returns whether
+    /// it is a different task than before.
     pub(super) fn wait(&self, waker: &Waker) -> bool {
         let mut task = self.task.borrow_mut();
         let is_new = !task.as_ref().is_some_and(|task| task.will_wake(waker));

@@ -1,6 +1,6 @@
 //! Server-sent events: bytes in, the data of each event out, however the bytes are cut.
 //!
-//! [`Decoder`] is synchronous and knows nothing of HTTP or JSON. An event that lies whole in one
+//! [`Decoder`] is synchronous and knows nothing about HTTP or JSON. An event that lies whole in one
 //! piece of input is handed out as a slice of it; only what is cut by the end of a piece is copied.
 //! Fields other than `data` (`event`, `id`, `retry`) mean nothing here and are skipped.
 

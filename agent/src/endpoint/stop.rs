@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-/// Held by whoever may stop a stream: dropping it does.
+/// Held by the task that may stop a stream. Dropping it stops the stream.
 #[derive(Debug)]
 pub struct Stopper {
     _sender: oneshot::Sender<Infallible>,

@@ -182,7 +182,7 @@ pub(crate) fn chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-/// An event in an HTTP chunk of its own.
+/// An event in its own HTTP chunk.
 pub(crate) fn event(data: &str) -> String {
     chunk(&format!("data: {data}\n\n"))
 }
@@ -198,7 +198,7 @@ pub(crate) const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_rea
 pub(crate) const USAGE: &str =
     r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 
-/// A whole answer of so many pieces of text, keep-alive.
+/// A whole answer of this many pieces of text, keep-alive.
 pub(crate) fn answer(pieces: usize) -> Vec<u8> {
     let mut text = STREAM_HEAD.to_owned();
     for n in 0..pieces {

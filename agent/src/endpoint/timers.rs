@@ -1,4 +1,4 @@
-//! Timers of requests, kept by a thread of their own.
+//! Timers of requests, kept by their own thread.
 //!
 //! A runtime with a timer to wait for sets one in the kernel each time it goes to sleep, which is
 //! 0.3 us for each token that comes alone. The limits on a request are seconds and hardly ever

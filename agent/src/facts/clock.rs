@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 /// # Errors
 /// The kernel does not answer.
 #[expect(unsafe_code, reason = "no safe binding for adjtimex")]
-pub(super) fn synchronised() -> io::Result<bool> {
+pub(super) fn synchronized() -> io::Result<bool> {
     let mut state = MaybeUninit::<libc::timex>::zeroed();
     // SAFETY: `timex` is plain numbers, for which zero is a value; with `modes` at 0 the call only
     // writes to it, and it is ours alone.
@@ -28,9 +28,9 @@ mod tests {
 
     #[test]
     fn the_clock_state_is_read_or_has_a_reason() {
-        match synchronised() {
+        match synchronized() {
             // Which of the two depends on the machine; asked twice it is the same.
-            Ok(state) => assert_eq!(synchronised().unwrap(), state),
+            Ok(state) => assert_eq!(synchronized().unwrap(), state),
             Err(error) => assert!(error.raw_os_error().is_some(), "{error}"),
         }
     }

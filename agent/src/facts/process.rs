@@ -9,7 +9,7 @@ use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, all_processes};
 use regatta_types::clean::excerpt;
 
-/// Most flags that are told, and characters of each.
+/// Maximum number of reported flags, and of characters in each.
 const FLAGS: usize = 100;
 const FLAG: usize = 160;
 /// Parts of a flag's name after which its value is kept back.
@@ -56,7 +56,7 @@ pub struct Incarnation {
 /// socket of the first.
 ///
 /// # Errors
-/// A sentence: nobody listens there, or it is hidden from this user.
+/// A sentence: no process listens there, or it is hidden from this user.
 pub fn listeners(port: u16) -> Result<Vec<Incarnation>, String> {
     let cannot = |what: &str, error: ProcError| format!("{what}: {error}");
     let mut sockets = procfs::net::tcp().map_err(|e| cannot("/proc/net/tcp", e))?;

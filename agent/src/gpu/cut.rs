@@ -42,8 +42,8 @@ impl Spans {
     }
 }
 
-/// Keeps the samples from the first request to the last; the last before them is the baseline, and
-/// the quiet ones are those of the last seconds in which no request was under way.
+/// Keeps the samples from the first request to the last. The sample before them is the baseline.
+/// Quiet samples are those of the last seconds with no request in flight.
 #[must_use]
 pub fn cut(window: GpuWindow, spans: &Spans) -> GpuWindow {
     let one = |mut series: GpuSeries| {

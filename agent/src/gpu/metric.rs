@@ -17,7 +17,7 @@ pub(crate) enum Metric {
     ClockMemory,
     /// Clock event (throttle) reasons.
     Reasons,
-    /// GPU utilisation.
+    /// GPU utilization.
     Utilization,
     /// GPU sensor.
     Temperature,
@@ -91,10 +91,10 @@ impl Metric {
         }
     }
 
-    /// Shortest time between two readings. Memory moves at once and its call takes microseconds;
-    /// the driver renews utilisation every 1/6 s to 1 s, a heat sink changes more slowly still, and
-    /// the energy counter and the lists of processes take milliseconds under a lock that the
-    /// engine's own work needs.
+    /// Shortest time between two readings. Memory use changes at once and its call takes
+    /// microseconds. The driver updates utilization every 1/6 s to 1 s, and temperature changes more
+    /// slowly still. The energy counter and the process lists take milliseconds under a lock that
+    /// the engine also needs.
     pub(crate) fn period(self) -> Duration {
         Duration::from_millis(match self {
             Self::Memory | Self::Power => 0,

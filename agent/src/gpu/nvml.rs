@@ -20,7 +20,7 @@ use super::metric::Metric;
 use super::probe::{Probe, ProcessUse, Readings};
 use super::unified::{MainMemory, is_integrated, is_whole_machine};
 
-/// Loads the library and initialises it; may take seconds without persistence mode.
+/// Loads the library and initializes it; may take seconds without persistence mode.
 pub(crate) fn load(library: Option<&Path>) -> Result<Nvml, GpuError> {
     let mut builder = Nvml::builder();
     // The bare soname is found on machines without the development files, whose libnvidia-ml.so
@@ -29,7 +29,7 @@ pub(crate) fn load(library: Option<&Path>) -> Result<Nvml, GpuError> {
     Ok(builder.init()?)
 }
 
-/// The GPUs of one initialised library.
+/// The GPUs of one initialized library.
 #[derive(Debug)]
 pub(crate) struct NvmlProbe<'n> {
     nvml: &'n Nvml,
@@ -121,7 +121,7 @@ impl<'n> OpenGpu<'n> {
 impl MemorySource {
     fn of(device: &Device<'_>) -> Self {
         let unified = match device.memory_info() {
-            // A board of its own, which may be as large as the machine's memory, has a power limit.
+            // A discrete board, whose memory may be as large as the machine's, has a power limit.
             Ok(memory) => {
                 MainMemory::now()
                     .is_some_and(|main| is_whole_machine(Bytes(memory.total), main.total))

@@ -34,7 +34,7 @@ struct OwnerEntry {
 }
 
 impl Owners {
-    /// Looks for whoever listens on the endpoint's port, unless it is known and lives.
+    /// Finds the process that listens on the endpoint's port, unless it is known and alive.
     pub(crate) fn refresh(&mut self, port: Option<u16>) {
         let lives = |known: &Self| match &known.listeners {
             Some(Ok(listeners)) => listeners.iter().all(|listener| listener.is_alive()),
@@ -48,7 +48,7 @@ impl Owners {
         *self = Self { port, listeners: Some(listeners), seen: BTreeMap::new() };
     }
 
-    /// Why nobody could tell who listens; `None` if that is known.
+    /// Why the listening process is unknown; `None` if it is known.
     pub(crate) fn why_unknown(&self) -> Option<&str> {
         match &self.listeners {
             Some(Ok(_)) => None,

@@ -22,7 +22,7 @@ pub(crate) struct Readings {
 pub(crate) struct ProcessUse {
     /// As the host numbers it.
     pub(crate) pid: u32,
-    /// `None`: the driver does not tell.
+    /// `None`: not reported by the driver.
     pub(crate) memory: Option<Bytes>,
 }
 

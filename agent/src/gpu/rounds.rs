@@ -17,21 +17,21 @@ use super::processes::SeenProcess;
 use super::shared::{MetricScope, SamplerShared};
 use super::window::{GpuRound, MetricResult};
 
-/// A round may take one part in so many of the time: past that the next ones are left out,
-/// because NVML calls hold a lock that the engine's own work needs.
+/// A round may take one part in this many of the time. After a longer one the next rounds are
+/// skipped, because NVML calls hold a lock that the engine also needs.
 const SHARE: u32 = 20;
 /// Longest rest after a round, unless the round itself was longer: one call that hangs must not
 /// end the telemetry of an attempt.
 const REST_MAX: Duration = Duration::from_secs(2);
-/// A library or driver that is not there is looked for again after this long, when a window opens.
+/// Retry a missing library or driver after this long, when a window opens.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
-/// A call that failed so often in a row is not made again until the next window opens.
+/// After this many failures in a row a call is disabled until the next window opens.
 const FAILURES: u32 = 3;
-/// The sum over processes as memory in use is asked for in no more than one round of so many.
+/// Memory in use, summed over processes, is read at most once in this many rounds.
 const SUMS_EVERY: Duration = Duration::from_secs(1);
 
-/// Samples the real driver. One that is not there, or not yet, is looked for again when a window
-/// opens, at most once in `retry`.
+/// Samples the real driver. If it is missing, tries again when a window opens, at most once in
+/// `retry`.
 pub(super) fn sample_nvml(
     library: Option<&Path>,
     shared: &SamplerShared,
@@ -57,7 +57,7 @@ pub(super) fn sample_nvml(
     }
 }
 
-/// Rounds on a fixed grid of instants until told to stop.
+/// Runs rounds on a fixed grid of instants until stopped.
 pub(super) fn sample(probe: &impl Probe, shared: &SamplerShared, period: Duration) {
     let inventory = probe.inventory();
     let mut sampling = Sampling {
@@ -231,7 +231,7 @@ impl AskedMetric {
         due
     }
 
-    /// Takes an answer; whether it is given up because of it.
+    /// Records an answer. Returns whether to stop calling because of it.
     fn note(&mut self, answer: Result<(), &GpuError>) -> bool {
         let Err(error) = answer else {
             self.failures = 0;

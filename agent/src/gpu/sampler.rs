@@ -49,7 +49,7 @@ impl Default for SamplerOptions {
 /// What is known of an attempt when its window opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WindowPlan {
-    /// The port of the endpoint: whoever owns it is the engine.
+    /// The endpoint's port: the process that owns it is the engine.
     pub port: Option<u16>,
     /// When measuring begins: the counters are read just before.
     pub start: Option<MonoNs>,

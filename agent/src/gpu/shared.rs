@@ -40,13 +40,13 @@ pub(super) struct State {
     pub(super) calling: Option<(Metric, MonoNs)>,
     /// The newest known reading of each kind, by place in the inventory.
     pub(super) latest: Vec<Option<GpuSample>>,
-    /// What the next round must ask for whatever its turn.
+    /// What the next round must read regardless of its turn.
     pub(super) wanted: MetricScope,
     /// Instants at which the edge of an attempt is to be read.
     pub(super) edges: Vec<MonoNs>,
     /// The port of the endpoint.
     pub(super) port: Option<u16>,
-    /// Why nobody can tell who owns it.
+    /// Why its owner is unknown.
     pub(super) owner_unknown: Option<String>,
     pub(super) windows: BTreeMap<u64, WindowBuffer>,
     pub(super) next_window: u64,
@@ -74,7 +74,7 @@ impl SamplerShared {
 }
 
 impl State {
-    /// Room for so many GPUs.
+    /// Room for this many GPUs.
     pub(super) fn resize(&mut self, gpus: usize) {
         self.latest.resize(gpus, None);
         self.quiet.resize_with(gpus, VecDeque::new);

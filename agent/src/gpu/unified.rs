@@ -1,4 +1,4 @@
-//! Machines whose GPU has no memory of its own.
+//! Machines whose GPU shares the system memory.
 
 use regatta_types::units::Bytes;
 

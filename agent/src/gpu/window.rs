@@ -13,9 +13,9 @@ use super::error::GpuError;
 use super::metric::{Metric, PerMetric};
 use super::processes::{ProcessLog, SeenProcess};
 
-/// Most samples a GPU keeps in one window: an hour at 10 Hz. Then neighbours are merged in pairs
-/// and from there on two rounds make one sample, so that a long attempt ends with the whole of
-/// its time, evenly, instead of its beginning or its end.
+/// Most samples that a GPU keeps in one window: an hour at 10 Hz. Beyond that, neighbors are merged
+/// in pairs and every two rounds make one sample, so that a long attempt is covered evenly and not
+/// only at its beginning or its end.
 pub(super) const LIMIT: usize = 36_000;
 /// Most samples kept from before the first request.
 const QUIET_LIMIT: usize = 200;
@@ -41,7 +41,7 @@ pub(super) enum MetricResult {
     /// Its turn comes in another round.
     #[default]
     NotAsked,
-    /// It was read, in so much time.
+    /// It was read, in this time.
     Read(Duration),
     /// It is missing because of this; the time is that of the call.
     Failed(GpuError, Duration),
@@ -309,8 +309,8 @@ impl Tally {
     }
 }
 
-/// One sample for two neighbours: the one with more memory in use, so that the peak stays what it
-/// was, with the other's readings where it has none.
+/// Merges two neighbors: keeps the one with more memory in use, so that the peak is preserved, and
+/// fills its missing readings from the other.
 fn merge(a: GpuSample, b: GpuSample) -> GpuSample {
     let (mut kept, other) = if b.memory_used > a.memory_used { (b, a) } else { (a, b) };
     for metric in Metric::ALL {

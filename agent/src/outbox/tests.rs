@@ -1,4 +1,4 @@
-//! Claims about the outbox: what is put in comes out, whatever happens in between.
+//! Claims about the outbox: what goes in comes out, regardless of what happens in between.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use regatta_wire::codec::decode_report;
 
 use super::*;
 
-/// A wall clock that stands so many days after the files of this test were written.
+/// A wall clock this many days after the files of this test were written.
 #[derive(Debug)]
 struct DaysLater(u64);
 
@@ -216,7 +216,7 @@ fn a_report_that_cannot_be_written_can_still_be_delivered() {
     let dir = tempfile::tempdir().unwrap();
     let (mut outbox, _) = reopen(dir.path());
     outbox.mark_started(&started(1)).unwrap();
-    // A folder in the place of the file stands for a disk that takes nothing.
+    // A folder in place of the file simulates a disk that accepts no writes.
     fs::create_dir(dir.path().join("outbox/night+gpu-01+chat.c16+r1+a1.tmp")).unwrap();
     let key = started(1).lease.key;
     assert!(matches!(outbox.put(&report(1)), Err(OutboxError::Io { .. })));

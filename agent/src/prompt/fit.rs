@@ -1,9 +1,9 @@
-//! How much text makes an asked number of tokens.
+//! How much text makes a requested number of tokens.
 //!
-//! No tokenizer is needed: an engine says how many tokens a prompt has, its chat template included.
-//! All texts begin at the same place of the book, whatever the case, repetition and host. Prose is
-//! not alike everywhere: cut from other places, short prompts of one length would differ by more
-//! than the 2 % they are promised to keep.
+//! No tokenizer is needed: the engine reports how many tokens a prompt has, including its chat
+//! template. All texts begin at the same position in the book, regardless of case, repetition and
+//! host. Prose varies: if cut from different positions, short prompts of one length would differ by
+//! more than the guaranteed 2 %.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use regatta_types::suite::TextPrompt;
 
 use super::text;
 
-/// A text that is off by so much is none of the asked length.
+/// A text that deviates by more than this does not have the requested length.
 const WITHIN: f64 = 0.02;
 /// Near enough, as a share of the length; one token always is.
 const NEAR: f64 = 0.005;
@@ -20,10 +20,10 @@ const COUNTS: usize = 4;
 /// Of English prose, until the engine has counted some; and tokens around it.
 const BYTES_PER_TOKEN: f64 = 4.3;
 const AROUND: f64 = 12.0;
-/// Between the shared beginning and the rest stands a salt of about so many tokens.
+/// A salt of about this many tokens separates the shared beginning from the rest.
 const SALT: u32 = 7;
 
-/// A text of an asked length.
+/// A text of a requested length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fitted {
     /// The beginning that all requests of an attempt share; empty if nothing is shared.
@@ -91,7 +91,7 @@ impl<C: AsyncFnMut(Fitted) -> Result<u32, Uncounted>> Fitting<C> {
         self.search(tokens, beginning.own).await
     }
 
-    /// A text of so many tokens, whose beginning is `shared`, if that is not empty.
+    /// A text of this many tokens, whose beginning is `shared`, if that is not empty.
     async fn search(&mut self, tokens: u32, shared: &'static str) -> Result<Fitted, Uncounted> {
         let wanted = f64::from(tokens);
         let salt = if shared.is_empty() { 0 } else { SALT };
@@ -168,7 +168,7 @@ impl Ruler {
         }
     }
 
-    /// The text that should make so many tokens: between two marks, on the line through both.
+    /// The text that should make this many tokens: between two marks, on the line through both.
     fn bytes(&self, tokens: f64) -> usize {
         let after = self.marks.partition_point(|mark| mark.0 < tokens);
         let below =

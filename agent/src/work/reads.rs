@@ -11,7 +11,7 @@ use super::lateness::{ADVICE, Lateness};
 /// A read that brings several events because it is late is later than this; what a server writes
 /// together is read together in time.
 const LATE: Duration = Duration::from_millis(1);
-/// No more than one in so many reads may be such.
+/// At most one in this many reads may be such.
 const ONE_IN: usize = 10;
 
 /// The reads of an attempt that the kernel has stamped.
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads of so many chunks each, and how many milliseconds late they were.
+    /// Reads of this many chunks each, and how many milliseconds late they were.
     fn reads(all: impl IntoIterator<Item = (usize, u32)>) -> Reads {
         let mut trace = RequestTrace::new(0, 0, Phase::Measured);
         for (n, (chunks, late_ms)) in (1..).zip(all) {

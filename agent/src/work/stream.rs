@@ -62,7 +62,7 @@ impl StreamContext {
         Rc::new(Self { endpoint, prepared, progress, halt, halted, next, stoppers })
     }
 
-    /// A stream over a connection of its own, not opened yet.
+    /// A stream over its own connection, not opened yet.
     pub(super) fn stream(self: &Rc<Self>, number: u32) -> Stream {
         let (stopper, stop) = Stop::new();
         self.stoppers.borrow_mut().push(stopper);
@@ -126,7 +126,7 @@ pub(super) struct Stream {
     pub(super) traces: Vec<RequestTrace>,
 }
 
-/// What came of opening a connection; `None` if it was stopped meanwhile.
+/// The outcome of opening a connection; `None` if stopped meanwhile.
 pub(super) type Connected = Option<Result<(), Failure>>;
 
 impl Stream {
@@ -151,7 +151,7 @@ impl Stream {
         }
     }
 
-    /// Makes one request over a connection that was made sure of, and notes what became of it.
+    /// Makes one request over a verified connection, and records its outcome.
     pub(super) async fn send(
         &mut self,
         request: Request,

@@ -254,8 +254,8 @@ async fn cancelling_keeps_what_has_arrived() {
     assert!(report.traces.iter().all(|t| !t.chunks.is_empty()));
 }
 
-/// Asks for so many answers and, as soon as the first one has begun, to begin no further; the first
-/// then ends as it should.
+/// Requests this many answers. As soon as the first one has begun, asks to begin no more; the first
+/// then ends normally.
 async fn halted_soon(count: u32) -> AttemptReport {
     let (go, head) = (Arc::new(Notify::new()), STREAM_HEAD.to_owned() + &content("a"));
     let rest = content("b") + &event(FINISH) + &event("[DONE]") + "0\r\n\r\n";

@@ -1,5 +1,5 @@
-//! The thread on which requests are measured: one OS thread and one runtime of its own for each
-//! attempt, apart from session, telemetry and disk.
+//! The thread on which requests are measured: one OS thread with its own runtime for each
+//! attempt, separate from session, telemetry and disk.
 
 use std::future::Future;
 
@@ -17,7 +17,7 @@ pub(super) enum ThreadError {
     Died,
 }
 
-/// Runs `work` on a thread of its own and hands back what it makes. The halt that `work` is given
+/// Runs `work` on its own thread and returns its result. The halt that `work` is given
 /// stops it with `halt`, and at once when the returned future is dropped.
 pub(super) async fn measured<T, F, Fut>(halt: &Halt, work: F) -> Result<T, ThreadError>
 where
@@ -36,7 +36,7 @@ where
         .spawn(move || {
             let local = LocalSet::new();
             let made = local.block_on(&runtime, work(halt));
-            // Nobody waits for it any more: then it is not missed either.
+            // If nobody waits for the result any more, nobody misses it.
             let _ = done.send(made);
         })
         .map_err(ThreadError::Start)?;

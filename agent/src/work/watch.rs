@@ -1,5 +1,5 @@
-//! Looks at the engine beside an attempt: what it is before and after, and its own metrics once a
-//! second. On the agent's own threads and over connections of its own, never on the measured ones.
+//! Watches the engine during an attempt: its facts before and after, and its own metrics once a
+//! second. Uses the agent's own threads and separate connections, never the measured ones.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::endpoint::Endpoint;
 const PERIOD: Duration = Duration::from_secs(1);
 /// [`PERIOD`] in milliseconds.
 const PERIOD_MS: u32 = 1_000;
-/// Longest that a report waits for what is asked after its last request.
+/// Longest that a report waits for the queries after its last request.
 const AFTER: Duration = Duration::from_secs(6);
-/// Samples that are kept: a day. Later ones are left out, but for the last.
+/// Samples to keep: one day. Later ones are dropped, except the last.
 const SAMPLES: usize = 86_400;
 
 /// The watch over one attempt; dropped, it ends.
@@ -81,7 +81,7 @@ async fn watch(endpoint: Endpoint, over: CancellationToken) -> EngineWatch {
     EngineWatch { before, after, metrics: metrics.window() }
 }
 
-/// What the engine has told so far.
+/// What the engine has reported so far.
 #[derive(Debug, Default)]
 struct Metrics {
     samples: Vec<EngineSample>,

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::lateness::{ADVICE, Lateness};
 
 const PERIOD: Duration = Duration::from_millis(10);
-/// A stall above this spoils an attempt by itself.
+/// A single stall above this spoils an attempt.
 const LONGEST: Duration = Duration::from_secs(1);
 /// The least that the p99 of the lateness may be.
 const LEAST_LIMIT: Duration = Duration::from_millis(5);

@@ -21,7 +21,7 @@ use super::watchdog::{self, Stalls, Typical};
 const CPU_LIMIT: f64 = 80.0;
 /// Limit on the p99 of the lateness of an open loop's sends.
 const SEND_LIMIT: Duration = Duration::from_millis(5);
-/// A send that is later than this is late by itself; one in a hundred may be.
+/// A single send is late if it is later than this; one in a hundred may be.
 const SEND_LATE: Duration = Duration::from_millis(50);
 
 /// Open while measured requests run. Must stay on its thread.

@@ -8,7 +8,7 @@
 //!
 //! The end of a write is late where the endpoint lost the CPU between the write and its clock. The
 //! bytes left between the write's two stamps; how far a gap is outside of what those leave possible
-//! is the client's own error, whatever else the machine does.
+//! is the client's own error, regardless of other load on the machine.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The clients that are compared, each a process of its own.
+//! The clients that are compared, each its own process.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -119,7 +119,7 @@ pub(crate) fn run(
             command.arg("bench").arg(format!("http://{address}"));
             command.arg("--suite").arg(suite(scratch, work)?);
             command.args(["--warmup", "0", "--out"]).arg(&out).args(&bench.flags);
-            // A store of its own for each run, as a user's first has it.
+            // A new store for each run, as a user's first has it.
             command.arg("--state").arg(tempfile::tempdir_in(scratch)?.keep());
             // 3 and 5: marked as limited by the client, which a flood without waits is.
             &[0, 3, 5]

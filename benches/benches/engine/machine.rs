@@ -17,12 +17,12 @@ pub(crate) fn describe(regatta: &Path) -> anyhow::Result<String> {
     let number = |name| field(name).unwrap_or_default();
     let (family, kind) = (number("cpu family"), number("model"));
     let cores = std::thread::available_parallelism()?;
-    let virtualised = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
+    let virtualized = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
     let version = Command::new(regatta).arg("--version").output()?.stdout;
     let version = String::from_utf8_lossy(&version).lines().next().unwrap_or_default().to_owned();
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
     Ok(format!(
-        "{model} (family {family}, model {kind}), {cores} cores{virtualised}; Linux; {date}; \
+        "{model} (family {family}, model {kind}), {cores} cores{virtualized}; Linux; {date}; \
          {version}\n"
     ))
 }

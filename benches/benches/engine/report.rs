@@ -41,7 +41,7 @@ pub(crate) fn measure(bench: &Bench, other: Option<&Path>, hosts: u32) -> anyhow
          | --- | --- | --- | --- | --- | --- |\n"
     );
     let binaries: Vec<&Path> = iter::once(bench.regatta.as_path()).chain(other).collect();
-    for (names, flag) in [("as they are", None), ("`--redact`", Some("--redact"))] {
+    for (names, flag) in [("original", None), ("`--redact`", Some("--redact"))] {
         let mut rounds = vec![Vec::new(); binaries.len()];
         for _ in 0..bench.rounds {
             for (binary, rounds) in binaries.iter().zip(&mut rounds) {
@@ -57,7 +57,7 @@ pub(crate) fn measure(bench: &Bench, other: Option<&Path>, hosts: u32) -> anyhow
         };
         row(names, &rounds[0])?;
         for other in &rounds[1..] {
-            row(&format!("{names}, the other binary"), other)?;
+            row(&format!("{names}, other binary"), other)?;
             let ratio = |(own, other): (&Costs, &Costs)| std::array::from_fn(|i| own[i] / other[i]);
             let ratios: Vec<Costs> = rounds[0].iter().zip(other).map(ratio).collect();
             row(&format!("{names}, ratio"), &ratios)?;

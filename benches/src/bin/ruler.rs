@@ -1,8 +1,8 @@
-//! The ruler: a streaming client as one usually writes it in Rust, to measure Regatta by.
+//! The ruler: a typical streaming client in Rust, the reference for Regatta.
 //!
-//! hyper with its connection as a task of its own, a small splitter of server-sent events,
+//! hyper with its connection in its own task, a small splitter of server-sent events,
 //! `serde_json` into owned structs, the clock read at each piece of the body, TTFT from just before
-//! `send_request`. It must not be made cleverer than that, nor slower.
+//! `send_request`. Do not make it cleverer or slower.
 
 #![expect(clippy::disallowed_types, reason = "such clients read std's clock")]
 

@@ -73,7 +73,7 @@ and writes a partial report, the second exits immediately.
 SLO presets: mlperf:llama2-70b, mlperf:llama3.1-8b, mlperf:deepseek-r1 and mlperf:gpt-oss-120b, each
 also with the suffix -interactive.
 
-Facts for --assume-equal: model, quantisation, kv-cache-type, engine, engine-version,
+Facts for --assume-equal: model, quantization, kv-cache-type, engine, engine-version,
 context-length, prefix-cache, speculative-decoding, engine-flags, gpu.";
 
 pub(super) const DOCTOR: &str = "\

@@ -190,6 +190,6 @@ mod tests {
         let names = ["a", "b", "c", "d"];
         let hosts: Vec<_> = names.iter().map(|name| host(name, "AMD EPYC 9115 16-Core")).collect();
         insta::assert_snapshot!(render(&hosts));
-        assert_eq!(render(&[away("e", None)]), "e: it never joined\n");
+        assert_eq!(render(&[away("e", None)]), "e: never joined\n");
     }
 }

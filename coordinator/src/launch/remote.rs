@@ -1,5 +1,5 @@
 //! Commands that run on a host, and their output. They need only `sh` with coreutils. The user's
-//! login shell, whatever it is, parses only the outer command.
+//! login shell, of any kind, parses only the outer command.
 
 use super::binary::{Binary, Glibc};
 

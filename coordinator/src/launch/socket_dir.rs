@@ -44,7 +44,7 @@ impl SocketDir {
     }
 }
 
-/// Removes folders of ours that no process has any more. What can't be removed harms nobody.
+/// Removes our folders that no process uses any more. A folder that cannot be removed does no harm.
 fn clear(place: &Path, owner: u32, now: SystemTime) {
     for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);

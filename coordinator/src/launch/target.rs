@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_problem_has_its_line() {
-        let text = "gpu-01 colour=red endpoint=http://u:hunter2@h\n-oProxyCommand=evil\n\
+        let text = "gpu-01 color=red endpoint=http://u:hunter2@h\n-oProxyCommand=evil\n\
                     gpu-02 name=Bad/Name model\ngpu-03\nme@gpu-03\n";
         let problems = file(text).unwrap_err();
         insta::assert_snapshot!(problems.join("\n"));

@@ -146,7 +146,7 @@ impl Actor {
                 }
                 vec![input]
             }
-            // Every sender is gone: there is nobody left to measure with.
+            // Every sender is gone: no host is left to measure.
             Next::Message(None) => vec![Input::Cancel],
             Next::Written(result) => result?,
             Next::Due => vec![Input::Tick],

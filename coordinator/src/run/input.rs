@@ -110,9 +110,9 @@ pub enum Input {
         engine: Box<Reading<EngineFacts>>,
         /// Its GPUs as found now.
         gpus: Reading<GpuInventory>,
-        /// Why it can't take part.
+        /// Why it cannot take part.
         refused: Option<String>,
-        /// What it looked at.
+        /// Results of its preflight checks.
         checks: Vec<CheckOutcome>,
     },
     /// The agent began an attempt (its marker is on disk).
@@ -161,9 +161,9 @@ pub enum Input {
 /// How far the start of an agent has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LaunchStep {
-    /// The host is connected to and looked at.
+    /// Connect to the host and inspect it.
     Connect,
-    /// The program is copied.
+    /// Copy the program.
     Copy,
     /// The agent is started.
     Start,
@@ -294,7 +294,7 @@ pub struct RunPolicy {
     pub late: LatePolicy,
     /// Time between heartbeats of an agent.
     pub beat: Duration,
-    /// Silence after which an agent is lost.
+    /// An agent is declared lost after this long without contact.
     pub lost_after: Duration,
     /// Longest wait of a ready host for the others at each (case, repetition).
     pub barrier: Duration,
@@ -304,7 +304,7 @@ pub struct RunPolicy {
     pub lead: Duration,
     /// Tries at a cell, the first included.
     pub max_attempts: u32,
-    /// Hosts that never join are left out of the run, and only named.
+    /// Exclude hosts that never join; the report names them.
     pub allow_missing: bool,
 }
 

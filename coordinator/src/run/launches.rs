@@ -10,7 +10,7 @@ use super::state::{Phase, RunState};
 /// The start of one host's agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LaunchState {
-    /// Under way, or done.
+    /// Running, or done.
     At(LaunchStep),
     /// The agent is gone, and why.
     Ended(String),
@@ -21,8 +21,8 @@ impl RunState {
         self.launches.insert(host, LaunchState::At(step));
     }
 
-    /// Nothing more comes from this host: it is given up at once, not only when it has been silent
-    /// for long enough.
+    /// Nothing more comes from this host. It is declared lost at once, without waiting for the
+    /// timeout.
     pub(super) fn launch_ended(&mut self, name: HostId, why: String, effects: &mut Vec<Effect>) {
         let gathering = matches!(self.phase, Phase::Gathering { .. });
         let blocks = self.plan.blocks().len();

@@ -12,7 +12,7 @@ use super::host::{Host, Readiness, Work};
 use super::input::{Effect, Now};
 use super::state::RunState;
 
-/// A start instant lies at least so many round trips ahead.
+/// A start instant lies at least this many round trips ahead.
 const ROUND_TRIPS: u32 = 20;
 /// Time to open one stream's connection before the start.
 const PER_STREAM: Duration = Duration::from_millis(2);
@@ -57,8 +57,8 @@ impl RunState {
         case.map_or(Pace::Together, |case| self.header.start.pace(case))
     }
 
-    /// Whether anything is measured now, and whether that is to be alone. A host that is out of reach
-    /// may be measuring still, so it counts until it is given up.
+    /// Whether anything is measured now, and whether it must run alone. An unreachable host may
+    /// still be measuring, so it counts until it is declared lost.
     fn measuring(&self) -> Measuring {
         let leased = self.hosts.values().filter(|host| match host.work {
             Work::Leased { .. } => !host.link.is_lost(),
@@ -70,8 +70,8 @@ impl RunState {
         })
     }
 
-    /// Whether a block must wait for a measurement, whoever is ready for it: one that is to be alone
-    /// for any, any for one that is alone.
+    /// Whether a block must wait for a measurement, regardless of which hosts are ready: a solo block
+    /// waits for any measurement, any block for a solo measurement.
     fn is_held_up(&self, cursor: usize, measuring: Measuring) -> bool {
         match measuring {
             Measuring::Nothing => false,
@@ -80,7 +80,8 @@ impl RunState {
         }
     }
 
-    /// Who waits for a measurement to end waits for nobody else yet: its patience begins after it.
+    /// A host that waits for a measurement to end does not wait for other hosts yet: its timeout
+    /// starts afterward.
     fn keep_patience(&mut self, now: Now) {
         let blocks = self.plan.blocks().len();
         let measuring = self.measuring();
@@ -105,7 +106,7 @@ impl RunState {
     }
 
     /// The hosts that wait for a block, in the order in which they begin it. Where that is one after
-    /// another, the first of a block is the last of the next one: nobody is always last, and nobody
+    /// another, the first of a block is the last of the next one: no host is always last, and none
     /// measures twice in a row while others rest.
     fn in_turn(&self, cursor: usize) -> Vec<HostId> {
         let blocks = self.plan.blocks().len();
@@ -131,8 +132,8 @@ impl RunState {
         }
     }
 
-    /// Nobody is waited for who is not connected, and for nobody longer than the barrier allows.
-    /// A block that somebody has begun is open to all.
+    /// A block does not wait for disconnected hosts, nor for any host longer than the barrier allows.
+    /// A block that one host has begun is open to all.
     fn may_begin(&self, cursor: usize, now: Now) -> bool {
         let blocks = self.plan.blocks().len();
         let behind = |host: &Host| {

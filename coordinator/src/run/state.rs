@@ -28,7 +28,7 @@ pub struct RunState {
     pub(super) phase: Phase,
     /// Cells that have their end.
     pub(super) closed: BTreeMap<CellKey, Closed>,
-    /// Blocks that somebody has begun: nobody waits for them any more.
+    /// Blocks that a host has begun: no host waits for them any more.
     pub(super) begun: usize,
     pub(super) cancelled: bool,
     /// Hosts whose agents this program starts itself.
@@ -110,7 +110,7 @@ impl RunState {
         (state, vec![begin])
     }
 
-    /// Takes one input and says what is to be done.
+    /// Takes one input and returns the effects.
     pub fn apply(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.forgive_own_pause(now);
@@ -287,7 +287,7 @@ impl RunState {
     }
 }
 
-/// Beats of silence after which an agent is suspect, and disconnected.
+/// Missed heartbeats after which an agent is suspect, and disconnected.
 pub(super) const SUSPECT_BEATS: u32 = 3;
 pub(super) const DISCONNECT_BEATS: u32 = 10;
 

@@ -30,8 +30,8 @@ impl SweepState {
 }
 
 impl RunState {
-    /// What a report of a level says; `None` if it is of no sweep, of one that has nothing more to
-    /// learn from it, or invalid by what its agent remarks: such a level decides nothing.
+    /// What a report of a level says. `None` if it belongs to no sweep, if its sweep needs no more
+    /// levels, or if a finding of its agent makes it invalid: such a level decides nothing.
     pub(super) fn level(&self, report: &AttemptReport) -> Option<Box<SweepLevel>> {
         let cell = &report.key.cell;
         let sweep = self.header.suite.case(&cell.case)?.sweep.as_ref()?;

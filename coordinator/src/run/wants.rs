@@ -7,7 +7,7 @@ use regatta_types::suite::{Case, Length, Load, Message, Prompt, Suite, TextPromp
 
 /// Streams of the client overhead for cases that send at a rate.
 const OPEN_OVERHEAD_STREAMS: u32 = 64;
-/// No tokenizer makes fewer tokens of a text than one for so many characters.
+/// No tokenizer makes fewer tokens of a text than one for this many characters.
 const CHARS_A_TOKEN: usize = 8;
 
 /// Waits of a check: one that takes longer than a person stays has missed its purpose.
@@ -18,8 +18,8 @@ pub(super) const CHECK_TIMEOUTS: Timeouts = Timeouts {
     request: Duration::from_secs(120),
 };
 
-/// What is asked of every host. A check measures no client overhead, and without a suite it looks at
-/// what any suite may ask for.
+/// What every host is asked for. A check does not measure the client overhead. Without a suite it
+/// checks everything that a suite may need.
 pub(super) fn wants(suite: &Suite, check_only: bool) -> Wants {
     let mut texts: Vec<TextPrompt> = Vec::new();
     for case in &suite.cases {
@@ -31,7 +31,7 @@ pub(super) fn wants(suite: &Suite, check_only: bool) -> Wants {
     }
     let streams = suite.cases.iter().map(|case| match case.load {
         Load::Closed { streams, .. } => streams,
-        // How many are under way at a rate is what the run is to show.
+        // The number in flight at a rate is a result of the run.
         Load::Open { max_in_flight, .. } => max_in_flight.min(OPEN_OVERHEAD_STREAMS),
     });
     let any_fixed = suite.cases.iter().any(|case| case.length == Length::Fixed);

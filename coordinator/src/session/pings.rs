@@ -13,7 +13,7 @@ pub(super) const PINGS: u32 = 8;
 /// One burst of pings, one after another.
 #[derive(Debug, Default)]
 pub(super) struct Burst {
-    /// The ping that is under way.
+    /// The ping that is awaited.
     pub(super) awaited: u32,
     received: u32,
     best: Option<ClockOffset>,

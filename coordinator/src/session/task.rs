@@ -339,7 +339,7 @@ impl Session {
     }
 }
 
-/// An agent may speak of its own host's attempts in this run only.
+/// An agent may only report attempts of its own host in this run.
 fn own(run: &RunId, host: &HostId, lease: &Lease) -> Result<(), String> {
     if lease.key.cell.host == *host && lease.key.run == *run {
         Ok(())

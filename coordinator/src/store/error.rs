@@ -89,7 +89,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether our own storage failed, as opposed to a request that cannot be met.
+    /// Whether this is a local storage failure, as opposed to a request that cannot be met.
     #[must_use]
     pub fn is_storage_failure(&self) -> bool {
         match self {

@@ -1,7 +1,7 @@
 //! From rows to a [`RunRecord`] and to attempts: pure functions, so that equal rows give equal
 //! reports.
 //!
-//! Whatever cannot be trusted is left out and listed; nothing here panics on a damaged file.
+//! Damaged records are excluded and listed. Nothing here panics on a damaged file.
 
 use std::fmt::Display;
 

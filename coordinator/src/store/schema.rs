@@ -1,6 +1,6 @@
-//! The database's form and how a file of it is recognised.
+//! The database schema and how to recognize one of our files.
 //!
-//! Forward only: a change of the tables raises [`FORMAT`] and comes with a migration.
+//! Forward only: a change to the tables raises [`FORMAT`] and comes with a migration.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 
-/// `RGTA`, so that `file` and we recognise a database of ours.
+/// `RGTA`, so that `file` and Regatta recognize the database.
 const APPLICATION_ID: i64 = 0x5247_5441;
 
 /// Format of the tables, SQLite's `user_version`.
@@ -80,7 +80,7 @@ fn number(db: &Connection, pragma: &str) -> Result<i64, StoreError> {
 }
 
 /// Refuses files that are not ours or are of a later format. Returns whether the file is new.
-pub(super) fn recognise(db: &Connection, path: &Path) -> Result<bool, StoreError> {
+pub(super) fn recognize(db: &Connection, path: &Path) -> Result<bool, StoreError> {
     let id = match number(db, "application_id") {
         Ok(id) => id,
         Err(StoreError::Sqlite { source, .. })

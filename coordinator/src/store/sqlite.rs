@@ -46,7 +46,7 @@ impl SqliteStore {
         let path = dir.join(FILE_NAME);
         let open = |source| StoreError::Sqlite { doing: "open", source };
         let mut db = Connection::open(&path).map_err(open)?;
-        let new = schema::recognise(&db, &path)?;
+        let new = schema::recognize(&db, &path)?;
         configure(&db).map_err(open)?;
         if new {
             schema::create(&mut db)?;
@@ -73,7 +73,7 @@ impl SqliteStore {
         // Not SQLite's read-only mode: after a crash the write-ahead log has to be taken in first.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&path, flags).map_err(open)?;
-        if schema::recognise(&db, &path)? {
+        if schema::recognize(&db, &path)? {
             return Err(StoreError::Empty(dir.to_owned()));
         }
         db.pragma_update(None, "query_only", true).map_err(open)?;
@@ -237,7 +237,7 @@ fn apply_one(tx: &Transaction<'_>, write: &Write) -> Result<Stored, StoreError> 
     }
 }
 
-/// A violated foreign key means that the run is not there.
+/// A violated foreign key means that the run does not exist.
 fn of_run(run: &RunId, source: rusqlite::Error) -> StoreError {
     match source.sqlite_error().map(|e| e.extended_code) {
         Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StoreError::NoSuchRun(run.clone()),

@@ -10,8 +10,8 @@ use regatta_types::record::{AttemptRecord, RunRecord};
 
 use super::{Damage, Loaded, SqliteStore, Store as _, StoreError};
 
-/// A run as it is stored at one moment, whoever writes to the store meanwhile. What cannot be
-/// trusted is left out and listed.
+/// A run as stored at one moment, regardless of writes to the store meanwhile. Damaged records are
+/// excluded and listed.
 #[derive(Debug)]
 pub struct StoredRun<'s> {
     /// A connection is for one thread at a time, and hosts are read from several.
@@ -23,7 +23,7 @@ pub struct StoredRun<'s> {
     damaged: Mutex<BTreeSet<Damage>>,
 }
 
-/// A store of which one moment is read, until this is dropped.
+/// A store read at one moment, until this is dropped.
 #[derive(Debug)]
 struct Reading<'s>(&'s mut SqliteStore);
 

@@ -292,7 +292,7 @@ fn the_error_of_a_second_coordinator_names_the_lock_holder() {
     let _first = SqliteStore::open(dir.path()).unwrap();
     let error = SqliteStore::open(dir.path()).unwrap_err();
     assert!(!error.is_storage_failure());
-    let holder = format!("is in use by process {};", std::process::id());
+    let holder = format!("is in use by process {}. ", std::process::id());
     assert!(error.to_string().contains(&holder), "{error}");
 }
 
@@ -391,7 +391,7 @@ async fn the_writer_keeps_order_and_answers_every_request() {
 async fn a_failed_storage_fails_every_later_write() {
     let dir = tempfile::tempdir().unwrap();
     drop(SqliteStore::open(dir.path()).unwrap());
-    // A store that may not write stands for a device that fails.
+    // A read-only store simulates a failing device.
     let store = SqliteStore::open_to_read(dir.path()).unwrap();
     let writer = Writer::start(Box::new(store)).unwrap();
     let first = writer.handle().write(vec![header("night", 1)]).await.unwrap_err();

@@ -114,7 +114,7 @@ impl StoreHandle {
     }
 }
 
-/// Nobody may be waiting for a reply any more; that is theirs to decide.
+/// Sends a reply. The receiver may no longer be waiting, which is not an error.
 fn reply<T>(to: Reply<T>, result: Result<T, StoreError>) {
     let _ = to.send(result);
 }
@@ -149,7 +149,7 @@ fn serve(mut store: Box<dyn Store>, mut queue: mpsc::Receiver<Command>) -> Box<d
 }
 
 /// Commits a group at once. If one of them is refused, each is tried on its own, so that it fails
-/// alone; if the storage failed, the first is told why.
+/// alone; if the storage failed, the first gets the reason.
 fn commit(store: &mut dyn Store, mut group: Vec<(Vec<Write>, Reply<Vec<Stored>>)>) {
     if group.len() > 1 {
         let sizes: Vec<usize> = group.iter().map(|(writes, _)| writes.len()).collect();

@@ -55,7 +55,7 @@ impl<'d> Fields<'d> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Whether the table has `key`, whatever its value.
+    /// Whether the table has `key`, regardless of its value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }

@@ -153,7 +153,7 @@ fn list_and_check_tell_what_would_be_measured() {
     );
     assert_eq!(
         lines("grid")[8],
-        "grid.p2048.d4096.t128  3            1 stream  6144 tokens, 4096 shared  128         fixed   0       3 requests"
+        "grid.p2048.d4096.t128  3            1 stream  6,144 tokens, 4,096 shared  128         fixed   0       3 requests"
     );
     assert_eq!(show("quick").unwrap(), builtin()[1].source);
 }

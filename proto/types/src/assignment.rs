@@ -51,17 +51,17 @@ pub struct Preparation {
     pub check_only: bool,
 }
 
-/// What is to be found out of an engine before its first case, and at which load the agent measures
-/// itself.
+/// What to find out about an engine before its first case, and the load at which the agent measures
+/// its overhead.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wants {
-    /// The texts whose lengths are to be fitted to the engine's own count.
+    /// The texts whose lengths to fit to the engine's own token count.
     pub texts: Vec<TextPrompt>,
     /// Whether answers can be made to end at a fixed length.
     pub fixed_length: bool,
-    /// Most requests that any case has under way: the load of the client overhead. 0: not measured.
+    /// Most requests in flight in any case: the load for the client overhead. 0: not measured.
     pub overhead_streams: u32,
-    /// Tokens of context that the cases need; `None`: nobody wants to know.
+    /// Tokens of context that the cases need; `None`: not asked.
     pub context: Option<ContextNeed>,
 }
 
@@ -80,6 +80,6 @@ pub enum EngineWarmup {
     /// Until at least three requests are done, and the last three decode speeds are within 3 % or
     /// 60 s have passed since the first one ended.
     UntilSteady,
-    /// Exactly so many requests.
+    /// Exactly this many requests.
     Requests(u32),
 }

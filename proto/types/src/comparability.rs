@@ -88,13 +88,30 @@ impl Serialize for Code {
     }
 }
 
+/// Facts that earlier versions spelled in British English: the name now, and the earlier one.
+const RENAMED: [(&str, &str); 2] =
+    [("quantization", "quantisation"), ("wall clock synchronized", "wall clock synchronised")];
+
+/// How `run.json`, the store and fingerprints spell the name of a fact. Scripts and other versions
+/// read these, so the earlier spelling stays.
+#[must_use]
+pub fn stored_name(name: &str) -> &str {
+    RENAMED.iter().find(|(now, _)| *now == name).map_or(name, |(_, earlier)| earlier)
+}
+
+/// The name of a fact that may come in its earlier spelling.
+#[must_use]
+pub fn current_name(name: &str) -> &str {
+    RENAMED.iter().find(|(_, earlier)| *earlier == name).map_or(name, |(now, _)| now)
+}
+
 /// A fact in which hosts of one class are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClassFact {
     /// The model.
     Model,
-    /// Quantisation of the weights.
-    Quantisation,
+    /// Quantization of the weights.
+    Quantization,
     /// Type of the KV cache.
     KvCacheType,
     /// The engine's name.
@@ -116,7 +133,7 @@ pub enum ClassFact {
 /// Not the name of a fact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown fact. Known facts: model, quantisation, kv-cache-type, engine, engine-version, \
+    "unknown fact. Known facts: model, quantization, kv-cache-type, engine, engine-version, \
      context-length, prefix-cache, speculative-decoding, engine-flags, gpu"
 )]
 pub struct NoSuchFact;
@@ -125,7 +142,7 @@ impl ClassFact {
     /// All of them, in the order of the codes C1 to C4.
     pub const ALL: [Self; 10] = [
         Self::Model,
-        Self::Quantisation,
+        Self::Quantization,
         Self::KvCacheType,
         Self::Engine,
         Self::EngineVersion,
@@ -136,12 +153,18 @@ impl ClassFact {
         Self::Gpu,
     ];
 
+    /// As `run.json`, the store and the wire spell it: `engine-version`.
+    #[must_use]
+    pub fn stored(self) -> String {
+        slug(stored_name(self.name()))
+    }
+
     /// As reports name it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
-            Self::Quantisation => "quantisation",
+            Self::Quantization => "quantization",
             Self::KvCacheType => "KV cache type",
             Self::Engine => "engine",
             Self::EngineVersion => "engine version",
@@ -154,23 +177,28 @@ impl ClassFact {
     }
 }
 
+fn slug(name: &str) -> String {
+    name.to_lowercase().replace(' ', "-")
+}
+
 impl fmt::Display for ClassFact {
-    /// As flags and the store name it: `engine-version`.
+    /// As flags name it: `engine-version`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.name().to_lowercase().replace(' ', "-"))
+        f.pad(&slug(self.name()))
     }
 }
 
 impl FromStr for ClassFact {
     type Err = NoSuchFact;
     fn from_str(text: &str) -> Result<Self, NoSuchFact> {
-        Self::ALL.into_iter().find(|fact| fact.to_string() == text).ok_or(NoSuchFact)
+        let is_meant = |fact: &Self| fact.to_string() == text || fact.stored() == text;
+        Self::ALL.into_iter().find(is_meant).ok_or(NoSuchFact)
     }
 }
 
 impl Serialize for ClassFact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.stored())
     }
 }
 
@@ -185,5 +213,18 @@ mod tests {
             assert!(NoSuchFact.to_string().contains(&fact.to_string()), "{fact}");
         }
         assert_eq!("driver".parse::<ClassFact>(), Err(NoSuchFact));
+    }
+
+    #[test]
+    fn the_earlier_spelling_of_a_fact_is_read_and_stored() {
+        assert_eq!("quantisation".parse(), Ok(ClassFact::Quantization));
+        assert_eq!(ClassFact::Quantization.to_string(), "quantization");
+        for fact in ClassFact::ALL {
+            assert_eq!(fact.stored().parse(), Ok(fact));
+        }
+        for (now, earlier) in RENAMED {
+            assert_eq!((stored_name(now), current_name(earlier)), (earlier, now));
+        }
+        assert_eq!((stored_name("GPU"), current_name("GPU")), ("GPU", "GPU"));
     }
 }

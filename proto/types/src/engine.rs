@@ -29,7 +29,7 @@ impl Default for EngineWatch {
 }
 
 impl EngineWatch {
-    /// Nobody looked, with the reason.
+    /// Not watched, with the reason.
     #[must_use]
     pub fn missing(reason: &str) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl EngineWindow {
     }
 }
 
-/// One reading of an engine's metrics. `None`: this engine does not tell.
+/// One reading of an engine's metrics. `None`: not reported by the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct EngineSample {
     /// When the answer was there, agent's clock.

@@ -61,7 +61,7 @@ pub enum EventKind {
         /// `None`: ready.
         refused: Option<String>,
     },
-    /// The host never joined, and the run goes on as if it had not been asked for.
+    /// The host never joined, and the run continues without it.
     HostLeftOut {
         /// The host.
         host: HostId,
@@ -84,7 +84,7 @@ pub enum EventKind {
     AttemptFinished {
         /// The attempt.
         attempt: AttemptKey,
-        /// What became of it.
+        /// Its outcome.
         disposition: Disposition,
         /// Requests that succeeded and that failed.
         ok: u32,
@@ -138,7 +138,7 @@ pub enum Disposition {
     /// Requests of the engine warm-up: belong to no cell.
     #[serde(rename = "settling")]
     EngineWarmup,
-    /// The agent measured itself at an endpoint of its own: belongs to no cell.
+    /// The agent measured itself at its own endpoint: belongs to no cell.
     #[serde(rename = "floor")]
     ClientOverhead,
 }

@@ -28,8 +28,8 @@ pub struct HostFacts {
     pub details: HostDetails,
 }
 
-/// What explains differences between machines of one kind. The default is an agent that tells
-/// nothing of it.
+/// Facts that explain differences between machines of one kind. The default is an agent that does
+/// not report them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostDetails {
     /// 16 hexadecimal digits that stand for the installation's machine id and do not give it away.
@@ -77,10 +77,10 @@ pub struct EngineFacts {
     pub model: String,
     /// Longest context, tokens.
     pub context_length: Reading<u32>,
-    /// Quantisation or weight type, where the engine tells.
+    /// Quantization or weight type, if the engine reports it.
     pub quantization: Reading<String>,
-    /// Whether it ends answers at a fixed length when told so (`ignore_eos`, `min_tokens`). `None`:
-    /// nobody has asked.
+    /// Whether it can end answers at a fixed length (`ignore_eos`, `min_tokens`). `None`: not
+    /// tested.
     pub fixed_length: Option<bool>,
     /// Where the endpoint is, seen from the agent.
     pub location: EndpointLocation,
@@ -88,7 +88,7 @@ pub struct EngineFacts {
     pub settings: EngineSettings,
 }
 
-/// How an engine is set up. The default is an agent that tells nothing of it.
+/// Settings of an engine. The default is an agent that does not report them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineSettings {
     /// Type of the numbers in the KV cache, in the engine's words.
@@ -97,8 +97,8 @@ pub struct EngineSettings {
     pub prefix_cache: Reading<bool>,
     /// How tokens are drafted ahead, or `none`.
     pub speculative: Reading<String>,
-    /// What its command line, or the engine itself, says of how it was started: one entry a flag,
-    /// sorted. Addresses, secrets and the folders of paths are left out.
+    /// How it was started, from its command line or from the engine itself: one entry per flag,
+    /// sorted. Addresses, secrets and the folders of paths are removed.
     pub flags: Reading<Vec<String>>,
 }
 

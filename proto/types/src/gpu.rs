@@ -26,7 +26,7 @@ pub struct GpuFacts {
     pub power_limit_w: Reading<f64>,
     /// Power limit the board ships with, watts.
     pub power_limit_default_w: Reading<f64>,
-    /// More about it; `None` from an agent that does not tell.
+    /// More about it; `None` if the agent does not report it.
     pub board: Option<GpuBoard>,
 }
 
@@ -38,7 +38,7 @@ pub struct GpuBoard {
     pub unified: bool,
     /// Memory the driver keeps for itself; part of the total, not of the memory in use.
     pub memory_reserved: Reading<Bytes>,
-    /// Whether the driver stays loaded while nobody uses the GPU.
+    /// Whether the driver stays loaded while no process uses the GPU.
     pub persistence: Reading<bool>,
     /// `default`, `exclusive process`, `prohibited`, ...
     pub compute_mode: Reading<String>,
@@ -82,7 +82,7 @@ pub struct GpuInventory {
 }
 
 /// One round of readings of one GPU. `None`: that call failed or was not made in this round; the
-/// reason stands in [`GpuSeries::unavailable`].
+/// reason is in [`GpuSeries::unavailable`].
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct GpuSample {
     /// When the round began, agent's clock.
@@ -94,7 +94,7 @@ pub struct GpuSample {
     /// field, of `nvmlDeviceGetPowerUsage`, which is the mean of the last second since Ampere. One
     /// series has one kind throughout.
     pub power_w: Option<f64>,
-    /// `nvmlDeviceGetPowerUsage`, watts, whatever `power_w` is.
+    /// `nvmlDeviceGetPowerUsage`, watts, regardless of the kind of `power_w`.
     pub power_usage_w: Option<f64>,
     /// GPU sensor, whole degrees Celsius.
     pub temperature_c: Option<u32>,
@@ -164,9 +164,9 @@ pub struct EnergyReading {
 pub enum ProcessOwner {
     /// The engine's: it listens on the endpoint's port, or descends from a process that does.
     Engine,
-    /// Somebody else's.
+    /// Another program's.
     Foreign,
-    /// Not known: nobody could tell who listens on the endpoint's port.
+    /// Unknown: the process that listens on the endpoint's port could not be determined.
     Unknown,
 }
 
@@ -193,7 +193,7 @@ pub struct GpuProcess {
 pub struct ProcessMemory {
     /// When it was read, agent's clock.
     pub at: MonoNs,
-    /// `None`: the driver does not tell.
+    /// `None`: not reported by the driver.
     pub used: Option<Bytes>,
 }
 
@@ -286,16 +286,16 @@ pub struct GpuWindow {
     pub series: Reading<Vec<GpuSeries>>,
     /// Nominal time between samples, milliseconds.
     pub period_ms: u32,
-    /// Which of them are the endpoint's; `None` from an agent that does not tell.
+    /// Which of them are the endpoint's; `None` if the agent does not report it.
     pub attribution: Option<Attribution>,
     /// Times without readings, in order of time.
     pub gaps: Vec<TelemetryGap>,
-    /// Rounds left out because the one before took more than its share of the time.
+    /// Rounds skipped because the one before took more than its share of the time.
     pub rounds_left_out: u64,
 }
 
 impl GpuWindow {
-    /// These series, of which nothing else is known.
+    /// These series, with nothing else known.
     #[must_use]
     pub fn of(series: Reading<Vec<GpuSeries>>, period_ms: u32) -> Self {
         Self { series, period_ms, attribution: None, gaps: Vec::new(), rounds_left_out: 0 }

@@ -104,7 +104,7 @@ slug!(
     "host name"
 );
 slug!(
-    /// A case of a suite; a level of a sweep is a case of its own (`chat.c16`).
+    /// A case of a suite; a level of a sweep is its own case (`chat.c16`).
     CaseId,
     "case id"
 );

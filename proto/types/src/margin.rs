@@ -9,8 +9,8 @@ use crate::metric::Metric;
 
 /// The margins that a user has set; those of other figures are the report's own.
 ///
-/// As text: `3%` for all figures, `ttft=10%` for one, several by commas; a later one stands above
-/// those before.
+/// As text: `3%` for all figures, `ttft=10%` for one, several with commas. A later one
+/// overrides earlier ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Margins([Option<f64>; Metric::ALL.len()]);
 

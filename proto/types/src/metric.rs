@@ -39,7 +39,7 @@ pub struct MetricInfo {
     pub flag: &'static str,
     /// Its name in docs/metrics.md, which has its edge cases.
     pub name: &'static str,
-    /// As it stands in a sentence.
+    /// As written in a sentence.
     pub label: &'static str,
     /// At the start of a sentence.
     pub heading: &'static str,
@@ -162,7 +162,7 @@ impl Metric {
         &TABLE[self as usize]
     }
 
-    /// As it stands in a sentence.
+    /// As written in a sentence.
     #[must_use]
     pub fn label(self) -> &'static str {
         self.info().label

@@ -23,7 +23,7 @@ impl<T> Reading<T> {
         Self::NotAvailable { not_available: reason.into() }
     }
 
-    /// A value that an agent of an earlier version does not tell.
+    /// A value that an agent of an earlier version does not report.
     #[must_use]
     pub fn untold() -> Self {
         Self::missing("not reported by this agent version")

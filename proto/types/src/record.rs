@@ -24,7 +24,7 @@ pub struct RunRecord {
     pub sealed: Option<UnixNs>,
     /// The hosts, sorted by name.
     pub hosts: Vec<HostRecord>,
-    /// Expected hosts that never joined and whose name nobody knows.
+    /// Expected hosts that never joined and whose names are unknown.
     pub absent: u32,
     /// Cells that were skipped with a reason, sorted by key.
     pub skipped: Vec<(CellKey, SkipReason)>,
@@ -33,7 +33,7 @@ pub struct RunRecord {
     pub missing: Vec<(CellKey, MissingReason)>,
     /// The events, by number.
     pub events: Vec<RunEvent>,
-    /// Names and addresses were replaced, to publish what is made of it. Never so in a store.
+    /// Names and addresses were replaced, to publish reports. Never set in a store.
     pub redacted: bool,
 }
 
@@ -73,9 +73,9 @@ pub struct RunHeader {
 /// Who is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpectedHosts {
-    /// Any so many.
+    /// Any hosts, this many.
     Count(u32),
-    /// These and nobody else.
+    /// These and no others.
     Named(Vec<HostId>),
 }
 
@@ -96,14 +96,14 @@ pub struct HostRecord {
     pub refused: Option<String>,
     /// Simulated, so that no report passes it off as a machine.
     pub simulated: bool,
-    /// What was looked at before the run; empty if nothing was, or its agent is of an earlier version.
+    /// Preflight checks; empty if there were none, or if the agent has an earlier version.
     pub checks: Vec<CheckOutcome>,
 }
 
 /// One stored attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttemptRecord {
-    /// What became of it.
+    /// Its outcome.
     pub disposition: Disposition,
     /// The agent's report.
     pub report: AttemptReport,

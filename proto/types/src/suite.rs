@@ -37,7 +37,7 @@ impl Suite {
         self.cases.iter().find(|case| case.id == *id)
     }
 
-    /// The cases that hosts are compared by: all but the twins of others.
+    /// The cases in which hosts are compared: all except solo counterparts.
     pub fn compared_cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.iter().filter(|case| case.solo_of.is_none())
     }
@@ -104,7 +104,7 @@ impl Case {
         hash_of(&(self.prompt_hash(), self.load))
     }
 
-    /// The id that what it draws at random follows from: a case and its twin draw alike.
+    /// The id that seeds its random draws: a case and its solo counterpart draw the same.
     #[must_use]
     pub fn drawn_as(&self) -> &CaseId {
         self.solo_of.as_ref().unwrap_or(&self.id)
@@ -119,7 +119,7 @@ impl Case {
         }
     }
 
-    /// Most requests that are under way at once.
+    /// Most requests in flight at once.
     #[must_use]
     pub fn in_flight_max(&self) -> u32 {
         match self.load {
@@ -129,9 +129,8 @@ impl Case {
     }
 }
 
-/// What is sent with the requests of a case. Whatever it is, its first line is a salt, so that no
-/// prefix cache answers for the engine; where a beginning is shared on purpose, the salt changes
-/// with the attempt only.
+/// The prompt of a case's requests. Its first line is always a salt, so that no prefix cache answers
+/// for the engine. If a beginning is shared on purpose, the salt changes only with the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
@@ -187,7 +186,7 @@ pub enum Length {
     /// Where the model ends them, at `max_tokens` the latest.
     #[default]
     Natural,
-    /// At `max_tokens`, where the engine can be told so (`ignore_eos`, `min_tokens`).
+    /// At `max_tokens`, if the engine supports it (`ignore_eos`, `min_tokens`).
     Fixed,
 }
 
@@ -197,18 +196,18 @@ pub enum Length {
 pub enum Load {
     /// Each stream sends its next request when the one before has ended. One stream: sequential.
     Closed {
-        /// Streams kept busy at once, 1 to 4,096.
+        /// Concurrent streams, 1 to 4,096.
         streams: u32,
         /// How the streams begin.
         ramp: Ramp,
     },
-    /// Requests are sent at instants fixed before, whatever has become of those before them.
+    /// Requests are sent at fixed instants, regardless of outstanding requests.
     Open {
         /// Requests a second, over 0, at most 10,000.
         rate: f64,
         /// How the instants are spread.
         arrivals: Arrivals,
-        /// Most requests under way, 1 to 4,096; one that is due when there are so many is not sent.
+        /// Maximum requests in flight, 1 to 4,096. Excess requests are dropped and counted.
         max_in_flight: u32,
     },
 }

@@ -21,7 +21,7 @@ use crate::suite::{
 use crate::time::{ClockAnchor, MonoNs, UnixNs};
 
 pub use run::{RunBuilder, TestHost, WholeRun, lose};
-pub use trace::{Pace, request, trace};
+pub use trace::{Timing, request, trace};
 
 /// A case of one short request on one stream, once.
 ///

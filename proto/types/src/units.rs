@@ -54,7 +54,7 @@ pub fn quantity(n: impl TryInto<u64>, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-/// A number with so many decimals, and commas between the thousands of its whole part.
+/// A number with this many decimals, and commas between the thousands of its whole part.
 #[must_use]
 pub fn grouped_real(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");

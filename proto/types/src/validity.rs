@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validity {
-    /// Nothing to remark.
+    /// No findings.
     Valid,
     /// Counted, with a badge.
     Degraded,
@@ -32,11 +32,11 @@ impl fmt::Display for Validity {
 pub enum FindingCode {
     /// The agent's own delays weigh beside what was measured.
     ClientLimited,
-    /// The engine was another one than at the beginning of the run.
+    /// The engine changed since the start of the run.
     EngineChanged,
     /// The first attempt was the warm-up of the engine.
     ColdFirstAttempt,
-    /// The agent stood still for over a second.
+    /// The agent froze for over a second.
     ClientStall,
     /// The measuring thread used most of a core.
     ClientCpu,
@@ -170,7 +170,7 @@ impl<'de> Deserialize<'de> for FindingCode {
     }
 }
 
-/// One remark on a result: what was seen and what to do about it.
+/// One finding about a result: what was seen and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What was seen.

@@ -1,6 +1,6 @@
 //! Values that are kept as bytes: in the store, in an agent's outbox, in slices on the wire.
 //!
-//! Equal values give equal bytes, so that a hash of the bytes stands for the value.
+//! Equal values give equal bytes, so that a hash of the bytes identifies the value.
 
 use bytes::Bytes;
 use prost::Message;

@@ -128,15 +128,15 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// An enum of the vocabulary that has its twin in the contract.
+/// An enum of the vocabulary that has a counterpart in the contract.
 pub(crate) trait Numbered: Sized {
     /// Reads the number of a field.
     fn read(field: &str, number: i32) -> Checked<Self>;
-    /// The number that stands for this value.
+    /// The number of this value.
     fn number(self) -> i32;
 }
 
-/// Pairs an enum with its generated twin of the same variants.
+/// Pairs an enum with the generated enum of the same variants.
 macro_rules! numbered {
     ($value:ident = $twin:path { $($variant:ident),+ $(,)? }) => {
         impl $crate::field::Numbered for $value {

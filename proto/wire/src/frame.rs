@@ -1,8 +1,8 @@
-//! What either side of a session says, over checked values.
+//! The messages of both sides of a session, as checked values.
 //!
 //! Main types: [`AgentFrame`] (up) and [`CoordinatorFrame`] (down). A frame is made from its
-//! generated twin by `TryFrom`, which checks every field, and becomes one by `From`. The order of
-//! frames and the timers belong to the two session modules, not here.
+//! generated counterpart by `TryFrom`, which checks every field, and converted back by `From`. The
+//! order of frames and the timers belong to the two session modules, not here.
 
 mod agent;
 mod coordinator;

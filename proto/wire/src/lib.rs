@@ -1,9 +1,10 @@
 //! The contract on the wire: generated messages and their checked conversions to `regatta_types`.
 //!
-//! Main types: [`frame::AgentFrame`] and [`frame::CoordinatorFrame`], what either side of a session
-//! says; [`codec`] for what is kept as bytes (attempt reports, headers, host records); [`slices`] for
-//! carrying a report in pieces. Whatever a peer sends becomes a checked value or an error that names
-//! the field: nothing here panics on foreign bytes. This crate opens no socket and knows no timers.
+//! Main types: [`frame::AgentFrame`] and [`frame::CoordinatorFrame`], the messages of both sides of a
+//! session; [`codec`] for values that are stored as bytes (attempt reports, headers, host records);
+//! [`slices`] for carrying a report in pieces. Any input from a peer becomes a checked value or an
+//! error that names the field. Nothing here panics on foreign bytes. This crate opens no socket and
+//! has no timers.
 
 pub mod codec;
 mod convert;

@@ -1,7 +1,7 @@
 //! Bounds on everything that crosses the wire. Both sides use the same ones.
 //!
 //! The sender cuts texts for people to their limit; ids, hashes and prompts are never cut. The
-//! receiver refuses whatever is over a limit.
+//! receiver refuses anything over a limit.
 
 /// Largest gRPC message in either direction, bytes. Set on both codecs of both sides.
 pub const MAX_MESSAGE: usize = 1 << 20;
@@ -42,7 +42,7 @@ pub const GPUS_MAX: usize = 256;
 /// Findings of an attempt or of a preparation.
 pub const FINDINGS_MAX: usize = 256;
 
-/// Kinds of GPU reading that may be declared unavailable, or whose cost is told.
+/// Kinds of GPU reading that may be declared unavailable, or whose cost is reported.
 pub const UNAVAILABLE_MAX: usize = 64;
 
 /// GPU samples from before the first request of one attempt, for each GPU.
@@ -54,7 +54,7 @@ pub const ENERGY_MAX: usize = 65_536;
 /// Processes named on one GPU in one attempt.
 pub const PROCESSES_MAX: usize = 256;
 
-/// Changes told of one process's GPU memory.
+/// Reported changes of one process's GPU memory.
 pub const PROCESS_STEPS_MAX: usize = 1_024;
 
 /// Gaps in the telemetry of one attempt.

@@ -1,7 +1,7 @@
 //! A report in pieces: cut by the agent, put together by the coordinator.
 //!
 //! Main type: [`Assembler`], which holds at most [`REPORT_MAX`] bytes of one attempt and gives them
-//! out only when their number and hash are right. It knows nothing of acks or leases.
+//! out only when their number and hash are right. It knows nothing about acks or leases.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -40,7 +40,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// Why slices do not make a report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SliceError {
-    /// A slice was left out.
+    /// A slice is missing.
     #[error("received slice {index}, expected slice {expected}")]
     Gap {
         /// What came.

@@ -1,8 +1,8 @@
-//! One run, sorted and worked out: what every file of a report is written from.
+//! One run, sorted and analyzed: the source of every file of a report.
 //!
-//! The main type is [`Analysis`]. It puts the record in order by itself, so that the order of the
-//! rows in a store never shows, and computes each figure once. Traces and readings of GPUs are let
-//! go of host by host: nothing of them is left but what is told. It formats nothing.
+//! The main type is [`Analysis`]. It sorts the record, so that a report does not depend on the order
+//! of rows in a store, and computes each figure once. It releases traces and GPU readings host by
+//! host and keeps only what a report shows. It formats nothing.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub struct Analysis<'a> {
     pub start: StartReport,
     /// Each host solo against together, metric by metric; empty unless the run measured both.
     pub contention: Vec<Contention>,
-    /// Cells by what became of them.
+    /// Cells by their outcome.
     pub cells: Cells,
 }
 

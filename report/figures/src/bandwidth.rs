@@ -1,9 +1,9 @@
-//! Bandwidth light: how near decoding at one stream comes to what the memory could feed.
+//! Bandwidth estimate: how close single-stream decoding comes to the limit of memory bandwidth.
 //!
-//! To make a token a model reads its active weights once. Memory bandwidth over these bytes is a
-//! ceiling of the decode speed at one stream; a host far below it does not wait for its memory. An
-//! order of magnitude, no measurement: the KV cache is read too, and drafts make several tokens of
-//! one reading.
+//! A model reads its active weights once per token. Memory bandwidth divided by these bytes is a
+//! ceiling for single-stream decode speed; a host far below it is not memory-bound. This is an order
+//! of magnitude, not a measurement: the KV cache is read too, and speculative decoding makes several
+//! tokens from one read.
 
 use regatta_types::reading::Reading;
 use regatta_types::suite::Load;
@@ -21,7 +21,7 @@ const DIM: f64 = 0.20;
 /// Decode speed of a host against its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bandwidth {
-    /// All decode tokens over all decode seconds of the cases at one stream, tokens a second.
+    /// All decode tokens over all decode seconds of the single-stream cases, tokens per second.
     pub decode_tps: f64,
     /// What is read for one token.
     pub active_weights: Bytes,

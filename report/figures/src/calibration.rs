@@ -126,8 +126,8 @@ pub struct Broken {
 }
 
 impl Row {
-    /// The bounds that are broken. `slack` widens them by so many standard errors of a share, for few
-    /// fleets.
+    /// The bounds that are broken. For few fleets, `slack` widens them by this many standard errors
+    /// of a share.
     #[must_use]
     pub fn broken(&self, slack: f64) -> Vec<Broken> {
         let scenario = self.scenario;

@@ -158,7 +158,7 @@ fn members<'h, 'a>(
     (hosts, left_out)
 }
 
-/// The sum over all hosts; where only some have a value none, and a remark who lacks it.
+/// The sum over all hosts. If only some have a value: no sum, and a note that names the others.
 fn sum(
     hosts: &[&HostAnalysis<'_>],
     figure: Sum,

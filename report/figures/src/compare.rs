@@ -49,7 +49,7 @@ pub use crate::metrics::{Change, Effect, Estimate, Repeated, holm};
 /// Fewest complete repetitions for a verdict.
 pub const MIN_REPETITIONS: usize = 3;
 
-/// From so many repetitions on a verdict is more than indicative.
+/// With fewer repetitions than this, a verdict is only indicative.
 pub const FULL_REPETITIONS: usize = 5;
 
 /// Family-wise error rate.
@@ -59,7 +59,7 @@ const ALPHA: f64 = 0.05;
 #[derive(Debug)]
 pub struct ClassReport {
     pub class: Class,
-    /// One entry per metric that exists for any case, also where every case had to stay out.
+    /// One entry per metric that exists for any case, even if every case is excluded.
     pub metrics: Vec<MetricReport>,
     /// Decode speed of the hosts with enough complete repetitions, first against last quarter.
     pub quarters: Vec<Quarters>,
@@ -76,15 +76,15 @@ pub struct MetricReport {
     pub outcome: Outcome,
     /// The smallest difference that its repetitions would have found in 8 of 10 such runs.
     pub detectable_log: Option<f64>,
-    /// Where each host stands; empty for a pair, and where no order is established.
+    /// The rank of each host; empty for a pair, and if no order is established.
     pub ranks: Vec<Rank>,
     /// Hosts far from the median; from five hosts on.
     pub outliers: Vec<Outlier>,
-    /// Each case by itself, at `alpha / cases`.
+    /// Each case separately, at `alpha / cases`.
     pub by_case: Vec<CaseOutcome>,
 }
 
-/// One case compared by itself.
+/// One case compared separately.
 #[derive(Debug, Serialize)]
 pub struct CaseOutcome {
     pub case: CaseId,
@@ -100,7 +100,7 @@ impl ClassReport {
         self.quarters.iter().find(|quarters| quarters.host == *host)
     }
 
-    /// One case of one host: as it was compared, or by itself where it stayed out.
+    /// One case of one host: as compared, or its value alone if it was excluded.
     pub fn of_case(&self, metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Judged {
         let compared = self.metric(metric).and_then(|m| m.by_case(&case.case.id));
         let judged = compared.and_then(|o| o.hosts.iter().find(|j| j.host == *host));

@@ -1,4 +1,4 @@
-//! What became of the cells of a run, and what that makes of the run as a whole.
+//! The outcome of each cell of a run, and of the run as a whole.
 
 use regatta_types::event::EventKind;
 use regatta_types::ids::HostId;
@@ -32,7 +32,7 @@ pub struct Cells {
     pub degraded: u32,
     /// Counted, but invalid: kept and not compared.
     pub invalid: u32,
-    /// Left out with a reason, as the suite wants it: not missing.
+    /// Skipped for a reason, as the suite specifies: not missing.
     pub skipped: u32,
     /// Without a counted attempt, for a known reason.
     pub missing: u32,
@@ -76,7 +76,7 @@ impl Cells {
     }
 }
 
-/// Hosts that never joined and were left out of the run, each with why.
+/// Hosts that never joined and were excluded from the run, each with the reason.
 pub fn left_out(record: &RunRecord) -> impl Iterator<Item = (&HostId, &str)> {
     record.events.iter().filter_map(|event| {
         let EventKind::HostLeftOut { host, why } = &event.kind else { return None };

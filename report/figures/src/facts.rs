@@ -1,14 +1,14 @@
 //! What a host, its GPUs and its engine are: the facts that decide which hosts may be compared, those that may explain a difference, and
-//! whether an engine was another one later in a run.
+//! whether an engine changed during a run.
 
 use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
-use regatta_types::comparability::{ClassFact, Code};
+use regatta_types::comparability::{ClassFact, Code, stored_name};
 use regatta_types::facts::{EndpointLocation, EngineFacts, HostFacts};
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
 use regatta_types::record::{AttemptRecord, HostRecord};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::absent::{Absent, Figure, told};
 
@@ -16,10 +16,11 @@ use crate::absent::{Absent, Figure, told};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fact {
     pub code: Code,
+    #[serde(serialize_with = "as_stored")]
     pub name: &'static str,
     /// As baselines keep it; `None`: not known.
     pub value: Option<String>,
-    /// Why it is not known; written by who has the words for a reason.
+    /// Why it is unknown; the pages write the text.
     #[serde(skip)]
     pub not_available: Option<Absent>,
 }
@@ -31,14 +32,22 @@ impl Fact {
     }
 }
 
-/// What facts say: hosts are equal in these, whatever the reason why one is not known.
+/// Writes the name of a fact as `run.json` spells it.
+pub(crate) fn as_stored<S: Serializer>(
+    name: &impl AsRef<str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(stored_name(name.as_ref()))
+}
+
+/// The values of facts, which make hosts equal or different, without the reasons for unknown ones.
 pub fn values(facts: &[Fact]) -> Vec<Option<String>> {
     facts.iter().map(|fact| fact.value.clone()).collect()
 }
 
 /// The facts that make a class, in the order of [`ClassFact::ALL`].
 pub fn facts_of(record: Option<&HostRecord>, engine: Option<&EngineFacts>) -> Vec<Fact> {
-    // The GPUs of this machine say nothing of an endpoint on another.
+    // The GPUs of this machine say nothing about an endpoint on another.
     let is_here = engine.is_some_and(|e| e.location != EndpointLocation::Remote);
     let here = record.filter(|_| is_here).ok_or(Absent::NotOfThisHost);
     let gpus =
@@ -69,7 +78,7 @@ fn engine_facts(engine: Option<&EngineFacts>) -> Vec<Fact> {
     let model = engine.map(|engine| engine.model.clone()).ok_or(Absent::NoEngineAnswer);
     vec![
         Fact::new(Code::C1, ClassFact::Model.name(), model),
-        fact(Code::C2, ClassFact::Quantisation, |e| text(&e.quantization)),
+        fact(Code::C2, ClassFact::Quantization, |e| text(&e.quantization)),
         fact(Code::C2, ClassFact::KvCacheType, |e| text(&e.settings.kv_dtype)),
         fact(Code::C3, ClassFact::Engine, |e| text(&e.engine)),
         fact(Code::C3, ClassFact::EngineVersion, |e| text(&e.version)),
@@ -136,7 +145,7 @@ pub fn other_facts_of(record: Option<&HostRecord>) -> Vec<Fact> {
         of_machine("kernel", |m| text(&m.kernel)),
         of_machine("distribution", |m| text(&m.distribution)),
         of_machine("clock source", |m| text(&m.details.clock_source)),
-        of_machine("wall clock synchronised", |m| {
+        of_machine("wall clock synchronized", |m| {
             either(&m.details.clock_synchronised, ["yes", "no"])
         }),
         fact("agent version", agent),
@@ -168,11 +177,12 @@ pub fn first_engine<'a>(
     }
 }
 
-/// A fact that is another one now.
+/// A fact that has changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FactChange {
     /// `None` of a fact that only may explain a difference.
     pub code: Option<Code>,
+    #[serde(serialize_with = "as_stored")]
     pub name: String,
     /// `None`: not known.
     pub is: Option<String>,

@@ -1,4 +1,4 @@
-//! Runs over time: what of a run is kept as a baseline, and what has changed since.
+//! History: what a baseline keeps of a run, and what has changed since.
 //!
 //! The main types are [`Baseline`] and [`Changes`]. Two runs are compared host by host, each with
 //! itself, in the cases that are the same work in both and with the four verdicts of a report. A

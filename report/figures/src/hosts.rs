@@ -1,6 +1,7 @@
-//! Each host of a run by itself: its cases, cells, attempts, engine warm-up, events and sweeps.
+//! Each host of a run on its own: its cases, cells, attempts, engine warm-up, events and sweeps.
 //!
-//! The main type is [`HostAnalysis`]. Traces and readings of GPUs are let go of host by host: nothing of them is left but what is told.
+//! The main type is [`HostAnalysis`]. Traces and GPU readings are released host by host; only what a
+//! report shows is kept.
 
 mod answers;
 mod attempt;

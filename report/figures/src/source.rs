@@ -19,7 +19,7 @@ pub trait Run: Sync {
     /// All attempts of a host, in any order.
     ///
     /// # Errors
-    /// When they cannot be read at all. Single ones that cannot be trusted are left out.
+    /// If they cannot be read at all. Single damaged attempts are excluded.
     fn attempts(&self, host: &HostId) -> Result<Vec<AttemptRecord>, Cause>;
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::hosts::HostAnalysis;
 use crate::metrics::Distribution;
 
-/// Widest spread that is still called synchronised, milliseconds.
+/// Widest spread that counts as synchronized, milliseconds.
 pub const SYNCHRONISED_MS: f64 = 100.0;
 
 /// Start figures of a run. A block is one (case, repetition).

@@ -1,8 +1,8 @@
-//! When a sweep has shown that the endpoint gives no more.
+//! When a sweep has shown that the endpoint is saturated.
 //!
-//! Both rules look at the measured requests of one attempt on one host and answer with the figures
-//! they rest on. They say nothing of an attempt that is invalid for another reason: whoever asks
-//! leaves those out.
+//! Both rules use the measured requests of one attempt on one host and return the figures behind the
+//! decision. They do not apply to attempts that are invalid for another reason: the caller excludes
+//! those.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::metrics::{
     Distribution, Span, all_busy, arrived, in_flight, least_squares, measured, real, steady_span,
 };
 
-/// A level that gives less than this share more than the level before is the last one.
+/// A level whose output is less than this share above the level before is the last one.
 const LEAST_GAIN: f64 = 0.05;
 
-/// The part of an open loop that is looked at: its last so many seconds, and at least so many.
+/// The part of an open loop that is evaluated: its last seconds, and the least it must span.
 const WINDOW_S: f64 = 120.0;
 const SHORTEST_WINDOW_S: f64 = 30.0;
 
-/// The window is cut into so many parts: single requests wait for each other, so that any slope
+/// The window is cut into this many parts: single requests wait for each other, so that any slope
 /// over them would look significant.
 const PARTS: u32 = 10;
 
@@ -81,13 +81,13 @@ impl SweepLevel {
     }
 }
 
-/// Whether requests of an open loop came faster than they were answered: both the requests under
-/// way and the time to first token (from the scheduled instant) rose significantly.
+/// Whether requests of an open loop arrived faster than they were answered: both the requests in
+/// flight and the time to first token (from the scheduled instant) rose significantly.
 ///
-/// Looked at are the 120 s before the last scheduled send, less the start (one service time, as the
-/// first tenth of the requests had it) and at least 30 s, in ten parts of equal length; rising
-/// means that the 95 % t-interval of the slope over the parts lies above zero. `None` for a closed
-/// loop, and for an attempt that is too short to say.
+/// This uses the 120 s before the last scheduled send, without the start (one service time, taken
+/// from the first tenth of the requests) and at least 30 s, in ten parts of equal length. "Rose"
+/// means that the 95 % t-interval of the slope over the parts is above zero. `None` for a closed loop, and
+/// for an attempt that is too short to tell.
 fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
     let traces: Vec<&RequestTrace> = measured(traces).collect();
     let span = window(&traces)?;
@@ -111,7 +111,7 @@ fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
     Some(Saturation::Overload { seconds: span.seconds(), in_flight, ttft_s })
 }
 
-/// The part of an open loop that is looked at.
+/// The part of an open loop that is evaluated.
 fn window(traces: &[&RequestTrace]) -> Option<Span> {
     let mut due: Vec<(MonoNs, Option<f64>)> =
         traces.iter().filter_map(|t| Some((t.scheduled?, t.e2e()))).collect();

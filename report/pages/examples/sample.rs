@@ -1,4 +1,4 @@
-//! Writes a sample report, to be looked at:
+//! Writes a sample report:
 //! `cargo run -p regatta-report --example sample --features testing -- FOLDER [HOSTS]`.
 //!
 //! Three hosts (or so many) of which the last is 20 % slower, four cases, five repetitions.

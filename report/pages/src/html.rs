@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use self::page::{Heading, Pages, anchor, as_text};
 use crate::plot;
 use crate::report::Report;
-use crate::words::numbers::count_of;
+use crate::words::numbers::quantity;
 
 /// Most pages of hosts in the file; in a run of more hosts only of those that differ significantly.
 pub(crate) const PAGES_MAX: usize = 40;
@@ -103,7 +103,7 @@ fn contents(out: &mut String, headings: &[Heading], shown: &[&HostId], hosts: us
     }
     let left_out = hosts - shown.len();
     if left_out > 0 {
-        let pages = count_of(left_out, "per-host report");
+        let pages = quantity(left_out, "per-host report");
         out.push_str(&format!(
             "<p>{pages} not included: with {} or more hosts this file contains only hosts with a significant difference, at most {PAGES_MAX}. All are in the folder <code>hosts</code> of the report.</p>\n",
             PAGES_MAX + 1

@@ -1,5 +1,5 @@
 //! Pictures, as SVG files beside the pages. Each has a table with the same figures beside it, so
-//! that nothing depends on seeing it; shapes and labels say what colours say.
+//! that nothing depends on seeing it; shapes and labels repeat what colors say.
 //!
 //! The entries are [`Plots`], pictures by their path and a link to one if it exists, and
 //! [`HostPlots`], which draws those of one host after the other.

@@ -34,7 +34,7 @@ pub(crate) use contention::contended;
 pub(crate) use limits::{caveats, changed_engine, finding_counts, unmeasured};
 use names::{NAMED, first_few};
 pub(crate) use names::{excluded, first_names, some_names};
-use numbers::{count_of, digits, level_range, with_unit};
+use numbers::{digits, level_range, quantity, with_unit};
 pub(crate) use reason::{not_comparable, shown};
 pub(crate) use saturated::{offered, skipped};
 pub use trend::{trend_json, trend_line};
@@ -266,7 +266,7 @@ fn different(metric: Metric, able: &[&Judged]) -> Vec<String> {
         different.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.host.cmp(&b.host)));
     }
     first_few(different.iter().map(|j| difference(metric, j, "")).collect(), |more| {
-        format!("{} different (see Side by side)", count_of(more, "more host"))
+        format!("{} different (see Side by side)", quantity(more, "more host"))
     })
 }
 

@@ -99,7 +99,7 @@ async fn rounds_that_take_too_long_are_made_less_often() {
     let blocks = format!("{USES}blocks = [{{ call = \"temperature\", ms = 30, until_s = 3600 }}]");
     let (_folder, handle) = start(&script(&[gpu(1, &blocks)]));
     let window = window(&handle, Duration::from_secs(3), WindowPlan::default()).await;
-    // 30 ms of each second: five rounds of ten are left out after it.
+    // 30 ms of each second: five rounds of ten are skipped after it.
     assert!(window.rounds_left_out >= 5, "{}", window.rounds_left_out);
     let cost = window.series.known().unwrap()[0].costs["temperature"];
     assert!(cost.calls >= 2 && cost.max_ns >= 30_000_000, "{cost:?}");
@@ -179,7 +179,7 @@ async fn the_counters_are_read_just_before_the_start_and_after_the_end() {
 }
 
 /// A child that stands for somebody else's program, and its number. It is not a descendant of the
-/// listener, which lives in a child of its own.
+/// listener, which lives in its own child.
 fn foreign() -> std::process::Child {
     std::process::Command::new("sleep").arg("60").spawn().unwrap()
 }

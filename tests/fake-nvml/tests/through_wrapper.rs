@@ -269,7 +269,7 @@ async fn a_driver_without_gpus_is_known_and_its_windows_say_so() {
     handle.stop().await;
 }
 
-/// In a process of its own, because the environment belongs to the process: this test again, which
+/// In its own process, because the environment belongs to the process: this test again, which
 /// then finds the environment set.
 #[test]
 fn the_environment_names_script_and_second_zero() {

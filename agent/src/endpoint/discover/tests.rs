@@ -287,7 +287,7 @@ async fn the_key_is_sent_with_every_request_and_never_shown() {
     assert!(!shown.contains("canary"), "{shown}");
 }
 
-/// A TLS front for a plain server, with a certificate of its own making.
+/// A TLS front for a plain server, with a self-signed certificate.
 async fn secured(plain: SocketAddr) -> (SocketAddr, tempfile::NamedTempFile, JoinSet<()>) {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();

@@ -217,7 +217,7 @@ async fn every_fault_has_its_kind() {
             "no text",
             vec![stream(&[&event(FINISH), &event("[DONE]"), "0\r\n\r\n"])],
             FailureKind::EmptyAnswer,
-            "no text",
+            "empty answer",
         ),
         (
             "another model of the list",
@@ -264,13 +264,13 @@ async fn the_limit_on_the_whole_request_holds_after_the_first_token() {
     assert!(took < patient().chunk / 2, "not before the limit between chunks: {took:?}");
 }
 
-/// A million comments, each a chunk of its own, once held off the limit of a second until all of
+/// A million comments, each its own chunk, once held off the limit of a second until all of
 /// them were read, four seconds later.
 #[tokio::test]
 async fn a_steady_flow_of_bytes_does_not_defer_timeouts() {
     let comments = chunk(":\n").repeat(150_000);
     let whole = stream(&[&content("a"), &comments, &event(FINISH), &event("[DONE]"), "0\r\n\r\n"]);
-    // Reading so many takes several times this long on any machine.
+    // Reading this many takes several times this long on any machine.
     let timeouts = Timeouts { chunk: Duration::from_millis(5), ..patient() };
     let trace = once(vec![whole], timeouts).await;
     let Outcome::Failed(failure) = &trace.outcome else { panic!("{:?}", trace.outcome) };

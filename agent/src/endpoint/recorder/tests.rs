@@ -201,8 +201,8 @@ fn every_split_in_two_gives_the_same_events() {
     }
 }
 
-/// The work grows with the square of the length; unoptimised, the long recordings would take a
-/// minute, so they are left to optimised builds. What they could show beyond their events, which
+/// The work grows with the square of the length; unoptimized, the long recordings would take a
+/// minute, so they are left to optimized builds. What they could show beyond their events, which
 /// are compared above in any build, the others show as well.
 #[test]
 fn every_split_in_two_fills_the_trace_alike() {
@@ -283,7 +283,7 @@ fn a_last_event_without_its_blank_line_counts_unless_it_is_cut() {
 }
 
 proptest! {
-    /// Whatever an engine sends is recorded or classified, and never panics.
+    /// Any bytes from an engine are recorded or classified, and never cause a panic.
     #[test]
     fn no_stream_panics(
         parts in prop::collection::vec(

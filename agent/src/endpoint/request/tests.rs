@@ -51,7 +51,7 @@ fn body(built: Built) -> String {
         std::task::Poll::Ready(Some(Ok(frame))) => {
             String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
         }
-        std::task::Poll::Ready(_) | std::task::Poll::Pending => panic!("the body is not there"),
+        std::task::Poll::Ready(_) | std::task::Poll::Pending => panic!("the body is missing"),
     }
 }
 

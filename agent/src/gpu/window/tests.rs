@@ -68,7 +68,7 @@ fn long_windows_are_thinned_evenly_and_keep_the_memory_peak() {
 }
 
 #[test]
-fn merged_samples_take_missing_readings_from_their_neighbour() {
+fn merged_samples_take_missing_readings_from_their_neighbor() {
     let mut warm = round(1, 5).sample;
     warm.temperature_c = Some(60);
     let merged = merge(warm, round(2, 9).sample);
@@ -92,7 +92,7 @@ fn reasons_tell_a_call_that_never_worked_from_one_that_failed_at_times() {
     let (series, _) = finish(window);
     assert_eq!(series.unavailable["power"], "not supported");
     assert_eq!(series.unavailable["memory"], "GPU lost in 1 of 4 readings");
-    assert_eq!(series.costs["power"].calls, 1, "what is given up is not called");
+    assert_eq!(series.costs["power"].calls, 1, "a disabled metric is not called");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn three_equal_speeds_are_steady_and_two_are_not() {
 }
 
 #[test]
-fn a_minute_without_steadiness_is_remarked() {
+fn an_engine_that_is_unsteady_for_a_minute_is_a_finding() {
     let traces = [at_speed(50), at_speed(100), at_speed(50)];
     assert_eq!(
         steady(&traces, 60),

@@ -1,4 +1,4 @@
-//! What hosts are asked before a run, and what becomes of those that do not come or fail.
+//! What a run asks of hosts before it starts, and what happens to hosts that are missing or fail.
 
 use regatta_types::assignment::{ContextNeed, Wants};
 use regatta_types::check::Check;

@@ -1,4 +1,4 @@
-//! Random lives of a small fleet: whatever happens in whatever order, the promises hold.
+//! Random events in a small fleet: the invariants hold for all events in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,7 +134,7 @@ impl World {
         self.seen = bench.log.len();
     }
 
-    /// Whoever is to be alone is, among the hosts that were not given up.
+    /// A host that must measure alone does so, among the hosts that are not lost.
     fn look_alone(&self, bench: &Bench, leased: usize, case: &Case) {
         let is_solo = |case: &Case| self.start.pace(case) == suite::Pace::Solo;
         let is_lost = |index: usize| bench.state.hosts[&host(NAMES[index])].link.is_lost();
@@ -282,7 +282,7 @@ proptest! {
             let due = bench.state.next_deadline();
             prop_assert!(due.is_none_or(|at| at > bench.now.instant), "a deadline in the past spins");
         }
-        // Then nobody is heard of any more.
+        // Then no host sends anything any more.
         for _ in 0..4 {
             world.flush(&mut bench);
             world.look(&bench);

@@ -1,4 +1,4 @@
-//! Hosts that pause, leave, are given up or come back, and a coordinator that paused itself.
+//! Hosts that pause, leave, are declared lost or come back, and a coordinator that paused itself.
 
 use super::*;
 

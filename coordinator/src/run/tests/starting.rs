@@ -90,7 +90,7 @@ fn staggered_hosts_begin_one_after_another_and_nobody_is_always_last() {
 }
 
 #[test]
-fn a_solo_host_that_is_cut_off_holds_the_others_up_until_it_is_given_up() {
+fn a_disconnected_solo_host_holds_up_the_others_until_it_is_declared_lost() {
     let mut bench = bench(StartMode::Solo);
     let left = Disconnect::Lost("cable".to_owned());
     bench.input(Input::Left { session: SessionId(1), disconnect: left });

@@ -1,7 +1,7 @@
 //! Sweeps that end where a host is saturated.
 
 use regatta_types::suite::Sweep;
-use regatta_types::testing::{Pace, trace};
+use regatta_types::testing::{Timing, trace};
 use regatta_types::trace::{Phase, RequestTrace};
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
@@ -18,10 +18,10 @@ pub(super) fn cases() -> Vec<Case> {
     (0..4).map(level).chain([case("other")]).collect()
 }
 
-/// The requests of a level whose streams together make so many tokens a second.
+/// The requests of a level whose streams together make this many tokens a second.
 pub(super) fn requests(streams: u32, output: f64) -> Vec<RequestTrace> {
     let token_ms = f64::from(streams) * 1e3 / output;
-    let pace = Pace { ttft_ms: token_ms, token_ms, tokens: 50 };
+    let pace = Timing { ttft_ms: token_ms, token_ms, tokens: 50 };
     let length = Duration::from_secs_f64(50.0 * token_ms / 1e3);
     (0..streams * 6)
         .map(|seq| {

@@ -27,7 +27,7 @@ fn a_run_is_read_as_it_was_at_one_moment_while_somebody_writes() {
 }
 
 #[test]
-fn a_store_is_free_again_after_a_run_that_is_not_there() {
+fn a_store_is_free_again_after_a_missing_run() {
     let (_dir, _writer, mut reader) = two(&night());
     let missing = StoredRun::open(&mut reader, &run("day")).map(|_| ()).unwrap_err();
     assert!(matches!(missing, StoreError::NoSuchRun(_)), "{missing:?}");

@@ -1,17 +1,17 @@
-//! The twins of cases: the same work once more, on one host at a time.
+//! Solo counterparts of cases: the same work again, on one host at a time.
 
 use std::collections::BTreeSet;
 
 use super::{Case, Suite, Sweep};
 use crate::ids::{CaseId, SLUG_MAX};
 
-/// End of the id of a case that is measured on one host at a time, beside its twin.
+/// Suffix of the id of a solo counterpart.
 const SOLO: &str = ".solo";
 
 /// Why a suite cannot be measured solo and together in one run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TwinError {
-    /// An id that a twin needs is taken.
+    /// The id of a solo counterpart is taken.
     #[error(
         "`--start both` adds `{case}{SOLO}` for case `{case}`, but the suite already uses this id. \
          Rename it"
@@ -33,10 +33,10 @@ pub enum TwinError {
 }
 
 impl Suite {
-    /// The suite with a twin before every case, which repeats it on one host at a time.
+    /// The suite with a solo counterpart before every case, which repeats it on one host at a time.
     ///
     /// # Errors
-    /// When a twin's id is taken, or would be too long.
+    /// If the id of a solo counterpart is taken, or would be too long.
     pub fn with_solo_twins(self) -> Result<Self, TwinError> {
         let ids = |case: &Case| [Some(case.id.clone()), case.sweep.as_ref().map(|s| s.of.clone())];
         let taken: BTreeSet<CaseId> = self.cases.iter().flat_map(ids).flatten().collect();

@@ -24,7 +24,7 @@ use crate::units::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::gpu::{board, gpu_window};
-use super::trace::{Pace, trace};
+use super::trace::{Timing, trace};
 use super::{case, header, report, suite};
 
 /// When the made-up runs begin: 2026-11-24 12:00:00 UTC.
@@ -122,7 +122,7 @@ impl TestHost {
                 version: known(&self.version),
                 model: "example/Coder-30B-A3B-FP8".to_owned(),
                 context_length: Reading::Known(32_768),
-                quantization: Reading::missing("the engine does not tell"),
+                quantization: Reading::missing("not reported by the engine"),
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
                 settings: EngineSettings {
@@ -205,24 +205,24 @@ impl RunBuilder {
         self
     }
 
-    /// Adds so many hosts, `gpu-01` and so on.
+    /// Adds this many hosts, `gpu-01` and so on.
     pub fn fleet(self, hosts: u32) -> Self {
         self.fleet_of(hosts, |_, host| host)
     }
 
-    /// Adds so many hosts, `gpu-01` and so on, each with what `change` makes of it by its number.
+    /// Adds this many hosts, `gpu-01` and so on, each changed by `change` according to its number.
     pub fn fleet_of(self, hosts: u32, change: impl Fn(u32, TestHost) -> TestHost) -> Self {
         let host = |n| change(n, TestHost::new(&format!("gpu-{n:02}")));
         (1..=hosts).fold(self, |run, n| run.host(host(n)))
     }
 
-    /// So many measured requests in every attempt.
+    /// This many measured requests in every attempt.
     pub fn requests(mut self, requests: u32) -> Self {
         self.requests = requests;
         self
     }
 
-    /// So many tokens in every answer.
+    /// This many tokens in every answer.
     pub fn tokens(self, tokens: u32) -> Self {
         self.each_case(|case| (case.max_tokens, case.min_max_tokens) = (tokens, tokens))
     }
@@ -232,7 +232,7 @@ impl RunBuilder {
         self
     }
 
-    /// So many streams at once in every case.
+    /// This many streams at once in every case.
     pub fn concurrency(self, streams: u32) -> Self {
         self.each_case(|case| case.load = Load::Closed { streams, ramp: Ramp::None })
     }
@@ -254,7 +254,7 @@ impl RunBuilder {
     /// Started in this mode; call it after what shapes the cases.
     ///
     /// # Panics
-    /// When a twin's id is taken.
+    /// If the id of a solo counterpart is taken.
     pub fn start(mut self, mode: StartMode) -> Self {
         self.start = mode;
         if mode == StartMode::Both {
@@ -271,7 +271,7 @@ impl RunBuilder {
         }
     }
 
-    /// So many requests a second in every case, each to have its first token within `ttft`.
+    /// This many requests a second in every case, each to have its first token within `ttft`.
     pub fn rate(self, rate: f64, ttft: Duration) -> Self {
         self.each_case(|case| {
             case.load = Load::Open { rate, arrivals: Arrivals::Constant, max_in_flight: 64 };
@@ -324,7 +324,7 @@ impl RunBuilder {
         let cold = host.ttft_ms + 2_400.0;
         let traces = [cold, host.ttft_ms, host.ttft_ms].into_iter().zip(0..).map(|(ttft, seq)| {
             let at = begin.after(Duration::from_secs(u64::from(seq) * 5));
-            let pace = Pace { ttft_ms: ttft, token_ms: host.token_ms, tokens: 64 };
+            let pace = Timing { ttft_ms: ttft, token_ms: host.token_ms, tokens: 64 };
             trace(seq, Phase::Warmup, at, pace)
         });
         let case = CaseId::engine_warmup();
@@ -338,7 +338,7 @@ impl RunBuilder {
             let share = f64::from(streams) / f64::from(host.saturates_at);
             let alone = self.start.pace(case) == suite::Pace::Solo;
             let share = if alone { share } else { share * (1.0 + host.contended) };
-            Pace {
+            Timing {
                 ttft_ms: host.ttft_ms * spread,
                 token_ms: host.token_ms * spread * share,
                 tokens: case.max_tokens,

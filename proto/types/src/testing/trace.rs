@@ -10,7 +10,7 @@ use crate::trace::{
 
 /// How fast a request is answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct Timing {
     /// Time to first token, milliseconds.
     pub ttft_ms: f64,
     /// Time per token, milliseconds.
@@ -19,15 +19,15 @@ pub struct Pace {
     pub tokens: u32,
 }
 
-/// A successful measured request that began so many milliseconds after zero.
+/// A successful measured request that began this many milliseconds after zero.
 #[must_use]
 pub fn request(begin_ms: u64, ttft_ms: f64, token_ms: f64, tokens: u32) -> RequestTrace {
-    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Pace { ttft_ms, token_ms, tokens })
+    trace(0, Phase::Measured, MonoNs(begin_ms * 1_000_000), Timing { ttft_ms, token_ms, tokens })
 }
 
 /// A successful request that began at `at` and was cut by its limit.
 #[must_use]
-pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Pace) -> RequestTrace {
+pub fn trace(seq: u32, phase: Phase, at: MonoNs, pace: Timing) -> RequestTrace {
     let millis = |ms: f64| at.after(Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default());
     let first = millis(pace.ttft_ms);
     let chunk = |i: u32| Chunk {

@@ -12,9 +12,8 @@ impl RequestTrace {
         Self::seconds(self.scheduled, self.t_send())
     }
 
-    /// Width of what is known of the send instant, seconds: from just before the write of the
-    /// request's first bytes (`t_send`) to its return. The time to first token is at most so much
-    /// too long.
+    /// Uncertainty of the send instant, seconds: from just before the write of the request's first
+    /// bytes (`t_send`) to its return. The time to first token is too long by at most this.
     #[must_use]
     pub fn send_uncertainty(&self) -> Option<f64> {
         self.sent.map(|sent| sent.after.since(sent.before).as_secs_f64())
@@ -189,9 +188,9 @@ impl RequestTrace {
     /// of 5 ms that also looks like one burst. That many tokens in 5 ms may come from a really
     /// fast engine (some 6,000 tokens per second), whose chunks have an arrival each and whose
     /// first one is not held back. So the burst must either share few arrivals, at most one for
-    /// ten chunks, because a buffer is let go in a few writes; or take at most a hundredth of the
-    /// time to first token, because whoever holds an answer back until its end, and then passes on
-    /// chunk by chunk, makes the first token as late as the last.
+    /// ten chunks, because a buffer is flushed in a few writes, or take at most a hundredth of the
+    /// time to first token, because a proxy that holds an answer back until its end, and then sends
+    /// it chunk by chunk, makes the first token as late as the last.
     #[must_use]
     pub fn is_buffered(&self) -> bool {
         const WINDOW: Duration = Duration::from_millis(5);

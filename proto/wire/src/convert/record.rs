@@ -70,7 +70,7 @@ impl From<&RunHeader> for v1::RunHeader {
             insecure: header.insecure,
             keep_text: header.keep_text,
             command: cut(&header.command, LONG_TEXT_MAX),
-            assume_equal: header.assume_equal.iter().map(ToString::to_string).collect(),
+            assume_equal: header.assume_equal.iter().map(|fact| fact.stored()).collect(),
             tariff: header.tariff.unwrap_or(0.0),
             margins: header.margins.to_string(),
         }

@@ -139,7 +139,7 @@ pub struct Ready {
     pub gpus: Reading<GpuInventory>,
     /// Why the host cannot take part; `None`: it is ready.
     pub refused: Option<String>,
-    /// What was looked at, each check at most once; empty from an agent of an earlier version.
+    /// Preflight checks, each at most once; empty from an agent of an earlier version.
     pub checks: Vec<CheckOutcome>,
 }
 

@@ -47,7 +47,7 @@ pub struct Welcome {
     pub held: Vec<LeaseDecision>,
 }
 
-/// What is to become of a running attempt.
+/// What to do with a running attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseDecision {
     /// The attempt.
@@ -56,10 +56,10 @@ pub struct LeaseDecision {
     pub fate: LeaseFate,
 }
 
-/// Whether a running attempt goes on.
+/// Whether a running attempt continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseFate {
-    /// Go on.
+    /// Continue.
     Keep,
     /// Stop and report what there is: the lease is no longer valid.
     Abort,
@@ -99,7 +99,7 @@ pub struct Ack {
 pub enum Acked {
     /// The slice of this index is in memory: the next may be sent.
     Chunk(u32),
-    /// The whole report is on disk: the agent may let go of it.
+    /// The whole report is on disk: the agent may delete its copy.
     Stored,
 }
 

@@ -1,4 +1,4 @@
-//! Every value survives the way to bytes and back; whatever else arrives is an error, not a panic.
+//! Every value survives a round trip to bytes and back. Any other input is an error, not a panic.
 
 mod values;
 

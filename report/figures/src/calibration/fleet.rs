@@ -16,7 +16,7 @@ use crate::metrics::real;
 const CASES: usize = 3;
 /// Scatter of what befalls all hosts alike in a repetition, which pairing takes out again.
 const SHARED: f64 = 0.02;
-/// The noisy host scatters by so many times as much as the others.
+/// The noisy host scatters by this many times as much as the others.
 const NOISY: f64 = 4.0;
 /// Scatter up to which a slow host that is missed makes few good ones look fast.
 pub const QUIET: f64 = 0.01;

@@ -44,7 +44,7 @@ pub struct HostUsers {
 struct Level {
     all: Goodput,
     worst: Option<Goodput>,
-    /// A case of it has limits and no request that was looked at.
+    /// One of its cases has limits but no request that was checked against them.
     is_unknown: bool,
 }
 

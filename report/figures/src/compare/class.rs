@@ -1,9 +1,9 @@
-//! Which hosts may be compared at all: equal in model, engine and GPU. Engines that were another one
-//! later in the run: what they were at first, and where that ended.
+//! Which hosts may be compared at all: equal in model, engine and GPU. Engines that changed during
+//! the run: what they were at first, and when that changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regatta_types::comparability::ClassFact;
+use regatta_types::comparability::{ClassFact, stored_name};
 use regatta_types::ids::{CellKey, HostId};
 use regatta_types::suite::Case;
 use sha2::{Digest, Sha256};
@@ -40,7 +40,7 @@ impl Class {
         Reason::OtherClass { facts: differ.map(change).collect(), label: other.label.clone() }
     }
 
-    /// Names of the facts nobody knows.
+    /// Names of the facts that are unknown on all hosts.
     pub fn unverified(&self) -> Vec<&'static str> {
         self.facts.iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()
     }
@@ -103,7 +103,7 @@ fn label(index: usize) -> String {
 fn fingerprint(facts: &[Fact]) -> String {
     let mut hash = Sha256::new();
     for fact in facts {
-        hash.update(fact.name);
+        hash.update(stored_name(fact.name));
         hash.update([0, u8::from(fact.value.is_some())]);
         hash.update(fact.value.as_deref().unwrap_or_default());
         hash.update([0]);
@@ -121,7 +121,7 @@ pub struct Later {
     /// The first of them.
     pub from: CellKey,
     pub cells: u32,
-    /// In which facts the engine is another one than at first.
+    /// The facts in which the engine differs from the first one.
     pub change: Vec<FactChange>,
 }
 

@@ -1,5 +1,5 @@
-//! What the hosts take from each other: each case on one host at a time against the same on all of
-//! them at once.
+//! Contention, how much the hosts slow each other down: each case on one host at a time against the
+//! same case on all hosts at once.
 //!
 //! A host is compared with itself. The unit is one number per repetition: the mean over its cases of
 //! the logarithm together minus the one solo, of two attempts that stand next to each other in the
@@ -13,7 +13,7 @@ use super::series::{Logs, Series, mean_over, of_case};
 use super::{Effect, Judgement, MIN_REPETITIONS, Reason, Rule, Work, eligible, verdicts};
 use crate::hosts::{CaseAnalysis, HostAnalysis};
 
-/// The metrics that are looked at.
+/// The metrics to compare.
 const METRICS: [Metric; 3] = [Metric::DecodeTps, Metric::Ttft, Metric::OutputTps];
 
 /// One metric, every host that measured anything both ways.
@@ -31,7 +31,7 @@ pub struct SoloAndTogether {
     pub host: HostId,
     /// Cases that were compared, by their ids together.
     pub cases: Vec<CaseId>,
-    /// Cases that stay out, with the reason.
+    /// Excluded cases, with the reason.
     pub cases_left_out: Vec<(CaseId, Reason)>,
     /// Means of the logarithms over the repetitions that have all cases both ways.
     pub solo_log: Option<f64>,

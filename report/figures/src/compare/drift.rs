@@ -1,4 +1,4 @@
-//! In which facts the hosts of a run differ, and what most of them have.
+//! The facts in which the hosts of a run differ, and the majority value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,20 @@ use serde::Serialize;
 
 use super::class::Class;
 use crate::absent::Absent;
-use crate::facts::{facts_of, other_facts_of};
+use crate::facts::{as_stored, facts_of, other_facts_of};
 use crate::hosts::HostAnalysis;
 
 /// One fact over all hosts that joined.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DriftRow {
     pub code: Code,
+    #[serde(serialize_with = "as_stored")]
     pub name: &'static str,
-    /// What more than half of the hosts have; `None`: no value is on so many, or it is not known.
+    /// The value of more than half of the hosts; `None`: there is no such value, or it is unknown.
     pub majority: Option<String>,
-    /// By host; `None`: not known.
+    /// By host; `None`: unknown.
     pub values: BTreeMap<HostId, Option<String>>,
-    /// Why it is not known of those hosts of which it is not; written by who has the words.
+    /// Why it is unknown on a host; the pages write the text.
     #[serde(skip)]
     pub not_available: BTreeMap<HostId, Absent>,
 }

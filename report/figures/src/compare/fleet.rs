@@ -38,7 +38,7 @@ pub struct Outcome {
     pub hosts: Vec<Judged>,
     /// Hosts that were no part of the others' reference, because they differ significantly.
     pub set_aside: Vec<HostId>,
-    /// No majority agrees: nobody is judged.
+    /// No majority agrees: no host gets a verdict.
     pub two_groups: bool,
     /// With three hosts, every pair: the first minus the second.
     pub pairs: Vec<PairedDifference>,
@@ -67,7 +67,7 @@ pub struct Judged {
 
 impl Outcome {
     /// Fewest repetitions behind a verdict, or behind there being none as the hosts are two groups;
-    /// `None` where nobody could be judged.
+    /// `None` if no host has a verdict.
     pub fn fewest(&self) -> Option<usize> {
         let two_groups = Judgement::NotJudged(Reason::TwoGroups);
         let judged = self.hosts.iter().filter(|j| j.effect.is_some() || j.verdict == two_groups);
@@ -156,8 +156,8 @@ pub(super) fn unjudged(series: &Series, why: Reason) -> Judged {
     }
 }
 
-/// Whom one of so many hosts is compared with, by index: the others that are not set aside, or all
-/// others where each of them is.
+/// The hosts to compare one host with, by index: the others that are not set aside, or all others if
+/// all of them are.
 pub(crate) fn reference(host: usize, hosts: usize, is_aside: impl Fn(usize) -> bool) -> Vec<usize> {
     let others = (0..hosts).filter(|other| *other != host);
     let calm: Vec<usize> = others.clone().filter(|other| !is_aside(*other)).collect();

@@ -1,7 +1,7 @@
 //! Hosts far from the middle of the others, on a robust scale.
 //!
 //! Source: B. Iglewicz and D. Hoaglin, *How to Detect and Handle Outliers*, 1993: a modified z of
-//! over 3.5 is an outlier. It says how unusual a host is, and nothing of whether that is significant.
+//! over 3.5 is an outlier. It says how unusual a host is, not whether that is significant.
 
 use regatta_types::ids::HostId;
 use serde::Serialize;

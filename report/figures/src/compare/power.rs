@@ -10,7 +10,7 @@ const POWER: f64 = 0.8;
 
 /// The smallest difference that would have been found in 8 of 10 such runs, on the scale of
 /// logarithms: from the scatter of a middling host, at the first step of Holm, never below the
-/// margin. `None` where nobody was judged.
+/// margin. `None` if no host has a verdict.
 pub(super) fn detectable(outcome: &Outcome, rule: Rule) -> Option<f64> {
     let effects: Vec<Effect> = if outcome.pairs.is_empty() {
         outcome.hosts.iter().filter_map(|j| j.effect).collect()

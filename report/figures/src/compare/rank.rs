@@ -7,7 +7,7 @@ use super::fleet::Field;
 use super::series::Series;
 use super::{Evidence, FULL_REPETITIONS, Judged, Outcome, Rule, Verdict, holm};
 
-/// Where a host stands among those that have a verdict; 1 is the fastest.
+/// The rank of a host among those with a verdict; 1 is the fastest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rank {
     pub host: HostId,
@@ -22,9 +22,9 @@ pub struct Rank {
     pub high: usize,
 }
 
-/// The ranks of the hosts with a verdict, in the order of the outcome; none for a pair, of which
-/// the verdict says everything, none where a host has too few repetitions for an order, and none
-/// where the hosts are two groups: there it is said that they are instead of who stands where.
+/// The ranks of the hosts with a verdict, in the order of the outcome. There are none for a pair,
+/// whose verdict is enough, if a host has too few repetitions for an order, or if the hosts fall into
+/// two groups: then the report says that instead.
 pub(super) fn ranks(series: &[Series], outcome: &Outcome, rule: Rule) -> Vec<Rank> {
     let is_established = outcome.fewest().is_none_or(|fewest| fewest >= FULL_REPETITIONS);
     let field = Field::new(series, rule);

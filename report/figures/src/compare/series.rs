@@ -1,4 +1,4 @@
-//! From cells to one number per host and repetition, and what has to stay out.
+//! From cells to one number per host and repetition, and what is excluded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,9 +62,9 @@ impl Series {
 pub struct MetricSeries {
     /// Compared cases, in the order of the suite.
     pub cases: Vec<CaseId>,
-    /// Cases that stay out, with the reason.
+    /// Excluded cases, with the reason.
     pub cases_left_out: Vec<(CaseId, Reason)>,
-    /// Hosts that stay out, with the reason.
+    /// Excluded hosts, with the reason.
     pub hosts_left_out: Vec<(HostId, Reason)>,
     /// Repetitions that every compared case was planned for.
     pub planned_repetitions: u32,
@@ -110,7 +110,7 @@ impl MetricSeries {
         self.each_host(|own| mean_over(self.cases.iter().map(|case| &own[case])))
     }
 
-    /// Per host one case by itself.
+    /// Per host, one case separately.
     pub fn of_case(&self, case: &CaseId) -> Vec<Series> {
         self.each_host(|own| own[case].clone())
     }
@@ -127,7 +127,7 @@ fn host_values(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Logs
     host.cases.iter().map(of_case).collect()
 }
 
-/// One case of one host, whatever the others have.
+/// One case of one host, regardless of the others.
 pub fn of_case(metric: Metric, host: &HostId, case: &CaseAnalysis<'_>) -> Series {
     let cells = case.cells.iter().filter_map(|cell| {
         let value = cell_value(metric, case.case, cell.usable()?)?;

@@ -21,7 +21,7 @@ pub enum Verdict {
     /// Neither, with the repetitions that would decide it; `None`: more would not.
     #[serde(rename = "not_settled")]
     Inconclusive {
-        /// About so many more repetitions.
+        /// About this many more repetitions.
         more: Option<usize>,
     },
 }

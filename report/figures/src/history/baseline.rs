@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regatta_types::comparability::current_name;
 use regatta_types::ids::{CaseId, HostId, RunId, SuiteName};
 use regatta_types::metric::Metric;
 use regatta_types::suite::{Case, StartMode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::analysis::Analysis;
 use crate::compare::{
@@ -54,10 +55,10 @@ pub struct HostBaseline {
     /// Where its token counts come from.
     pub tokens_from: Option<String>,
     /// What decides who may be compared (C1 to C4), as far as it is known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_current_name")]
     pub facts: BTreeMap<String, String>,
     /// What may explain a difference (C5), as far as it is known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_current_name")]
     pub other_facts: BTreeMap<String, String>,
     /// Mean completion tokens of an answer.
     #[serde(default)]
@@ -78,6 +79,14 @@ pub struct HostBaseline {
     /// Levels that a sweep skipped; not in the file, as above.
     #[serde(skip)]
     pub skipped: BTreeSet<CaseId>,
+}
+
+/// Facts whose names may come in their earlier spelling.
+fn by_current_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let facts = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(facts.into_iter().map(|(name, value)| (current_name(&name).to_owned(), value)).collect())
 }
 
 impl Baseline {
@@ -196,8 +205,8 @@ pub(super) fn means(columns: &[Vec<f64>]) -> Vec<f64> {
     (0..repetitions).map(|repetition| sum(repetition) / real(columns.len())).collect()
 }
 
-/// The values of the repetitions that have every case; a case that a verdict could not use is left
-/// out, so that it does not take the others with it.
+/// The values of the repetitions that have every case. A case that a verdict cannot use is
+/// excluded, so that the others remain usable.
 fn complete(
     metric: Metric,
     host: &HostAnalysis<'_>,
@@ -231,7 +240,7 @@ fn without(metric: Metric, host: &HostAnalysis<'_>) -> BTreeMap<CaseId, Reason> 
     host.all_cases().map(|case| (case.case.id.clone(), why(case))).collect()
 }
 
-/// Why nothing of a host is usable: its refusal, what became of its attempts, or of its cells.
+/// Why nothing of a host is usable: its refusal, the outcome of its attempts, or of its cells.
 fn why_unusable(host: &HostAnalysis<'_>) -> Reason {
     if let Some(why) = host.record.and_then(|record| record.refused.clone()) {
         return Reason::Refused(why);
@@ -244,5 +253,21 @@ fn why_unusable(host: &HostAnalysis<'_>) -> Reason {
     match missing {
         Some(reason) if !is_any_counted => Reason::Missing(reason),
         _ => why_nothing_usable(&host.cases.iter().collect::<Vec<_>>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_in_their_earlier_spelling_and_written_in_the_current_one() {
+        let earlier = "name = \"gpu-01\"\n[facts]\nquantisation = \"FP8\"\n\
+                       [other_facts]\n\"wall clock synchronised\" = \"yes\"\n";
+        let host: HostBaseline = toml::from_str(earlier).unwrap();
+        assert_eq!(host.facts["quantization"], "FP8");
+        assert_eq!(host.other_facts["wall clock synchronized"], "yes");
+        let written = toml::to_string(&host).unwrap();
+        assert!(written.contains("quantization = ") && !written.contains("nised"), "{written}");
     }
 }

@@ -73,7 +73,7 @@ pub struct MetricChange {
     pub solo: bool,
     /// Cases that were compared.
     pub cases: Vec<CaseId>,
-    /// Cases of either run that stayed out, with the reason.
+    /// Cases of either run that were excluded, with the reason.
     pub cases_left_out: Vec<(CaseId, Reason)>,
     /// Those of them that the earlier run has, and the later one was to measure and has no value of.
     pub cases_lost: Vec<CaseId>,
@@ -111,7 +111,7 @@ impl MetricChange {
         self.verdict.verdict().is_some()
     }
 
-    /// Whether something of the earlier run is neither compared nor left out by intention.
+    /// Whether something of the earlier run is neither compared nor excluded on purpose.
     fn is_gap(&self) -> bool {
         (self.is_due && !self.is_judged()) || !self.cases_lost.is_empty()
     }
@@ -154,8 +154,8 @@ impl Changes {
         self.hosts.iter().any(HostChanges::is_judged)
     }
 
-    /// Whether every host of the later run could be judged, in every figure that the earlier run
-    /// has of it. What the later suite leaves out and levels that a sweep skipped are no gap.
+    /// Whether every host of the later run has a verdict for every figure that the earlier run has
+    /// of it. Cases that the later suite drops and levels that a sweep skips do not count.
     #[must_use]
     pub fn is_all_judged(&self) -> bool {
         let is_whole = |host: &HostChanges| !host.metrics.iter().any(MetricChange::is_gap);

@@ -46,14 +46,14 @@ impl Baseline {
             shares.into_iter().flat_map(|map| map.values_mut()).for_each(round);
             host.values.values_mut().flat_map(|m| m.values_mut()).flatten().for_each(round);
         }
-        // Tables with string keys and finite numbers, of which each is a TOML value.
+        // Tables with string keys and finite numbers, all of which are TOML values.
         format!("{HEAD}{}", toml::to_string(&rounded).unwrap_or_default())
     }
 
     /// Reads a file.
     ///
     /// # Errors
-    /// When it is none, of another version, or its values cannot be: all of those at once.
+    /// If it is not a baseline, has a different version or impossible values: all problems at once.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
         #[derive(serde::Deserialize)]
         struct Versions {
@@ -80,7 +80,7 @@ impl Baseline {
         let is_solo = |case: &CaseId| self.solo.contains_key(case);
         for (index, host) in self.hosts.iter().enumerate() {
             if self.hosts[..index].iter().any(|other| other.name == host.name) {
-                problems.push(format!("host {} stands there twice", host.name));
+                problems.push(format!("host {} is listed twice", host.name));
             }
             for (metric, cases) in &host.values {
                 let place = format!("host {}, {}", host.name, metric.label());

@@ -21,9 +21,9 @@ pub(super) struct HostPair<'a> {
     pub references: Vec<&'a HostBaseline>,
 }
 
-/// Why a case stays out.
+/// Why a case is excluded.
 enum ExcludedCase {
-    /// As the suite or its sweep wants it.
+    /// As the suite or its sweep specifies.
     Meant(Reason),
     /// The earlier run has it, and the later one was to measure it and has no value.
     Lost(Reason),

@@ -1,4 +1,4 @@
-//! What is told of an attempt that is stored, counted or not.
+//! What a report shows of a stored attempt, counted or not.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -74,9 +74,9 @@ pub struct Cell<'a> {
 #[derive(Debug)]
 pub enum CellState<'a> {
     Counted(Box<Counted>),
-    /// It was left out, as the suite wants it.
+    /// Skipped, as the suite specifies.
     Skipped(&'a SkipReason),
-    /// It ended without one.
+    /// It ended without a counted attempt.
     Missing(&'a MissingReason),
     /// It never ended: the run is still open or was abandoned.
     Open,
@@ -86,9 +86,9 @@ pub enum CellState<'a> {
 #[derive(Debug)]
 pub struct Counted {
     pub attempt: AttemptNo,
-    /// The instant that was asked for, on the host's clock.
+    /// The requested start, on the host's clock.
     pub planned_start: Option<MonoNs>,
-    /// When its first measured request was let go, on the same clock.
+    /// When its first measured request was released, on the same clock.
     pub began: MonoNs,
     /// From then to the end of its last response.
     pub seconds: f64,
@@ -107,7 +107,7 @@ pub struct Counted {
     pub j_per_out_tok: Option<f64>,
     /// How fast and how warm the endpoint's GPUs were.
     pub thermals: Thermals,
-    /// The agent's remarks and those that follow from the traces.
+    /// The agent's findings and those derived from the traces.
     pub findings: Vec<AttemptFinding>,
 }
 
@@ -128,7 +128,7 @@ impl Counted {
         }));
         let cold = host.cold.as_ref().filter(|(key, _)| **key == report.key);
         findings.extend(cold.map(|(_, finding)| finding.clone()));
-        // Of two remarks with one code, the agent's and ours, the worse stays.
+        // If the agent and this analysis report the same code, keep the worse finding.
         findings
             .sort_by(|a, b| (&a.code, b.validity, a.told()).cmp(&(&b.code, a.validity, b.told())));
         findings.dedup_by(|a, b| a.code == b.code);

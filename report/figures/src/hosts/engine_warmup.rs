@@ -1,4 +1,4 @@
-//! What is told of the warm-up of an engine before a run.
+//! What a report shows of the engine warm-up before a run.
 
 use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;

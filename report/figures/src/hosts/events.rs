@@ -1,5 +1,5 @@
 //! What happened to a host while it measured: its connection, its engine, its GPUs, and answers that
-//! stood still.
+//! stalled.
 
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::EventKind;
@@ -35,9 +35,9 @@ pub enum Happened {
     JoinedAgain,
     /// Its connection ended, or it was silent.
     Disconnected(String),
-    /// It was given up.
+    /// It was declared lost.
     Lost(String),
-    /// An attempt found another engine than the one of the beginning.
+    /// An attempt found a different engine than at the start.
     EngineChanged(Vec<FactChange>),
     /// A counter of the engine ran backwards.
     EngineRestarted,

@@ -39,7 +39,7 @@ pub struct HostAnalysis<'a> {
     pub failed: BTreeMap<FailureKind, FailureGroup>,
     /// One entry per compared case, in the order of the suite.
     pub cases: Vec<CaseAnalysis<'a>>,
-    /// The twins of the cases that were measured on this host while the others rested; in no figure
+    /// The solo counterparts of the cases, measured on this host while the others rested; in no figure
     /// of the host.
     pub solo: Vec<CaseAnalysis<'a>>,
     /// How the measured requests of all counted attempts ended, invalid ones included.
@@ -48,7 +48,7 @@ pub struct HostAnalysis<'a> {
     pub tokens: Tokens,
     /// Over all usable cells.
     pub figures: Figures,
-    /// Times to first token over all usable cells as they are told, case by case: of an open loop
+    /// Times to first token over all usable cells as reported, case by case: of an open loop
     /// from the scheduled instant.
     pub first_token: Distribution,
     /// The gaps between chunks over all usable cells.
@@ -78,7 +78,7 @@ pub struct HostAnalysis<'a> {
 pub(super) struct Context<'a, 'r> {
     /// What the engine was at first.
     pub(super) engine: Option<&'r EngineFacts>,
-    /// The first attempt, with the remark that it is warm-up.
+    /// The first attempt, with the finding that it is warm-up.
     pub(super) cold: Option<(&'r AttemptKey, AttemptFinding)>,
     /// The reports that count.
     counted: ByCell<'r, &'r AttemptReport>,
@@ -162,7 +162,7 @@ impl<'a> HostAnalysis<'a> {
         self.client_overhead.iter().flat_map(|overhead| overhead.notable(&self.figures))
     }
 
-    /// What its agent remarked in the engine warm-up.
+    /// The agent's findings about the engine warm-up.
     pub fn warmup_findings(&self) -> impl Iterator<Item = &AttemptFinding> {
         self.warmups.iter().flat_map(|report| &report.findings)
     }

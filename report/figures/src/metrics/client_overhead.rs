@@ -11,7 +11,7 @@ use super::{Distribution, Figures, Weighted};
 /// The null endpoint answers at once and then sends a token each 20 ms.
 const GAP_S: f64 = 0.02;
 
-/// More than this share of a host's own figure deserves a remark.
+/// More than this share of a host's own figure is a finding.
 const NOTABLE: f64 = 0.01;
 
 /// The client overhead of a host, at the highest load of the suite. Nothing is subtracted.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::findings::{AttemptFinding, FindingEvidence, Fit};
 use super::{Distribution, least_squares, measured, real};
 
-/// By so many times a first attempt is longer than what is due.
+/// A cold first attempt takes this many times as long as expected.
 const FACTOR: f64 = 3.0;
 
 /// The cold first request: compilation, graph capture, pages read for the first time.

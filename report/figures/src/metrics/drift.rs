@@ -17,18 +17,18 @@ const MIN_BLOCKS: usize = 12;
 /// Most blocks; more are put together, so that the pairs of Theil and Sen stay few.
 const MAX_BLOCKS: usize = 200;
 
-/// Level of the intervals: an attempt is thrown away on this, so one in twenty will not do.
+/// Confidence level. An attempt is discarded on this, so one false alarm in twenty is too many.
 const LEVEL: f64 = 0.99;
 
-/// A change up to this is of no account, as a share.
+/// A change up to this share is treated as none.
 const MARGIN: f64 = 0.02;
 
 /// Change of decode speed within an attempt. Changes are shares: -0.03 is 3 % slower.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Drift {
-    /// Requests that it rests on.
+    /// Requests that it is computed from.
     pub requests: usize,
-    /// Blocks of requests that were under way together.
+    /// Blocks of requests that were in flight together.
     pub blocks: usize,
     /// The last quarter of the blocks against the first, by the means of their logarithms.
     pub change: f64,
@@ -43,11 +43,10 @@ pub struct Drift {
 impl Drift {
     /// Drift of an attempt's decode speed.
     ///
-    /// Only requests count that lie wholly between start and drain, where as many are under way as
-    /// the load wants. They are put into blocks of as many as are under way at once, because those
-    /// slow and speed each other; a block has the median of its requests. Later turns of a
-    /// conversation are slower by their longer prompts, so each turn is taken against its own
-    /// median.
+    /// Only requests between ramp-up and drain count, when the full load is in flight. They are
+    /// grouped into blocks of as many as are in flight at once, because those affect each other; the
+    /// value of a block is the median of its requests. Later turns of a conversation are slower
+    /// because their prompts are longer, so each turn is compared with its own median.
     pub fn of(traces: &[&RequestTrace]) -> Figure<Self> {
         let span = all_busy(traces).map_or_else(|| steady_span(traces), Ok)?;
         let whole = inside(traces, span);

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{Distribution, count};
 use crate::absent::{Absent, Figure, told};
 
-/// An engine's own metrics over a set of attempts. `None`: it does not tell, or nothing of it
-/// happened.
+/// An engine's own metrics over a set of attempts. `None`: not reported by the engine, or no such
+/// event.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct EngineFigures {
     /// Samples in all attempts.
@@ -108,8 +108,8 @@ mod tests {
         EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 1 }
     }
 
-    /// A second later, so many requests more: each of 100 tokens, of which 25 were cached, after half
-    /// a second in the queue.
+    /// The counters at a second after this many requests, each of 100 tokens, 25 of them cached, and
+    /// half a second in the queue.
     fn sample(second: u64, requests: f64) -> EngineSample {
         EngineSample {
             at: MonoNs(second * 1_000_000_000),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_an_engine_that_was_restarted_are_left_out() {
+    fn counters_of_a_restarted_engine_are_ignored() {
         let restarted = window(vec![sample(0, 4.0), sample(1, 6.0), sample(2, 1.0)]);
         let figures = engine_figures([&restarted].into_iter());
         let known = figures.unwrap();

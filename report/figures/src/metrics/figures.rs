@@ -43,7 +43,7 @@ pub struct Figures {
     pub chunk_gap_s: Weighted,
 }
 
-/// Later than this after the last token, the end of a response is told.
+/// The end of a response is reported if it is later than this after the last token.
 const LATE_END_S: f64 = 0.05;
 
 /// How requests ended.
@@ -55,7 +55,7 @@ pub struct Requests {
     pub cancelled: u32,
     /// Never sent.
     pub not_sent: u32,
-    /// Successes that ended by themselves.
+    /// Successes with a natural end.
     pub stopped: u32,
     /// Successes cut by `max_tokens` or the context.
     pub truncated: u32,
@@ -157,7 +157,7 @@ impl Serialize for Rate {
 }
 
 impl Figures {
-    /// The figures of `traces`; warm-up must already be left out.
+    /// The figures of `traces`, which must not include warm-up.
     pub fn of<'a>(traces: impl IntoIterator<Item = &'a RequestTrace>) -> Self {
         let traces: Vec<&RequestTrace> = traces.into_iter().collect();
         let ok: Vec<&RequestTrace> = traces.iter().copied().filter(|t| t.is_ok()).collect();
@@ -202,8 +202,8 @@ impl Figures {
         out
     }
 
-    /// Of all requests of several attempts, whose values are not let go of yet; without any values
-    /// of chunks itself.
+    /// The figures of all requests of several attempts whose values are not released yet. The result
+    /// has no values of chunks.
     pub fn sum(parts: &[&Self]) -> Self {
         let rate = |of: fn(&Self) -> Rate| {
             let mut sum = Rate::default();
@@ -239,18 +239,18 @@ impl Figures {
         self.chunk_gap_s.release();
     }
 
-    /// Time to first token as it is told: from the scheduled instant in an open loop.
+    /// Time to first token as reported: from the scheduled instant in an open loop.
     pub fn first_token(&self, load: &Load) -> &Distribution {
         told(load, &self.ttft_s, &self.ttft_sched_s)
     }
 
-    /// End-to-end latency as it is told: from the scheduled instant in an open loop.
+    /// End-to-end latency as reported: from the scheduled instant in an open loop.
     pub fn end_to_end(&self, load: &Load) -> &Distribution {
         told(load, &self.e2e_s, &self.e2e_sched_s)
     }
 }
 
-/// Which of two times is told: in an open loop the one from the scheduled instant.
+/// Which of two times is reported: in an open loop the one from the scheduled instant.
 pub(super) fn told<T>(load: &Load, from_send: T, from_schedule: T) -> T {
     match load {
         Load::Closed { .. } => from_send,

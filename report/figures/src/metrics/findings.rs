@@ -1,6 +1,6 @@
-//! Remarks on an attempt that follow from its traces and readings, beside those its agent made of itself.
+//! Findings about an attempt, from its traces and readings, in addition to those of its agent.
 //!
-//! Every code is in docs/reports.md, with what it does to the attempt and what to do about it.
+//! docs/reports.md lists every code, its effect on the attempt and what to do about it.
 
 mod answers;
 mod evidence;
@@ -19,11 +19,11 @@ use super::gpu::growth;
 use super::{Drift, Figures, count, serving};
 use crate::absent::Figure;
 
-/// A load level needs so many requests, or so much time.
+/// A load level needs this many requests, or this much time.
 const ENOUGH_REQUESTS: u32 = 20;
 const ENOUGH_SECONDS: f64 = 30.0;
 
-/// More failures than this share of the requests deserve a remark.
+/// More failures than this share of the requests are a finding.
 const ERROR_RATE: f64 = 0.01;
 
 /// A foreign process that takes more than this during an attempt works beside the engine.
@@ -41,7 +41,7 @@ pub struct AttemptInput<'a> {
 }
 
 impl AttemptInput<'_> {
-    /// So many of its successes, if any.
+    /// The number of these successes, if any.
     fn of_successes(&self, n: u32) -> Option<Share> {
         (n > 0).then_some(Share { n, of: self.figures.requests.ok })
     }

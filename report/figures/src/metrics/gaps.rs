@@ -2,13 +2,13 @@
 
 use super::index;
 
-/// Bins of a factor of ten, and the shortest gap that is told apart, seconds.
+/// Bins of a factor of ten, and the shortest gap that is resolved, seconds.
 const BINS: f64 = 40.0;
 const SHORTEST: f64 = 1e-6;
 /// Up to 1,000 s.
 const DECADES: usize = 9;
 
-/// Gaps counted in bins of which neighbours are 6 % apart: there are as many gaps as tokens.
+/// A histogram of gaps, with bins 6 % apart: there are as many gaps as tokens.
 #[derive(Debug, Default)]
 pub struct GapHistogram {
     bins: Vec<u64>,

@@ -41,7 +41,7 @@ pub struct GpuFigures {
     pub power_max_w: Option<f64>,
     /// Largest temperature sample.
     pub temperature_max_c: Option<u32>,
-    /// Mean of the utilisation samples, percent.
+    /// Mean of the utilization samples, percent.
     pub utilization_mean_pct: Option<f64>,
     /// Mean clock of the multiprocessors, MHz.
     pub clock_sm_mean_mhz: Option<f64>,
@@ -83,7 +83,7 @@ pub struct Occupant {
     /// Its command's name; empty where it could not be read.
     pub name: String,
     pub owner: ProcessOwner,
-    /// Its memory when it was first seen; `None`: the driver does not tell.
+    /// Its memory when it was first seen; `None`: not reported by the driver.
     pub memory_first: Option<Bytes>,
     /// The most it had.
     pub memory_peak: Option<Bytes>,
@@ -103,9 +103,9 @@ pub struct GpuSum {
     pub temperature_max_c: Option<u32>,
     /// Mean SM clock of the slowest, MHz.
     pub clock_sm_mean_mhz: Option<f64>,
-    /// Share of the samples with clocks held by the power limit, of the one with most.
+    /// Share of the samples that were power-capped, of the GPU with the largest share.
     pub power_capped: Option<f64>,
-    /// The same by the temperature target or a hardware thermal slowdown.
+    /// The same for thermal throttling: temperature target or hardware thermal slowdown.
     pub thermally_throttled: Option<f64>,
     /// Fewest PCIe lanes.
     pub pcie_width: Option<u32>,
@@ -164,7 +164,7 @@ fn is_attributed(window: &GpuWindow) -> bool {
     }
 }
 
-/// The series of the endpoint's GPUs; all of an agent that does not tell.
+/// The series of the endpoint's GPUs; all series if the agent does not report which these are.
 pub fn serving(window: &GpuWindow) -> impl Iterator<Item = &GpuSeries> {
     let all = window.attribution.is_none();
     window.series.known().into_iter().flatten().filter(move |series| all || series.serves)
@@ -245,7 +245,7 @@ fn increase(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Op
     gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum())
 }
 
-/// What a counter of nanoseconds gained over the time it was looked at.
+/// The increase of a nanosecond counter over the time between its readings.
 fn share_of_time(series: &[&GpuSeries], counter: fn(&GpuSample) -> Option<u64>) -> Option<f64> {
     let (mut gained, mut time) = (0.0, 0.0);
     for series in series {

@@ -12,7 +12,7 @@ use super::is_streamed;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Goodput {
     pub good: u32,
-    /// Ended, failed or were not sent; only what we stopped is left out.
+    /// Ended, failed or were not sent; excludes only requests that we stopped.
     pub offered: u32,
 }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_and_unsent_requests_miss_and_stopped_ones_are_left_out() {
+    fn failed_and_unsent_requests_miss_the_slo_and_stopped_ones_are_excluded() {
         let mut failed = request(5_000, 400.0, 20.0, 50);
         failed.outcome = Outcome::Failed(Failure::new(FailureKind::Reset, "gone"));
         let mut stopped = request(5_000, 400.0, 20.0, 50);

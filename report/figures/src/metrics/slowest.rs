@@ -35,7 +35,7 @@ pub struct SlowRequest {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Throttle {
     pub reason: &'static str,
-    /// Seconds from the request: negative before it, 0 while it was under way.
+    /// Seconds from the request: negative before it, 0 while it was in flight.
     pub away_s: f64,
 }
 

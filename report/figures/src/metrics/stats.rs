@@ -40,7 +40,7 @@ pub trait Estimate: Copy {
 
 /// An estimate from repetitions, of which there could have been more.
 pub trait Repeated: Estimate {
-    /// The same means and spreads with so many more repetitions.
+    /// The same means and spreads with this many more repetitions.
     fn longer(self, by: usize) -> Self;
 
     /// Turned so that larger is faster; `sign` as in a rule.

@@ -13,7 +13,7 @@ pub const BINS: usize = 300;
 pub const SHORTEST: f64 = 0.25;
 /// Reasons for lowered clocks that are a limit or a fault: power, heat, hardware.
 pub(super) const THROTTLED: u64 = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
-/// A gap between two chunks from which on it is told, seconds.
+/// Gaps between two chunks of at least this are shown, seconds.
 const STALL: f64 = 1.0;
 
 /// One reading over time: middles of the pieces (seconds) and means, cut where nothing was read.

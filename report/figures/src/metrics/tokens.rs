@@ -1,4 +1,4 @@
-//! Token counts over several requests: a sum says how many of them told.
+//! Token counts over several requests: a sum says how many of them reported.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ pub struct Tokens {
     pub sources: BTreeMap<TokenSource, u32>,
 }
 
-/// A sum over successes of which not every one may have told its part.
+/// A sum over successes, some of which may not have reported a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct TokenSum {
-    /// Over those that told.
+    /// Over those that reported it.
     #[serde(rename = "at_least")]
     pub sum: u64,
-    /// Successes that told.
+    /// Successes that reported it.
     #[serde(rename = "requests_that_told")]
     pub reported: u32,
     /// Successes.
@@ -49,17 +49,17 @@ impl TokenSum {
         }
     }
 
-    /// The sum, if every success told.
+    /// The sum, if every success reported it.
     pub fn known(self) -> Option<u64> {
         (self.reported > 0 && self.reported == self.of).then_some(self.sum)
     }
 
-    /// Mean over those that told.
+    /// Mean over those that reported it.
     pub fn mean(self) -> Option<f64> {
         (self.reported > 0).then(|| self.sum as f64 / f64::from(self.reported))
     }
 
-    /// Share of the successes that told.
+    /// Share of the successes that reported it.
     pub fn share_reported(self) -> Option<f64> {
         (self.of > 0).then(|| f64::from(self.reported) / f64::from(self.of))
     }
@@ -90,13 +90,13 @@ impl Tokens {
         }
     }
 
-    /// Prompt tokens for each completion token; `None` where some requests do not tell theirs.
+    /// Prompt tokens per completion token; `None` if some requests do not report theirs.
     pub fn prompt_per_output(&self) -> Option<f64> {
         let output = self.completion.known().filter(|&n| n > 0)?;
         Some(self.prompt.known()? as f64 / output as f64)
     }
 
-    /// Share of the prompt tokens that a cache answered, if every success told.
+    /// Share of the prompt tokens that came from a cache, if every success reported it.
     pub fn cached_share(&self) -> Option<f64> {
         let prompt = self.prompt.known().filter(|&prompt| prompt > 0)?;
         self.cached.known().map(|cached| cached as f64 / prompt as f64)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 /// Values with weights: inter-token latencies weighted by the tokens they brought, gaps by one.
-/// There are as many as chunks, and those of a request hang together: only quantiles are told, and
-/// they have no interval.
+/// There are as many as chunks, and those of a request are correlated: only quantiles are reported,
+/// without intervals.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Weighted {
     /// Sum of the weights.
@@ -16,7 +16,7 @@ pub struct Weighted {
     pub p95: Option<f64>,
     pub p99: Option<f64>,
     pub max: Option<f64>,
-    /// `(value, weight)`; `None` once they are let go of. Shared where two metrics agree.
+    /// `(value, weight)`; `None` once released. Shared where two metrics agree.
     #[serde(skip)]
     values: Option<Arc<Vec<(f64, f64)>>>,
 }
@@ -47,7 +47,7 @@ impl Weighted {
         out
     }
 
-    /// All values, until they are let go of.
+    /// All values; empty once released.
     pub fn values(&self) -> impl Iterator<Item = f64> {
         self.pairs().iter().map(|(value, _)| *value)
     }

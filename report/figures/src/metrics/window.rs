@@ -75,7 +75,7 @@ pub(super) fn ended(trace: &RequestTrace) -> Option<MonoNs> {
     trace.done.or_else(|| trace.t_last()).or_else(|| trace.t_send())
 }
 
-/// Requests under way in `span`, as a mean over its time.
+/// Requests in flight in `span`, as a mean over its time.
 pub fn in_flight(traces: &[&RequestTrace], span: Span) -> f64 {
     let inside = |trace: &&RequestTrace| {
         let (sent, end) = trace.t_send().zip(ended(trace))?;
@@ -131,7 +131,7 @@ impl Steady {
         self.per_second(self.ended)
     }
 
-    /// Good requests a second.
+    /// Goodput: requests per second that meet the SLO.
     pub fn goodput(&self) -> Option<f64> {
         self.per_second(self.good?)
     }

@@ -6,7 +6,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{Phase, RequestTrace, SendStamp};
 
 use super::{Saturation, SweepLevel, overloaded};
-use regatta_types::testing::{Pace, trace};
+use regatta_types::testing::{Timing, trace};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -21,7 +21,8 @@ fn closed(streams: u32, rounds: u32, token_ms: f64) -> Vec<RequestTrace> {
         // Streams are apart by a little, as answers of different lengths would make them.
         let mut at = MonoNs(SECOND).after(Duration::from_millis(u64::from(stream) * 7));
         for _ in 0..rounds {
-            let one = trace(0, Phase::Measured, at, Pace { ttft_ms: 100.0, token_ms, tokens: 50 });
+            let one =
+                trace(0, Phase::Measured, at, Timing { ttft_ms: 100.0, token_ms, tokens: 50 });
             at = one.done.unwrap();
             out.push(RequestTrace { stream, ..one });
         }
@@ -64,7 +65,7 @@ fn open(rate: f64, capacity: f64, seconds: f64) -> Vec<RequestTrace> {
         free = begin + (1.0 + 0.3 * f64::from(seq).sin()) / capacity;
         let due = MonoNs(SECOND).after(Duration::from_secs_f64(at));
         let ttft_ms = (free - at) * 1e3 + 50.0;
-        let one = trace(seq, Phase::Measured, due, Pace { ttft_ms, token_ms: 20.0, tokens: 100 });
+        let one = trace(seq, Phase::Measured, due, Timing { ttft_ms, token_ms: 20.0, tokens: 100 });
         out.push(RequestTrace { scheduled: Some(due), ..one });
         at += 1.0 / rate;
         seq += 1;
@@ -76,7 +77,7 @@ fn open(rate: f64, capacity: f64, seconds: f64) -> Vec<RequestTrace> {
 fn requests_that_come_faster_than_they_are_answered_overload() {
     assert_eq!(overloaded(&open(8.0, 10.0, 60.0)), None, "answered as they come");
     let said = overloaded(&open(11.0, 10.0, 60.0)).unwrap().to_string();
-    assert!(said.starts_with("over the last 57 s the requests under way rose from"), "{said}");
+    assert!(said.starts_with("over the last 57 s, requests in flight rose from"), "{said}");
     assert!(overloaded(&open(30.0, 10.0, 60.0)).is_some(), "three times as many as it can");
     assert_eq!(overloaded(&open(11.0, 10.0, 25.0)), None, "too short to say");
 }

@@ -7,6 +7,7 @@ use regatta_figures::compare::{
 };
 use regatta_figures::facts::{Fact, FactChange};
 use regatta_figures::history::{Changes, HostChanges, MetricChange};
+use regatta_types::comparability::stored_name;
 use regatta_types::ids::HostId;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -36,7 +37,8 @@ impl Serialize for Written<'_, ClassReport> {
         object.serialize_entry("fingerprint", &class.fingerprint)?;
         object.serialize_entry("hosts", &class.hosts)?;
         object.serialize_entry("facts", &each(&class.facts))?;
-        object.serialize_entry("assumed", &class.assumed)?;
+        let assumed: Vec<&str> = class.assumed.iter().map(|name| stored_name(name)).collect();
+        object.serialize_entry("assumed", &assumed)?;
         object.serialize_entry("metrics", &each(metrics))?;
         object.serialize_entry("quarters", quarters)?;
         object.end()

@@ -1,4 +1,4 @@
-//! What changed since an earlier run, as Markdown: the answer first, then what could not be judged, then the tables.
+//! Changes since an earlier run as Markdown: summary, caveats, tables.
 
 use itertools::Itertools as _;
 use regatta_figures::compare::{Effect, FULL_REPETITIONS, MIN_REPETITIONS};

@@ -20,7 +20,7 @@ use super::sections::{load, reproduce};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words;
-use crate::words::numbers::count_of;
+use crate::words::numbers::quantity;
 
 /// The combined report.
 pub(crate) fn combined(report: &Report<'_>, plots: &Plots) -> String {
@@ -81,8 +81,8 @@ fn headline(report: &Report<'_>) -> Inline {
     Inline::own(format!(
         "Suite `{}` ({}), {}, start mode `{}`, {}{end}.",
         header.suite.name,
-        count_of(cases, "case"),
-        count_of(hosts, "host"),
+        quantity(cases, "case"),
+        quantity(hosts, "host"),
         header.start,
         utc(header.created),
     ))

@@ -21,7 +21,7 @@ use super::sections::{definitions, reproduce, saturation};
 use crate::plot::{PlotKind, Plots};
 use crate::report::Report;
 use crate::words::bandwidth::{DIM_MEANS, evidence, share};
-use crate::words::numbers::{count_of, if_any, signed_estimate, with_unit};
+use crate::words::numbers::{if_any, quantity, signed_estimate, with_unit};
 use crate::words::{
     capacity, cause, causes_of, changes, finding_counts, headline, is_mirrored, not_comparable,
     offered, unmeasured, verdict_on,
@@ -131,16 +131,16 @@ fn done(host: &HostAnalysis<'_>) -> Inline {
     let attempts = || host.cases.iter().flat_map(|case| &case.cells).filter_map(Cell::counted);
     let invalid = attempts().filter(|c| !c.is_usable()).count();
     let usable = if_any(invalid, |n| {
-        format!(" {} invalid, excluded from all figures (C10).", count_of(n, "attempt"))
+        format!(" {} invalid, excluded from all figures (C10).", quantity(n, "attempt"))
     });
     let solo = host.solo.iter().flat_map(|case| &case.cells).filter_map(Cell::counted).count();
-    let beside = if_any(solo, |n| format!(" Not included: {}.", count_of(n, "solo attempt")));
+    let beside = if_any(solo, |n| format!(" Not included: {}.", quantity(n, "solo attempt")));
     let requests = &host.requests;
     Inline::own(format!(
         "{} ({} s): {} OK, {} failed, {} truncated; {} prompt tokens, {} completion tokens.{usable}{beside}",
-        count_of(attempts().count(), "counted attempt"),
+        quantity(attempts().count(), "counted attempt"),
         fixed(Some(host.measured_seconds()), 2),
-        count_of(u64::from(requests.ok), "measured request"),
+        quantity(u64::from(requests.ok), "measured request"),
         grouped(u64::from(requests.failures())),
         grouped(u64::from(requests.truncated)),
         token_sum(host.tokens.prompt),
@@ -200,7 +200,7 @@ fn validity(host: &HostAnalysis<'_>) -> Inline {
     Inline::own(format!(
         "**Result: {word}.** {} of {} counted, {degraded} degraded, {invalid} invalid{codes}.{skipped}",
         counted.len(),
-        count_of(planned, "cell"),
+        quantity(planned, "cell"),
     ))
 }
 
@@ -214,7 +214,7 @@ fn first_tokens(host: &HostAnalysis<'_>) -> Option<Inline> {
     };
     Some(Inline::own(format!(
         "TTFT over {} of all cases: p50 {} ms, {p95}, max {} ms.",
-        count_of(ttft.n(), "request"),
+        quantity(ttft.n(), "request"),
         millis(ttft.median()),
         millis(Some(largest))
     )))

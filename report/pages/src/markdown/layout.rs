@@ -85,9 +85,9 @@ impl Page {
 
     /// Links the first use of a code, `... (C9)` or a cell of a row, if there is one.
     fn link(&mut self, code: Code) -> bool {
-        let uses = [format!("({code})"), format!(" {code})"), format!("\n| {code} ")];
-        let first = uses.iter().filter_map(|used| Some(self.out.find(used)? + used.find('C')?));
-        let Some(at) = first.min() else { return false };
+        let place = |used: &String| Some(self.out.find(used)? + used.find('C')?);
+        let in_text = [format!("({code})"), format!(" {code})")].iter().filter_map(place).min();
+        let Some(at) = in_text.or_else(|| place(&format!("\n| {code} "))) else { return false };
         let name = code.to_string();
         self.out.replace_range(at..at + name.len(), &format!("[{name}](#codes)"));
         true

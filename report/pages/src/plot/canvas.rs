@@ -1,4 +1,4 @@
-//! What all pictures share: colours for light and dark, the frame, and how many hosts fit.
+//! What all pictures share: colors for light and dark mode, the frame, the number of hosts.
 
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ pub(super) const BLUE: RGBColor = RGBColor(0x09, 0x69, 0xDA);
 pub(super) const ORANGE: RGBColor = RGBColor(0xBC, 0x4C, 0x00);
 pub(super) const GREEN: RGBColor = RGBColor(0x1A, 0x7F, 0x37);
 
-/// What each colour is where the reader prefers a dark page.
+/// The color of each in dark mode.
 const DARK: [(RGBColor, &str); 8] = [
     (PAPER, "#0D1117"),
     (INK, "#E6EDF3"),
@@ -64,7 +64,7 @@ const CHAR: u32 = 7;
 /// What plotters divides a size by before it writes it as that of an SVG text.
 const FONT: f64 = 1.24;
 
-/// Text of this size (px) and colour.
+/// Text of this size (px) and color.
 pub(super) fn font(size: u32, colour: &RGBColor) -> TextStyle<'static> {
     ("sans-serif", f64::from(size) * FONT).into_font().color(colour)
 }
@@ -109,7 +109,7 @@ pub(super) fn cut<T>(all: &mut Vec<T>, max: usize, note: impl Fn(usize) -> Strin
     if left_out > 0 { note(left_out) } else { String::new() }
 }
 
-/// The style sheet of a picture for dark pages. The library writes colours as attributes; these
+/// The style sheet of a picture for dark pages. The library writes colors as attributes; these
 /// rules override those.
 pub(crate) fn dark_rules() -> String {
     let rules: String = DARK
@@ -131,7 +131,7 @@ fn escaped(text: &str) -> String {
     clean::line(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// As many digits as tell neighbours apart.
+/// Enough digits to distinguish adjacent labels.
 pub(super) fn digits(value: f64) -> String {
     let decimals = match value {
         0.0 | 100.0.. => 0,

@@ -1,5 +1,5 @@
-//! Forest plot: each host's difference from the others with its interval, and the margin within
-//! which a difference is of no account.
+//! Forest plot: each host's difference from the others with its interval, and the margin of
+//! equivalence.
 
 use plotters::prelude::*;
 use regatta_types::metric::Metric;

@@ -118,5 +118,5 @@ fn stroke<'b, C: Clone + 'static>(
     }
 }
 
-/// Colour and length of the dashes, 0 for none.
+/// Color and length of the dashes, 0 for none.
 const STYLES: [(RGBColor, i32); 5] = [(ORANGE, 0), (BLUE, 8), (GREEN, 3), (INK, 12), (INK, 2)];

@@ -72,7 +72,7 @@ fn paint(root: &Area<'_>, at: &str, lines: &[Line]) -> Drawn {
     for ((line, index), colour) in lines.iter().zip(0_i32..).zip(colours.into_iter().cycle()) {
         let points = || line.levels.iter().map(|(x, y, _)| (x.log10(), *y));
         chart.draw_series([PathElement::new(points().collect::<Vec<_>>(), colour)])?;
-        // The number of a host stands at its levels: colours repeat.
+        // The number of a host labels its levels, because colors repeat.
         let number = (index + 1).to_string();
         chart.draw_series(points().map(|at| Circle::new(at, 3, colour.filled())))?;
         chart.draw_series(points().map(|at| {

@@ -114,7 +114,7 @@ fn an_unknown_fact_separates_hosts_unless_assumed_equal_or_unknown_on_all() {
     }
     let analysis = Analysis::new(&record).unwrap();
     assert_eq!(analysis.classes.len(), 1);
-    assert_eq!(analysis.classes[0].class.unverified(), ["quantisation", "engine version"]);
+    assert_eq!(analysis.classes[0].class.unverified(), ["quantization", "engine version"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_power_cap_keeps_the_class_and_is_a_possible_cause() {
     assert_eq!(line(&record, "Possible causes on gpu-03"), cause);
     let page = page(&record, "report.md");
     has(&page, "| C5   | GPU power limit | 600 W      | 450 W: gpu-03 |");
-    has(&page, "| unverified: quantisation unknown; GPU power limit differs (C5) |");
+    has(&page, "| unverified: quantization unknown; GPU power limit differs (C5) |");
 }
 
 #[test]

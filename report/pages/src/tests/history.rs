@@ -110,7 +110,7 @@ fn a_different_engine_version_is_compared_only_if_allowed() {
     let allowed = Terms { allowed: vec![ClassFact::EngineVersion], ..three_per_cent() };
     let found = under(&allowed, &before, &after);
     assert!(found.is_regression());
-    let said = "gpu-01, gpu-02: compared despite a different class (--allow): engine version 0.16.0, before: 0.15.1 (C3).";
+    let said = "gpu-01, gpu-02: compared despite a different class (--allow-different): engine version 0.16.0, before: 0.15.1 (C3).";
     has(&change_text(&found), said);
 }
 

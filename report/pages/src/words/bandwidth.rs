@@ -4,7 +4,7 @@ use itertools::Itertools as _;
 use regatta_figures::bandwidth::Bandwidth;
 use regatta_types::units::grouped_real;
 
-use super::numbers::{count_of, if_any};
+use super::numbers::{if_any, quantity};
 use crate::report::Report;
 
 /// `4 % of the theoretical memory bandwidth`.
@@ -35,7 +35,7 @@ pub(crate) fn dim_hosts(analysis: &Report<'_>) -> Option<String> {
     let mut dim = known.filter(|(bandwidth, _)| bandwidth.is_dim()).collect_vec();
     dim.sort_by(|a, b| a.0.share.total_cmp(&b.0.share).then_with(|| a.1.cmp(b.1)));
     let (lowest, host) = dim.first()?;
-    let more = if_any(dim.len() - 1, |n| format!("; {} below 20 %", count_of(n, "more host")));
+    let more = if_any(dim.len() - 1, |n| format!("; {} below 20 %", quantity(n, "more host")));
     let (share, evidence) = (share(lowest), evidence(lowest));
     Some(format!("{host} uses {share} when decoding ({evidence}){more}. {DIM_MEANS}."))
 }

@@ -60,7 +60,7 @@ pub(crate) fn lacking((figure, hosts): &(Sum, Vec<HostId>)) -> String {
     format!("{figure} (none from {})", some_names(hosts))
 }
 
-/// One sentence; `None` where there is no decode speed at one stream and no system output.
+/// One sentence; `None` without single-stream decode speed and system output.
 pub(crate) fn sentence(capacity: &Capacity) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(decode) = &capacity.decode {

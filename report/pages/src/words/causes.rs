@@ -8,7 +8,7 @@ use regatta_types::ids::HostId;
 use regatta_types::units::grouped_real;
 use regatta_types::validity::FindingCode;
 
-use super::numbers::count_of;
+use super::numbers::quantity;
 use super::reason::shown;
 use crate::report::Report;
 use regatta_figures::compare::{ClassReport, MetricReport, Quarters, Verdict};
@@ -57,7 +57,7 @@ pub(crate) fn causes(analysis: &Report<'_>) -> Vec<String> {
     let (explained, bare): (Vec<&HostId>, Vec<&HostId>) = hosts.partition(explained);
     let said = explained.iter().filter_map(|host| cause(analysis, host)).collect();
     let mut out = first_few(said, |more| {
-        format!("Possible causes for {}: see the per-host reports.", count_of(more, "more host"))
+        format!("Possible causes for {}: see the per-host reports.", quantity(more, "more host"))
     });
     let (bare, said): (Vec<&HostId>, Vec<String>) =
         bare.into_iter().filter_map(|host| Some((host, cause(analysis, host)?))).unzip();

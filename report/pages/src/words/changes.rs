@@ -152,7 +152,7 @@ pub(crate) fn limits(changes: &Changes) -> Vec<String> {
         let facts = |facts: &[FactChange]| clean::line(&fact_changes(facts));
         if !host.allowed.is_empty() {
             let facts = facts(&host.allowed);
-            say(format!(": compared despite a different class (--allow): {facts}."));
+            say(format!(": compared despite a different class (--allow-different): {facts}."));
         }
         if !host.other_facts.is_empty() {
             say(format!(": changed facts: {}.", facts(&host.other_facts)));

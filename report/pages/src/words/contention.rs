@@ -5,7 +5,7 @@ use regatta_types::margin::percent;
 use regatta_types::metric::Metric;
 
 use super::names::some_names;
-use super::numbers::count_of;
+use super::numbers::quantity;
 use super::verdict::{Difference, if_indicative};
 use crate::report::Report;
 use regatta_figures::compare::{Contention, SoloAndTogether, Verdict};
@@ -55,7 +55,7 @@ fn nobody(found: &Contention, of: usize) -> Option<String> {
         0 | 1 => return None,
         n if n < of => format!("{n} compared hosts (of {of})"),
         2 => "both hosts".to_owned(),
-        n => format!("all {}", count_of(n, "host")),
+        n => format!("all {}", quantity(n, "host")),
     };
     let fewest = found.hosts.iter().filter_map(|host| host.effect).map(|effect| effect.n).min();
     let indicative = if_indicative(fewest, " (indicative)");

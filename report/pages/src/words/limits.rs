@@ -13,7 +13,7 @@ use regatta_types::validity::{FindingCode, Validity};
 
 use super::finding::evidence;
 use super::names::{excluded, first_few, some_names, together};
-use super::numbers::count_of;
+use super::numbers::quantity;
 use super::reason::at_first;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
@@ -40,7 +40,7 @@ fn whose_are_missing(analysis: &Report<'_>) -> String {
 /// The first few of many findings of one kind, each with its own figures.
 fn findings(said: impl Iterator<Item = String>, what: &str) -> Vec<String> {
     first_few(said.collect(), |more| {
-        format!("{} about {what}: see the per-host reports.", count_of(more, "more finding"))
+        format!("{} about {what}: see the per-host reports.", quantity(more, "more finding"))
     })
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn finding_counts<'a>(
         *of_validity.entry((finding.code.as_str(), what)).or_default() += 1;
     }
     let parts = codes.iter().map(|(Reverse(validity), codes)| {
-        let codes = codes.iter().map(|((code, what), n)| format!("{code} {}", count_of(*n, what)));
+        let codes = codes.iter().map(|((code, what), n)| format!("{code} {}", quantity(*n, what)));
         format!("{validity}: {}", codes.format(", "))
     });
     (!codes.is_empty()).then(|| parts.format("; ").to_string())
@@ -121,7 +121,7 @@ fn cells(analysis: &Report<'_>) -> Vec<String> {
     let cases = analysis.hosts.iter().flat_map(HostAnalysis::all_cases);
     let failed: u64 = cases.map(|case| u64::from(case.requests.failures())).sum();
     if failed > 0 {
-        out.push(format!("{} failed.", count_of(failed, "measured request")));
+        out.push(format!("{} failed.", quantity(failed, "measured request")));
     }
     out
 }
@@ -134,7 +134,7 @@ pub(crate) fn changed_engine(later: &Later) -> String {
         later.from.case,
         later.from.repetition.0,
         at_first(&later.change),
-        count_of(later.cells, "cell")
+        quantity(later.cells, "cell")
     ))
 }
 
@@ -247,7 +247,7 @@ fn class_caveats(class: &ClassReport, several: bool) -> Vec<String> {
     }
     let cases = class.metrics.iter().map(|m| (m.metric.label(), &m.series.cases_left_out));
     for ((reason, names), metrics) in excluded(cases) {
-        let n = count_of(names.len(), "case");
+        let n = quantity(names.len(), "case");
         let (names, metrics) = (some_names(&names), metrics.join(", "));
         out.push(format!(
             "Excluded from the comparison of {metrics}: {n} ({names}). Reason: {reason}."

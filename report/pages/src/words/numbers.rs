@@ -4,7 +4,8 @@ use itertools::Itertools as _;
 use regatta_figures::compare::Effect;
 use regatta_types::margin::{Margins, percent};
 use regatta_types::metric::Metric;
-use regatta_types::units::{grouped, grouped_real};
+use regatta_types::units::grouped_real;
+pub(crate) use regatta_types::units::quantity;
 
 /// In place of a missing number; the reason is in the notes.
 pub(crate) const NONE: &str = "-";
@@ -72,13 +73,6 @@ pub(crate) fn margins(margins: &Margins) -> String {
 /// Text about a number, unless it is 0.
 pub(crate) fn if_any<N: Copy + Default + PartialEq>(n: N, say: impl Fn(N) -> String) -> String {
     if n == N::default() { String::new() } else { say(n) }
-}
-
-/// `1 case`, `3 cases`.
-pub(crate) fn count_of(n: impl TryInto<u64>, noun: &str) -> String {
-    let n = n.try_into().unwrap_or(u64::MAX);
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(n))
 }
 
 #[cfg(test)]

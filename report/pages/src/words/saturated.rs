@@ -6,7 +6,7 @@ use itertools::Itertools as _;
 use regatta_types::ids::{CaseId, HostId};
 
 use super::names::some_names;
-use super::numbers::{count_of, if_any};
+use super::numbers::{if_any, quantity};
 use crate::report::Report;
 use regatta_figures::hosts::{SaturatedLevel, SweepEnd};
 use regatta_types::suite::{Case, Load};
@@ -41,7 +41,7 @@ fn sentence((of, ends): (&CaseId, Vec<End<'_>>)) -> String {
 
 /// `; 2 more levels skipped`, or nothing.
 pub(crate) fn skipped(sweep: &SweepEnd<'_>) -> String {
-    if_any(sweep.skipped, |n| format!("; {} skipped", count_of(n, "more level")))
+    if_any(sweep.skipped, |n| format!("; {} skipped", quantity(n, "more level")))
 }
 
 /// The offered load of a level: streams, or requests per second.

@@ -6,7 +6,7 @@ use regatta_figures::compare::{
 use regatta_types::ids::HostId;
 use regatta_types::metric::Metric;
 
-use super::numbers::{count_of, signed_estimate};
+use super::numbers::{quantity, signed_estimate};
 use super::reason::{not_comparable, reason};
 use crate::report::Report;
 
@@ -90,7 +90,7 @@ pub(super) fn verdict_word(metric: Metric, verdict: Verdict) -> &'static str {
 /// `about 3 more repetitions in each run needed`; `None` if more would decide nothing.
 fn needed(judgement: &Judgement, each: &str) -> Option<String> {
     let Some(Verdict::Inconclusive { more }) = judgement.verdict() else { return None };
-    more.map(|n| format!("about {}{each} needed", count_of(n, "more repetition")))
+    more.map(|n| format!("about {}{each} needed", quantity(n, "more repetition")))
 }
 
 /// How many repetitions would decide an inconclusive verdict, after a semicolon.

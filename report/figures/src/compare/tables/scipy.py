@@ -116,8 +116,8 @@ def verdict(different, same, p, family):
     for k in range(1, 201):
         more, alike = [e.longer(k) for e in different], [e.longer(k) for e in same]
         if settle(more, alike, joint_p(more) * family):
-            return f"not settled, {k} more"
-    return "not settled, never"
+            return f"inconclusive, {k} more"
+    return "inconclusive, never"
 
 
 def compare(fleet):

@@ -137,8 +137,8 @@ fn words(judgement: &Judgement) -> String {
         Verdict::Faster => "faster".to_owned(),
         Verdict::Slower => "slower".to_owned(),
         Verdict::Equivalent => "equivalent".to_owned(),
-        Verdict::Inconclusive { more: Some(more) } => format!("not settled, {more} more"),
-        Verdict::Inconclusive { more: None } => "not settled, never".to_owned(),
+        Verdict::Inconclusive { more: Some(more) } => format!("inconclusive, {more} more"),
+        Verdict::Inconclusive { more: None } => "inconclusive, never".to_owned(),
     }
 }
 

@@ -7,15 +7,15 @@ use regatta_types::trace::{Phase, RequestTrace};
 
 use super::{Absent, Change, Drift, Effect};
 use crate::metrics::Estimate as _;
-use regatta_types::testing::{Pace, trace};
+use regatta_types::testing::{Timing, trace};
 
-/// A closed loop: so many requests on each stream, with the time per token of each.
+/// A closed loop: this many requests on each stream, with the time per token of each.
 fn requests(streams: u32, each: u32, mut token_ms: impl FnMut(u32) -> f64) -> Vec<RequestTrace> {
     let mut free = vec![MonoNs(1_000_000_000); streams as usize];
     let mut out = Vec::new();
     for round in 0..each {
         for (stream, at) in (0..).zip(&mut free) {
-            let pace = Pace { ttft_ms: 50.0, token_ms: token_ms(round), tokens: 40 };
+            let pace = Timing { ttft_ms: 50.0, token_ms: token_ms(round), tokens: 40 };
             let mut one = trace(round, Phase::Measured, *at, pace);
             one.stream = stream;
             *at = one.done.unwrap();
@@ -57,7 +57,7 @@ fn steady_attempts_are_called_drifting_in_less_than_one_of_a_hundred() {
 
 #[test]
 fn the_drain_of_a_closed_loop_is_no_drift() {
-    // The last round of each stream runs twice as fast, as fewer are under way.
+    // The last round of each stream runs twice as fast, because fewer are in flight.
     let mut uneven = requests(4, 16, |round| if round == 15 { 5.0 } else { 10.0 });
     let ends = uneven.iter().position(|t| t.stream == 0 && t.seq == 14).unwrap();
     uneven.remove(ends + 4);

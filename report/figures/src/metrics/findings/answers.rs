@@ -1,4 +1,4 @@
-//! Remarks on what was answered and how it was counted.
+//! Findings about the answers and how they were counted.
 
 use regatta_types::failure::FailureKind;
 use regatta_types::suite::{Length, Prompt};

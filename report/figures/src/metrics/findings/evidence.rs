@@ -80,7 +80,7 @@ pub enum FindingEvidence {
     },
 }
 
-/// So many of the requests that succeeded.
+/// This many of the requests that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     pub n: u32,

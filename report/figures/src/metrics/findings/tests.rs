@@ -1,4 +1,4 @@
-//! Attempts and what is remarked on them.
+//! Attempts and their findings.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn failed(kind: FailureKind) -> RequestTrace {
 }
 
 #[test]
-fn an_attempt_as_it_should_be_has_no_remark() {
+fn a_normal_attempt_has_no_findings() {
     assert_eq!(codes(&case(), vec![good(); 3]), "");
 }
 
@@ -95,7 +95,7 @@ fn failures_over_one_per_cent_are_told_with_their_kinds() {
 }
 
 #[test]
-fn empty_answers_have_a_remark_of_their_own() {
+fn empty_answers_are_a_separate_finding() {
     let traces = [vec![good(); 120], vec![failed(FailureKind::EmptyAnswer)]];
     assert_eq!(codes(&case(), traces.concat()), "degraded empty_answers");
 }
@@ -127,7 +127,7 @@ fn counts_that_disagree_and_counts_of_chunks_are_found() {
 }
 
 #[test]
-fn cached_tokens_are_remarked_where_nothing_was_meant_to_be_shared() {
+fn cached_tokens_without_shared_prompts_are_a_finding() {
     let mut cached = good();
     cached.usage.as_mut().unwrap().cached = Some(32);
     assert_eq!(codes(&case(), vec![cached.clone()]), "", "the chat template is always the same");
@@ -173,7 +173,7 @@ fn an_attempt_that_slows_down_is_invalid() {
     assert_eq!(codes(&varied, requests(0.06)), "invalid drifting");
 }
 
-/// The remarks on an attempt of 20 s whose one GPU was changed so.
+/// The findings about an attempt of 20 s after a change to its only GPU.
 fn gpu_codes(change: impl Fn(&mut GpuSeries)) -> String {
     let mut report = report(vec![good(); 3]);
     report.finished = report.began.after(Duration::from_secs(20));

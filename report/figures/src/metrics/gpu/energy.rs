@@ -21,7 +21,7 @@ const SHORTEST: Duration = Duration::from_secs(5);
 const EDGE: Duration = Duration::from_millis(500);
 /// Longest time between two power samples that the check bridges.
 const HOLE: Duration = Duration::from_secs(1);
-/// A larger difference of counter and samples, as a share, is remarked.
+/// A larger relative difference between counter and samples is a finding.
 pub const RESIDUAL_FLAG: f64 = 0.05;
 /// With a larger one there is no energy.
 const RESIDUAL_LIMIT: f64 = 0.10;
@@ -168,7 +168,7 @@ pub struct EnergyFigures {
     pub seconds: f64,
     /// Largest difference of power samples and counter, as a share; `None`: some have no check.
     pub residual: Option<f64>,
-    /// Joules per output token; `None`: some requests do not tell their tokens.
+    /// Joules per output token; `None`: some requests do not report their tokens.
     pub j_per_out_tok: Option<f64>,
     /// The same above idle power.
     pub j_per_out_tok_above_idle: Option<f64>,

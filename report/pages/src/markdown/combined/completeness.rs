@@ -16,7 +16,7 @@ use crate::markdown::layout::{Align, Inline, Page, Table, count, fixed};
 use crate::report::Report;
 use crate::words::finding::evidence;
 use crate::words::first_names;
-use crate::words::numbers::{NONE, count_of, if_any};
+use crate::words::numbers::{NONE, if_any, quantity};
 
 /// Most cells named beside one reason.
 const NAMED_CELLS: usize = 4;
@@ -29,7 +29,7 @@ pub(super) fn completeness(page: &mut Page, report: &Report<'_>) {
     let open = if_any(cells.open, |open| format!(", {} open", count(open)));
     page.paragraph(Inline::own(format!(
         "{} planned (one repetition of one case on one host each): {} counted ({} degraded, {} invalid){skipped}, {} missing{open}.",
-        count_of(u64::from(cells.planned), "cell"),
+        quantity(u64::from(cells.planned), "cell"),
         count(cells.counted),
         count(cells.degraded),
         count(cells.invalid),

@@ -8,7 +8,7 @@ use regatta_types::time::ClockOffset;
 
 use crate::markdown::layout::{Inline, Page, Table, fixed, known};
 use crate::report::Report;
-use crate::words::numbers::count_of;
+use crate::words::numbers::quantity;
 
 /// The section on start times and clocks.
 pub(super) fn start(page: &mut Page, report: &Report<'_>) {
@@ -62,7 +62,7 @@ fn spread(start: &StartReport) -> Option<Inline> {
     };
     Some(Inline::own(format!(
         "Spread from the first to the last host of a block (case and repetition): median {median:.2} ms, max {largest:.2} ms over {}, clock error up to ±{bound:.2} ms: {badge}.",
-        count_of(start.spread_ms.n(), "block"),
+        quantity(start.spread_ms.n(), "block"),
     )))
 }
 

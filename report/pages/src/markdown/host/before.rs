@@ -8,7 +8,7 @@ use crate::markdown::layout::{
     Inline, Page, Table, count, fixed, known, known_count, millis, percentile_ms, seconds, tps,
 };
 use crate::words::finding::evidence;
-use crate::words::numbers::{count_of, if_any};
+use crate::words::numbers::{if_any, quantity};
 
 /// How many of the first and last requests of the engine warm-up are shown.
 const FIRST: usize = 5;
@@ -56,7 +56,7 @@ pub(super) fn warmup(page: &mut Page, host: &HostAnalysis<'_>) {
         });
         page.paragraph(Inline::own(format!(
             "{} before the run (and after a reconnect of the agent), in order{shown}. The first one is the cold start.",
-            count_of(requests.len(), "request")
+            quantity(requests.len(), "request")
         )));
         let is_shown = |index: usize| index < FIRST || index >= FIRST + hidden;
         let shown = requests.into_iter().enumerate().filter(|(index, _)| is_shown(*index));

@@ -15,7 +15,7 @@ use crate::markdown::layout::{
 use crate::markdown::sections::load;
 use crate::report::Report;
 use crate::words::absent::why;
-use crate::words::numbers::count_of;
+use crate::words::numbers::quantity;
 use crate::words::offered;
 
 /// The section on cases.
@@ -314,7 +314,7 @@ pub(super) fn engine(page: &mut Page, host: &HostAnalysis<'_>) {
     if restarts > 0 {
         page.paragraph(Inline::own(format!(
             "Counters went backwards in {}, as after an engine restart; excluded from counter figures.",
-            count_of(restarts, "attempt")
+            quantity(restarts, "attempt")
         )));
     }
     page.paragraph("From the engine's /metrics, scraped before, every second during and after each usable attempt over a separate connection. Peaks between samples are missed. Requests of other clients are included.");

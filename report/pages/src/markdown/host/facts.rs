@@ -11,7 +11,7 @@ use regatta_types::units::{grouped, grouped_real};
 
 use crate::markdown::layout::{Inline, Page, Table};
 use crate::report::Report;
-use crate::words::numbers::count_of;
+use crate::words::numbers::quantity;
 
 /// A fact's name and its value.
 type Row = (&'static str, Inline);
@@ -43,7 +43,7 @@ pub(super) fn configuration(page: &mut Page, report: &Report<'_>, host: &HostAna
 
 fn run(report: &Report<'_>, host: &HostAnalysis<'_>) -> Vec<Row> {
     let header = &report.record.header;
-    let cases = count_of(header.suite.compared_cases().count(), "case");
+    let cases = quantity(header.suite.compared_cases().count(), "case");
     let at = |at| Inline::own(utc(at));
     let first = host.attempts.iter().map(|a| a.began).min();
     let last = host.attempts.iter().map(|a| a.finished).max();
@@ -105,7 +105,7 @@ fn machine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Kernel", Inline::text(&facts.kernel)),
         ("Container", Inline::text(&details.container)),
         ("Clock source", Inline::text(&details.clock_source)),
-        ("Wall clock", switch(&details.clock_synchronised, ["synchronised", "not synchronised"])),
+        ("Wall clock", switch(&details.clock_synchronised, ["synchronized", "not synchronized"])),
         ("Disk left for the agent", Inline::text(&details.disk_free)),
         ("Machine (hash of its id)", Inline::text(&details.machine_id)),
         ("Client", Inline::own(client)),

@@ -11,7 +11,7 @@ use regatta_types::gpu::{Attribution, CallCost, GpuFacts, ProcessOwner};
 
 use crate::markdown::layout::{Inline, Page, Table, count, fixed, known, known_count, mib, share};
 use crate::words::absent::why;
-use crate::words::numbers::count_of;
+use crate::words::numbers::quantity;
 
 /// Why a reading is missing.
 const UNTOLD: &str = "not reported by the driver, or no samples";
@@ -207,7 +207,7 @@ fn cost(page: &mut Page, host: &HostAnalysis<'_>, gpus: &[GpuFigures]) {
         .add_to(page);
     let telemetry = &host.telemetry;
     let left_out = (telemetry.rounds_left_out > 0).then(|| {
-        let rounds = count_of(telemetry.rounds_left_out, "telemetry round");
+        let rounds = quantity(telemetry.rounds_left_out, "telemetry round");
         format!("{rounds} skipped to keep the telemetry below 5 % of the time.")
     });
     let gaps = telemetry.gaps.iter().map(|gap| {

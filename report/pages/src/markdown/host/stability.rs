@@ -8,7 +8,7 @@ use regatta_figures::utc::utc;
 use crate::markdown::layout::{Inline, Page, Table, fixed, known, millis, seconds};
 use crate::report::Report;
 use crate::words::absent::why;
-use crate::words::numbers::{count_of, if_any, signed, signed_percent, signed_range};
+use crate::words::numbers::{if_any, quantity, signed, signed_percent, signed_range};
 use crate::words::reason::at_first;
 
 /// With at least this many requests the slowest ones are listed; with fewer, the attempts suffice.
@@ -124,7 +124,7 @@ fn events(page: &mut Page, host: &HostAnalysis<'_>) {
             .text("Event", |event| words(&event.what))
             .add_to(page);
         let more = if_any(host.events.more_stalls, |n| {
-            format!(" {} over 1 s omitted.", count_of(n, "shorter stall"))
+            format!(" {} over 1 s omitted.", quantity(n, "shorter stall"))
         });
         page.paragraph(Inline::own(format!(
             "Connection events by the coordinator's clock, others by the host's.{more}"

@@ -12,7 +12,7 @@ fn at(ms: u64) -> MonoNs {
     MonoNs((BEGAN * 1_000 + ms) * 1_000_000)
 }
 
-/// A series of an attempt of 10 s at so many watts, whose counter gains so many joules.
+/// A series of an attempt of 10 s at this many watts, whose counter gains this many joules.
 fn series(uuid: &str, watts: f64, joules: u64) -> GpuSeries {
     let sample = |ms| GpuSample {
         at: at(ms),
