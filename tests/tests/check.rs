@@ -103,7 +103,7 @@ fn a_check_tells_a_regression_from_noise_and_from_another_engine() {
         ": compared despite a different class (--allow-different): engine version 2.0",
     );
     let page = std::fs::read_to_string(program.home().join("change.md")).unwrap();
-    assert!(page.starts_with(&format!("# Regatta comparison: {upgraded} against {before}\n")));
+    assert!(page.starts_with(&format!("# Regatta comparison: {upgraded} vs. {before}\n")));
     let json = compared(&[&slow, "--json"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["hosts"][0]["metrics"][0]["verdict"], "slower", "{json}");
