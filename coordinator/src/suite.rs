@@ -145,13 +145,15 @@ fn source(name_or_path: &str) -> Result<String, SuiteError> {
     }
 }
 
+/// The text of a file, with Unix line ends and without a byte order mark: a suite checked out on
+/// Windows is the same suite.
 fn read(path: &Path) -> Result<String, SuiteError> {
     let failed = |source| SuiteError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mut text = String::new();
     let length = file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(failed)?;
     if u64::try_from(length).is_ok_and(|length| length <= FILE_MAX) {
-        Ok(text)
+        Ok(text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))
     } else {
         Err(SuiteError::TooLong { path: path.to_owned() })
     }

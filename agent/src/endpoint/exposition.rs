@@ -1,5 +1,7 @@
 //! What an engine says of itself in Prometheus' text format, under each engine's own names.
 
+use std::collections::BTreeMap;
+
 use nom_openmetrics::parser::prometheus;
 use regatta_types::engine::EngineSample;
 use regatta_types::time::MonoNs;
@@ -7,6 +9,9 @@ use regatta_types::time::MonoNs;
 /// How the metrics of each engine begin.
 const ENGINES: [(&str, &str); 4] =
     [("vllm:", "vllm"), ("sglang:", "sglang"), ("llamacpp:", "llama.cpp"), ("tgi_", "tgi")];
+/// Labels of the ranks of one model replica: each of them may report the same requests.
+const REPLICA_RANKS: [&str; 6] =
+    ["tp_rank", "pp_rank", "cp_rank", "ep_rank", "moe_ep_rank", "attn_tp_rank"];
 /// Most lines that are kept.
 const LINES: usize = 10_000;
 
@@ -49,10 +54,17 @@ impl Exposition {
         self.0.iter().any(|line| line.name == name)
     }
 
-    /// The values of the first of these names that is there: one for each engine behind the endpoint.
+    /// The values of the first of these names that is present, one for each model replica behind the
+    /// endpoint: of its ranks the highest.
     fn values(&self, names: &[&str]) -> Option<Vec<f64>> {
         let name = names.iter().find(|name| self.has(name))?;
-        Some(self.0.iter().filter(|line| line.name == **name).map(|line| line.value).collect())
+        let mut replicas: BTreeMap<Vec<&(String, String)>, f64> = BTreeMap::new();
+        for line in self.0.iter().filter(|line| line.name == **name) {
+            let own = line.labels.iter().filter(|(key, _)| !REPLICA_RANKS.contains(&key.as_str()));
+            let value = replicas.entry(own.collect()).or_insert(line.value);
+            *value = value.max(line.value);
+        }
+        Some(replicas.into_values().collect())
     }
 
     fn sum(&self, names: &[&str]) -> Option<f64> {
@@ -122,8 +134,10 @@ impl Exposition {
 
 impl Line {
     fn parse(line: &str) -> Option<Self> {
-        // The grammar wants the end of a line, and knows no time stamps.
-        let text = format!("{}\n", line.trim_end());
+        // The grammar wants the end of a line, and knows neither timestamps nor exemplars.
+        let labels = labels_end(line);
+        let value = line[labels..].split_whitespace().next()?;
+        let text = format!("{} {value}\n", &line[..labels]);
         let (_, families) = prometheus(&text).ok()?;
         let sample = families.first()?.samples.first()?;
         let label =
@@ -131,6 +145,23 @@ impl Line {
         let value = Some(sample.number()).filter(|value| value.is_finite())?;
         let labels = sample.labels().iter().map(label).collect();
         Some(Self { name: sample.name().to_owned(), labels, value })
+    }
+}
+
+/// Where the name of a line and its labels end.
+fn labels_end(line: &str) -> usize {
+    let name = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
+    let (mut in_quotes, mut is_escaped) = (false, false);
+    let is_end = |&(_, c): &(usize, char)| {
+        let is_end = c == '}' && !in_quotes;
+        in_quotes ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    };
+    if line[name..].starts_with('{') {
+        line[name..].char_indices().find(is_end).map_or(line.len(), |(at, _)| name + at + 1)
+    } else {
+        name
     }
 }
 
@@ -184,6 +215,32 @@ mod tests {
             ..EngineSample::default()
         };
         assert_eq!(text.sample(AT), Some(expected));
+    }
+
+    /// Eight ranks of one replica said that sixteen requests ran where two did.
+    #[test]
+    fn ranks_of_a_replica_count_once_and_replicas_are_summed() {
+        let rank = |dp: u32, tp: u32, running: f64| {
+            format!("sglang:num_running_reqs{{dp_rank=\"{dp}\",tp_rank=\"{tp}\"}} {running}\n")
+        };
+        let ranks = [rank(0, 0, 2.0), rank(0, 1, 2.0), rank(1, 0, 3.0), rank(1, 1, 2.0)].concat();
+        let running = |text: &str| Exposition::parse(text).sample(AT).unwrap().running;
+        assert_eq!(running(&ranks), Some(5.0));
+        let pipeline = "vllm:num_requests_running{engine=\"0\"} 2\n\
+                        vllm:num_requests_running{engine=\"1\"} 2\n";
+        assert_eq!(running(pipeline), Some(4.0));
+    }
+
+    #[test]
+    fn timestamps_and_exemplars_are_ignored() {
+        for line in [
+            "vllm:num_requests_running{model=\"a } \\\" b\"} 3 1795521700000",
+            "vllm:num_requests_running 3 1795521700.5 # {trace_id=\"x\"} 1",
+            "vllm:num_requests_running{model=\"a\"}3.0 # {trace_id=\"}\"} 0.5 1795521700",
+        ] {
+            let sample = Exposition::parse(line).sample(AT);
+            assert_eq!(sample.and_then(|sample| sample.running), Some(3.0), "{line}");
+        }
     }
 
     #[test]

@@ -88,6 +88,22 @@ fn a_file_is_read_and_its_problems_name_it() {
 }
 
 #[test]
+fn line_ends_and_a_byte_order_mark_do_not_change_a_suite() {
+    let unix = "name = \"lines\"\n[[case]]\ntitle = \"A\"\nmax_tokens = 16\n\
+                messages = [{ role = \"user\", content = \"\"\"\nOne.\nTwo.\"\"\" }]\n";
+    let suite = |text: &str| {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        load(&file.path().display().to_string()).unwrap()
+    };
+    let windows = unix.replace('\n', "\r\n");
+    for text in [windows.clone(), format!("\u{feff}{unix}"), format!("\u{feff}{windows}")] {
+        assert_eq!(suite(&text), suite(unix));
+        assert_eq!(suite(&text).hash(), suite(unix).hash());
+    }
+}
+
+#[test]
 fn a_file_without_end_is_not_read_to_its_end() {
     assert!(matches!(load("/dev/zero"), Err(SuiteError::TooLong { .. })));
 }

@@ -60,6 +60,8 @@ pub enum Absent {
     ShortAttempt,
     /// The energy counter fell.
     CounterRanBackwards,
+    /// The energy counter has the same value at begin and end.
+    CounterStandsStill,
     /// The energy counter was not read near the attempt's begin.
     CounterNotReadAtBegin,
     /// The energy counter was not read near the attempt's end.

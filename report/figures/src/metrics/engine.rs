@@ -67,7 +67,8 @@ pub fn engine_figures<'a>(
         failed: windows.iter().map(|window| window.failed).sum(),
         running_max: highest(|s| s.running),
         waiting_max: highest(|s| s.waiting),
-        kv_peak: highest(|s| s.kv_use),
+        // A share, but in percent from some engines.
+        kv_peak: highest(|s| s.kv_use).map(|peak| if peak > 1.0 { peak / 100.0 } else { peak }),
         ..EngineFigures::default()
     };
     let all = known.len();
@@ -144,6 +145,14 @@ mod tests {
             acceptance: None,
         };
         assert_eq!(figures, Ok(expected));
+    }
+
+    #[test]
+    fn kv_cache_usage_in_percent_is_a_share() {
+        let mut full = sample(0, 1.0);
+        full.kv_use = Some(37.5);
+        let figures = engine_figures([&window(vec![full, sample(1, 5.0)])].into_iter());
+        assert_eq!(figures.unwrap().kv_peak, Some(0.375));
     }
 
     #[test]

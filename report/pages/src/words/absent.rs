@@ -34,6 +34,7 @@ pub(crate) fn why(absent: &Absent) -> String {
         Absent::NoServingGpu => "no GPU serves the endpoint",
         Absent::NoKnownServingGpu => "no GPU is known to serve the endpoint",
         Absent::ShortAttempt => "attempts shorter than 5 s",
+        Absent::CounterStandsStill => "the energy counter does not move",
         Absent::CounterRanBackwards => "the energy counter went backwards",
         Absent::CounterNotReadAtBegin => {
             "the energy counter was not read within 0.5 s of the start of the attempt"

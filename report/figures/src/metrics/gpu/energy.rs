@@ -55,9 +55,12 @@ impl Energy {
             let (from, until) = edges(series, report.began, report.finished)?;
             let millijoules = until.millijoules.checked_sub(from.millijoules);
             let joules = millijoules.ok_or(Absent::CounterRanBackwards)? as f64 / 1e3;
-            let residual = trapezoid(&series.samples, from.at, until.at)
-                .filter(|_| joules > 0.0)
-                .map(|check| check / joules - 1.0);
+            // A board draws power all the time.
+            if joules <= 0.0 {
+                return Err(Absent::CounterStandsStill);
+            }
+            let residual =
+                trapezoid(&series.samples, from.at, until.at).map(|check| check / joules - 1.0);
             if let Some(residual) = residual.filter(|r| r.abs() > RESIDUAL_LIMIT) {
                 return Err(Absent::CounterDisagrees { residual });
             }

@@ -72,6 +72,15 @@ fn energy_is_withheld_where_counter_and_samples_differ_by_a_tenth() {
     assert!((residual - 0.2).abs() < 1e-9, "{residual}");
 }
 
+/// It was 0 J at 350 W.
+#[test]
+fn a_counter_that_does_not_move_leaves_no_energy() {
+    let mut blind = series("GPU-a", 350.0, 0);
+    assert_eq!(withheld(&report(vec![blind.clone()])), Absent::CounterStandsStill);
+    blind.samples.clear();
+    assert_eq!(withheld(&report(vec![blind])), Absent::CounterStandsStill);
+}
+
 #[test]
 fn a_counter_that_fell_leaves_no_energy() {
     let mut fell = good();
