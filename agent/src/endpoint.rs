@@ -7,6 +7,7 @@
 mod address;
 mod arrival;
 mod body;
+mod delta;
 mod discover;
 mod engine;
 mod engine_client;
@@ -16,6 +17,7 @@ mod exchange;
 mod exposition;
 mod handle;
 mod identity;
+mod inline;
 pub mod key;
 mod probe;
 mod recorder;

@@ -117,6 +117,8 @@ faults! {
     LongHead, "long-head" => Some(FailureKind::LimitExceeded);
     /// a finish reason, but no text
     Empty, "empty" => Some(FailureKind::EmptyAnswer);
+    /// half of the tokens, then the finish reason `abort`
+    Abort, "abort" => Some(FailureKind::Aborted);
     /// an answer from another model
     WrongModel, "wrong-model" => Some(FailureKind::WrongModel);
     /// finish reason and usage, but no `[DONE]`

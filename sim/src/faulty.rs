@@ -14,6 +14,7 @@ const DRIP: Duration = Duration::from_millis(100);
 const BULK: usize = 64 << 10;
 const JSON: &str = "application/json";
 const ERROR: &str = r#"{"error":{"message":"the engine has run out of memory","code":500}}"#;
+const ABORT: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"abort"}]}"#;
 const NO_TEXT: &str = "data: {\"choices\":[]}\n\n";
 /// Nothing, compressed.
 const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0";
@@ -62,6 +63,7 @@ pub(crate) async fn write_faulty(
             break_off(writer, close, &error(r#"{"error":"out of memory"}"#)).await
         }
         Fault::ErrorThenDone => break_off(writer, close, &(error(ERROR) + DONE)).await,
+        Fault::Abort => break_off(writer, close, &(error(ABORT) + DONE)).await,
         Fault::ErrorBody => reply(writer, close, ("200 OK", JSON, ""), ERROR.as_bytes()).await,
         Fault::JsonBody => {
             let whole = writer.events.whole();

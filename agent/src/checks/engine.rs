@@ -6,8 +6,8 @@ use regatta_types::attempt::AttemptOutcome;
 use regatta_types::check::{Check, CheckOutcome};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::reading::Reading;
-use regatta_types::trace::{ChunkKind, Outcome, RequestTrace};
-use regatta_types::units::grouped;
+use regatta_types::trace::{ChunkKind, Outcome, RequestTrace, TokenSource};
+use regatta_types::units::{grouped, quantity};
 use regatta_types::validity::FindingCode;
 
 use super::{PreflightEngine, PreflightInput};
@@ -156,7 +156,12 @@ fn usage(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutcom
         return check.unknown("no request succeeded");
     }
     if counted == all {
-        let events = engine.successes().any(|trace| trace.chunk_counts.is_some());
+        // Counts of events that do not add up are not used.
+        let is_counted = |trace: &RequestTrace| {
+            let source = trace.token_source();
+            matches!(source, Some(TokenSource::TokenIds | TokenSource::ContinuousUsage))
+        };
+        let events = engine.successes().any(is_counted);
         let of = if events { "answers and stream events" } else { "answers" };
         return check.ok(format!("token counts for {of}"));
     }
@@ -180,19 +185,23 @@ fn usage(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutcom
 
 fn reasoning(engine: &PreflightEngine<'_>) -> CheckOutcome {
     let check = Check::Reasoning;
+    let answers = engine.successes().count();
+    let is_inline = |trace: &&RequestTrace| trace.inline_reasoning;
     let is_reasoning =
         |trace: &RequestTrace| trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
-    if engine.abilities.inline_reasoning {
-        check.warning(
-            "reasoning is part of the answer (<think> tags), so the time to first answer token is \
-             unknown. Start the engine with the model's reasoning parser",
-        )
+    let inline = engine.successes().filter(is_inline).count();
+    if inline > 0 {
+        check.warning(format!(
+            "reasoning is part of the text of {inline} of {answers} answers (<think> tags), so \
+             the time to first answer token is unknown for answers without the closing tag. Start \
+             the engine with the model's reasoning parser"
+        ))
     } else if engine.successes().any(is_reasoning) {
         check.ok("reasoning has a separate field")
-    } else if engine.successes().next().is_none() {
+    } else if answers == 0 {
         check.unknown("no request succeeded")
     } else {
-        check.ok("no reasoning in any answer")
+        check.ok(format!("no reasoning in {}", quantity(answers, "short answer")))
     }
 }
 

@@ -266,7 +266,7 @@ fn missing_token_counts_are_a_warning_without_a_tokenizer() {
 
 #[test]
 fn reasoning_in_the_answer_text_is_a_warning() {
-    let checks = Host::but(|host| host.abilities.inline_reasoning = true);
+    let checks = Host::but(|host| host.warmup.traces[0].inline_reasoning = true);
     only(&checks, Check::Reasoning, Mark::Warning, "(<think> tags)");
     let checks = Host::but(|host| host.warmup.traces[0].chunks[0].kind = ChunkKind::Reasoning);
     assert_eq!(of(&checks, Check::Reasoning), (Mark::Ok, "reasoning has a separate field"));

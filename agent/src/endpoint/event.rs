@@ -3,13 +3,14 @@
 //! Knows the fields that vLLM, SGLang, llama.cpp and `transformers serve` use; what they mean for a
 //! request is decided in [`super::recorder`].
 
-use std::borrow::Cow;
 use std::fmt;
 
-use regatta_types::trace::{ServerTimings, Usage};
+use regatta_types::trace::{ChunkKind, ServerTimings, Usage};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
+
+use super::delta::{Delta, NO_TEXT, Text};
 
 /// One event.
 #[derive(Debug, Deserialize)]
@@ -45,15 +46,15 @@ pub(super) struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// New reasoning text; empty if there is none.
-    pub(super) fn reasoning(&self) -> &str {
-        self.delta.as_ref().map_or("", |delta| delta.reasoning())
-    }
-
-    /// New text of the answer; empty if there is none.
-    pub(super) fn answer(&self) -> &str {
-        let content = self.delta.as_ref().and_then(|delta| delta.content.as_ref());
-        content.or(self.text.as_ref()).map_or("", |text| &text.0)
+    /// New text of each kind; empty if there is none.
+    pub(super) fn texts(&self) -> [(ChunkKind, &str); 3] {
+        let mut texts = self.delta.as_ref().map(Delta::texts).unwrap_or(NO_TEXT);
+        if let Some(Text(text)) = &self.text
+            && texts[1].1.is_empty()
+        {
+            texts[1].1 = text;
+        }
+        texts
     }
 
     /// How many token ids are named.
@@ -65,26 +66,6 @@ impl Choice<'_> {
     /// Whether it says why it ended.
     pub(super) fn has_finished(&self) -> bool {
         self.finish_reason.as_ref().is_some_and(|reason| !reason.0.is_empty())
-    }
-}
-
-/// What an event adds to an answer.
-#[derive(Debug, Deserialize)]
-pub(super) struct Delta<'a> {
-    #[serde(borrow)]
-    pub(super) content: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) reasoning: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) reasoning_content: Option<Text<'a>>,
-}
-
-impl Delta<'_> {
-    /// Reasoning text under either of its names. Some engines send both with the same text.
-    fn reasoning(&self) -> &str {
-        let named = |field: &Option<Text<'_>>| field.as_ref().is_some_and(|t| !t.0.is_empty());
-        let field = if named(&self.reasoning) { &self.reasoning } else { &self.reasoning_content };
-        field.as_ref().map_or("", |t| &t.0)
     }
 }
 
@@ -151,33 +132,6 @@ pub(super) struct TimingsField {
 impl TimingsField {
     pub(super) fn timings(&self) -> Option<ServerTimings> {
         Some(ServerTimings { prompt_ms: self.prompt_ms?, predicted_ms: self.predicted_ms? })
-    }
-}
-
-/// A string, borrowed unless it has escapes. (serde borrows a bare `Cow` only, not one in an
-/// `Option`.)
-#[derive(Debug)]
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
     }
 }
 
@@ -248,16 +202,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_is_borrowed_and_escaped_text_is_not() {
+    fn a_choice_has_its_texts_and_token_ids() {
         let event: Event<'_> = serde_json::from_str(
             r#"{"choices":[{"delta":{"content":"a","reasoning":"b\nc"},"token_ids":[1,2]}]}"#,
         )
         .unwrap();
         let choice = event.choices.iter().next().unwrap();
-        let delta = choice.delta.as_ref().unwrap();
-        assert!(matches!(delta.content, Some(Text(Cow::Borrowed("a")))));
-        assert!(matches!(&delta.reasoning, Some(Text(Cow::Owned(t))) if t == "b\nc"));
-        assert_eq!((choice.ids(), choice.answer(), choice.reasoning()), (Some(2), "a", "b\nc"));
+        let [(_, reasoning), (_, answer), (_, call)] = choice.texts();
+        assert_eq!((choice.ids(), reasoning, answer, call), (Some(2), "b\nc", "a", ""));
     }
 
     #[test]

@@ -68,8 +68,6 @@ pub struct Abilities {
     pub fields: Fields,
     /// Whether the engine can end answers at a fixed length. `None`: not tested.
     pub fixed_length: Option<bool>,
-    /// Whether the answer contains reasoning, in tags.
-    pub inline_reasoning: bool,
     /// Findings about the endpoint.
     pub findings: Vec<Finding>,
 }

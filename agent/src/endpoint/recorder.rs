@@ -15,7 +15,9 @@ use regatta_types::trace::{
 use sha2::{Digest, Sha256};
 
 use super::arrival::Arrival;
-use super::event::{Choice, Event, Text, error_text};
+use super::delta::Text;
+use super::event::{Choice, Event, error_text};
+use super::inline::mark_reasoning;
 use super::sse::Decoder;
 use super::template::{Plain, Template};
 
@@ -100,10 +102,15 @@ struct State {
     last_event: Option<MonoNs>,
     reasoning: String,
     answer: String,
+    tool_calls: String,
+    /// Events of the answer without text since the last one with text.
+    blank_events: u32,
     /// Tokens of events without text, which belong to the next chunk.
     carried_tokens: u32,
     /// The last count of a usage that comes with every event.
     counted_tokens: u64,
+    /// All of them, summed up: what an engine means that counts each event by itself.
+    summed_tokens: u64,
     model_checked: bool,
     /// The last event that was parsed.
     template: Template,
@@ -119,11 +126,14 @@ impl Recorder {
         let state = State {
             answer: String::with_capacity(chunks * 5),
             reasoning: String::new(),
+            tool_calls: String::new(),
+            blank_events: 0,
             trace,
             bytes: 0,
             last_event: None,
             carried_tokens: 0,
             counted_tokens: 0,
+            summed_tokens: 0,
             model_checked: expected.other_models.is_empty(),
             template: Template::default(),
             failure: None,
@@ -181,6 +191,12 @@ impl Recorder {
         }
         state.conclude(ending)
     }
+}
+
+/// Some proxies count the prompt without its cached part, which shows where that is the larger one.
+fn with_whole_prompt(usage: Usage) -> Usage {
+    let without = usage.cached.filter(|&cached| cached > usage.prompt).unwrap_or(0);
+    Usage { prompt: usage.prompt.saturating_add(without), ..usage }
 }
 
 const DONE: &[u8] = b"[DONE]";
@@ -254,7 +270,11 @@ impl State {
     fn counted(&mut self, usage: Option<Usage>) {
         if let Some(usage) = usage {
             self.counted_tokens = usage.completion;
-            self.trace.usage = Some(usage);
+            self.summed_tokens = self.summed_tokens.saturating_add(usage.completion);
+            // Zeros after a count are none.
+            if usage.completion > 0 || self.trace.usage.is_none_or(|known| known.completion == 0) {
+                self.trace.usage = Some(with_whole_prompt(usage));
+            }
         }
         if self.trace.chunks.len() > self.expected.limits.chunks {
             let limit = self.expected.limits.chunks;
@@ -263,14 +283,14 @@ impl State {
     }
 
     fn choice(&mut self, choice: &Choice<'_>, usage: Option<Usage>, at: Arrival) {
-        let texts =
-            [(ChunkKind::Reasoning, choice.reasoning()), (ChunkKind::Answer, choice.answer())];
-        self.spoken(&texts, choice.ids(), usage, at);
+        self.spoken(&choice.texts(), choice.ids(), usage, at);
         if let Some(Text(word)) = &choice.finish_reason
             && !word.is_empty()
         {
             self.trace.finish_reason = Some(FinishReason::parse(word));
+            self.blank_events = 0;
         }
+        self.trace.blank_events = self.trace.blank_events.max(self.blank_events);
     }
 
     /// The texts of one choice, any of which may be empty, and how many tokens they are if the
@@ -305,10 +325,15 @@ impl State {
             match kind {
                 ChunkKind::Reasoning => self.reasoning.push_str(text),
                 ChunkKind::Answer => self.answer.push_str(text),
+                ChunkKind::ToolCall => self.tool_calls.push_str(text),
             }
         }
-        self.carried_tokens =
-            if has_text { 0 } else { with_carried.unwrap_or(self.carried_tokens) };
+        if has_text {
+            (self.carried_tokens, self.blank_events) = (0, 0);
+        } else {
+            self.carried_tokens = with_carried.unwrap_or(self.carried_tokens);
+            self.blank_events += 1;
+        }
     }
 
     fn conclude(mut self, ending: Ending) -> RequestTrace {
@@ -319,6 +344,10 @@ impl State {
             // An end-of-text token has no text.
             *tokens = tokens.saturating_add(self.carried_tokens);
         }
+        self.sum_up_usage();
+        let has_own_field = !self.reasoning.is_empty();
+        self.trace.inline_reasoning =
+            !has_own_field && mark_reasoning(&mut self.trace.chunks, &self.answer);
         self.trace.answer = self.answer();
         self.trace.chunks.shrink_to_fit();
         let outcome = match (self.failure.take(), ending) {
@@ -343,15 +372,40 @@ impl State {
         self.trace
     }
 
+    /// Some engines count each event by itself and never the whole answer: then the last count is
+    /// below the number of chunks, and their sum is not.
+    fn sum_up_usage(&mut self) {
+        let chunks = u64::try_from(self.trace.chunks.len()).unwrap_or(u64::MAX);
+        let is_counted = self.trace.chunks.iter().all(|chunk| chunk.tokens.is_some());
+        if let Some(usage) = &mut self.trace.usage
+            && is_counted
+            && self.trace.chunk_counts == Some(ChunkCounts::ContinuousUsage)
+            && (1..chunks).contains(&usage.completion)
+            && self.summed_tokens >= chunks
+            && self.summed_tokens <= u64::from(self.expected.max_tokens)
+        {
+            usage.completion = self.summed_tokens;
+        }
+    }
+
     /// Whether the answer is complete.
     fn verdict(&self, end: &str) -> Outcome {
-        if self.trace.finish_reason.is_none() {
-            let message = format!("{end} without a finish reason");
-            Outcome::Failed(Failure::new(FailureKind::IncompleteStream, &message))
-        } else if self.trace.chunks.is_empty() {
-            Outcome::Failed(Failure::new(FailureKind::EmptyAnswer, "empty answer"))
-        } else {
-            Outcome::Ok
+        let failed = |kind, message: &str| Outcome::Failed(Failure::new(kind, message));
+        match &self.trace.finish_reason {
+            None => {
+                let message = format!("{end} without a finish reason");
+                failed(FailureKind::IncompleteStream, &message)
+            }
+            Some(reason) if !reason.is_complete() => {
+                let tokens = self.trace.completion_tokens();
+                let after = tokens.map(|n| format!(" after {n:.0} tokens")).unwrap_or_default();
+                let message = format!("finish reason `{}`{after}", reason.name());
+                failed(FailureKind::Aborted, &message)
+            }
+            Some(_) if self.trace.chunks.is_empty() => {
+                failed(FailureKind::EmptyAnswer, "empty answer")
+            }
+            Some(_) => Outcome::Ok,
         }
     }
 
@@ -362,10 +416,12 @@ impl State {
         let mut hash = Sha256::new();
         hash.update(&self.reasoning);
         hash.update(&self.answer);
+        hash.update(&self.tool_calls);
         let chars = self.trace.chunks.iter().map(|c| u64::from(c.chars)).sum();
         let text = self.expected.keep_text.then(|| {
             let mut text = std::mem::take(&mut self.reasoning);
             text.push_str(&self.answer);
+            text.push_str(&self.tool_calls);
             text
         });
         Answer { sha256: hex::encode(hash.finalize()), chars, text }

@@ -281,15 +281,18 @@ fn of_shared(model: &str, text: Fitted) -> Body {
     Body::new(model, Role::User, &[Part { scope: Scope::Attempt, text: text.shared }])
 }
 
-/// What of an answer the next turn of its conversation carries: the answer without its reasoning.
+/// What of an answer the next turn of its conversation carries: the answer without its reasoning and tool calls.
 /// `None` where the text was not kept; [`Prepared::of_case`] has it kept for conversations,
 /// whatever its caller says, who then drops it.
 #[must_use]
 pub fn carried(trace: &RequestTrace) -> Option<String> {
     let text = trace.answer.text.as_ref()?;
-    let reasoning = trace.chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Reasoning);
-    let reasoning: u64 = reasoning.map(|chunk| u64::from(chunk.chars)).sum();
-    Some(text.chars().skip(usize::try_from(reasoning).unwrap_or(usize::MAX)).collect())
+    let chars = |kind| {
+        let chunks = trace.chunks.iter().filter(|chunk| chunk.kind == kind);
+        chunks.map(|chunk| usize::try_from(chunk.chars).unwrap_or(usize::MAX)).sum()
+    };
+    let answer = text.chars().skip(chars(ChunkKind::Reasoning));
+    Some(answer.take(chars(ChunkKind::Answer)).collect())
 }
 
 /// How many tokens each request asks for.

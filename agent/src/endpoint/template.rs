@@ -35,12 +35,9 @@ impl<'a> Plain<'a> {
         if event.error.is_some() || event.timings.is_some() || choice.has_finished() {
             return None;
         }
-        let (kind, text) = match (choice.reasoning(), choice.answer()) {
-            ("", "") => return None,
-            (text, "") => (ChunkKind::Reasoning, text),
-            ("", text) => (ChunkKind::Answer, text),
-            _ => return None,
-        };
+        let texts = choice.texts();
+        let mut texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        let (Some((kind, text)), None) = (texts.next(), texts.next()) else { return None };
         let usage = match &event.usage {
             Some(usage) => Some(usage.value.counts()?),
             None => None,

@@ -6,7 +6,7 @@
 use regatta_types::assignment::Preparation;
 use regatta_types::ids::AttemptKey;
 use regatta_types::suite::{Message, Role};
-use regatta_types::trace::{ChunkKind, FinishReason, Outcome, Phase, RequestTrace};
+use regatta_types::trace::{FinishReason, Outcome, Phase, RequestTrace};
 use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::stream::{Request, Stream};
@@ -57,19 +57,15 @@ async fn fields(
         temperature: 0.0,
         seed: None,
         timeouts: preparation.timeouts,
-        // Checked for reasoning, then discarded.
-        keep_text: true,
+        keep_text: false,
     };
     let mut sent = Fields::all(wants_fixed);
     for _ in 0..TRIES {
         let prepared = Prepared::of_ask(endpoint, key, &ask, sent)?;
         let Some(trace) = send(stream, &prepared).await else { break };
-        let text = trace.answer.text.take().unwrap_or_default();
         match &trace.outcome {
             Outcome::Ok => {
-                let inline_reasoning = reasons_inline(trace, &text);
-                let learned = learned(sent, trace, wants_fixed);
-                return Ok(Abilities { inline_reasoning, ..learned });
+                return Ok(learned(sent, trace, wants_fixed));
             }
             Outcome::Failed(failure)
                 if matches!(failure.http_status, Some(400 | 422)) && sent != Fields::default() =>
@@ -96,12 +92,6 @@ fn learned(sent: Fields, trace: &RequestTrace, wants_fixed: bool) -> Abilities {
     }
 }
 
-/// Whether the answer contains reasoning in <think> tags.
-fn reasons_inline(trace: &RequestTrace, text: &str) -> bool {
-    let is_apart = trace.chunks.iter().any(|chunk| chunk.kind == ChunkKind::Reasoning);
-    !is_apart && (text.contains("<think>") || text.contains("</think>"))
-}
-
 fn not_fixed(sent: Fields, trace: &RequestTrace) -> Finding {
     let evidence = if sent.ignore_eos || sent.min_tokens {
         let tokens = trace.completion_tokens().unwrap_or(0.0);
@@ -124,26 +114,4 @@ async fn send<'s>(stream: &'s mut Stream, prepared: &Prepared) -> Option<&'s mut
     }
     let which = ConversationTurn::first(stream.shared.take_seq());
     Some(stream.request(Request::new(which.seq, Phase::Warmup, prepared.build(which))).await)
-}
-
-#[cfg(test)]
-mod tests {
-    use regatta_types::time::MonoNs;
-    use regatta_types::trace::Chunk;
-
-    use super::*;
-
-    #[test]
-    fn think_tags_are_reasoning_unless_it_has_a_separate_field() {
-        let trace = |kind| {
-            let mut trace = RequestTrace::new(0, 0, Phase::Warmup);
-            let at = MonoNs(1);
-            trace.chunks = vec![Chunk { at, late_us: None, kind, chars: 7, tokens: None }];
-            trace
-        };
-        let (answer, reasoning) = (trace(ChunkKind::Answer), trace(ChunkKind::Reasoning));
-        assert!(reasons_inline(&answer, "<think>\nOkay, the user wants"));
-        assert!(!reasons_inline(&answer, "Yes."));
-        assert!(!reasons_inline(&reasoning, "The tag <think> begins it"));
-    }
 }

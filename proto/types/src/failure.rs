@@ -32,6 +32,8 @@ pub enum FailureKind {
     LimitExceeded,
     /// A successful response without any text.
     EmptyAnswer,
+    /// The engine gave up the answer: a finish reason such as `abort` or `error`.
+    Aborted,
     /// The answer came from a different model than requested.
     WrongModel,
     /// Cancelled by Regatta before the end.
@@ -42,7 +44,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind, in the order of the docs.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreachable,
         Self::ConnectTimeout,
         Self::FirstTokenTimeout,
@@ -55,6 +57,7 @@ impl FailureKind {
         Self::ErrorEvent,
         Self::LimitExceeded,
         Self::EmptyAnswer,
+        Self::Aborted,
         Self::WrongModel,
         Self::Cancelled,
         Self::Harness,
@@ -76,6 +79,7 @@ impl FailureKind {
             Self::ErrorEvent => "error_event",
             Self::LimitExceeded => "limit_exceeded",
             Self::EmptyAnswer => "empty_answer",
+            Self::Aborted => "aborted",
             Self::WrongModel => "wrong_model",
             Self::Cancelled => "cancelled",
             Self::Harness => "harness",

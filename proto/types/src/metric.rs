@@ -72,7 +72,7 @@ const TABLE: [MetricInfo; 6] = [
         formula: "sum of (n - k_1) / sum of (t_last - t_1)",
         definition: Some((
             "Decode speed",
-            "tokens after the first chunk / time from the first to the last chunk; needs 16 such tokens; over the requests of an attempt the ratio of the sums",
+            "tokens after the first read / time from the first to the last read; needs 16 such tokens; over the requests of an attempt the ratio of the sums",
         )),
     },
     MetricInfo {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::time::MonoNs;
 
-/// Fewest tokens after the first chunk for a decode speed to mean anything.
+/// Fewest tokens after the first read for a decode speed to mean anything.
 const DECODE_MIN_TOKENS: f64 = 16.0;
 /// Fewest uncached prompt tokens for a prefill speed to mean anything.
 const PREFILL_MIN_TOKENS: u64 = 256;
@@ -43,6 +43,10 @@ pub struct RequestTrace {
     pub chunk_counts: Option<ChunkCounts>,
     /// SSE events of any kind.
     pub events: u32,
+    /// Most events in a row that belong to the answer and have no text: tokens that are not shown.
+    pub blank_events: u32,
+    /// The text of the answer contains reasoning, between tags.
+    pub inline_reasoning: bool,
     /// `[DONE]` or end of the body.
     pub done: Option<MonoNs>,
     /// How it ended.
@@ -119,10 +123,12 @@ pub enum ChunkCounts {
 /// Which part of the reply a chunk belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChunkKind {
-    /// `reasoning` or `reasoning_content`.
+    /// In any field for it, or in the text of the answer before the tag that ends it.
     Reasoning,
-    /// `content` (or `text`).
+    /// `content`, `text`, `refusal` or the transcript of speech.
     Answer,
+    /// Name and arguments of a tool call.
+    ToolCall,
 }
 
 /// How a request ended.
@@ -173,6 +179,27 @@ impl FinishReason {
             "length" => Self::Length,
             "tool_calls" => Self::ToolCalls,
             other => Self::Other(crate::clean::excerpt(other, 40)),
+        }
+    }
+
+    /// Whether the answer is complete as the engine sees it. Engines and proxies have words of their
+    /// own for this; any other word, such as `abort`, `error` or `cancelled`, means that the engine
+    /// gave up.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        const ENDS: [&str; 8] = [
+            "function_call",
+            "content_filter",
+            "eos",
+            "eos_token",
+            "stop_sequence",
+            "end_turn",
+            "tool_use",
+            "max_tokens",
+        ];
+        match self {
+            Self::Stop | Self::Length | Self::ToolCalls => true,
+            Self::Other(word) => ENDS.contains(&word.to_lowercase().as_str()),
         }
     }
 
@@ -237,6 +264,15 @@ pub enum TokenSource {
     Chunks,
 }
 
+/// Tokens that the usage counts and that did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HiddenTokens {
+    /// The engine says how many.
+    Counted(u64),
+    /// There are signs of some.
+    Unknown,
+}
+
 impl TokenSource {
     /// The name used in files and reports.
     #[must_use]
@@ -270,6 +306,8 @@ impl RequestTrace {
             chunks: Vec::new(),
             chunk_counts: None,
             events: 0,
+            blank_events: 0,
+            inline_reasoning: false,
             done: None,
             outcome: Outcome::NotSent,
             http_status: None,
@@ -337,3 +375,4 @@ impl RequestTrace {
 mod formulas;
 #[cfg(test)]
 mod tests;
+mod tokens;

@@ -34,8 +34,16 @@ pub enum FindingCode {
     ClientLimited,
     /// The engine changed since the start of the run.
     EngineChanged,
+    /// Requests of one attempt were answered by unequal engines.
+    MixedEngines,
+    /// The engine worked for another client, too.
+    EngineBusy,
+    /// Two hosts of the run are one machine.
+    SameMachine,
     /// The first attempt was the warm-up of the engine.
     ColdFirstAttempt,
+    /// The first request or repetition of a case took far longer than the others.
+    ColdFirst,
     /// The agent froze for over a second.
     ClientStall,
     /// The measuring thread used most of a core.
@@ -50,6 +58,8 @@ pub enum FindingCode {
     Drifting,
     /// Answers came in bursts instead of streams.
     BufferedStream,
+    /// Several chunks came in most reads: something between agent and engine joins them.
+    CoalescedStream,
     /// No request succeeded.
     NoOkRequest,
     /// Over 1 % of the requests failed.
@@ -58,6 +68,8 @@ pub enum FindingCode {
     EmptyAnswers,
     /// A load level had too few requests.
     TooFewSamples,
+    /// Fewer streams were in decode at once than were requested.
+    LowOverlap,
     /// Answers of natural length were cut.
     Truncated,
     /// Answers of fixed length ended early.
@@ -66,8 +78,16 @@ pub enum FindingCode {
     TokenMismatch,
     /// The final usage has fewer tokens than there were chunks.
     MoreChunksThanTokens,
+    /// The engine reports more tokens than were requested, and than there were chunks.
+    UsageBeyondLimit,
+    /// The usage counts tokens that did not arrive as text.
+    HiddenTokens,
+    /// The answer text contains reasoning.
+    InlineReasoning,
     /// Chunks were counted instead of tokens.
     ApproximateTokens,
+    /// The engine's prompt tokens are far from the text that was sent.
+    PromptTokensOff,
     /// Prompt tokens came from a cache where none was to be shared.
     CacheHits,
     /// The engine did not reach a steady speed before the run.
@@ -78,10 +98,14 @@ pub enum FindingCode {
 
 impl FindingCode {
     /// All that this version knows, in the order of the docs.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 31] = [
         Self::ClientLimited,
         Self::EngineChanged,
+        Self::MixedEngines,
+        Self::EngineBusy,
+        Self::SameMachine,
         Self::ColdFirstAttempt,
+        Self::ColdFirst,
         Self::ClientStall,
         Self::ClientCpu,
         Self::RequestsLimit,
@@ -89,15 +113,21 @@ impl FindingCode {
         Self::GpuShared,
         Self::Drifting,
         Self::BufferedStream,
+        Self::CoalescedStream,
         Self::NoOkRequest,
         Self::ErrorRate,
         Self::EmptyAnswers,
         Self::TooFewSamples,
+        Self::LowOverlap,
         Self::Truncated,
         Self::LengthNotFixed,
         Self::TokenMismatch,
         Self::MoreChunksThanTokens,
+        Self::UsageBeyondLimit,
+        Self::HiddenTokens,
+        Self::InlineReasoning,
         Self::ApproximateTokens,
+        Self::PromptTokensOff,
         Self::CacheHits,
         Self::NotSettled,
     ];
@@ -108,7 +138,11 @@ impl FindingCode {
         match self {
             Self::ClientLimited => "client_limited",
             Self::EngineChanged => "engine_changed",
+            Self::MixedEngines => "mixed_engines",
+            Self::EngineBusy => "engine_busy",
+            Self::SameMachine => "same_machine",
             Self::ColdFirstAttempt => "cold_first_attempt",
+            Self::ColdFirst => "cold_first",
             Self::ClientStall => "client_stall",
             Self::ClientCpu => "client_cpu",
             Self::RequestsLimit => "requests_limit",
@@ -116,15 +150,21 @@ impl FindingCode {
             Self::GpuShared => "gpu_shared",
             Self::Drifting => "drifting",
             Self::BufferedStream => "buffered_stream",
+            Self::CoalescedStream => "coalesced_stream",
             Self::NoOkRequest => "no_ok_request",
             Self::ErrorRate => "error_rate",
             Self::EmptyAnswers => "empty_answers",
             Self::TooFewSamples => "too_few_samples",
+            Self::LowOverlap => "low_overlap",
             Self::Truncated => "truncated",
             Self::LengthNotFixed => "length_not_fixed",
             Self::TokenMismatch => "token_mismatch",
             Self::MoreChunksThanTokens => "more_chunks_than_tokens",
+            Self::UsageBeyondLimit => "usage_beyond_limit",
+            Self::HiddenTokens => "hidden_tokens",
+            Self::InlineReasoning => "inline_reasoning",
             Self::ApproximateTokens => "approximate_tokens",
+            Self::PromptTokensOff => "prompt_tokens_off",
             Self::CacheHits => "cache_hits",
             Self::NotSettled => "not_settled",
             Self::Other(code) => code,

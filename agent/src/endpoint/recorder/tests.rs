@@ -1,6 +1,8 @@
 //! Plays the streams recorded from real engines to the recorder, and compares with what an
 //! independent decoder (`tests/fixtures/wire/decode.py`) made of them.
 
+mod odd_streams;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use regatta_types::suite::{Message, Role, Timeouts};
-use regatta_types::trace::{Phase, TokenSource, Usage};
+use regatta_types::trace::{Phase, SendStamp, TokenSource, Usage};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -108,8 +110,12 @@ fn play<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> RequestTrace {
 }
 
 fn decoded(trace: &RequestTrace) -> DecodedStream {
+    // The other decoder leaves reasoning in the text.
+    let kind_of = |chunk: &Chunk| {
+        if trace.inline_reasoning { ChunkKind::Answer } else { chunk.kind }
+    };
     let length = |kind| -> usize {
-        let chunks = trace.chunks.iter().filter(|chunk| chunk.kind == kind);
+        let chunks = trace.chunks.iter().filter(|chunk| kind_of(chunk) == kind);
         chunks.map(|chunk| usize::try_from(chunk.chars).unwrap()).sum()
     };
     let both = trace.answer.text.clone().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Chunk, ChunkCounts, DECODE_MIN_TOKENS, PREFILL_MIN_TOKENS, RequestTrace, TokenSource};
+use super::{Chunk, DECODE_MIN_TOKENS, HiddenTokens, PREFILL_MIN_TOKENS, RequestTrace};
 use crate::time::MonoNs;
 
 impl RequestTrace {
@@ -64,76 +64,19 @@ impl RequestTrace {
         (uncached >= PREFILL_MIN_TOKENS && seconds > 0.0).then(|| uncached as f64 / seconds)
     }
 
-    /// Where this request's token counts come from; `None` without any text.
-    #[must_use]
-    pub fn token_source(&self) -> Option<TokenSource> {
-        if self.chunks.is_empty() {
-            return self.usage.map(|_| TokenSource::Usage);
-        }
-        if self.chunks.iter().all(|c| c.tokens.is_some()) {
-            match self.chunk_counts {
-                Some(ChunkCounts::TokenIds) => return Some(TokenSource::TokenIds),
-                Some(ChunkCounts::ContinuousUsage) => return Some(TokenSource::ContinuousUsage),
-                None => {}
-            }
-        }
-        Some(if self.usage.is_some() {
-            TokenSource::Usage
-        } else if self.tokenizer_count.is_some() {
-            TokenSource::Tokenizer
-        } else {
-            TokenSource::Chunks
-        })
-    }
-
-    /// `n`: completion tokens by the best source.
-    #[must_use]
-    pub fn completion_tokens(&self) -> Option<f64> {
-        match self.token_source()? {
-            TokenSource::Usage => self.usage.map(|u| u.completion as f64),
-            TokenSource::Tokenizer => self.tokenizer_count.map(|n| n as f64),
-            TokenSource::TokenIds | TokenSource::ContinuousUsage => {
-                Some(self.chunks.iter().map(|c| f64::from(c.tokens.unwrap_or(0))).sum())
-            }
-            TokenSource::Chunks => Some(self.chunks.len() as f64),
-        }
-    }
-
-    /// `k_i`: tokens of each chunk by the best source.
-    ///
-    /// From a count of the whole answer: one token for each of the `m` chunks and the surplus
-    /// `n - m` shared in proportion to the length of the text; with more chunks than tokens `n / m`
-    /// each.
-    pub fn chunk_tokens(&self) -> impl Iterator<Item = f64> + '_ {
-        let shares = self.shares();
-        self.chunks.iter().map(move |chunk| shares.of(chunk))
-    }
-
-    fn shares(&self) -> Shares {
-        match self.token_source() {
-            Some(TokenSource::TokenIds | TokenSource::ContinuousUsage) => Shares::Told,
-            Some(TokenSource::Chunks) | None => Shares::Even(1.0),
-            Some(TokenSource::Usage | TokenSource::Tokenizer) => {
-                let m = self.chunks.len() as f64;
-                let n = self.completion_tokens().unwrap_or(0.0);
-                let chars: f64 = self.chunks.iter().map(|c| f64::from(c.chars)).sum();
-                if n <= m || chars == 0.0 {
-                    Shares::Even(n / m)
-                } else {
-                    Shares::ByLength { surplus: n - m, chars }
-                }
-            }
-        }
-    }
-
-    /// Tokens and seconds of the decode phase: `(n - k_1, t_last - t_1)`. `None` with fewer than
-    /// two chunks, fewer than 16 tokens after the first chunk, or no time between them.
+    /// Tokens and seconds of the decode phase: `(n - k_1, t_last - t_1)`, where `k_1` are the tokens
+    /// of the first read: chunks that a proxy joined with the first one were decoded by then, and
+    /// count for no time. Of hidden tokens only the time of the visible ones is known: `n` is without
+    /// them. `None` with fewer than two reads, fewer than 16 tokens after the first one, no time
+    /// between them, or an unknown number of hidden tokens.
     #[must_use]
     pub fn decode_span(&self) -> Option<(f64, f64)> {
-        if self.chunks.len() < 2 {
+        if self.hidden_tokens() == Some(HiddenTokens::Unknown) {
             return None;
         }
-        let tokens = self.completion_tokens()? - self.chunk_tokens().next()?;
+        let first = self.reads().next()?.len();
+        let visible = self.completion_tokens()? - self.counted_hidden();
+        let tokens = visible - self.chunk_tokens().take(first).sum::<f64>();
         let seconds = Self::seconds(self.t_first(), self.t_last())?;
         (tokens >= DECODE_MIN_TOKENS && seconds > 0.0).then_some((tokens, seconds))
     }
@@ -144,7 +87,7 @@ impl RequestTrace {
         self.decode_span().map(|(tokens, seconds)| tokens / seconds)
     }
 
-    /// Time per output token after the first chunk, seconds: `(t_last - t_1) / (n - k_1)`.
+    /// Time per output token after the first read, seconds: `(t_last - t_1) / (n - k_1)`.
     #[must_use]
     pub fn tpot(&self) -> Option<f64> {
         self.decode_span().map(|(tokens, seconds)| seconds / tokens)
@@ -180,6 +123,19 @@ impl RequestTrace {
     /// Chunks by the read that brought them: they share a stamp.
     pub fn reads(&self) -> impl Iterator<Item = &[Chunk]> {
         self.chunks.chunk_by(|a, b| a.at == b.at)
+    }
+
+    /// Whether something between agent and engine joins chunks of the stream: the first read or most
+    /// reads brought several of them. Not for streams of over 1,000 chunks per second, where the
+    /// reader may join them itself.
+    #[must_use]
+    pub fn is_coalesced(&self) -> bool {
+        let joined = |chunks: &&[Chunk]| chunks.len() > 1;
+        let (reads, first) = (self.reads().count(), self.reads().next());
+        let is_slow = Self::seconds(self.t_first(), self.t_last())
+            .is_some_and(|seconds| seconds * 1e3 >= self.chunks.len() as f64);
+        let is_joined = || first.is_some_and(|first| joined(&first));
+        is_slow && (is_joined() || 2 * self.reads().filter(joined).count() > reads)
     }
 
     /// Whether the stream was buffered on its way. Streaming metrics of such a request mean nothing.
@@ -218,26 +174,5 @@ impl RequestTrace {
             let held_back = self.ttft().is_some_and(|ttft| span.as_secs_f64() * 100.0 <= ttft);
             span <= WINDOW && (at_once || held_back)
         })
-    }
-}
-
-/// How the tokens of an answer are shared out over its chunks.
-#[derive(Clone, Copy)]
-enum Shares {
-    /// The engine says.
-    Told,
-    /// The same to each.
-    Even(f64),
-    /// One to each, and the surplus by the length of the text.
-    ByLength { surplus: f64, chars: f64 },
-}
-
-impl Shares {
-    fn of(self, chunk: &Chunk) -> f64 {
-        match self {
-            Self::Told => f64::from(chunk.tokens.unwrap_or(0)),
-            Self::Even(tokens) => tokens,
-            Self::ByLength { surplus, chars } => 1.0 + surplus * (f64::from(chunk.chars) / chars),
-        }
     }
 }

@@ -47,6 +47,16 @@ fn a_first_chunk_of_several_tokens_is_not_decoded_twice() {
     assert!(t.inter_token().all(|(s, k)| (s - 0.02).abs() < 1e-9 && k == 4.0));
 }
 
+/// Three tokens that a proxy joined with the first one made a host look 6 % faster.
+#[test]
+fn chunks_of_the_first_read_are_not_decoded_after_it() {
+    let arrivals: Vec<u64> = (0_u64..51).map(|i| 100 + 20 * i.max(3)).collect();
+    let t = trace(&arrivals, Some(51));
+    assert_eq!(t.reads().next().map(<[_]>::len), Some(4));
+    close(t.decode_tps(), 50.0);
+    close(t.tpot(), 0.02);
+}
+
 #[test]
 fn more_chunks_than_tokens_share_what_there_is() {
     let arrivals: Vec<u64> = (0..40).map(|i| 100 + 10 * i).collect();
@@ -63,6 +73,31 @@ fn missing_is_not_zero() {
     assert_eq!((single.decode_tps(), single.tpot()), (None, None));
     let few = trace(&[200, 300], Some(5));
     assert_eq!(few.decode_tps(), None, "four tokens are too few for a speed");
+}
+
+#[test]
+fn streams_of_over_a_thousand_chunks_per_second_are_not_called_coalesced() {
+    let joined = |ms: u64| (0..40).map(|i| 100 + i / 4 * ms).collect::<Vec<_>>();
+    assert!(trace(&joined(80), Some(40)).is_coalesced());
+    assert!(!trace(&joined(3), Some(40)).is_coalesced());
+    assert!(!trace(&[100, 120, 140, 140, 160, 180], Some(6)).is_coalesced(), "once by chance");
+}
+
+/// 96 tokens reported of 48 requested: "99.9 % faster".
+#[test]
+fn more_tokens_than_requested_are_no_count() {
+    let arrivals: Vec<u64> = (0..48).map(|i| 100 + 20 * i).collect();
+    let mut t = trace(&arrivals, Some(96));
+    t.max_tokens = Some(48);
+    assert!(t.is_usage_beyond_limit());
+    assert_eq!(t.token_source(), Some(TokenSource::Chunks));
+    close(t.decode_tps(), 50.0);
+    t.max_tokens = Some(95);
+    assert_eq!(t.token_source(), Some(TokenSource::Usage), "the token that ends the answer");
+    t.max_tokens = Some(40);
+    assert_eq!(t.token_source(), Some(TokenSource::Usage), "it did send more than requested");
+    t.max_tokens = None;
+    assert!(!t.is_usage_beyond_limit());
 }
 
 #[test]

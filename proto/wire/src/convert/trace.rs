@@ -19,7 +19,7 @@ use crate::v1;
 
 numbered!(Phase = v1::Phase { Warmup, Measured });
 numbered!(Connection = v1::Connection { New, Reused });
-numbered!(ChunkKind = v1::ChunkKind { Reasoning, Answer });
+numbered!(ChunkKind = v1::ChunkKind { Reasoning, Answer, ToolCall });
 numbered!(ChunkCounts = v1::ChunkCounts { TokenIds, ContinuousUsage });
 numbered!(
     FailureKind = v1::FailureKind {
@@ -35,6 +35,7 @@ numbered!(
         ErrorEvent,
         LimitExceeded,
         EmptyAnswer,
+        Aborted,
         WrongModel,
         Cancelled,
         Harness,
@@ -62,6 +63,8 @@ impl TryFrom<v1::RequestTrace> for RequestTrace {
                 .map(|c| ChunkCounts::read("chunk_counts", c))
                 .transpose()?,
             events: m.events,
+            blank_events: m.blank_events,
+            inline_reasoning: m.inline_reasoning,
             done: m.done_ns.map(MonoNs),
             outcome: outcome(m.status, m.failure)?,
             http_status: http_status("http_status", m.http_status)?,
@@ -101,6 +104,8 @@ impl From<&RequestTrace> for v1::RequestTrace {
             chunks: (!trace.chunks.is_empty()).then(|| columns(&trace.chunks)),
             chunk_counts: trace.chunk_counts.map(Numbered::number),
             events: trace.events,
+            blank_events: trace.blank_events,
+            inline_reasoning: trace.inline_reasoning,
             done_ns: trace.done.map(|t| t.0),
             status: status.into(),
             failure,

@@ -38,7 +38,11 @@ enum Tokens {
 
 /// Chunks in order of time, some of one read, with tokens for all, some or none.
 fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
-    let kind = prop_oneof![Just(ChunkKind::Reasoning), Just(ChunkKind::Answer)];
+    let kind = proptest::sample::select(vec![
+        ChunkKind::Reasoning,
+        ChunkKind::Answer,
+        ChunkKind::ToolCall,
+    ]);
     let gap = prop_oneof![Just(0), 1_u64..100_000_000];
     let tokens = prop_oneof![Just(Tokens::None), Just(Tokens::Some), Just(Tokens::All)];
     let chunk = (gap, kind, any::<u32>(), any::<u32>(), any::<(bool, Option<u32>)>());
@@ -97,6 +101,7 @@ fn trace() -> impl Strategy<Value = RequestTrace> {
         option::of(any::<u32>()),
         option::of(chunk_counts),
         option::of(any::<u64>()),
+        (any::<u32>(), any::<bool>()),
     );
     (counts, phase, stamps, chunks(), outcome(), engine, more).prop_map(
         |((seq, stream, events), phase, stamps, chunks, outcome, engine, more)| RequestTrace {
@@ -107,6 +112,8 @@ fn trace() -> impl Strategy<Value = RequestTrace> {
             max_tokens: more.1,
             chunk_counts: more.2,
             tokenizer_count: more.3,
+            blank_events: more.4.0,
+            inline_reasoning: more.4.1,
             scheduled: stamps.0,
             connection: stamps.1,
             connect: stamps.2,
