@@ -30,6 +30,10 @@ pub struct Work {
     pub is_cut: bool,
     /// Chunks were counted instead of tokens.
     pub is_approximate: bool,
+    /// Something joins the chunks of most answers.
+    pub is_coalesced: bool,
+    /// Most answers have tokens that did not arrive.
+    pub is_hidden: bool,
 }
 
 impl Work {
@@ -47,6 +51,8 @@ impl Work {
             is_answered: ok > 0,
             is_cut: case.is_cut(),
             is_approximate: figures.tokens.is_approximate(),
+            is_coalesced: figures.requests.is_coalesced(),
+            is_hidden: figures.requests.is_hidden(),
         }
     }
 
@@ -57,6 +63,7 @@ impl Work {
             let values = Distribution::new(sides.iter().filter_map(value));
             if values.n() == 2 { values.min() } else { values.median() }
         };
+        let most = |is: fn(&Self) -> bool| 2 * sides.iter().filter(|s| is(s)).count() > sides.len();
         Self {
             length: middle(|side| side.length),
             truncated: middle(|side| side.truncated),
@@ -65,6 +72,8 @@ impl Work {
             is_answered: true,
             is_cut: sides.iter().any(|side| side.is_cut),
             is_approximate: false,
+            is_coalesced: most(|side| side.is_coalesced),
+            is_hidden: most(|side| side.is_hidden),
         }
     }
 }
@@ -96,6 +105,9 @@ pub fn eligible(metric: Metric, own: &Work, reference: &Work) -> Result<(), Reas
             same_lengths().and_then(|()| barred(is_cut && unequal, Reason::CutUnequally))
         }
         Metric::Ttft | Metric::FirstAnswer => {
+            barred(own.is_coalesced != reference.is_coalesced, Reason::Coalesced)?;
+            let is_first = metric == Metric::Ttft;
+            barred(is_first && own.is_hidden != reference.is_hidden, Reason::Hidden)?;
             barred(apart(|work| work.cached_told).0 > 0.0, Reason::CachedToldForSome)?;
             barred(apart(|work| work.cached).0 > CACHE_BAND, Reason::CachedDiffer)
         }

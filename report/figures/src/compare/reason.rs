@@ -28,6 +28,10 @@ pub enum Reason {
         own: &'static str,
         usual: &'static str,
     },
+    /// Chunks of a stream are joined on their way, on this side only.
+    Coalesced,
+    /// Tokens do not arrive, on this side only.
+    Hidden,
     /// No cached prompt tokens are reported, on other hosts they are.
     CachedUntold,
     /// Cached prompt tokens are reported, on most hosts they are not.
@@ -140,6 +144,8 @@ impl Reason {
             | Self::NotStamped
             | Self::TooShort
             | Self::Buffered
+            | Self::Coalesced
+            | Self::Hidden
             | Self::NoText
             | Self::NoSteadyWindow
             | Self::NoEnergy

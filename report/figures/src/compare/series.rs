@@ -159,7 +159,8 @@ pub fn cell_value(metric: Metric, case: &Case, cell: &Counted) -> Option<f64> {
 fn barred_hosts(metric: Metric, members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
     match metric {
         Metric::DecodeTps | Metric::OutputTps | Metric::Energy => counted_otherwise(members),
-        Metric::Ttft | Metric::FirstAnswer => cached_untold(members),
+        Metric::Ttft => [cached_untold(members), coalesced(members), hidden(members)].concat(),
+        Metric::FirstAnswer => [cached_untold(members), coalesced(members)].concat(),
         Metric::E2e => Vec::new(),
     }
 }
@@ -195,6 +196,27 @@ fn cached_untold(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
     let usual = 2 * with_any() >= members.len();
     let reason = if usual { Reason::CachedUntold } else { Reason::CachedTold };
     let other = members.iter().filter(|m| told(m) != usual && with_any() > 0);
+    other.map(|m| (m.host.clone(), reason.clone())).collect()
+}
+
+/// Hosts whose streams come in bursts, unlike on most: their first token waits for others.
+fn coalesced(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
+    unlike_most(members, |m| m.figures.requests.is_coalesced(), &Reason::Coalesced)
+}
+
+/// Hosts that do not show all tokens, unlike most: their first one is not the first.
+fn hidden(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
+    unlike_most(members, |m| m.figures.requests.is_hidden(), &Reason::Hidden)
+}
+
+/// The hosts of the smaller camp; of two equal ones those that have it.
+fn unlike_most(
+    members: &[&HostAnalysis<'_>],
+    has: impl Fn(&HostAnalysis<'_>) -> bool,
+    reason: &Reason,
+) -> Vec<(HostId, Reason)> {
+    let usual = 2 * members.iter().filter(|m| has(m)).count() > members.len();
+    let other = members.iter().filter(|m| has(m) != usual);
     other.map(|m| (m.host.clone(), reason.clone())).collect()
 }
 

@@ -63,6 +63,10 @@ pub struct Requests {
     pub other_finish: u32,
     /// Successes whose stream was buffered on its way.
     pub buffered: u32,
+    /// Successes whose chunks were joined on their way.
+    pub coalesced: u32,
+    /// Successes with tokens that did not arrive.
+    pub hidden: u32,
 }
 
 impl Requests {
@@ -81,6 +85,16 @@ impl Requests {
         (self.ok > 0).then(|| f64::from(self.truncated) / f64::from(self.ok))
     }
 
+    /// Whether the chunks of most answers were joined on their way.
+    pub fn is_coalesced(&self) -> bool {
+        2 * self.coalesced > self.ok
+    }
+
+    /// Whether most answers have tokens that did not arrive.
+    pub fn is_hidden(&self) -> bool {
+        2 * self.hidden > self.ok
+    }
+
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut out = Self::default();
         for part in parts {
@@ -94,6 +108,8 @@ impl Requests {
                 truncated,
                 other_finish,
                 buffered,
+                coalesced,
+                hidden,
             } = part;
             out.ok += ok;
             for (&kind, n) in failed {
@@ -105,11 +121,13 @@ impl Requests {
             out.truncated += truncated;
             out.other_finish += other_finish;
             out.buffered += buffered;
+            out.coalesced += coalesced;
+            out.hidden += hidden;
         }
         out
     }
 
-    /// Counts a request in everything but `buffered`.
+    /// Counts a request in everything but how its stream came.
     fn add(&mut self, trace: &RequestTrace) {
         match &trace.outcome {
             Outcome::Ok => {
@@ -167,10 +185,14 @@ impl Figures {
             Distribution::new(traces.iter().filter_map(|trace| value(trace)))
         };
         let decode: Vec<(f64, f64)> = streamed.iter().filter_map(|t| t.decode_span()).collect();
+        // Where some answers contain their reasoning, one without its end may be all reasoning.
+        let is_inline = ok.iter().any(|trace| trace.inline_reasoning);
+        let ttfa = |trace: &&&RequestTrace| !is_inline || trace.inline_reasoning;
+        let ttfa = streamed.iter().filter(ttfa).filter_map(|trace| trace.ttfa());
         let mut out = Self {
             ttft_s: of(&streamed, RequestTrace::ttft),
             ttft_sched_s: of(&streamed, RequestTrace::ttft_sched),
-            ttfa_s: of(&streamed, RequestTrace::ttfa),
+            ttfa_s: Distribution::new(ttfa),
             e2e_s: of(&ok, RequestTrace::e2e),
             e2e_sched_s: of(&ok, RequestTrace::e2e_sched),
             e2e_done_s: of(&ok, late_end),
@@ -184,6 +206,8 @@ impl Figures {
         };
         traces.iter().for_each(|trace| out.requests.add(trace));
         out.requests.buffered = count(ok.len() - streamed.len());
+        out.requests.coalesced = count(streamed.iter().filter(|t| t.is_coalesced()).count());
+        out.requests.hidden = count(ok.iter().filter(|t| t.hidden_tokens().is_some()).count());
         for trace in &ok {
             out.tokens.add(trace);
             trace.completion_tokens().zip(trace.e2e()).into_iter().for_each(|r| out.e2e.add(r));

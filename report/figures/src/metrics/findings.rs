@@ -4,6 +4,7 @@
 
 mod answers;
 mod evidence;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -55,18 +56,25 @@ impl AttemptInput<'_> {
 
 /// What an attempt says against itself.
 pub fn derived_findings(judged: AttemptInput<'_>) -> Vec<AttemptFinding> {
-    let checks: [fn(&AttemptInput<'_>) -> Option<AttemptFinding>; 14] = [
+    let checks: [fn(&AttemptInput<'_>) -> Option<AttemptFinding>; 21] = [
         no_ok_request,
         error_rate,
         too_few_samples,
         drifting,
-        answers::buffered_stream,
+        streams::buffered_stream,
+        streams::coalesced_stream,
+        streams::low_overlap,
+        streams::mixed_engines,
         answers::empty_answers,
         answers::truncated,
         answers::length_not_fixed,
         answers::token_mismatch,
         answers::more_chunks_than_tokens,
         answers::cache_hits,
+        answers::usage_beyond_limit,
+        answers::hidden_tokens,
+        answers::inline_reasoning,
+        answers::prompt_tokens_off,
         answers::approximate_tokens,
         gpu_lost,
         gpu_shared,

@@ -77,11 +77,19 @@ pub(super) fn ended(trace: &RequestTrace) -> Option<MonoNs> {
 
 /// Requests in flight in `span`, as a mean over its time.
 pub fn in_flight(traces: &[&RequestTrace], span: Span) -> f64 {
-    let inside = |trace: &&RequestTrace| {
-        let (sent, end) = trace.t_send().zip(ended(trace))?;
-        Some(end.min(span.end).since(sent.max(span.begin)).as_secs_f64())
+    overlap(traces, span, |trace| trace.t_send().zip(ended(trace))) / span.seconds()
+}
+
+/// Seconds of a part of each request that lie in `span`, summed.
+fn overlap(
+    traces: &[&RequestTrace],
+    span: Span,
+    part: fn(&RequestTrace) -> Option<(MonoNs, MonoNs)>,
+) -> f64 {
+    let inside = |(begin, end): (MonoNs, MonoNs)| {
+        end.min(span.end).since(begin.max(span.begin)).as_secs_f64()
     };
-    traces.iter().filter_map(inside).sum::<f64>() / span.seconds()
+    traces.iter().filter_map(|trace| part(trace)).map(inside).sum()
 }
 
 /// What came in the steady windows of one attempt or of several.
@@ -96,6 +104,8 @@ pub struct Steady {
     pub ended: u32,
     /// Those of them that kept every limit; `None` where there is no limit.
     pub good: Option<u32>,
+    /// Seconds that its streams were in decode, summed over the streams.
+    pub decode_s: f64,
 }
 
 impl Steady {
@@ -110,6 +120,7 @@ impl Steady {
             sent: count(traces.iter().filter(|t| inside(t.t_send())).count()),
             ended: count(ended().count()),
             good: slo.is_set().then(good),
+            decode_s: overlap(traces, span, |trace| trace.t_first().zip(trace.t_last())),
         })
     }
 
@@ -118,6 +129,7 @@ impl Steady {
         self.sent += other.sent;
         self.ended += other.ended;
         self.good = self.good.map_or(other.good, |good| Some(good + other.good.unwrap_or(0)));
+        self.decode_s += other.decode_s;
         self
     }
 
@@ -136,6 +148,11 @@ impl Steady {
         self.per_second(self.good?)
     }
 
+    /// Streams in decode, as a mean over the time.
+    pub fn decoding(&self) -> Option<f64> {
+        (self.output.seconds > 0.0).then(|| self.decode_s / self.output.seconds)
+    }
+
     fn per_second(&self, n: u32) -> Option<f64> {
         (self.output.seconds > 0.0).then(|| f64::from(n) / self.output.seconds)
     }
@@ -143,7 +160,7 @@ impl Steady {
 
 impl Serialize for Steady {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Steady", 8)?;
+        let mut out = serializer.serialize_struct("Steady", 9)?;
         out.serialize_field("tokens", &self.output.tokens)?;
         out.serialize_field("seconds", &self.output.seconds)?;
         out.serialize_field("tps", &self.output.per_second())?;
@@ -152,6 +169,7 @@ impl Serialize for Steady {
         out.serialize_field("request_rate", &self.request_rate())?;
         out.serialize_field("good_requests", &self.good)?;
         out.serialize_field("goodput", &self.goodput())?;
+        out.serialize_field("decoding_streams", &self.decoding())?;
         out.end()
     }
 }

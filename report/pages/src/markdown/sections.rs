@@ -97,6 +97,7 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
             percentile_ms(l.figures.first_token(&l.case.load).percentile(0.95))
         })
         .number_or("TPOT p50 (ms)", few, |(_, l)| millis(l.figures.tpot_s.median()))
+        .number_or("Streams in decode", no_window, |(_, l)| steady(l, Steady::decoding, 1))
         .number_or("Steady windows (s)", no_window, |(_, l)| {
             steady(l, |steady| Some(steady.output.seconds), 1)
         })

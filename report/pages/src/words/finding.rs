@@ -41,6 +41,16 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
         FindingEvidence::BufferedStream(Share { n, of }) => {
             format!("{n} of {of} answers arrived in one burst instead of a stream")
         }
+        FindingEvidence::CoalescedStream(Share { n, of }) => {
+            format!("{n} of {of} answers arrived with several chunks in one read")
+        }
+        FindingEvidence::LowOverlap { most, streams } => {
+            format!("at most {most} of {streams} streams were in decode at once")
+        }
+        FindingEvidence::MixedEngines { slow, fast } => format!(
+            "decode speed alternates between {:.1} tok/s ({} requests) and {:.1} tok/s ({})",
+            slow.1, slow.0, fast.1, fast.0
+        ),
         FindingEvidence::EmptyAnswers(Share { n, of }) => {
             format!("{n} of {of} answers had no text, which counts as a failure")
         }
@@ -64,9 +74,24 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             grouped(*prompt),
             *cached as f64 / *prompt as f64 * 100.0
         ),
+        FindingEvidence::UsageBeyondLimit(Share { n, of }) => {
+            format!("in {n} of {of} requests the usage exceeds max_tokens and the number of chunks")
+        }
+        FindingEvidence::HiddenTokens(Share { n, of }) => {
+            format!("in {n} of {of} requests the usage counts tokens that did not arrive as text")
+        }
+        FindingEvidence::InlineReasoning(Share { n, of }) => {
+            format!("the text of {n} of {of} answers contains reasoning")
+        }
+        FindingEvidence::PromptTokensOff { reported, plausible: (least, most) } => format!(
+            "{} prompt tokens reported, {} to {} are plausible for the text",
+            grouped_real(*reported, 0),
+            grouped_real(*least, 0),
+            grouped_real(*most, 0)
+        ),
         FindingEvidence::ApproximateTokens(Share { n, of }) => {
             format!(
-                "in {n} of {of} requests chunks were counted, because the engine reports no token counts"
+                "in {n} of {of} requests chunks were counted, for lack of plausible token counts"
             )
         }
         FindingEvidence::GpuLost { uuid, reason, after_s } => {
@@ -132,6 +157,15 @@ fn advice(found: &FindingEvidence) -> &str {
             "Check temperature, power limit and other processes on the host; use a longer warm-up."
         }
         FindingEvidence::BufferedStream(_) => "Turn off response buffering in front of the engine.",
+        FindingEvidence::CoalescedStream(_) => {
+            "Look for a proxy or buffer between agent and engine. Speculative decoding has the same effect."
+        }
+        FindingEvidence::LowOverlap { .. } => {
+            "Give the engine more slots (--parallel, --max-num-seqs), or request fewer streams."
+        }
+        FindingEvidence::MixedEngines { .. } => {
+            "Measure each engine behind the endpoint by its own address."
+        }
         FindingEvidence::EmptyAnswers(_) => "Check the engine's log, chat template and context.",
         FindingEvidence::Truncated { .. } => "Raise max_tokens, or use answers of fixed length.",
         FindingEvidence::LengthNotFixed(_) => "Compare decode speed only.",
@@ -141,6 +175,15 @@ fn advice(found: &FindingEvidence) -> &str {
         }
         FindingEvidence::CacheHits { .. } => {
             "TTFT is too low: turn off prefix caching, or check what the chat template puts first."
+        }
+        FindingEvidence::HiddenTokens(_) => {
+            "Decode speed covers only the visible tokens. Let the engine stream its reasoning."
+        }
+        FindingEvidence::InlineReasoning(_) => {
+            "The answer begins after the closing tag. Start the engine with a reasoning parser."
+        }
+        FindingEvidence::UsageBeyondLimit(_) | FindingEvidence::PromptTokensOff { .. } => {
+            "Check the engine's or proxy's usage counts."
         }
         FindingEvidence::ApproximateTokens(_) => {
             "Let the engine send usage (stream_options.include_usage), or pass the model's tokenizer.json with `--tokenizer`."
@@ -183,12 +226,19 @@ mod tests {
             FindingEvidence::TooFewSamples { ok: 3, seconds: 1.25 },
             FindingEvidence::Drifting { drift, in_step: false },
             FindingEvidence::BufferedStream(Share { n: 2, of: 3 }),
+            FindingEvidence::CoalescedStream(Share { n: 2, of: 3 }),
+            FindingEvidence::LowOverlap { most: 1, streams: 4 },
+            FindingEvidence::MixedEngines { slow: (4, 40.0), fast: (6, 50.25) },
             FindingEvidence::EmptyAnswers(Share { n: 1, of: 3 }),
             FindingEvidence::Truncated { cut: Share { n: 1, of: 2 }, max_tokens: 40 },
             FindingEvidence::LengthNotFixed(Share { n: 1, of: 2 }),
             FindingEvidence::TokenMismatch(Share { n: 1, of: 2 }),
             FindingEvidence::MoreChunksThanTokens(Share { n: 1, of: 2 }),
             FindingEvidence::CacheHits { cached: 1_200, prompt: 4_800 },
+            FindingEvidence::UsageBeyondLimit(Share { n: 1, of: 2 }),
+            FindingEvidence::HiddenTokens(Share { n: 1, of: 2 }),
+            FindingEvidence::InlineReasoning(Share { n: 1, of: 2 }),
+            FindingEvidence::PromptTokensOff { reported: 12.0, plausible: (200.0, 20_192.0) },
             FindingEvidence::ApproximateTokens(Share { n: 1, of: 2 }),
             lost(Some(2.25)),
             lost(None),
@@ -206,13 +256,20 @@ mod tests {
 3 requests in 1.2 s
 decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % per minute over 96 requests
 2 of 3 answers arrived in one burst instead of a stream
+2 of 3 answers arrived with several chunks in one read
+at most 1 of 4 streams were in decode at once
+decode speed alternates between 40.0 tok/s (4 requests) and 50.2 tok/s (6)
 1 of 3 answers had no text, which counts as a failure
 1 of 2 answers were truncated by max_tokens (40) or the context length
 1 of 2 answers are shorter than requested
 in 1 of 2 requests the token counts of the chunks and the final usage differ by more than 1 %
 more chunks than tokens in 1 of 2 requests
 1,200 of 4,800 prompt tokens (25.0 %) came from a cache, although no two prompts share a prefix
-in 1 of 2 requests chunks were counted, because the engine reports no token counts
+in 1 of 2 requests the usage exceeds max_tokens and the number of chunks
+in 1 of 2 requests the usage counts tokens that did not arrive as text
+the text of 1 of 2 answers contains reasoning
+12 prompt tokens reported, 200 to 20,192 are plausible for the text
+in 1 of 2 requests chunks were counted, for lack of plausible token counts
 GPU-a: GPU is lost 2.2 s after the first request
 GPU-a: GPU is lost before the attempt
 process 412 (python3), not part of the engine, allocated 300 MiB on its GPU during the attempt

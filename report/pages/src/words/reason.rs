@@ -30,7 +30,7 @@ pub(crate) fn reason(why: &Reason) -> String {
         Reason::FactsDiffer(facts) => return changes(facts),
         Reason::EveryCase(reasons) => return all(reasons),
         Reason::ChunksCounted => {
-            "the engine reports no token counts, so chunks were counted".to_owned()
+            "no plausible token counts from the engine, so chunks were counted".to_owned()
         }
         Reason::TokenSource { own, usual } => {
             format!("token counts from `{own}`, most hosts: `{usual}`")
@@ -38,6 +38,10 @@ pub(crate) fn reason(why: &Reason) -> String {
         Reason::TokenSourceBefore { is, was } => {
             format!("token counts from `{is}`, before: `{was}`")
         }
+        Reason::Coalesced => {
+            "chunks arrive joined on some hosts only, which delays their first token".to_owned()
+        }
+        Reason::Hidden => "some hosts only stream their reasoning".to_owned(),
         Reason::CachedUntold => {
             "cached prompt tokens are not reported, unlike on other hosts".to_owned()
         }

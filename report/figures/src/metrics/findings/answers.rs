@@ -3,24 +3,21 @@
 use regatta_types::failure::FailureKind;
 use regatta_types::suite::{Length, Prompt};
 use regatta_types::trace::{RequestTrace, TokenSource};
-use regatta_types::validity::{FindingCode, Validity};
+use regatta_types::validity::FindingCode;
 
 use super::{AttemptFinding, AttemptInput, FindingEvidence, Share, degraded};
-use crate::metrics::completion_tokens;
+use crate::metrics::{Distribution, completion_tokens, real};
 
 /// Most of a prompt that a cache may answer where nothing was meant to be shared; and tokens of each
 /// prompt that are let pass, since every prompt begins with the chat template.
 const CACHED: f64 = 0.01;
 const TEMPLATE: u64 = 32;
 
-pub(super) fn buffered_stream(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
-    let buffered = judged.of_successes(judged.figures.requests.buffered)?;
-    // What most answers did is what the attempt measured.
-    let is_most = 2 * buffered.n > buffered.of;
-    let validity = if is_most { Validity::Invalid } else { Validity::Degraded };
-    let evidence = FindingEvidence::BufferedStream(buffered);
-    Some(AttemptFinding::new(FindingCode::BufferedStream, validity, evidence))
-}
+/// No tokenizer has tokens this long on average, or so many for a character; a chat template may
+/// add as many tokens as this.
+const CHARS_PER_TOKEN: f64 = 20.0;
+const TOKENS_PER_CHAR: f64 = 3.0;
+const SYSTEM_PROMPT: f64 = 8192.0;
 
 pub(super) fn empty_answers(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let requests = &judged.figures.requests;
@@ -59,6 +56,42 @@ pub(super) fn token_mismatch(judged: &AttemptInput<'_>) -> Option<AttemptFinding
 pub(super) fn more_chunks_than_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     let evidence = FindingEvidence::MoreChunksThanTokens(judged.successes(has_split_tokens)?);
     Some(degraded(FindingCode::MoreChunksThanTokens, evidence))
+}
+
+pub(super) fn usage_beyond_limit(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let beyond = judged.successes(RequestTrace::is_usage_beyond_limit)?;
+    Some(degraded(FindingCode::UsageBeyondLimit, FindingEvidence::UsageBeyondLimit(beyond)))
+}
+
+pub(super) fn hidden_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let hidden = judged.of_successes(judged.figures.requests.hidden)?;
+    Some(degraded(FindingCode::HiddenTokens, FindingEvidence::HiddenTokens(hidden)))
+}
+
+pub(super) fn inline_reasoning(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let inline = judged.successes(|trace| trace.inline_reasoning)?;
+    Some(degraded(FindingCode::InlineReasoning, FindingEvidence::InlineReasoning(inline)))
+}
+
+/// Prompt tokens that the text cannot have: without their cached part, for example.
+pub(super) fn prompt_tokens_off(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
+    let plausible = match &judged.case.prompt {
+        Prompt::Messages(messages) => {
+            let chars: usize = messages.iter().map(|message| message.content.chars().count()).sum();
+            (real(chars) / CHARS_PER_TOKEN, real(chars) * TOKENS_PER_CHAR + SYSTEM_PROMPT)
+        }
+        Prompt::Text(text) => {
+            let asked = f64::from(text.tokens);
+            (asked / 2.0, asked * 2.0 + SYSTEM_PROMPT)
+        }
+        Prompt::Conversation { .. } => return None,
+    };
+    let successes = judged.traces.iter().filter(|trace| trace.is_ok());
+    let reported = successes.filter_map(|trace| trace.usage.map(|usage| usage.prompt as f64));
+    let reported = Distribution::new(reported).median()?;
+    let is_off = reported < plausible.0 || reported > plausible.1;
+    let evidence = FindingEvidence::PromptTokensOff { reported, plausible };
+    is_off.then(|| degraded(FindingCode::PromptTokensOff, evidence))
 }
 
 pub(super) fn approximate_tokens(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {

@@ -43,6 +43,17 @@ pub enum FindingEvidence {
         in_step: bool,
     },
     BufferedStream(Share),
+    CoalescedStream(Share),
+    /// Most streams in decode at once, of those requested.
+    LowOverlap {
+        most: usize,
+        streams: usize,
+    },
+    /// Decode speeds of two groups of requests that alternate, tokens per second.
+    MixedEngines {
+        slow: (usize, f64),
+        fast: (usize, f64),
+    },
     /// Of all requests that ended.
     EmptyAnswers(Share),
     Truncated {
@@ -56,7 +67,16 @@ pub enum FindingEvidence {
         cached: u64,
         prompt: u64,
     },
+    UsageBeyondLimit(Share),
+    HiddenTokens(Share),
+    InlineReasoning(Share),
     ApproximateTokens(Share),
+    /// The median of the prompt tokens that were reported, and how many there are at least or at
+    /// most by the text that was sent.
+    PromptTokensOff {
+        reported: f64,
+        plausible: (f64, f64),
+    },
     /// Seconds after the first request; `None`: before the attempt.
     GpuLost {
         uuid: String,

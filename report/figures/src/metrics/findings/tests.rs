@@ -158,6 +158,99 @@ fn a_load_level_needs_twenty_requests_or_thirty_seconds() {
     assert_eq!(codes(&case(), requests(1, 500)), "", "one stream is no load level");
 }
 
+/// Chunks of a token each, `joined` of them in one read after the first `at_first`.
+fn coalesced(at_first: usize, joined: usize) -> RequestTrace {
+    let mut trace = good();
+    let at: Vec<MonoNs> = trace.chunks.iter().map(|chunk| chunk.at).collect();
+    let last = |i: usize| if i < at_first { at_first } else { (i / joined + 1) * joined } - 1;
+    let chunks = trace.chunks.iter_mut().enumerate();
+    chunks.for_each(|(i, chunk)| chunk.at = at[last(i).min(39)]);
+    trace
+}
+
+#[test]
+fn streams_whose_chunks_are_joined_on_their_way_are_a_finding() {
+    let found = "degraded coalesced_stream";
+    assert_eq!(codes(&case(), vec![coalesced(4, 4); 3]), found);
+    assert_eq!(codes(&case(), vec![coalesced(3, 1); 3]), found, "only the first tokens");
+    assert_eq!(codes(&case(), vec![coalesced(1, 1); 3]), "");
+    assert_eq!(codes(&case(), vec![coalesced(4, 4), good(), good()]), "", "one of three");
+    let speed = coalesced(4, 4).decode_tps().unwrap();
+    assert!((speed - 100.0).abs() < 1e-6, "{speed}");
+}
+
+/// Four streams were requested of an engine that serves one at a time.
+#[test]
+fn streams_that_wait_for_each_other_are_a_finding() {
+    let load = Case { load: Load::Closed { streams: 4, ramp: Ramp::None }, ..case() };
+    let traces = |slots: u32| {
+        let wait = |i: u32| f64::from(i / slots * 500 - i / 4 * 500);
+        let request = |i: u32| RequestTrace {
+            stream: i % 4,
+            ..request(u64::from(i / 4 * 500), 110.0 + wait(i), 10.0, 40)
+        };
+        (0..24).map(request).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&load, traces(4)), "");
+    let found = findings(&load, &report(traces(1)));
+    assert_eq!(told(&found), "degraded low_overlap");
+    assert_eq!(found[0].evidence, FindingEvidence::LowOverlap { most: 1, streams: 4 });
+    assert_eq!(codes(&load, traces(2)), "degraded low_overlap");
+}
+
+#[test]
+fn speeds_that_alternate_between_two_values_are_two_engines() {
+    let traces = |ms: fn(u32) -> f64| {
+        (0..16).map(|i| request(u64::from(i) * 1_000, 100.0, ms(i), 40)).collect::<Vec<_>>()
+    };
+    let found = findings(&case(), &report(traces(|i| if i % 2 == 0 { 10.0 } else { 12.5 })));
+    assert_eq!(told(&found), "degraded mixed_engines");
+    let FindingEvidence::MixedEngines { slow, fast } = found[0].evidence else { panic!() };
+    assert_eq!([slow.0, fast.0], [8, 8]);
+    assert!((slow.1 - 80.0).abs() < 1e-6 && (fast.1 - 100.0).abs() < 1e-6, "{slow:?} {fast:?}");
+    assert_eq!(codes(&case(), traces(|i| 10.0 + f64::from(i % 5))), "", "spread, not two groups");
+    assert_eq!(codes(&case(), traces(|i| if i == 7 { 30.0 } else { 10.0 })), "", "one request");
+}
+
+#[test]
+fn prompt_tokens_that_the_text_cannot_have_are_a_finding() {
+    let with = |asked: u32, prompt: u64| {
+        let text = Prompt::Text(TextPrompt { tokens: asked, shared: 0 });
+        let mut trace = good();
+        trace.usage.as_mut().unwrap().prompt = prompt;
+        codes(&Case { prompt: text, ..case() }, vec![trace; 3])
+    };
+    assert_eq!(with(4_000, 4_012), "");
+    assert_eq!(with(4_000, 12), "degraded prompt_tokens_off");
+    assert_eq!(with(4_000, 40_000), "degraded prompt_tokens_off");
+}
+
+#[test]
+fn tokens_beyond_the_limit_and_hidden_ones_are_a_finding() {
+    let with = |change: fn(&mut RequestTrace)| {
+        let mut trace = RequestTrace { max_tokens: Some(40), ..good() };
+        change(&mut trace);
+        codes(&case(), vec![trace; 3])
+    };
+    let beyond = |trace: &mut RequestTrace| trace.usage.as_mut().unwrap().completion = 80;
+    assert_eq!(with(beyond), "degraded usage_beyond_limit, degraded approximate_tokens");
+    let hidden = |trace: &mut RequestTrace| {
+        trace.chunks.truncate(24);
+        trace.usage.as_mut().unwrap().reasoning = Some(16);
+    };
+    assert_eq!(with(hidden), "degraded hidden_tokens");
+    assert_eq!(with(|trace| trace.inline_reasoning = true), "degraded inline_reasoning");
+}
+
+/// Where some answers contain their reasoning, one without a closing tag may be all reasoning.
+#[test]
+fn the_first_answer_token_is_unknown_where_reasoning_may_be_all_there_is() {
+    let (open, mut closed) = (good(), good());
+    closed.inline_reasoning = true;
+    assert_eq!(Figures::of(&[open.clone(), open.clone()]).ttfa_s.n(), 2);
+    assert_eq!(Figures::of(&[open, closed]).ttfa_s.n(), 1);
+}
+
 #[test]
 fn an_attempt_that_slows_down_is_invalid() {
     let requests = |slower: f64| {
