@@ -8,8 +8,8 @@ use regatta_types::validity::{Finding, FindingCode, Validity};
 
 use super::lateness::{ADVICE, Lateness};
 
-/// A read that brings several events because it is late is later than this; what a server writes
-/// together is read together in time.
+/// A read that brings several events because it is late is later than this; what a server or a proxy
+/// writes together is read together in time, too.
 const LATE: Duration = Duration::from_millis(1);
 /// At most one in this many reads may be such.
 const ONE_IN: usize = 10;
@@ -18,29 +18,54 @@ const ONE_IN: usize = 10;
 #[derive(Debug)]
 pub(super) struct Reads {
     lateness: Lateness,
+    /// In time and late: how many there are, and how many of them brought several events.
+    punctual: Group,
+    late: Group,
+}
+
+#[derive(Debug, Default)]
+struct Group {
     count: usize,
-    /// Late, and of several events.
-    coalesced: usize,
+    joined: usize,
+}
+
+impl Group {
+    fn add(&mut self, events: usize) {
+        self.count += 1;
+        self.joined += usize::from(events > 1);
+    }
 }
 
 impl Reads {
     pub(super) fn of(traces: &[RequestTrace]) -> Self {
-        let mut out = Self { lateness: Lateness::new(), count: 0, coalesced: 0 };
+        let (punctual, late) = (Group::default(), Group::default());
+        let mut out = Self { lateness: Lateness::new(), punctual, late };
         for chunks in traces.iter().flat_map(RequestTrace::reads) {
             let Some(late) = chunks[0].late_us.map(|late| Duration::from_micros(late.into()))
             else {
                 continue;
             };
             out.lateness.add(late);
-            out.count += 1;
-            out.coalesced += usize::from(chunks.len() > 1 && late > LATE);
+            let group = if late > LATE { &mut out.late } else { &mut out.punctual };
+            group.add(chunks.len());
         }
         out
     }
 
     /// Whether there are any.
     pub(super) fn are_stamped(&self) -> bool {
-        self.count > 0
+        self.count() > 0
+    }
+
+    fn count(&self) -> usize {
+        self.punctual.count + self.late.count
+    }
+
+    /// Late reads with several events, beyond the share of those in time that have several.
+    fn coalesced(&self) -> usize {
+        let Self { punctual, late, .. } = self;
+        let due = (late.count * punctual.joined).checked_div(punctual.count).unwrap_or(0);
+        late.joined.saturating_sub(due)
     }
 
     /// What they say of an attempt in which reads may be this late.
@@ -51,15 +76,15 @@ impl Reads {
             evidence,
             advice: ADVICE.to_owned(),
         };
-        let Self { lateness, count, coalesced } = self;
-        if coalesced * ONE_IN > *count {
+        let (count, coalesced) = (self.count(), self.coalesced());
+        if coalesced * ONE_IN > count {
             let evidence = format!(
                 "{coalesced} of {count} reads were more than {LATE:?} late and returned several \
                  chunks, whose arrival times are lost (limit 10 %)"
             );
             return Some(finding(Validity::Invalid, evidence));
         }
-        let (percent, late) = lateness.p99().filter(|(_, late)| *late > limit)?;
+        let (percent, late) = self.lateness.p99().filter(|(_, late)| *late > limit)?;
         let evidence = format!(
             "p{percent:.1} lateness of {count} reads was {late:.1?} (limit {limit:.1?}), with \
              kernel timestamps"
@@ -99,6 +124,8 @@ mod tests {
         assert_eq!(validity(punctual().chain([(3, 2); 40])), None, "less than a tenth");
         assert_eq!(validity(punctual().chain([(3, 2); 50])), Some(Validity::Invalid));
         assert_eq!(validity(std::iter::repeat_n((4, 0), 390)), None, "written together");
+        let proxied = [(4, 0), (4, 2)].into_iter().cycle().take(390);
+        assert_eq!(validity(proxied), None, "joined by a proxy, late or not");
     }
 
     #[test]
