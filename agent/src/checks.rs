@@ -12,6 +12,7 @@ mod tests;
 use regatta_types::assignment::Wants;
 use regatta_types::attempt::AttemptReport;
 use regatta_types::check::CheckOutcome;
+use regatta_types::engine::EngineSample;
 use regatta_types::facts::EngineFacts;
 use regatta_types::gpu::GpuInventory;
 use regatta_types::reading::Reading;
@@ -44,6 +45,8 @@ pub(crate) struct PreflightEngine<'a> {
     pub(crate) abilities: &'a Abilities,
     /// Everything that was asked of it.
     pub(crate) warmup: &'a AttemptReport,
+    /// Its own metrics from before anything was sent to it.
+    pub(crate) metrics: &'a Reading<EngineSample>,
     /// Whether a tokenizer file counts where the engine does not.
     pub(crate) has_tokenizer: bool,
 }

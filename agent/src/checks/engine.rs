@@ -28,6 +28,7 @@ pub(super) fn checks(seen: &PreflightInput<'_>) -> Vec<CheckOutcome> {
             reasoning(engine),
             fixed_length(engine),
             context(engine, seen),
+            load(engine),
         ],
         Err(error) => absent(error),
     }
@@ -42,8 +43,14 @@ fn absent(error: &DiscoverError) -> Vec<CheckOutcome> {
         let why = "not checked: no engine";
         (Check::Endpoint.failed(error.to_string()), Check::Model.unknown(why), why)
     };
-    let others =
-        [Check::Streaming, Check::Usage, Check::Reasoning, Check::FixedLength, Check::Context];
+    let others = [
+        Check::Streaming,
+        Check::Usage,
+        Check::Reasoning,
+        Check::FixedLength,
+        Check::Context,
+        Check::EngineLoad,
+    ];
     let mut checks = vec![endpoint, model];
     checks.extend(others.map(|check| check.unknown(why)));
     checks
@@ -252,5 +259,26 @@ fn context(engine: &PreflightEngine<'_>, seen: &PreflightInput<'_>) -> CheckOutc
         )),
         (Reading::Known(has), None) => check.ok(format!("{} tokens", tokens(*has))),
         (Reading::NotAvailable { not_available }, _) => check.unknown(not_available.clone()),
+    }
+}
+
+/// Requests of other clients: this agent had none in flight yet.
+fn load(engine: &PreflightEngine<'_>) -> CheckOutcome {
+    let check = Check::EngineLoad;
+    let sample = match engine.metrics {
+        Reading::Known(sample) => sample,
+        Reading::NotAvailable { not_available } => return check.unknown(not_available.clone()),
+    };
+    let Some(running) = sample.running else {
+        return check.unknown("not reported by the engine");
+    };
+    let waiting = sample.waiting.unwrap_or(0.0);
+    if running + waiting > 0.0 {
+        check.warning(format!(
+            "the engine already works for other clients: {running} requests running, {waiting} \
+             waiting before the run. Stop these clients"
+        ))
+    } else {
+        check.ok("no requests of other clients")
     }
 }

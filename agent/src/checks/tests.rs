@@ -5,7 +5,8 @@ use std::time::Duration;
 use regatta_types::assignment::ContextNeed;
 use regatta_types::attempt::AttemptOutcome;
 use regatta_types::check::{Check, Mark, refusal};
-use regatta_types::facts::{EndpointLocation, EngineSettings};
+use regatta_types::engine::EngineSample;
+use regatta_types::facts::{EndpointLocation, EngineProcess, EngineSettings};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{
     Attribution, GpuBoard, GpuFacts, GpuProcess, GpuSeries, GpuWindow, ProcessMemory, ProcessOwner,
@@ -82,12 +83,17 @@ fn gpu(index: u32, persistence: Reading<bool>) -> GpuFacts {
     }
 }
 
+fn requests(running: f64, waiting: f64) -> EngineSample {
+    EngineSample { running: Some(running), waiting: Some(waiting), ..EngineSample::default() }
+}
+
 /// A healthy host.
 struct Host {
     wants: Wants,
     facts: EngineFacts,
     abilities: Abilities,
     warmup: AttemptReport,
+    metrics: Reading<EngineSample>,
     has_tokenizer: bool,
     missing: Option<DiscoverError>,
     gpus: Reading<GpuInventory>,
@@ -118,9 +124,11 @@ impl Host {
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
                 settings: EngineSettings::default(),
+                process: EngineProcess::default(),
             },
             abilities: Abilities { fixed_length: Some(true), ..Abilities::default() },
             warmup: AttemptReport { gpu: gpu_window, ..warmup(vec![answer(64, 20); 3]) },
+            metrics: Reading::Known(requests(0.0, 0.0)),
             has_tokenizer: false,
             missing: None,
             gpus: Reading::Known(GpuInventory {
@@ -145,6 +153,7 @@ impl Host {
             facts: &self.facts,
             abilities: &self.abilities,
             warmup: &self.warmup,
+            metrics: &self.metrics,
             has_tokenizer: self.has_tokenizer,
         };
         list(&PreflightInput {
@@ -376,4 +385,16 @@ fn a_slow_governor_and_a_full_disk_have_hints() {
     only(&free(300 << 20), Check::Disk, Mark::Warning, "only 300 MiB free");
     let checks = Host::but(|host| host.disk = None);
     assert_eq!(of(&checks, Check::Disk), (Mark::Ok, "results are kept in memory"));
+}
+
+#[test]
+fn requests_before_the_run_are_of_other_clients() {
+    let with = |metrics| Host::but(|host| host.metrics = metrics);
+    let said = "3 requests running, 1 waiting before the run";
+    only(&with(Reading::Known(requests(3.0, 1.0))), Check::EngineLoad, Mark::Warning, said);
+    only(&with(Reading::Known(requests(0.0, 2.0))), Check::EngineLoad, Mark::Warning, "2 waiting");
+    let silent = with(Reading::Known(EngineSample::default()));
+    assert_eq!(of(&silent, Check::EngineLoad), (Mark::Unknown, "not reported by the engine"));
+    let none = with(Reading::missing("/metrics: status 404"));
+    assert_eq!(of(&none, Check::EngineLoad), (Mark::Unknown, "/metrics: status 404"));
 }

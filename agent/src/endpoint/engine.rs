@@ -3,7 +3,7 @@
 mod settings;
 
 use regatta_types::clean::excerpt;
-use regatta_types::facts::{EndpointLocation, EngineFacts};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineProcess};
 use regatta_types::reading::Reading;
 use serde::Deserialize;
 
@@ -89,6 +89,7 @@ pub(super) struct Engine {
     pub(super) listener: Option<Incarnation>,
     /// The flags of that process.
     pub(super) flags: Reading<Vec<String>>,
+    pub(super) process: EngineProcess,
 }
 
 /// `owned_by` of the engines that use it for their name.
@@ -209,6 +210,7 @@ impl Engine {
             fixed_length: None,
             location: self.location,
             settings: settings::of(self),
+            process: self.process,
         }
     }
 }

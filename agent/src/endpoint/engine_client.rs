@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, SERVER};
 use regatta_types::clean::excerpt;
-use regatta_types::facts::EndpointLocation;
+use regatta_types::facts::{EndpointLocation, EngineProcess};
 use regatta_types::reading::Reading;
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
@@ -122,7 +122,19 @@ impl EngineClient {
             Some((listener, flags)) if listener.is_alive() => (Some(listener), flags),
             Some(_) | None => started_with(location, name).await,
         };
-        Engine { name: named, list, props, info, version, location, metrics, listener, flags }
+        let process = process_of(listener, metrics.as_ref().ok(), before);
+        Engine {
+            name: named,
+            list,
+            props,
+            info,
+            version,
+            location,
+            metrics,
+            listener,
+            flags,
+            process,
+        }
     }
 
     async fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
@@ -189,6 +201,19 @@ fn root_cause(error: &reqwest::Error) -> String {
     excerpt(&cause.to_string(), 200)
 }
 
+/// The engine's process as the kernel knows it, else as the engine reports it.
+fn process_of(
+    listener: Option<Incarnation>,
+    metrics: Option<&Exposition>,
+    before: Option<&Engine>,
+) -> EngineProcess {
+    let seen = listener.map(Incarnation::state).or(metrics.map(Exposition::process));
+    let seen = seen.unwrap_or_default();
+    // Of one process always the same, even if somebody sets the wall clock.
+    let same = before.filter(|before| listener.is_some() && before.listener == listener);
+    EngineProcess { started: same.and_then(|same| same.process.started).or(seen.started), ..seen }
+}
+
 /// The process behind the endpoint, and how it was started.
 async fn started_with(
     location: EndpointLocation,
@@ -201,16 +226,15 @@ async fn started_with(
         }
     };
     // Its flags say how it pretends, which is not how an engine is set up.
-    if name == "regatta-sim" {
-        return (None, Reading::Known(Vec::new()));
-    }
+    let pretends = name == "regatta-sim";
     let read = move || -> Result<(Incarnation, Vec<String>), String> {
         let first = process::listeners(port)?.first().copied();
         let listener = first.ok_or_else(|| format!("no process listens on port {port}"))?;
-        Ok((listener, listener.flags()?))
+        Ok((listener, if pretends { Vec::new() } else { listener.flags()? }))
     };
     let reading = tokio::task::spawn_blocking(read);
     match tokio::time::timeout(LIMIT, reading).await {
+        Ok(Ok(Err(_))) | Ok(Err(_)) | Err(_) if pretends => (None, Reading::Known(Vec::new())),
         Ok(Ok(Ok((listener, flags)))) => (Some(listener), Reading::Known(flags)),
         Ok(Ok(Err(why))) => (None, Reading::missing(why)),
         Ok(Err(_)) => (None, Reading::missing("internal error in the agent")),

@@ -1,10 +1,13 @@
 //! What an engine says of itself in Prometheus' text format, under each engine's own names.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nom_openmetrics::parser::prometheus;
 use regatta_types::engine::EngineSample;
-use regatta_types::time::MonoNs;
+use regatta_types::facts::EngineProcess;
+use regatta_types::time::{MonoNs, UnixNs};
+use regatta_types::units::Bytes;
 
 /// How the metrics of each engine begin.
 const ENGINES: [(&str, &str); 4] =
@@ -15,9 +18,15 @@ const REPLICA_RANKS: [&str; 6] =
 /// Most lines that are kept.
 const LINES: usize = 10_000;
 
+/// What Prometheus' own clients report of the process that serves the page.
+const PROCESS: [&str; 2] = ["process_start_time_seconds", "process_resident_memory_bytes"];
+
 /// The lines of known engines, without histogram buckets.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Exposition(Vec<Line>);
+pub(super) struct Exposition {
+    lines: Vec<Line>,
+    process: EngineProcess,
+}
 
 #[derive(Debug, Clone)]
 struct Line {
@@ -31,27 +40,43 @@ impl Exposition {
     pub(super) fn parse(text: &str) -> Self {
         let known = |line: &&str| ENGINES.iter().any(|(start, _)| line.starts_with(start));
         let lines = text.lines().filter(known).filter(|line| !line.contains("_bucket{"));
-        Self(lines.filter_map(Line::parse).take(LINES).collect())
+        let lines = lines.filter_map(Line::parse).take(LINES).collect();
+        let own = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name));
+            line.and_then(Line::parse).filter(|line| line.name == name).map(|line| line.value)
+        };
+        let [started, resident] = PROCESS.map(own);
+        let nanos = |seconds| Duration::try_from_secs_f64(seconds).ok()?.as_nanos().try_into().ok();
+        let process = EngineProcess {
+            started: started.and_then(nanos).map(UnixNs),
+            resident: resident.filter(|held| *held >= 0.0).map(whole).map(Bytes),
+        };
+        Self { lines, process }
+    }
+
+    /// The process that serves the page.
+    pub(super) fn process(&self) -> EngineProcess {
+        self.process
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
     }
 
     /// The engine whose names they are.
     pub(super) fn engine(&self) -> Option<&'static str> {
-        let first = self.0.first()?;
+        let first = self.lines.first()?;
         ENGINES.iter().find(|(start, _)| first.name.starts_with(start)).map(|(_, name)| *name)
     }
 
     /// A label of the first line of this name.
     pub(super) fn label(&self, name: &str, label: &str) -> Option<&str> {
-        let line = self.0.iter().find(|line| line.name == name)?;
+        let line = self.lines.iter().find(|line| line.name == name)?;
         line.labels.iter().find(|(key, _)| key == label).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|line| line.name == name)
+        self.lines.iter().any(|line| line.name == name)
     }
 
     /// The values of the first of these names that is present, one for each model replica behind the
@@ -59,7 +84,7 @@ impl Exposition {
     fn values(&self, names: &[&str]) -> Option<Vec<f64>> {
         let name = names.iter().find(|name| self.has(name))?;
         let mut replicas: BTreeMap<Vec<&(String, String)>, f64> = BTreeMap::new();
-        for line in self.0.iter().filter(|line| line.name == **name) {
+        for line in self.lines.iter().filter(|line| line.name == **name) {
             let own = line.labels.iter().filter(|(key, _)| !REPLICA_RANKS.contains(&key.as_str()));
             let value = replicas.entry(own.collect()).or_insert(line.value);
             *value = value.max(line.value);
@@ -132,6 +157,15 @@ impl Exposition {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a memory in bytes is a whole number from 0 on, and far below 2^53"
+)]
+fn whole(bytes: f64) -> u64 {
+    bytes as u64
+}
+
 impl Line {
     fn parse(line: &str) -> Option<Self> {
         // The grammar wants the end of a line, and knows neither timestamps nor exemplars.
@@ -184,6 +218,11 @@ mod tests {
         let text = recorded("vllm");
         assert_eq!(text.engine(), Some("vllm"));
         assert_eq!(text.label("vllm:cache_config_info", "cache_dtype"), Some("auto"));
+        let process = EngineProcess {
+            started: Some(UnixNs(1_795_488_123_140_000_105)),
+            resident: Some(Bytes(1_052_536_832)),
+        };
+        assert_eq!(text.process(), process);
         let expected = EngineSample {
             at: AT,
             running: Some(0.0),
@@ -265,6 +304,7 @@ mod tests {
         assert_eq!(text.sample(AT), Some(expected));
         let other = Exposition::parse("<html>\nvllm:something_new 1\n");
         assert_eq!((other.engine(), other.sample(AT)), (Some("vllm"), None));
-        assert!(Exposition::parse("up 1\n").is_empty());
+        let none = Exposition::parse("up 1\nprocess_resident_memory_bytes_max 3\n");
+        assert_eq!((none.is_empty(), none.process()), (true, EngineProcess::default()));
     }
 }

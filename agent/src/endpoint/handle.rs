@@ -14,6 +14,9 @@ use super::stream_connection::{StreamConnection, Target};
 
 /// Why nothing is known of an engine that is not asked.
 const NOT_ASKED: &str = "not requested from the engine";
+const NO_METRICS: &str = "/metrics has no known metrics";
+/// The model of an engine that serves none.
+const NO_MODEL: &str = "none";
 
 /// An endpoint and the model that is asked for. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,11 +80,23 @@ impl Endpoint {
         };
         let now =
             engine_client.engine(address, listing, self.facts.location, Some(&self.engine)).await;
-        if now.list.is_some() && !now.models().any(|id| id == model) {
-            return Reading::missing(format!("the engine no longer lists model {model}"));
-        }
+        // Without its model it is another engine: what the port serves now says which.
+        let is_served = now.list.is_none() || now.models().any(|id| id == model);
+        let served = if is_served { model } else { now.models().next().unwrap_or(NO_MODEL) };
         let fixed_length = self.facts.fixed_length;
-        Reading::Known(EngineFacts { fixed_length, ..now.facts(model) })
+        Reading::Known(EngineFacts { fixed_length, ..now.facts(served) })
+    }
+
+    /// The engine's own metrics as they were before anything was sent to it, or why there are none.
+    #[must_use]
+    pub fn metrics_before(&self) -> Reading<EngineSample> {
+        match &self.engine.metrics {
+            Ok(text) => match text.sample(MonoNs::now()) {
+                Some(sample) => Reading::Known(sample),
+                None => Reading::missing(NO_METRICS),
+            },
+            Err(why) => Reading::missing(why.clone()),
+        }
     }
 
     /// The engine's own metrics now, off the measured path. Takes at most about a second.
@@ -95,7 +110,7 @@ impl Endpoint {
             return Err(why.clone());
         }
         let text = engine_client.metrics(&self.target.address).await?;
-        text.sample(MonoNs::now()).ok_or_else(|| "/metrics has no known metrics".to_owned())
+        text.sample(MonoNs::now()).ok_or_else(|| NO_METRICS.to_owned())
     }
 
     /// The same endpoint, whose engine is measured and not asked.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regatta_types::facts::EndpointLocation;
+use regatta_types::facts::{EndpointLocation, EngineProcess};
 use regatta_types::ids::AttemptKey;
 use regatta_types::reading::Reading;
 use regatta_types::testing;
@@ -169,6 +169,7 @@ pub(crate) fn endpoint_in(address: SocketAddr, location: EndpointLocation) -> En
         metrics: Err("a test".to_owned()),
         listener: None,
         flags: Reading::missing("a test"),
+        process: EngineProcess::default(),
     };
     Endpoint::new(Arc::new(target), Arc::new(engine), Some("tiny")).unwrap()
 }

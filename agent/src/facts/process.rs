@@ -1,13 +1,17 @@
-//! Whose process listens on a port of this machine, and with which flags it was started.
+//! Whose process listens on a port of this machine, since when, and with which flags it was started.
 //!
 //! Reads `/proc`; what belongs to another user stays hidden unless the agent may see it.
 
 use std::collections::BTreeSet;
 
 use procfs::ProcError;
+use procfs::WithCurrentSystemInfo as _;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, all_processes};
 use regatta_types::clean::excerpt;
+use regatta_types::facts::EngineProcess;
+use regatta_types::time::UnixNs;
+use regatta_types::units::Bytes;
 
 /// Maximum number of reported flags, and of characters in each.
 const FLAGS: usize = 100;
@@ -113,6 +117,22 @@ impl Incarnation {
         Self::of(self.pid) == Some(self)
     }
 
+    /// When it began, by the wall clock as it is set now, and its resident memory.
+    #[must_use]
+    pub fn state(self) -> EngineProcess {
+        const SECOND: u64 = 1_000_000_000;
+        let ticks = procfs::ticks_per_second().max(1);
+        let since_boot = self.started / ticks * SECOND + self.started % ticks * SECOND / ticks;
+        let boot = procfs::boot_time_secs().ok().and_then(|boot| boot.checked_mul(SECOND));
+        let started = boot.and_then(|boot| i64::try_from(boot.checked_add(since_boot)?).ok());
+        let stat = Process::new(self.pid).and_then(|process| process.stat()).ok();
+        let own = stat.filter(|stat| stat.starttime == self.started);
+        EngineProcess {
+            started: started.map(UnixNs),
+            resident: own.map(|stat| Bytes(stat.rss_bytes().get())),
+        }
+    }
+
     /// The flags it was started with.
     ///
     /// # Errors
@@ -169,6 +189,8 @@ fn told(name: &str, values: &[String]) -> Option<String> {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
+    use regatta_types::time::WallClock as _;
+
     use super::*;
 
     #[test]
@@ -179,7 +201,13 @@ mod tests {
         let found = listeners(port).unwrap();
         assert!(found.iter().any(|listener| listener.pid == own), "{found:?}");
         assert!(found.iter().all(|listener| listener.is_alive()));
-        assert!(!Incarnation { started: 0, ..found[0] }.is_alive(), "a number used again");
+        let other = Incarnation { started: 0, ..found[0] };
+        assert!(!other.is_alive(), "a number used again");
+        let state = found[0].state();
+        let ago = crate::wall::SystemClock.now().0 - state.started.unwrap().0;
+        assert!((-2_000_000_000..3_600_000_000_000).contains(&ago), "within the hour: {ago}");
+        assert!(state.resident.is_some_and(|held| held.0 > 1 << 20), "{state:?}");
+        assert_eq!(other.state().resident, None);
         drop(socket);
         let nobody = format!("no visible process listens on port {port}");
         assert_eq!(listeners(port), Err(nobody));

@@ -70,6 +70,7 @@ pub(super) async fn prepare(
         facts: worker.endpoint().facts(),
         abilities: &worker.abilities(),
         warmup: &warmup,
+        metrics: &worker.endpoint().metrics_before(),
         has_tokenizer: worker.has_tokenizer(),
     };
     let checks = bench.checks(preparation, Ok(engine)).await;

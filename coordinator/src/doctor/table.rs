@@ -80,6 +80,7 @@ fn heading(check: Check) -> (&'static str, &'static str) {
         Check::Reasoning => ("reason-", "ing"),
         Check::FixedLength => ("fixed", "len."),
         Check::Context => ("con-", "text"),
+        Check::EngineLoad => ("", "load"),
         Check::GpuReadings => ("GPU", "read"),
         Check::GpuChoice => ("GPU", "choice"),
         Check::GpuProcesses => ("GPU", "procs"),

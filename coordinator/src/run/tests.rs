@@ -5,7 +5,7 @@ use std::time::Duration;
 use regatta_types::assignment::{EngineWarmup, Lease};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport};
 use regatta_types::event::{Disposition, EventKind, MissingReason};
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineProcess, EngineSettings};
 use regatta_types::ids::{AttemptKey, BootId, CaseId, Epoch, HostId, InstanceId, RunId};
 use regatta_types::reading::Reading;
 use regatta_types::record::{ExpectedHosts, RunHeader};
@@ -149,6 +149,7 @@ impl Bench {
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 1 },
             settings: EngineSettings::default(),
+            process: EngineProcess::default(),
         })
     }
 

@@ -22,6 +22,8 @@ pub enum Check {
     FixedLength,
     /// The context is long enough for the suite's prompts and answers.
     Context,
+    /// The engine works for nobody else.
+    EngineLoad,
     /// NVML readings are available.
     GpuReadings,
     /// The GPUs of --gpu exist.
@@ -42,7 +44,7 @@ pub enum Check {
 
 impl Check {
     /// All checks, in display order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Endpoint,
         Self::Model,
         Self::Streaming,
@@ -50,6 +52,7 @@ impl Check {
         Self::Reasoning,
         Self::FixedLength,
         Self::Context,
+        Self::EngineLoad,
         Self::GpuReadings,
         Self::GpuChoice,
         Self::GpuProcesses,
@@ -70,6 +73,7 @@ impl Check {
             Self::Reasoning => "reasoning",
             Self::FixedLength => "fixed length",
             Self::Context => "context",
+            Self::EngineLoad => "engine load",
             Self::GpuReadings => "GPU readings",
             Self::GpuChoice => "GPU choice",
             Self::GpuProcesses => "GPU processes",

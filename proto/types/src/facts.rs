@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::reading::Reading;
+use crate::time::UnixNs;
 use crate::units::Bytes;
 
 /// The machine.
@@ -86,6 +87,18 @@ pub struct EngineFacts {
     pub location: EndpointLocation,
     /// How it is set up, as far as it tells.
     pub settings: EngineSettings,
+    /// Its process; part of no comparison of engines.
+    #[serde(default)]
+    pub process: EngineProcess,
+}
+
+/// The process that listens on the endpoint's port. `None`: not known.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct EngineProcess {
+    /// When it began, by the host's wall clock; the same in every reading of one process.
+    pub started: Option<UnixNs>,
+    /// Its resident memory.
+    pub resident: Option<Bytes>,
 }
 
 /// Settings of an engine. The default is an agent that does not report them.

@@ -9,7 +9,9 @@ use prost::Message as _;
 use regatta_types::assignment::{Assignment, Lease};
 use regatta_types::attempt::{AttemptOutcome, AttemptReport, Started};
 use regatta_types::engine::EngineWatch;
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostFacts};
+use regatta_types::facts::{
+    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostFacts,
+};
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuFacts, GpuInventory, GpuSample, GpuSeries, GpuWindow};
 use regatta_types::ids::{
@@ -204,6 +206,7 @@ fn host() -> HostRecord {
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 8_000 },
             settings: EngineSettings::default(),
+            process: EngineProcess::default(),
         }),
         clocks: vec![ClockOffset {
             offset_ns: -123_456,

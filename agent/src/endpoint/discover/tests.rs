@@ -108,6 +108,7 @@ async fn an_engine_change_is_detected() {
         let n = now.load(Ordering::SeqCst);
         vec![Step::Write(match path {
             "/v1/models" if n == 3 => models(&["other"]),
+            "/v1/models" if n == 4 => models(&[]),
             "/v1/models" => recorded("vllm/models"),
             "/version" => {
                 plain("200 OK", "application/json", &format!(r#"{{"version":"0.{n}.0"}}"#))
@@ -118,15 +119,18 @@ async fn an_engine_change_is_detected() {
     .await;
     let endpoint = found(&at(&server)).await;
     let told = |facts: Reading<EngineFacts>| match facts {
-        Reading::Known(facts) => facts.version.known().cloned().unwrap(),
-        Reading::NotAvailable { not_available } => not_available,
+        Reading::Known(facts) => (facts.model, facts.version.known().cloned().unwrap()),
+        Reading::NotAvailable { not_available } => panic!("{not_available}"),
     };
-    assert_eq!(told(within("again", endpoint.facts_now()).await), "0.1.0");
+    let seen = |model: &str, version: &str| (model.to_owned(), version.to_owned());
+    assert_eq!(told(within("again", endpoint.facts_now()).await), seen("tiny-qwen3", "0.1.0"));
     version.store(2, Ordering::SeqCst);
-    assert_eq!(told(within("again", endpoint.facts_now()).await), "0.2.0");
+    assert_eq!(told(within("again", endpoint.facts_now()).await), seen("tiny-qwen3", "0.2.0"));
+    // That the model is no longer listed once was a missing reading, which changes nothing.
     version.store(3, Ordering::SeqCst);
-    let gone = told(within("again", endpoint.facts_now()).await);
-    assert_eq!(gone, "the engine no longer lists model tiny-qwen3");
+    assert_eq!(told(within("again", endpoint.facts_now()).await), seen("other", "0.3.0"));
+    version.store(4, Ordering::SeqCst);
+    assert_eq!(told(within("again", endpoint.facts_now()).await), seen("none", "0.4.0"));
     assert_eq!(endpoint.metrics_now().await, Err("/metrics: status 404".to_owned()));
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::attempt::AttemptReport;
 use crate::engine::{EngineSample, EngineWatch, EngineWindow};
 use crate::event::{Disposition, MissingReason};
-use crate::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
+use crate::facts::{
+    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts,
+};
 use crate::gpu::{GpuFacts, GpuInventory};
 use crate::ids::{
     AttemptKey, AttemptNo, BootId, CaseId, CellKey, Epoch, HostId, Repetition, RunId,
@@ -131,6 +133,7 @@ impl TestHost {
                     speculative: known("none"),
                     flags: Reading::Known(vec!["--max-num-seqs 64".to_owned()]),
                 },
+                process: EngineProcess::default(),
             }),
             clocks: vec![ClockOffset {
                 offset_ns: slope,
@@ -426,9 +429,9 @@ fn run_id() -> RunId {
 
 /// An engine that tells its metrics and is the same throughout, as far as anyone asked.
 fn engine_watch(began: MonoNs, finished: MonoNs) -> EngineWatch {
-    let sample = |at: MonoNs, requests: f64| EngineSample {
+    let sample = |at: MonoNs, requests: f64, running: f64| EngineSample {
         at,
-        running: Some(1.0),
+        running: Some(running),
         waiting: Some(0.0),
         kv_use: Some(0.02),
         prefix_queries: Some(4_000.0 + 96.0 * requests),
@@ -439,7 +442,9 @@ fn engine_watch(began: MonoNs, finished: MonoNs) -> EngineWatch {
         drafted: None,
         accepted: None,
     };
-    let samples = vec![sample(began, 0.0), sample(finished, 1.0)];
+    // One request a second, so that no counter is lower than in an attempt before.
+    let before = began.since(MonoNs(0)).as_secs_f64().floor();
+    let samples = vec![sample(began, before, 0.0), sample(finished, before + 1.0, 1.0)];
     let metrics = EngineWindow { samples: Reading::Known(samples), period_ms: 1_000, failed: 0 };
     EngineWatch { metrics, ..EngineWatch::default() }
 }

@@ -16,6 +16,7 @@ numbered!(
         Reasoning,
         FixedLength,
         Context,
+        EngineLoad,
         GpuReadings,
         GpuChoice,
         GpuProcesses,

@@ -1,8 +1,11 @@
 //! facts.proto.
 
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
+use regatta_types::facts::{
+    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts,
+};
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
+use regatta_types::time::UnixNs;
 use regatta_types::units::Bytes;
 
 use crate::error::{At, ConvertError, Problem};
@@ -145,6 +148,7 @@ impl TryFrom<v1::EngineFacts> for EngineFacts {
             fixed_length: m.fixed_length,
             location: required("location", m.location)?,
             settings: optional("settings", m.settings)?.unwrap_or_default(),
+            process: optional("process", m.process)?.unwrap_or_default(),
         })
     }
 }
@@ -160,6 +164,23 @@ impl From<&EngineFacts> for v1::EngineFacts {
             fixed_length: facts.fixed_length,
             location: Some((&facts.location).into()),
             settings: told(&facts.settings),
+            process: told(&facts.process),
+        }
+    }
+}
+
+impl TryFrom<v1::EngineProcess> for EngineProcess {
+    type Error = ConvertError;
+    fn try_from(m: v1::EngineProcess) -> Checked<Self> {
+        Ok(Self { started: m.started_unix_ns.map(UnixNs), resident: m.resident_bytes.map(Bytes) })
+    }
+}
+
+impl From<&EngineProcess> for v1::EngineProcess {
+    fn from(process: &EngineProcess) -> Self {
+        Self {
+            started_unix_ns: process.started.map(|at| at.0),
+            resident_bytes: process.resident.map(|bytes| bytes.0),
         }
     }
 }

@@ -256,6 +256,7 @@ fn visit_engine(engine: &mut Reading<EngineFacts>, v: Visitor<'_>) {
         fixed_length: _,
         location: _,
         settings: EngineSettings { kv_dtype, prefix_cache, speculative, flags },
+        process: _,
     } = facts;
     v(Text(model));
     texts(v, [engine, version, quantization, kv_dtype, speculative].map(reading));

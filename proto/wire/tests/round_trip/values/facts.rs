@@ -1,10 +1,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineSettings, HostDetails, HostFacts};
+use regatta_types::facts::{
+    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts,
+};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
-use super::text;
+use super::{text, unix};
 
 pub(crate) fn reading<T: std::fmt::Debug>(
     known: impl Strategy<Value = T>,
@@ -80,6 +82,11 @@ fn settings() -> impl Strategy<Value = EngineSettings> {
     prop_oneof![told, Just(EngineSettings::default())]
 }
 
+fn process() -> impl Strategy<Value = EngineProcess> {
+    let known = (proptest::option::of(unix()), proptest::option::of(bytes()));
+    known.prop_map(|(started, resident)| EngineProcess { started, resident })
+}
+
 pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
     let location = prop_oneof![
         any::<u16>().prop_map(|port| EndpointLocation::Loopback { port }),
@@ -94,6 +101,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
         proptest::option::of(any::<bool>()),
         location,
         settings(),
+        process(),
     )
         .prop_map(
             |(
@@ -105,6 +113,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
                 fixed_length,
                 location,
                 settings,
+                process,
             )| {
                 EngineFacts {
                     engine,
@@ -115,6 +124,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
                     fixed_length,
                     location,
                     settings,
+                    process,
                 }
             },
         );
