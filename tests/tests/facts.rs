@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use regatta_tests::fleet::{Report, ScriptedGpu, Sim, agent, coordinator};
 use regatta_tests::free_port;
+use regatta_tests::http::get;
 use regatta_tests::outcome::{assert_complete, assert_complete_but};
 use regatta_tests::process::{Program, Running, Stream, regatta};
+use regatta_types::time::MonoNs;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -58,12 +60,13 @@ fn a_capped_host_on_half_its_lanes_with_another_driver_stays_in_its_class_and_al
     );
 }
 
-/// A simulated engine of this version on this port.
-fn engine(port: u16, version: &str) -> Running {
+/// A simulated engine with these flags on this port.
+fn engine(port: u16, flags: [&str; 2]) -> Running {
     let listen = format!("127.0.0.1:{port}");
     let program: Program = regatta();
     let sim = program
-        .args(["sim", "--listen", &listen, "--engine-version", version])
+        .args(["sim", "--listen", &listen])
+        .args(flags)
         .args(["--ttft", "20ms", "--inter-token", "4ms"])
         .start();
     let _ = sim.line_with(Stream::Err, "simulated host on", START);
@@ -75,7 +78,7 @@ fn engine(port: u16, version: &str) -> Running {
 #[test]
 fn cells_after_a_restart_with_another_version_are_of_another_class() {
     let port = free_port();
-    let first = engine(port, "1.0.0");
+    let first = engine(port, ["--engine-version", "1.0.0"]);
     let program = regatta();
     let flags = ["--expect", "1", "--warmup", "1", "--repetitions", "6", "--json"];
     let (run, address) = coordinator(&program, "quick", &flags);
@@ -83,7 +86,7 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
     let third = ["attempt_finished", "\"repetition\":3"];
     let _ = run.line_with_all(Stream::Out, &third, LIMIT);
     drop(first);
-    let _second = engine(port, "2.0.0");
+    let _second = engine(port, ["--engine-version", "2.0.0"]);
     let run = run.wait(LIMIT);
     drop(agent);
     let report = Report::of(&run, program.home());
@@ -104,6 +107,89 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
     assert!(late.clone().all(|cell| cell["validity"] == "invalid"), "{page}");
     assert_eq!(late.count(), 2 * 3);
     assert!(page.contains("engine version 2.0.0, at first: 1.0.0"), "{page}");
+    let own = report.text("hosts/gpu-01.md");
+    assert!(own.contains("the engine restarted: a new process began"), "{own}");
+}
+
+/// That the port no longer served the model was taken for a missing reading, and the cells after it
+/// for those of the engine before.
+#[test]
+fn cells_of_another_model_on_the_port_are_of_another_class() {
+    let port = free_port();
+    let first = engine(port, ["--model", "one"]);
+    let program = regatta();
+    let flags = ["--expect", "1", "--warmup", "1", "--repetitions", "4", "--json"];
+    let (run, address) = coordinator(&program, "quick", &flags);
+    let agent = agent("gpu-01", &address, port, &[]);
+    let second = ["attempt_finished", "\"repetition\":2"];
+    let _ = run.line_with_all(Stream::Out, &second, LIMIT);
+    drop(first);
+    let _second = engine(port, ["--model", "two"]);
+    let run = run.wait(LIMIT);
+    drop(agent);
+    let report = Report::of(&run, program.home());
+    assert_complete_but(&run, &report, &["engine_changed", "no_ok_request"]);
+    let json = report.run();
+    let later = &json["later_engines"][0];
+    assert_eq!((&later["host"], &later["label"]), (&"gpu-01".into(), &"B".into()), "{later}");
+    assert_eq!(later["change"], "model two, at first: one (C1)");
+    let cells = json["hosts"][0]["cases"].as_array().expect("cases").iter();
+    let cells = cells.flat_map(|case| case["cells"].as_array().expect("cells"));
+    let last: Vec<&Value> = cells.filter(|cell| cell["repetition"] == 4).collect();
+    let changed = |cell: &&&Value| {
+        let findings = cell["findings"].as_array().expect("findings");
+        findings.iter().any(|finding| finding["code"] == "engine_changed")
+    };
+    assert_eq!((last.len(), last.iter().filter(changed).count()), (3, 3), "{last:?}");
+}
+
+/// A foreign load made a host 58 % slower, and no recorded fact explained it.
+#[test]
+fn another_client_of_an_engine_is_the_first_possible_cause() {
+    let sim = ["--ttft", "20ms", "--inter-token", "4ms", "--decode-capacity", "400"];
+    let sims = [(); 3].map(|()| Sim::start(&sim));
+    let other = regatta();
+    let shared = format!("127.0.0.1:{}", sims[2].port);
+    let load = ["--concurrency", "3", "--requests", "9000", "--max-tokens", "1000"];
+    let other = other.args(["bench", &shared, "--warmup", "1"]).args(load).start();
+    let running = "vllm:num_requests_running{engine=\"0\",model_name=\"regatta-sim\"} 3.0";
+    let deadline = MonoNs::now().after(START);
+    while !get(sims[2].port, "/metrics").contains(running) {
+        assert!(MonoNs::now() < deadline, "the other client has no three requests");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let program = regatta();
+    let flags = ["--expect", "3", "--warmup", "1", "--repetitions", "5"];
+    let (run, address) = coordinator(&program, "quick", &flags);
+    let agents: Vec<Running> = ["gpu-01", "gpu-02", "gpu-03"]
+        .iter()
+        .zip(&sims)
+        .map(|(name, sim)| agent(name, &address, sim.port, &[]))
+        .collect();
+    let run = run.wait(LIMIT);
+    drop((agents, other));
+    let report = Report::of(&run, program.home());
+    assert_complete(&run, &report);
+    let (page, json) = (report.text("report.md"), report.run());
+    let hosts = json["hosts"].as_array().expect("hosts");
+    let busy = hosts.iter().map(|host| {
+        let cases = host["cases"].as_array().expect("cases").iter();
+        let cells = cases.flat_map(|case| case["cells"].as_array().expect("cells"));
+        let findings = cells.flat_map(|cell| cell["findings"].as_array().expect("findings"));
+        findings.filter(|finding| finding["code"] == "engine_busy").count()
+    });
+    assert_eq!(busy.collect::<Vec<_>>(), [0, 0, 15], "{page}");
+    let cause = hosts[2]["causes"][0].as_str().expect("a cause");
+    let said =
+        "other clients had 3 requests (median) in its engine in 15 of 15 attempts (others: none)";
+    assert_eq!(cause, said);
+    assert!(page.contains("Possible causes on gpu-03 (worse in decode speed"), "{page}");
+    let loads = hosts.iter().map(|host| {
+        let checks = host["checks"].as_array().expect("checks").iter();
+        let load = checks.clone().find(|check| check["check"] == "engine-load");
+        load.expect("a check")["mark"].as_str().expect("a mark")
+    });
+    assert_eq!(loads.collect::<Vec<_>>(), ["ok", "ok", "warning"], "{page}");
 }
 
 /// Three hosts whose servers report nothing about themselves are still compared.

@@ -16,7 +16,7 @@ pub use answers::{Agreement, Answers, is_repeatable, same_answers};
 pub use attempt::{Attempt, FailureGroup};
 pub use case::{CaseAnalysis, Cell, CellState, Counted, Warmup, is_load};
 pub use engine_warmup::{EngineWarmup, EngineWarmupRequest};
-pub use events::{Happened, HostEvent, HostEvents};
+pub use events::{Happened, HostEvent, HostEvents, RestartSign};
 pub use host::HostAnalysis;
 pub use sweeps::{SaturatedLevel, SweepEnd};
 pub use telemetry::Telemetry;

@@ -3,6 +3,7 @@
 //! docs/reports.md lists every code, its effect on the attempt and what to do about it.
 
 mod answers;
+mod busy;
 mod evidence;
 mod streams;
 #[cfg(test)]
@@ -56,11 +57,12 @@ impl AttemptInput<'_> {
 
 /// What an attempt says against itself.
 pub fn derived_findings(judged: AttemptInput<'_>) -> Vec<AttemptFinding> {
-    let checks: [fn(&AttemptInput<'_>) -> Option<AttemptFinding>; 21] = [
+    let checks: [fn(&AttemptInput<'_>) -> Option<AttemptFinding>; 22] = [
         no_ok_request,
         error_rate,
         too_few_samples,
         drifting,
+        busy::engine_busy,
         streams::buffered_stream,
         streams::coalesced_stream,
         streams::low_overlap,

@@ -138,7 +138,10 @@ fn differing_facts_come_first_and_causes_are_ordered_by_strength() {
     let facts = host(&mut record, "gpu-02").facts.as_mut().unwrap();
     facts.details.governor = Reading::missing("no cpufreq");
     for attempt in attempts_of(&mut record, "gpu-03") {
-        known(&mut attempt.report.engine.metrics.samples)[1].preemptions = Some(2.0);
+        let samples = known(&mut attempt.report.engine.metrics.samples);
+        let before = samples[0].queued.unwrap();
+        samples[0].preemptions = Some(before);
+        samples[1].preemptions = Some(before + 2.0);
     }
     let rows = drift(&Analysis::new(&record).unwrap().hosts);
     let differing: Vec<&str> = rows.iter().filter(|r| r.differs()).map(|r| r.name).collect();

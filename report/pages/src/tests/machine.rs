@@ -1,6 +1,7 @@
 //! GPU telemetry, possible causes, capacity, events and memory bandwidth.
 
 use regatta_figures::bandwidth::Bandwidth;
+use regatta_figures::hosts::{Happened, RestartSign};
 use regatta_types::gpu::{ClockReasons, GpuSample};
 
 use super::*;
@@ -269,6 +270,76 @@ fn events_of_a_host_have_their_time() {
     assert!((1.5..2.0).contains(&ratio), "{slow}");
     let quiet = "No stall over 1 s, lost connection, engine restart or lost GPU.";
     has(&page(&record, "hosts/gpu-01.md"), quiet);
+    for attempt in attempts_of(&mut record, "gpu-01") {
+        attempt.report.engine.metrics.samples = Reading::missing("/metrics: status 404");
+    }
+    has(&page(&record, "hosts/gpu-01.md"), "An engine restart would not be seen: ");
+}
+
+/// Only counters within one attempt were compared: a restart between two was denied.
+#[test]
+fn a_restart_between_two_attempts_is_an_event_and_a_possible_cause() {
+    let events = |record: &WholeRun| -> Vec<(UnixNs, Happened)> {
+        let events = Analysis::new(record).unwrap().hosts.remove(2).events.events;
+        events.into_iter().map(|event| (event.at, event.what)).collect()
+    };
+    let slow = || {
+        let slow = TestHost::new("gpu-03").slower_by(0.1);
+        RunBuilder::new(&["Explain Code"], 6).fleet(2).host(slow).build()
+    };
+    assert_eq!(events(&slow()), []);
+    let mut counters = slow();
+    for attempt in attempts_of(&mut counters, "gpu-03").skip(4) {
+        let samples = known(&mut attempt.report.engine.metrics.samples);
+        samples.iter_mut().for_each(|s| s.queued = s.queued.map(|queued| queued - 100.0));
+    }
+    let found = events(&counters);
+    let fourth = attempts_of(&mut counters, "gpu-03").nth(4).unwrap().report.clone();
+    let at = fourth.anchor.to_unix(known(&mut fourth.engine.metrics.samples.clone())[0].at);
+    assert_eq!(found, [(at, Happened::EngineRestarted(RestartSign::Counter))]);
+
+    let mut process = slow();
+    let (first, second) = (UnixNs(1_795_500_000_000_000_000), UnixNs(1_795_521_700_000_000_000));
+    for (n, attempt) in attempts_of(&mut process, "gpu-03").enumerate() {
+        let mut facts = engine(&mut counters, "gpu-03").clone();
+        facts.process.started = Some(if n < 4 { first } else { second });
+        attempt.report.engine.before = Reading::Known(facts);
+    }
+    assert_eq!(events(&process), [(second, Happened::EngineRestarted(RestartSign::Process))]);
+    has(&causes(&process, "gpu-03").concat(), "its engine restarted during the run");
+
+    let mut away = slow();
+    for attempt in attempts_of(&mut away, "gpu-03").skip(2).take(2) {
+        let refused = Failure::new(FailureKind::Unreachable, "connection refused");
+        attempt.report.traces.iter_mut().for_each(|t| t.outcome = Outcome::Failed(refused.clone()));
+    }
+    let traces: usize =
+        attempts_of(&mut away, "gpu-03").skip(2).take(2).map(|a| a.report.traces.len()).sum();
+    let found = events(&away);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].1, Happened::EngineAway { requests: traces });
+}
+
+/// A host was 58 % slower since another client used its engine: no cause was named.
+#[test]
+fn other_clients_of_the_engine_are_the_first_possible_cause() {
+    let slow = TestHost::new("gpu-03").slower_by(0.6);
+    let mut record = RunBuilder::new(&["Explain Code"], 5).fleet(2).host(slow).build();
+    cap_power(&mut record);
+    for attempt in attempts_of(&mut record, "gpu-03") {
+        let samples = known(&mut attempt.report.engine.metrics.samples);
+        samples.iter_mut().for_each(|s| s.running = Some(4.0));
+    }
+    let said = causes(&record, "gpu-03");
+    let first =
+        "other clients had 4 requests (median) in its engine in 5 of 5 attempts (others: none)";
+    assert_eq!(said.first().map(String::as_str), Some(first), "{said:?}");
+    engine(&mut record, "gpu-03").process.resident = Some(Bytes(9 << 30));
+    for name in ["gpu-01", "gpu-02"] {
+        engine(&mut record, name).process.resident = Some(Bytes(3 << 30));
+    }
+    let memory = "resident memory of the engine 9.0 GiB (median of the others 3.0 GiB)";
+    assert!(causes(&record, "gpu-03").iter().any(|cause| cause == memory), "{said:?}");
 }
 
 /// Three hosts with twelve repetitions; from repetition `from` on the last host is slower by `share`,

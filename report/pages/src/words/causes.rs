@@ -13,8 +13,8 @@ use super::reason::shown;
 use crate::report::Report;
 use regatta_figures::compare::{ClassReport, MetricReport, Quarters, Verdict};
 use regatta_figures::facts::{Fact, TELLING_FACTS, other_facts_of};
-use regatta_figures::hosts::{Cell, HostAnalysis};
-use regatta_figures::metrics::{Distribution, EngineFigures, Mean, Thermals};
+use regatta_figures::hosts::{Cell, Counted, Happened, HostAnalysis};
+use regatta_figures::metrics::{Distribution, EngineFigures, FindingEvidence, Mean, Thermals};
 
 use super::names::{first_few, some_names};
 use gpu::Gpus;
@@ -24,6 +24,8 @@ const QUEUE_FACTOR: f64 = 2.0;
 const QUEUE_S: f64 = 0.001;
 /// By how much a share must differ from the median of the others.
 const SHARE: f64 = 0.05;
+/// By which factor the memory of an engine must differ.
+const MEMORY_FACTOR: f64 = 2.0;
 /// Share of the KV cache in use that counts as full.
 const KV_FULL: f64 = 0.95;
 
@@ -133,13 +135,17 @@ fn causes_in(analysis: &Report<'_>, class: &ClassReport, host: &HostId) -> Vec<S
     let Some(own) = own.first() else { return Vec::new() };
     let gpus = Gpus::new(own, &others);
     let [telling, minor] = unusual_facts(own, &others, others_of(class));
-    let mut causes = gpus.faults();
+    let mut causes: Vec<String> = busy(own, &others).into_iter().collect();
+    causes.extend(gpus.faults());
     causes.extend(fades(class, host).map(fading));
     causes.extend(telling);
     causes.extend(gpus.limits());
     causes.extend(gpus.shared.clone());
     causes.extend(engine_evidence(own, &others));
-    causes.extend(short_of_cpu(own, &others));
+    causes.extend(restarted(own, &others));
+    causes.extend(resident(own, &others));
+    let late = [FindingCode::ClientLimited, FindingCode::ClientStall];
+    causes.extend(attempts_with(own, &others, "its agent lacked CPU time", &late));
     causes.extend(gpus.signs());
     causes.extend(minor);
     causes.iter().map(|cause| clean::line(cause)).collect()
@@ -189,19 +195,54 @@ fn fading(quarters: &Quarters) -> String {
     )
 }
 
-/// Attempts in which the agent itself was late, if that did not happen on the others.
-fn short_of_cpu(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
-    let late = |host: &HostAnalysis<'_>| {
+/// Attempts with one of these findings, if most others have none.
+fn attempts_with(
+    own: &HostAnalysis<'_>,
+    others: &[&HostAnalysis<'_>],
+    what: &str,
+    codes: &[FindingCode],
+) -> Option<String> {
+    let found = |host: &HostAnalysis<'_>| {
         let counted = || host.compared().filter_map(Cell::counted);
-        let is_late = |code: &FindingCode| {
-            matches!(code, FindingCode::ClientLimited | FindingCode::ClientStall)
-        };
-        let n = counted().filter(|c| c.findings.iter().any(|f| is_late(&f.code))).count();
-        (n, counted().count())
+        let is_such = |c: &&Counted| c.findings.iter().any(|f| codes.contains(&f.code));
+        (counted().filter(is_such).count(), counted().count())
     };
-    let (n, of) = late(own);
-    (n > 0 && others.iter().all(|host| late(host).0 == 0))
-        .then(|| format!("its agent lacked CPU time in {n} of {of} attempts (others: none)"))
+    let (n, of) = found(own);
+    let without = others.iter().filter(|host| found(host).0 == 0).count();
+    let whose = if without == others.len() { "others" } else { "most others" };
+    (n > 0 && 2 * without > others.len())
+        .then(|| format!("{what} in {n} of {of} attempts ({whose}: none)"))
+}
+
+/// Other clients of the engine, with the requests that they had.
+fn busy(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
+    let findings = own.compared().filter_map(Cell::counted).flat_map(|c| &c.findings);
+    let beyond = findings.filter_map(|finding| {
+        let FindingEvidence::EngineBusy { beyond, .. } = finding.evidence else { return None };
+        Some(beyond)
+    });
+    let beyond = grouped_real(Distribution::new(beyond).median()?, 0);
+    let what = format!("other clients had {beyond} requests (median) in its engine");
+    attempts_with(own, others, &what, &[FindingCode::EngineBusy])
+}
+
+/// A restart of the engine, if the engines of most others went on.
+fn restarted(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
+    let has = |host: &&HostAnalysis<'_>| {
+        host.events.events.iter().any(|event| matches!(event.what, Happened::EngineRestarted(_)))
+    };
+    (has(&own) && 2 * others.iter().filter(|host| has(host)).count() < others.len())
+        .then(|| "its engine restarted during the run".to_owned())
+}
+
+/// Much more or much less memory of the engine's process than on the others.
+fn resident(own: &HostAnalysis<'_>, others: &[&HostAnalysis<'_>]) -> Option<String> {
+    let held = |host: &HostAnalysis<'_>| {
+        Some(host.record?.engine.known()?.process.resident?.gib()).filter(|gib| *gib > 0.0)
+    };
+    let usual = Distribution::new(others.iter().filter_map(|host| held(host))).median();
+    let is_far = |own: f64, usual: f64| (own / usual).max(usual / own) > MEMORY_FACTOR;
+    unusual(held(own).zip(usual), (1.0, 1, " GiB"), is_far, "resident memory of the engine {}")
 }
 
 /// Engine metrics in which a host differs from the others.

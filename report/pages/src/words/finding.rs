@@ -109,6 +109,10 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             )
         }
         FindingEvidence::EngineChanged(changes) => at_first(changes),
+        FindingEvidence::EngineBusy { beyond, samples: Share { n, of } } => format!(
+            "the engine had {} more requests than this agent (median) in {n} of {of} samples of its metrics",
+            grouped_real(*beyond, 0)
+        ),
         FindingEvidence::ColdFirstAttempt { seconds, due, fit } => format!(
             "the requests of the cold first attempt took {} s, {:.1} times the {} s {}",
             grouped_real(*seconds, 2),
@@ -191,6 +195,9 @@ fn advice(found: &FindingEvidence) -> &str {
         FindingEvidence::GpuLost { .. } => "Check the kernel log for Xid messages, then reboot.",
         FindingEvidence::GpuShared { .. } => "Stop the other process, or set --gpu.",
         FindingEvidence::EngineChanged(_) => "Repeat the run with one engine.",
+        FindingEvidence::EngineBusy { .. } => {
+            "Stop the other clients of the engine and repeat the run."
+        }
         FindingEvidence::ColdFirstAttempt { .. } => "Repeat the run without `--warmup 0`.",
     }
 }
@@ -246,6 +253,7 @@ mod tests {
             shared(false),
             first(None),
             first(Some(fit)),
+            FindingEvidence::EngineBusy { beyond: 3.0, samples: Share { n: 5, of: 6 } },
         ];
         assert!(all.iter().all(|evidence| !advice(evidence).is_empty()));
         assert_eq!(
@@ -275,7 +283,8 @@ GPU-a: GPU is lost before the attempt
 process 412 (python3), not part of the engine, allocated 300 MiB on its GPU during the attempt
 process 412 (python3), not part of the engine, uses 300 MiB on its GPU
 the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s of the other attempts of its case
-the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s expected from the other 9 attempts (0.20 s and 24.0 ms per token)"
+the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s expected from the other 9 attempts (0.20 s and 24.0 ms per token)
+the engine had 3 more requests than this agent (median) in 5 of 6 samples of its metrics"
         );
     }
 }

@@ -91,6 +91,11 @@ pub enum FindingEvidence {
         taken: bool,
     },
     EngineChanged(Vec<FactChange>),
+    /// Requests of others, as a median over the samples that have any.
+    EngineBusy {
+        beyond: f64,
+        samples: Share,
+    },
     /// Medians of the requests, seconds: its own, and what is due by the other attempts of its case,
     /// or by a fit of all others.
     ColdFirstAttempt {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use itertools::Itertools as _;
 use regatta_types::attempt::AttemptReport;
+use regatta_types::engine::{EngineSample, EngineWatch, EngineWindow};
 use regatta_types::event::Disposition;
 use regatta_types::failure::{Failure, FailureKind};
 use regatta_types::gpu::{GpuProcess, GpuSeries, ProcessMemory, ProcessOwner, TelemetryEnd};
@@ -13,7 +14,7 @@ use regatta_types::time::MonoNs;
 use regatta_types::trace::{ChunkCounts, FinishReason, Outcome, RequestTrace};
 use regatta_types::units::Bytes;
 
-use super::{AttemptFinding, AttemptInput, FindingEvidence, derived_findings};
+use super::{AttemptFinding, AttemptInput, FindingEvidence, Share, derived_findings};
 use crate::metrics::{Drift, Figures};
 use regatta_types::testing::{RunBuilder, request};
 
@@ -39,6 +40,7 @@ fn report(traces: Vec<RequestTrace>) -> AttemptReport {
     report.began = traces.iter().filter_map(RequestTrace::t_send).min().unwrap_or_default();
     report.finished = traces.iter().filter_map(|t| t.done).max().unwrap_or(report.began);
     report.traces = traces;
+    report.engine = EngineWatch::default();
     report
 }
 
@@ -310,4 +312,62 @@ fn a_foreign_process_that_takes_memory_spoils_the_attempt() {
     assert_eq!(with(ProcessOwner::Foreign, &[(0, 100)]), "", "a desktop");
     assert_eq!(with(ProcessOwner::Engine, &[(0, 100), (8, 900)]), "");
     assert_eq!(with(ProcessOwner::Unknown, &[(0, 100), (8, 900)]), "");
+}
+
+/// What is found if the engine runs and queues this many requests at these milliseconds.
+fn busy(case: &Case, traces: &[RequestTrace], gauges: &[(u64, f64, f64)]) -> Vec<AttemptFinding> {
+    let sample = |&(ms, running, waiting): &(u64, f64, f64)| EngineSample {
+        at: MonoNs(ms * 1_000_000),
+        running: Some(running),
+        waiting: Some(waiting),
+        ..EngineSample::default()
+    };
+    let mut report = report(traces.to_vec());
+    let samples = Reading::Known(gauges.iter().map(sample).collect());
+    report.engine.metrics = EngineWindow { samples, period_ms: 1_000, failed: 0 };
+    findings(case, &report)
+}
+
+/// A host was 58 % slower since another client used its engine, and nothing said so.
+#[test]
+fn an_engine_that_works_for_others_too_is_busy() {
+    // One stream of 490 ms each, from 0.1 s on.
+    let own: Vec<RequestTrace> = (0..6).map(|n| request(100 + 500 * n, 100.0, 10.0, 40)).collect();
+    let alone = [(50, 0.0, 0.0), (1_000, 1.0, 0.0), (2_000, 1.0, 0.0), (3_200, 0.0, 0.0)];
+    assert_eq!(busy(&case(), &own, &alone), []);
+    let shared = [(50, 3.0, 0.0), (1_000, 3.0, 1.0), (2_000, 4.0, 0.0), (3_200, 4.0, 0.0)];
+    let found = busy(&case(), &own, &shared);
+    assert_eq!(told(&found), "degraded engine_busy");
+    let samples = Share { n: 4, of: 4 };
+    assert_eq!(found[0].evidence, FindingEvidence::EngineBusy { beyond: 3.0, samples });
+    let late = [(50, 0.0, 0.0), (1_000, 2.0, 0.0), (2_000, 1.0, 0.0), (3_200, 1.0, 0.0)];
+    assert_eq!(busy(&case(), &own, &late), [], "one sample, and a request that has just ended");
+    let mut rare = vec![(1_500, 1.0, 0.0); 7];
+    rare.extend([(1_600, 2.0, 0.0); 2]);
+    assert_eq!(busy(&case(), &own, &rare), [], "in less than a quarter of the samples");
+    rare.pop();
+    rare.extend([(1_700, 2.0, 0.0); 2]);
+    assert_eq!(told(&busy(&case(), &own, &rare)), "degraded engine_busy");
+}
+
+#[test]
+fn own_requests_do_not_make_an_engine_busy() {
+    let streams = |n: u64| -> Vec<RequestTrace> {
+        let of =
+            |stream| (0..3).map(move |turn| request(stream * 40 + turn * 500, 100.0, 10.0, 40));
+        (0..n).flat_map(of).collect()
+    };
+    let load = load(Ramp::Service);
+    let busy = |traces: &[RequestTrace], running| {
+        let gauges = [500, 900, 1_400].map(|ms| (ms, running, 0.0));
+        told(&busy(&load, traces, &gauges))
+    };
+    let few = "degraded too_few_samples";
+    assert_eq!(busy(&streams(4), 4.0), few);
+    assert_eq!(busy(&streams(4), 5.0), format!("{few}, degraded engine_busy"));
+    // An engine may go on with a request whose client has gone.
+    let mut timed_out = streams(4);
+    let failure = Failure::new(FailureKind::RequestTimeout, "gone");
+    timed_out[0].outcome = Outcome::Failed(failure);
+    assert!(!busy(&timed_out, 5.0).contains("engine_busy"));
 }

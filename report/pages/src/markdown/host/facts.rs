@@ -67,6 +67,7 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         return vec![("Engine", not_available(engine.and_then(|e| e.reason())))];
     };
     let settings = &facts.settings;
+    let (since, resident) = (facts.process.started.map(utc), facts.process.resident);
     let tokens = |&n: &u32| format!("{} tokens", grouped(u64::from(n)));
     let flags = |flags: &Vec<String>| match flags.as_slice() {
         [] => "none".to_owned(),
@@ -83,6 +84,8 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Speculative decoding", Inline::text(&settings.speculative)),
         ("Engine flags", reading(&settings.flags, flags)),
         ("Endpoint", Inline::text(facts.location)),
+        ("Engine began (host's clock)", since.map_or("not known".into(), Inline::own)),
+        ("Engine memory, resident", resident.map_or("not known".into(), Inline::text)),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Stability: drift of decode speed within attempts and over the run, and events.
 
 use regatta_figures::compare::FEWEST_FOR_QUARTERS;
-use regatta_figures::hosts::{CaseAnalysis, Cell, Happened, HostAnalysis};
+use regatta_figures::hosts::{CaseAnalysis, Cell, Happened, HostAnalysis, RestartSign};
 use regatta_figures::metrics::{Distribution, Drift, Throttle};
 use regatta_figures::utc::utc;
 
@@ -117,7 +117,11 @@ fn repetitions(page: &mut Page, report: &Report<'_>, host: &HostAnalysis<'_>) {
 /// Events of a host and its slowest requests.
 fn events(page: &mut Page, host: &HostAnalysis<'_>) {
     if host.events.events.is_empty() {
-        page.paragraph("No stall over 1 s, lost connection, engine restart or lost GPU.");
+        page.paragraph(if host.events.restarts_seen {
+            "No stall over 1 s, lost connection, engine restart or lost GPU."
+        } else {
+            "No stall over 1 s, lost connection or lost GPU. An engine restart would not be seen: neither its process nor its counters are known."
+        });
     } else {
         Table::of(&host.events.events)
             .text("Time (UTC)", |event| Inline::own(utc(event.at)))
@@ -139,9 +143,16 @@ fn words(what: &Happened) -> Inline {
         Happened::Disconnected(reason) => format!("the agent disconnected ({reason})"),
         Happened::Lost(reason) => format!("the agent was lost ({reason})"),
         Happened::EngineChanged(changes) => format!("the engine changed: {}", at_first(changes)),
-        Happened::EngineRestarted => {
+        Happened::EngineRestarted(RestartSign::Process) => {
+            "the engine restarted: a new process began".to_owned()
+        }
+        Happened::EngineRestarted(RestartSign::Counter) => {
             "the engine restarted: one of its counters went backwards".to_owned()
         }
+        Happened::EngineAway { requests } => format!(
+            "the engine was away: connections of {} refused or reset, as in a restart",
+            quantity(*requests, "request")
+        ),
         Happened::GpuEnded(reason) => format!("the telemetry of a GPU ended ({reason})"),
         Happened::Stall { seconds, request_id } => {
             format!("no token for {seconds:.2} s ({})", short(request_id))
