@@ -48,6 +48,8 @@ struct Rest {
     ignore_eos: bool,
     #[serde(skip_serializing_if = "is_false")]
     return_token_ids: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_prompt: Option<bool>,
     stream: bool,
     stream_options: StreamOptions,
 }
@@ -120,6 +122,7 @@ impl Body {
             seed,
             ignore_eos: fields.ignore_eos,
             return_token_ids: fields.token_ids,
+            cache_prompt: fields.uncached.then_some(false),
             stream: true,
             stream_options: StreamOptions {
                 include_usage: true,

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use regatta_types::facts::EngineFacts;
 use regatta_types::failure::FailureKind;
-use regatta_types::suite::{Length, TextPrompt};
+use regatta_types::suite::{Case, Length, Prompt, TextPrompt};
 use regatta_types::trace::{ChunkCounts, Outcome, RequestTrace};
 use regatta_types::validity::Finding;
 
@@ -21,13 +22,22 @@ pub struct Fields {
     pub token_ids: bool,
     /// Repeat the usage with each event (`continuous_usage_stats`).
     pub continuous_usage: bool,
+    /// Use nothing of an earlier prompt (`cache_prompt: false`): llama.cpp's own field, whose effect
+    /// does not show in one answer.
+    pub uncached: bool,
 }
 
 impl Fields {
-    /// Everything; `fixed` with what makes answers end at their limit.
+    /// Everything for this engine; `fixed` with what makes answers end at their limit.
     #[must_use]
-    pub fn all(fixed: bool) -> Self {
-        Self { ignore_eos: fixed, min_tokens: fixed, token_ids: true, continuous_usage: true }
+    pub fn all(engine: &EngineFacts, fixed: bool) -> Self {
+        Self {
+            ignore_eos: fixed,
+            min_tokens: fixed,
+            token_ids: true,
+            continuous_usage: true,
+            uncached: engine.engine.known().is_some_and(|name| name.starts_with("llama.cpp")),
+        }
     }
 
     /// Without the fields that a refusal names; without any if it names none of those that were
@@ -40,6 +50,7 @@ impl Fields {
             min_tokens: keep(self.min_tokens, "min_tokens"),
             token_ids: keep(self.token_ids, "return_token_ids"),
             continuous_usage: keep(self.continuous_usage, "continuous_usage_stats"),
+            uncached: keep(self.uncached, "cache_prompt"),
         };
         if left == self { Self::default() } else { left }
     }
@@ -54,6 +65,7 @@ impl Fields {
             min_tokens: self.min_tokens && length_was_kept,
             token_ids: self.token_ids && counted(ChunkCounts::TokenIds),
             continuous_usage: self.continuous_usage && counted(ChunkCounts::ContinuousUsage),
+            uncached: self.uncached,
         }
     }
 }
@@ -74,10 +86,17 @@ pub struct Abilities {
 
 impl Abilities {
     /// The fields that are sent with the requests of a case.
-    pub(super) fn fields(&self, length: Length) -> Fields {
-        match length {
-            Length::Fixed => self.fields,
-            Length::Natural => Fields { ignore_eos: false, min_tokens: false, ..self.fields },
+    pub(super) fn fields(&self, case: &Case) -> Fields {
+        // A shared beginning and a conversation are about what the cache holds.
+        let is_apart = match &case.prompt {
+            Prompt::Messages(_) => true,
+            Prompt::Text(text) => text.shared == 0,
+            Prompt::Conversation { .. } => false,
+        };
+        let fields = Fields { uncached: self.fields.uncached && is_apart, ..self.fields };
+        match case.length {
+            Length::Fixed => fields,
+            Length::Natural => Fields { ignore_eos: false, min_tokens: false, ..fields },
         }
     }
 

@@ -137,7 +137,7 @@ impl Prepared {
                 (of_text(model, fitted), shared)
             }
         };
-        let fields = abilities.fields(case.length);
+        let fields = abilities.fields(case);
         let settings = Settings { temperature: case.temperature, seed: case.seed, fields };
         let prime = shared.map(|shared| shared.settings(settings)).transpose()?;
         let lengths = Lengths::of(case, key, *seed);

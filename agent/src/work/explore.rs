@@ -59,7 +59,7 @@ async fn fields(
         timeouts: preparation.timeouts,
         keep_text: false,
     };
-    let mut sent = Fields::all(wants_fixed);
+    let mut sent = Fields::all(endpoint.facts(), wants_fixed);
     for _ in 0..TRIES {
         let prepared = Prepared::of_ask(endpoint, key, &ask, sent)?;
         let Some(trace) = send(stream, &prepared).await else { break };

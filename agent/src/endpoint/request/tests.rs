@@ -184,3 +184,24 @@ fn a_text_that_was_not_fitted_says_why() {
         Abilities { texts: [(asked, Err("too long".to_owned()))].into(), ..Abilities::default() };
     assert_eq!(said(&refused), "too long");
 }
+
+/// llama.cpp keeps the last prompt of each slot, so that a second run of a case began further on.
+#[test]
+fn a_prompt_cache_is_off_unless_the_case_is_about_it() {
+    let asked = |shared| TextPrompt { tokens: 96, shared };
+    let fitted = Fitted { shared: "Same words.", own: "Own words." };
+    let all = Abilities {
+        fields: Fields { uncached: true, ..Fields::default() },
+        texts: [0, 32].map(|shared| (asked(shared), Ok(fitted))).into(),
+        ..Abilities::default()
+    };
+    let sent = |prompt: Prompt| {
+        let prepared = made(&assignment(&case(prompt), &attempt_key(), 1), &all).unwrap();
+        json(prepared.build(ConversationTurn::first(0))).get("cache_prompt").cloned()
+    };
+    let off = Some(serde_json::Value::Bool(false));
+    assert_eq!(sent(Prompt::Messages(vec![message(Role::User, "hello")])), off);
+    assert_eq!((sent(Prompt::Text(asked(0))), sent(Prompt::Text(asked(32)))), (off, None));
+    let turns = vec!["One?".to_owned(), "Two?".to_owned()];
+    assert_eq!(sent(Prompt::Conversation { opening: Vec::new(), turns }), None);
+}
