@@ -208,9 +208,9 @@ fn attempts_with(
         (counted().filter(is_such).count(), counted().count())
     };
     let (n, of) = found(own);
-    let without = others.iter().filter(|host| found(host).0 == 0).count();
-    let whose = if without == others.len() { "others" } else { "most others" };
-    (n > 0 && 2 * without > others.len())
+    let with = others.iter().filter(|host| found(host).0 > 0).count();
+    let whose = if with == 0 { "others" } else { "most others" };
+    (n > 0 && 2 * with < others.len().max(1))
         .then(|| format!("{what} in {n} of {of} attempts ({whose}: none)"))
 }
 
