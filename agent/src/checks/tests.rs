@@ -123,6 +123,7 @@ impl Host {
                 quantization: Reading::missing("x"),
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
+                socket: None,
                 settings: EngineSettings::default(),
                 process: EngineProcess::default(),
             },

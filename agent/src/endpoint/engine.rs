@@ -3,7 +3,7 @@
 mod settings;
 
 use regatta_types::clean::excerpt;
-use regatta_types::facts::{EndpointLocation, EngineFacts, EngineProcess};
+use regatta_types::facts::{EndpointLocation, EngineFacts, EngineProcess, SocketId};
 use regatta_types::reading::Reading;
 use serde::Deserialize;
 
@@ -83,6 +83,8 @@ pub(super) struct Engine {
     /// The version, or why it is not known.
     pub(super) version: Reading<String>,
     pub(super) location: EndpointLocation,
+    /// The socket that listens there.
+    pub(super) socket: Option<SocketId>,
     /// Its metrics as it was asked, or why there are none.
     pub(super) metrics: Result<Exposition, String>,
     /// Its process, where it is known.
@@ -209,6 +211,7 @@ impl Engine {
             },
             fixed_length: None,
             location: self.location,
+            socket: self.socket,
             settings: settings::of(self),
             process: self.process,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, SERVER};
 use regatta_types::clean::excerpt;
-use regatta_types::facts::{EndpointLocation, EngineProcess};
+use regatta_types::facts::{EndpointLocation, EngineProcess, SocketId};
 use regatta_types::reading::Reading;
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
@@ -123,6 +123,7 @@ impl EngineClient {
             Some(_) | None => started_with(location, name).await,
         };
         let process = process_of(listener, metrics.as_ref().ok(), before);
+        let socket = socket(location).await;
         Engine {
             name: named,
             list,
@@ -130,6 +131,7 @@ impl EngineClient {
             info,
             version,
             location,
+            socket,
             metrics,
             listener,
             flags,
@@ -212,6 +214,13 @@ fn process_of(
     // Of one process always the same, even if somebody sets the wall clock.
     let same = before.filter(|before| listener.is_some() && before.listener == listener);
     EngineProcess { started: same.and_then(|same| same.process.started).or(seen.started), ..seen }
+}
+
+/// The socket behind the endpoint.
+async fn socket(location: EndpointLocation) -> Option<SocketId> {
+    let EndpointLocation::Loopback { port } = location else { return None };
+    let reading = tokio::task::spawn_blocking(move || process::socket(port));
+    tokio::time::timeout(LIMIT, reading).await.ok()?.ok()?
 }
 
 /// The process behind the endpoint, and how it was started.

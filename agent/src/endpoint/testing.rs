@@ -166,6 +166,7 @@ pub(crate) fn endpoint_in(address: SocketAddr, location: EndpointLocation) -> En
         info: None,
         version: Reading::missing("a test"),
         location,
+        socket: None,
         metrics: Err("a test".to_owned()),
         listener: None,
         flags: Reading::missing("a test"),

@@ -9,7 +9,7 @@ use procfs::WithCurrentSystemInfo as _;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, all_processes};
 use regatta_types::clean::excerpt;
-use regatta_types::facts::EngineProcess;
+use regatta_types::facts::{EngineProcess, SocketId};
 use regatta_types::time::UnixNs;
 use regatta_types::units::Bytes;
 
@@ -56,6 +56,23 @@ pub struct Incarnation {
     started: u64,
 }
 
+/// The inodes of the sockets that listen on this TCP port, whoever they belong to.
+fn sockets(port: u16) -> Result<BTreeSet<u64>, ProcError> {
+    let mut sockets = procfs::net::tcp()?;
+    // Absent where the kernel has no IPv6.
+    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    let listening = sockets
+        .into_iter()
+        .filter(|s| s.state == TcpState::Listen && s.local_address.port() == port);
+    Ok(listening.map(|s| s.inode).collect())
+}
+
+/// The first socket that listens on this TCP port. Unlike its process, it is visible to every user.
+#[must_use]
+pub fn socket(port: u16) -> Option<SocketId> {
+    sockets(port).ok()?.first().copied().map(SocketId)
+}
+
 /// The processes that listen on this TCP port, lowest number first: engines let workers inherit the
 /// socket of the first.
 ///
@@ -63,14 +80,7 @@ pub struct Incarnation {
 /// A sentence: no process listens there, or it is hidden from this user.
 pub fn listeners(port: u16) -> Result<Vec<Incarnation>, String> {
     let cannot = |what: &str, error: ProcError| format!("{what}: {error}");
-    let mut sockets = procfs::net::tcp().map_err(|e| cannot("/proc/net/tcp", e))?;
-    // Absent where the kernel has no IPv6.
-    sockets.extend(procfs::net::tcp6().unwrap_or_default());
-    let inodes: BTreeSet<u64> = sockets
-        .into_iter()
-        .filter(|s| s.state == TcpState::Listen && s.local_address.port() == port)
-        .map(|s| s.inode)
-        .collect();
+    let inodes = sockets(port).map_err(|e| cannot("/proc/net/tcp", e))?;
     if inodes.is_empty() {
         return Err(format!("no visible process listens on port {port}"));
     }
@@ -208,7 +218,11 @@ mod tests {
         assert!((-2_000_000_000..3_600_000_000_000).contains(&ago), "within the hour: {ago}");
         assert!(state.resident.is_some_and(|held| held.0 > 1 << 20), "{state:?}");
         assert_eq!(other.state().resident, None);
+        let elsewhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let on_elsewhere = super::socket(elsewhere.local_addr().unwrap().port());
+        assert!(super::socket(port).is_some() && super::socket(port) != on_elsewhere, "{on_elsewhere:?}");
         drop(socket);
+        assert_eq!(super::socket(port), None);
         let nobody = format!("no visible process listens on port {port}");
         assert_eq!(listeners(port), Err(nobody));
     }

@@ -148,6 +148,7 @@ impl Bench {
             quantization: Reading::missing("test"),
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 1 },
+            socket: None,
             settings: EngineSettings::default(),
             process: EngineProcess::default(),
         })

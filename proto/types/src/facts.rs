@@ -85,6 +85,9 @@ pub struct EngineFacts {
     pub fixed_length: Option<bool>,
     /// Where the endpoint is, seen from the agent.
     pub location: EndpointLocation,
+    /// The socket that listens on the endpoint's port, which tells two endpoints on one machine
+    /// apart. `None`: not known, or on another machine.
+    pub socket: Option<SocketId>,
     /// How it is set up, as far as it tells.
     pub settings: EngineSettings,
     /// Its process; part of no comparison of engines.
@@ -101,6 +104,12 @@ pub struct EngineProcess {
     pub resident: Option<Bytes>,
 }
 
+/// The number of a listening socket, as the kernel of its host counts sockets: unique over all
+/// network namespaces during one boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SocketId(pub u64);
+
 /// Settings of an engine. The default is an agent that does not report them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineSettings {
@@ -113,6 +122,8 @@ pub struct EngineSettings {
     /// How it was started, from its command line or from the engine itself: one entry per flag,
     /// sorted. Addresses, secrets and the folders of paths are removed.
     pub flags: Reading<Vec<String>>,
+    /// Most requests that it works on at once; others wait for their turn.
+    pub slots: Reading<u32>,
 }
 
 impl Default for EngineSettings {
@@ -122,6 +133,7 @@ impl Default for EngineSettings {
             prefix_cache: Reading::untold(),
             speculative: Reading::untold(),
             flags: Reading::untold(),
+            slots: Reading::untold(),
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::reading::Reading;
 use crate::time::MonoNs;
 use crate::units::Bytes;
 
+/// Prefix of the key of a GPU without a known UUID; its index follows. Several hosts may have the same.
+pub const UNNAMED_GPU: &str = "unknown-";
+
 /// What a GPU is. Constant during a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuFacts {

@@ -205,6 +205,7 @@ fn host() -> HostRecord {
             quantization: Reading::missing("the engine does not tell"),
             fixed_length: None,
             location: EndpointLocation::Loopback { port: 8_000 },
+            socket: None,
             settings: EngineSettings::default(),
             process: EngineProcess::default(),
         }),

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::super::testing::{Server, Step, answer, attempt_key, plain, within};
 use super::super::{Ask, ConversationTurn, Fields, Prepared, Sending, Stop, failed};
 use super::*;
+use crate::facts::process;
 
 /// A recorded answer of a real engine.
 fn recorded(name: &str) -> Vec<u8> {
@@ -70,19 +71,22 @@ async fn vllm_is_recognized() {
     assert_eq!(facts.context_length, Reading::Known(4096));
     assert_eq!(facts.quantization, Reading::missing("not reported by the engine"));
     assert_eq!(facts.location, EndpointLocation::Loopback { port: server.address.port() });
+    assert_eq!(facts.socket, process::socket(server.address.port()));
+    assert!(facts.socket.is_some());
     let settings = facts.settings;
     assert_eq!(settings.kv_dtype, Reading::Known("auto".to_owned()));
     assert_eq!(settings.prefix_cache, Reading::Known(true));
     // The server is this test itself, started without a flag of vLLM's.
     assert!(settings.flags.known().is_some(), "{:?}", settings.flags);
     assert_eq!(settings.speculative, Reading::Known("none".to_owned()));
+    assert_eq!(settings.slots, Reading::missing("not reported by the engine"));
 }
 
 #[tokio::test]
 async fn sglang_reports_its_own_flags() {
     let list = r#"{"data":[{"id":"m","owned_by":"sglang","max_model_len":8192}]}"#;
     let info = r#"{"version":"0.5.9","quantization":"fp8","kv_cache_dtype":"fp8_e4m3","tp_size":1,
-        "disable_radix_cache":true,"speculative_algorithm":null,"attention_backend":"flashinfer",
+        "disable_radix_cache":true,"speculative_algorithm":null,"max_running_requests":48,
         "api_key":"sk-canary","internal_states":[{}]}"#;
     let server = engine(&[
         ("/v1/models", plain("200 OK", "application/json", list)),
@@ -96,6 +100,7 @@ async fn sglang_reports_its_own_flags() {
     assert_eq!(facts.quantization, Reading::Known("fp8".to_owned()));
     assert_eq!(facts.settings.kv_dtype, Reading::Known("fp8_e4m3".to_owned()));
     assert_eq!(facts.settings.prefix_cache, Reading::Known(false));
+    assert_eq!(facts.settings.slots, Reading::Known(48));
     assert_eq!(facts.settings.speculative, Reading::Known("none".to_owned()));
     assert!(!format!("{facts:?}").contains("canary"));
 }
@@ -146,6 +151,7 @@ async fn llama_cpp_is_recognized_and_an_unknown_build_is_not_a_version() {
     assert_eq!(facts.version, Reading::missing("the engine says `b0-unknown`"));
     assert_eq!(facts.context_length, Reading::Known(4096));
     assert_eq!(facts.quantization, Reading::Known("F16".to_owned()));
+    assert_eq!(facts.settings.slots, Reading::Known(4));
 }
 
 #[tokio::test]

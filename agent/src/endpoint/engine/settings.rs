@@ -36,6 +36,10 @@ pub(super) fn of(engine: &Engine) -> EngineSettings {
         },
         speculative: known(speculative(engine)),
         flags: flags(engine),
+        slots: match slots(engine) {
+            Some(slots) => Reading::Known(slots),
+            None => Reading::missing(UNTOLD),
+        },
     }
 }
 
@@ -95,6 +99,15 @@ fn speculative(engine: &Engine) -> Option<String> {
         (true, false, true) => Some("none".to_owned()),
         _ => None,
     }
+}
+
+/// Most requests at once: llama.cpp and SGLang say it, vLLM has it on its command line.
+fn slots(engine: &Engine) -> Option<u32> {
+    let told = engine.props.as_ref().and_then(|props| props.total_slots);
+    let info = || engine.info.as_ref()?.text("max_running_requests")?.parse().ok();
+    let names = ["--max-num-seqs", "--parallel", "-np", "--n-parallel", "--max-running-requests"];
+    let given = || flag(&engine.flags, &names)?.parse().ok();
+    told.or_else(info).or_else(given).filter(|&slots| slots > 0)
 }
 
 /// Its command line; where that cannot be read, what the engine itself repeats of it.

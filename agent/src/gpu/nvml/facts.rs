@@ -4,7 +4,7 @@ use nvml_wrapper::enum_wrappers::device::{Clock, ComputeMode};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, cuda_driver_version_major, cuda_driver_version_minor};
 use regatta_types::clean;
-use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
+use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory, UNNAMED_GPU};
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
 
@@ -54,7 +54,7 @@ fn facts(index: usize, gpu: &Opened<'_>) -> GpuFacts {
         // NVML counts devices in an unsigned int.
         index: u32::try_from(index).unwrap_or(u32::MAX),
         // Records need a key even for a GPU that does not say who it is.
-        uuid: uuid.known().map_or_else(|| format!("unknown-{index}"), |u| clean::line(u)),
+        uuid: uuid.known().map_or_else(|| format!("{UNNAMED_GPU}{index}"), |u| clean::line(u)),
         name: ask(gpu, Device::name).map(text),
         pci_bus_id: ask(gpu, |d| Ok(d.pci_info()?.bus_id)).map(text),
         memory_total: match main {

@@ -127,11 +127,13 @@ impl TestHost {
                 quantization: Reading::missing("not reported by the engine"),
                 fixed_length: Some(true),
                 location: EndpointLocation::Loopback { port: 8000 },
+                socket: None,
                 settings: EngineSettings {
                     kv_dtype: known("auto"),
                     prefix_cache: Reading::Known(true),
                     speculative: known("none"),
                     flags: Reading::Known(vec!["--max-num-seqs 64".to_owned()]),
+                    slots: Reading::Known(64),
                 },
                 process: EngineProcess::default(),
             }),

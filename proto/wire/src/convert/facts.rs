@@ -1,7 +1,7 @@
 //! facts.proto.
 
 use regatta_types::facts::{
-    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts,
+    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts, SocketId,
 };
 use regatta_types::gpu::{GpuBoard, GpuFacts, GpuInventory};
 use regatta_types::reading::Reading;
@@ -147,6 +147,7 @@ impl TryFrom<v1::EngineFacts> for EngineFacts {
             quantization: required("quantization", m.quantization)?,
             fixed_length: m.fixed_length,
             location: required("location", m.location)?,
+            socket: m.socket.map(SocketId),
             settings: optional("settings", m.settings)?.unwrap_or_default(),
             process: optional("process", m.process)?.unwrap_or_default(),
         })
@@ -163,6 +164,7 @@ impl From<&EngineFacts> for v1::EngineFacts {
             quantization: Some((&facts.quantization).into()),
             fixed_length: facts.fixed_length,
             location: Some((&facts.location).into()),
+            socket: facts.socket.map(|socket| socket.0),
             settings: told(&facts.settings),
             process: told(&facts.process),
         }
@@ -193,6 +195,7 @@ impl TryFrom<v1::EngineSettings> for EngineSettings {
             prefix_cache: required("prefix_cache", m.prefix_cache)?,
             speculative: required("speculative", m.speculative)?,
             flags: required("flags", m.flags)?,
+            slots: optional("slots", m.slots)?.unwrap_or_else(Reading::untold),
         })
     }
 }
@@ -204,6 +207,7 @@ impl From<&EngineSettings> for v1::EngineSettings {
             prefix_cache: Some((&settings.prefix_cache).into()),
             speculative: Some((&settings.speculative).into()),
             flags: Some((&settings.flags).into()),
+            slots: Some((&settings.slots).into()),
         }
     }
 }

@@ -6,7 +6,7 @@ use regatta_types::event::{EventKind, MissingReason, RunEvent, SkipReason};
 use regatta_types::facts::{EngineFacts, EngineSettings, HostDetails, HostFacts};
 use regatta_types::failure::Failure;
 use regatta_types::gpu::{
-    Attribution, GpuBoard, GpuFacts, GpuInventory, GpuSeries, GpuWindow, TelemetryGap,
+    Attribution, GpuBoard, GpuFacts, GpuInventory, GpuSeries, GpuWindow, TelemetryGap, UNNAMED_GPU,
 };
 use regatta_types::ids::{CaseId, CellKey, HostId};
 use regatta_types::reading::Reading;
@@ -219,11 +219,18 @@ fn visit_inventory(inventory: &mut GpuInventory, v: Visitor<'_>) {
             power_limit_default_w,
             board,
         } = gpu;
-        v(Name(Kind::Gpu, uuid));
+        visit_gpu(uuid, v);
         texts(v, [name, pci_bus_id].map(reading));
         reasons([memory_total], v);
         reasons([power_limit_w, power_limit_default_w], v);
         board.iter_mut().for_each(|board| visit_board(board, v));
+    }
+}
+
+/// A GPU's UUID. One without keeps its index, so that those of two hosts don't look like one GPU.
+fn visit_gpu(uuid: &mut String, v: Visitor<'_>) {
+    if !uuid.starts_with(UNNAMED_GPU) {
+        v(Name(Kind::Gpu, uuid));
     }
 }
 
@@ -255,12 +262,13 @@ fn visit_engine(engine: &mut Reading<EngineFacts>, v: Visitor<'_>) {
         quantization,
         fixed_length: _,
         location: _,
-        settings: EngineSettings { kv_dtype, prefix_cache, speculative, flags },
+        socket: _,
+        settings: EngineSettings { kv_dtype, prefix_cache, speculative, flags, slots },
         process: _,
     } = facts;
     v(Text(model));
     texts(v, [engine, version, quantization, kv_dtype, speculative].map(reading));
-    reasons([context_length], v);
+    reasons([context_length, slots], v);
     reasons([prefix_cache], v);
     known(flags, v).into_iter().for_each(|flags| texts(v, flags));
 }
@@ -304,7 +312,7 @@ fn visit_series(series: &mut GpuSeries, v: Visitor<'_>) {
         ended,
         unavailable,
     } = series;
-    v(Name(Kind::Gpu, uuid));
+    visit_gpu(uuid, v);
     texts(v, processes.iter_mut().map(|process| &mut process.name));
     texts(v, ended.iter_mut().map(|ended| &mut ended.reason));
     for (mut reading, mut why) in std::mem::take(unavailable) {

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use regatta_types::facts::{
-    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts,
+    EndpointLocation, EngineFacts, EngineProcess, EngineSettings, HostDetails, HostFacts, SocketId,
 };
 use regatta_types::reading::Reading;
 use regatta_types::units::Bytes;
@@ -72,12 +72,10 @@ fn details() -> impl Strategy<Value = HostDetails> {
 
 fn settings() -> impl Strategy<Value = EngineSettings> {
     let flags = reading(vec(text(), 0..4));
-    let told = (reading(text()), reading(any::<bool>()), reading(text()), flags);
-    let told = told.prop_map(|(kv_dtype, prefix_cache, speculative, flags)| EngineSettings {
-        kv_dtype,
-        prefix_cache,
-        speculative,
-        flags,
+    let slots = reading(any::<u32>());
+    let told = (reading(text()), reading(any::<bool>()), reading(text()), flags, slots);
+    let told = told.prop_map(|(kv_dtype, prefix_cache, speculative, flags, slots)| {
+        EngineSettings { kv_dtype, prefix_cache, speculative, flags, slots }
     });
     prop_oneof![told, Just(EngineSettings::default())]
 }
@@ -99,7 +97,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
         reading(any::<u32>()),
         reading(text()),
         proptest::option::of(any::<bool>()),
-        location,
+        (location, proptest::option::of(any::<u64>().prop_map(SocketId))),
         settings(),
         process(),
     )
@@ -111,7 +109,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
                 context_length,
                 quantization,
                 fixed_length,
-                location,
+                (location, socket),
                 settings,
                 process,
             )| {
@@ -123,6 +121,7 @@ pub(crate) fn engine() -> impl Strategy<Value = Reading<EngineFacts>> {
                     quantization,
                     fixed_length,
                     location,
+                    socket,
                     settings,
                     process,
                 }

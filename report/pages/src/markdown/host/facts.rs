@@ -83,6 +83,7 @@ fn engine(host: &HostAnalysis<'_>) -> Vec<Row> {
         ("Prefix cache", switch(&settings.prefix_cache, ["on", "off"])),
         ("Speculative decoding", Inline::text(&settings.speculative)),
         ("Engine flags", reading(&settings.flags, flags)),
+        ("Slots (requests at once)", Inline::text(&settings.slots)),
         ("Endpoint", Inline::text(facts.location)),
         ("Engine began (host's clock)", since.map_or("not known".into(), Inline::own)),
         ("Engine memory, resident", resident.map_or("not known".into(), Inline::text)),
