@@ -55,6 +55,8 @@ fn a_run_of_two_agents_tells_of_every_request_the_engines_saw() {
     assert_eq!(report.run()["cells"]["counted"], 2 * 3 * 3);
     assert_eq!(report.run()["hosts"].as_array().map(Vec::len), Some(2));
     assert!(report.text("report.md").contains("gpu-02"));
+    // Two engines on one machine are two hosts.
+    assert!(!report.text("run.json").contains("same_machine"));
 }
 
 /// Copies the store of `from` to `to` with the rows of every table in another order.

@@ -101,6 +101,14 @@ fn hosts_that_share_an_engine_are_found_to_be_slower_together() {
         let lost = -host["effect"]["mean_log"].as_f64().expect("a mean").exp_m1();
         assert!((0.25..0.75).contains(&lost), "{lost}");
     }
+    // One engine behind three names: no verdict between them.
+    for host in json["hosts"].as_array().expect("hosts") {
+        let findings = host["cases"][0]["cells"][0]["findings"].as_array().expect("findings");
+        assert!(findings.iter().any(|finding| finding["code"] == "same_machine"), "{findings:?}");
+    }
+    let left_out = &json["classes"][0]["metrics"][0]["hosts_left_out"];
+    let names: Vec<&Value> = (0..2).map(|at| &left_out[at][0]).collect();
+    assert_eq!(names, [NAMES[1], NAMES[2]], "{left_out}");
     let page = report.text("report.md");
     let told = page.lines().find(|line| line.contains(" lose decode speed when all hosts run at"));
     let told = told.expect("the answer names the hosts");

@@ -12,7 +12,7 @@ use regatta_types::suite::{Case, Load};
 
 use crate::compare::{ClassReport, Contention, Later, Reason, compare_classes, contention, later};
 use crate::completeness::{Cells, Completeness, left_out};
-use crate::hosts::{CaseAnalysis, HostAnalysis};
+use crate::hosts::{CaseAnalysis, HostAnalysis, find_shared_machines};
 use crate::metrics::{Distribution, Requests};
 use crate::source::{Error, Run, attempts_of, each_host};
 use crate::start::{StartReport, start_report};
@@ -64,6 +64,7 @@ impl<'a> Analysis<'a> {
             }
             Ok::<(), Error>(())
         })?;
+        find_shared_machines(&mut hosts);
         let classes = compare_classes(&hosts, &record.header);
         let later = later(&hosts, &classes.iter().map(|c| &c.class).collect::<Vec<_>>());
         let start = start_report(&hosts, record.header.start);

@@ -8,7 +8,7 @@ use regatta_types::metric::Metric;
 use serde::Serialize;
 
 use crate::analysis::Analysis;
-use crate::compare::{ClassReport, MetricReport, Reason};
+use crate::compare::{ClassReport, MetricReport, Reason, same_machine};
 use crate::hosts::HostAnalysis;
 use crate::metrics::GpuSum;
 
@@ -66,7 +66,7 @@ pub enum Member {
 pub enum WhyExcluded {
     NothingUsable,
     AnotherClass,
-    /// Its decode speed is not compared.
+    /// It or its decode speed is not compared.
     NotCompared(Reason),
     NoCompleteRepetition,
     NeverJoined,
@@ -99,7 +99,11 @@ impl Capacity {
         };
         let (hosts, left_out) = members(analysis, class);
         if hosts.len() < 2 {
-            return Err(if hosts.len() + left_out.len() < 2 {
+            let is_again = |(_, why): &&(Member, WhyExcluded)| {
+                matches!(why, WhyExcluded::NotCompared(Reason::SameMachine { .. }))
+            };
+            let again = left_out.iter().filter(is_again).count();
+            return Err(if hosts.len() + left_out.len() - again < 2 {
                 NoCapacity::OneHost
             } else {
                 NoCapacity::TooFewHosts
@@ -144,6 +148,8 @@ fn members<'h, 'a>(
             WhyExcluded::NothingUsable
         } else if !class.class.hosts.contains(host.host) {
             WhyExcluded::AnotherClass
+        } else if let Some(why) = same_machine(host, &hosts) {
+            WhyExcluded::NotCompared(why)
         } else if host.peak_output().is_none() && !decode.is_some_and(mean) {
             let left_out = decode.and_then(|m| m.why_left_out(host.host));
             left_out.map_or(WhyExcluded::NoCompleteRepetition, WhyExcluded::NotCompared)

@@ -40,7 +40,9 @@ pub use quarters::{FEWEST as FEWEST_FOR_QUARTERS, Quarters};
 pub use rank::Rank;
 pub use reason::Reason;
 pub(crate) use series::mean_over;
-pub use series::{Logs, MetricSeries, Series, cell_value, of_case, why_nothing_usable};
+pub use series::{
+    Logs, MetricSeries, Series, cell_value, of_case, same_machine, why_nothing_usable,
+};
 pub use verdict::{Evidence, Judgement, Verdict, verdicts};
 
 use crate::hosts::{CaseAnalysis, HostAnalysis};

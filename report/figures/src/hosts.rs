@@ -9,6 +9,7 @@ mod case;
 mod engine_warmup;
 mod events;
 mod host;
+mod machine;
 mod sweeps;
 mod telemetry;
 
@@ -18,5 +19,6 @@ pub use case::{CaseAnalysis, Cell, CellState, Counted, Warmup, is_load};
 pub use engine_warmup::{EngineWarmup, EngineWarmupRequest};
 pub use events::{Happened, HostEvent, HostEvents, RestartSign};
 pub use host::HostAnalysis;
+pub use machine::{SharedMachine, find_shared_machines};
 pub use sweeps::{SaturatedLevel, SweepEnd};
 pub use telemetry::Telemetry;

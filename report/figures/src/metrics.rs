@@ -31,7 +31,8 @@ pub use drift::Drift;
 pub use engine::{EngineFigures, engine_figures, restarts};
 pub use figures::{Figures, Rate, Requests, is_streamed};
 pub use findings::{
-    AttemptFinding, AttemptInput, FindingEvidence, Fit, Share, cpu_share, derived_findings,
+    AttemptFinding, AttemptInput, FindingEvidence, Fit, Share, SharedBy, cpu_share,
+    derived_findings,
 };
 pub use gaps::GapHistogram;
 pub use gpu::{

@@ -8,6 +8,7 @@ use regatta_types::validity::FindingCode;
 use serde::Serialize;
 
 use crate::facts::FactChange;
+use crate::metrics::SharedBy;
 
 /// Why something has no part in a comparison, or no verdict. Where several hold, the first of this
 /// order is told.
@@ -21,6 +22,11 @@ pub enum Reason {
     },
 
     // A host.
+    /// It is the same machine as a host before it.
+    SameMachine {
+        first: HostId,
+        by: SharedBy,
+    },
     /// The engine gives no token counts: chunks were counted.
     ChunksCounted,
     /// Token counts come from another source than on most hosts.
@@ -137,7 +143,8 @@ impl Reason {
             Self::TooFewRepetitions | Self::TooFewShared => Some(Code::C11),
             Self::StartModes { .. } => Some(Code::C12),
             Self::EveryCase(reasons) => reasons.iter().find_map(Self::code),
-            Self::PlannedFewer { .. }
+            Self::SameMachine { .. }
+            | Self::PlannedFewer { .. }
             | Self::Skipped { .. }
             | Self::Invalid(_)
             | Self::NoAttempt

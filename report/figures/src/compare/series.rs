@@ -74,10 +74,10 @@ pub struct MetricSeries {
 
 impl MetricSeries {
     pub fn of(metric: Metric, members: &[&HostAnalysis<'_>]) -> Self {
-        let hosts_left_out = barred_hosts(metric, members);
-        let barred: BTreeSet<&HostId> = hosts_left_out.iter().map(|(host, _)| host).collect();
-        let members: Vec<&HostAnalysis<'_>> =
-            members.iter().copied().filter(|m| !barred.contains(m.host)).collect();
+        let mut hosts_left_out = other_names(members);
+        let members = without(&hosts_left_out, members);
+        hosts_left_out.extend(barred_hosts(metric, &members));
+        let members = without(&hosts_left_out, &members);
         let suite = members.first().map_or(&[][..], |m| &m.cases);
         let planned = suite.iter().map(|c| c.case.repetitions).max().unwrap_or(0);
         let (mut cases, mut cases_left_out) = (Vec::new(), Vec::new());
@@ -153,6 +153,33 @@ pub fn cell_value(metric: Metric, case: &Case, cell: &Counted) -> Option<f64> {
         Metric::Energy => cell.j_per_out_tok,
     };
     value.filter(|&v| v > 0.0)
+}
+
+/// The hosts that are not excluded.
+fn without<'h, 'a>(
+    left_out: &[(HostId, Reason)],
+    members: &[&'h HostAnalysis<'a>],
+) -> Vec<&'h HostAnalysis<'a>> {
+    let barred: BTreeSet<&HostId> = left_out.iter().map(|(host, _)| host).collect();
+    members.iter().copied().filter(|m| !barred.contains(m.host)).collect()
+}
+
+/// Hosts that are the same machine as one before them: of several names the first stays.
+fn other_names(members: &[&HostAnalysis<'_>]) -> Vec<(HostId, Reason)> {
+    let again = |(at, m): (usize, &&HostAnalysis<'_>)| {
+        Some((m.host.clone(), same_machine(m, &members[..at])?))
+    };
+    members.iter().enumerate().filter_map(again).collect()
+}
+
+/// Whether a host is the same machine as one of these.
+pub fn same_machine(host: &HostAnalysis<'_>, before: &[&HostAnalysis<'_>]) -> Option<Reason> {
+    let machine = host.machine.as_ref()?;
+    let is_it = |other: &&&HostAnalysis<'_>| {
+        other.machine.as_ref().is_some_and(|other| other.first == machine.first)
+    };
+    let first = before.iter().find(is_it)?.host.clone();
+    Some(Reason::SameMachine { first, by: machine.by })
 }
 
 /// Hosts whose token counts cannot be compared with those of the others.

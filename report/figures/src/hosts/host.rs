@@ -14,6 +14,7 @@ use super::attempt::{Attempt, FailureGroup, failed};
 use super::case::{CaseAnalysis, Cell, CellState, Counted, Reported, gpus_over};
 use super::engine_warmup::{EngineWarmup, engine_warmups};
 use super::events::HostEvents;
+use super::machine::SharedMachine;
 use super::sweeps::{SweepEnd, sweeps};
 use super::telemetry::Telemetry;
 use crate::absent::Figure;
@@ -31,6 +32,8 @@ pub struct HostAnalysis<'a> {
     pub record: Option<&'a HostRecord>,
     /// What its engine was at the beginning of the run.
     pub engine: Option<EngineFacts>,
+    /// Set if other hosts of the run are the same machine.
+    pub machine: Option<SharedMachine>,
     /// Every stored attempt, engine warm-up included, sorted by key.
     pub attempts: Vec<Attempt>,
     /// The warm-up before the run, in order of time.
@@ -126,6 +129,7 @@ impl<'a> HostAnalysis<'a> {
         Self {
             host,
             record,
+            machine: None,
             requests: Requests::sum(cases.iter().map(|c| &c.requests)),
             tokens: Tokens::sum(cases.iter().map(|c| &c.tokens)),
             figures: Figures::sum(&usable.iter().map(|(_, c, _)| &c.figures).collect::<Vec<_>>()),

@@ -15,7 +15,7 @@ use regatta_types::suite::{Case, Load, Ramp};
 use regatta_types::trace::RequestTrace;
 use regatta_types::validity::{FindingCode, Validity};
 
-pub use evidence::{AttemptFinding, FindingEvidence, Fit, Share};
+pub use evidence::{AttemptFinding, FindingEvidence, Fit, Share, SharedBy};
 
 use super::gpu::growth;
 use super::{Drift, Figures, count, serving};

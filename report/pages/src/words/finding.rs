@@ -5,7 +5,8 @@ use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit, Shar
 use regatta_types::units::{grouped, grouped_real};
 use regatta_types::validity::Finding;
 
-use super::reason::at_first;
+use super::names::some_names;
+use super::reason::{at_first, shared_by};
 
 /// With its evidence and advice.
 pub(crate) fn finding(found: &AttemptFinding) -> Finding {
@@ -113,6 +114,9 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             "the engine had {} more requests than this agent (median) in {n} of {of} samples of its metrics",
             grouped_real(*beyond, 0)
         ),
+        FindingEvidence::SameMachine { others, by } => {
+            format!("same machine as {} ({})", some_names(others), shared_by(*by))
+        }
         FindingEvidence::ColdFirstAttempt { seconds, due, fit } => format!(
             "the requests of the cold first attempt took {} s, {:.1} times the {} s {}",
             grouped_real(*seconds, 2),
@@ -198,13 +202,18 @@ fn advice(found: &FindingEvidence) -> &str {
         FindingEvidence::EngineBusy { .. } => {
             "Stop the other clients of the engine and repeat the run."
         }
+        FindingEvidence::SameMachine { .. } => {
+            "Remove all but one of its names from the run, or give each its own endpoint and GPUs."
+        }
         FindingEvidence::ColdFirstAttempt { .. } => "Repeat the run without `--warmup 0`.",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use regatta_figures::metrics::SharedBy;
     use regatta_types::failure::FailureKind;
+    use regatta_types::ids::HostId;
     use regatta_types::units::Bytes;
 
     use super::*;
@@ -226,6 +235,8 @@ mod tests {
             let (uuid, reason) = ("GPU-a".to_owned(), "GPU is lost".to_owned());
             FindingEvidence::GpuLost { uuid, reason, after_s }
         };
+        let others: Vec<HostId> = ["a", "b"].map(|name| HostId::new(name).unwrap()).into();
+        let same = |by| FindingEvidence::SameMachine { others: others.clone(), by };
         let first = |fit| FindingEvidence::ColdFirstAttempt { seconds: 12.0, due: 3.0, fit };
         let all = [
             FindingEvidence::NoOkRequest { requests: 4 },
@@ -251,6 +262,8 @@ mod tests {
             lost(None),
             shared(true),
             shared(false),
+            same(SharedBy::Gpus),
+            same(SharedBy::Endpoint),
             first(None),
             first(Some(fit)),
             FindingEvidence::EngineBusy { beyond: 3.0, samples: Share { n: 5, of: 6 } },
@@ -282,6 +295,8 @@ GPU-a: GPU is lost 2.2 s after the first request
 GPU-a: GPU is lost before the attempt
 process 412 (python3), not part of the engine, allocated 300 MiB on its GPU during the attempt
 process 412 (python3), not part of the engine, uses 300 MiB on its GPU
+same machine as a, b (equal GPU UUIDs)
+same machine as a, b (one endpoint)
 the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s of the other attempts of its case
 the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s expected from the other 9 attempts (0.20 s and 24.0 ms per token)
 the engine had 3 more requests than this agent (median) in 5 of 6 samples of its metrics"

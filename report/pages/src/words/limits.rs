@@ -14,7 +14,7 @@ use regatta_types::validity::{FindingCode, Validity};
 use super::finding::evidence;
 use super::names::{excluded, first_few, some_names, together};
 use super::numbers::quantity;
-use super::reason::at_first;
+use super::reason::{at_first, shared_by};
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
 use regatta_figures::compare::{
@@ -64,6 +64,13 @@ pub(crate) fn caveats(analysis: &Report<'_>) -> Vec<String> {
     };
     for (hosts, said) in together(analysis.hosts.iter().flat_map(each)) {
         out.push(clean::line(&format!("{hosts}: {said}.")));
+    }
+    for host in &analysis.hosts {
+        let Some(machine) = host.machine.as_ref().filter(|m| m.first != *host.host) else { continue };
+        let (host, first, by) = (host.host, &machine.first, shared_by(machine.by));
+        out.push(format!(
+            "{host} is the same machine as {first} ({by}): no verdict between them, and its capacity is counted once."
+        ));
     }
     out.extend(unrepeated(analysis));
     out.extend(findings(analysis.later.iter().map(changed_engine), "changed engines"));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use itertools::Itertools as _;
 use regatta_figures::compare::{MIN_REPETITIONS, Reason};
 use regatta_figures::facts::{FactChange, MEMORY_CLOCK};
+use regatta_figures::metrics::SharedBy;
 use regatta_types::clean;
 use regatta_types::comparability::{ClassFact, Code};
 use regatta_types::units::grouped;
@@ -42,6 +43,7 @@ pub(crate) fn reason(why: &Reason) -> String {
             "chunks arrive joined on some hosts only, which delays their first token".to_owned()
         }
         Reason::Hidden => "some hosts only stream their reasoning".to_owned(),
+        Reason::SameMachine { first, by } => format!("same machine as {first}: {}", shared_by(*by)),
         Reason::CachedUntold => {
             "cached prompt tokens are not reported, unlike on other hosts".to_owned()
         }
@@ -106,6 +108,14 @@ pub(crate) fn reason(why: &Reason) -> String {
         Reason::TwoGroups => "the hosts fall into two groups".to_owned(),
     };
     coded(why.code(), text)
+}
+
+/// What shows that hosts are one machine.
+pub(crate) fn shared_by(by: SharedBy) -> &'static str {
+    match by {
+        SharedBy::Gpus => "equal GPU UUIDs",
+        SharedBy::Endpoint => "one endpoint",
+    }
 }
 
 /// `text (C3)`, or only the text.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use regatta_types::failure::FailureKind;
+use regatta_types::ids::HostId;
 use regatta_types::units::Bytes;
 use regatta_types::validity::{Finding, FindingCode, Validity};
+use serde::Serialize;
 
 use crate::facts::FactChange;
 use crate::metrics::Drift;
@@ -96,6 +98,11 @@ pub enum FindingEvidence {
         beyond: f64,
         samples: Share,
     },
+    /// The other names of its machine.
+    SameMachine {
+        others: Vec<HostId>,
+        by: SharedBy,
+    },
     /// Medians of the requests, seconds: its own, and what is due by the other attempts of its case,
     /// or by a fit of all others.
     ColdFirstAttempt {
@@ -103,6 +110,16 @@ pub enum FindingEvidence {
         due: f64,
         fit: Option<Fit>,
     },
+}
+
+/// What shows that two hosts are one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedBy {
+    /// Their endpoints have a GPU in common.
+    Gpus,
+    /// Their endpoints are one listening socket.
+    Endpoint,
 }
 
 /// This many of the requests that succeeded.
