@@ -2,7 +2,7 @@
 //!
 //! Each host decides in the first repetition of a sweep that it measures, and keeps its decision.
 
-use regatta_figures::sweep::SweepLevel;
+use regatta_figures::sweep::{LevelVerdict, SweepLevel};
 use regatta_types::attempt::AttemptReport;
 use regatta_types::event::{EventKind, SkipReason};
 use regatta_types::ids::{CellKey, HostId, Repetition};
@@ -31,7 +31,7 @@ impl SweepState {
 
 impl RunState {
     /// What a report of a level says. `None` if it belongs to no sweep, if its sweep needs no more
-    /// levels, or if a finding of its agent makes it invalid: such a level decides nothing.
+    /// levels, or if a finding of its agent makes it invalid in a way that decides nothing.
     pub(super) fn level(&self, report: &AttemptReport) -> Option<Box<SweepLevel>> {
         let cell = &report.key.cell;
         let sweep = self.header.suite.case(&cell.case)?.sweep.as_ref()?;
@@ -39,8 +39,8 @@ impl RunState {
         if known.is_some_and(|state| state.is_decided(cell.repetition)) {
             return None;
         }
-        let is_invalid = report.findings.iter().any(|f| f.validity == Validity::Invalid);
-        (!is_invalid).then(|| Box::new(SweepLevel::of(&report.traces)))
+        let invalid = report.findings.iter().filter(|f| f.validity == Validity::Invalid);
+        SweepLevel::of(&report.traces, invalid.map(|f| &f.code)).map(Box::new)
     }
 
     /// A level has its counted attempt; the higher ones may have become idle.
@@ -61,10 +61,9 @@ impl RunState {
         if state.is_decided(cell.repetition) {
             return;
         }
-        let saturation =
-            level.as_ref().and_then(|level| level.ends_sweep(&load, state.before.as_deref()));
+        let verdict = level.as_ref().map(|level| level.verdict(&load, state.before.as_deref()));
         state.before = level;
-        if let Some(saturation) = saturation {
+        if let Some(LevelVerdict::Saturated(saturation)) = verdict {
             state.saturated = true;
             let evidence = saturation.to_string();
             let reason = SkipReason::Saturated { at: cell.case.clone(), evidence };

@@ -18,6 +18,15 @@ pub enum Saturation {
         /// streams were busy.
         steady: bool,
     },
+    /// Clearly fewer requests of an open loop were completed than offered.
+    Backlog {
+        /// Over how long, seconds.
+        seconds: f64,
+        /// Requests that were offered, and completed, per second.
+        per_second: [f64; 2],
+        /// Requests in flight at the beginning and at the end of that time.
+        in_flight: [usize; 2],
+    },
     /// Requests of an open loop came faster than they were answered.
     Overload {
         /// How long it was watched, seconds.
@@ -41,6 +50,14 @@ impl fmt::Display for Saturation {
                 write!(
                     f,
                     "{tps} tok/s at {more} streams, {gain:.1} % {word} the {before} tok/s at {fewer} ({over})"
+                )
+            }
+            Self::Backlog { seconds, per_second, in_flight: [few, many] } => {
+                let [offered, completed] = per_second.map(|rate| grouped_real(rate, 1));
+                write!(
+                    f,
+                    "over the last {seconds:.0} s, {offered} requests/s were offered and \
+                     {completed} completed, with {few} requests in flight before and {many} after"
                 )
             }
             Self::Overload { seconds, in_flight: [few, many], ttft_s } => {

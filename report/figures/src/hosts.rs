@@ -20,5 +20,5 @@ pub use engine_warmup::{EngineWarmup, EngineWarmupRequest};
 pub use events::{Happened, HostEvent, HostEvents, RestartSign};
 pub use host::HostAnalysis;
 pub use machine::{SharedMachine, find_shared_machines};
-pub use sweeps::{SaturatedLevel, SweepEnd};
+pub use sweeps::{SaturatedLevel, SweepEnd, UnjudgedLevel};
 pub use telemetry::Telemetry;

@@ -48,7 +48,7 @@ pub use timeline::{
 pub use tokens::{TokenSum, Tokens, completion_tokens};
 pub use trend::{least_squares, t_quantile, theil_sen};
 pub use weighted::Weighted;
-pub use window::{Span, Steady, all_busy, arrived, in_flight, steady_span};
+pub use window::{Span, Steady, all_busy, arrived, ended, in_flight, steady_span};
 
 use regatta_types::trace::{Phase, RequestTrace};
 

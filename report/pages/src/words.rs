@@ -36,7 +36,7 @@ use names::{NAMED, first_few};
 pub(crate) use names::{excluded, first_names, some_names};
 use numbers::{digits, level_range, quantity, with_unit};
 pub(crate) use reason::{not_comparable, shown};
-pub(crate) use saturated::{offered, skipped};
+pub(crate) use saturated::{offered, skipped, slots, unjudged};
 pub use trend::{trend_json, trend_line};
 pub(crate) use verdict::verdict_on;
 use verdict::{Difference, basis, more};

@@ -101,7 +101,7 @@ pub struct Counted {
     pub drift: Figure<Drift>,
     /// What the engine was, where that was not what it was at first, with the difference.
     pub other_engine: Option<Box<(EngineFacts, Vec<FactChange>)>>,
-    /// What it says about saturation; only of the levels of a sweep.
+    /// What it says about saturation; only of the levels of a sweep, unless it decides nothing.
     pub level: Option<Box<SweepLevel>>,
     /// Energy of the endpoint's GPUs per output token, joules.
     pub j_per_out_tok: Option<f64>,
@@ -134,6 +134,8 @@ impl Counted {
         findings.dedup_by(|a, b| a.code == b.code);
         // What an idle host takes is no part of it.
         let energy = EnergyFigures::of(&[(report, &figures.tokens)], None);
+        let invalid = findings.iter().filter(|f| f.validity == Validity::Invalid).map(|f| &f.code);
+        let level = case.sweep.is_some().then(|| SweepLevel::of(&report.traces, invalid));
         Self {
             attempt: report.key.attempt,
             planned_start: report.planned_start,
@@ -142,7 +144,7 @@ impl Counted {
             cpu_share: cpu_share(report),
             steady: Steady::of(&traces, &case.slo),
             other_engine: other_engine.map(|(engine, change)| Box::new((engine.clone(), change))),
-            level: case.sweep.is_some().then(|| Box::new(SweepLevel::of(&report.traces))),
+            level: level.flatten().map(Box::new),
             thermals: Thermals::of(&report.gpu),
             j_per_out_tok: energy.ok().and_then(|energy| energy.j_per_out_tok),
             figures,

@@ -71,7 +71,7 @@ pub fn all_busy(traces: &[&RequestTrace]) -> Option<Span> {
 }
 
 /// When nothing more came.
-pub(super) fn ended(trace: &RequestTrace) -> Option<MonoNs> {
+pub fn ended(trace: &RequestTrace) -> Option<MonoNs> {
     trace.done.or_else(|| trace.t_last()).or_else(|| trace.t_send())
 }
 

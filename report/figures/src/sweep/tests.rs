@@ -3,16 +3,43 @@
 use std::time::Duration;
 
 use regatta_types::time::MonoNs;
-use regatta_types::trace::{Phase, RequestTrace, SendStamp};
+use regatta_types::trace::{Outcome, Phase, RequestTrace, SendStamp};
+use regatta_types::validity::FindingCode;
 
-use super::{Saturation, SweepLevel, overloaded};
+use super::{LevelVerdict, Saturation, SweepLevel, Unjudged};
+use regatta_types::failure::{Failure, FailureKind};
+use regatta_types::suite::{Arrivals, Load};
 use regatta_types::testing::{Timing, trace};
 
 const SECOND: u64 = 1_000_000_000;
 
-fn saturated(before: &[RequestTrace], level: &[RequestTrace]) -> Option<Saturation> {
-    SweepLevel::of(level).saturated_after(&SweepLevel::of(before))
+fn level(traces: &[RequestTrace]) -> SweepLevel {
+    SweepLevel::of(traces, []).unwrap()
 }
+
+fn verdict(before: &[RequestTrace], traces: &[RequestTrace]) -> LevelVerdict {
+    level(traces).after(Some(&level(before)))
+}
+
+fn saturated(before: &[RequestTrace], traces: &[RequestTrace]) -> Option<Saturation> {
+    found(verdict(before, traces))
+}
+
+fn found(verdict: LevelVerdict) -> Option<Saturation> {
+    if let LevelVerdict::Saturated(saturation) = verdict { Some(saturation) } else { None }
+}
+
+/// As a level of an open loop, with findings that make it invalid.
+fn at_rate(traces: &[RequestTrace], invalid: &[FindingCode]) -> Option<LevelVerdict> {
+    let load = Load::Open { rate: 1.0, arrivals: Arrivals::Constant, max_in_flight: 1 };
+    Some(SweepLevel::of(traces, invalid)?.verdict(&load, None))
+}
+
+fn overloaded(traces: &[RequestTrace]) -> Option<Saturation> {
+    found(at_rate(traces, &[]).unwrap())
+}
+
+const SHORT: LevelVerdict = LevelVerdict::Unjudged(Unjudged::Short);
 
 /// A closed loop of `rounds` requests a stream, each of 50 tokens after 100 ms.
 fn closed(streams: u32, rounds: u32, token_ms: f64) -> Vec<RequestTrace> {
@@ -44,14 +71,21 @@ fn too_few_requests_for_a_steady_window_are_compared_while_all_streams_were_busy
     let (four, slow) = (closed(4, 12, 20.0), closed(8, 2, 45.0));
     let said = saturated(&four, &slow).unwrap().to_string();
     assert!(said.ends_with("(while all streams were busy)"), "{said}");
-    assert_eq!(saturated(&closed(4, 1, 20.0), &closed(8, 1, 20.0)), None);
+    let no_output = LevelVerdict::Unjudged(Unjudged::NoOutput);
+    let mut silent = closed(4, 12, 20.0);
+    silent.iter_mut().for_each(|trace| trace.chunks.clear());
+    assert_eq!(verdict(&silent, &closed(8, 1, 20.0)), no_output);
 }
 
 #[test]
 fn a_level_whose_streams_had_nothing_to_do_says_nothing() {
     let four = closed(4, 3, 20.0);
-    assert_eq!(saturated(&four, &four), None);
-    assert_eq!(saturated(&four, &[]), None);
+    let nothing = LevelVerdict::Unjudged(Unjudged::NothingBelow);
+    assert_eq!(verdict(&four, &four), nothing);
+    assert_eq!(verdict(&four, &[]), nothing);
+    assert_eq!(level(&four).after(None), nothing);
+    let drifting = SweepLevel::of(&four, &[FindingCode::Drifting]);
+    assert_eq!(drifting, None, "the output of a closed loop is what drifted");
 }
 
 /// An open loop of `rate` requests a second for `seconds` at an endpoint that answers `capacity` a
@@ -75,11 +109,65 @@ fn open(rate: f64, capacity: f64, seconds: f64) -> Vec<RequestTrace> {
 
 #[test]
 fn requests_that_come_faster_than_they_are_answered_overload() {
-    assert_eq!(overloaded(&open(8.0, 10.0, 60.0)), None, "answered as they come");
+    let judged = |traces: &[RequestTrace]| at_rate(traces, &[]).unwrap();
+    assert_eq!(judged(&open(8.0, 10.0, 60.0)), LevelVerdict::NotSaturated, "answered as they come");
     let said = overloaded(&open(11.0, 10.0, 60.0)).unwrap().to_string();
     assert!(said.starts_with("over the last 57 s, requests in flight rose from"), "{said}");
     assert!(overloaded(&open(30.0, 10.0, 60.0)).is_some(), "three times as many as it can");
-    assert_eq!(overloaded(&open(11.0, 10.0, 25.0)), None, "too short to say");
+    assert_eq!(judged(&open(11.0, 10.0, 25.0)), SHORT, "too short to say");
+    assert_eq!(judged(&open(8.0, 10.0, 25.0)), SHORT, "too short to say that it is not");
+}
+
+/// Forty requests a second at an engine that answers fifteen were once "not saturated at any level",
+/// since the level took less than 30 s.
+#[test]
+fn far_fewer_requests_completed_than_offered_are_a_backlog_even_in_a_short_level() {
+    let short = open(40.0, 15.0, 10.0);
+    let Some(Saturation::Backlog { seconds, per_second, in_flight }) = overloaded(&short) else {
+        panic!("{:?}", at_rate(&short, &[]));
+    };
+    assert_eq!((seconds * 100.0).round(), 353.0);
+    assert_eq!(per_second.map(f64::round), [40.0, 15.0]);
+    assert_eq!(in_flight, [193, 281]);
+    assert_eq!(at_rate(&open(40.0, 15.0, 1.0), &[]), Some(SHORT), "one second shows nothing");
+    assert_eq!(overloaded(&open(40.0, 60.0, 10.0)), None, "answered as they come");
+}
+
+#[test]
+fn an_overloaded_level_is_judged_though_requests_were_dropped_or_became_slower() {
+    let mut dropping = open(40.0, 15.0, 10.0);
+    for trace in dropping.iter_mut().skip(300) {
+        *trace = RequestTrace {
+            scheduled: trace.scheduled,
+            ..RequestTrace::new(trace.seq, 0, trace.phase)
+        };
+    }
+    let limited = [FindingCode::ClientLimited, FindingCode::Drifting];
+    let saturated = |traces: &[RequestTrace], invalid: &[FindingCode]| {
+        at_rate(traces, invalid).map(|verdict| found(verdict).is_some())
+    };
+    assert_eq!(saturated(&dropping, &limited), Some(true));
+    assert_eq!(saturated(&dropping, &[FindingCode::EngineChanged]), None);
+    assert_eq!(saturated(&open(40.0, 15.0, 10.0), &limited), None, "late, and nothing dropped");
+    let served = open(8.0, 10.0, 60.0);
+    let invalid = Some(LevelVerdict::Unjudged(Unjudged::Invalid));
+    assert_eq!(at_rate(&served, &[FindingCode::Drifting]), invalid);
+}
+
+#[test]
+fn requests_turned_away_for_load_are_not_completed_and_an_engine_that_answers_nothing_is_broken() {
+    let fail = |share: usize, kind: FailureKind, status: Option<u16>| {
+        let mut traces = open(20.0, 60.0, 40.0);
+        for trace in traces.iter_mut().step_by(share) {
+            let failure = Failure { http_status: status, ..Failure::new(kind, "x") };
+            trace.outcome = Outcome::Failed(failure);
+        }
+        overloaded(&traces).is_some()
+    };
+    assert!(fail(2, FailureKind::HttpStatus, Some(503)));
+    assert!(fail(2, FailureKind::RequestTimeout, None));
+    assert!(!fail(2, FailureKind::HttpStatus, Some(400)), "an error of another kind");
+    assert!(!fail(1, FailureKind::RequestTimeout, None));
 }
 
 #[test]
@@ -93,12 +181,12 @@ fn only_the_last_two_minutes_of_an_open_loop_count() {
         one.done = one.done.map(later);
         recovered.push(one);
     }
-    assert_eq!(overloaded(&recovered), None);
+    assert_eq!(at_rate(&recovered, &[]), Some(LevelVerdict::NotSaturated));
 }
 
 #[test]
 fn a_closed_loop_has_no_overload_and_an_open_one_no_saturation_of_streams() {
-    assert_eq!(overloaded(&closed(8, 100, 20.0)), None);
+    assert_eq!(at_rate(&closed(8, 100, 20.0), &[]), Some(SHORT));
     let level = open(8.0, 10.0, 60.0);
     assert_eq!(saturated(&level, &level), None);
 }

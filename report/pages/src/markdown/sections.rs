@@ -8,7 +8,7 @@ use regatta_types::record::RunRecord;
 
 use super::layout::{Inline, Page, Table, count, fenced, fixed, good, millis, percentile_ms, tps};
 use crate::words::absent::why;
-use crate::words::{offered, skipped};
+use crate::words::{offered, skipped, slots, unjudged};
 
 /// Short definitions of figures that hosts are not compared in.
 const OTHERS: [(&str, &str); 4] = [
@@ -123,15 +123,24 @@ fn table<'a>(levels: Vec<Level<'a>>, by_host: bool) -> Table<Level<'a>> {
 pub(crate) fn saturation(host: &HostAnalysis<'_>) -> Vec<Inline> {
     let sentence = |sweep: &SweepEnd<'_>| {
         let name = Inline::text(sweep.of.as_str());
-        Inline::own(match &sweep.saturated {
-            Some(saturated) => format!(
-                "{name}: **saturated at {}**: {}{}.",
+        let found = match &sweep.saturated {
+            Some(saturated) => Some(format!(
+                "{name}: **saturated at {}**: {}{}{}.",
                 offered(saturated.at),
                 Inline::text(&saturated.evidence),
+                slots(host, saturated.at),
                 skipped(sweep)
-            ),
-            None => format!("{name}: not saturated at any measured level."),
-        })
+            )),
+            None if sweep.unjudged.is_empty() => {
+                Some(format!("{name}: not saturated at any measured level."))
+            }
+            None if sweep.served > 0 => {
+                Some(format!("{name}: not saturated at any level that could be judged."))
+            }
+            None => None,
+        };
+        let unjudged = unjudged(sweep).map(|said| format!("{}.", Inline::text(&said)));
+        found.into_iter().chain(unjudged).map(Inline::own).collect::<Vec<_>>()
     };
-    host.sweeps.iter().map(sentence).collect()
+    host.sweeps.iter().flat_map(sentence).collect()
 }

@@ -1,8 +1,10 @@
 //! Sweeps, open loops, prompt lengths and client overhead.
 
 use regatta_figures::capacity::HostUsers;
+use regatta_figures::sweep::Unjudged;
 use regatta_types::suite::{Prompt, TextPrompt};
 use regatta_types::time::MonoNs;
+use regatta_types::validity::FindingCode;
 
 use super::*;
 use crate::words::capacity;
@@ -31,6 +33,43 @@ fn loads(page: &str) -> &str {
 fn a_sweep_is_a_table_of_levels_with_the_saturated_one() {
     let page = page(&sweep(), "hosts/gpu-01.md");
     insta::assert_snapshot!("sweep_loads", loads(&page));
+}
+
+#[test]
+fn the_slots_of_the_engine_are_named_where_a_level_exceeds_them() {
+    let mut record = sweep();
+    let said = |record: &WholeRun| line(record, "gpu-01: load saturated at 4 streams: ");
+    lacks(&said(&record), "at once");
+    engine(&mut record, "gpu-01").settings.slots = Reading::Known(2);
+    let end = "tok/s at 2 (in the steady windows); the engine works on at most 2 requests at once.";
+    assert!(said(&record).ends_with(end), "{}", said(&record));
+}
+
+/// A sweep whose only telling level was invalid was once "not saturated at any measured level".
+#[test]
+fn levels_that_cannot_be_judged_are_named_with_the_reason() {
+    let run = RunBuilder::new(&["Load"], 3).levels(&[1, 2, 4]).requests(80);
+    let mut record = run.fleet(1).build();
+    for attempt in counted(&mut record) {
+        if attempt.report.key.cell.case.as_str() != "load.c2" {
+            continue;
+        }
+        let (evidence, advice) = (String::new(), String::new());
+        let (code, validity) = (FindingCode::ClientStall, Validity::Invalid);
+        attempt.report.findings.push(Finding { code, validity, evidence, advice });
+    }
+    let analysis = Analysis::new(&record).unwrap();
+    let sweep = &analysis.hosts[0].sweeps[0];
+    let unjudged: Vec<_> = sweep.unjudged.iter().map(|u| (u.at.id.as_str(), u.why)).collect();
+    assert_eq!((unjudged, sweep.served), (vec![("load.c2", Unjudged::Invalid)], 1));
+    line(&record, "gpu-01: load: saturation not judged at 2 streams (invalid).");
+    has(&page(&record, "report.md"), "load: not saturated at any level that could be judged.");
+    lose(&mut record, &MissingReason::Cancelled, |cell| cell.case.as_str() == "load.c4");
+    let found = "load: saturation not judged at 2 streams (invalid); 4 streams (no attempt).";
+    has(&page(&record, "hosts/gpu-01.md"), found);
+    lacks(&page(&record, "hosts/gpu-01.md"), "not saturated");
+    let json = run_json(&record);
+    assert_eq!(json["hosts"][0]["sweeps"][0]["unjudged"][1]["why"], "missing");
 }
 
 #[test]

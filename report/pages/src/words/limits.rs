@@ -15,6 +15,7 @@ use super::finding::evidence;
 use super::names::{excluded, first_few, some_names, together};
 use super::numbers::quantity;
 use super::reason::{at_first, shared_by};
+use super::saturated;
 use crate::report::Report;
 use regatta_figures::analysis::Endings;
 use regatta_figures::compare::{
@@ -66,7 +67,9 @@ pub(crate) fn caveats(analysis: &Report<'_>) -> Vec<String> {
         out.push(clean::line(&format!("{hosts}: {said}.")));
     }
     for host in &analysis.hosts {
-        let Some(machine) = host.machine.as_ref().filter(|m| m.first != *host.host) else { continue };
+        let Some(machine) = host.machine.as_ref().filter(|m| m.first != *host.host) else {
+            continue;
+        };
         let (host, first, by) = (host.host, &machine.first, shared_by(machine.by));
         out.push(format!(
             "{host} is the same machine as {first} ({by}): no verdict between them, and its capacity is counted once."
@@ -81,6 +84,11 @@ pub(crate) fn caveats(analysis: &Report<'_>) -> Vec<String> {
     out.extend(finding_counts(analysis.hosts.iter()).map(|codes| format!("Findings: {codes}.")));
     out.extend(cells(analysis));
     out.extend(findings(analysis.hosts.iter().flat_map(not_warm), "engine warm-up"));
+    let unjudged = analysis.hosts.iter().flat_map(|host| {
+        let said = host.sweeps.iter().filter_map(saturated::unjudged);
+        said.map(|said| format!("{}: {said}.", host.host))
+    });
+    out.extend(findings(unjudged, "saturation"));
     out.extend(endings(analysis));
     out
 }
