@@ -113,7 +113,7 @@ pub struct Agent {
 /// An order of the coordinator.
 #[derive(Debug)]
 enum Order {
-    Prepare(Preparation),
+    Prepare(Box<Preparation>),
     Assign(Box<Assignment>),
 }
 

@@ -15,6 +15,7 @@ mod pace;
 mod progress;
 mod reads;
 mod schedule;
+mod shapes;
 mod start;
 mod stream;
 mod thread;

@@ -49,7 +49,8 @@ fn a_run_of_two_agents_tells_of_every_request_the_engines_saw() {
     assert_complete(&run, &report);
     for (host, sim) in [("gpu-01", &sims[0]), ("gpu-02", &sims[1])] {
         assert_eq!(told(&report, host), seen(sim), "{host}");
-        assert_eq!(told(&report, host).len(), 3 * 3 + 2, "three cases, three times, two before");
+        let before = 1 + 3 + 1;
+        assert_eq!(told(&report, host).len(), before + 3 * 3, "a look, three shapes, a warm-up");
         assert!(report.text(&format!("hosts/{host}.md")).contains("Explain Code"));
     }
     assert_eq!(report.run()["cells"]["counted"], 2 * 3 * 3);

@@ -245,7 +245,9 @@ impl<'a> Conversation<'a> {
         })?;
         match frame {
             CoordinatorFrame::ClockPing(ping) => self.pong(ping, t1).await,
-            CoordinatorFrame::Prepare(preparation) => self.order(Order::Prepare(preparation)).await,
+            CoordinatorFrame::Prepare(preparation) => {
+                self.order(Order::Prepare(Box::new(preparation))).await
+            }
             CoordinatorFrame::Assign(assignment) => self.order(Order::Assign(assignment)).await,
             CoordinatorFrame::Cancel(cancel) => {
                 self.cancel(&cancel);
@@ -303,7 +305,7 @@ impl<'a> Conversation<'a> {
                     return self.ready(prepared).await;
                 }
                 self.agent.run = Some(preparation.run.clone());
-                self.agent.job = Some(Job::prepare(&self.agent.setup, preparation));
+                self.agent.job = Some(Job::prepare(&self.agent.setup, *preparation));
                 self.publish();
                 Ok(())
             }

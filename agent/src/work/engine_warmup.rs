@@ -17,6 +17,7 @@ use super::AttemptResult;
 use super::explore::explore;
 use super::halt::Halt;
 use super::progress::{Activity, Progress};
+use super::shapes;
 use super::stream::StreamContext;
 use super::window::Window;
 use crate::endpoint::{Abilities, Ask, ConversationTurn, Endpoint, Fields, PrepareError, Prepared};
@@ -32,7 +33,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const MAX_FAILURES: usize = 3;
 const MAX_TOKENS: u32 = 64;
 
-/// Explores the engine, then sends requests one by one until the rule of `preparation` is met.
+/// Explores the engine and sends each shape of the suite's prompts once, then requests one by one
+/// until the rule of `preparation` is met.
 pub(super) async fn run(
     endpoint: Endpoint,
     key: AttemptKey,
@@ -56,6 +58,7 @@ pub(super) async fn run(
     let mut stream = shared.stream(0);
     let window = Window::open();
     let abilities = explore(&endpoint, &key, &preparation, &mut stream).await?;
+    shapes::send(&endpoint, &key, &preparation, &abilities, &mut stream).await;
     let explored = stream.traces.len();
     let mut warm: Option<MonoNs> = None;
     let mut findings = abilities.findings.clone();

@@ -1,4 +1,5 @@
 mod prepare;
+mod shapes;
 mod tokenizer;
 
 use std::collections::HashSet;

@@ -83,6 +83,7 @@ impl RunState {
         let preparation = Preparation {
             run: header.run.clone(),
             suite_hash: header.suite.hash(),
+            wants: wants(&header.suite, &orders),
             model: orders.model,
             engine_warmup: orders.engine_warmup,
             timeouts: match header.suite.cases.first() {
@@ -90,7 +91,6 @@ impl RunState {
                 Some(case) => case.timeouts,
                 None => Timeouts::default(),
             },
-            wants: wants(&header.suite, orders.check_only),
             attempt: AttemptNo(0),
             check_only: orders.check_only,
         };

@@ -53,10 +53,13 @@ pub struct Preparation {
 
 /// What to find out about an engine before its first case, and the load at which the agent measures
 /// its overhead.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Wants {
     /// The texts whose lengths to fit to the engine's own token count.
     pub texts: Vec<TextPrompt>,
+    /// One case of each prompt length among those that have messages: the engine warm-up sends its
+    /// prompt once, for a short answer. The prompts of `texts` are sent when they are fitted.
+    pub shapes: Vec<Case>,
     /// Whether answers can be made to end at a fixed length.
     pub fixed_length: bool,
     /// Most requests in flight in any case: the load for the client overhead. 0: not measured.

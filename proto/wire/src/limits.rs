@@ -15,7 +15,8 @@ pub const CHUNKS_AHEAD: usize = 2;
 /// Largest encoded attempt report, bytes.
 pub const REPORT_MAX: usize = 256 << 20;
 
-/// Text of one case's title and messages together, bytes: an assignment must fit into a message.
+/// Text of one case's title and messages together, and of all prompts of an engine warm-up, bytes:
+/// an assignment and a preparation must fit into a message.
 pub const CASE_TEXT_MAX: usize = 768 << 10;
 
 /// Names, versions, models and other short texts, bytes.
@@ -71,6 +72,9 @@ pub const ENGINE_SAMPLES_MAX: usize = 100_000;
 
 /// Cases of a suite.
 pub const CASES_MAX: usize = 10_000;
+
+/// Cases of which the engine warm-up sends the prompt.
+pub const SHAPES_MAX: usize = 64;
 
 /// Hosts named in a run's header.
 pub const HOSTS_MAX: usize = 100_000;

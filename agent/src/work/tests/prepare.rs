@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use regatta_sim::{SimOptions, SimServer};
-use regatta_types::suite::TextPrompt;
+use regatta_types::suite::{Message, Role, TextPrompt};
 use regatta_types::trace::TokenSource;
 use regatta_types::validity::FindingCode;
 use tokio::task::JoinSet;
@@ -152,6 +152,22 @@ async fn texts_have_the_asked_length_by_the_engines_own_count() {
     let report = sim.run(Case { prompt: Prompt::Text(texts[3]), ..fixed() }).await;
     let AttemptOutcome::Failed(why) = report.outcome else { panic!("no room for 60,000 tokens") };
     assert!(why.contains("the engine refused the prompt"), "{why}");
+    sim.end().await;
+}
+
+#[tokio::test]
+async fn no_cache_has_a_measured_prompt_because_its_shape_was_sent_before() {
+    let mut sim = Sim::start(SimOptions { prefix_cache: true, ..SimOptions::default() }).await;
+    let content = "The pump runs at 0 bar. ".repeat(400);
+    let prompt = Prompt::Messages(vec![Message { role: Role::User, content }]);
+    let case = Case { prompt, ..fixed() };
+    let warmed = sim.warm_up(Wants { shapes: vec![case.clone()], ..Wants::default() }).await;
+    let report = sim.run(case).await;
+    let usage = |trace: &RequestTrace| trace.usage.map(|usage| usage.prompt);
+    assert_eq!(usage(&warmed.traces[1]), usage(&report.traces[0]), "of one length");
+    assert!(usage(&report.traces[0]) > Some(2_000));
+    let cached = report.traces.iter().map(|trace| trace.usage.unwrap().cached.unwrap_or(0));
+    assert!(cached.max() <= Some(15));
     sim.end().await;
 }
 

@@ -23,11 +23,19 @@ fn hosts_are_told_what_the_suite_wants_to_know_of_their_engines() {
     let none = Overrides::default();
     let text = |tokens, shared| TextPrompt { tokens, shared };
     let context = wants("quick", &none).context;
-    let quick = Wants { texts: Vec::new(), fixed_length: true, overhead_streams: 1, context };
-    assert_eq!(wants("quick", &none), quick);
+    let cases = suite::load("quick", &none).unwrap().cases.into_iter();
+    let shapes = cases.map(|case| Case { title: String::new(), ..case }).collect();
+    let quick =
+        Wants { shapes, fixed_length: true, overhead_streams: 1, context, ..Wants::default() };
+    assert_eq!(wants("quick", &none), quick, "prompts of three lengths");
     let context = Some(ContextNeed { least: 672, most: 672 });
-    let load =
-        Wants { texts: vec![text(512, 0)], fixed_length: true, overhead_streams: 64, context };
+    let load = Wants {
+        texts: vec![text(512, 0)],
+        fixed_length: true,
+        overhead_streams: 64,
+        context,
+        ..Wants::default()
+    };
     assert_eq!(wants("load", &none), load, "each text once");
     let grid = vec![text(512, 0), text(4_608, 4_096), text(2_048, 0), text(6_144, 4_096)];
     assert_eq!(wants("grid", &none).texts, grid);

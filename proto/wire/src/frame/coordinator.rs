@@ -8,7 +8,7 @@ use regatta_types::time::MonoNs;
 
 use crate::error::{At, ConvertError, Problem};
 use crate::field::{Checked, Numbered, cut, encoded, list, numbered, required, slug, text, within};
-use crate::limits::{CASES_MAX, HELD_MAX, NAME_MAX, TEXT_MAX};
+use crate::limits::{CASES_MAX, HELD_MAX, NAME_MAX, SHAPES_MAX, TEXT_MAX};
 use crate::v1;
 
 /// What a coordinator says.
@@ -201,6 +201,7 @@ impl TryFrom<v1::Prepare> for Preparation {
             timeouts: required("timeouts", m.timeouts)?,
             wants: Wants {
                 texts: list("texts", m.texts, CASES_MAX)?,
+                shapes: list("shapes", m.shapes, SHAPES_MAX)?,
                 fixed_length: m.fixed_length,
                 overhead_streams: m.overhead_streams,
                 context: context(m.context_least, m.context_most)?,
@@ -220,6 +221,7 @@ impl From<&Preparation> for v1::Prepare {
             model: preparation.model.clone(),
             timeouts: Some((&preparation.timeouts).into()),
             texts: encoded(&preparation.wants.texts),
+            shapes: encoded(&preparation.wants.shapes),
             fixed_length: preparation.wants.fixed_length,
             overhead_streams: preparation.wants.overhead_streams,
             attempt: preparation.attempt.0,

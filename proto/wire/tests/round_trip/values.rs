@@ -190,9 +190,11 @@ pub(crate) fn preparation() -> impl Strategy<Value = Preparation> {
         prop_oneof![Just(EngineWarmup::UntilSteady), any::<u32>().prop_map(EngineWarmup::Requests)];
     let need = (1..u32::MAX, any::<u32>())
         .prop_map(|(least, more)| ContextNeed { least, most: least.saturating_add(more) });
-    let wants = (vec(text_prompt(), 0..4), any::<bool>(), any::<u32>(), option::of(need)).prop_map(
-        |(texts, fixed_length, overhead_streams, context)| Wants {
+    let prompts = (vec(text_prompt(), 0..4), vec(case(), 0..3));
+    let wants = (prompts, any::<bool>(), any::<u32>(), option::of(need)).prop_map(
+        |((texts, shapes), fixed_length, overhead_streams, context)| Wants {
             texts,
+            shapes,
             fixed_length,
             overhead_streams,
             context,
