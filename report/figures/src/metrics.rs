@@ -25,7 +25,7 @@ mod weighted;
 mod window;
 
 pub use client_overhead::{ClientOverhead, NotableOverhead};
-pub use cold::{ColdStart, cold_first_attempt};
+pub use cold::{ColdStart, cold_attempts};
 pub use distribution::{Distribution, Percentile};
 pub use drift::Drift;
 pub use engine::{EngineFigures, engine_figures, restarts};

@@ -126,8 +126,7 @@ impl Counted {
             let evidence = FindingEvidence::EngineChanged(changes.clone());
             AttemptFinding::new(FindingCode::EngineChanged, Validity::Invalid, evidence)
         }));
-        let cold = host.cold.as_ref().filter(|(key, _)| **key == report.key);
-        findings.extend(cold.map(|(_, finding)| finding.clone()));
+        findings.extend(host.cold.get(&report.key).cloned());
         // If the agent and this analysis report the same code, keep the worse finding.
         findings
             .sort_by(|a, b| (&a.code, b.validity, a.told()).cmp(&(&b.code, a.validity, b.told())));

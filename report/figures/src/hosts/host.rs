@@ -22,7 +22,7 @@ use crate::facts::first_engine;
 use crate::metrics::{
     AttemptFinding, ClientOverhead, ColdStart, Distribution, EngineFigures, Figures, GapHistogram,
     Goodput, GpuFigures, Idle, NotableOverhead, Requests, SlowRequest, Stamps, Thermals, Timeline,
-    Tokens, cold_first_attempt, engine_figures, measured, slowest,
+    Tokens, cold_attempts, engine_figures, measured, slowest,
 };
 
 #[derive(Debug)]
@@ -81,8 +81,8 @@ pub struct HostAnalysis<'a> {
 pub(super) struct Context<'a, 'r> {
     /// What the engine was at first.
     pub(super) engine: Option<&'r EngineFacts>,
-    /// The first attempt, with the finding that it is warm-up.
-    pub(super) cold: Option<(&'r AttemptKey, AttemptFinding)>,
+    /// The attempts that hold a start of the engine or its model.
+    pub(super) cold: BTreeMap<&'r AttemptKey, AttemptFinding>,
     /// The reports that count.
     counted: ByCell<'r, &'r AttemptReport>,
     /// Why cells have none.
@@ -101,7 +101,7 @@ impl<'a> HostAnalysis<'a> {
         let idle = Idle::of(&all);
         let context = Context {
             engine: engine.as_ref(),
-            cold: cold_first_attempt(&attempts),
+            cold: cold_attempts(&run.header.suite.cases, &attempts),
             counted: counted_of(&attempts),
             missing: of_host(&run.missing, host),
             skipped: of_host(&run.skipped, host),

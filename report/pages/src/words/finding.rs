@@ -2,7 +2,7 @@
 
 use itertools::Itertools as _;
 use regatta_figures::metrics::{AttemptFinding, Drift, FindingEvidence, Fit, Share};
-use regatta_types::units::{grouped, grouped_real};
+use regatta_types::units::{grouped, grouped_real, quantity};
 use regatta_types::validity::Finding;
 
 use super::names::some_names;
@@ -124,6 +124,10 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
             grouped_real(*due, 2),
             due_by(*fit)
         ),
+        FindingEvidence::ColdFirst { ttft_s, due_s, others, .. } => format!(
+            "TTFT of the first request {ttft_s:.2} s, median of {} {due_s:.2} s",
+            quantity(*others, "other request")
+        ),
     }
 }
 
@@ -205,6 +209,12 @@ fn advice(found: &FindingEvidence) -> &str {
         FindingEvidence::SameMachine { .. } => {
             "Remove all but one of its names from the run, or give each its own endpoint and GPUs."
         }
+        FindingEvidence::ColdFirst { reloads: true, .. } => {
+            "The engine seems to unload the model when idle: raise its keep-alive."
+        }
+        FindingEvidence::ColdFirst { .. } => {
+            "Repeat the run, and do not use `--warmup 0`: the engine starts cold then."
+        }
         FindingEvidence::ColdFirstAttempt { .. } => "Repeat the run without `--warmup 0`.",
     }
 }
@@ -267,6 +277,7 @@ mod tests {
             first(None),
             first(Some(fit)),
             FindingEvidence::EngineBusy { beyond: 3.0, samples: Share { n: 5, of: 6 } },
+            FindingEvidence::ColdFirst { ttft_s: 3.1, due_s: 0.1, others: 5, reloads: false },
         ];
         assert!(all.iter().all(|evidence| !advice(evidence).is_empty()));
         assert_eq!(
@@ -299,7 +310,8 @@ same machine as a, b (equal GPU UUIDs)
 same machine as a, b (one endpoint)
 the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s of the other attempts of its case
 the requests of the cold first attempt took 12.00 s, 4.0 times the 3.00 s expected from the other 9 attempts (0.20 s and 24.0 ms per token)
-the engine had 3 more requests than this agent (median) in 5 of 6 samples of its metrics"
+the engine had 3 more requests than this agent (median) in 5 of 6 samples of its metrics
+TTFT of the first request 3.10 s, median of 5 other requests 0.10 s"
         );
     }
 }

@@ -110,6 +110,14 @@ pub enum FindingEvidence {
         due: f64,
         fit: Option<Fit>,
     },
+    /// Times to first token, seconds: of the first request, and what is due by the median of `others`.
+    /// `reloads`: most attempts begin so.
+    ColdFirst {
+        ttft_s: f64,
+        due_s: f64,
+        others: usize,
+        reloads: bool,
+    },
 }
 
 /// What shows that two hosts are one machine.
