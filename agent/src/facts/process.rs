@@ -220,7 +220,10 @@ mod tests {
         assert_eq!(other.state().resident, None);
         let elsewhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let on_elsewhere = super::socket(elsewhere.local_addr().unwrap().port());
-        assert!(super::socket(port).is_some() && super::socket(port) != on_elsewhere, "{on_elsewhere:?}");
+        assert!(
+            super::socket(port).is_some() && super::socket(port) != on_elsewhere,
+            "{on_elsewhere:?}"
+        );
         drop(socket);
         assert_eq!(super::socket(port), None);
         let nobody = format!("no visible process listens on port {port}");
