@@ -45,8 +45,10 @@ pub(crate) fn evidence(found: &FindingEvidence) -> String {
         FindingEvidence::CoalescedStream(Share { n, of }) => {
             format!("{n} of {of} answers arrived with several chunks in one read")
         }
-        FindingEvidence::LowOverlap { most, streams } => {
-            format!("at most {most} of {streams} streams were in decode at once")
+        FindingEvidence::LowOverlap { most, streams, slots } => {
+            let slots = slots.map(|n| format!("; the engine has {}", quantity(n, "slot")));
+            let slots = slots.unwrap_or_default();
+            format!("at most {most} of {streams} streams were in decode at once{slots}")
         }
         FindingEvidence::MixedEngines { slow, fast } => format!(
             "decode speed alternates between {:.1} tok/s ({} requests) and {:.1} tok/s ({})",
@@ -255,7 +257,7 @@ mod tests {
             FindingEvidence::Drifting { drift, in_step: false },
             FindingEvidence::BufferedStream(Share { n: 2, of: 3 }),
             FindingEvidence::CoalescedStream(Share { n: 2, of: 3 }),
-            FindingEvidence::LowOverlap { most: 1, streams: 4 },
+            FindingEvidence::LowOverlap { most: 1, streams: 4, slots: Some(1) },
             FindingEvidence::MixedEngines { slow: (4, 40.0), fast: (6, 50.25) },
             FindingEvidence::EmptyAnswers(Share { n: 1, of: 3 }),
             FindingEvidence::Truncated { cut: Share { n: 1, of: 2 }, max_tokens: 40 },
@@ -289,7 +291,7 @@ mod tests {
 decode speed changed by -3.1 % from the first to the last quarter (99 % CI -4.0 to -2.0), -0.52 % per minute over 96 requests
 2 of 3 answers arrived in one burst instead of a stream
 2 of 3 answers arrived with several chunks in one read
-at most 1 of 4 streams were in decode at once
+at most 1 of 4 streams were in decode at once; the engine has 1 slot
 decode speed alternates between 40.0 tok/s (4 requests) and 50.2 tok/s (6)
 1 of 3 answers had no text, which counts as a failure
 1 of 2 answers were truncated by max_tokens (40) or the context length

@@ -46,10 +46,11 @@ pub enum FindingEvidence {
     },
     BufferedStream(Share),
     CoalescedStream(Share),
-    /// Most streams in decode at once, of those requested.
+    /// Most streams in decode at once, of those requested, and the slots that the engine reports.
     LowOverlap {
         most: usize,
         streams: usize,
+        slots: Option<u32>,
     },
     /// Decode speeds of two groups of requests that alternate, tokens per second.
     MixedEngines {

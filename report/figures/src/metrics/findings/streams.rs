@@ -54,7 +54,9 @@ pub(super) fn low_overlap(judged: &AttemptInput<'_>) -> Option<AttemptFinding> {
     });
     let most = at_once.max()?;
     let most = usize::try_from(most).ok()?;
-    let evidence = FindingEvidence::LowOverlap { most, streams };
+    let engine = judged.report.engine.before.known();
+    let slots = engine.and_then(|engine| engine.settings.slots.known().copied());
+    let evidence = FindingEvidence::LowOverlap { most, streams, slots };
     (streams > 1 && real(most) < FEW * due).then(|| degraded(FindingCode::LowOverlap, evidence))
 }
 

@@ -196,7 +196,7 @@ fn streams_that_wait_for_each_other_are_a_finding() {
     assert_eq!(codes(&load, traces(4)), "");
     let found = findings(&load, &report(traces(1)));
     assert_eq!(told(&found), "degraded low_overlap");
-    assert_eq!(found[0].evidence, FindingEvidence::LowOverlap { most: 1, streams: 4 });
+    assert_eq!(found[0].evidence, FindingEvidence::LowOverlap { most: 1, streams: 4, slots: None });
     assert_eq!(codes(&load, traces(2)), "degraded low_overlap");
 }
 
