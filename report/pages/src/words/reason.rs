@@ -40,9 +40,9 @@ pub(crate) fn reason(why: &Reason) -> String {
             format!("token counts from `{is}`, before: `{was}`")
         }
         Reason::Coalesced => {
-            "chunks arrive joined on some hosts only, which delays their first token".to_owned()
+            "chunks arrive joined on only some hosts, which delays their first token".to_owned()
         }
-        Reason::Hidden => "some hosts only stream their reasoning".to_owned(),
+        Reason::Hidden => "only some hosts stream their reasoning".to_owned(),
         Reason::SameMachine { first, by } => format!("same machine as {first}: {}", shared_by(*by)),
         Reason::CachedUntold => {
             "cached prompt tokens are not reported, unlike on other hosts".to_owned()
