@@ -73,24 +73,38 @@ fn engine(port: u16, flags: [&str; 2]) -> Running {
     sim
 }
 
-/// Engines are upgraded in the middle of a night's run: the later cells once went into the same
-/// table as the earlier ones.
-#[test]
-fn cells_after_a_restart_with_another_version_are_of_another_class() {
-    let port = free_port();
-    let first = engine(port, ["--engine-version", "1.0.0"]);
+/// A run of this many repetitions of `quick` whose engine is replaced during the `nth`: it is started
+/// again on its port, with the other flags. With the program whose home folder has the report.
+fn replaced_during(nth: u32, repetitions: &str, flags: [[&str; 2]; 2]) -> (Program, Report) {
+    let (port, [before, after]) = (free_port(), flags);
+    let first = engine(port, before);
     let program = regatta();
-    let flags = ["--expect", "1", "--warmup", "1", "--repetitions", "6", "--json"];
+    let flags = ["--expect", "1", "--warmup", "1", "--repetitions", repetitions, "--json"];
     let (run, address) = coordinator(&program, "quick", &flags);
     let agent = agent("gpu-01", &address, port, &[]);
-    let third = ["attempt_finished", "\"repetition\":3"];
-    let _ = run.line_with_all(Stream::Out, &third, LIMIT);
+    let repetition = format!("\"repetition\":{nth}");
+    let _ = run.line_with_all(Stream::Out, &["attempt_finished", &repetition], LIMIT);
     drop(first);
-    let _second = engine(port, ["--engine-version", "2.0.0"]);
+    let _second = engine(port, after);
     let run = run.wait(LIMIT);
     drop(agent);
     let report = Report::of(&run, program.home());
     assert_complete_but(&run, &report, &["engine_changed", "no_ok_request"]);
+    (program, report)
+}
+
+/// The cells of the only host.
+fn cells(run: &Value) -> impl Iterator<Item = &Value> + Clone {
+    let cases = run["hosts"][0]["cases"].as_array().expect("cases").iter();
+    cases.flat_map(|case| case["cells"].as_array().expect("cells"))
+}
+
+/// Engines are upgraded in the middle of a night's run: the later cells once went into the same
+/// table as the earlier ones.
+#[test]
+fn cells_after_a_restart_with_another_version_are_of_another_class() {
+    let versions = [["--engine-version", "1.0.0"], ["--engine-version", "2.0.0"]];
+    let (_program, report) = replaced_during(3, "6", versions);
     let (page, json) = (report.text("report.md"), report.run());
     assert_eq!(json["classes"].as_array().map(Vec::len), Some(1), "{page}");
     let class = json["classes"][0]["facts"].as_array().expect("facts").iter();
@@ -101,9 +115,7 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
     assert_eq!(later["change"], "engine version 2.0.0, at first: 1.0.0 (C3)");
     assert!(later["cells"].as_u64().is_some_and(|n| n >= 6), "two repetitions of three: {later}");
     // Nothing that the second engine answered is in a figure.
-    let cells = json["hosts"][0]["cases"].as_array().expect("cases").iter();
-    let cells = cells.flat_map(|case| case["cells"].as_array().expect("cells"));
-    let late = cells.filter(|cell| cell["repetition"].as_u64().is_some_and(|n| n >= 5));
+    let late = cells(&json).filter(|cell| cell["repetition"].as_u64().is_some_and(|n| n >= 5));
     assert!(late.clone().all(|cell| cell["validity"] == "invalid"), "{page}");
     assert_eq!(late.count(), 2 * 3);
     assert!(page.contains("engine version 2.0.0, at first: 1.0.0"), "{page}");
@@ -115,27 +127,12 @@ fn cells_after_a_restart_with_another_version_are_of_another_class() {
 /// for those of the engine before.
 #[test]
 fn cells_of_another_model_on_the_port_are_of_another_class() {
-    let port = free_port();
-    let first = engine(port, ["--model", "one"]);
-    let program = regatta();
-    let flags = ["--expect", "1", "--warmup", "1", "--repetitions", "4", "--json"];
-    let (run, address) = coordinator(&program, "quick", &flags);
-    let agent = agent("gpu-01", &address, port, &[]);
-    let second = ["attempt_finished", "\"repetition\":2"];
-    let _ = run.line_with_all(Stream::Out, &second, LIMIT);
-    drop(first);
-    let _second = engine(port, ["--model", "two"]);
-    let run = run.wait(LIMIT);
-    drop(agent);
-    let report = Report::of(&run, program.home());
-    assert_complete_but(&run, &report, &["engine_changed", "no_ok_request"]);
+    let (_program, report) = replaced_during(2, "4", [["--model", "one"], ["--model", "two"]]);
     let json = report.run();
     let later = &json["later_engines"][0];
     assert_eq!((&later["host"], &later["label"]), (&"gpu-01".into(), &"B".into()), "{later}");
     assert_eq!(later["change"], "model two, at first: one (C1)");
-    let cells = json["hosts"][0]["cases"].as_array().expect("cases").iter();
-    let cells = cells.flat_map(|case| case["cells"].as_array().expect("cells"));
-    let last: Vec<&Value> = cells.filter(|cell| cell["repetition"] == 4).collect();
+    let last: Vec<&Value> = cells(&json).filter(|cell| cell["repetition"] == 4).collect();
     let changed = |cell: &&&Value| {
         let findings = cell["findings"].as_array().expect("findings");
         findings.iter().any(|finding| finding["code"] == "engine_changed")
